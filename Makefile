@@ -1,0 +1,61 @@
+# One verb each. `make help` lists them. Everything needs only Python 3.11+ and make: the rest is installed into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PORT   ?= 3000
+
+# A person's wishes for `make run`; empty means the default of `taker run`.
+FROM ?=
+TO ?=
+MARKETS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup manifest demo run ui status test lint format lock bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) manifest ## make .venv from the hashed lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; try make PYTHON=python3.12")'
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; }
+	@echo "Installing the locked packages into $(VENV) (a minute on the first time)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+manifest: $(READY) ## read the dbt project once, for Dagster
+	@$(BIN)/python -m orchestration.dbt manifest
+
+demo: $(READY) ## a simulated exchange through everything, and the answer
+	@$(BIN)/taker demo
+
+run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binance_um:BTCUSDT
+	@$(BIN)/taker run $(if $(MARKETS),--markets $(MARKETS)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+status: $(READY) ## what the raw zone holds, lacks and corrected
+	@$(BIN)/taker status
+
+ui: setup ## Dagster in the browser, on 127.0.0.1 only
+	@$(BIN)/taker ui --port $(PORT)
+
+test: setup ## every test
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
+
+lint: $(READY) ## ruff, formatting, types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(READY) ## let ruff format and mend
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: $(READY) ## resolve the dependencies anew
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+
+bench: setup ## figures against their budgets
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what the demo and the builds made; real data in var/ stays
+	@rm -rf var/demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache

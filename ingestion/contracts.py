@@ -1,0 +1,72 @@
+"""The promise every stored row keeps, and the naming of every way it is broken.
+
+Belongs here: checks on typed rows against their dataset and period. Does not: parsing, ordering, dropping of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.datasets import Dataset, Rule
+from ingestion.errors import ContractViolation
+from ingestion.periods import Period
+
+
+class ContractCheck:
+    """Checks a file batch by batch; `finish` raises once, naming every fault with its count and first place.
+
+    `where` names the file in the message. `period` is the file's own: rows outside it are a violation.
+    """
+
+    def __init__(self, dataset: Dataset, period: Period, where: str) -> None:
+        self._dataset, self._where = dataset, where
+        self._start = pa.scalar(period.starts_at, type=pa.timestamp("us", tz="UTC"))
+        self._end = pa.scalar(period.ends_at, type=pa.timestamp("us", tz="UTC"))
+        self._period = period
+        self._rows = 0
+        self._faults: dict[str, tuple[int, str]] = {}
+
+    def add(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Check typed rows that follow those added before, in file order."""
+        for column in self._dataset.columns:
+            values = rows.column(column.name)
+            if not column.nullable and values.null_count:
+                self._count(f"column `{column.name}` is empty", pc.is_null(values), values)
+            if column.rule is Rule.NOT_NEGATIVE:
+                self._count(
+                    f"column `{column.name}` is negative", pc.less(values, pa.scalar(0, type=values.type)), values
+                )
+        times = rows.column(self._dataset.time_column)
+        past_end = pc.greater if self._dataset.closed_period else pc.greater_equal
+        outside = pc.or_(pc.less(times, self._start), past_end(times, self._end))
+        self._count(f"`{self._dataset.time_column}` lies outside {self._period}", outside, times)
+        self._rows += rows.num_rows
+
+    def finish(self) -> None:
+        if self._faults:
+            raise ContractViolation(
+                self._where,
+                [f"{fault} in {count} rows, first {first}" for fault, (count, first) in self._faults.items()],
+            )
+
+    def _count(self, fault: str, failing: Any, values: Any) -> None:
+        count = pc.sum(failing).as_py()
+        if not count:
+            return
+        first = pc.index(failing, True).as_py()
+        so_far, place = self._faults.get(fault, (0, f"at row {self._rows + first + 1}: {values[first].as_py()}"))
+        self._faults[fault] = (so_far + count, place)
+
+
+def conform(rows: pa.Table, dataset: Dataset, period: Period, where: str) -> pa.Table:
+    """`rows` itself, when all of them keep the dataset's contract; else ContractViolation with every fault."""
+    missing = [c.name for c in dataset.columns if c.name not in rows.column_names]
+    if missing:
+        raise ContractViolation(where, [f"column `{name}` is missing" for name in missing])
+    check = ContractCheck(dataset, period, where)
+    check.add(rows)
+    check.finish()
+    return rows

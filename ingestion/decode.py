@@ -1,0 +1,451 @@
+"""Bytes become typed rows: one verified zip of one CSV in, one ordered Parquet file out.
+
+Belongs here: inflating, parsing by rule, ordering, dropping and counting of defects, Parquet encoding. Types are given,
+never inferred, and decimals never pass through a float. Rules look at the data, not at the calendar: a first byte that
+is a digit means no header row, a time of 10^15 or more is microseconds.
+Does not: fetching, naming, or which file belongs to what (`ingestion.ingest`).
+
+A file whose rows come in id order, as nearly all do, streams through in blocks, so memory does not grow with the file.
+Only a file that breaks the order is held whole, to be sorted.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import isal.isal_zlib as fast_zlib
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from ingestion.contracts import ContractCheck
+from ingestion.datasets import INSTANT, Dataset
+from ingestion.errors import ContractViolation, SourceDefect
+from ingestion.periods import Period
+
+# Part of every receipt: a higher number makes stored objects be decoded again from their source.
+DECODER_VERSION: Final = 1
+
+_MICROSECONDS_FROM: Final = 10**15
+_CSV_BLOCK: Final = 2 << 20
+_ROW_GROUP: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column of the venue's file: its name there, the stored column it becomes (None: ignored), how a time reads."""
+
+    name: str
+    stored_as: str | None
+    time: Literal["epoch", "text"] | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A file's columns, in file order."""
+
+    columns: tuple[SourceColumn, ...]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One verified file on disk, where it came from, and the period its rows must lie in."""
+
+    path: Path
+    key: str
+    period: Period
+
+
+@dataclass
+class Decoded:
+    """What was found on the way. Counts are over all source files of the object.
+
+    `rows`: stored rows. `day_rows`: stored rows by UTC day. `id_gaps`: ids missing between first and last.
+    `out_of_order_rows`: kept rows that stood after a higher id (or a later time, where there is no id).
+    """
+
+    rows: int = 0
+    source_rows: list[int] = field(default_factory=list)
+    day_rows: dict[date, int] = field(default_factory=dict)
+    zero_rows: int = 0
+    duplicate_rows: int = 0
+    out_of_order_rows: int = 0
+    id_gaps: int = 0
+    first_id: int | None = None
+    last_id: int | None = None
+    min_at: datetime | None = None
+    max_at: datetime | None = None
+
+
+class _OutOfOrder(Exception):
+    """The rows of a file do not come in strictly increasing id order: it must be sorted whole."""
+
+
+def decode(sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, target: Path) -> Decoded:
+    """Write the rows of `sources` to the Parquet file `target`, in id order (time order where there is no id).
+
+    Raises SourceDefect for what cannot be parsed, ContractViolation for rows that break the dataset's contract; then
+    `target` does not exist. The same input gives the same bytes.
+    """
+    try:
+        if dataset.id_column is not None and len(sources) == 1:
+            try:
+                return _write(_stream(sources[0], dataset, layout), dataset, target)
+            except _OutOfOrder:
+                pass
+        return _write(_sorted_whole(sources, dataset, layout), dataset, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+# A table of rows to write, or, last of all, the counts.
+_Item: TypeAlias = "pa.Table | Decoded"
+
+
+def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_Item]:
+    """Tables of ordered rows as they are read, then the counts. `_OutOfOrder` when the file is not in id order."""
+    found = Decoded()
+    check = ContractCheck(dataset, source.period, source.key)
+    last_row: pa.Table | None = None
+    distinct = 0
+    for table in _typed_batches(source, dataset, layout):
+        check.add(table)
+        found.rows += table.num_rows
+        joined = pa.concat_tables([last_row, table]) if last_row is not None else table
+        steps = np.diff(joined.column(dataset.id_column).to_numpy())
+        if (steps <= 0).any():
+            # Ids that stand still may be exact duplicates side by side; anything else needs the whole file.
+            raise _OutOfOrder
+        first_id, last_id = (table.column(dataset.id_column)[n].as_py() for n in (0, -1))
+        found.first_id = first_id if found.first_id is None else found.first_id
+        found.last_id = last_id
+        distinct += table.num_rows
+        last_row = table.slice(table.num_rows - 1)
+        yield _without_zero_rows(table, dataset, found)
+    check.finish()
+    found.source_rows = [found.rows]
+    if found.first_id is not None and found.last_id is not None:
+        found.id_gaps = found.last_id - found.first_id + 1 - distinct
+    yield found
+
+
+def _sorted_whole(sources: Sequence[SourceFile], dataset: Dataset, layout: Layout) -> Iterator[_Item]:
+    """All rows of all sources as one sorted table without duplicates, then the counts."""
+    found = Decoded()
+    tables = [dataset.schema.empty_table()]
+    for source in sources:
+        check = ContractCheck(dataset, source.period, source.key)
+        rows = 0
+        for table in _typed_batches(source, dataset, layout):
+            check.add(table)
+            tables.append(table)
+            rows += table.num_rows
+        check.finish()
+        found.source_rows.append(rows)
+    table = pa.concat_tables(tables)
+    del tables
+    order_by = dataset.id_column or dataset.time_column
+    # Every column takes part, so that equal rows stand side by side and the same rows always give the same bytes.
+    names = [order_by, *(c.name for c in dataset.columns if c.name != order_by)]
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
+    ordered = table.take(order)
+    repeated = _repeats(ordered)
+    found.duplicate_rows = int(repeated.sum())
+    kept = ordered.filter(pa.array(~repeated))
+    # In file order again, without the duplicates: who stands behind a higher one?
+    places = np.sort(order.to_numpy()[~repeated])
+    keys = _as_integers(table.column(order_by).take(pa.array(places)))
+    if len(keys):
+        found.out_of_order_rows = int((keys < np.maximum.accumulate(keys)).sum())
+    if dataset.id_column is not None and kept.num_rows:
+        ids = kept.column(dataset.id_column).to_numpy()
+        clashes = int((np.diff(ids) == 0).sum())
+        if clashes:
+            twice = ids[1:][np.diff(ids) == 0][0]
+            raise ContractViolation(
+                " and ".join(s.key for s in sources), [f"{clashes} ids appear twice with different rows, first {twice}"]
+            )
+        found.first_id, found.last_id = int(ids[0]), int(ids[-1])
+        found.id_gaps = found.last_id - found.first_id + 1 - len(ids)
+    yield _without_zero_rows(kept, dataset, found)
+    yield found
+
+
+def _repeats(ordered: pa.Table) -> Any:
+    """Boolean array: row n equals row n − 1 in every column (an empty value equals an empty value)."""
+    repeated = np.zeros(ordered.num_rows, dtype=bool)
+    if ordered.num_rows < 2:
+        return repeated
+    same = np.ones(ordered.num_rows - 1, dtype=bool)
+    for column in ordered.columns:
+        values = column.combine_chunks()
+        here, before = values.slice(1), values.slice(0, len(values) - 1)
+        equal = pc.fill_null(pc.equal(here, before), False)
+        both_empty = pc.and_(pc.is_null(here), pc.is_null(before))
+        same &= pc.or_(equal, both_empty).to_numpy(zero_copy_only=False)
+    repeated[1:] = same
+    return repeated
+
+
+def _as_integers(values: Any) -> Any:
+    return (values.cast(pa.int64()) if values.type == INSTANT else values).to_numpy()
+
+
+def _without_zero_rows(table: pa.Table, dataset: Dataset, found: Decoded) -> pa.Table:
+    """Drop rows with a zero price or quantity (a known defect of the venue's files), and count them."""
+    if not dataset.positive:
+        return table
+    keep = None
+    for name in dataset.positive:
+        values = table.column(name)
+        nonzero = pc.not_equal(values, pa.scalar(0, type=values.type))
+        keep = nonzero if keep is None else pc.and_(keep, nonzero)
+    dropped = table.num_rows - (pc.sum(keep).as_py() or 0)
+    if not dropped:
+        return table
+    found.zero_rows += dropped
+    return table.filter(keep)
+
+
+def _write(items: Iterable[_Item], dataset: Dataset, target: Path) -> Decoded:
+    """Write the tables among `items` and complete the counts, which come last."""
+    found = Decoded()
+    rows = 0
+    day_rows: dict[date, int] = {}
+    earliest = latest = None
+    pending: list[pa.Table] = []
+
+    with _parquet_writer(dataset, target) as writer:
+        for item in items:
+            if isinstance(item, Decoded):
+                found = item
+                continue
+            pending.append(item)
+            rows += item.num_rows
+            if item.num_rows:
+                times = item.column(dataset.time_column)
+                bounds = pc.min_max(times).as_py()
+                earliest = min(earliest or bounds["min"], bounds["min"])
+                latest = max(latest or bounds["max"], bounds["max"])
+                _count_days(times, day_rows)
+            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
+                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+                pending.clear()
+        if pending:
+            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+    found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
+    return found
+
+
+def _count_days(times: Any, day_rows: dict[date, int]) -> None:
+    days = times.cast(pa.int64()).to_numpy() // 86_400_000_000
+    for day, count in zip(*np.unique(days, return_counts=True), strict=True):
+        utc_day = date(1970, 1, 1).fromordinal(date(1970, 1, 1).toordinal() + int(day))
+        day_rows[utc_day] = day_rows.get(utc_day, 0) + int(count)
+
+
+@contextmanager
+def _parquet_writer(dataset: Dataset, target: Path) -> Iterator[pq.ParquetWriter]:
+    """Exact decimals as integers where they fit, deltas for what grows or moves in small steps, zstd over it all."""
+    wide = [c.name for c in dataset.columns if pa.types.is_decimal(c.type) and c.type.precision > 18]
+    narrow = [
+        c.name
+        for c in dataset.columns
+        if pa.types.is_int64(c.type) or c.type == INSTANT or (pa.types.is_decimal(c.type) and c.name not in wide)
+    ]
+    dictionary = [c.name for c in dataset.columns if c.name not in narrow and not pa.types.is_boolean(c.type)]
+    with pq.ParquetWriter(
+        target,
+        dataset.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=dictionary,
+        column_encoding=dict.fromkeys(narrow, "DELTA_BINARY_PACKED"),
+        store_decimal_as_integer=True,
+        write_page_index=False,
+    ) as writer:
+        yield writer
+
+
+def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[pa.Table]:
+    """The file's rows in file order, with the dataset's schema, block by block."""
+    with _csv_member(source) as text:
+        names = _column_names(text, source, layout)
+        if not text.peek(1):
+            return
+        try:
+            reader = pacsv.open_csv(
+                text,
+                read_options=pacsv.ReadOptions(column_names=names, block_size=_CSV_BLOCK),
+                parse_options=pacsv.ParseOptions(quote_char='"', newlines_in_values=False),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=_source_types(names, dataset, layout),
+                    include_columns=[c.name for c in layout.columns if c.stored_as],
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=True,
+                    true_values=["true", "True", "TRUE", "1"],
+                    false_values=["false", "False", "FALSE", "0"],
+                ),
+            )
+            for batch in reader:
+                if batch.num_rows:
+                    yield _stored(batch, dataset, layout)
+        except pa.ArrowInvalid as error:
+            raise _parse_defect(source, dataset, layout, error) from error
+
+
+def _source_types(names: Sequence[str], dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
+    stored = {c.name: c.type for c in dataset.columns}
+    parsed_as = {"epoch": pa.int64(), "text": pa.timestamp("s"), None: None}
+    return {c.name: parsed_as[c.time] or stored[c.stored_as] for c in layout.columns if c.stored_as}
+
+
+def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table:
+    """The batch with the stored names, types and order."""
+    columns = {}
+    for column in layout.columns:
+        if column.stored_as is None:
+            continue
+        values = batch.column(column.name)
+        if column.time == "epoch":
+            values = _instants(values)
+        elif column.time == "text":
+            values = values.cast(pa.timestamp("us")).cast(INSTANT)
+        columns[column.stored_as] = values
+    return pa.table([columns[c.name] for c in dataset.columns], schema=dataset.schema)
+
+
+def _instants(epoch: pa.Array) -> pa.Array:
+    """Instants from integers that are milliseconds or microseconds, told apart by their size."""
+    as_micro = pc.greater_equal(epoch, _MICROSECONDS_FROM)
+    return pc.if_else(as_micro, epoch, pc.multiply(epoch, 1000)).cast(INSTANT)
+
+
+def _column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
+    """The names of the file's columns: from its header row, which is consumed, or from the layout if it has none."""
+    expected = [c.name for c in layout.columns]
+    start = text.peek(1)[:1]
+    if not start or start.isdigit() or start == b"-":
+        return expected
+    names = [name.strip().strip('"') for name in text.readline().decode("utf-8", "replace").strip().split(",")]
+    missing = [c.name for c in layout.columns if c.stored_as and c.name not in names]
+    if missing:
+        raise ContractViolation(
+            source.key, [f"column `{name}` is missing (the header says {', '.join(names)})" for name in missing]
+        )
+    return names
+
+
+def _parse_defect(source: SourceFile, dataset: Dataset, layout: Layout, error: pa.ArrowInvalid) -> SourceDefect:
+    """Read the file once more as text, to say which values of which rows could not be read."""
+    faults: list[str] = []
+    try:
+        with _csv_member(source) as text:
+            names = _column_names(text, source, layout)
+            rows = pacsv.read_csv(
+                text,
+                read_options=pacsv.ReadOptions(column_names=names),
+                convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+            )
+        for name, wanted in _source_types(names, dataset, layout).items():
+            faults.extend(_unreadable(rows.column(name), name, wanted))
+    except pa.ArrowInvalid:
+        pass  # not even rows of text: the first error says it best
+    detail = "; ".join(faults) or str(error)
+    return SourceDefect(f"{source.key} cannot be read, nothing of it was stored: {detail}")
+
+
+def _unreadable(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> Iterator[str]:
+    """What is wrong with the text of one column, with the number of rows and the first of them."""
+    if pa.types.is_boolean(wanted):
+        rules = {"is not true or false": r"^(true|false|True|False|TRUE|FALSE|1|0|)$"}
+    elif pa.types.is_int64(wanted):
+        rules = {"is not a whole number": r"^-?\d+$"}
+    elif pa.types.is_decimal(wanted):
+        rules = {
+            "is not a number": r"^-?\d*\.?\d*([eE][-+]?\d+)?$",
+            f"has more than {wanted.scale} decimals": rf"^[^.]*(\.\d{{0,{wanted.scale}}}0*)?$|[eE]|[^-.\d]",
+        }
+    else:
+        return
+    for fault, well in rules.items():
+        failing = pc.invert(pc.match_substring_regex(values, well))
+        count = pc.sum(failing).as_py()
+        if count:
+            first = pc.index(failing, True).as_py()
+            yield f"column `{name}` {fault} in {count} rows, first at row {first + 1}: `{values[first].as_py()}`"
+
+
+@contextmanager
+def _csv_member(source: SourceFile) -> Iterator[io.BufferedReader]:
+    """The one CSV file inside the zip, inflated as it is read, its length and CRC checked at its end."""
+    try:
+        with source.path.open("rb") as file:
+            with zipfile.ZipFile(file) as packed:
+                members = packed.infolist()
+                if len(members) != 1:
+                    raise SourceDefect(
+                        f"{source.key} holds {len(members)} members instead of one: "
+                        f"{', '.join(m.filename for m in members[:5])}; nothing of it was stored"
+                    )
+                member = members[0]
+                if "/" in member.filename or "\\" in member.filename or ".." in member.filename:
+                    raise SourceDefect(f"{source.key}: member `{member.filename}` has a path in its name; refused")
+                packed.open(member).close()  # has zipfile check the member's own header and flags
+            yield io.BufferedReader(_Inflating(file, member, source.key), buffer_size=1 << 20)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise SourceDefect(f"{source.key} is not a readable zip ({error}); nothing of it was stored") from error
+
+
+class _Inflating(io.RawIOBase):
+    """The plain bytes of one zip member. python-isal inflates more than twice as fast as zlib."""
+
+    def __init__(self, file: io.BufferedReader, member: zipfile.ZipInfo, key: str) -> None:
+        file.seek(member.header_offset + 26)
+        name_length, extra_length = (int.from_bytes(file.read(2), "little") for _ in range(2))
+        file.seek(name_length + extra_length, io.SEEK_CUR)
+        self._file, self._member, self._key = file, member, key
+        self._left = member.compress_size
+        stored = member.compress_type == zipfile.ZIP_STORED
+        self._inflate = None if stored else fast_zlib.decompressobj(-zlib.MAX_WBITS)
+        self._crc = self._length = 0
+        self._tail = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = len(buffer)
+        while True:
+            packed = self._tail or self._file.read(min(self._left, 1 << 18))
+            if not self._tail:
+                self._left -= len(packed)
+            try:
+                block = self._inflate.decompress(packed, wanted) if self._inflate else packed[:wanted]
+            except fast_zlib.error as error:  # type: ignore[misc]  # isal's stubs hide that it is an exception
+                raise SourceDefect(f"{self._key} cannot be inflated ({error}); nothing of it was stored") from error
+            self._tail = self._inflate.unconsumed_tail if self._inflate else packed[wanted:]
+            if block or not (self._tail or (packed and self._left)):
+                break
+        if not block:
+            self._verify()
+        self._crc = fast_zlib.crc32(block, self._crc)
+        self._length += len(block)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def _verify(self) -> None:
+        if (self._crc, self._length) != (self._member.CRC, self._member.file_size):
+            raise SourceDefect(f"{self._key} is damaged: its length or CRC is wrong; nothing of it was stored")

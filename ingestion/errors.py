@@ -1,0 +1,37 @@
+"""What can go wrong on the way from a venue to the raw zone, each with a message a person can act on.
+
+Belongs here: the exception types. Does not: the decision whether a run goes on (`ingestion.ingest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class IngestionError(Exception):
+    """Base of every expected failure. Its text says what, where, and what to do next."""
+
+
+class ArchiveUnavailable(IngestionError):
+    """The venue's archive did not answer, or refused."""
+
+
+class ChecksumMismatch(IngestionError):
+    """The bytes that arrived are not the bytes the venue published a checksum for."""
+
+
+class SourceDefect(IngestionError):
+    """A verified file cannot be read as what it claims to be: not a zip, wrong members, text where numbers belong."""
+
+
+class StorageError(IngestionError):
+    """The raw zone could not be written or read."""
+
+
+class ContractViolation(IngestionError):
+    """A file was read, and its rows break the dataset's contract. `faults` names every one of them."""
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        self.where = where
+        self.faults = tuple(faults)
+        super().__init__(f"{where} breaks its contract, nothing of it was stored: {'; '.join(self.faults)}")

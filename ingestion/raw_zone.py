@@ -1,0 +1,268 @@
+"""The raw zone: one Parquet object per (dataset, market, period), each with a receipt that says what it is and whence.
+
+Belongs here: keys, receipts, their order of writing (data first, receipt last), the index that dbt reads.
+Does not: where rows come from (`ingestion.ingest`) or how objects are stored (`ingestion.object_store`).
+
+A reader trusts only what has a receipt. A receipt that is replaced moves to `history/` beside it, and is never changed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingestion.datasets import INSTANT
+from ingestion.errors import StorageError
+from ingestion.markets import Market
+from ingestion.object_store import ObjectStore, StoredObject
+from ingestion.periods import Period, days_between
+
+INDEX_KEY: Final = "raw/receipts.parquet"
+
+
+@dataclass(frozen=True, order=True)
+class ObjectId:
+    """Which raw object: a dataset of a market (at an interval) over one period."""
+
+    dataset: str
+    market: Market
+    interval: str
+    period: Period
+
+    @property
+    def folder(self) -> str:
+        """Hive partitions, so that every engine reads venue, symbol, interval and day from the path."""
+        interval = f"/interval={self.interval}" if self.interval else ""
+        return (
+            f"raw/{self.dataset}/venue={self.market.venue}/symbol={self.market.symbol}{interval}"
+            f"/{self.period.span}={self.period.label}"
+        )
+
+    @property
+    def data_key(self) -> str:
+        return f"{self.folder}/data.parquet"
+
+    @property
+    def receipt_key(self) -> str:
+        return f"{self.folder}/receipt.json"
+
+    def __str__(self) -> str:
+        interval = f" {self.interval}" if self.interval else ""
+        return f"{self.market.market_id} {self.dataset}{interval} {self.period.label}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the venue's archive that went into a raw object. `rows` as the file had them, defects included."""
+
+    key: str
+    sha256: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the raw zone holds for one object and how it came to be.
+
+    `status`: `absent` when the venue has no file for any day asked for; then there is no data object. `first_day` to
+    `last_day`: the days asked for so far; `absent_days` of them have no rows. `id_gaps`: ids missing between the first
+    and the last. `revision`: 1, and one more each time a changed source replaced the object. `known_at`: when this
+    revision was stored (UTC). `stored_bytes`: size of the Parquet file.
+    """
+
+    dataset: str
+    venue: str
+    symbol: str
+    interval: str
+    period: str
+    status: Literal["stored", "absent"]
+    first_day: date
+    last_day: date
+    known_at: datetime
+    decoder_version: int
+    revision: int = 1
+    rows: int = 0
+    stored_bytes: int = 0
+    day_rows: Mapping[str, int] = field(default_factory=dict)
+    absent_days: tuple[date, ...] = ()
+    id_gaps: int = 0
+    duplicate_rows: int = 0
+    zero_rows: int = 0
+    out_of_order_rows: int = 0
+    first_id: int | None = None
+    last_id: int | None = None
+    min_at: datetime | None = None
+    max_at: datetime | None = None
+    sources: tuple[Source, ...] = ()
+    stored_sha256: str = ""
+
+    @property
+    def market(self) -> Market:
+        return Market.parse(f"{self.venue}:{self.symbol}")
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=1, sort_keys=True, default=lambda value: value.isoformat()).encode()
+
+    @classmethod
+    def from_json(cls, payload: bytes) -> Receipt:
+        raw: dict[str, Any] = json.loads(payload)
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in raw.items() if name in known}
+        for name in ("first_day", "last_day"):
+            values[name] = date.fromisoformat(values[name])
+        for name in ("known_at", "min_at", "max_at"):
+            values[name] = datetime.fromisoformat(values[name]) if values[name] else None
+        values["absent_days"] = tuple(date.fromisoformat(day) for day in values["absent_days"])
+        values["sources"] = tuple(Source(**source) for source in values["sources"])
+        return cls(**values)
+
+
+_INDEX_SCHEMA: Final = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("venue", pa.string()),
+        ("symbol", pa.string()),
+        ("market_id", pa.string()),
+        ("base_asset", pa.string()),
+        ("quote_asset", pa.string()),
+        ("contract_type", pa.string()),
+        ("contract_size", pa.decimal128(18, 8)),
+        ("interval", pa.string()),
+        ("period", pa.string()),
+        ("day", pa.date32()),
+        ("status", pa.string()),
+        ("row_count", pa.int64()),
+        ("id_gaps", pa.int64()),
+        ("duplicate_rows", pa.int64()),
+        ("zero_rows", pa.int64()),
+        ("out_of_order_rows", pa.int64()),
+        ("first_id", pa.int64()),
+        ("last_id", pa.int64()),
+        ("source_keys", pa.string()),
+        ("source_sha256", pa.string()),
+        ("stored_sha256", pa.string()),
+        ("revision", pa.int32()),
+        ("known_at", INSTANT),
+        # So that an unchanged receipt need not be read again.
+        ("receipt_key", pa.string()),
+        ("receipt_version", pa.string()),
+    ]
+)
+
+
+class RawZone:
+    """The raw zone of one object store. Holds no connection and no state of its own beyond the store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        """What dbt gets as `raw_url`: a folder or `s3://…/raw`."""
+        return self.store.url("raw")
+
+    def receipt(self, object_id: ObjectId) -> Receipt | None:
+        """The object's current receipt; None when it was never asked for."""
+        payload = self.store.get_bytes(object_id.receipt_key)
+        return Receipt.from_json(payload) if payload else None
+
+    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt) -> Receipt:
+        """Store the object, keep the receipt it replaces, and return the new one with its revision."""
+        held_bytes = self.store.get_bytes(object_id.receipt_key)
+        if held_bytes is not None:
+            held = Receipt.from_json(held_bytes)
+            # A day that was absent and now is there is late, not corrected.
+            revised = held.status == "stored" and held.stored_sha256 != receipt.stored_sha256
+            receipt = replace(receipt, revision=held.revision + 1 if revised else held.revision)
+            kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
+            self.store.put_bytes(kept, held_bytes, only_if_absent=True)
+        if data is not None:
+            self.store.put_file(object_id.data_key, data)
+        self.store.put_bytes(object_id.receipt_key, receipt.to_json())
+        return receipt
+
+    def history(self, object_id: ObjectId) -> list[Receipt]:
+        """Every receipt the object ever had, oldest first, the current one last."""
+        earlier = [self.store.get_bytes(found.key) for found in self.store.list(f"{object_id.folder}/history")]
+        payloads = [*earlier, self.store.get_bytes(object_id.receipt_key)]
+        return [Receipt.from_json(payload) for payload in payloads if payload]
+
+    def index(self) -> pa.Table:
+        """The index as last written: one row per dataset, market, interval and UTC day; empty before that."""
+        payload = self.store.get_bytes(INDEX_KEY)
+        if payload is None:
+            return _INDEX_SCHEMA.empty_table()
+        written = pq.read_table(io.BytesIO(payload))
+        return written if written.schema.equals(_INDEX_SCHEMA) else _INDEX_SCHEMA.empty_table()
+
+    def write_index(self) -> pa.Table:
+        """Bring the index up to date with the receipts; reads only those that changed since it was last written."""
+        listed = self._receipts_listed()
+        written = self.index()
+        versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
+        changed = [found for found in listed if versions.get(found.key) != found.version]
+        if not changed and len(versions) == len(listed):
+            return written
+        still_true = {found.key for found in listed} - {found.key for found in changed}
+        kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
+        with ThreadPoolExecutor(16) as pool:
+            rows = [row for rows in pool.map(self._index_rows, changed) for row in rows]
+        table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_INDEX_SCHEMA)])
+        table = table.sort_by([(name, "ascending") for name in ("dataset", "market_id", "interval", "day")])
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.store.put_bytes(INDEX_KEY, buffer.getvalue())
+        return table
+
+    def _receipts_listed(self) -> list[StoredObject]:
+        return [found for found in self.store.list("raw") if found.key.endswith("/receipt.json")]
+
+    def _index_rows(self, found: StoredObject) -> list[dict[str, Any]]:
+        payload = self.store.get_bytes(found.key)
+        if payload is None:
+            raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
+        receipt = Receipt.from_json(payload)
+        market = receipt.market
+        absent = set(receipt.absent_days)
+        return [
+            {
+                "dataset": receipt.dataset,
+                "venue": receipt.venue,
+                "symbol": receipt.symbol,
+                "market_id": market.market_id,
+                "base_asset": market.base_asset,
+                "quote_asset": market.quote_asset,
+                "contract_type": market.contract_type.value,
+                "contract_size": market.contract_size,
+                "interval": receipt.interval,
+                "period": receipt.period,
+                "day": day,
+                "status": "absent" if day in absent else "stored",
+                "row_count": receipt.day_rows.get(day.isoformat(), 0),
+                "id_gaps": receipt.id_gaps,
+                "duplicate_rows": receipt.duplicate_rows,
+                "zero_rows": receipt.zero_rows,
+                "out_of_order_rows": receipt.out_of_order_rows,
+                "first_id": receipt.first_id,
+                "last_id": receipt.last_id,
+                "source_keys": " ".join(source.key for source in receipt.sources),
+                "source_sha256": " ".join(source.sha256 for source in receipt.sources),
+                "stored_sha256": receipt.stored_sha256,
+                "revision": receipt.revision,
+                "known_at": receipt.known_at,
+                "receipt_key": found.key,
+                "receipt_version": found.version,
+            }
+            for day in days_between(receipt.first_day, receipt.last_day)
+        ]

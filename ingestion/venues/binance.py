@@ -1,0 +1,157 @@
+"""Binance's public futures archive: where its files lie and how their rows read.
+
+Belongs here: key names, what is published in which pieces, file columns.
+Does not: fetching, parsing mechanics (`ingestion.decode`), or what a stored column means (`ingestion.datasets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.decode import Layout, SourceColumn
+from ingestion.markets import ContractType, Market
+from ingestion.periods import Period, Span
+
+_EPOCH, _TEXT = "epoch", "text"
+
+
+def _columns(*pairs: tuple[str, str | None] | tuple[str, str | None, str]) -> tuple[SourceColumn, ...]:
+    return tuple(SourceColumn(*pair) for pair in pairs)
+
+
+# In file order: old files have no header row, and then only the order says what a column is.
+_AGG_TRADES = _columns(
+    ("agg_trade_id", "agg_trade_id"),
+    ("price", "price"),
+    ("quantity", "quantity"),
+    ("first_trade_id", "first_trade_id"),
+    ("last_trade_id", "last_trade_id"),
+    ("transact_time", "traded_at", _EPOCH),
+    ("is_buyer_maker", "is_buyer_maker"),
+)
+
+
+def _trades(fourth: str) -> tuple[SourceColumn, ...]:
+    return _columns(
+        ("id", "trade_id"),
+        ("price", "price"),
+        ("qty", "quantity"),
+        (fourth, "venue_notional"),
+        ("time", "traded_at", _EPOCH),
+        ("is_buyer_maker", "is_buyer_maker"),
+    )
+
+
+_KLINES = _columns(
+    ("open_time", "opened_at", _EPOCH),
+    ("open", "open_price"),
+    ("high", "high_price"),
+    ("low", "low_price"),
+    ("close", "close_price"),
+    ("volume", "volume"),
+    ("close_time", "closed_at", _EPOCH),
+    ("quote_volume", "quote_volume"),
+    ("count", "trade_count"),
+    ("taker_buy_volume", "taker_buy_volume"),
+    ("taker_buy_quote_volume", "taker_buy_quote_volume"),
+    ("ignore", None),
+)
+_METRICS = _columns(
+    ("create_time", "observed_at", _TEXT),
+    ("symbol", "symbol_name"),
+    ("sum_open_interest", "open_interest"),
+    ("sum_open_interest_value", "open_interest_value"),
+    ("count_toptrader_long_short_ratio", "top_trader_account_long_short_ratio"),
+    ("sum_toptrader_long_short_ratio", "top_trader_position_long_short_ratio"),
+    ("count_long_short_ratio", "account_long_short_ratio"),
+    ("sum_taker_long_short_vol_ratio", "taker_buy_sell_ratio"),
+)
+_FUNDING_RATE = _columns(
+    ("calc_time", "calculated_at", _EPOCH),
+    ("funding_interval_hours", "funding_interval_hours"),
+    ("last_funding_rate", "funding_rate"),
+)
+_LIQUIDATION_SNAPSHOT = _columns(
+    ("time", "liquidated_at", _EPOCH),
+    ("side", "side"),
+    ("order_type", "order_type"),
+    ("time_in_force", "time_in_force"),
+    ("original_quantity", "original_quantity"),
+    ("price", "price"),
+    ("average_price", "average_price"),
+    ("order_status", "order_status"),
+    ("last_fill_quantity", "last_fill_quantity"),
+    ("accumulated_fill_quantity", "accumulated_fill_quantity"),
+)
+
+_LAYOUTS = {
+    (AGG_TRADES.name, ContractType.LINEAR): _AGG_TRADES,
+    (AGG_TRADES.name, ContractType.INVERSE): _AGG_TRADES,
+    (TRADES.name, ContractType.LINEAR): _trades("quote_qty"),
+    (TRADES.name, ContractType.INVERSE): _trades("base_qty"),
+    (KLINES.name, ContractType.LINEAR): _KLINES,
+    (KLINES.name, ContractType.INVERSE): _KLINES,
+    (METRICS.name, ContractType.LINEAR): _METRICS,
+    (METRICS.name, ContractType.INVERSE): _METRICS,
+    (FUNDING_RATE.name, ContractType.LINEAR): _FUNDING_RATE,
+    (FUNDING_RATE.name, ContractType.INVERSE): _FUNDING_RATE,
+    (LIQUIDATION_SNAPSHOT.name, ContractType.LINEAR): _LIQUIDATION_SNAPSHOT,
+    (LIQUIDATION_SNAPSHOT.name, ContractType.INVERSE): _LIQUIDATION_SNAPSHOT,
+}
+
+_PUBLISHED_BY_MONTH_ONLY = frozenset({FUNDING_RATE.name})
+_PUBLISHED_BOTH_WAYS = frozenset({KLINES.name})
+
+# Binance ended the snapshot ("this data is no longer provided", October 2024) and removed every USD-M file.
+_COIN_M_LIQUIDATIONS = (date(2023, 6, 25), date(2024, 10, 14))
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """One object of the archive: its key, and the days its rows may come from."""
+
+    key: str
+    period: Period
+
+
+@dataclass(frozen=True)
+class BinanceArchive:
+    """The archive layout; `publishes` decides which days of a dataset are worth asking for at all."""
+
+    publishes: Callable[[Dataset, Market, date], bool]
+
+    def layout(self, dataset: Dataset, market: Market) -> Layout:
+        """The columns of the dataset's files for this kind of contract, in file order."""
+        return Layout(_LAYOUTS[dataset.name, market.contract_type])
+
+    def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
+        """The one object that holds all of `period`, if the venue makes such objects."""
+        if period.span is Span.MONTH and dataset.name not in _PUBLISHED_BY_MONTH_ONLY | _PUBLISHED_BOTH_WAYS:
+            return None
+        if period.span is Span.DAY and dataset.name in _PUBLISHED_BY_MONTH_ONLY:
+            return None
+        return SourceObject(_key(dataset, market, interval, period), period)
+
+
+def _key(dataset: Dataset, market: Market, interval: str, period: Period) -> str:
+    product = "um" if market.contract_type is ContractType.LINEAR else "cm"
+    span = "daily" if period.span is Span.DAY else "monthly"
+    folder = f"data/futures/{product}/{span}/{dataset.name}/{market.symbol}"
+    if dataset.has_interval:
+        return f"{folder}/{interval}/{market.symbol}-{interval}-{period.label}.zip"
+    return f"{folder}/{market.symbol}-{dataset.name}-{period.label}.zip"
+
+
+def _binance_publishes(dataset: Dataset, market: Market, day: date) -> bool:
+    if dataset.name != LIQUIDATION_SNAPSHOT.name:
+        return True
+    first, last = _COIN_M_LIQUIDATIONS
+    return market.contract_type is ContractType.INVERSE and first <= day <= last
+
+
+BINANCE = BinanceArchive(publishes=_binance_publishes)
+# The simulated exchange writes Binance's layout and publishes every dataset for every market.
+SIMULATED = BinanceArchive(publishes=lambda _dataset, _market, _day: True)

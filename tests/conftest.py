@@ -1,0 +1,72 @@
+"""Fixtures every test may use. Belongs here: what must be started and stopped. Does not: what is asserted."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestion.object_store import S3Options
+from tests.support.archives import ArchiveFolder, ArchiveServer
+from tests.support.s3 import running_seaweedfs
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test sees only the settings it makes: nothing of the person's shell."""
+    for name in list(os.environ):
+        if name.startswith(("TAKER_", "AWS_", "DAGSTER_HOME")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def archive_folder(tmp_path: Path) -> ArchiveFolder:
+    return ArchiveFolder(tmp_path / "archive")
+
+
+@pytest.fixture
+def archive_server(archive_folder: ArchiveFolder) -> Iterator[ArchiveServer]:
+    with ArchiveServer(archive_folder).running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Options]:
+    """A real S3 server on free loopback ports, with one pair of keys that it insists on."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as options:
+        yield options
+
+
+@pytest.fixture(scope="session")
+def bucket(seaweedfs: S3Options) -> str:
+    """One bucket for the session: each bucket costs the server volumes of its own."""
+    import boto3
+
+    boto3.client(
+        "s3",
+        endpoint_url=seaweedfs.endpoint_url,
+        region_name=seaweedfs.region,
+        aws_access_key_id=seaweedfs.access_key_id,
+        aws_secret_access_key=seaweedfs.secret_access_key,
+    ).create_bucket(Bucket="taker-tests")
+    return "taker-tests"
+
+
+@pytest.fixture
+def s3_url(bucket: str) -> str:
+    """A place in the bucket that is the test's own."""
+    return f"s3://{bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The recorded market data beside the project; a test that needs it skips where it is not."""
+    folder = REAL_DATA / "data" / "real"
+    if not folder.is_dir():
+        pytest.skip("no recorded market data at ../shared/data/real beside the project")
+    return folder

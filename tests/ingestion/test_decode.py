@@ -1,0 +1,321 @@
+"""Bytes become exactly the rows they say, every known defect is handled by rule, and every other one is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion.datasets import AGG_TRADES, DATASETS, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.decode import Decoded, Layout, SourceColumn, SourceFile, decode
+from ingestion.errors import ContractViolation, SourceDefect
+from ingestion.markets import Market
+from ingestion.periods import Period
+from ingestion.venues import archive_of
+from tests.support.archives import (
+    AGG_HEADER,
+    KLINE_HEADER,
+    LIQUIDATION_HEADER,
+    METRIC_HEADER,
+    TRADE_HEADER,
+    ArchiveFolder,
+    agg_rows,
+    millis,
+)
+
+DAY = date(2024, 1, 2)
+LINEAR = Market.parse("binance_um:BTCUSDT")
+INVERSE = Market.parse("binance_cm:BTCUSD_PERP")
+
+
+def decoded(
+    folder: Path,
+    rows: list[str],
+    dataset: Dataset = AGG_TRADES,
+    header: str | None = AGG_HEADER,
+    market: Market = LINEAR,
+    day: date = DAY,
+) -> tuple[Decoded, pa.Table]:
+    """One file of these rows, decoded: the counts and the stored table."""
+    archive = ArchiveFolder(folder / "archive")
+    key = archive.put("file.zip", rows, header)
+    return decoded_file(archive.root / key, folder, dataset, market, day)
+
+
+def decoded_file(
+    path: Path, folder: Path, dataset: Dataset = AGG_TRADES, market: Market = LINEAR, day: date = DAY
+) -> tuple[Decoded, pa.Table]:
+    target = folder / "data.parquet"
+    source = SourceFile(path, "venue/file.zip", Period.of_day(day))
+    found = decode([source], dataset, archive_of(market).layout(dataset, market), target)
+    return found, pq.read_table(target)
+
+
+def rows_of(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+class TestEveryRow:
+    def test_is_stored_with_exact_decimals_and_utc_times(self, tmp_path: Path) -> None:
+        row = f"7,42000.12345678,0.00000001,8,9,{millis(DAY, 1.5)},true"
+        _, table = decoded(tmp_path, [row])
+        assert table.to_pylist() == [
+            {
+                "agg_trade_id": 7,
+                "price": Decimal("42000.12345678"),
+                "quantity": Decimal("0.00000001"),
+                "first_trade_id": 8,
+                "last_trade_id": 9,
+                "traded_at": datetime(2024, 1, 2, 0, 0, 1, 500_000, tzinfo=UTC),
+                "is_buyer_maker": True,
+            }
+        ]
+
+    @pytest.mark.parametrize(("said", "meant"), [("true", True), ("True", True), ("TRUE", True), ("1", True)])
+    def test_may_say_true_in_four_ways(self, tmp_path: Path, said: str, meant: bool) -> None:
+        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{said}"])
+        assert table["is_buyer_maker"].to_pylist() == [meant]
+
+    @pytest.mark.parametrize("said", ["false", "False", "FALSE", "0"])
+    def test_may_say_false_in_four_ways(self, tmp_path: Path, said: str) -> None:
+        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{said}"])
+        assert table["is_buyer_maker"].to_pylist() == [False]
+
+    def test_may_give_its_time_in_microseconds(self, tmp_path: Path) -> None:
+        _, in_millis = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY, 3)},true"])
+        _, in_micros = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY, 3)}000,true"])
+        assert in_millis["traded_at"] == in_micros["traded_at"]
+
+    def test_of_a_file_without_header_is_the_same_row(self, tmp_path: Path) -> None:
+        _, with_header = decoded(tmp_path, agg_rows(DAY))
+        _, without = decoded(tmp_path, agg_rows(DAY), header=None)
+        assert with_header == without
+
+    def test_of_a_file_with_columns_in_another_order_is_the_same_row(self, tmp_path: Path) -> None:
+        _, usual = decoded(tmp_path, agg_rows(DAY))
+        turned = [",".join(reversed(row.split(","))) for row in agg_rows(DAY)]
+        _, other = decoded(tmp_path, turned, header=",".join(reversed(AGG_HEADER.split(","))))
+        assert usual == other
+
+
+class TestKnownDefects:
+    def test_zero_price_and_zero_quantity_rows_are_dropped_and_counted(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY, 4)
+        rows[1] = f"101,0.0,0.5,1,1,{millis(DAY, 1)},true"
+        rows[2] = f"102,42000,0.0,1,1,{millis(DAY, 2)},true"
+        found, table = decoded(tmp_path, rows)
+        assert table["agg_trade_id"].to_pylist() == [100, 103]
+        assert (found.zero_rows, found.id_gaps, found.rows) == (2, 0, 2)
+
+    def test_exact_duplicates_side_by_side_are_dropped_and_counted(self, tmp_path: Path) -> None:
+        found, table = decoded(tmp_path, [row for row in agg_rows(DAY) for _ in range(2)])
+        assert (found.duplicate_rows, found.out_of_order_rows) == (5, 0)
+        assert table["agg_trade_id"].to_pylist() == [100, 101, 102, 103, 104]
+
+    def test_a_repeated_block_is_dropped_and_counted(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY, 9)
+        found, table = decoded(tmp_path, rows[:6] + rows[2:6] + rows[6:])
+        assert (found.duplicate_rows, found.out_of_order_rows, table.num_rows) == (4, 0, 9)
+
+    def test_two_interleaved_streams_are_put_in_id_order_and_counted(self, tmp_path: Path) -> None:
+        early, late = agg_rows(DAY, 3, first_id=10), agg_rows(DAY, 3, first_id=50)
+        found, table = decoded(tmp_path, [row for pair in zip(early, late, strict=True) for row in pair])
+        assert table["agg_trade_id"].to_pylist() == [10, 11, 12, 50, 51, 52]
+        assert (found.out_of_order_rows, found.id_gaps) == (2, 37)
+
+    def test_missing_ids_are_counted(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY, 10)
+        found, _ = decoded(tmp_path, rows[:3] + rows[5:])
+        assert (found.first_id, found.last_id, found.id_gaps) == (100, 109, 2)
+
+    def test_a_file_of_a_header_alone_holds_no_rows(self, tmp_path: Path) -> None:
+        found, table = decoded(tmp_path, [])
+        assert (found.rows, table.num_rows, found.day_rows) == (0, 0, {})
+
+    def test_empty_ratios_of_old_coin_margined_metrics_are_unknown(self, tmp_path: Path) -> None:
+        row = f'{DAY} 00:05:00,BTCUSD_PERP,5578209.00000000,18261.90678854,"","","",1.19645130'
+        _, table = decoded(tmp_path, [row], METRICS, METRIC_HEADER, INVERSE)
+        assert rows_of(table, "account_long_short_ratio", "taker_buy_sell_ratio") == [(None, Decimal("1.19645130"))]
+
+    def test_metrics_labelled_by_the_end_of_their_five_minutes_belong_to_the_day(self, tmp_path: Path) -> None:
+        row = "2024-01-03 00:00:00,BTCUSDT,1,1,1,1,1,1"
+        found, _ = decoded(tmp_path, [row], METRICS, METRIC_HEADER)
+        assert found.rows == 1
+
+
+class TestWhatCannotBeTrue:
+    """Each is refused with the file and the fault named, and nothing is left behind."""
+
+    def refused(self, folder: Path, rows: list[str], header: str | None = AGG_HEADER, kind: Any = SourceDefect) -> str:
+        with pytest.raises(kind) as refusal:
+            decoded(folder, rows, header=header)
+        assert not (folder / "data.parquet").exists()
+        assert "venue/file.zip" in str(refusal.value)
+        return str(refusal.value)
+
+    def test_text_in_a_number(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY)
+        rows[2] = rows[2].replace("42000.5", "cheap")
+        assert "`price` is not a number in 1 rows, first at row 3: `cheap`" in self.refused(tmp_path, rows)
+
+    def test_text_in_an_id(self, tmp_path: Path) -> None:
+        rows = [*agg_rows(DAY), f"x7,1,1,8,9,{millis(DAY)},true"]
+        message = self.refused(tmp_path, rows)
+        assert "`agg_trade_id` is not a whole number in 1 rows, first at row 6: `x7`" in message
+
+    def test_every_unreadable_column_is_named_at_once(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path, [f"7,cheap,little,8,9,{millis(DAY)},maybe"])
+        assert all(name in message for name in ("`price`", "`quantity`", "`is_buyer_maker`"))
+
+    def test_a_decimal_too_fine_to_be_stored_exactly(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path, [f"7,1.123456789,1,8,9,{millis(DAY)},true"])
+        assert "`price` has more than 8 decimals in 1 rows, first at row 1: `1.123456789`" in message
+
+    def test_a_row_that_is_too_short(self, tmp_path: Path) -> None:
+        assert "Expected 7 columns, got 3" in self.refused(tmp_path, [*agg_rows(DAY), "1,2,3"])
+
+    def test_a_missing_column(self, tmp_path: Path) -> None:
+        rows = [row.rsplit(",", 1)[0] for row in agg_rows(DAY)]
+        message = self.refused(tmp_path, rows, AGG_HEADER.rsplit(",", 1)[0], ContractViolation)
+        assert "column `is_buyer_maker` is missing" in message
+
+    def test_a_negative_quantity(self, tmp_path: Path) -> None:
+        rows = [*agg_rows(DAY), f"105,42000,-0.5,8,9,{millis(DAY)},true"]
+        message = self.refused(tmp_path, rows, kind=ContractViolation)
+        assert "`quantity` is negative in 1 rows, first at row 6: -0.50000000" in message
+
+    def test_an_empty_value(self, tmp_path: Path) -> None:
+        rows = [*agg_rows(DAY), f"105,,1,8,9,{millis(DAY)},true"]
+        assert "`price` is empty in 1 rows" in self.refused(tmp_path, rows, kind=ContractViolation)
+
+    @pytest.mark.parametrize("day", [date(2024, 1, 1), date(2024, 1, 3)])
+    def test_a_row_of_another_day(self, tmp_path: Path, day: date) -> None:
+        rows = [*agg_rows(DAY), f"105,42000,1,8,9,{millis(day)},true"]
+        message = self.refused(tmp_path, rows, kind=ContractViolation)
+        assert f"`traded_at` lies outside 2024-01-02 in 1 rows, first at row 6: {day}" in message
+
+    def test_all_broken_promises_are_named_at_once(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path, [f"7,-1,-1,8,9,{millis(date(2020, 1, 1))},true"], kind=ContractViolation)
+        assert all(fault in message for fault in ("`price` is negative", "`quantity` is negative", "lies outside"))
+
+    def test_one_id_with_two_different_rows(self, tmp_path: Path) -> None:
+        rows = [*agg_rows(DAY, 2), f"101,1,1,8,9,{millis(DAY)},true"]
+        assert "1 ids appear twice with different rows, first 101" in self.refused(
+            tmp_path, rows, kind=ContractViolation
+        )
+
+
+class TestWhatIsNoProperZip:
+    def refused(self, folder: Path, key: str, archive: ArchiveFolder) -> str:
+        with pytest.raises(SourceDefect, match=r"venue/file\.zip") as refusal:
+            decoded_file(archive.root / key, folder)
+        assert not (folder / "data.parquet").exists()
+        return str(refusal.value)
+
+    def test_a_truncated_file(self, tmp_path: Path, archive_folder: ArchiveFolder) -> None:
+        whole = (archive_folder.root / archive_folder.put("a.zip", agg_rows(DAY, 500))).read_bytes()
+        key = archive_folder.put_bytes("b.zip", whole[: len(whole) // 2])
+        assert "not a readable zip" in self.refused(tmp_path, key, archive_folder)
+
+    def test_a_file_that_is_no_zip(self, tmp_path: Path, archive_folder: ArchiveFolder) -> None:
+        key = archive_folder.put_bytes("a.zip", b"<html>maintenance</html>")
+        assert "not a readable zip" in self.refused(tmp_path, key, archive_folder)
+
+    def test_two_members(self, tmp_path: Path, archive_folder: ArchiveFolder) -> None:
+        key = archive_folder.put_members("a.zip", {"a.csv": "1", "b.csv": "2"})
+        assert "2 members instead of one: a.csv, b.csv" in self.refused(tmp_path, key, archive_folder)
+
+    @pytest.mark.parametrize("name", ["../a.csv", "/etc/a.csv", "folder/a.csv", "folder\\a.csv"])
+    def test_a_member_with_a_path_in_its_name(self, tmp_path: Path, archive_folder: ArchiveFolder, name: str) -> None:
+        key = archive_folder.put_members("a.zip", {name: "1"})
+        assert "has a path in its name; refused" in self.refused(tmp_path, key, archive_folder)
+
+    def test_a_member_whose_bytes_were_changed(self, tmp_path: Path, archive_folder: ArchiveFolder) -> None:
+        key = archive_folder.put("a.zip", agg_rows(DAY, 2000), AGG_HEADER)
+        path = archive_folder.root / key
+        packed = bytearray(path.read_bytes())
+        packed[len(packed) // 2] ^= 0xFF
+        path.write_bytes(packed)
+        self.refused(tmp_path, key, archive_folder)
+
+
+class TestOtherDatasets:
+    def test_klines_of_coin_margined_markets_keep_contracts_and_base_apart(self, tmp_path: Path) -> None:
+        start = millis(DAY)
+        row = f"{start},34161.6,34182.5,33977.4,34024.2,409953,{start + 3599999},1202.97118037,15095,192220,564.12,0"
+        _, table = decoded(tmp_path, [row], KLINES, KLINE_HEADER, INVERSE)
+        assert rows_of(table, "volume", "quote_volume", "trade_count") == [
+            (Decimal(409953), Decimal("1202.97118037"), 15095)
+        ]
+
+    def test_a_volume_beyond_eighteen_digits_is_still_exact(self, tmp_path: Path) -> None:
+        start = millis(DAY)
+        volume = "123456789012345.12345678"
+        row = f"{start},1,1,1,1,{volume},{start + 1},{volume},1,1,1,0"
+        _, table = decoded(tmp_path, [row], KLINES, KLINE_HEADER)
+        assert table["volume"].to_pylist() == [Decimal(volume)]
+
+    def test_single_trades_keep_the_venues_own_product(self, tmp_path: Path) -> None:
+        row = f"173525189,11343.67,0.467,5297.49,{millis(DAY)},true"
+        _, table = decoded(tmp_path, [row], TRADES, TRADE_HEADER)
+        assert rows_of(table, "price", "quantity", "venue_notional") == [
+            (Decimal("11343.67"), Decimal("0.467"), Decimal("5297.49"))
+        ]
+
+    def test_doubled_liquidation_rows_are_stored_once(self, tmp_path: Path) -> None:
+        row = f"{millis(DAY)},BUY,LIMIT,IOC,7,30741.3,30631.6,FILLED,6,7"
+        found, table = decoded(tmp_path, [row, row], LIQUIDATION_SNAPSHOT, LIQUIDATION_HEADER, INVERSE)
+        assert (table.num_rows, found.duplicate_rows) == (1, 1)
+
+    def test_every_dataset_has_a_layout_that_fills_each_stored_column(self) -> None:
+        for market in (LINEAR, INVERSE):
+            for dataset in DATASETS.values():
+                stored = {c.stored_as for c in archive_of(market).layout(dataset, market).columns} - {None}
+                assert stored == {c.name for c in dataset.columns}
+
+
+def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "one", tmp_path / "two"
+    for folder in (first, second):
+        folder.mkdir()
+        decoded(folder, agg_rows(DAY, 50))
+    assert (first / "data.parquet").read_bytes() == (second / "data.parquet").read_bytes()
+
+
+def test_a_file_larger_than_one_block_streams_and_sorts_alike(tmp_path: Path) -> None:
+    """60,000 rows are more than one CSV block: the streamed and the sorted way must agree."""
+    rows = agg_rows(DAY, 60_000)
+    streamed, in_order = decoded(tmp_path, rows)
+    _, shuffled = decoded(tmp_path, rows[30_000:] + rows[:30_000])
+    assert in_order.equals(shuffled)
+    assert (streamed.rows, streamed.id_gaps, streamed.day_rows) == (60_000, 0, {DAY: 60_000})
+
+
+_PRICES = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal("9999999999.99999999"), places=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=st.lists(st.tuples(_PRICES, _PRICES, st.booleans()), min_size=1, max_size=30), data=st.data())
+def test_any_order_of_any_rows_is_stored_exactly_and_once(
+    tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Decimal, Decimal, bool]], data: st.DataObject
+) -> None:
+    rows = [f"{n},{price:f},{size:f},{n},{n},{millis(DAY, n)},{maker}" for n, (price, size, maker) in enumerate(values)]
+    written = data.draw(st.permutations(rows + data.draw(st.lists(st.sampled_from(rows), max_size=5))))
+    found, table = decoded(tmp_path_factory.mktemp("any"), list(written))
+    assert rows_of(table, "price", "quantity", "is_buyer_maker") == values
+    assert found.duplicate_rows == len(written) - len(rows)
+
+
+def test_a_layout_may_leave_columns_out(tmp_path: Path) -> None:
+    key = ArchiveFolder(tmp_path).put("a.zip", [row + ",True" for row in agg_rows(DAY)])
+    usual = archive_of(LINEAR).layout(AGG_TRADES, LINEAR)
+    spot = Layout((*usual.columns, SourceColumn("is_best_match", None)))
+    source = SourceFile(tmp_path / key, key, Period.of_day(DAY))
+    assert decode([source], AGG_TRADES, spot, tmp_path / "data.parquet").rows == 5

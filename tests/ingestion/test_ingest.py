@@ -1,0 +1,318 @@
+"""The use case: what is published becomes receipted objects, once, and a changed file replaces its own period only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS
+from ingestion.errors import StorageError
+from ingestion.fetch import Archive
+from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
+from ingestion.markets import Market
+from ingestion.object_store import S3Options, open_store
+from ingestion.periods import days_between
+from ingestion.raw_zone import RawZone
+from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows
+
+BTC = Market.parse("binance_um:BTCUSDT")
+COIN_M = Market.parse("binance_cm:BTCUSD_PERP")
+FIRST, SECOND, THIRD = (date(2024, 1, n) for n in (1, 2, 3))
+JANUARY = list(days_between(date(2024, 1, 1), date(2024, 1, 31)))
+NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
+def zone(request: pytest.FixtureRequest, tmp_path: Path) -> RawZone:
+    if request.param == "folder":
+        return RawZone(open_store(tmp_path / "store"))
+    options: S3Options = request.getfixturevalue("seaweedfs")
+    return RawZone(open_store(request.getfixturevalue("s3_url"), options))
+
+
+@pytest.fixture
+def local_zone(tmp_path: Path) -> RawZone:
+    return RawZone(open_store(tmp_path / "store"))
+
+
+def run(tasks: list[Task], folder: ArchiveFolder, zone: RawZone, now: datetime = NOON) -> list[Outcome]:
+    return ingest(tasks, archive=Archive(folder.url), zone=zone, now=now)
+
+
+def statuses(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.status for outcome in outcomes]
+
+
+def fingerprints(zone: RawZone) -> dict[str, str]:
+    return {found.key: found.version for found in zone.store.list("raw")}
+
+
+def trades(first: date = FIRST, last: date = THIRD) -> list[Task]:
+    return plan(AGG_TRADES, BTC, first, last)
+
+
+def klines(first: date, last: date) -> list[Task]:
+    return plan(KLINES, BTC, first, last, interval="4h")
+
+
+class TestAPlan:
+    def test_has_one_task_per_published_day(self) -> None:
+        assert [task.period.label for task in trades()] == ["2024-01-01", "2024-01-02", "2024-01-03"]
+
+    def test_has_one_task_per_month_where_months_are_stored_and_only_the_days_asked_for(self) -> None:
+        tasks = klines(date(2024, 1, 30), date(2024, 3, 2))
+        assert [(t.period.label, t.first_day.day, t.last_day.day) for t in tasks] == [
+            ("2024-01", 30, 31),
+            ("2024-02", 1, 29),
+            ("2024-03", 1, 2),
+        ]
+
+    def test_asks_for_no_liquidations_where_none_are_published(self) -> None:
+        assert plan(LIQUIDATION_SNAPSHOT, BTC, FIRST, THIRD) == []
+        assert len(plan(LIQUIDATION_SNAPSHOT, COIN_M, date(2024, 10, 13), date(2024, 10, 20))) == 2
+
+
+class TestIngesting:
+    def test_stores_each_published_day_with_a_receipt(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        for day in (FIRST, SECOND):
+            archive_folder.agg_trades(day)
+        outcomes = run(trades(FIRST, SECOND), archive_folder, zone)
+        assert statuses(outcomes) == ["stored", "stored"]
+        receipt = zone.receipt(outcomes[0].task.object_id)
+        assert receipt == outcomes[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.id_gaps, receipt.revision, receipt.known_at) == (5, 0, 1, NOON)
+        assert (receipt.first_id, receipt.last_id, receipt.day_rows) == (100, 104, {"2024-01-01": 5})
+        assert [s.key for s in receipt.sources] == [
+            "data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01-01.zip"
+        ]
+
+    def test_records_a_day_the_venue_does_not_have(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        assert statuses(run(trades(FIRST, SECOND), archive_folder, zone)) == ["stored", "absent"]
+        index = zone.write_index().to_pylist()
+        assert [(row["day"], row["status"], row["row_count"]) for row in index] == [
+            (FIRST, "stored", 5),
+            (SECOND, "absent", 0),
+        ]
+
+    def test_again_writes_nothing(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        run(trades(), archive_folder, zone)
+        zone.write_index()
+        before = fingerprints(zone)
+        assert statuses(run(trades(), archive_folder, zone, NOON + timedelta(days=1))) == [
+            "unchanged",
+            "absent",
+            "absent",
+        ]
+        zone.write_index()
+        assert fingerprints(zone) == before
+
+    def test_again_downloads_checksums_only(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        key = archive_folder.agg_trades(FIRST)
+        archive = Archive(archive_server.url)
+        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        archive_server.requests.clear()
+        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        assert archive_server.requests == [f"{key}.CHECKSUM"]
+
+    def test_a_corrected_file_replaces_only_its_own_day_and_keeps_the_earlier_receipt(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        for day in (FIRST, SECOND, THIRD):
+            archive_folder.agg_trades(day)
+        earlier = run(trades(), archive_folder, zone)[1].receipt
+        before = fingerprints(zone)
+        archive_folder.agg_trades(SECOND, agg_rows(SECOND, price="43000.5"))
+        outcome = run(trades(), archive_folder, zone, NOON + timedelta(hours=1))[1]
+        after = fingerprints(zone)
+        changed = {key for key in after if before.get(key) != after[key]}
+        assert {key.split("/date=")[1][:10] for key in changed} == {"2024-01-02"}
+        assert outcome.receipt is not None
+        assert outcome.receipt.revision == 2
+        assert zone.history(outcome.task.object_id) == [earlier, outcome.receipt]
+
+    def test_a_late_day_is_not_a_correction(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        run(trades(FIRST, FIRST), archive_folder, zone)
+        archive_folder.agg_trades(FIRST)
+        receipt = run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.status, receipt.revision) == ("stored", 1)
+
+    def test_a_file_the_venue_withdraws_is_kept(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        key = archive_folder.agg_trades(FIRST)
+        run(trades(FIRST, FIRST), archive_folder, zone)
+        archive_folder.remove(key)
+        before = fingerprints(zone)
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["kept"]
+        assert fingerprints(zone) == before
+
+    def test_one_bad_file_does_not_stop_the_others_and_stores_nothing(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        for day in (FIRST, THIRD):
+            archive_folder.agg_trades(day)
+        bad = archive_folder.agg_trades(SECOND)
+        archive_folder.claim(bad, "0" * 64)
+        outcomes = run(trades(), archive_folder, zone)
+        assert statuses(outcomes) == ["stored", "failed", "stored"]
+        assert "BTCUSDT-aggTrades-2024-01-02.zip" in str(outcomes[1].error)
+        assert not [found for found in zone.store.list("raw") if "2024-01-02" in found.key]
+
+    def test_a_bad_correction_leaves_the_good_day_standing(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        run(trades(FIRST, FIRST), archive_folder, zone)
+        before = fingerprints(zone)
+        archive_folder.put(
+            "data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01-01.zip", ["7,x,1,1,1,1,true"], AGG_HEADER
+        )
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["failed"]
+        assert fingerprints(zone) == before
+
+    def test_every_outcome_is_reported_as_it_comes(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        heard: list[Outcome] = []
+        outcomes = ingest(trades(), archive=Archive(archive_folder.url), zone=local_zone, now=NOON, report=heard.append)
+        assert sorted(map(str, (o.task for o in heard))) == [str(o.task) for o in outcomes]
+
+    def test_an_unwritable_zone_fails_each_object_with_the_reason(
+        self, archive_folder: ArchiveFolder, tmp_path: Path
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        (tmp_path / "file").write_text("in the way")
+        outcome = run(trades(FIRST, FIRST), archive_folder, RawZone(open_store(tmp_path / "file")))[0]
+        assert isinstance(outcome.error, StorageError)
+        assert "TAKER_STORAGE_URL" in str(outcome.error)
+
+    def test_an_object_of_an_older_decoder_is_decoded_again(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        outcome = run(trades(FIRST, FIRST), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        old = replace(outcome.receipt, decoder_version=0)
+        local_zone.store.put_bytes(outcome.task.object_id.receipt_key, old.to_json())
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, local_zone)) == ["stored"]
+
+
+class TestMonthsOfBars:
+    def test_a_whole_published_month_is_one_object(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_month(JANUARY)
+        tasks = klines(JANUARY[0], JANUARY[-1])
+        outcome = ingest(tasks, archive=Archive(archive_server.url), zone=local_zone, now=NOON)[0]
+        assert outcome.receipt is not None
+        assert (outcome.receipt.rows, len(archive_server.requests)) == (186, 2)
+
+    def test_a_month_not_yet_published_whole_is_read_from_its_days(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        for day in JANUARY:
+            archive_folder.klines_of_day(day)
+        receipt = run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, len(receipt.sources), receipt.absent_days) == (186, 31, ())
+
+    def test_part_of_a_month_holds_the_days_asked_for_and_no_others(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_month(JANUARY)
+        for day in JANUARY:
+            archive_folder.klines_of_day(day)
+        receipt = run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert (list(receipt.day_rows)[-1], receipt.rows) == ("2024-01-10", 60)
+
+    def test_asking_for_less_never_loses_a_day(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        for day in JANUARY:
+            archive_folder.klines_of_day(day)
+        run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)
+        before = fingerprints(zone)
+        assert statuses(run(klines(JANUARY[4], JANUARY[6]), archive_folder, zone)) == ["unchanged"]
+        assert fingerprints(zone) == before
+
+    def test_asking_for_more_adds_the_days(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        for day in JANUARY:
+            archive_folder.klines_of_day(day)
+        run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)
+        outcome = run(klines(JANUARY[8], JANUARY[11]), archive_folder, zone)[0]
+        assert outcome.receipt is not None
+        rows = pq.read_table(zone.store.url(outcome.task.object_id.data_key)).num_rows if _is_local(zone) else 72
+        assert (outcome.receipt.rows, rows) == (72, 72)
+
+    def test_days_that_a_whole_month_lacks_are_recorded_as_absent(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_month([day for day in JANUARY if day.day != 16])
+        receipt = run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert receipt.absent_days == (date(2024, 1, 16),)
+        assert statuses(run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)) == ["unchanged"]
+
+    def test_an_absent_month_of_funding_is_recorded_once(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        tasks = plan(FUNDING_RATE, BTC, JANUARY[0], JANUARY[14])
+        assert statuses(run(tasks, archive_folder, zone)) == ["absent"]
+        before = fingerprints(zone)
+        assert statuses(run(tasks, archive_folder, zone)) == ["absent"]
+        assert fingerprints(zone) == before
+
+
+class TestLookingForChanges:
+    def test_finds_the_corrected_and_the_late_day_and_no_other(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        for day in (FIRST, SECOND):
+            archive_folder.agg_trades(day)
+        run(trades(), archive_folder, zone)
+        archive = Archive(archive_folder.url)
+        assert changed_sources(trades(), archive=archive, zone=zone) == []
+        archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
+        archive_folder.agg_trades(THIRD)
+        found = changed_sources(trades(), archive=archive, zone=zone)
+        assert [task.period.label for task in found] == ["2024-01-02", "2024-01-03"]
+
+    def test_does_not_take_a_withdrawn_file_for_a_change(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        key = archive_folder.agg_trades(FIRST)
+        run(trades(FIRST, FIRST), archive_folder, zone)
+        archive_folder.remove(key)
+        assert changed_sources(trades(FIRST, FIRST), archive=Archive(archive_folder.url), zone=zone) == []
+
+
+def test_the_index_says_what_each_market_is(archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
+    run([*trades(FIRST, FIRST), *plan(METRICS, COIN_M, FIRST, FIRST)], archive_folder, local_zone)
+    described = {
+        (row["market_id"], row["base_asset"], row["quote_asset"], row["contract_type"], int(row["contract_size"]))
+        for row in local_zone.write_index().to_pylist()
+    }
+    assert described == {
+        ("binance_um:BTCUSDT", "BTC", "USDT", "linear", 1),
+        ("binance_cm:BTCUSD_PERP", "BTC", "USD", "inverse", 100),
+    }
+
+
+def test_the_index_follows_what_changed_since_it_was_written(archive_folder: ArchiveFolder, zone: RawZone) -> None:
+    archive_folder.agg_trades(FIRST)
+    run(trades(FIRST, SECOND), archive_folder, zone)
+    zone.write_index()
+    archive_folder.agg_trades(FIRST, agg_rows(FIRST, 8))
+    archive_folder.agg_trades(THIRD)
+    run(trades(), archive_folder, zone)
+    rows = zone.write_index().to_pylist()
+    assert [(row["day"].day, row["status"], row["row_count"], row["revision"]) for row in rows] == [
+        (1, "stored", 8, 2),
+        (2, "absent", 0, 1),
+        (3, "stored", 5, 1),
+    ]
+    assert zone.index().to_pylist() == rows
+
+
+def _is_local(zone: RawZone) -> bool:
+    return not zone.url.startswith("s3://")

@@ -1,0 +1,49 @@
+"""A market's text says what the contract is, or the reason why it cannot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from ingestion.markets import ContractType, Market, UnknownMarket
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "quote", "kind", "size"),
+    [
+        ("binance_um:BTCUSDT", "BTC", "USDT", ContractType.LINEAR, 1),
+        ("binance_um:1000PEPEUSDC", "1000PEPE", "USDC", ContractType.LINEAR, 1),
+        ("binance_um:BTCFDUSD", "BTC", "FDUSD", ContractType.LINEAR, 1),
+        ("binance_um:ETHUSDT_260327", "ETH", "USDT", ContractType.LINEAR, 1),
+        ("binance_um:币安人生USDT", "币安人生", "USDT", ContractType.LINEAR, 1),
+        ("binance_cm:BTCUSD_PERP", "BTC", "USD", ContractType.INVERSE, 100),
+        ("binance_cm:BTCUSD_261225", "BTC", "USD", ContractType.INVERSE, 100),
+        ("binance_cm:ETHUSD_PERP", "ETH", "USD", ContractType.INVERSE, 10),
+        ("simulated:BTCUSDT", "BTC", "USDT", ContractType.LINEAR, 1),
+        ("simulated:BTCUSD_PERP", "BTC", "USD", ContractType.INVERSE, 100),
+    ],
+)
+def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
+    text: str, base: str, quote: str, kind: ContractType, size: int
+) -> None:
+    market = Market.parse(text)
+    assert (market.base_asset, market.quote_asset, market.contract_type) == (base, quote, kind)
+    assert market.contract_size == Decimal(size)
+    assert str(market) == market.market_id == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("BTCUSDT", "is not `venue:SYMBOL`"),
+        ("binance_um:", "is not `venue:SYMBOL`"),
+        ("mtgox:BTCUSD", "known venues are binance_um, binance_cm, simulated"),
+        ("binance_um:btcusdt", "write `binance_um:BTCUSDT`"),
+        ("binance_um:BTCUSD_PERP", "no symbol of binance_um"),
+        ("binance_cm:BTCUSDT", "like BTCUSD_PERP"),
+    ],
+)
+def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
+    with pytest.raises(UnknownMarket, match=reason):
+        Market.parse(text)

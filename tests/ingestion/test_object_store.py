@@ -1,0 +1,91 @@
+"""A folder and a real S3 server keep the same promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.errors import StorageError
+from ingestion.object_store import LocalStore, ObjectStore, S3Options, open_store
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(tmp_path / "store")
+    options: S3Options = request.getfixturevalue("seaweedfs")
+    return open_store(request.getfixturevalue("s3_url"), options)
+
+
+class TestEveryStore:
+    def test_what_was_put_is_got(self, store: ObjectStore) -> None:
+        store.put_bytes("a/b.txt", b"one")
+        assert store.get_bytes("a/b.txt") == b"one"
+
+    def test_what_was_never_put_is_none(self, store: ObjectStore) -> None:
+        assert store.get_bytes("nothing/here") is None
+
+    def test_a_second_put_replaces_the_first(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        store.put_bytes("k", b"two")
+        assert store.get_bytes("k") == b"two"
+
+    def test_a_put_that_must_be_the_first_leaves_an_existing_object_alone(self, store: ObjectStore) -> None:
+        assert store.put_bytes("k", b"one", only_if_absent=True)
+        assert not store.put_bytes("k", b"two", only_if_absent=True)
+        assert store.get_bytes("k") == b"one"
+
+    def test_a_file_is_stored_whole(self, store: ObjectStore, tmp_path: Path) -> None:
+        source = tmp_path / "source.bin"
+        source.write_bytes(bytes(range(256)) * 50_000)  # 12.8 MB: several parts of a multipart upload
+        store.put_file("deep/er/file.bin", source)
+        assert store.get_bytes("deep/er/file.bin") == source.read_bytes()
+
+    def test_listing_gives_every_key_below_a_folder_in_order(self, store: ObjectStore) -> None:
+        for key in ("raw/b", "raw/a/x", "rawer/c", "raw/a/y=1/z"):
+            store.put_bytes(key, key.encode())
+        assert [found.key for found in store.list("raw")] == ["raw/a/x", "raw/a/y=1/z", "raw/b"]
+        assert [found.size for found in store.list("raw")] == [7, 11, 5]
+
+    def test_a_folder_that_does_not_exist_lists_as_empty(self, store: ObjectStore) -> None:
+        assert store.list("nowhere") == []
+
+    def test_the_version_changes_when_the_bytes_do(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        before = store.list()[0].version
+        store.put_bytes("k", b"two")
+        assert store.list()[0].version != before
+
+    def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        store.delete("k")
+        assert store.get_bytes("k") is None
+
+
+def test_a_failed_put_leaves_the_former_object_and_no_debris(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put_bytes("k", b"one")
+    with pytest.raises(StorageError):
+        store.put_file("k", tmp_path / "no such source")
+    assert store.get_bytes("k") == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+def test_an_unwritable_folder_is_named_with_what_to_check(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=r"cannot write .*file/raw/k.*TAKER_STORAGE_URL"):
+        LocalStore(tmp_path / "file").put_bytes("raw/k", b"")
+
+
+@pytest.mark.xdist_group("s3")
+def test_wrong_s3_keys_are_refused_with_what_to_check(seaweedfs: S3Options, s3_url: str) -> None:
+    wrong = S3Options(seaweedfs.endpoint_url, seaweedfs.region, seaweedfs.access_key_id, "not the secret")
+    with pytest.raises(StorageError, match="AWS_"):
+        open_store(s3_url, wrong).put_bytes("k", b"")
+
+
+@pytest.mark.parametrize("url", ["s3://", "gs://bucket/x", "https://example.org/x"])
+def test_a_storage_url_of_an_unknown_kind_is_refused(url: str) -> None:
+    with pytest.raises(StorageError, match="s3://bucket/prefix"):
+        open_store(url)

@@ -1,0 +1,110 @@
+"""Rows that venues really published, quoted in their issue trackers, decode to what people found in them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.decode import Decoded, Layout, SourceColumn, SourceFile, decode
+from ingestion.markets import Market
+from ingestion.periods import Period
+from ingestion.venues import archive_of
+from tests.support.archives import ArchiveFolder
+
+LINEAR, INVERSE = Market.parse("binance_um:BTCUSDT"), Market.parse("binance_cm:BTCUSD_PERP")
+
+
+@pytest.fixture
+def quoted(real_data: Path) -> Path:
+    return real_data / "issue_quoted_rows"
+
+
+def read(
+    csv: Path, folder: Path, dataset: Dataset, market: Market, period: Period, layout: Layout | None = None
+) -> tuple[Decoded, pa.Table]:
+    archive = ArchiveFolder(folder / "archive")
+    key = archive.put("file.zip", csv.read_text().splitlines())
+    source = SourceFile(archive.root / key, csv.name, period)
+    found = decode([source], dataset, layout or archive_of(market).layout(dataset, market), folder / "data.parquet")
+    return found, pq.read_table(folder / "data.parquet")
+
+
+def test_issue_203_every_row_twice(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "um_BTCUSDT_aggTrades_2022-09-12_duplicates_issue203.csv"
+    found, table = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_day(date(2022, 9, 12)))
+    assert (found.duplicate_rows, table.num_rows, found.id_gaps) == (6, 6, 0)
+
+
+def test_issue_293_two_streams_interleaved_in_a_month(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "um_BTCUSDT_aggTrades_2023-11_interleaved_issue293.csv"
+    found, table = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_month(date(2023, 11, 1)))
+    ids = table["agg_trade_id"].to_pylist()
+    assert ids == sorted(ids)
+    assert (len(ids), found.out_of_order_rows) == (12, 5)
+
+
+def test_issue_12_interleaved_without_a_header(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "um_BTCUSDT_trades_2020-08_interleaved_noheader_issue12.csv"
+    found, table = read(csv, tmp_path, TRADES, LINEAR, Period.of_month(date(2020, 8, 1)))
+    assert (table.num_rows, found.out_of_order_rows) == (7, 3)
+
+
+def test_issue_342_zero_quantities(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "um_ETHUSDT_aggTrades_2023-05_zero_quantity_issue342.csv"
+    found, table = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_month(date(2023, 5, 1)))
+    assert (found.zero_rows, table.num_rows) == (8, 0)
+
+
+def test_issue_378_trade_ids_may_lack_where_aggregate_ids_do_not(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "um_BTCUSDT_aggTrades_2024-07-04_tradeid_gaps_issue378.csv"
+    found, _ = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_day(date(2024, 7, 4)))
+    assert found.id_gaps == 0
+
+
+def test_issue_283_coin_margined_bars_hold_contracts_and_base(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "cm_BTCUSD_PERP_1h_klines_2023-10-27_issue283.csv"
+    _, table = read(csv, tmp_path, KLINES, INVERSE, Period.of_day(date(2023, 10, 27)))
+    for bar in table.to_pylist():
+        average = bar["volume"] * INVERSE.contract_size / bar["quote_volume"]
+        assert bar["low_price"] <= average <= bar["high_price"]
+
+
+def test_spot_rows_in_microseconds(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "spot_BTCUSDT_aggTrades_2026-09-05_microseconds.csv"
+    futures = archive_of(LINEAR).layout(AGG_TRADES, LINEAR)
+    spot = Layout((*futures.columns, SourceColumn("is_best_match", None)))
+    day = datetime.fromtimestamp(1788566400, UTC).date()
+    _, table = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_day(day), spot)
+    assert table["traded_at"][0].as_py() == datetime(day.year, day.month, day.day, 0, 0, 0, 483_577, tzinfo=UTC)
+
+
+def test_liquidation_rows_come_twice(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "cm_BTCUSD_PERP_liquidationSnapshot_quoted.csv"
+    lines = csv.read_text().splitlines()
+    one_day = tmp_path / "one_day.csv"
+    one_day.write_text("\n".join(lines[:4]))
+    found, table = read(one_day, tmp_path, LIQUIDATION_SNAPSHOT, INVERSE, Period.of_day(date(2023, 6, 25)))
+    assert (found.duplicate_rows, table.num_rows) == (1, 2)
+
+
+def test_coin_margined_metrics_have_empty_ratios(quoted: Path, tmp_path: Path) -> None:
+    csv = quoted / "cm_BTCUSD_PERP_metrics_2023-06-25_quoted.csv"
+    _, table = read(csv, tmp_path, METRICS, INVERSE, Period.of_day(date(2023, 6, 25)))
+    assert table["taker_buy_sell_ratio"][0].as_py() == Decimal("0.00855776")
+    assert table["account_long_short_ratio"].null_count == table.num_rows
+
+
+def test_the_published_form_of_a_checksum_is_read(quoted: Path, tmp_path: Path) -> None:
+    from ingestion.fetch import Archive
+
+    name = "BTCUSD_PERP-liquidationSnapshot-2023-06-25.zip"
+    (tmp_path / f"{name}.CHECKSUM").write_bytes((quoted / f"{name}.CHECKSUM").read_bytes())
+    assert Archive(tmp_path.as_uri()).checksum(name) == (
+        "2068add7e570b1e17afc71e53e22fee716010f08976643ead345d6c96bfbd60b"
+    )

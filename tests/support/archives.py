@@ -1,0 +1,175 @@
+"""An archive of a test's own making, on a folder or behind a local HTTP server that misbehaves when told to.
+
+Belongs here: writing objects in the venue's layout and serving them. Does not: reading them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
+TRADE_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
+KLINE_HEADER = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
+METRIC_HEADER = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+    "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
+)
+LIQUIDATION_HEADER = (
+    "time,side,order_type,time_in_force,original_quantity,price,average_price,order_status,"
+    "last_fill_quantity,accumulated_fill_quantity"
+)
+
+
+def millis(day: date, seconds: float = 0.0) -> int:
+    """Milliseconds since the epoch of a moment of a UTC day."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000 + seconds * 1000)
+
+
+def agg_rows(day: date, count: int = 5, *, first_id: int = 100, price: str = "42000.5") -> list[str]:
+    """`count` aggregates with contiguous ids, a second apart from the day's first second on."""
+    return [
+        f"{first_id + n},{price},0.{n + 1:03d},{9000 + n},{9000 + n},{millis(day, n)},{'true' if n % 2 else 'false'}"
+        for n in range(count)
+    ]
+
+
+def kline_rows(day: date, hours: int = 4) -> list[str]:
+    """The bars of one day, `hours` each, all alike."""
+    step = hours * 3600
+    return [
+        f"{millis(day, n * step)},100,110,90,105,10,{millis(day, (n + 1) * step) - 1},1000,7,4,400,0"
+        for n in range(24 // hours)
+    ]
+
+
+class ArchiveFolder:
+    """A folder that looks like a venue's archive."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def url(self) -> str:
+        return self.root.as_uri()
+
+    def put(self, key: str, rows: Sequence[str], header: str | None = None) -> str:
+        """One object of one CSV and its checksum; returns the key."""
+        text = "".join(f"{row}\n" for row in ([header] if header else []) + list(rows))
+        return self.put_members(key, {Path(key).stem + ".csv": text})
+
+    def put_members(self, key: str, members: dict[str, str]) -> str:
+        path = self._path(key)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, text in members.items():
+                packed.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+        return self._prove(key)
+
+    def put_bytes(self, key: str, payload: bytes) -> str:
+        """An object of any bytes, with the checksum that fits them."""
+        self._path(key).write_bytes(payload)
+        return self._prove(key)
+
+    def claim(self, key: str, sha256: str) -> None:
+        """Publish a checksum, true or not."""
+        path = self._path(key)
+        path.with_name(path.name + ".CHECKSUM").write_text(f"{sha256}  {path.name}\n")
+
+    def remove(self, key: str) -> None:
+        self._path(key).unlink()
+        self._path(f"{key}.CHECKSUM").unlink()
+
+    def agg_trades(self, day: date, rows: Sequence[str] | None = None, *, symbol: str = "BTCUSDT") -> str:
+        key = f"data/futures/um/daily/aggTrades/{symbol}/{symbol}-aggTrades-{day}.zip"
+        return self.put(key, agg_rows(day) if rows is None else rows, AGG_HEADER)
+
+    def klines_of_day(self, day: date, interval: str = "4h", *, symbol: str = "BTCUSDT") -> str:
+        key = f"data/futures/um/daily/klines/{symbol}/{interval}/{symbol}-{interval}-{day}.zip"
+        return self.put(key, kline_rows(day), KLINE_HEADER)
+
+    def klines_of_month(self, days: Sequence[date], interval: str = "4h", *, symbol: str = "BTCUSDT") -> str:
+        key = f"data/futures/um/monthly/klines/{symbol}/{interval}/{symbol}-{interval}-{days[0]:%Y-%m}.zip"
+        return self.put(key, [row for day in days for row in kline_rows(day)], KLINE_HEADER)
+
+    def _path(self, key: str) -> Path:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _prove(self, key: str) -> str:
+        self.claim(key, hashlib.sha256(self._path(key).read_bytes()).hexdigest())
+        return key
+
+
+class ArchiveServer:
+    """Serves an ArchiveFolder on a free loopback port, counts what is asked for, and misbehaves as planned.
+
+    `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code
+    (with Retry-After: 0 for 429), or "cut" to break the connection in the middle of the body.
+    """
+
+    def __init__(self, folder: ArchiveFolder) -> None:
+        self.folder = folder
+        self.requests: list[str] = []
+        self.answers: dict[str, list[int | str]] = defaultdict(list)
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server.respond(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def respond(self, request: BaseHTTPRequestHandler) -> None:
+        key = request.path.lstrip("/")
+        self.requests.append(key)
+        planned = self.answers[key].pop(0) if self.answers[key] else 200
+        path = self.folder.root / key
+        if planned == 200 and not path.is_file():
+            planned = 404
+        if isinstance(planned, int) and planned != 200:
+            request.send_response(planned)
+            if planned == 429:
+                request.send_header("Retry-After", "0")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        body = path.read_bytes()
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if planned == "cut":
+            request.wfile.write(body[: len(body) // 2])
+            request.close_connection = True
+            return
+        request.wfile.write(body)
+
+    @contextmanager
+    def running(self) -> Iterator[ArchiveServer]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._http.shutdown()
+            self._http.server_close()
+            self._thread.join()
