@@ -1,0 +1,83 @@
+"""The house rules that a machine can check: who may import whom, what may be written where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def modules_of(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported_by(path: Path) -> set[str]:
+    """The top-level packages that a module imports, wherever in the module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", modules_of("ingestion"), ids=lambda path: path.name)
+def test_ingestion_knows_neither_dagster_nor_dbt_nor_great_expectations(path: Path) -> None:
+    above = {"dagster", "dagster_dbt", "dbt", "great_expectations", "orchestration", "typer", "rich", "duckdb"}
+    assert not imported_by(path) & above
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in modules_of("orchestration") if p.name != "settings.py"], ids=lambda path: path.name
+)
+def test_only_settings_read_the_environment(path: Path) -> None:
+    reads = re.findall(r"os\.(?:environ\.get|getenv|environ\[[^\]]+\](?!\s*=[^=]))", path.read_text())
+    assert not reads
+
+
+@pytest.mark.parametrize(
+    "path", [p for package in ("ingestion", "orchestration") for p in modules_of(package)], ids=lambda path: path.name
+)
+def test_every_module_begins_by_saying_what_belongs_in_it(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_sql_of_one_engine_stays_in_the_engine_macros() -> None:
+    """The functions DuckDB alone has, which a second engine would stumble over."""
+    of_duckdb = re.compile(r"\b(read_parquet|read_csv|epoch_ms|to_hours|hugeint|list_\w+|struct_pack|glob)\s*\(", re.I)
+    folder = ROOT / "dbt_project"
+    strangers = {
+        str(path.relative_to(folder)): found
+        for path in [*(folder / "models").rglob("*.sql"), *(folder / "tests").rglob("*.sql")]
+        if (found := of_duckdb.findall(path.read_text()))
+    }
+    assert strangers == {}
+
+
+def test_no_tracked_file_records_a_download_address_or_a_path_of_one_machine() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    registries = "|".join(["py" + "pi", "npm" + "js", "hosted" + "python", "deb" + "ian"])
+    forbidden = re.compile(rf"://[a-z.-]*({registries})[a-z.-]*\.|(?<![\w.])/(root|work|farm)/")
+    found = []
+    for name in tracked.stdout.split():
+        path = ROOT / name
+        if path.suffix in {".png", ".jpg", ".parquet"} or not path.is_file():
+            continue
+        found += [f"{name}: {match.group()}" for match in [forbidden.search(path.read_text(errors="ignore"))] if match]
+    assert found == []
+
+
+def test_importing_ingestion_stays_cheap() -> None:
+    """boto3 and the tools above are imported when they are needed, and not before."""
+    program = "import sys, ingestion.ingest; print(sorted({'boto3', 'pandas', 'dagster'} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
