@@ -1,0 +1,130 @@
+"""What is measured: each subject does one piece of work and says how many rows it took and for how long.
+
+Belongs here: the project's own path, and the scripts people write instead, over the same zip files. Imports stand
+inside the subjects: each runs in a fresh process, whose peak memory is its own and whose clock starts after imports.
+Does not: choosing sizes, budgets, printing tables (`__main__`).
+
+Run as `python -m benchmarks.subjects SUBJECT key=value …`; prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+MARKET = "simulated:BTCUSDT"
+
+Result = dict[str, object]
+
+
+def archive(folder: str, days: str, rows_per_day: str) -> Result:
+    """Write the simulated archive, or find it there; says which of its days hold trades without a planned defect."""
+    from ingestion.venues.simulated import simulate
+
+    started = time.perf_counter()
+    # A fixed day: an archive of the same arguments is kept, so a second benchmark need not write it again.
+    summary = simulate(
+        Path(folder),
+        last_day=date(2026, 10, 31),
+        days=max(60, int(days)),
+        trades_days=int(days),
+        rows_per_day=int(rows_per_day),
+    )
+    faulty = {defect.day for defect in summary.defects if defect.market_id == MARKET}
+    clean = [day for day in _days(summary.first_trades_day, date(2026, 10, 31)) if day not in faulty]
+    return {
+        "rows": 0,
+        "seconds": time.perf_counter() - started,
+        "first_day": f"{summary.first_trades_day}",
+        "last_day": "2026-10-31",
+        "clean_days": [f"{day}" for day in clean],
+    }
+
+
+def ingest(folder: str, first_day: str, last_day: str) -> Result:
+    """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
+    from ingestion import ingest as use_case
+    from ingestion.datasets import DATASETS
+    from ingestion.fetch import Archive
+    from ingestion.markets import Market
+    from ingestion.object_store import open_store
+    from ingestion.raw_zone import RawZone
+
+    with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
+        source = Archive(Path(folder).resolve().as_uri())
+        zone = RawZone(open_store(storage))
+        tasks = use_case.plan(
+            DATASETS["aggTrades"], Market.parse(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
+        )
+        started = time.perf_counter()
+        outcomes = use_case.ingest(tasks, archive=source, zone=zone, now=datetime.now(UTC))
+        seconds = time.perf_counter() - started
+        source.close()
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return {"rows": sum(o.receipt.rows for o in outcomes if o.receipt is not None), "seconds": seconds}
+
+
+def pandas_script(folder: str, first_day: str, last_day: str) -> Result:
+    """What most scripts do: read_csv of the zip, floats, multiply, group by hour. No checksum, nothing written."""
+    import pandas as pd
+
+    started, rows = time.perf_counter(), 0
+    for path in _zips(folder, first_day, last_day):
+        frame = pd.read_csv(path)
+        frame["usd"] = frame["price"] * frame["quantity"]
+        frame["hour"] = frame["transact_time"] // 3_600_000
+        frame.groupby(["hour", "is_buyer_maker"])["usd"].sum()
+        rows += len(frame)
+    return {"rows": rows, "seconds": time.perf_counter() - started}
+
+
+def duckdb_script(folder: str, first_day: str, last_day: str) -> Result:
+    """Unzip, read_csv with decimals, group by hour, over all cores. No checksum; only the unzipped file is written."""
+    import duckdb
+
+    query = """
+        select transact_time // 3600000 as hour, is_buyer_maker, sum(price::decimal(38, 8) * quantity), count(*)
+        from read_csv(?, types = {'price': 'decimal(18, 8)', 'quantity': 'decimal(18, 8)'})
+        group by all
+    """
+    started, rows = time.perf_counter(), 0
+    with tempfile.TemporaryDirectory(prefix="taker-bench-") as scratch, duckdb.connect() as connection:
+        for path in _zips(folder, first_day, last_day):
+            with zipfile.ZipFile(path) as zipped:
+                member = zipped.extract(zipped.namelist()[0], scratch)
+            rows += sum(trades for *_, trades in connection.execute(query, [member]).fetchall())
+            Path(member).unlink()
+    return {"rows": rows, "seconds": time.perf_counter() - started}
+
+
+def _zips(folder: str, first_day: str, last_day: str) -> list[Path]:
+    symbol = MARKET.partition(":")[2]
+    archive_folder = Path(folder, "data", "futures", "um", "daily", "aggTrades", symbol)
+    days = _days(date.fromisoformat(first_day), date.fromisoformat(last_day))
+    return [archive_folder / f"{symbol}-aggTrades-{day}.zip" for day in days]
+
+
+def _days(first_day: date, last_day: date) -> list[date]:
+    from ingestion.periods import days_between
+
+    return list(days_between(first_day, last_day))
+
+
+SUBJECTS: dict[str, Callable[..., Result]] = {
+    "archive": archive,
+    "ingest": ingest,
+    "pandas": pandas_script,
+    "duckdb": duckdb_script,
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps(SUBJECTS[sys.argv[1]](**dict(argument.split("=", 1) for argument in sys.argv[2:]))))

@@ -1,0 +1,77 @@
+{#- Which (market, source, day) a build replaces: decided in `int_build_window`, cleared and refilled in `int_flow_bars`, noted in
+`int_built_receipts`. A new file, a late one, a corrected one and a backfill are the same case: a receipt that differs from the note. -#}
+
+{#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never stand beside newer ones. Model texts are
+fingerprinted; macros are not visible here, so raise the number when one that values a trade or bar changes its result. -#}
+{% macro flow_logic_version() -%}
+    {%- set texts = ['macros 1'] -%}
+    {%- if execute -%}
+        {%- for name in ['stg_raw__trades', 'stg_raw__klines', 'int_flow_bars'] -%}
+            {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(local_md5(texts | join(' '))) }}
+{%- endmacro %}
+
+{#- The note of the last build, or nothing when there is none that still holds. Read past `ref`, which would be a cycle. -#}
+{% macro built_receipts() -%}
+    {%- set note, bars = none, none -%}
+    {%- if execute and not flags.FULL_REFRESH -%}
+        {%- set note = adapter.get_relation(this.database, this.schema, 'int_built_receipts') -%}
+        {%- set bars = adapter.get_relation(this.database, this.schema, 'int_flow_bars') -%}
+    {%- endif -%}
+    {%- if note and bars -%}
+        {{ note }}
+    {%- else -%}
+        (
+            select
+                cast(null as varchar) as dataset, cast(null as varchar) as source, cast(null as varchar) as market_id,
+                cast(null as varchar) as kline_interval, cast(null as date) as bar_date, cast(null as varchar) as build_state
+            where false
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro clear_build_window() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where exists (
+            select 1
+            from {{ ref('int_build_window') }} as build_window
+            where build_window.market_id = {{ this.identifier }}.market_id
+                and build_window.source = {{ this.identifier }}.source
+                and build_window.bar_date = {{ this.identifier }}.bar_date
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- True for rows of the window. A bar table that does not exist yet, or is built afresh, takes every day. -#}
+{% macro in_build_window(rows, source, day_column) -%}
+    {%- if is_incremental() -%}
+        exists (
+            select 1
+            from build_window
+            where build_window.market_id = {{ rows }}.market_id
+                and build_window.source = '{{ source }}'
+                and build_window.bar_date = {{ rows }}.{{ day_column }}
+        )
+        {%- set days = build_window_days(source) -%}
+        {%- if days is not none %}
+        and {{ rows }}.{{ day_column }} in (
+            {%- for day in days %}cast('{{ day }}' as date){{ ', ' if not loop.last }}{% endfor -%}
+        )
+        {%- endif -%}
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The window's days as literals: a join cannot tell an engine which files to leave closed, constants can. None when they are too
+many to be worth it, or none at all. -#}
+{% macro build_window_days(source) -%}
+    {%- if not execute -%}{{ return(none) }}{%- endif -%}
+    {%- set found = run_query(
+        "select distinct bar_date from " ~ ref('int_build_window') ~ " where source = '" ~ source ~ "' order by bar_date limit 401"
+    ).columns[0].values() -%}
+    {{ return(found if 0 < found | length <= 400 else none) }}
+{%- endmacro %}

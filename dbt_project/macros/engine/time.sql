@@ -1,0 +1,26 @@
+{#- A TIMESTAMP WITH TIME ZONE as a naive UTC timestamp, whatever the session's time zone is. -#}
+{% macro utc_timestamp(instant) -%}
+    {{ return(adapter.dispatch('utc_timestamp', 'taker')(instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__utc_timestamp(instant) -%}
+    {#- Half the cost of `at time zone`, which goes through the calendar of the ICU library row by row. -#}
+    make_timestamp(epoch_us({{ instant }}))
+{%- endmacro %}
+
+{#- The start of the bar of so many hours that holds the instant. Bars of a day start at midnight UTC. -#}
+{% macro bar_start(instant, hours) -%}
+    {{ return(adapter.dispatch('bar_start', 'taker')(instant, hours)) }}
+{%- endmacro %}
+
+{% macro duckdb__bar_start(instant, hours) -%}
+    time_bucket(to_hours({{ hours }}), {{ instant }})
+{%- endmacro %}
+
+{% macro hours_as_interval(hours) -%}
+    {{ return(adapter.dispatch('hours_as_interval', 'taker')(hours)) }}
+{%- endmacro %}
+
+{% macro duckdb__hours_as_interval(hours) -%}
+    to_hours({{ hours }})
+{%- endmacro %}

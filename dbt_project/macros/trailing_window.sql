@@ -1,0 +1,44 @@
+{#- How a bar stands in its trailing window (t − window, t]: shared by the spike ranks (both sides) and dominance.
+
+The rows give `bar_at`, `pressure` (lower = takers sold more unusually), `coverage_ratio` (DECIMAL, the bar's own),
+`bar_hours` and `window_hours`. One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
+
+{% macro trailing_columns() -%}
+    {{ taker.framed_rank('pressure asc', 'trailing_window') }} as rank_from_lowest,
+    {{ taker.framed_rank('pressure desc', 'trailing_window') }} as rank_from_highest,
+    count(*) over trailing_window as window_bars,
+    sum(coverage_ratio) over trailing_window as covered_bars
+{%- endmacro %}
+
+{#- The left edge is open: a frame includes its bounds, so it starts one microsecond later (730 daily bars, not 731). -#}
+{% macro trailing_frame(keys) -%}
+    (
+        partition by {{ keys | join(', ') }}
+        order by bar_at
+        range between {{ taker.hours_as_interval('window_hours') }} - interval '1' microsecond preceding and current row
+    )
+{%- endmacro %}
+
+{#- The window's bars before t: what t is compared with must not contain t. -#}
+{% macro prior_frame(keys) -%}
+    (
+        partition by {{ keys | join(', ') }}
+        order by bar_at
+        range between {{ taker.hours_as_interval('window_hours') }} - interval '1' microsecond preceding
+            and interval '1' microsecond preceding
+    )
+{%- endmacro %}
+
+{#- A rank needs 95 % of its window and of its own bar. -#}
+{% macro is_rankable() -%}
+    (coverage_ratio >= 0.95 and covered_bars * bar_hours >= 0.95 * window_hours)
+{%- endmacro %}
+
+{% macro window_coverage() -%}
+    cast(covered_bars as double) / (window_hours / bar_hours)
+{%- endmacro %}
+
+{#- Share of the other bars in the window that are less extreme: 1 = the most extreme. `opposite_rank` counts from the other end. -#}
+{% macro strict_percentile(opposite_rank) -%}
+    cast({{ opposite_rank }} - 1 as double) / nullif(window_bars - 1, 0)
+{%- endmacro %}

@@ -1,0 +1,154 @@
+-- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval.
+-- Amounts keep the 16 decimals that an exact product has; they are rounded once, in `int_bars`.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='sync_all_columns',
+    pre_hook="{{ clear_build_window() }}",
+) }}
+
+with build_window as (
+    select market_id, source, bar_date
+    from {{ ref('int_build_window') }}
+),
+
+markets as (
+    select market_id, contract_type, contract_size
+    from {{ ref('dim_markets') }}
+),
+
+valued_trades as (
+    select
+        trades.market_id,
+        trades.trade_id,
+        trades.traded_at,
+        trades.trade_date,
+        trades.price,
+        trades.trade_count,
+        trades.is_taker_buy,
+        {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
+        {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
+    from {{ ref('stg_raw__trades') }} as trades
+    inner join markets on trades.market_id = markets.market_id
+    where {{ in_build_window('trades', 'trades', 'trade_date') }}
+),
+
+-- Minutes first: an hour then knows how many of its minutes saw a trade without a distinct count over every trade.
+trade_minutes as (
+    select
+        market_id,
+        trade_date,
+        date_trunc('minute', traded_at) as minute_at,
+        min(trade_id) as first_trade_id,
+        max(trade_id) as last_trade_id,
+        {{ value_at_first('price', 'trade_id') }} as open_price,
+        max(price) as high_price,
+        min(price) as low_price,
+        {{ value_at_last('price', 'trade_id') }} as close_price,
+        sum(case when is_taker_buy then usd end) as taker_buy_usd,
+        sum(case when not is_taker_buy then usd end) as taker_sell_usd,
+        sum(case when is_taker_buy then base end) as taker_buy_base,
+        sum(case when not is_taker_buy then base end) as taker_sell_base,
+        sum(trade_count) as trade_count
+    from valued_trades
+    group by market_id, trade_date, date_trunc('minute', traded_at)
+),
+
+trade_bars as (
+    select
+        market_id,
+        'trades' as source,
+        1 as bar_hours,
+        date_trunc('hour', minute_at) as bar_at,
+        trade_date as bar_date,
+        coalesce(sum(taker_buy_usd), 0) as taker_buy_usd,
+        coalesce(sum(taker_sell_usd), 0) as taker_sell_usd,
+        coalesce(sum(taker_buy_base), 0) as taker_buy_base,
+        coalesce(sum(taker_sell_base), 0) as taker_sell_base,
+        {{ value_at_first('open_price', 'first_trade_id') }} as open_price,
+        max(high_price) as high_price,
+        min(low_price) as low_price,
+        {{ value_at_last('close_price', 'last_trade_id') }} as close_price,
+        sum(trade_count) as trade_count,
+        count(*) as covered_minutes
+    from trade_minutes
+    group by market_id, trade_date, date_trunc('hour', minute_at)
+),
+
+-- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the trades' amounts: in a
+-- union of unequal scales the engine keeps the smaller one and rounds.
+valued_klines as (
+    select
+        klines.market_id,
+        {{ bar_hours('klines.kline_interval') }} as bar_hours,
+        klines.bar_at,
+        klines.bar_date,
+        klines.open_price,
+        klines.high_price,
+        klines.low_price,
+        klines.close_price,
+        klines.trade_count,
+        case
+            when markets.contract_type = 'inverse' then klines.volume * cast(markets.contract_size as decimal(38,8))
+            else cast(klines.quote_volume as decimal(38,16))
+        end as volume_usd,
+        case
+            when markets.contract_type = 'inverse' then klines.taker_buy_volume * cast(markets.contract_size as decimal(38,8))
+            else cast(klines.taker_buy_quote_volume as decimal(38,16))
+        end as taker_buy_usd,
+        cast(
+            case when markets.contract_type = 'inverse' then klines.quote_volume else klines.volume end as decimal(38,16)
+        ) as volume_base,
+        cast(
+            case when markets.contract_type = 'inverse' then klines.taker_buy_quote_volume else klines.taker_buy_volume end
+            as decimal(38,16)
+        ) as taker_buy_base
+    from {{ ref('stg_raw__klines') }} as klines
+    inner join markets on klines.market_id = markets.market_id
+    where klines.kline_interval in ({% for interval in kline_intervals() %}'{{ interval }}'{{ ', ' if not loop.last }}{% endfor %})
+        and {{ in_build_window('klines', 'klines', 'bar_date') }}
+),
+
+kline_bars as (
+    select
+        market_id,
+        'klines' as source,
+        bar_hours,
+        bar_at,
+        bar_date,
+        taker_buy_usd,
+        volume_usd - taker_buy_usd as taker_sell_usd,
+        taker_buy_base,
+        volume_base - taker_buy_base as taker_sell_base,
+        open_price,
+        high_price,
+        low_price,
+        close_price,
+        trade_count,
+        bar_hours * 60 as covered_minutes
+    from valued_klines
+),
+
+bars as (
+    select * from trade_bars
+    union all
+    select * from kline_bars
+)
+
+select
+    cast(market_id as varchar) as market_id,
+    cast(source as varchar) as source,
+    cast(bar_hours as integer) as bar_hours,
+    cast(bar_at as timestamp) as bar_at,
+    cast(bar_date as date) as bar_date,
+    cast(taker_buy_usd as decimal(38,16)) as taker_buy_usd,
+    cast(taker_sell_usd as decimal(38,16)) as taker_sell_usd,
+    cast(taker_buy_base as decimal(38,16)) as taker_buy_base,
+    cast(taker_sell_base as decimal(38,16)) as taker_sell_base,
+    cast(open_price as decimal(18,8)) as open_price,
+    cast(high_price as decimal(18,8)) as high_price,
+    cast(low_price as decimal(18,8)) as low_price,
+    cast(close_price as decimal(18,8)) as close_price,
+    cast(trade_count as bigint) as trade_count,
+    cast(covered_minutes as bigint) as covered_minutes
+from bars

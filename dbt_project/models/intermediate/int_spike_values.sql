@@ -1,0 +1,80 @@
+-- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left out.
+with definitions as (
+    select
+        definition_id,
+        {{ bar_hours('grain') }} as bar_hours,
+        smoothing_bars,
+        unit,
+        window_days * 24 as window_hours,
+        decluster_hours
+    from {{ ref('spike_definitions') }}
+),
+
+unsmoothed as (
+    select
+        definitions.definition_id,
+        definitions.bar_hours,
+        definitions.smoothing_bars,
+        definitions.unit,
+        definitions.window_hours,
+        definitions.decluster_hours,
+        bars.market_id,
+        bars.bar_at,
+        bars.coverage_ratio,
+        case definitions.unit
+            when 'usd' then bars.net_taker_usd
+            when 'base' then bars.net_taker_base
+            when 'sell_ratio' then cast(bars.taker_sell_ratio as decimal(38,8))
+        end as bar_value
+    from {{ ref('int_bars') }} as bars
+    inner join definitions on bars.grain_hours = definitions.bar_hours
+),
+
+smoothed as (
+    select
+        definition_id,
+        bar_hours,
+        smoothing_bars,
+        unit,
+        window_hours,
+        decluster_hours,
+        market_id,
+        bar_at,
+        count(bar_value) over smoothing as found_bars,
+        sum(bar_value) over smoothing as value_sum,
+        sum(coverage_ratio) over smoothing as coverage_sum
+    from unsmoothed
+    window smoothing as (
+        partition by definition_id, market_id
+        order by bar_at
+        range between {{ hours_as_interval('(smoothing_bars - 1) * bar_hours') }} preceding and current row
+    )
+),
+
+valued as (
+    select
+        definition_id,
+        bar_hours,
+        unit,
+        window_hours,
+        decluster_hours,
+        market_id,
+        bar_at,
+        cast({{ exact_quotient('value_sum', 'smoothing_bars') }} as decimal(38,8)) as value,
+        {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio
+    from smoothed
+    where found_bars = smoothing_bars
+)
+
+select
+    definition_id,
+    market_id,
+    cast(bar_hours as bigint) as bar_hours,
+    cast(window_hours as bigint) as window_hours,
+    cast(decluster_hours as bigint) as decluster_hours,
+    bar_at,
+    value,
+    case when unit = 'sell_ratio' then -value else value end as pressure,
+    coverage_ratio
+from valued
+order by definition_id, market_id, bar_at

@@ -1,0 +1,25 @@
+-- One row per market and UTC day.
+select
+    market_id,
+    bar_date as trade_date,
+    taker_buy_usd,
+    taker_sell_usd,
+    net_taker_usd,
+    taker_buy_base,
+    taker_sell_base,
+    net_taker_base,
+    volume_usd,
+    volume_base,
+    cast(taker_sell_ratio as double) as taker_sell_ratio,
+    cast(taker_buy_sell_ratio as double) as taker_buy_sell_ratio,
+    open_price,
+    high_price,
+    low_price,
+    close_price,
+    trade_count,
+    flow_source,
+    source_bar_hours,
+    cast(coverage_ratio as double) as coverage_ratio
+from {{ ref('int_bars') }}
+where grain_hours = 24
+order by market_id, bar_at

@@ -1,0 +1,27 @@
+-- One row per dataset, market, interval and UTC day that was asked for and answered.
+select
+    dataset,
+    venue,
+    symbol,
+    market_id,
+    base_asset,
+    quote_asset,
+    contract_type,
+    contract_size,
+    "interval" as kline_interval,
+    period,
+    "day" as trade_date,
+    status,
+    row_count,
+    id_gaps,
+    duplicate_rows,
+    zero_rows,
+    out_of_order_rows,
+    first_id,
+    last_id,
+    source_keys,
+    source_sha256,
+    stored_sha256,
+    revision,
+    {{ utc_timestamp('known_at') }} as known_at
+from {{ raw_relation('receipts') }}

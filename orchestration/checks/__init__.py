@@ -1,0 +1,1 @@
+"""What must hold before marts are published, and what is worth knowing when it does not."""

@@ -1,0 +1,1213 @@
+"""What must hold in the marts before anyone may read them: Great Expectations suites as functions.
+
+Belongs here: for each mart the SQL that draws the frame to audit, the suite that judges it, the verdict with evidence.
+Does not: Dagster (`audit.py` turns a verdict into a check), opening the warehouse, rules that dbt's own tests prove.
+
+Exact arithmetic happens in the SQL: pandas receives DECIMAL as float64, so identities arrive as residuals that are zero
+or not. An unknown value never passes as a good one: Great Expectations skips NULLs, so a residual that cannot be
+computed arrives as 1, "off by one whole".
+
+`critical` means that we are wrong (an identity broken, a key twice, a day lost) and blocks publication. `warning` means
+that the venue disagrees with itself: a person must see it, and today's numbers go out.
+
+Great Expectations takes seconds to import, so nothing here imports it before a suite is built.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+    from great_expectations.expectations.expectation import Expectation
+
+CRITICAL: Final = "critical"
+WARNING: Final = "warning"
+SAMPLE_ROWS: Final = 10
+
+# Marts hold amounts rounded to 1e-8: a sum of 24 rounded hours may differ from the rounded day by half of that per
+# hour, on each side. Anything beyond is a lost bar.
+_ROUNDING: Final = 1e-6
+# Ratios and percentiles are doubles of exact operands; coverages are decimals of 8 places, summed.
+_DOUBLE: Final = 1e-9
+_SHARE: Final = 1e-7
+# The share of the klines' volume within which both sources count as agreeing; stated in the marts' descriptions.
+_TOLERANCE: Final = "0.0001"
+_MIN_COVERAGE: Final = "0.95"
+
+
+@dataclass(frozen=True)
+class AuditSuite:
+    """One audited frame. `query` reads the warehouse, `build` makes its suite and imports Great Expectations.
+
+    `mart` is the table whose publication the suite guards; several suites may guard one, at different grains. The
+    docstring of `build` is what people read as the check's description.
+    """
+
+    name: str
+    mart: str
+    query: str
+    build: Callable[[], gx.ExpectationSuite]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an audit found.
+
+    `success`: every expectation held. `blocking`: a critical one did not. `results`: one JSON-ready dict per
+    expectation, failures first, the worst on top: expectation, column, rule, severity, success, observed,
+    unexpected_count, sample (at most 10 failing rows).
+    """
+
+    success: bool
+    blocking: bool
+    results: list[dict[str, Any]]
+
+
+class AuditNotEvaluated(RuntimeError):
+    """An expectation could not be evaluated (a column is missing, a type is wrong): nothing is known about the mart."""
+
+
+def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
+    """Judge `frame`, drawn by the suite's query. Leaves no file behind; raises AuditNotEvaluated rather than guess."""
+    gx = _great_expectations()
+    frame = frame.reset_index(drop=True)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("warehouse").add_dataframe_asset(suite.name)
+    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": frame})
+    outcome = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS})
+
+    key = list((suite.meta or {}).get("key", ()))
+    results = [_evidence(result, frame, key) for result in outcome.results]
+    # Great Expectations runs table rules first; a reader wants what failed first, the worst on top.
+    results.sort(key=lambda r: (r["success"], r["severity"] != CRITICAL, r["column"], r["expectation"]))
+    failed = [r for r in results if not r["success"]]
+    return Verdict(not failed, any(r["severity"] == CRITICAL for r in failed), results)
+
+
+def _evidence(result: Any, frame: pd.DataFrame, key: list[str]) -> dict[str, Any]:
+    config = result.expectation_config
+    if not result.result:
+        raise AuditNotEvaluated(f"{config.type} on {config.kwargs}: {_exception_message(result.exception_info)}")
+    columns = _columns_of(config.kwargs)
+    shown = list(dict.fromkeys([*key, *columns, *config.meta.get("shows", ())]))
+    failing = result.result.get("partial_unexpected_index_list") or []
+    return {
+        "expectation": config.type,
+        "column": ", ".join(columns),
+        "rule": config.description or "",
+        "severity": config.severity.value,
+        "success": bool(result.success),
+        "observed": _observed(result.result),
+        "unexpected_count": int(result.result.get("unexpected_count", 0 if result.success else 1)),
+        "sample": [
+            {str(name): _json_value(str(name), value) for name, value in row.items()}
+            for row in frame.loc[failing[:SAMPLE_ROWS], shown].to_dict("records")
+        ],
+    }
+
+
+def _observed(result: dict[str, Any]) -> str:
+    if "observed_value" in result:
+        return str(result["observed_value"])
+    return f"{result['unexpected_count']} of {result['element_count']} rows break the rule"
+
+
+def _columns_of(kwargs: dict[str, Any]) -> list[str]:
+    if "column_list" in kwargs:
+        return list(kwargs["column_list"])
+    return [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
+
+
+def _exception_message(info: dict[str, Any]) -> str:
+    """Great Expectations keeps either one exception or one per metric."""
+    if "exception_message" in info:
+        return str(info["exception_message"])
+    return "; ".join(dict.fromkeys(str(each.get("exception_message")) for each in info.values()))
+
+
+def _json_value(name: str, value: Any) -> Any:
+    """Days and instants both arrive as timestamps; the name says which one it is (`*_at` is an instant)."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat() if name.endswith("_at") else value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+# --- the vocabulary of the suites -----------------------------------------------------------------
+
+
+def _great_expectations() -> Any:
+    """The one import of Great Expectations. Its telemetry reads the environment while it is imported."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations
+
+    return great_expectations
+
+
+def _suite(name: str, key: Sequence[str], expectations: list[Expectation]) -> gx.ExpectationSuite:
+    """`key`: the columns that identify a row of the frame; every sample row begins with them."""
+    suite: gx.ExpectationSuite = _great_expectations().ExpectationSuite(
+        name, expectations=expectations, meta={"key": list(key)}
+    )
+    return suite
+
+
+def _expect(kind: str, rule: str, severity: str, shows: Sequence[str], **kwargs: Any) -> Expectation:
+    """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs."""
+    build = getattr(_great_expectations().expectations, kind)
+    expectation: Expectation = build(description=rule, severity=severity, meta={"shows": list(shows)}, **kwargs)
+    return expectation
+
+
+def _unique(*columns: str) -> Expectation:
+    if len(columns) == 1:
+        return _expect("ExpectColumnValuesToBeUnique", "one row per key", CRITICAL, (), column=columns[0])
+    return _expect("ExpectCompoundColumnsToBeUnique", "one row per key", CRITICAL, (), column_list=list(columns))
+
+
+def _between(
+    column: str,
+    low: float | None,
+    high: float | None,
+    rule: str,
+    shows: Sequence[str] = (),
+    severity: str = CRITICAL,
+    *,
+    strictly_above: bool = False,
+) -> Expectation:
+    kwargs = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
+    return _expect("ExpectColumnValuesToBeBetween", rule, severity, shows, **kwargs)
+
+
+def _zero(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
+    return _between(column, 0, 0, rule, shows, severity)
+
+
+def _one_of(column: str, values: Sequence[Any], rule: str, shows: Sequence[str] = ()) -> Expectation:
+    return _expect("ExpectColumnValuesToBeInSet", rule, CRITICAL, shows, column=column, value_set=list(values))
+
+
+def _true(column: str, rule: str, shows: Sequence[str] = ()) -> Expectation:
+    return _one_of(column, [True], rule, shows)
+
+
+def _never(column: str, value: str, rule: str, shows: Sequence[str]) -> Expectation:
+    """The venue's own contradiction, so always a warning."""
+    return _expect("ExpectColumnValuesToNotBeInSet", rule, WARNING, shows, column=column, value_set=[value])
+
+
+def _known(column: str, rule: str) -> Expectation:
+    return _expect("ExpectColumnValuesToNotBeNull", rule, CRITICAL, (), column=column)
+
+
+def _not_empty() -> Expectation:
+    return _expect("ExpectTableRowCountToBeBetween", "the mart is not empty", CRITICAL, (), min_value=1)
+
+
+def _residual(expression: str) -> str:
+    """SQL of an exact identity: zero when it holds, and 1 when an operand is unknown."""
+    return f"coalesce({expression}, 1)"
+
+
+def _distance(stored: str, recomputed: str) -> str:
+    """SQL of how far two doubles are apart, at most 1: NaN and known on one side only are 1, unknown on both is 0."""
+    return (
+        f"case when {stored} is null and {recomputed} is null then 0.0e0 "
+        f"else least(coalesce(abs({stored} - {recomputed}), 1.0e0), 1.0e0) end"
+    )
+
+
+# --- net taker volume -----------------------------------------------------------------------------
+
+
+def _flow_query(mart: str, time_column: str, further: str) -> str:
+    """Rows of a net taker volume mart with the residuals of its identities."""
+    sell_share = "cast(taker_sell_usd as double) / cast(nullif(volume_usd, 0) as double)"
+    buy_share = "cast(taker_buy_usd as double) / cast(nullif(volume_usd, 0) as double)"
+    # The ratio of the sides may be huge: it is compared as shares of the volume.
+    stored_ratio = (
+        f"case when taker_sell_usd = 0 then taker_buy_sell_ratio else taker_buy_sell_ratio * ({sell_share}) end"
+    )
+    return f"""
+with bars as (
+    select
+        *,
+        cast(volume_usd as double) / cast(nullif(volume_base, 0) as double) as average_price,
+        lag(close_price) over (partition by market_id order by {time_column}) as previous_close_price
+    from {mart}
+)
+
+select
+    market_id,
+    {time_column},
+    {further},
+    taker_buy_usd,
+    taker_sell_usd,
+    net_taker_usd,
+    volume_usd,
+    taker_buy_base,
+    taker_sell_base,
+    net_taker_base,
+    volume_base,
+    taker_sell_ratio,
+    taker_buy_sell_ratio,
+    open_price,
+    high_price,
+    low_price,
+    close_price,
+    trade_count,
+    flow_source,
+    coverage_ratio,
+    average_price,
+    previous_close_price,
+    {_residual("taker_buy_usd + taker_sell_usd - volume_usd")} as usd_sum_residual,
+    {_residual("taker_buy_base + taker_sell_base - volume_base")} as base_sum_residual,
+    {_residual("net_taker_usd - (taker_buy_usd - taker_sell_usd)")} as usd_net_residual,
+    {_residual("net_taker_base - (taker_buy_base - taker_sell_base)")} as base_net_residual,
+    least(taker_buy_usd, taker_sell_usd, taker_buy_base, taker_sell_base) as smallest_amount,
+    {_distance("taker_sell_ratio", sell_share)} as sell_ratio_error,
+    {_distance(stored_ratio, f"case when taker_sell_usd > 0 then {buy_share} end")} as buy_sell_ratio_error,
+    least(open_price, close_price) as lower_end_price,
+    greatest(open_price, close_price) as upper_end_price,
+    case
+        when volume_usd = 0 then true
+        else open_price is not null and high_price is not null and low_price is not null and close_price is not null
+    end as is_price_known,
+    greatest(low_price - average_price, average_price - high_price, 0) / close_price as average_price_excursion,
+    cast(close_price as double) / cast(nullif(previous_close_price, 0) as double) - 1 as close_change_ratio
+from bars
+"""
+
+
+def _flow_expectations(time_column: str) -> list[Expectation]:
+    usd = ("taker_buy_usd", "taker_sell_usd", "net_taker_usd", "volume_usd")
+    base = ("taker_buy_base", "taker_sell_base", "net_taker_base", "volume_base")
+    prices = ("open_price", "high_price", "low_price", "close_price")
+    return [
+        _unique("market_id", time_column),
+        _zero("usd_sum_residual", "taker buy + taker sell = volume, in USD, to the last digit", usd),
+        _zero("base_sum_residual", "taker buy + taker sell = volume, in base, to the last digit", base),
+        _zero("usd_net_residual", "net = taker buy - taker sell, in USD, to the last digit", usd),
+        _zero("base_net_residual", "net = taker buy - taker sell, in base, to the last digit", base),
+        _between("smallest_amount", 0, None, "no side is negative", (*usd, *base)),
+        _between("taker_sell_ratio", 0, 1, "the sell ratio is a share", usd),
+        _between("sell_ratio_error", 0, _DOUBLE, "sell ratio = taker sell / volume", ("taker_sell_ratio", *usd)),
+        _between("buy_sell_ratio_error", 0, _DOUBLE, "ratio = taker buy / taker sell", ("taker_buy_sell_ratio", *usd)),
+        _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _known("coverage_ratio", "coverage is known"),
+        _between("trade_count", 0, None, "the number of trades is not negative"),
+        _one_of("flow_source", ["trades", "klines"], "the source of the flow is named"),
+        _known("flow_source", "the source of the flow is known"),
+        _true("is_price_known", "a bar with volume has prices", (*prices, "volume_usd")),
+        _between("low_price", 0, None, "prices are positive", prices, strictly_above=True),
+        _expect(
+            "ExpectColumnPairValuesAToBeGreaterThanB",
+            "no open or close below the low",
+            CRITICAL,
+            prices,
+            column_A="lower_end_price",
+            column_B="low_price",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        _expect(
+            "ExpectColumnPairValuesAToBeGreaterThanB",
+            "no open or close above the high",
+            CRITICAL,
+            prices,
+            column_A="high_price",
+            column_B="upper_end_price",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        # A wrong contract size or swapped units put the average price far outside; a venue's rounding barely.
+        _between(
+            "average_price_excursion",
+            None,
+            0.5,
+            "USD / base is a price of that bar: units and contract size are right",
+            ("average_price", "low_price", "high_price", "volume_usd", "volume_base"),
+        ),
+        _between(
+            "average_price_excursion",
+            None,
+            1e-5,
+            "the average price lies within the bar",
+            ("average_price", "low_price", "high_price", "volume_usd", "volume_base"),
+            WARNING,
+        ),
+        _between(
+            "close_change_ratio",
+            -0.5,
+            0.5,
+            "the price does not jump by half between two closes",
+            ("previous_close_price", "close_price"),
+            WARNING,
+        ),
+    ]
+
+
+_HOURLY_QUERY: Final = _flow_query(
+    "fct_net_taker_volume_hourly", "bar_at", "bar_at = date_trunc('hour', bar_at) as is_whole_hour"
+)
+_DAILY_QUERY: Final = _flow_query("fct_net_taker_volume_daily", "trade_date", "source_bar_hours")
+
+
+def _hourly() -> gx.ExpectationSuite:
+    """Every hour adds up, keeps its prices in order and says how much of it is covered."""
+    expectations = [*_flow_expectations("bar_at"), _true("is_whole_hour", "a bar begins on the hour")]
+    return _suite("fct_net_taker_volume_hourly", ["market_id", "bar_at"], expectations)
+
+
+def _daily() -> gx.ExpectationSuite:
+    """Every day adds up, keeps its prices in order and says how much of it is covered."""
+    expectations = [
+        *_flow_expectations("trade_date"),
+        _not_empty(),
+        _one_of("source_bar_hours", [1, 4, 24], "a day is summed from bars of 1, 4 or 24 hours"),
+    ]
+    return _suite("fct_net_taker_volume_daily", ["market_id", "trade_date"], expectations)
+
+
+# One row per hole in the days of a market, from its first to its last day in the mart or in a receipt with rows. A day is
+# explained by a receipt that proves that the venue published nothing, and lost by us when a receipt holds rows of it. A
+# day without a receipt was not asked for, or its file was bad: the venue's fault or a person's choice, not a lost day.
+_DAILY_GAPS_QUERY: Final = """
+with asked_days as (
+    select
+        market_id,
+        bar_date as trade_date,
+        max(row_count) as row_count,
+        max(case when status = 'stored' then 1 else 0 end) as is_stored
+    from int_flow_receipts
+    group by market_id, bar_date
+),
+
+due_days as (
+    select market_id, trade_date from fct_net_taker_volume_daily
+    union
+    select market_id, trade_date from asked_days where row_count > 0
+),
+
+fences as (
+    select market_id, trade_date from fct_net_taker_volume_daily
+    union
+    select market_id, min(trade_date) - 1 from due_days group by market_id
+    union
+    select market_id, max(trade_date) + 1 from due_days group by market_id
+),
+
+days as (
+    select
+        market_id,
+        trade_date,
+        lag(trade_date) over (partition by market_id order by trade_date) as previous_date
+    from fences
+),
+
+gaps as (
+    select market_id, previous_date, trade_date, trade_date - previous_date - 1 as missing_days
+    from days
+    where trade_date - previous_date > 1
+)
+
+select
+    gaps.market_id,
+    gaps.previous_date as last_day_before,
+    gaps.trade_date as first_day_after,
+    gaps.missing_days,
+    coalesce(sum(case when asked_days.is_stored = 0 then 1 end), 0) as absent_days,
+    coalesce(sum(case when asked_days.is_stored = 1 and asked_days.row_count = 0 then 1 end), 0) as empty_days,
+    coalesce(sum(case when asked_days.row_count > 0 then 1 end), 0) as lost_days,
+    gaps.missing_days - count(asked_days.trade_date) as unasked_days
+from gaps
+left join asked_days
+    on gaps.market_id = asked_days.market_id
+    and asked_days.trade_date > gaps.previous_date
+    and asked_days.trade_date < gaps.trade_date
+group by gaps.market_id, gaps.previous_date, gaps.trade_date, gaps.missing_days
+order by gaps.market_id, gaps.trade_date
+"""
+
+
+def _daily_gaps() -> gx.ExpectationSuite:
+    """No day is lost between a market's first and last: what is missing, the venue did not publish."""
+    shows = ("missing_days", "absent_days", "empty_days", "unasked_days")
+    expectations = [
+        _zero("lost_days", "no day is missing that a receipt holds rows of", shows),
+        _zero("unasked_days", "every day in between was asked for and could be read", shows, WARNING),
+        _zero("empty_days", "no file of the venue is stored without a row of its day", shows, WARNING),
+    ]
+    return _suite("fct_net_taker_volume_daily_gaps", ["market_id", "last_day_before", "first_day_after"], expectations)
+
+
+# One row per market-day that hours should add up to. On a day of trades, klines fill the hours in which nothing was
+# traded: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources.
+_HOURLY_DAYS_QUERY: Final = f"""
+with hours as (
+    select
+        hourly.market_id,
+        cast(hourly.bar_at as date) as trade_date,
+        count(*) as hourly_bars,
+        sum(hourly.coverage_ratio) / 24 as coverage_ratio,
+        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_buy_usd end) as taker_buy_usd,
+        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_sell_usd end) as taker_sell_usd,
+        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_buy_base end) as taker_buy_base,
+        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_sell_base end) as taker_sell_base,
+        sum(case when hourly.flow_source = daily.flow_source then hourly.trade_count end) as trade_count,
+        max(case when hourly.flow_source = daily.flow_source then hourly.high_price end) as high_price,
+        min(case when hourly.flow_source = daily.flow_source then hourly.low_price end) as low_price,
+        sum(case when hourly.flow_source = daily.flow_source then 0 else hourly.volume_usd end) as filled_volume_usd
+    from fct_net_taker_volume_hourly as hourly
+    left join fct_net_taker_volume_daily as daily
+        on hourly.market_id = daily.market_id
+        and cast(hourly.bar_at as date) = daily.trade_date
+    group by hourly.market_id, cast(hourly.bar_at as date)
+)
+
+select
+    coalesce(days.market_id, hours.market_id) as market_id,
+    coalesce(days.trade_date, hours.trade_date) as trade_date,
+    hours.hourly_bars,
+    days.market_id is not null as is_in_daily,
+    hours.market_id is not null as is_in_hourly,
+    days.flow_source,
+    days.volume_usd as daily_volume_usd,
+    hours.taker_buy_usd + hours.taker_sell_usd as hourly_volume_usd,
+    hours.filled_volume_usd,
+    days.trade_count as daily_trade_count,
+    hours.trade_count as hourly_trade_count,
+    {_residual("abs(days.taker_buy_usd - hours.taker_buy_usd) + abs(days.taker_sell_usd - hours.taker_sell_usd)")}
+        as usd_difference,
+    {_residual("abs(days.taker_buy_base - hours.taker_buy_base) + abs(days.taker_sell_base - hours.taker_sell_base)")}
+        as base_difference,
+    {_residual("abs(days.trade_count - hours.trade_count)")} as trade_count_difference,
+    -- Trades that klines confirm take over the coverage of the day's klines, whatever their interval.
+    case
+        when days.flow_source = 'trades' then 0.0e0
+        else {_distance("days.coverage_ratio", "hours.coverage_ratio")}
+    end as coverage_error,
+    coalesce(days.high_price - hours.high_price, 0) as high_difference,
+    coalesce(days.low_price - hours.low_price, 0) as low_difference,
+    coalesce(hours.filled_volume_usd <= days.volume_usd * {_TOLERANCE}, false) as is_fill_negligible
+from fct_net_taker_volume_daily as days
+full join hours
+    on days.market_id = hours.market_id
+    and days.trade_date = hours.trade_date
+where days.source_bar_hours = 1 or days.market_id is null
+"""
+
+
+def _hourly_days() -> gx.ExpectationSuite:
+    """A day summed from hours is the sum of its hours, and neither mart has a day that the other lacks."""
+    volumes = ("daily_volume_usd", "hourly_volume_usd", "hourly_bars")
+    expectations = [
+        _true("is_in_daily", "a day with hours is a day of the daily mart", ("hourly_bars",)),
+        _true("is_in_hourly", "a day summed from hours has its hours", ("daily_volume_usd",)),
+        _between("usd_difference", 0, _ROUNDING, "a day is the sum of its hours, in USD, on each side", volumes),
+        _between("base_difference", 0, _ROUNDING, "a day is the sum of its hours, in base, on each side", volumes),
+        _zero("trade_count_difference", "a day counts its hours' trades", ("daily_trade_count", "hourly_trade_count")),
+        _between("coverage_error", 0, _SHARE, "a day covers what its hours cover", ("hourly_bars",)),
+        _zero("high_difference", "a day's high is the highest of its hours", ()),
+        _zero("low_difference", "a day's low is the lowest of its hours", ()),
+        _true("is_fill_negligible", "the hours of a day come from the day's source", ("filled_volume_usd", *volumes)),
+    ]
+    return _suite("fct_net_taker_volume_hourly_days", ["market_id", "trade_date"], expectations)
+
+
+# --- dominance ------------------------------------------------------------------------------------
+
+_DOMINANCE_QUERY: Final = f"""
+with days as (
+    select
+        coalesce(dominance.market_id, daily.market_id) as market_id,
+        coalesce(dominance.trade_date, daily.trade_date) as trade_date,
+        dominance.market_id is not null or daily.volume_usd = 0 as is_in_dominance,
+        dominance.market_id is not null as has_dominance,
+        daily.market_id is not null as is_in_daily,
+        dominance.taker_sell_ratio,
+        daily.taker_sell_ratio as daily_taker_sell_ratio,
+        dominance.sell_dominance_percentile,
+        dominance.buy_dominance_percentile,
+        dominance.window_days,
+        dominance.window_bars,
+        dominance.coverage_ratio,
+        daily.coverage_ratio as day_coverage_ratio,
+        dominance.sell_dominance_percentile * (dominance.window_bars - 1) as less_sold_days,
+        dominance.buy_dominance_percentile * (dominance.window_bars - 1) as more_sold_days
+    from fct_taker_dominance_daily as dominance
+    full join fct_net_taker_volume_daily as daily
+        on dominance.market_id = daily.market_id
+        and dominance.trade_date = daily.trade_date
+)
+
+select
+    *,
+    window_days - window_bars as days_outside_window,
+    abs(less_sold_days - round(less_sold_days)) as less_sold_fraction,
+    abs(more_sold_days - round(more_sold_days)) as more_sold_fraction,
+    window_bars - 1 - less_sold_days - more_sold_days as tied_days,
+    {_distance("taker_sell_ratio", "daily_taker_sell_ratio")} as sell_ratio_error,
+    not has_dominance or (
+        -- NaN is no percentile, and not below 2 in SQL.
+        coalesce(sell_dominance_percentile < 2, false) = coalesce(
+            coverage_ratio >= {_MIN_COVERAGE}
+            and day_coverage_ratio >= {_MIN_COVERAGE}
+            and taker_sell_ratio is not null
+            and window_bars > 1,
+            false
+        )
+        and coalesce(sell_dominance_percentile < 2, false) = coalesce(buy_dominance_percentile < 2, false)
+    ) as is_percentile_due
+from days
+"""
+
+
+def _dominance() -> gx.ExpectationSuite:
+    """Percentiles count whole days of their window, exist where it is covered, and leave no day out."""
+    percentiles = ("sell_dominance_percentile", "buy_dominance_percentile", "window_bars")
+    count = 1e-6
+    expectations = [
+        _unique("market_id", "trade_date"),
+        _true("is_in_daily", "dominance has no day that the daily mart has not"),
+        _true("is_in_dominance", "dominance has every day on which anything was traded"),
+        _between("taker_sell_ratio", 0, 1, "the sell ratio is a share"),
+        _between("sell_ratio_error", 0, _DOUBLE, "the sell ratio is the daily mart's", ("daily_taker_sell_ratio",)),
+        _between("sell_dominance_percentile", 0, 1, "a percentile is a share", percentiles),
+        _between("buy_dominance_percentile", 0, 1, "a percentile is a share", percentiles),
+        _between("less_sold_fraction", 0, count, "the percentile counts whole days", percentiles),
+        _between("more_sold_fraction", 0, count, "the percentile counts whole days", percentiles),
+        _between("tied_days", -count, None, "less sold, more sold and tied days fill the window", percentiles),
+        _between("window_bars", 1, None, "a window holds its own day"),
+        _between("days_outside_window", 0, None, "a window holds no more days than it is long", ("window_days",)),
+        _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _true(
+            "is_percentile_due",
+            "a percentile exists exactly where window and day are covered by 95 %",
+            (*percentiles, "coverage_ratio", "day_coverage_ratio"),
+        ),
+    ]
+    return _suite("fct_taker_dominance_daily", ["market_id", "trade_date"], expectations)
+
+
+# --- spike ranks ----------------------------------------------------------------------------------
+
+# The other side's rank counts exactly what this side's percentile counts: the bars that are less extreme.
+_RANKS_QUERY: Final = f"""
+with definitions as (
+    select
+        definition_id,
+        smoothing_bars,
+        window_days,
+        decluster_hours,
+        case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
+    from spike_definitions
+),
+
+ranks as (
+    select
+        ranks.*,
+        definitions.definition_id is not null as is_defined,
+        definitions.smoothing_bars,
+        definitions.decluster_hours,
+        definitions.bar_hours,
+        definitions.window_days * 24 / definitions.bar_hours as window_size_bars,
+        count(*) over bar as bar_sides,
+        sum(ranks.spike_rank) over bar - ranks.spike_rank as opposite_rank,
+        max(ranks.bar_at) over (partition by ranks.definition_id, ranks.market_id) as last_bar_at
+    from fct_taker_spike_ranks as ranks
+    left join definitions
+        on ranks.definition_id = definitions.definition_id
+    window bar as (partition by ranks.definition_id, ranks.market_id, ranks.bar_at)
+),
+
+incomplete_days as (
+    select market_id, trade_date from fct_net_taker_volume_daily where coverage_ratio < 1
+    union
+    select market_id, cast(bar_at as date) as trade_date
+    from fct_net_taker_volume_hourly
+    group by market_id, cast(bar_at as date)
+    having sum(coverage_ratio) < 24
+),
+
+unranked as (
+    select definition_id, market_id, side, bar_at
+    from ranks
+    where spike_rank is null and value is not null and coverage_ratio >= {_MIN_COVERAGE}
+        and not exists (
+            select 1
+            from incomplete_days
+            where incomplete_days.market_id = ranks.market_id
+                and incomplete_days.trade_date <= cast(ranks.bar_at as date)
+                and incomplete_days.trade_date
+                >= cast(ranks.bar_at - interval '1 hour' * ((ranks.smoothing_bars - 1) * ranks.bar_hours) as date)
+        )
+)
+
+select
+    ranks.definition_id,
+    ranks.market_id,
+    ranks.side,
+    ranks.bar_at,
+    cast(ranks.spike_rank as double) as spike_rank,
+    cast(ranks.opposite_rank as double) as opposite_rank,
+    ranks.percentile,
+    ranks.window_bars,
+    cast(ranks.window_size_bars as double) as window_size_bars,
+    ranks.coverage_ratio,
+    ranks.is_event,
+    cast(ranks.event_rank as double) as event_rank,
+    ranks.is_defined,
+    ranks.bar_sides,
+    {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
+    cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
+    ranks.spike_rank is null or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE}, false) as is_rank_covered,
+    unranked.bar_at is null as is_rank_given,
+    case
+        when ranks.event_rank is not null then coalesce(ranks.is_event, false)
+        else not coalesce(ranks.is_event and ranks.spike_rank is not null, false)
+    end as is_event_ranked,
+    ranks.is_event is null or coalesce(
+        ranks.last_bar_at >= ranks.bar_at + interval '1 hour' * ranks.decluster_hours, false
+    ) as is_event_ripe
+from ranks
+left join unranked
+    on ranks.definition_id = unranked.definition_id
+    and ranks.market_id = unranked.market_id
+    and ranks.side = unranked.side
+    and ranks.bar_at = unranked.bar_at
+"""
+
+
+def _ranks() -> gx.ExpectationSuite:
+    """Ranks, percentiles and events of each bar agree with each other, with their window and with its coverage."""
+    key = ["definition_id", "market_id", "side", "bar_at"]
+    ranks = ("spike_rank", "percentile", "opposite_rank", "window_bars")
+    events = ("is_event", "event_rank", "spike_rank")
+    expectations = [
+        _unique(*key),
+        _true("is_defined", "the definition stands in spike_definitions"),
+        _one_of("side", ["bearish", "bullish"], "a spike is bearish or bullish"),
+        _between("bar_sides", 2, 2, "each bar is ranked on both sides, once"),
+        _between("percentile", 0, 1, "a percentile is a share", ranks),
+        _between("percentile_error", 0, 1e-6, "percentile x (n - 1) = the bars that the other side ranks above", ranks),
+        _between("tied_bars", 0, None, "more, less and equally extreme bars fill the window", ranks),
+        _between("spike_rank", 1, None, "a rank begins at 1", ranks),
+        _between("window_bars", 1, None, "a window holds its own bar"),
+        _expect(
+            "ExpectColumnPairValuesAToBeGreaterThanB",
+            "a window holds no more bars than it is long",
+            CRITICAL,
+            (),
+            column_A="window_size_bars",
+            column_B="window_bars",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _true(
+            "is_rank_covered", "no rank where the window is covered by less than 95 %", ("spike_rank", "coverage_ratio")
+        ),
+        _true("is_rank_given", "a covered bar in a covered window has a rank", ("spike_rank", "coverage_ratio")),
+        _true("is_event_ranked", "an event rank stands exactly at ranked events", events),
+        _true("is_event_ripe", "an event is known only once its neighbourhood has passed", events),
+        _between("event_rank", 1, None, "a rank begins at 1", events),
+        _expect(
+            "ExpectColumnPairValuesAToBeGreaterThanB",
+            "events are fewer than bars: event rank <= spike rank",
+            CRITICAL,
+            events,
+            column_A="spike_rank",
+            column_B="event_rank",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+    ]
+    return _suite("fct_taker_spike_ranks", key, expectations)
+
+
+# One row per definition and market whose bars allow it. A definition smoothed over more than a day is left out: one
+# complete day does not promise a bar of it.
+_RANKS_DEFINITIONS_QUERY: Final = """
+with definitions as (
+    select
+        definition_id,
+        unit,
+        smoothing_bars,
+        case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
+    from spike_definitions
+),
+
+full_days as (
+    select market_id, cast(bar_at as date) as trade_date
+    from fct_net_taker_volume_hourly
+    group by market_id, cast(bar_at as date)
+    having count(*) = 24
+),
+
+-- On a day of trades a quiet hour may have no bar, and the bars that smooth over it have no value.
+due as (
+    select
+        definitions.definition_id,
+        daily.market_id,
+        count(*) as complete_days,
+        max(daily.trade_date) as last_complete_date
+    from definitions
+    inner join fct_net_taker_volume_daily as daily
+        on daily.coverage_ratio = 1
+        and daily.volume_usd > 0
+        and daily.source_bar_hours <= definitions.bar_hours
+        and definitions.smoothing_bars * definitions.bar_hours <= 24
+    left join full_days
+        on full_days.market_id = daily.market_id
+        and full_days.trade_date = daily.trade_date
+    where definitions.smoothing_bars = 1 or daily.flow_source = 'klines' or full_days.market_id is not null
+    group by definitions.definition_id, daily.market_id
+),
+
+ranked as (
+    select definition_id, market_id, count(*) as ranked_bars, max(cast(bar_at as date)) as last_ranked_date
+    from fct_taker_spike_ranks
+    group by definition_id, market_id
+),
+
+daily_values as (
+    select
+        definitions.definition_id,
+        daily.market_id,
+        sum(case when ranks.bar_at is null then 1 else 0 end) as days_without_rank,
+        max(coalesce(abs(ranks.value - case definitions.unit
+            when 'usd' then daily.net_taker_usd
+            when 'base' then daily.net_taker_base
+            else cast(daily.taker_sell_ratio as decimal(38, 8))
+        end), 0)) as largest_value_difference
+    from definitions
+    inner join fct_net_taker_volume_daily as daily
+        on definitions.bar_hours = 24
+        and definitions.smoothing_bars = 1
+        and daily.volume_usd > 0
+    left join fct_taker_spike_ranks as ranks
+        on ranks.definition_id = definitions.definition_id
+        and ranks.market_id = daily.market_id
+        and ranks.bar_at = cast(daily.trade_date as timestamp)
+    group by definitions.definition_id, daily.market_id
+)
+
+select
+    due.definition_id,
+    due.market_id,
+    due.complete_days,
+    due.last_complete_date,
+    coalesce(ranked.ranked_bars, 0) as ranked_bars,
+    ranked.last_ranked_date,
+    coalesce(due.last_complete_date - ranked.last_ranked_date, due.complete_days) as days_behind,
+    coalesce(daily_values.days_without_rank, 0) as days_without_rank,
+    coalesce(daily_values.largest_value_difference, 0) as largest_value_difference
+from due
+left join ranked
+    on due.definition_id = ranked.definition_id
+    and due.market_id = ranked.market_id
+left join daily_values
+    on due.definition_id = daily_values.definition_id
+    and due.market_id = daily_values.market_id
+order by due.definition_id, due.market_id
+"""
+
+
+def _ranks_definitions() -> gx.ExpectationSuite:
+    """Every definition is filled up to the market's last complete day, from the daily mart's numbers."""
+    last = ("last_complete_date", "last_ranked_date", "ranked_bars")
+    expectations = [
+        _between("days_behind", None, 0, "every definition reaches the last complete day of the market", last),
+        _zero("days_without_rank", "every day of the daily mart stands under every daily definition", last),
+        # A ratio is a double in one mart and a decimal of 8 places in the other.
+        _between("largest_value_difference", 0, 1e-8, "a daily definition ranks the daily mart's value"),
+    ]
+    return _suite("fct_taker_spike_ranks_definitions", ["definition_id", "market_id"], expectations)
+
+
+# --- reconciliation -------------------------------------------------------------------------------
+
+_VERDICTS: Final = ("exact", "within_tolerance", "trades_incomplete", "conflict", "trades_only", "klines_only")
+_INTERVAL_VERDICTS: Final = ("single_interval", "exact", "within_tolerance", "conflict")
+
+_RECONCILIATION_QUERY: Final = f"""
+with days as (
+    select
+        *,
+        trades_net_usd - klines_net_usd as net_difference_usd,
+        klines_volume_usd * {_TOLERANCE} as tolerance_usd
+    from fct_flow_reconciliation_daily
+),
+
+judged as (
+    select
+        *,
+        case
+            when klines_volume_usd is null then 'trades_only'
+            when trades_volume_usd is null then 'klines_only'
+            when trades_volume_usd = klines_volume_usd and net_difference_usd = 0 then 'exact'
+            when trades_volume_usd - klines_volume_usd < -tolerance_usd then 'trades_incomplete'
+            when trades_volume_usd - klines_volume_usd > tolerance_usd or abs(net_difference_usd) > tolerance_usd
+                then 'conflict'
+            else 'within_tolerance'
+        end as recomputed_verdict,
+        -- The best that the volumes allow: the nets of the intervals, which the mart leaves out, may disagree more.
+        case
+            when klines_volume_usd is null then null
+            when coarser_volume_usd is null then 'single_interval'
+            when coarser_volume_usd = klines_volume_usd then 'exact'
+            when abs(klines_volume_usd - coarser_volume_usd) > tolerance_usd then 'conflict'
+            else 'within_tolerance'
+        end as best_interval_verdict
+    from days
+)
+
+select
+    market_id,
+    trade_date,
+    trades_volume_usd,
+    klines_volume_usd,
+    difference_usd,
+    trades_net_usd,
+    klines_net_usd,
+    agg_id_gaps,
+    duplicate_rows,
+    zero_rows,
+    out_of_order_rows,
+    verdict,
+    recomputed_verdict,
+    kline_interval,
+    coarser_interval,
+    coarser_volume_usd,
+    interval_difference_usd,
+    interval_verdict,
+    best_interval_verdict,
+    least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows) as smallest_defect_count,
+    coalesce(verdict = recomputed_verdict, false) as is_verdict_right,
+    case
+        when best_interval_verdict is null then interval_verdict is null
+        when best_interval_verdict = 'exact'
+            then coalesce(interval_verdict in ('exact', 'within_tolerance', 'conflict'), false)
+        when best_interval_verdict = 'within_tolerance'
+            then coalesce(interval_verdict in ('within_tolerance', 'conflict'), false)
+        else coalesce(interval_verdict = best_interval_verdict, false)
+    end as is_interval_verdict_right,
+    case
+        when trades_volume_usd is null or klines_volume_usd is null then difference_usd is null
+        else coalesce(difference_usd = trades_volume_usd - klines_volume_usd, false)
+    end as is_difference_right,
+    case
+        when klines_volume_usd is null or coarser_volume_usd is null then interval_difference_usd is null
+        else coalesce(interval_difference_usd = klines_volume_usd - coarser_volume_usd, false)
+    end as is_interval_difference_right
+from judged
+order by market_id, trade_date
+"""
+
+
+def _reconciliation() -> gx.ExpectationSuite:
+    """Every verdict follows from its numbers; warns of the days on which the venue contradicts itself."""
+    sources = ("trades_volume_usd", "klines_volume_usd", "difference_usd", "trades_net_usd", "klines_net_usd")
+    defects = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows")
+    intervals = (
+        "kline_interval",
+        "coarser_interval",
+        "klines_volume_usd",
+        "coarser_volume_usd",
+        "interval_difference_usd",
+    )
+    expectations = [
+        _unique("market_id", "trade_date"),
+        _one_of("verdict", _VERDICTS, "the verdict is one of the known ones", sources),
+        _one_of("interval_verdict", _INTERVAL_VERDICTS, "the interval verdict is one of the known ones", intervals),
+        _true("is_verdict_right", "the verdict follows from the volumes", ("verdict", "recomputed_verdict", *sources)),
+        _true(
+            "is_interval_verdict_right",
+            "the interval verdict follows from the volumes",
+            ("interval_verdict", "best_interval_verdict", *intervals),
+        ),
+        _true("is_difference_right", "difference = trades - klines, to the last digit", sources),
+        _true("is_interval_difference_right", "difference = finest - coarser klines, to the last digit", intervals),
+        _between("smallest_defect_count", 0, None, "counts of defects are not negative", defects),
+        _never("verdict", "conflict", "trades and klines tell the same flow", (*sources, *defects)),
+        _never("verdict", "trades_incomplete", "the day's trades are complete", (*sources, *defects)),
+        _never("interval_verdict", "conflict", "the venue's klines of two intervals tell the same volume", intervals),
+    ]
+    return _suite("fct_flow_reconciliation_daily", ["market_id", "trade_date"], expectations)
+
+
+# One row per market-day of either mart: the daily bar must come from the source that the verdict names.
+_RECONCILIATION_CHOICE_QUERY: Final = f"""
+with days as (
+    select
+        coalesce(verdicts.market_id, daily.market_id) as market_id,
+        coalesce(verdicts.trade_date, daily.trade_date) as trade_date,
+        verdicts.market_id is not null as is_in_reconciliation,
+        -- A stored file without a trade is a statement too, but it gives no bar.
+        daily.market_id is not null
+        or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null) as is_in_daily,
+        verdicts.market_id is not null and daily.market_id is not null as is_in_both,
+        verdicts.verdict,
+        daily.flow_source,
+        case
+            when verdicts.verdict in ('exact', 'within_tolerance', 'trades_only') then 'trades'
+            when verdicts.verdict = 'conflict' and verdicts.kline_coverage_ratio < 1 and verdicts.difference_usd > 0
+                then 'trades'
+            else 'klines'
+        end as due_flow_source,
+        daily.volume_usd,
+        case
+            when daily.flow_source = 'trades' then verdicts.trades_volume_usd
+            when verdicts.kline_interval = case daily.source_bar_hours when 1 then '1h' when 4 then '4h' else '1d' end
+                then verdicts.klines_volume_usd
+            else daily.volume_usd
+        end as source_volume_usd
+    from fct_flow_reconciliation_daily as verdicts
+    full join fct_net_taker_volume_daily as daily
+        on verdicts.market_id = daily.market_id
+        and verdicts.trade_date = daily.trade_date
+)
+
+select
+    *,
+    -- Where nothing was traded, both sources say the same.
+    not is_in_both or coalesce(volume_usd = 0 or flow_source = due_flow_source, false) as is_due_source,
+    case when is_in_both then {_residual("abs(volume_usd - source_volume_usd)")} else 0 end as volume_difference_usd
+from days
+"""
+
+
+def _reconciliation_choice() -> gx.ExpectationSuite:
+    """Every day of the daily mart comes from the source that the reconciliation found complete."""
+    expectations = [
+        _true("is_in_daily", "a reconciled day is a day of the daily mart", ("verdict",)),
+        _true("is_in_reconciliation", "a day of the daily mart is reconciled", ("flow_source",)),
+        _true(
+            "is_due_source",
+            "a day comes from the source that is complete",
+            ("verdict", "flow_source", "due_flow_source"),
+        ),
+        _between(
+            "volume_difference_usd",
+            0,
+            _ROUNDING,
+            "a day's volume is that of its source",
+            ("verdict", "flow_source", "volume_usd", "source_volume_usd"),
+        ),
+    ]
+    return _suite("fct_flow_reconciliation_daily_choice", ["market_id", "trade_date"], expectations)
+
+
+# --- liquidations ---------------------------------------------------------------------------------
+
+_LIQUIDATIONS_QUERY: Final = f"""
+select
+    venue,
+    market_id,
+    trade_date,
+    long_usd,
+    short_usd,
+    total_usd,
+    order_count,
+    largest_order_usd,
+    coverage_ratio,
+    is_lower_bound,
+    case
+        when coverage_ratio = 0 then 0 else {_residual("long_usd + short_usd - total_usd")}
+    end as sum_residual,
+    least(long_usd, short_usd, largest_order_usd, order_count) as smallest_amount,
+    coalesce(
+        (coverage_ratio = 0 and long_usd is null and short_usd is null and total_usd is null)
+        or (coverage_ratio > 0 and long_usd is not null and short_usd is not null and total_usd is not null),
+        false
+    ) as is_absence_unknown,
+    coverage_ratio = 0 or coalesce(order_count > 0 or total_usd = 0, false) as is_count_consistent,
+    total_usd is null or coalesce(largest_order_usd, 0) <= total_usd as is_largest_within_total,
+    trade_date - lag(trade_date) over (partition by venue, market_id order by trade_date) as days_since_previous
+from fct_liquidations_daily
+"""
+
+
+def _liquidations() -> gx.ExpectationSuite:
+    """Longs and shorts add up, a day without coverage is unknown and not zero, totals are lower bounds."""
+    usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count")
+    expectations = [
+        _unique("venue", "market_id", "trade_date"),
+        _zero("sum_residual", "longs + shorts = total, to the last digit", usd),
+        _between("smallest_amount", 0, None, "no amount is negative", usd),
+        _true("is_absence_unknown", "a day that nobody covered is unknown, not zero", (*usd, "coverage_ratio")),
+        _true("is_count_consistent", "no volume without an order", usd),
+        _true("is_largest_within_total", "the largest order is part of the total", usd),
+        _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _known("coverage_ratio", "coverage is known"),
+        _true("is_lower_bound", "liquidations are labelled as lower bounds"),
+        _known("is_lower_bound", "liquidations are labelled as lower bounds"),
+        # Unlike flow, liquidations are asked for in pieces: a hole is a range nobody asked for, and no number is wrong.
+        _between("days_since_previous", None, 1, "no range of days was left out", (), WARNING),
+    ]
+    return _suite("fct_liquidations_daily", ["venue", "market_id", "trade_date"], expectations)
+
+
+# One row per day that has a receipt or a row in the mart.
+_LIQUIDATION_DAYS_QUERY: Final = f"""
+with asked_days as (
+    select
+        market_id,
+        trade_date,
+        max(case when status = 'stored' then 1 else 0 end) as due_coverage_ratio,
+        sum(row_count) as raw_rows
+    from stg_raw__receipts
+    where dataset = 'liquidationSnapshot'
+    group by market_id, trade_date
+)
+
+select
+    coalesce(asked_days.market_id, liquidations.market_id) as market_id,
+    coalesce(asked_days.trade_date, liquidations.trade_date) as trade_date,
+    asked_days.raw_rows,
+    liquidations.order_count,
+    liquidations.coverage_ratio,
+    liquidations.market_id is not null as is_in_mart,
+    asked_days.market_id is not null as has_receipt,
+    case
+        when asked_days.market_id is null or liquidations.market_id is null then 0
+        else {_distance("liquidations.coverage_ratio", "asked_days.due_coverage_ratio")}
+    end as coverage_error,
+    coalesce(asked_days.raw_rows - liquidations.order_count, 0) as surplus_rows
+from asked_days
+full join fct_liquidations_daily as liquidations
+    on asked_days.market_id = liquidations.market_id
+    and asked_days.trade_date = liquidations.trade_date
+"""
+
+
+def _liquidation_days() -> gx.ExpectationSuite:
+    """Every day that was asked for is there, covered exactly where a file is stored."""
+    shows = ("raw_rows", "order_count", "coverage_ratio")
+    expectations = [
+        _true("is_in_mart", "every day that was asked for has a row, also an absent one", shows),
+        _true("has_receipt", "no day stands in the mart without a receipt", shows),
+        _between("coverage_error", 0, _DOUBLE, "stored days are covered and absent days are not", shows),
+        _between("surplus_rows", 0, None, "a day has no more orders than raw rows", shows),
+    ]
+    return _suite("fct_liquidations_daily_days", ["market_id", "trade_date"], expectations)
+
+
+# --- markets --------------------------------------------------------------------------------------
+
+_MARKETS_QUERY: Final = """
+select
+    market_id,
+    venue,
+    symbol,
+    base_asset,
+    quote_asset,
+    contract_type,
+    contract_size,
+    is_simulated,
+    coalesce(market_id = venue || ':' || symbol, false) as is_id_of_parts,
+    base_asset is not null and quote_asset is not null as has_assets,
+    case
+        when contract_type = 'linear' then contract_size = 1
+        when contract_type = 'inverse' then quote_asset = 'USD'
+        else true
+    end as is_size_of_type,
+    coalesce(is_simulated = (venue = 'simulated'), false) as is_labelled
+from dim_markets
+"""
+
+
+def _markets() -> gx.ExpectationSuite:
+    """Every market is who it says it is, with the contract size that its amounts were valued with."""
+    contract = ("contract_type", "contract_size", "quote_asset")
+    expectations = [
+        _not_empty(),
+        _unique("market_id"),
+        _true("is_id_of_parts", "a market is venue:symbol", ("venue", "symbol")),
+        _true("has_assets", "base and quote are known", ("base_asset", "quote_asset")),
+        _one_of("contract_type", ["linear", "inverse"], "a contract is linear or inverse", contract),
+        _known("contract_type", "a contract is linear or inverse"),
+        _between("contract_size", 0, None, "a contract has a size", contract, strictly_above=True),
+        _known("contract_size", "a contract has a size"),
+        _true("is_size_of_type", "linear contracts are one base, inverse ones are sized in USD", contract),
+        _true("is_labelled", "simulated markets, and only they, are labelled so", ("venue", "is_simulated")),
+    ]
+    return _suite("dim_markets", ["market_id"], expectations)
+
+
+_FACTS: Final = (
+    "fct_net_taker_volume_hourly",
+    "fct_net_taker_volume_daily",
+    "fct_taker_dominance_daily",
+    "fct_taker_spike_ranks",
+    "fct_flow_reconciliation_daily",
+    "fct_liquidations_daily",
+)
+_FACT_MARKETS: Final = "\n    union all\n    ".join(
+    f"select distinct market_id, '{fact}' as mart from {fact}" for fact in _FACTS
+)
+
+# One row per mart and market in it.
+_MARKET_REFERENCES_QUERY: Final = f"""
+with fact_markets as (
+    {_FACT_MARKETS}
+)
+
+select
+    fact_markets.market_id,
+    fact_markets.mart,
+    dim_markets.market_id is not null as is_known_market
+from fact_markets
+left join dim_markets
+    on fact_markets.market_id = dim_markets.market_id
+"""
+
+
+def _market_references() -> gx.ExpectationSuite:
+    """No mart holds a market that dim_markets does not know."""
+    expectations = [_true("is_known_market", "every market of a mart stands in dim_markets")]
+    return _suite("dim_markets_references", ["market_id", "mart"], expectations)
+
+
+SUITES: Final[tuple[AuditSuite, ...]] = (
+    AuditSuite("dim_markets", "dim_markets", _MARKETS_QUERY, _markets),
+    AuditSuite("dim_markets_references", "dim_markets", _MARKET_REFERENCES_QUERY, _market_references),
+    AuditSuite("fct_net_taker_volume_hourly", "fct_net_taker_volume_hourly", _HOURLY_QUERY, _hourly),
+    AuditSuite("fct_net_taker_volume_hourly_days", "fct_net_taker_volume_hourly", _HOURLY_DAYS_QUERY, _hourly_days),
+    AuditSuite("fct_net_taker_volume_daily", "fct_net_taker_volume_daily", _DAILY_QUERY, _daily),
+    AuditSuite("fct_net_taker_volume_daily_gaps", "fct_net_taker_volume_daily", _DAILY_GAPS_QUERY, _daily_gaps),
+    AuditSuite("fct_taker_dominance_daily", "fct_taker_dominance_daily", _DOMINANCE_QUERY, _dominance),
+    AuditSuite("fct_taker_spike_ranks", "fct_taker_spike_ranks", _RANKS_QUERY, _ranks),
+    AuditSuite(
+        "fct_taker_spike_ranks_definitions", "fct_taker_spike_ranks", _RANKS_DEFINITIONS_QUERY, _ranks_definitions
+    ),
+    AuditSuite(
+        "fct_flow_reconciliation_daily", "fct_flow_reconciliation_daily", _RECONCILIATION_QUERY, _reconciliation
+    ),
+    AuditSuite(
+        "fct_flow_reconciliation_daily_choice",
+        "fct_flow_reconciliation_daily",
+        _RECONCILIATION_CHOICE_QUERY,
+        _reconciliation_choice,
+    ),
+    AuditSuite("fct_liquidations_daily", "fct_liquidations_daily", _LIQUIDATIONS_QUERY, _liquidations),
+    AuditSuite("fct_liquidations_daily_days", "fct_liquidations_daily", _LIQUIDATION_DAYS_QUERY, _liquidation_days),
+)

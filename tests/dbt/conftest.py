@@ -1,0 +1,16 @@
+"""Fixtures of the dbt tests. Belongs here: warehouses that several modules read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.dbt.warehouse import RawFolder, Warehouse
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The project built on a raw zone that holds nothing at all, not even a receipt index."""
+    folder = tmp_path_factory.mktemp("empty")
+    warehouse = Warehouse(folder / "warehouse", RawFolder(folder / "zone").url)
+    warehouse.build()
+    return warehouse

@@ -1,0 +1,25 @@
+"""dbt's own unit tests, one pytest result each. They live beside their models, in `*_unit_tests.yml`."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.dbt.warehouse import PROJECT, Warehouse
+
+UNIT_TESTS = sorted(
+    (test["model"], test["name"])
+    for path in PROJECT.rglob("models/**/*_unit_tests.yml")
+    for test in yaml.safe_load(path.read_text())["unit_tests"]
+)
+
+
+@pytest.fixture(scope="module")
+def verdicts(empty: Warehouse) -> dict[str, str]:
+    """All in one run of dbt: its start costs more than they do. Their parents must exist; empty is enough."""
+    return empty.dbt("test", "--select", "test_type:unit")
+
+
+@pytest.mark.parametrize(("model", "name"), UNIT_TESTS, ids=[name for _, name in UNIT_TESTS])
+def test_rule(model: str, name: str, verdicts: dict[str, str]) -> None:
+    assert verdicts[f"unit_test.taker.{model}.{name}"] == "pass"

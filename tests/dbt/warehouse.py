@@ -1,0 +1,203 @@
+"""A throw-away raw zone and a throw-away warehouse, so that a test can build the dbt project for real.
+
+Belongs here: writing raw files and receipts the way the zone holds them, running dbt, reading results.
+Does not: what is asserted about them. Nothing is written outside the folder given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.datasets import DATASETS
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.periods import Period
+from ingestion.raw_zone import RawZone
+
+Record = dict[str, Any]
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+# Marts and what they stand on; the receipt tables are compared through what they cause.
+RESULTS = (
+    "dim_markets",
+    "int_flow_bars",
+    "int_bars",
+    "fct_net_taker_volume_hourly",
+    "fct_net_taker_volume_daily",
+    "fct_taker_dominance_daily",
+    "fct_taker_spike_ranks",
+    "fct_flow_reconciliation_daily",
+    "fct_liquidations_daily",
+)
+
+
+@dataclass
+class RawFolder:
+    """`raw/` with files and a receipt index. Rows are dictionaries by the stored column names."""
+
+    root: Path
+    receipts: dict[tuple[str, str, str, date], dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return str(self.root / "raw")
+
+    def path(self, dataset: str, market_id: str, period: Period, interval: str = "") -> Path:
+        market = Market.parse(market_id)
+        parts = [dataset, f"venue={market.venue}", f"symbol={market.symbol}"]
+        parts += [f"interval={interval}"] if interval else []
+        return self.root / "raw" / Path(*parts) / f"{DATASETS[dataset].span.value}={period.label}" / "data.parquet"
+
+    def store(
+        self, dataset: str, market_id: str, day: date, rows: Sequence[Mapping[str, Any]], *, interval: str = ""
+    ) -> Path:
+        """Store the period that holds `day`. Columns a row leaves out are filled with something harmless."""
+        period = Period.holding(day, DATASETS[dataset].span)
+        schema = DATASETS[dataset].schema
+        complete = [{name: row.get(name, _harmless(schema.field(name).type)) for name in schema.names} for row in rows]
+        path = self.path(dataset, market_id, period, interval)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(complete, schema=schema), path)
+        time_column = DATASETS[dataset].time_column
+        held = [row[time_column].date() for row in complete]
+        days = [day] if period.first_day == period.last_day else sorted(set(held))
+        for each in days:
+            self._receipt(dataset, market_id, each, interval, "stored", period, held.count(each), path.read_bytes())
+        return path
+
+    def absent(self, dataset: str, market_id: str, day: date) -> None:
+        """The venue has no file of this day. Whatever was stored of it is gone."""
+        period = Period.holding(day, DATASETS[dataset].span)
+        self.path(dataset, market_id, period).unlink(missing_ok=True)
+        self._receipt(dataset, market_id, day, "", "absent", period, 0, b"")
+
+    def _receipt(
+        self,
+        dataset: str,
+        market_id: str,
+        day: date,
+        interval: str,
+        status: str,
+        period: Period,
+        rows: int,
+        data: bytes,
+    ) -> None:
+        market = Market.parse(market_id)
+        self.receipts[dataset, market_id, interval, day] = {
+            "dataset": dataset,
+            "venue": market.venue,
+            "symbol": market.symbol,
+            "market_id": market_id,
+            "base_asset": market.base_asset,
+            "quote_asset": market.quote_asset,
+            "contract_type": market.contract_type.value,
+            "contract_size": market.contract_size,
+            "interval": interval,
+            "period": period.label,
+            "day": day,
+            "status": status,
+            "row_count": rows,
+            "id_gaps": 0,
+            "duplicate_rows": 0,
+            "zero_rows": 0,
+            "out_of_order_rows": 0,
+            "stored_sha256": hashlib.sha256(data).hexdigest() if data else None,
+            "revision": 1,
+            "known_at": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+
+    def write_index(self) -> None:
+        (self.root / "raw").mkdir(parents=True, exist_ok=True)
+        schema = RawZone(open_store(self.root)).index().schema
+        table = pa.Table.from_pylist(list(self.receipts.values()), schema=schema)
+        pq.write_table(table, self.root / "raw" / "receipts.parquet")
+
+
+def _harmless(type_: pa.DataType) -> Any:
+    if pa.types.is_string(type_):
+        return ""
+    if pa.types.is_timestamp(type_):
+        return datetime(2024, 1, 1, tzinfo=UTC)
+    return False if pa.types.is_boolean(type_) else 1
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A DuckDB file of its own, and dbt to build it from a raw zone."""
+
+    folder: Path
+    raw_url: str
+    kline_intervals: tuple[str, ...] = ("1h",)
+    trades_dataset: str = "aggTrades"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    def dbt(self, *args: str) -> dict[str, str]:
+        """Run dbt; the status of each node by its name. An error that is no node's fails the test with dbt's words."""
+        target = self.folder / "target"
+        (target / "run_results.json").unlink(missing_ok=True)
+        self._write_profile()
+        dbt_vars = {
+            "raw_url": self.raw_url,
+            "kline_intervals": list(self.kline_intervals),
+            "trades_dataset": self.trades_dataset,
+        }
+        command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *args]
+        command += ["--project-dir", str(PROJECT), "--profiles-dir", str(self.folder)]
+        command += ["--target-path", str(target), "--log-path", str(self.folder / "logs")]
+        done = subprocess.run(
+            [*command, "--vars", json.dumps(dbt_vars)],
+            cwd=PROJECT,
+            env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        results = target / "run_results.json"
+        assert results.is_file(), done.stdout + done.stderr
+        said = {result["unique_id"]: result for result in json.loads(results.read_text())["results"]}
+        broken = {name: r["message"] for name, r in said.items() if r["status"] in ("error", "fail", "skipped")}
+        if "test_type:unit" not in args:
+            assert not broken, json.dumps(broken, indent=1)
+        return {
+            name: r["status"] if r["status"] in ("success", "pass") else f"{r['status']}: {r['message']}"
+            for name, r in said.items()
+        }
+
+    def build(self, *args: str) -> None:
+        """Everything but the unit tests, as in production."""
+        self.dbt("build", "--exclude-resource-type", "unit_test", *args)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def records(self, relation: str) -> list[Record]:
+        """Every row of a table as a dictionary, in an order that depends on nothing but the rows."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            found = connection.execute(f"select * from {relation} order by all")
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def results(self) -> dict[str, list[Record]]:
+        return {name: self.records(name) for name in RESULTS}
+
+    def _write_profile(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        output = {"type": "duckdb", "path": str(self.path), "threads": 2, "settings": {"TimeZone": "UTC"}}
+        profile = {"taker": {"target": "duckdb", "outputs": {"duckdb": output}}}
+        (self.folder / "profiles.yml").write_text(json.dumps(profile))  # JSON is YAML

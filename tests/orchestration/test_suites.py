@@ -1,0 +1,784 @@
+"""The audit passes good marts, fails every single corruption of them, and says what it saw.
+
+The marts are built here in a few statements of SQL, independently of dbt, with everything a good warehouse may hold: an
+absent day, a missing hour, ties, days from trades and days from klines, a day within tolerance, uncovered windows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from orchestration.checks.suites import CRITICAL, SUITES, WARNING, AuditNotEvaluated, AuditSuite, Verdict, validate
+
+LINEAR = "binance_um:BTCUSDT"
+INVERSE = "binance_cm:BTCUSD_PERP"
+SUITE_BY_NAME = {suite.name: suite for suite in SUITES}
+
+# Windows of ten days, so that three weeks of bars show covered and uncovered windows.
+GOOD_MARTS = """
+create table spike_definitions (
+    definition_id varchar, grain varchar, smoothing_bars integer, unit varchar, window_days integer,
+    decluster_hours integer
+);
+insert into spike_definitions values
+    ('daily_usd', '1d', 1, 'usd', 10, 24),
+    ('daily_base', '1d', 1, 'base', 10, 24),
+    ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24),
+    ('4h_usd', '4h', 1, 'usd', 10, 24),
+    ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24);
+
+create table dim_markets (
+    market_id varchar, venue varchar, symbol varchar, base_asset varchar, quote_asset varchar, contract_type varchar,
+    contract_size decimal(18, 8), is_simulated boolean
+);
+insert into dim_markets values
+    ('binance_um:BTCUSDT', 'binance_um', 'BTCUSDT', 'BTC', 'USDT', 'linear', 1, false),
+    ('binance_cm:BTCUSD_PERP', 'binance_cm', 'BTCUSD_PERP', 'BTC', 'USD', 'inverse', 100, false);
+
+-- Every hour of 22 days, but for one missing hour of the linear market and one absent day of the inverse one.
+create table hours as
+select
+    market_id,
+    bar_at,
+    cast(bar_at as date) as trade_date,
+    cast(40000 + hash(bar_at) % 50 as decimal(38, 8)) as price,
+    -- 18 March repeats 17 March, hour by hour, in every market: a tie.
+    cast(1000 + (bar_number * 7919) % 501 as decimal(38, 8)) as buy_usd,
+    cast(1000 + (bar_number * 104729) % 499 as decimal(38, 8)) as sell_usd
+from (
+    select
+        market_id,
+        bar_at,
+        date_diff('hour', timestamp '2024-03-01', bar_at)
+            - case when cast(bar_at as date) = date '2024-03-18' then 24 else 0 end as bar_number
+    from (values ('binance_um:BTCUSDT'), ('binance_cm:BTCUSD_PERP')) as markets (market_id),
+        generate_series(timestamp '2024-03-01', timestamp '2024-03-22 23:00', interval 1 hour) as series (bar_at)
+) as numbered
+where not (market_id = 'binance_um:BTCUSDT' and bar_at = timestamp '2024-03-15 07:00')
+    and not (market_id = 'binance_cm:BTCUSD_PERP' and cast(bar_at as date) = date '2024-03-16');
+
+create table fct_net_taker_volume_hourly as
+select
+    market_id,
+    bar_at,
+    taker_buy_usd,
+    taker_sell_usd,
+    taker_buy_usd - taker_sell_usd as net_taker_usd,
+    taker_buy_base,
+    taker_sell_base,
+    taker_buy_base - taker_sell_base as net_taker_base,
+    taker_buy_usd + taker_sell_usd as volume_usd,
+    taker_buy_base + taker_sell_base as volume_base,
+    cast(taker_sell_usd as double) / cast(taker_buy_usd + taker_sell_usd as double) as taker_sell_ratio,
+    cast(taker_buy_usd as double) / cast(taker_sell_usd as double) as taker_buy_sell_ratio,
+    price - 1 as open_price,
+    price + 10 as high_price,
+    price - 10 as low_price,
+    price + 1 as close_price,
+    100::bigint as trade_count,
+    case when trade_date >= date '2024-03-20' then 'trades' else 'klines' end as flow_source,
+    1.0::double as coverage_ratio
+from (
+    select
+        market_id, bar_at, trade_date, price, buy_usd as taker_buy_usd, sell_usd as taker_sell_usd,
+        cast(cast(buy_usd as double) / cast(price as double) as decimal(38, 8)) as taker_buy_base,
+        cast(cast(sell_usd as double) / cast(price as double) as decimal(38, 8)) as taker_sell_base
+    from hours
+) as valued;
+
+create table fct_net_taker_volume_daily as
+select
+    market_id,
+    cast(bar_at as date) as trade_date,
+    sum(taker_buy_usd)::decimal(38, 8) as taker_buy_usd,
+    sum(taker_sell_usd)::decimal(38, 8) as taker_sell_usd,
+    sum(net_taker_usd)::decimal(38, 8) as net_taker_usd,
+    sum(taker_buy_base)::decimal(38, 8) as taker_buy_base,
+    sum(taker_sell_base)::decimal(38, 8) as taker_sell_base,
+    sum(net_taker_base)::decimal(38, 8) as net_taker_base,
+    sum(volume_usd)::decimal(38, 8) as volume_usd,
+    sum(volume_base)::decimal(38, 8) as volume_base,
+    cast(sum(taker_sell_usd) as double) / cast(sum(volume_usd) as double) as taker_sell_ratio,
+    cast(sum(taker_buy_usd) as double) / cast(sum(taker_sell_usd) as double) as taker_buy_sell_ratio,
+    arg_min(open_price, bar_at) as open_price,
+    max(high_price) as high_price,
+    min(low_price) as low_price,
+    arg_max(close_price, bar_at) as close_price,
+    sum(trade_count)::bigint as trade_count,
+    min(flow_source) as flow_source,
+    sum(coverage_ratio) / 24 as coverage_ratio,
+    1 as source_bar_hours
+from fct_net_taker_volume_hourly
+group by all;
+
+create table fct_flow_reconciliation_daily as
+select
+    *,
+    trades_volume_usd - klines_volume_usd as difference_usd,
+    case
+        when trades_volume_usd is null then 'klines_only'
+        when trade_date = date '2024-03-21' then 'within_tolerance'
+        when trade_date = date '2024-03-22' then 'trades_only'
+        else 'exact'
+    end as verdict,
+    case when klines_volume_usd is not null then '1h' end as kline_interval,
+    case when klines_volume_usd is not null then 1.0::double end as kline_coverage_ratio,
+    case when klines_volume_usd is not null then '1d' end as coarser_interval,
+    klines_volume_usd as coarser_volume_usd,
+    klines_volume_usd - klines_volume_usd as interval_difference_usd,
+    case when klines_volume_usd is not null then 'exact' end as interval_verdict
+from (
+    select
+        market_id,
+        trade_date,
+        case when trade_date >= date '2024-03-20' then volume_usd end as trades_volume_usd,
+        case
+            when trade_date = date '2024-03-21' then volume_usd + 1
+            when trade_date < date '2024-03-22' then volume_usd
+        end as klines_volume_usd,
+        case when trade_date >= date '2024-03-20' then net_taker_usd end as trades_net_usd,
+        case when trade_date < date '2024-03-22' then net_taker_usd end as klines_net_usd,
+        0::bigint as agg_id_gaps,
+        0::bigint as duplicate_rows,
+        0::bigint as zero_rows,
+        0::bigint as out_of_order_rows
+    from fct_net_taker_volume_daily
+) as volumes;
+
+-- Bars of every definition; the pressure is lowest where takers sold most unusually.
+create table rank_bars as
+with grains as (
+    select market_id, '1d' as grain, cast(trade_date as timestamp) as bar_at, net_taker_usd, net_taker_base,
+        taker_sell_ratio, coverage_ratio
+    from fct_net_taker_volume_daily
+    union all
+    select market_id, '4h', time_bucket(interval 4 hours, bar_at) as bar_at, sum(net_taker_usd), sum(net_taker_base),
+        sum(taker_sell_usd)::double / sum(volume_usd)::double, count(*) / 4
+    from fct_net_taker_volume_hourly group by all
+    union all
+    select market_id, '1h', bar_at, net_taker_usd, net_taker_base, taker_sell_ratio, coverage_ratio
+    from fct_net_taker_volume_hourly
+),
+smoothed as (
+    select
+        definition_id, grain, unit, window_days, decluster_hours, smoothing_bars, market_id, bar_at, coverage_ratio,
+        avg(case unit when 'usd' then net_taker_usd::double when 'base' then net_taker_base::double
+            else taker_sell_ratio end) over smoothing as value,
+        count(*) over smoothing as smoothed_bars
+    from spike_definitions inner join grains using (grain)
+    window smoothing as (
+        partition by definition_id, market_id order by bar_at
+        range between to_hours((smoothing_bars - 1)
+            * case grain when '1h' then 1 when '4h' then 4 else 24 end) preceding and current row
+    )
+)
+select
+    * exclude (value, smoothed_bars),
+    value::decimal(38, 8) as value,
+    case unit when 'sell_ratio' then -1 else 1 end * value::decimal(38, 8) as pressure,
+    window_days * case grain when '1h' then 24 when '4h' then 6 else 1 end as window_size
+from smoothed
+where smoothed_bars = smoothing_bars;
+
+create table fct_taker_spike_ranks as
+with sides as (
+    select *, 'bearish' as side, pressure as sided from rank_bars
+    union all
+    select *, 'bullish' as side, -pressure as sided from rank_bars
+),
+compared as (
+    select
+        t.definition_id, t.market_id, t.side, t.bar_at,
+        any_value(t.value) as value,
+        any_value(t.sided) as sided,
+        any_value(t.window_days) as window_days,
+        any_value(t.coverage_ratio) as own_coverage,
+        1 + count(*) filter (s.sided < t.sided and s.bar_at <= t.bar_at) as spike_rank,
+        count(*) filter (s.sided > t.sided and s.bar_at <= t.bar_at) as less_extreme,
+        count(*) filter (s.bar_at <= t.bar_at) as window_bars,
+        sum(s.coverage_ratio) filter (s.bar_at <= t.bar_at) / any_value(t.window_size) as coverage_ratio,
+        count(*) filter (
+            s.sided < t.sided and s.bar_at between t.bar_at - interval 24 hours and t.bar_at + interval 24 hours
+        ) = 0 as is_extreme,
+        max(s.bar_at) >= t.bar_at + interval 24 hours as is_ripe
+    from sides as t
+    inner join sides as s
+        on s.definition_id = t.definition_id and s.market_id = t.market_id and s.side = t.side
+        and s.bar_at > t.bar_at - to_days(t.window_days)
+    group by t.definition_id, t.market_id, t.side, t.bar_at
+),
+ranked as (
+    select
+        *,
+        coverage_ratio >= 0.95 and own_coverage >= 0.95 as is_rankable,
+        case when is_ripe then is_extreme end as is_event
+    from compared
+)
+select
+    definition_id, market_id, side, bar_at, value,
+    case when is_rankable then spike_rank end as spike_rank,
+    case when is_rankable then less_extreme::double / (window_bars - 1) end as percentile,
+    null::double as robust_z,
+    window_bars,
+    coverage_ratio,
+    is_event,
+    case when is_rankable and is_event then 1 + (
+        select count(*) from ranked as e
+        where e.definition_id = t.definition_id and e.market_id = t.market_id and e.side = t.side and e.is_event
+            and e.bar_at > t.bar_at - to_days(t.window_days) and e.bar_at <= t.bar_at and e.sided < t.sided
+    ) end as event_rank
+from ranked as t;
+
+create table fct_taker_dominance_daily as
+select
+    bearish.market_id,
+    cast(bearish.bar_at as date) as trade_date,
+    daily.taker_sell_ratio,
+    bearish.percentile as sell_dominance_percentile,
+    bullish.percentile as buy_dominance_percentile,
+    10 as window_days,
+    bearish.window_bars,
+    bearish.coverage_ratio
+from fct_taker_spike_ranks as bearish
+inner join fct_taker_spike_ranks as bullish using (definition_id, market_id, bar_at)
+inner join fct_net_taker_volume_daily as daily
+    on daily.market_id = bearish.market_id and daily.trade_date = cast(bearish.bar_at as date)
+where definition_id = 'daily_sell_ratio' and bearish.side = 'bearish' and bullish.side = 'bullish';
+
+create table fct_liquidations_daily as
+select
+    'binance_cm' as venue, 'binance_cm:BTCUSD_PERP' as market_id, trade_date::date as trade_date,
+    case when is_stored then 300.5 end::decimal(38, 8) as long_usd,
+    case when is_stored then 200.25 end::decimal(38, 8) as short_usd,
+    case when is_stored then 500.75 end::decimal(38, 8) as total_usd,
+    case when is_stored then 3 end::bigint as order_count,
+    case when is_stored then 250 end::decimal(38, 8) as largest_order_usd,
+    case when is_stored then 1 else 0 end::double as coverage_ratio,
+    true as is_lower_bound
+from (
+    select trade_date, trade_date <> timestamp '2024-03-03' as is_stored
+    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (trade_date)
+) as days;
+
+-- The receipts of the configured flow datasets stand in a table of their own, as in the warehouse.
+create table stg_raw__receipts as
+select
+    dataset, market_id, trade_date::date as trade_date,
+    case when absent then 'absent' else 'stored' end as status,
+    case when absent then 0 else 24 end::bigint as row_count
+from (
+    select
+        'klines' as dataset, market_id, trade_date,
+        market_id = 'binance_cm:BTCUSD_PERP' and trade_date = timestamp '2024-03-16' as absent
+    from (select distinct market_id from dim_markets) as markets,
+        generate_series(timestamp '2024-03-01', timestamp '2024-03-21', interval 1 day) as series (trade_date)
+    union all
+    select 'aggTrades', market_id, trade_date, false
+    from (select distinct market_id from dim_markets) as markets,
+        generate_series(timestamp '2024-03-20', timestamp '2024-03-22', interval 1 day) as series (trade_date)
+    union all
+    select 'liquidationSnapshot', 'binance_cm:BTCUSD_PERP', trade_date, trade_date = timestamp '2024-03-03'
+    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (trade_date)
+) as asked;
+
+create table int_flow_receipts as
+select dataset, market_id, trade_date as bar_date, status, row_count
+from stg_raw__receipts
+where dataset <> 'liquidationSnapshot';
+"""
+
+
+@pytest.fixture(scope="session")
+def good_marts() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(GOOD_MARTS)
+        yield connection
+
+
+@pytest.fixture
+def marts(good_marts: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The good marts, to be corrupted: whatever a test does to them is undone."""
+    good_marts.execute("begin transaction")
+    yield good_marts
+    good_marts.execute("rollback")
+
+
+def audit(connection: duckdb.DuckDBPyConnection, suite: AuditSuite, *, only: str | None = None) -> Verdict:
+    """`only`: judge by the expectations on that column alone, which takes a fraction of the time."""
+    built = suite.build()
+    if only is not None:
+        built.expectations = [e for e in built.expectations if columns_of(e) == only]
+    return validate(connection.execute(suite.query).df(), built)
+
+
+def columns_of(expectation: Any) -> str:
+    kwargs = expectation.configuration.kwargs
+    names = kwargs.get("column_list") or [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs]
+    return ", ".join(names)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """`sql` breaks one thing; then the suite's expectation on `column` fails with `severity`."""
+
+    suite: str
+    column: str
+    sql: str
+    severity: str = CRITICAL
+
+    def __str__(self) -> str:
+        return f"{self.suite}-{self.column}-{self.severity}"
+
+
+def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
+    """What may go wrong in a net taker volume mart; `row` selects one bar."""
+
+    def one(column: str, change: str, severity: str = CRITICAL) -> Corruption:
+        return Corruption(mart, column, f"update {mart} set {change} where {row}", severity)
+
+    key = "market_id, bar_at" if mart.endswith("hourly") else "market_id, trade_date"
+    return [
+        Corruption(mart, key, f"insert into {mart} select * from {mart} where {row}"),
+        one("usd_sum_residual", "volume_usd = volume_usd + 0.00000001"),
+        one("usd_sum_residual", "taker_sell_usd = null"),
+        one("base_sum_residual", "volume_base = volume_base + 0.00000001"),
+        one("usd_net_residual", "net_taker_usd = -net_taker_usd"),
+        one("base_net_residual", "net_taker_base = net_taker_base - 0.00000001"),
+        one("smallest_amount", "taker_buy_usd = -1"),
+        one("taker_sell_ratio", "taker_sell_ratio = 1.01"),
+        one("sell_ratio_error", "taker_sell_ratio = 1 - taker_sell_ratio"),
+        one("sell_ratio_error", "taker_sell_ratio = 'nan'::double"),
+        one("sell_ratio_error", "taker_sell_ratio = null"),
+        one("buy_sell_ratio_error", "taker_buy_sell_ratio = 1 / taker_buy_sell_ratio"),
+        one("coverage_ratio", "coverage_ratio = 1.5"),
+        one("coverage_ratio", "coverage_ratio = null"),
+        one("trade_count", "trade_count = -1"),
+        one("flow_source", "flow_source = 'guess'"),
+        one("flow_source", "flow_source = null"),
+        one("is_price_known", "close_price = null"),
+        one("low_price", "low_price = 0"),
+        one("lower_end_price, low_price", "open_price = low_price - 1"),
+        one("high_price, upper_end_price", "close_price = high_price + 1"),
+        one("average_price_excursion", "volume_base = volume_base * 3"),
+        one(
+            "average_price_excursion",
+            "low_price = high_price, open_price = high_price, close_price = high_price",
+            WARNING,
+        ),
+        one("close_change_ratio", "close_price = close_price * 2, high_price = close_price * 3", WARNING),
+    ]
+
+
+HOURLY, DAILY = "fct_net_taker_volume_hourly", "fct_net_taker_volume_daily"
+RANKS, RECONCILIATION = "fct_taker_spike_ranks", "fct_flow_reconciliation_daily"
+DOMINANCE, LIQUIDATIONS = "fct_taker_dominance_daily", "fct_liquidations_daily"
+
+ONE_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 05:00'"
+ONE_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-10'"
+RANKED_BAR = (
+    f"definition_id = 'daily_usd' and market_id = '{LINEAR}' and bar_at = timestamp '2024-03-13' and side = 'bearish'"
+)
+ONE_EVENT = f"""(definition_id, market_id, side, bar_at) = (
+    select (definition_id, market_id, side, bar_at) from {RANKS}
+    where definition_id = '4h_usd' and event_rank = 1 order by market_id, side, bar_at limit 1)"""
+ONE_LIQUIDATION_DAY = "trade_date = date '2024-03-02'"
+
+
+def _update(suite: str, mart: str, row: str, column: str, change: str, severity: str = CRITICAL) -> Corruption:
+    return Corruption(suite, column, f"update {mart} set {change} where {row}", severity)
+
+
+CORRUPTIONS = [
+    *_flow_corruptions(HOURLY, ONE_HOUR),
+    *_flow_corruptions(DAILY, ONE_DAY),
+    _update(HOURLY, HOURLY, ONE_HOUR, "is_whole_hour", "bar_at = bar_at + interval 1 minute"),
+    _update(DAILY, DAILY, ONE_DAY, "source_bar_hours", "source_bar_hours = 2"),
+    Corruption(DAILY, "", f"delete from {DAILY}"),
+    # The hours of a day.
+    Corruption(f"{HOURLY}_days", "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(
+        f"{HOURLY}_days", "is_in_hourly", f"delete from {HOURLY} where cast(bar_at as date) = date '2024-03-10'"
+    ),
+    Corruption(f"{HOURLY}_days", "usd_difference", f"delete from {HOURLY} where {ONE_HOUR}"),
+    Corruption(f"{HOURLY}_days", "coverage_error", f"delete from {HOURLY} where {ONE_HOUR}"),
+    _update(f"{HOURLY}_days", DAILY, ONE_DAY, "base_difference", "taker_buy_base = taker_buy_base + 0.00001"),
+    _update(f"{HOURLY}_days", DAILY, ONE_DAY, "trade_count_difference", "trade_count = trade_count + 1"),
+    _update(f"{HOURLY}_days", DAILY, ONE_DAY, "high_difference", "high_price = high_price + 1"),
+    _update(f"{HOURLY}_days", DAILY, ONE_DAY, "low_difference", "low_price = low_price - 1"),
+    _update(f"{HOURLY}_days", HOURLY, ONE_HOUR, "is_fill_negligible", "flow_source = 'trades'"),
+    # Lost days.
+    Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(f"{DAILY}_gaps", "unasked_days", "delete from int_flow_receipts where status = 'absent'", WARNING),
+    Corruption(
+        f"{DAILY}_gaps",
+        "lost_days",
+        f"insert into int_flow_receipts values ('aggTrades', '{INVERSE}', '2024-03-16', 'stored', 5)",
+    ),
+    Corruption(
+        f"{DAILY}_gaps", "empty_days", "update int_flow_receipts set status = 'stored' where status = 'absent'", WARNING
+    ),
+    Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where trade_date = date '2024-03-22'"),
+    Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where market_id = '{LINEAR}'"),
+    # Dominance.
+    Corruption(
+        DOMINANCE, "market_id, trade_date", f"insert into {DOMINANCE} select * from {DOMINANCE} where {ONE_DAY}"
+    ),
+    Corruption(DOMINANCE, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(DOMINANCE, "is_in_dominance", f"delete from {DOMINANCE} where {ONE_DAY}"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "taker_sell_ratio", "taker_sell_ratio = -0.1"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "sell_ratio_error", "taker_sell_ratio = 0.5"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "sell_dominance_percentile", "sell_dominance_percentile = 1.2"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "buy_dominance_percentile", "buy_dominance_percentile = 1.2"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "less_sold_fraction", "sell_dominance_percentile = 0.12345"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "more_sold_fraction", "buy_dominance_percentile = 0.12345"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "tied_days", "sell_dominance_percentile = 1, buy_dominance_percentile = 1"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "window_bars", "window_bars = 0"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "days_outside_window", "window_bars = 11"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "coverage_ratio", "coverage_ratio = 1.1"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "coverage_ratio = 0.9"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "buy_dominance_percentile = 'nan'::double"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "sell_dominance_percentile = null"),
+    # Spike ranks.
+    Corruption(
+        RANKS, "definition_id, market_id, side, bar_at", f"insert into {RANKS} select * from {RANKS} where {RANKED_BAR}"
+    ),
+    _update(RANKS, RANKS, RANKED_BAR, "is_defined", "definition_id = 'invented'"),
+    _update(RANKS, RANKS, RANKED_BAR, "side", "side = 'up'"),
+    Corruption(RANKS, "bar_sides", f"delete from {RANKS} where {RANKED_BAR}"),
+    _update(RANKS, RANKS, RANKED_BAR, "percentile", "percentile = -0.1"),
+    _update(RANKS, RANKS, RANKED_BAR, "percentile_error", "percentile = 1 - percentile + 0.1"),
+    _update(RANKS, RANKS, RANKED_BAR, "percentile_error", "percentile = null"),
+    _update(RANKS, RANKS, RANKED_BAR, "tied_bars", "spike_rank = window_bars + 1"),
+    _update(RANKS, RANKS, RANKED_BAR, "spike_rank", "spike_rank = 0"),
+    _update(RANKS, RANKS, RANKED_BAR, "window_bars", "window_bars = 0"),
+    _update(RANKS, RANKS, RANKED_BAR, "window_size_bars, window_bars", "window_bars = 11"),
+    _update(RANKS, RANKS, RANKED_BAR, "coverage_ratio", "coverage_ratio = 1.1"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_rank_covered", "coverage_ratio = 0.94"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_rank_given", "spike_rank = null"),
+    _update(RANKS, RANKS, ONE_EVENT, "is_event_ranked", "is_event = false"),
+    _update(RANKS, RANKS, ONE_EVENT, "is_event_ranked", "event_rank = null"),
+    _update(RANKS, RANKS, "bar_at >= timestamp '2024-03-22'", "is_event_ripe", "is_event = false"),
+    _update(RANKS, RANKS, ONE_EVENT, "event_rank", "event_rank = 0"),
+    _update(RANKS, RANKS, ONE_EVENT, "spike_rank, event_rank", "event_rank = spike_rank + 1"),
+    Corruption(f"{RANKS}_definitions", "days_behind", f"delete from {RANKS} where definition_id = 'hourly_ma7_usd'"),
+    Corruption(
+        f"{RANKS}_definitions",
+        "days_behind",
+        f"delete from {RANKS} where definition_id = '4h_usd' and bar_at >= timestamp '2024-03-22'",
+    ),
+    Corruption(
+        f"{RANKS}_definitions", "days_without_rank", f"delete from {RANKS} where {RANKED_BAR.rsplit(' and ', 1)[0]}"
+    ),
+    _update(f"{RANKS}_definitions", RANKS, RANKED_BAR, "largest_value_difference", "value = value + 1"),
+    # Reconciliation.
+    Corruption(
+        RECONCILIATION,
+        "market_id, trade_date",
+        f"insert into {RECONCILIATION} select * from {RECONCILIATION} where {ONE_DAY}",
+    ),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "verdict", "verdict = 'fine'"),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "interval_verdict", "interval_verdict = 'fine'"),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_verdict_right", "verdict = 'exact'"),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_verdict_right", "verdict = null"),
+    _update(
+        RECONCILIATION, RECONCILIATION, ONE_DAY, "is_interval_verdict_right", "interval_verdict = 'single_interval'"
+    ),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_difference_right", "difference_usd = 0"),
+    _update(
+        RECONCILIATION, RECONCILIATION, ONE_DAY, "is_interval_difference_right", "interval_difference_usd = 0.00000001"
+    ),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "smallest_defect_count", "zero_rows = -1"),
+    Corruption(
+        RECONCILIATION,
+        "verdict",
+        f"""update {RECONCILIATION} set trades_volume_usd = klines_volume_usd * 2,
+            difference_usd = klines_volume_usd, verdict = 'conflict' where trade_date = date '2024-03-20'""",
+        WARNING,
+    ),
+    Corruption(
+        RECONCILIATION,
+        "verdict",
+        f"""update {RECONCILIATION} set trades_net_usd = klines_net_usd + klines_volume_usd, verdict = 'conflict'
+            where trade_date = date '2024-03-20'""",
+        WARNING,
+    ),
+    Corruption(
+        RECONCILIATION,
+        "verdict",
+        f"""update {RECONCILIATION} set trades_volume_usd = 1, difference_usd = 1 - klines_volume_usd,
+            verdict = 'trades_incomplete' where trade_date = date '2024-03-20'""",
+        WARNING,
+    ),
+    Corruption(
+        RECONCILIATION,
+        "interval_verdict",
+        f"""update {RECONCILIATION} set coarser_volume_usd = klines_volume_usd * 2,
+            interval_difference_usd = -klines_volume_usd, interval_verdict = 'conflict' where {ONE_DAY}""",
+        WARNING,
+    ),
+    Corruption(f"{RECONCILIATION}_choice", "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(f"{RECONCILIATION}_choice", "is_in_reconciliation", f"delete from {RECONCILIATION} where {ONE_DAY}"),
+    _update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "is_due_source", "flow_source = 'trades'"),
+    _update(
+        f"{RECONCILIATION}_choice",
+        RECONCILIATION,
+        "trade_date = date '2024-03-20'",
+        "is_due_source",
+        "verdict = 'trades_incomplete'",
+    ),
+    _update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "volume_difference_usd", "volume_usd = volume_usd - 1"),
+    # Liquidations.
+    Corruption(
+        LIQUIDATIONS,
+        "venue, market_id, trade_date",
+        f"insert into {LIQUIDATIONS} select * from {LIQUIDATIONS} where {ONE_LIQUIDATION_DAY}",
+    ),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "sum_residual", "total_usd = total_usd + 0.00000001"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "smallest_amount", "short_usd = -1, total_usd = 299.5"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, "coverage_ratio = 0", "is_absence_unknown", "total_usd = 0"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_absence_unknown", "long_usd = null"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_count_consistent", "order_count = 0"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_largest_within_total", "largest_order_usd = 501"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_ratio", "coverage_ratio = 2"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_ratio", "coverage_ratio = null"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_lower_bound", "is_lower_bound = false"),
+    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_lower_bound", "is_lower_bound = null"),
+    Corruption(LIQUIDATIONS, "days_since_previous", f"delete from {LIQUIDATIONS} where {ONE_LIQUIDATION_DAY}", WARNING),
+    Corruption(f"{LIQUIDATIONS}_days", "is_in_mart", f"delete from {LIQUIDATIONS} where coverage_ratio = 0"),
+    Corruption(
+        f"{LIQUIDATIONS}_days",
+        "has_receipt",
+        "delete from stg_raw__receipts where dataset = 'liquidationSnapshot' and trade_date = date '2024-03-02'",
+    ),
+    _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_error", "coverage_ratio = 0"),
+    _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ONE_LIQUIDATION_DAY, "surplus_rows", "order_count = 25"),
+    # Markets.
+    Corruption("dim_markets", "", "delete from dim_markets"),
+    Corruption("dim_markets", "market_id", "insert into dim_markets select * from dim_markets limit 1"),
+    Corruption("dim_markets", "is_id_of_parts", "update dim_markets set symbol = 'ETHUSDT'"),
+    Corruption("dim_markets", "has_assets", "update dim_markets set base_asset = null"),
+    Corruption("dim_markets", "contract_type", "update dim_markets set contract_type = 'quanto'"),
+    Corruption("dim_markets", "contract_type", "update dim_markets set contract_type = null"),
+    Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = 0"),
+    Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = null"),
+    Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_size = 100"),
+    Corruption("dim_markets", "is_labelled", "update dim_markets set is_simulated = true"),
+    Corruption("dim_markets_references", "is_known_market", f"delete from dim_markets where market_id = '{INVERSE}'"),
+]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_good_marts_pass(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    verdict = audit(marts, suite)
+
+    assert [(r["column"], r["rule"], r["sample"]) for r in verdict.results if not r["success"]] == []
+    assert verdict.success
+    assert not verdict.blocking
+    assert verdict.results
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=str)
+def test_a_single_corruption_fails_and_blocks_only_if_we_are_wrong(
+    marts: duckdb.DuckDBPyConnection, corruption: Corruption
+) -> None:
+    marts.execute(corruption.sql)
+
+    # What must not block is judged by the whole suite: nothing critical may fail along with it.
+    only = corruption.column if corruption.severity == CRITICAL else None
+    verdict = audit(marts, SUITE_BY_NAME[corruption.suite], only=only)
+
+    failed = {(r["column"], r["severity"]) for r in verdict.results if not r["success"]}
+    assert (corruption.column, corruption.severity) in failed
+    assert not verdict.success
+    assert verdict.blocking == (corruption.severity == CRITICAL)
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_no_expectation_stands_that_no_corruption_breaks(suite: AuditSuite) -> None:
+    stated = {(columns_of(e), e.severity.value) for e in suite.build().expectations}
+    broken = {(c.column, c.severity) for c in CORRUPTIONS if c.suite == suite.name}
+
+    assert stated == broken
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_a_column_that_is_gone_is_an_error_and_not_a_verdict(
+    marts: duckdb.DuckDBPyConnection, suite: AuditSuite
+) -> None:
+    column = columns_of(suite.build().expectations[-1]).split(", ")[-1]
+    frame = marts.execute(suite.query).df().drop(columns=[column])
+
+    with pytest.raises(AuditNotEvaluated, match=column):
+        validate(frame, suite.build())
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    """A warehouse that holds liquidations only, or nothing: the suites answer, and only required marts fail."""
+    for table in (
+        HOURLY,
+        DAILY,
+        DOMINANCE,
+        RANKS,
+        RECONCILIATION,
+        LIQUIDATIONS,
+        "dim_markets",
+        "stg_raw__receipts",
+        "int_flow_receipts",
+    ):
+        marts.execute(f"delete from {table}")
+
+    assert audit(marts, suite).success == (suite.name not in (DAILY, "dim_markets"))
+
+
+def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(
+        f"""
+        update {RECONCILIATION}
+        set coarser_volume_usd = klines_volume_usd - 512, interval_difference_usd = 512, interval_verdict = 'conflict'
+        where market_id = '{LINEAR}' and trade_date in (date '2024-03-08', date '2024-03-11')
+        """
+    )
+
+    verdict = audit(marts, SUITE_BY_NAME[RECONCILIATION])
+
+    (failed,) = [r for r in verdict.results if not r["success"]]
+    volumes = dict(
+        marts.execute(
+            f"select trade_date, klines_volume_usd from {RECONCILIATION} where market_id = '{LINEAR}'"
+        ).fetchall()
+    )
+    assert failed["rule"] == "the venue's klines of two intervals tell the same volume"
+    assert failed["unexpected_count"] == 2
+    assert failed["observed"] == "2 of 43 rows break the rule"
+    assert failed["sample"] == [
+        {
+            "market_id": LINEAR,
+            "trade_date": f"{day}",
+            "interval_verdict": "conflict",
+            "kline_interval": "1h",
+            "coarser_interval": "1d",
+            "klines_volume_usd": float(volumes[day]),
+            "coarser_volume_usd": float(volumes[day]) - 512,
+            "interval_difference_usd": 512.0,
+        }
+        for day in sorted(volumes)
+        if day.day in (8, 11)
+    ]
+
+
+def test_a_lost_day_is_shown_between_its_neighbours(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"delete from {DAILY} where {ONE_DAY}")
+
+    verdict = audit(marts, SUITE_BY_NAME[f"{DAILY}_gaps"])
+
+    assert verdict.blocking
+    assert verdict.results[0]["column"] == "lost_days"
+    assert verdict.results[0]["sample"] == [
+        {
+            "market_id": LINEAR,
+            "last_day_before": "2024-03-09",
+            "first_day_after": "2024-03-11",
+            "lost_days": 1,
+            "missing_days": 1,
+            "absent_days": 0,
+            "empty_days": 0,
+            "unasked_days": 0,
+        }
+    ]
+
+
+def test_quiet_hours_of_a_day_of_trades_may_be_filled_from_klines(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(
+        f"""
+        insert into {HOURLY}
+        select '{LINEAR}', timestamp '2024-03-20 23:00', 0, 0, 0, 0, 0, 0, 0, 0, null, null, 1, 1, 1, 1, 0, 'klines', 1;
+        delete from {HOURLY} where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-20 23:00' and trade_count > 0;
+        update {DAILY} as daily
+        set taker_buy_usd = hours.taker_buy_usd, taker_sell_usd = hours.taker_sell_usd,
+            taker_buy_base = hours.taker_buy_base, taker_sell_base = hours.taker_sell_base,
+            trade_count = hours.trade_count
+        from (select sum(columns(['taker_buy_usd', 'taker_sell_usd', 'taker_buy_base', 'taker_sell_base',
+            'trade_count'])) from {HOURLY}
+            where market_id = '{LINEAR}' and cast(bar_at as date) = date '2024-03-20') as hours
+        where market_id = '{LINEAR}' and trade_date = date '2024-03-20'
+        """
+    )
+
+    assert audit(marts, SUITE_BY_NAME[f"{HOURLY}_days"]).success
+
+
+def test_intervals_that_agree_in_volume_may_disagree_in_net(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"update {RECONCILIATION} set interval_verdict = 'conflict' where {ONE_DAY}")
+
+    verdict = audit(marts, SUITE_BY_NAME[RECONCILIATION])
+
+    assert [r["column"] for r in verdict.results if not r["success"]] == ["interval_verdict"]
+    assert not verdict.blocking
+
+
+def test_a_day_from_coarser_klines_needs_no_hours(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"delete from {HOURLY}; update {DAILY} set source_bar_hours = 4")
+
+    assert audit(marts, SUITE_BY_NAME[f"{HOURLY}_days"]).success
+
+
+def test_evidence_is_short_serialisable_and_worst_first(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"update {HOURLY} set taker_sell_ratio = 'nan'::double, close_price = close_price * bar_at.hour()")
+
+    verdict = audit(marts, SUITE_BY_NAME[HOURLY])
+
+    order = [(r["success"], r["severity"] == WARNING) for r in verdict.results]
+    assert order == sorted(order)
+    assert json.loads(json.dumps(verdict.results, allow_nan=False)) == verdict.results
+    assert {len(r["sample"]) for r in verdict.results if not r["success"]} <= set(range(1, 11))
+    assert all(
+        set(r) >= {"expectation", "column", "severity", "success", "observed", "unexpected_count", "sample"}
+        for r in verdict.results
+    )
+
+
+def test_the_audit_is_silent_and_leaves_no_file(
+    marts: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    audit(marts, SUITE_BY_NAME["dim_markets"])
+
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+
+
+def test_naming_the_suites_does_not_import_great_expectations() -> None:
+    script = "import sys, orchestration.checks.suites; sys.exit('great_expectations' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_suites_are_named_once_and_after_their_mart() -> None:
+    assert len(SUITE_BY_NAME) == len(SUITES)
+    assert all(suite.name.startswith(suite.mart) for suite in SUITES)
+    assert all(suite.build().name == suite.name for suite in SUITES)
+
+
+def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.DuckDBPyConnection) -> None:
+    suite = SUITE_BY_NAME["dim_markets"]
+    marts.execute(f"update dim_markets set is_simulated = true where market_id = '{INVERSE}'")
+    frame: pd.DataFrame = marts.execute(suite.query).df()
+
+    verdict = validate(frame.set_index(pd.Index([7, 7])), suite.build())
+
+    assert [row["market_id"] for row in verdict.results[0]["sample"]] == [INVERSE]
