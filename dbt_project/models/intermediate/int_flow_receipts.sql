@@ -1,5 +1,4 @@
--- One row per market, dataset, interval and day that bars may be built from: the receipts as this build saw them.
--- A table on purpose: bars, note and reconciliation of one build must agree on it even while ingestion goes on.
+-- One row per market, dataset, interval and day that bars may be built from, and the state of its receipt.
 select
     receipts.dataset,
     case when receipts.dataset = 'klines' then 'klines' else 'trades' end as source,

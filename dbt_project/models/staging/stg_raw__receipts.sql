@@ -1,4 +1,8 @@
 -- One row per dataset, market, interval and UTC day that was asked for and answered.
+-- A table on purpose: all of one build must agree on it even while ingestion goes on, and the audit reads it from the
+-- warehouse file alone.
+{{ config(materialized='table') }}
+
 select
     dataset,
     venue,

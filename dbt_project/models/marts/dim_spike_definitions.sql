@@ -1,0 +1,10 @@
+-- The definitions a spike is ranked under, published beside the ranks so that no rank travels without its meaning.
+select
+    definition_id,
+    grain,
+    smoothing_bars,
+    unit,
+    window_days,
+    decluster_hours
+from {{ ref('spike_definitions') }}
+order by definition_id
