@@ -1,0 +1,266 @@
+"""The answer, read from what was published: latest day of each market, and the state of the raw zone.
+
+Belongs here: questions to serving/marts.duckdb and to the receipt index, as plain facts. Imports no dagster, so that
+`taker sql` and `taker status` answer at once. Does not: how facts are printed (`orchestration.terminal`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+class NothingPublished(Exception):
+    """There are no published marts yet. The text names the commands that make them."""
+
+
+class QueryFailed(Exception):
+    """The database refused a query; the text is its reason."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The most extreme bar of the latest day under one definition.
+
+    `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
+    `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
+    """
+
+    definition_id: str
+    unit: str
+    side: str
+    bar_at: datetime
+    value: Decimal
+    rank: int | None
+    window_bars: int
+    percentile: float | None
+    event_rank: int | None
+    is_event: bool | None
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """The latest published day of one market. `net_taker_usd` = taker buys − taker sells."""
+
+    market_id: str
+    is_simulated: bool
+    trade_date: date
+    net_taker_usd: Decimal
+    volume_usd: Decimal
+    taker_sell_ratio: float | None
+    sell_dominance_percentile: float | None
+    flow_source: str
+    coverage_ratio: float
+    ranks: tuple[Rank, ...]
+
+
+@dataclass(frozen=True)
+class SeriesStatus:
+    """One dataset of one market in the raw zone, in UTC days.
+
+    `missing`: between first and last, never asked for or failed. `absent`: the venue has no file. `partial`: stored,
+    with fewer rows than the day should have or with gaps in its ids. `corrected`: replaced since first stored.
+    """
+
+    dataset: str
+    market_id: str
+    interval: str
+    first_day: date
+    last_day: date
+    stored: int
+    missing: int
+    absent: int
+    partial: int
+    corrected: int
+
+
+def connect(serving: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the published marts."""
+    import duckdb
+
+    if not serving.is_file():
+        raise NothingPublished(f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look")
+    connection = duckdb.connect(str(serving), read_only=True)
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of a query over the published marts."""
+    import duckdb
+
+    with connect(serving) as connection:
+        try:
+            done = connection.execute(sql)
+            return [column[0] for column in done.description or ()], done.fetchall()
+        except duckdb.Error as error:
+            # The lines after the first only draw an arrow below the query.
+            raise QueryFailed(str(error).strip().splitlines()[0]) from error
+
+
+def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[MarketDay]:
+    """The latest published day of each market (default: all), with its ranks."""
+    with connect(serving) as connection:
+        rows = connection.execute(_LATEST_DAYS).fetchall()
+        wanted = [row for row in rows if markets is None or row[0] in markets]
+        return [MarketDay(*(*row, _ranks(connection, row[0], row[2]))) for row in wanted]
+
+
+def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
+    return tuple(Rank(*row) for row in connection.execute(_RANKS_OF_DAY, [market_id, day]).fetchall())
+
+
+_LATEST_DAYS = """
+    select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
+           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio
+    from fct_net_taker_volume_daily as d
+    join dim_markets as m on m.market_id = d.market_id
+    left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+    where d.trade_date = (select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id)
+    order by d.market_id
+"""
+
+# Of both sides and all bars of the day, the most extreme one under each definition.
+_RANKS_OF_DAY = """
+    select r.definition_id, d.unit, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars, r.percentile,
+           r.event_rank, r.is_event
+    from fct_taker_spike_ranks as r
+    join dim_spike_definitions as d on d.definition_id = r.definition_id
+    where r.market_id = ? and cast(r.bar_at as date) = ?
+    qualify row_number() over (
+        partition by r.definition_id
+        order by r.spike_rank nulls last, r.percentile desc nulls last, abs(r.value) desc,
+                 case when (r.value < 0) = (r.side = 'bearish') then 0 else 1 end, r.bar_at
+    ) = 1
+    order by r.definition_id
+"""
+
+
+def publication(serving: Path) -> dict[str, Any]:
+    """The one row of the `publication` table."""
+    names, rows = query(serving, "select * from publication")
+    found = dict(zip(names, rows[0], strict=True))
+    return {**found, "settings": json.loads(found["settings"]), "audit": json.loads(found["audit"])}
+
+
+def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
+    """Newest days on which sources contradict each other or trades are incomplete, one sentence each."""
+    with connect(serving) as connection:
+        rows = connection.execute(_DISAGREEMENTS).fetchall()
+    wanted = [row for row in rows if markets is None or row[0] in markets]
+    shown = [_disagreement(*row) for row in wanted[:limit]]
+    return (
+        [*shown, f"… and {len(wanted) - limit} more in fct_flow_reconciliation_daily"] if len(wanted) > limit else shown
+    )
+
+
+_DISAGREEMENTS = """
+    select market_id, trade_date, verdict, difference_usd, klines_volume_usd, interval_verdict,
+           interval_difference_usd, kline_interval, coarser_interval
+    from fct_flow_reconciliation_daily
+    where verdict in ('trades_incomplete', 'conflict') or interval_verdict = 'conflict'
+    order by trade_date desc, market_id
+"""
+
+
+def _disagreement(
+    market_id: str,
+    day: date,
+    verdict: str,
+    difference: Decimal | None,
+    klines: Decimal | None,
+    interval_verdict: str,
+    interval_difference: Decimal | None,
+    finest: str | None,
+    coarser: str | None,
+) -> str:
+    said = []
+    if verdict in ("trades_incomplete", "conflict"):
+        share = f" ({difference / klines:+.2%} of volume)" if difference is not None and klines else ""
+        said.append(f"{verdict.replace('_', ' ')}{share}, the bars come from klines")
+    if interval_verdict == "conflict" and interval_difference is not None:
+        said.append(f"the venue's {finest} and {coarser} klines differ by {interval_difference:,.0f} USD")
+    return f"{market_id} {day}: {'; '.join(said)}"
+
+
+def raw_status(settings: Settings) -> list[SeriesStatus]:
+    """Each dataset and market of the raw zone, from the receipt index as of the last build."""
+    from ingestion.object_store import open_store
+    from ingestion.raw_zone import RawZone
+
+    store = open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None)
+    index = RawZone(store).index()
+    if index.num_rows == 0:
+        raise NothingPublished(
+            f"nothing is indexed in {settings.raw_url}; run `taker run`, or `taker demo` for a first look"
+        )
+    incomplete = _incomplete_days(settings.serving_path)
+    return _series(index, incomplete)
+
+
+def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+    series: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in index.select(_STATUS_COLUMNS).to_pylist():
+        series.setdefault((row["dataset"], row["market_id"], row["interval"]), []).append(row)
+    found = []
+    for (dataset, market_id, interval), rows in sorted(series.items()):
+        days = [row["day"] for row in rows]
+        stored = [row for row in rows if row["status"] == "stored"]
+        found.append(
+            SeriesStatus(
+                dataset,
+                market_id,
+                interval,
+                min(days),
+                max(days),
+                stored=len(stored),
+                missing=(max(days) - min(days)).days + 1 - len(set(days)),
+                absent=len(rows) - len(stored),
+                partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
+                corrected=sum(row["revision"] > 1 for row in stored),
+            )
+        )
+    return found
+
+
+_STATUS_COLUMNS = ["dataset", "market_id", "interval", "day", "status", "row_count", "id_gaps", "revision"]
+_ROWS_PER_DAY = {("klines", "1h"): 24, ("klines", "4h"): 6, ("klines", "1d"): 1, ("metrics", ""): 288}
+
+
+def _is_partial(row: dict[str, Any], trades_incomplete: bool) -> bool:
+    if row["dataset"] in ("aggTrades", "trades"):
+        # Ids of single trades have small gaps on clean days (insurance fund, deleveraging); those of aggregates do not.
+        return trades_incomplete or (row["dataset"] == "aggTrades" and row["id_gaps"] > 0)
+    expected = _ROWS_PER_DAY.get((row["dataset"], row["interval"]))
+    return expected is not None and row["row_count"] < expected
+
+
+def _incomplete_days(serving: Path) -> set[tuple[str, date]]:
+    if not serving.is_file():
+        return set()
+    sql = "select market_id, trade_date from fct_flow_reconciliation_daily where verdict = 'trades_incomplete'"
+    return {(market, day) for market, day in query(serving, sql)[1]}
+
+
+def as_json(value: Any) -> str:
+    """Facts as JSON: exact decimals and times as text."""
+    return json.dumps(value, default=_plain, indent=1, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MarketDay | Rank | SeriesStatus):
+        return asdict(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)

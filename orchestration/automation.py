@@ -1,0 +1,211 @@
+"""When things run by themselves: the daily schedule, and two sensors.
+
+Belongs here: jobs, schedules, sensors, and the plain functions that decide. Does not: what the jobs do.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from ingestion.datasets import DATASETS, FLOW_DATASETS
+from ingestion.periods import Period, Span
+from orchestration.assets.publish import PUBLISHED_KEY
+from orchestration.assets.raw import RECEIPTS_KEY, raw_key, tasks_for
+from orchestration.partitions import key_ranges
+from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.settings import Settings, yesterday
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+    from ingestion.ingest import Task
+
+INGEST_DAYS: Final = "ingest_days"
+INGEST_MONTHS: Final = "ingest_months"
+BUILD_AND_PUBLISH: Final = "build_and_publish"
+
+# A venue uploads late now and then, so the daily run asks for a few days and not for one.
+_DAYS_ASKED_DAILY: Final = 3
+_DAYS_WATCHED: Final = 90
+_RANGE_START: Final = "dagster/asset_partition_range_start"
+_RANGE_END: Final = "dagster/asset_partition_range_end"
+
+
+def ingested_datasets(settings: Settings) -> dict[Span, list[str]]:
+    """Datasets that runs ask for, by span: of the two trade datasets only the configured one."""
+    unused = set(FLOW_DATASETS) - {settings.trades_dataset}
+    wanted = [dataset for dataset in DATASETS.values() if dataset.name not in unused]
+    return {span: [dataset.name for dataset in wanted if dataset.span is span] for span in Span}
+
+
+def range_tags(first_key: str, last_key: str) -> dict[str, str]:
+    """Run tags for an inclusive range of partitions."""
+    return {_RANGE_START: first_key, _RANGE_END: last_key}
+
+
+def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition, ...]":
+    """`ingest_days`, `ingest_months` and `build_and_publish`, in this order."""
+    by_span = {span: [raw_key(d.name) for d in DATASETS.values() if d.span is span] for span in Span}
+    build = dg.AssetSelection.assets(RECEIPTS_KEY, *warehouse.keys, PUBLISHED_KEY)
+    return (
+        dg.define_asset_job(
+            INGEST_DAYS,
+            selection=dg.AssetSelection.assets(*by_span[Span.DAY]),
+            description="Ingest what venues publish by day: trades, metrics, liquidations.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            INGEST_MONTHS,
+            selection=dg.AssetSelection.assets(*by_span[Span.MONTH]),
+            description="Ingest what is kept by month: klines, funding rates.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            BUILD_AND_PUBLISH,
+            selection=build,
+            description="Index the receipts, build the days that changed, audit the marts, publish them if they pass.",
+            executor_def=dg.in_process_executor,
+        ),
+    )
+
+
+def schedules(
+    settings: Settings, days: "UnresolvedAssetJobDefinition", months: "UnresolvedAssetJobDefinition"
+) -> list[dg.ScheduleDefinition]:
+    """`daily_ingest`, one schedule for each span. Stopped by default: they reach the network."""
+    return [
+        _daily_schedule("daily_ingest", days, settings, Span.DAY, "the days just ended: trades, metrics, liquidations"),
+        _daily_schedule(
+            "daily_ingest_months", months, settings, Span.MONTH, "the running month: klines, funding rates"
+        ),
+    ]
+
+
+def _daily_schedule(
+    name: str, job: "UnresolvedAssetJobDefinition", settings: Settings, span: Span, what: str
+) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule="30 2 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"Every morning at 02:30 UTC, {what}. The build follows by sensor.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return daily_request(settings, span, context.scheduled_execution_time.date())
+
+    return daily
+
+
+def daily_request(settings: Settings, span: Span, day: date) -> dg.RunRequest:
+    """What to ingest on the morning of `day`: the days just ended, or the months they lie in."""
+    last = day - timedelta(days=1)
+    first = max(last - timedelta(days=_DAYS_ASKED_DAILY - 1), settings.first_day)
+    return dg.RunRequest(
+        run_key=f"{span}:{day.isoformat()}",
+        tags=range_tags(Period.holding(first, span).label, Period.holding(last, span).label),
+        asset_selection=[raw_key(name) for name in ingested_datasets(settings)[span]],
+    )
+
+
+def sensors(
+    settings: Settings, ingest: "Sequence[UnresolvedAssetJobDefinition]", build: "UnresolvedAssetJobDefinition"
+) -> list[dg.SensorDefinition]:
+    """`changed_source_files` and `build_when_raw_is_newer`."""
+
+    @dg.sensor(
+        name="changed_source_files",
+        jobs=list(ingest),
+        minimum_interval_seconds=6 * 3600,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=f"Ingests again what the venue replaced: compares the checksums of the last {_DAYS_WATCHED} days.",
+    )
+    def changed_source_files(
+        context: dg.SensorEvaluationContext,
+        archive: dg.ResourceParam[ArchiveResource],
+        storage: dg.ResourceParam[StorageResource],
+    ) -> dg.SensorResult | dg.SkipReason:
+        from ingestion.ingest import changed_sources
+
+        with archive.open() as opened:
+            changed = changed_sources(watched_tasks(settings, yesterday()), archive=opened, zone=storage.raw_zone())
+        if not changed:
+            return dg.SkipReason(f"no file of the last {_DAYS_WATCHED} days changed")
+        return dg.SensorResult(run_requests=requests_for(changed, datetime.now(UTC)))
+
+    @dg.sensor(
+        name="build_when_raw_is_newer",
+        job=build,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Builds and publishes once ingestion has brought something and nothing is running any more.",
+    )
+    def build_when_raw_is_newer(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        decision = build_decision(
+            raw_at=latest_materialization(context.instance, [raw_key(name) for name in DATASETS]),
+            published_at=latest_materialization(context.instance, [PUBLISHED_KEY]),
+            running=runs_in_progress(context.instance),
+        )
+        if isinstance(decision, str):
+            return dg.SkipReason(decision)
+        # The key is the state of raw: a build that failed is not repeated until raw changes again.
+        return dg.RunRequest(run_key=f"raw:{decision.isoformat()}")
+
+    return [changed_source_files, build_when_raw_is_newer]
+
+
+def watched_tasks(settings: Settings, last_day: date) -> "list[Task]":
+    """Every raw object that holds one of the days whose checksums are watched."""
+    first_day = max(last_day - timedelta(days=_DAYS_WATCHED - 1), settings.first_day)
+    names = [name for names in ingested_datasets(settings).values() for name in names]
+    return [task for name in names for task in tasks_for(DATASETS[name], settings, first_day, last_day)]
+
+
+def requests_for(changed: "Sequence[Task]", now: datetime) -> list[dg.RunRequest]:
+    """One run per dataset and unbroken range of changed partitions."""
+    by_dataset: dict[str, list[Period]] = {}
+    for task in changed:
+        by_dataset.setdefault(task.dataset.name, []).append(task.period)
+    return [
+        dg.RunRequest(
+            run_key=f"{dataset}:{first}..{last}:{now:%Y-%m-%dT%H}",
+            job_name=INGEST_DAYS if DATASETS[dataset].span is Span.DAY else INGEST_MONTHS,
+            tags=range_tags(first, last),
+            asset_selection=[raw_key(dataset)],
+        )
+        for dataset, periods in sorted(by_dataset.items())
+        for first, last in key_ranges(periods)
+    ]
+
+
+def build_decision(raw_at: datetime | None, published_at: datetime | None, running: Sequence[str]) -> datetime | str:
+    """The state of raw that deserves a build, or the reason why none is due."""
+    if raw_at is None:
+        return "the raw zone is empty"
+    if published_at is not None and published_at >= raw_at:
+        return f"published at {published_at:%Y-%m-%d %H:%M:%S} UTC, nothing was ingested since"
+    if running:
+        return f"waiting for {', '.join(sorted(set(running)))}"
+    return raw_at
+
+
+def latest_materialization(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> datetime | None:
+    """When the newest materialization of any of the assets was recorded, UTC."""
+    events = instance.get_latest_materialization_events(keys).values()
+    found = [event.timestamp for event in events if event is not None]
+    return datetime.fromtimestamp(max(found), UTC) if found else None
+
+
+def runs_in_progress(instance: dg.DagsterInstance) -> list[str]:
+    """Names of the jobs that are queued or running."""
+    unfinished = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    return [run.job_name for run in instance.get_runs(dg.RunsFilter(statuses=unfinished))]

@@ -1,0 +1,80 @@
+"""A Great Expectations suite as a blocking asset check, with the evidence in its metadata.
+
+Belongs here: verdict → check result. Does not: what is expected (`orchestration.checks.suites`).
+"""
+
+import json
+from collections.abc import Sequence
+
+import dagster as dg
+
+from orchestration.checks.suites import SUITES, AuditSuite, Verdict, validate
+from orchestration.progress import Progress
+from orchestration.resources import WarehouseResource
+
+
+def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(suite.mart), suite.name)
+
+
+def audit_checks(progress: Progress, suites: Sequence[AuditSuite] = SUITES) -> list[dg.AssetChecksDefinition]:
+    """One blocking check per suite. A critical finding stops publication, a warning is published with its evidence."""
+    return [_audit_check(suite, progress) for suite in suites]
+
+
+def _audit_check(suite: AuditSuite, progress: Progress) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=dg.AssetKey(suite.mart),
+        name=suite.name,
+        blocking=True,
+        pool="warehouse",
+        description=(suite.build.__doc__ or "").strip() or f"Great Expectations suite {suite.name}.",
+    )
+    def check(warehouse: dg.ResourceParam[WarehouseResource]) -> dg.AssetCheckResult:
+        progress.auditing(suite.name)
+        return check_result(validate(warehouse.read(suite.query), suite.build()))
+
+    return check
+
+
+def check_result(verdict: Verdict) -> dg.AssetCheckResult:
+    """The verdict as Dagster shows it: what failed first, then everything that was expected."""
+    failed = [result for result in verdict.results if not result["success"]]
+    metadata: dict[str, dg.MetadataValue] = {
+        "expectations": dg.MetadataValue.table([_row(result) for result in verdict.results]),
+    }
+    if failed:
+        metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
+        metadata["samples"] = dg.MetadataValue.json(
+            {f"{result['expectation']}({result['column'] or 'table'})": result["sample"] for result in failed}
+        )
+    return dg.AssetCheckResult(
+        passed=verdict.success,
+        severity=dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN,
+        description=describe(failed),
+        metadata=metadata,
+    )
+
+
+def describe(failed: Sequence[dict[str, object]]) -> str:
+    """One line per failed expectation, with the first failing row."""
+    if not failed:
+        return "every expectation held"
+    return "\n".join(_line(result) for result in failed)
+
+
+def _line(result: dict[str, object]) -> str:
+    where = f" on {result['column']}" if result["column"] else ""
+    rule = result.get("rule") or f"{result['expectation']}{where}"
+    sample = result["sample"]
+    first = f"; first: {json.dumps(sample[0], default=str)}" if isinstance(sample, list) and sample else ""
+    return f"[{result['severity']}] {rule}: {result['observed']}{first}"
+
+
+def _row(result: dict[str, object]) -> dg.TableRecord:
+    shown = ("expectation", "column", "severity", "success", "observed", "unexpected_count")
+    return dg.TableRecord({name: _cell(result[name]) for name in shown})
+
+
+def _cell(value: object) -> str | int | float | bool:
+    return value if isinstance(value, str | int | float | bool) else "" if value is None else str(value)

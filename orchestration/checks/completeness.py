@@ -1,0 +1,121 @@
+"""Is anything missing, and is it fresh? Warnings: an old gap must not stop today's numbers.
+
+Belongs here: missing days of the raw zone, age of the published marts. Does not: whether numbers are right (`suites`).
+"""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration.assets.publish import PUBLISHED_KEY
+from orchestration.assets.raw import RECEIPTS_KEY
+from orchestration.resources import StorageResource
+from orchestration.settings import Settings, yesterday
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Days between the first and the last day of a series that nobody has an explanation for; both inclusive."""
+
+    dataset: str
+    market_id: str
+    interval: str
+    first_day: date
+    last_day: date
+
+    @property
+    def days(self) -> int:
+        return (self.last_day - self.first_day).days + 1
+
+
+def missing_days(index: "pa.Table") -> list[Gap]:
+    """Gaps in the receipt index. A day the venue has no file for is explained: it has an `absent` row."""
+    series: dict[tuple[str, str, str], set[date]] = {}
+    columns = ("dataset", "market_id", "interval", "day")
+    for *name, day in zip(*(index[column].to_pylist() for column in columns), strict=True):
+        series.setdefault((name[0], name[1], name[2]), set()).add(day)
+    return [Gap(*name, first, last) for name, days in sorted(series.items()) for first, last in _holes(days)]
+
+
+def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
+    one = timedelta(days=1)
+    ordered = sorted(days)
+    return [(earlier + one, later - one) for earlier, later in itertools.pairwise(ordered) if later - earlier > one]
+
+
+def stale_markets(newest: Iterable[tuple[str, date | None]], expected: date) -> dict[str, str]:
+    """Markets whose newest published day is before `expected`, with how late they are."""
+    return {
+        market: f"{day}, {(expected - day).days} day(s) behind {expected}" if day else "no published day"
+        for market, day in newest
+        if day is None or day < expected
+    }
+
+
+def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """`no_missing_days` on the receipts, `is_fresh` on the published marts."""
+
+    @dg.asset_check(
+        asset=RECEIPTS_KEY,
+        name="no_missing_days",
+        description="Between the first and the last day of each dataset and market, every day was asked for.",
+    )
+    def no_missing_days(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+        gaps = missing_days(storage.raw_zone().index())
+        rows = [
+            dg.TableRecord(
+                {
+                    "dataset": gap.dataset,
+                    "market": gap.market_id,
+                    "interval": gap.interval,
+                    "first_day": gap.first_day.isoformat(),
+                    "last_day": gap.last_day.isoformat(),
+                    "days": gap.days,
+                }
+            )
+            for gap in gaps
+        ]
+        return dg.AssetCheckResult(
+            passed=not gaps,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{sum(gap.days for gap in gaps)} day(s) missing; run or backfill them" if gaps else "none",
+            metadata={"missing": dg.MetadataValue.table(rows)} if rows else {},
+        )
+
+    @dg.asset_check(
+        asset=PUBLISHED_KEY,
+        name="is_fresh",
+        description="Every configured market has a daily bar for yesterday (UTC).",
+    )
+    def is_fresh() -> dg.AssetCheckResult:
+        wanted = [market.market_id for market in settings.markets]
+        stale = stale_markets(newest_days(settings.serving_path, wanted), yesterday())
+        return dg.AssetCheckResult(
+            passed=not stale,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"{market}: {age}" for market, age in stale.items()) or "up to yesterday",
+            metadata=dict(stale),
+        )
+
+    return [no_missing_days, is_fresh]
+
+
+def newest_days(serving: Path, markets: Iterable[str]) -> list[tuple[str, date | None]]:
+    """Newest published day per market; None for a market without any."""
+    import duckdb
+
+    with duckdb.connect(str(serving), read_only=True) as connection:
+        found = dict(
+            connection.execute(
+                "select market_id, max(trade_date) from fct_net_taker_volume_daily group by market_id"
+            ).fetchall()
+        )
+    return [(market, found.get(market)) for market in markets]

@@ -1,0 +1,313 @@
+"""The `taker` command: the same jobs without the UI, with progress and a readable answer.
+
+Belongs here: options, exit codes, errors as sentences. Does not: work; each command is a few calls.
+
+Heavy imports happen inside the commands: `taker --help`, `taker sql` and `taker status` answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestration.execution import RunReport
+    from orchestration.settings import Settings
+
+app = typer.Typer(
+    name="taker",
+    help="Who was the aggressor in crypto futures, by how much, and how unusual was that?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        raise typer.BadParameter(f"`{text}` is not a day; write YYYY-MM-DD") from None
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the logs of Dagster and dbt.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: errors only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable facts on standard output.")]
+Demo = Annotated[bool, typer.Option("--demo", help="Of the demo's data instead of yours.")]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Rebuild every day, not only what changed.")]
+
+
+@app.command()
+def run(
+    markets: Annotated[
+        str | None, typer.Option(help="Comma-separated, such as binance_um:BTCUSDT. Default: TAKER_MARKETS.")
+    ] = None,
+    first: Annotated[
+        date | None, typer.Option("--from", parser=_day, metavar="DAY", help="First UTC day, included.")
+    ] = None,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=_day, metavar="DAY", help="Last UTC day, included.")
+    ] = None,
+    full_refresh: FullRefresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Ingest, build, audit, publish, and show the latest day.
+
+    Without days: two years of klines, metrics and funding, and the last 7 days of trades and liquidations, up to
+    yesterday (UTC). With --from, every dataset from that day.
+    """
+    with _speaking(debug):
+        from orchestration.settings import load_settings
+
+        settings = load_settings(markets=markets)
+        _run(settings, first, last, full_refresh=full_refresh, quiet=quiet, as_json=as_json, debug=debug)
+
+
+@app.command()
+def demo(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the former demo away and simulate anew.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate two markets' archive in ./var/demo and run everything on it."""
+    with _speaking(debug):
+        from orchestration import demo as demonstration
+
+        if fresh:
+            demonstration.forget()
+        last_day = demonstration.last_day()
+        with _simulating(quiet or as_json) as progress:
+            simulated = demonstration.simulate_archive(last_day, progress)
+        settings = demonstration.demo_settings(simulated.first_day)
+        # Trades from their first day on: the demo's month of them is what its defects are in.
+        _run(settings, None, last_day, quiet=quiet, as_json=as_json, debug=debug, recent=simulated.first_trades_day)
+        if not (quiet or as_json):
+            from orchestration import terminal
+
+            terminal.stdout().print(demonstration.NEXT_STEPS)
+
+
+@app.command()
+def status(demo: Demo = False, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Per dataset and market: first and last day, what is missing, partial or corrected."""
+    with _speaking(debug):
+        from orchestration import answer, terminal
+
+        series = answer.raw_status(_settings(demo))
+        if as_json:
+            print(answer.as_json(series))
+        else:
+            terminal.show_status(terminal.stdout(), series)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="Any query over the published marts. Read-only.")],
+    demo: Demo = False,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Query serving/marts.duckdb."""
+    with _speaking(debug):
+        from orchestration import answer, terminal
+
+        names, rows = answer.query(_settings(demo).serving_path, query)
+        if as_json:
+            print(answer.as_json([dict(zip(names, row, strict=True)) for row in rows]))
+        elif as_csv:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows([names, *rows])
+        else:
+            terminal.show_rows(terminal.stdout(), names, rows)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the archive to.")],
+    days: Annotated[int, typer.Option(min=1, help="Days of klines, metrics and funding.")] = 760,
+    trades_days: Annotated[int, typer.Option(min=0, help="Last days that get trades and liquidations.")] = 30,
+    rows_per_day: Annotated[int, typer.Option(min=1, help="aggTrades of an ordinary day.")] = 4000,
+    seed: Annotated[int, typer.Option(help="The same seed and days give the same bytes.")] = 7,
+    last_day: Annotated[
+        date | None, typer.Option(parser=_day, metavar="DAY", help="Last simulated UTC day. Default: yesterday.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the archive of a simulated exchange, laid out like the real one."""
+    with _speaking(debug):
+        from dataclasses import asdict
+
+        from ingestion.venues.simulated import simulate as write_archive
+        from orchestration import answer
+        from orchestration.settings import yesterday
+
+        with _simulating(quiet or as_json) as progress:
+            summary = write_archive(
+                out,
+                last_day=last_day or yesterday(),
+                days=days,
+                trades_days=trades_days,
+                rows_per_day=rows_per_day,
+                seed=seed,
+                progress=progress,
+            )
+        if as_json:
+            print(answer.as_json(asdict(summary)))
+        elif not quiet:
+            markets = ",".join(summary.markets)
+            print(
+                f"SIMULATED archive of {markets}, {summary.first_day} to {summary.last_day}: "
+                f"{summary.objects:,} objects, {summary.bytes / 1e6:,.1f} MB in {out}\n"
+                f"Use it: TAKER_ARCHIVE_URL={out.absolute().as_uri()} TAKER_MARKETS={markets} taker run"
+            )
+
+
+@app.command()
+def ui(
+    demo: Demo = False,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    debug: Debug = False,
+) -> None:
+    """Open Dagster on 127.0.0.1, with the runs of this command line in it."""
+    with _speaking(debug):
+        from orchestration.ui import serve
+
+        serve(_settings(demo), port)
+
+
+def _run(
+    settings: Settings,
+    first: date | None,
+    last: date | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    full_refresh: bool = False,
+    recent: date | None = None,
+) -> None:
+    from orchestration import answer, execution, terminal
+
+    errors = terminal.stderr()
+    shown = not (quiet or as_json or debug)
+    with terminal.TerminalProgress(errors) if shown else contextlib.nullcontext() as progress:
+        report = execution.run(
+            settings, first, last, recent=recent, progress=progress, full_refresh=full_refresh, debug=debug
+        )
+    markets = [market.market_id for market in settings.markets]
+    days = answer.latest_days(settings.serving_path, markets) if report.published else []
+    disagreements = answer.disagreements(settings.serving_path, markets) if report.published else []
+    if as_json:
+        print(answer.as_json(_facts(settings, report, days, disagreements)))
+    elif not quiet:
+        terminal.show_days(terminal.stdout(), days)
+    terminal.show_report(errors, report, [] if quiet or as_json else disagreements, problems_only=quiet or as_json)
+    if not report.published:
+        standing = "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
+        _fail(f"the marts were not published, {standing}; the reasons are above")
+    if not report.succeeded:
+        failed = len(report.failed_objects) + len(report.problems)
+        _fail(f"published, but {failed} thing(s) failed, listed above; run the same command again to retry")
+
+
+def _facts(settings: Settings, report: RunReport, days: list[Any], disagreements: list[str]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "published": report.published,
+        "simulated": settings.is_simulated,
+        "objects": dict(report.outcomes),
+        "bytes_downloaded": report.bytes_downloaded,
+        "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
+        "problems": report.problems,
+        "checks": [asdict(check) for check in report.checks],
+        "disagreements": disagreements,
+        "run_ids": report.run_ids,
+        "database": str(settings.serving_path),
+        "markets": days,
+    }
+
+
+def _settings(demo: bool) -> Settings:
+    if demo:
+        from orchestration.demo import demo_settings
+
+        return demo_settings()
+    from orchestration.settings import load_settings
+
+    return load_settings()
+
+
+@contextlib.contextmanager
+def _simulating(quiet: bool) -> Iterator[Any]:
+    """A bar for the simulation: `progress(fraction, text)`."""
+    if quiet:
+        yield lambda fraction, text: None
+        return
+    from rich.progress import Progress
+
+    from orchestration import terminal
+
+    with Progress(console=terminal.stderr(), transient=True) as bars:
+        task = bars.add_task("simulate", total=1.0)
+        yield lambda fraction, text: bars.update(task, completed=fraction, description=f"simulate {text}")
+
+
+@contextlib.contextmanager
+def _speaking(debug: bool) -> Iterator[None]:
+    """Expected errors become one sentence and an exit code; a traceback only with --debug."""
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        print("interrupted; what was stored stays, run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if debug:
+            raise
+        from orchestration.execution import RangeError
+        from orchestration.settings import SettingsError
+
+        text = str(error) or type(error).__name__
+        expected = _is_expected(error)
+        _fail(
+            text if expected else f"{type(error).__name__}: {text}; run again with --debug for the details",
+            USAGE if isinstance(error, RangeError | SettingsError) else FAILED,
+        )
+
+
+def _is_expected(error: Exception) -> bool:
+    """Raised by us, so its text is a sentence already."""
+    return type(error).__module__.startswith(("orchestration.", "ingestion."))
+
+
+def _fail(sentence: str, code: int = FAILED) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Console script `taker`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

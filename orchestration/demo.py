@@ -1,0 +1,72 @@
+"""The demo: a simulated exchange in its own corner of ./var, apart from real data.
+
+Belongs here: where the demo lives and which days it has. Does not: the simulation (`ingestion.venues.simulated`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orchestration.settings import Settings, load_settings, yesterday
+
+if TYPE_CHECKING:
+    from ingestion.venues.simulated import SimulationSummary
+
+MARKETS: Final = "simulated:BTCUSDT,simulated:BTCUSD_PERP"
+FOLDER: Final = Path("var/demo")
+
+NEXT_STEPS: Final = """
+[bold]These numbers are SIMULATED.[/] Next:
+  taker sql --demo "from fct_taker_spike_ranks where definition_id = 'daily_usd' and spike_rank <= 3 order by bar_at"
+  taker status --demo     what the raw zone holds, and the defects the simulation planned
+  taker ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
+  taker run               real data: Binance BTCUSDT, two years
+"""
+
+
+def demo_settings(first_day: date | None = None) -> Settings:
+    """Settings of the demo, whatever the environment says about real data."""
+    folder = FOLDER.absolute()
+    return load_settings(
+        markets=MARKETS,
+        archive_url=(folder / "archive").as_uri(),
+        storage_url=str(folder),
+        state_dir=folder,
+        kline_interval="1h",
+        trades_dataset="aggTrades",
+        first_day=first_day or _remembered("first_day"),
+    )
+
+
+def last_day() -> date:
+    """The last day of the archive that is there; yesterday when there is none."""
+    return _remembered("last_day") or yesterday()
+
+
+def simulate_archive(last: date, progress: Callable[[float, str], None]) -> SimulationSummary:
+    """Write the demo's archive, unless it is there already."""
+    from ingestion.venues.simulated import simulate
+
+    summary = simulate(FOLDER.absolute() / "archive", last_day=last, progress=progress)
+    _memory().write_text(json.dumps({"first_day": str(summary.first_day), "last_day": str(summary.last_day)}))
+    return summary
+
+
+def forget() -> None:
+    """Remove the demo's folder."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def _memory() -> Path:
+    return FOLDER / "demo.json"
+
+
+def _remembered(name: str) -> date | None:
+    if not _memory().is_file():
+        return None
+    return date.fromisoformat(json.loads(_memory().read_text())[name])

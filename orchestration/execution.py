@@ -1,0 +1,320 @@
+"""Runs in this process, recorded in the same Dagster instance as the UI's.
+
+Belongs here: which jobs a range of days needs, running them, and what came of it as plain facts.
+Does not: what is printed (`orchestration.terminal`) or what the jobs do (`orchestration.assets`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import socket
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.datasets import DATASETS
+from ingestion.periods import Period, Span
+from orchestration.progress import Progress
+from orchestration.settings import Settings, yesterday
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from dagster_shared.error import SerializableErrorInfo
+
+    from ingestion.ingest import Outcome
+
+# Klines, metrics and funding are small: two years of them. Trades and liquidations are not: the last week.
+RECENT_DAYS: Final = 7
+_RECENT_DATASETS: Final = ("aggTrades", "trades", "liquidationSnapshot")
+_PROCESS_TAG: Final = "taker/process"
+
+
+class RangeError(ValueError):
+    """The days asked for make no range. The text says why, in one sentence."""
+
+
+@dataclass(frozen=True)
+class IngestRange:
+    """One ingestion run: datasets of one span over inclusive days."""
+
+    datasets: tuple[str, ...]
+    span: Span
+    first_day: date
+    last_day: date
+
+
+@dataclass
+class RunReport:
+    """What came of a run.
+
+    `outcomes`: raw objects by status. `failed_objects`: (object, fault). `problems`: steps that failed for another
+    reason, one text each. `checks`: the checks that did not pass. `published`: new marts are out.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    bytes_downloaded: int = 0
+    failed_objects: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    checks: list[CheckFinding] = field(default_factory=list)
+    published: bool = False
+    run_ids: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        return self.published and not self.failed_objects and not self.problems
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """A check that did not pass. `blocks`: it kept the marts from being published."""
+
+    asset: str
+    name: str
+    blocks: bool
+    description: str
+
+
+def ingest_ranges(
+    settings: Settings, first_day: date | None, last_day: date | None, recent: date | None = None
+) -> list[IngestRange]:
+    """The ingestion runs for what was asked; RangeError when the days make no sense.
+
+    Without `first_day`: from TAKER_FIRST_DAY, and trades and liquidations from `recent`, by default the last 7 days.
+    Without `last_day`: yesterday.
+    """
+    last = last_day or yesterday()
+    first = first_day or settings.first_day
+    if last > yesterday():
+        raise RangeError(f"{last} has not ended yet (UTC); the newest day that can be asked for is {yesterday()}")
+    if first > last:
+        raise RangeError(f"the first day {first} is after the last day {last}; swap them")
+    recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))
+    unused = {"aggTrades", "trades"} - {settings.trades_dataset}
+    by_range: dict[tuple[Span, date], list[str]] = {}
+    for dataset in DATASETS.values():
+        if dataset.name not in unused:
+            start = recent if dataset.name in _RECENT_DATASETS else first
+            by_range.setdefault((dataset.span, start), []).append(dataset.name)
+    ranges = [IngestRange(tuple(names), span, start, last) for (span, start), names in by_range.items()]
+    # Small and long first: if the run is interrupted, the history is already there.
+    return sorted(ranges, key=lambda r: (r.span is Span.DAY, r.first_day))
+
+
+def run(
+    settings: Settings,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    *,
+    recent: date | None = None,
+    progress: Progress | None = None,
+    full_refresh: bool = False,
+    debug: bool = False,
+) -> RunReport:
+    """Ingest the range, build, audit and publish.
+
+    Failed objects do not stop the rest; a failed audit stops publication and leaves the former one standing.
+
+    Raises RangeError, SettingsError or DbtFailed before anything runs.
+    """
+    ranges = ingest_ranges(settings, first_day, last_day, recent)
+    first = min(wanted.first_day for wanted in ranges)
+    settings = settings.model_copy(update={"first_day": min(first, settings.first_day)})
+    report = RunReport()
+    listener = _Recorder(progress or Progress(), report)
+    with _quiet(debug):
+        from orchestration.dbt import ensure_manifest
+        from orchestration.instance import open_instance
+
+        listener.preparing()
+        # Loading Dagster takes about as long as dbt takes to parse its project, in a process of its own.
+        with ThreadPoolExecutor(1) as pool:
+            parsed = pool.submit(ensure_manifest, settings)
+            from orchestration import automation
+            from orchestration.assets.raw import raw_key
+            from orchestration.wiring import build_definitions
+
+            parsed.result()
+
+        with open_instance(settings) as instance:
+            clear_abandoned_runs(instance)
+            for wanted in ranges:
+                # The days as asked, not whole partitions: what was not asked for is not downloaded.
+                limited = settings.model_copy(update={"first_day": wanted.first_day})
+                definitions = build_definitions(limited, listener, last_day=wanted.last_day)
+                tags = automation.range_tags(
+                    Period.holding(wanted.first_day, wanted.span).label,
+                    Period.holding(wanted.last_day, wanted.span).label,
+                )
+                job = automation.INGEST_DAYS if wanted.span is Span.DAY else automation.INGEST_MONTHS
+                keys = [raw_key(name) for name in wanted.datasets]
+                _execute(definitions, job, instance, report, tags=tags, asset_selection=keys, debug=debug)
+            definitions = build_definitions(settings, listener)
+            config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
+            done = _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
+            report.published = done
+    if last_day is not None:
+        # Whoever asks for days long past knows that they are not fresh.
+        report.checks = [check for check in report.checks if check.name != "is_fresh"]
+    return report
+
+
+def _execute(
+    definitions: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    report: RunReport,
+    *,
+    debug: bool,
+    tags: dict[str, str] | None = None,
+    asset_selection: list[dg.AssetKey] | None = None,
+    run_config: dict[str, Any] | None = None,
+) -> bool:
+    quiet = {} if debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags={**(tags or {}), _PROCESS_TAG: this_process()},
+        asset_selection=asset_selection,
+        run_config={**(run_config or {}), **quiet},
+        raise_on_error=False,
+    )
+    report.run_ids.append(result.run_id)
+    if any(
+        _innermost(event).cls_name == "DagsterExecutionInterruptedError" for event in result.get_step_failure_events()
+    ):
+        # Dagster records the interruption as a failed step and would let us go on.
+        raise KeyboardInterrupt
+    report.checks.extend(_findings(result))
+    report.problems.extend(_problems(result))
+    return result.success
+
+
+def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
+    import dagster as dg
+
+    return [
+        CheckFinding(
+            asset=evaluation.asset_key.to_user_string(),
+            name=evaluation.check_name,
+            blocks=evaluation.severity is dg.AssetCheckSeverity.ERROR,
+            description=evaluation.description or "",
+        )
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    ]
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
+    """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check."""
+    problems = []
+    for event in result.get_step_failure_events():
+        failure = event.step_failure_data
+        said = failure.user_failure_data
+        if said is not None and "failed" in said.metadata:
+            continue
+        error = _innermost(event)
+        if error.cls_name == "DagsterAssetCheckFailedError":
+            continue
+        text = (said.description if said else None) or error.message.strip()
+        problems.append(f"{event.step_key}: {_shortened(text)}")
+    return problems
+
+
+def _innermost(event: dg.DagsterEvent) -> SerializableErrorInfo:
+    """The error that a step really failed of, below what Dagster wraps around it."""
+    error = event.step_failure_data.error
+    assert error is not None
+    while error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _shortened(text: str) -> str:
+    """Of a failed dbt command, what dbt says went wrong."""
+    return text.partition("Errors parsed from dbt logs:")[2].strip() or text
+
+
+def clear_abandoned_runs(instance: dg.DagsterInstance) -> None:
+    """End runs whose process was killed: they would show as running for ever and keep their pool from us."""
+    import dagster as dg
+
+    host, _, _ = this_process().partition(":")
+    for found in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        owner, _, pid = found.tags.get(_PROCESS_TAG, "").partition(":")
+        if owner == host and not _alive(int(pid)):
+            instance.report_run_failed(found, "The process of this run ended without saying so.")
+            instance.event_log_storage.free_concurrency_slots_for_run(found.run_id)
+
+
+def this_process() -> str:
+    """Who runs: host and process id, as a run's tag says it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _Recorder(Progress):
+    """Keeps what the report needs and passes everything on."""
+
+    def __init__(self, listener: Progress, report: RunReport) -> None:
+        self._listener = listener
+        self._report = report
+
+    def preparing(self) -> None:
+        self._listener.preparing()
+
+    def ingesting(self, dataset: str, objects: int) -> None:
+        self._listener.ingesting(dataset, objects)
+
+    def ingested(self, outcome: Outcome) -> None:
+        self._report.outcomes[outcome.status] += 1
+        self._report.bytes_downloaded += outcome.bytes_downloaded
+        if outcome.status == "failed":
+            self._report.failed_objects.append((str(outcome.task), str(outcome.error)))
+        self._listener.ingested(outcome)
+
+    def building(self, nodes: int) -> None:
+        # Great Expectations takes seconds to import and is needed once dbt is through; until then this process waits.
+        threading.Thread(target=importlib.import_module, args=("great_expectations",), daemon=True).start()
+        self._listener.building(nodes)
+
+    def built(self, node: str, status: str) -> None:
+        self._listener.built(node, status)
+
+    def auditing(self, suite: str) -> None:
+        self._listener.auditing(suite)
+
+    def publishing(self, marts: int) -> None:
+        self._listener.publishing(marts)
+
+
+@contextlib.contextmanager
+def _quiet(debug: bool) -> Iterator[None]:
+    """Dagster and dbt write for log files; people get the progress display and the closing table."""
+    if debug:
+        yield
+        return
+    import logging
+
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

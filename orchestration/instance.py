@@ -1,0 +1,64 @@
+"""Dagster's own storage: one folder, written by the command line and read by the UI.
+
+Belongs here: `dagster.yaml` and opening the instance. Does not: definitions or runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_CONFIGURATION: Final = """\
+# Written by taker when missing; edits are kept.
+telemetry:
+  enabled: false
+event_log_storage:
+  module: orchestration.event_storage
+  class: BatchingSqliteEventLogStorage
+  config:
+    base_dir: {home}/history/runs
+concurrency:
+  runs:
+    max_concurrent_runs: 1      # SQLite and the warehouse file want one writer at a time
+  pools:
+    default_limit: 1
+    granularity: op
+"""
+
+_SILENT_COMPUTE_LOGS: Final = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Create DAGSTER_HOME and its `dagster.yaml` if they are missing."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(_CONFIGURATION.format(home=home))
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def open_instance(settings: Settings, *, capture_output: bool = False) -> dg.DagsterInstance:
+    """The instance that the UI shows too.
+
+    Without `capture_output` a run's stdout stays in this process: capturing starts processes and would swallow the
+    terminal's progress display.
+    """
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+
+    home = prepare_home(settings)
+    overrides = None if capture_output else _SILENT_COMPUTE_LOGS
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))

@@ -1,0 +1,91 @@
+"""What assets need from outside: the archive, the raw zone, the warehouse.
+
+Belongs here: configuration, and opening for the length of a `with`. A resource never holds a connection.
+Does not: decisions. Plain objects rather than ConfigurableResource: their secrets must not show in the UI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+    from ingestion.fetch import Archive
+    from ingestion.object_store import ObjectStore
+    from ingestion.raw_zone import RawZone
+
+
+@dataclass(frozen=True)
+class ArchiveResource:
+    """A venue's archive or a mirror of it."""
+
+    url: str
+
+    @contextmanager
+    def open(self) -> Iterator[Archive]:
+        from ingestion.fetch import Archive
+
+        archive = Archive(self.url)
+        try:
+            yield archive
+        finally:
+            archive.close()
+
+
+@dataclass(frozen=True)
+class StorageResource:
+    """The object store that holds the raw zone and the published Parquet files."""
+
+    settings: Settings
+
+    def store(self) -> ObjectStore:
+        from ingestion.object_store import open_store
+
+        return open_store(self.settings.storage_url, self.settings.s3_options() if self.settings.is_s3 else None)
+
+    def raw_zone(self) -> RawZone:
+        from ingestion.raw_zone import RawZone
+
+        return RawZone(self.store())
+
+
+@dataclass(frozen=True)
+class WarehouseResource:
+    """The DuckDB file that dbt writes. Everyone else reads it, briefly: an open reader would keep dbt out."""
+
+    settings: Settings
+
+    @contextmanager
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection, in UTC. Views may reach into the raw zone, so S3 is set up as it is for dbt."""
+        import duckdb
+
+        from orchestration.dbt import connection_options, install_extensions
+
+        install_extensions(self.settings)
+        options = connection_options(self.settings)
+        with duckdb.connect(str(self.settings.warehouse_path), read_only=True, config=options) as connection:
+            connection.execute("set timezone = 'UTC'")
+            if self.settings.is_s3:
+                connection.execute("load httpfs")
+                connection.execute(_create_secret(self.settings.duckdb_secret(self.settings.dbt_environment())))
+            yield connection
+
+    def read(self, query: str) -> pd.DataFrame:
+        """The result of one query."""
+        with self.open() as connection:
+            return connection.execute(query).df()
+
+
+def _create_secret(secret: Mapping[str, Any]) -> str:
+    options = [
+        f"{name} '{str(value).replace(chr(39), chr(39) * 2)}'" for name, value in secret.items() if name != "name"
+    ]
+    return f"create or replace secret {secret['name']} ({', '.join(options)})"

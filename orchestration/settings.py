@@ -1,0 +1,304 @@
+"""Settings: the only reader of the environment and of `.env`.
+
+Belongs here: names, defaults, allowed values, and what follows from them (paths, S3 options, dbt variables).
+Does not: opening anything that a setting names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource
+
+from ingestion.markets import Market
+
+if TYPE_CHECKING:
+    from ingestion.object_store import S3Options
+
+PREFIX: Final = "TAKER_"
+ENV_FILE: Final = ".env"
+HISTORY_DAYS: Final = 760
+_INTERVAL_HOURS: Final = {"1h": 1, "4h": 4, "1d": 24}
+
+
+class SettingsError(Exception):
+    """A setting is unknown, malformed or contradicts another. The text is one sentence that says what is allowed."""
+
+
+def today() -> date:
+    """The running UTC day."""
+    return datetime.now(UTC).date()
+
+
+def yesterday() -> date:
+    """The last UTC day that has ended: the newest day a venue can have published."""
+    return today() - timedelta(days=1)
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Build it with `load_settings`, which speaks in sentences."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    markets: Annotated[tuple[Market, ...], NoDecode] = (Market.parse("binance_um:BTCUSDT"),)
+    archive_url: str = "https://data.binance.vision"
+    storage_url: str = "./var"
+    kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
+    trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
+    first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
+    target: Literal["duckdb"] = "duckdb"
+    state_dir: Path = Path()
+
+    aws_endpoint_url: str | None = Field(
+        None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    aws_region: str | None = Field(
+        None, validation_alias=AliasChoices("aws_region", "AWS_REGION", "AWS_DEFAULT_REGION")
+    )
+    aws_access_key_id: str | None = Field(None, validation_alias=AliasChoices("AWS_ACCESS_KEY_ID"))
+    aws_secret_access_key: SecretStr | None = Field(None, validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"))
+    aws_session_token: SecretStr | None = Field(None, validation_alias=AliasChoices("AWS_SESSION_TOKEN"))
+
+    @field_validator("markets", mode="before")
+    @classmethod
+    def _markets(cls, value: Any) -> Any:
+        texts = _listed(value)
+        markets = tuple(text if isinstance(text, Market) else Market.parse(text) for text in texts)
+        if not markets:
+            raise ValueError("it is empty; name at least one market, for example `binance_um:BTCUSDT`")
+        return tuple(dict.fromkeys(markets))
+
+    @field_validator("kline_interval", mode="before")
+    @classmethod
+    def _kline_interval(cls, value: Any) -> Any:
+        intervals = tuple(dict.fromkeys(_listed(value)))
+        unknown = [text for text in intervals if text not in _INTERVAL_HOURS]
+        if unknown or not intervals:
+            raise ValueError(f"`{value}` is not allowed; write one or more of {', '.join(_INTERVAL_HOURS)}")
+        return tuple(sorted(intervals, key=_INTERVAL_HOURS.__getitem__))
+
+    @field_validator("archive_url")
+    @classmethod
+    def _archive_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.path.startswith("/")):
+            raise ValueError(f"`{value}` is not an archive; write https://…, http://… or file:///folder")
+        return value.rstrip("/")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _storage_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme == "s3":
+            if not parts.netloc:
+                raise ValueError(f"`{value}` names no bucket; write s3://bucket/prefix")
+            return value.rstrip("/")
+        if parts.scheme == "file":
+            return str(Path(parts.path).absolute())
+        if "://" in value:
+            raise ValueError(f"`{value}` is neither a folder nor s3://bucket/prefix")
+        return str(Path(value).expanduser().absolute())
+
+    @field_validator("first_day")
+    @classmethod
+    def _first_day(cls, value: date) -> date:
+        if value >= today():
+            raise ValueError(f"{value} has not ended yet; the newest possible day is {yesterday()}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_beside_local_storage(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not values.get("state_dir"):
+            storage = str(values.get("storage_url") or "./var")
+            parts = urlsplit(storage)
+            local = parts.path if parts.scheme == "file" else storage
+            values["state_dir"] = "./var" if parts.scheme == "s3" else local
+        values["state_dir"] = Path(values["state_dir"]).expanduser().absolute()
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        simulated = [market.market_id for market in self.markets if market.venue == "simulated"]
+        if simulated and urlsplit(self.archive_url).netloc == "data.binance.vision":
+            raise ValueError(
+                f"market `{simulated[0]}` is simulated but TAKER_ARCHIVE_URL is Binance's own archive; run "
+                "`taker simulate OUT` and set TAKER_ARCHIVE_URL to that folder as file:///…"
+            )
+        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both or none")
+        return self
+
+    @property
+    def is_s3(self) -> bool:
+        return self.storage_url.startswith("s3://")
+
+    @property
+    def raw_url(self) -> str:
+        """Root of the raw zone, without a trailing slash: what dbt gets as `raw_url`."""
+        return f"{self.storage_url}/raw"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file that dbt alone writes."""
+        return self.state_dir / "warehouse.duckdb"
+
+    @property
+    def serving_path(self) -> Path:
+        """The DuckDB file that people read."""
+        return self.state_dir / "serving" / "marts.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.state_dir / "dagster"
+
+    @property
+    def dbt_dir(self) -> Path:
+        """Generated profile and dbt's artefacts."""
+        return self.state_dir / "dbt"
+
+    @property
+    def is_simulated(self) -> bool:
+        return any(market.venue == "simulated" for market in self.markets)
+
+    def environment(self) -> dict[str, str]:
+        """These settings as TAKER_* variables, for a process that is to read the same."""
+        return {
+            "TAKER_MARKETS": ",".join(market.market_id for market in self.markets),
+            "TAKER_ARCHIVE_URL": self.archive_url,
+            "TAKER_STORAGE_URL": self.storage_url,
+            "TAKER_KLINE_INTERVAL": ",".join(self.kline_interval),
+            "TAKER_TRADES_DATASET": self.trades_dataset,
+            "TAKER_FIRST_DAY": self.first_day.isoformat(),
+            "TAKER_TARGET": self.target,
+            "TAKER_STATE_DIR": str(self.state_dir),
+        }
+
+    def dbt_vars(self) -> dict[str, Any]:
+        """What dbt gets with `--vars`."""
+        return {
+            "raw_url": self.raw_url,
+            "trades_dataset": self.trades_dataset,
+            "kline_intervals": list(self.kline_interval),
+        }
+
+    def s3_options(self) -> S3Options:
+        """How boto3 reaches the storage. `duckdb_secret` says the same to DuckDB."""
+        from ingestion.object_store import S3Options
+
+        return S3Options(
+            endpoint_url=self.aws_endpoint_url,
+            region=self.aws_region,
+            access_key_id=self.aws_access_key_id,
+            secret_access_key=_revealed(self.aws_secret_access_key),
+            session_token=_revealed(self.aws_session_token),
+        )
+
+    def duckdb_secret(self, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The same S3 as a DuckDB secret, for dbt-duckdb.
+
+        Keys are `env_var()` references, so that no secret is written to disk, unless `keys` (`dbt_environment()`) are
+        given.
+        """
+        keys = keys or {name: _env_var(name) for name in (SECRET_KEY_ID, SECRET_KEY, SECRET_TOKEN)}
+        secret: dict[str, Any] = {
+            "type": "s3",
+            "name": "taker_storage",
+            "region": self.aws_region or "us-east-1",
+            "key_id": keys[SECRET_KEY_ID],
+            "secret": keys[SECRET_KEY],
+            "session_token": keys[SECRET_TOKEN],
+        }
+        if self.aws_endpoint_url:
+            parts = urlsplit(self.aws_endpoint_url)
+            # DuckDB wants the host alone, and a server other than AWS knows the bucket by path, not by host name.
+            secret |= {"endpoint": parts.netloc, "use_ssl": parts.scheme != "http", "url_style": "path"}
+        return secret
+
+    def dbt_environment(self) -> dict[str, str]:
+        """Environment that the generated profile refers to: the very credentials that boto3 uses, from wherever."""
+        if not self.is_s3:
+            return {}
+        key_id, secret, token = self.aws_access_key_id, self.aws_secret_access_key, self.aws_session_token
+        if key_id is not None and secret is not None:
+            return {SECRET_KEY_ID: key_id, SECRET_KEY: secret.get_secret_value(), SECRET_TOKEN: _revealed(token) or ""}
+        import boto3
+
+        found = boto3.Session().get_credentials()
+        if found is None:
+            raise SettingsError(
+                f"TAKER_STORAGE_URL is {self.storage_url} but there are no S3 credentials; "
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile that boto3 finds"
+            )
+        keys = found.get_frozen_credentials()
+        return {SECRET_KEY_ID: keys.access_key, SECRET_KEY: keys.secret_key, SECRET_TOKEN: keys.token or ""}
+
+
+# dbt hides the values of variables with this prefix from its logs.
+SECRET_KEY_ID: Final = "DBT_ENV_SECRET_S3_KEY_ID"
+SECRET_KEY: Final = "DBT_ENV_SECRET_S3_SECRET"
+SECRET_TOKEN: Final = "DBT_ENV_SECRET_S3_SESSION_TOKEN"
+
+NAMES: Final = tuple(f"{PREFIX}{name.upper()}" for name in Settings.model_fields if not name.startswith("aws_"))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; an override that is None is ignored. SettingsError says what is allowed."""
+    _refuse_unknown_names({**_dotenv(), **os.environ})
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(fault) for fault in error.errors())) from error
+
+
+def _dotenv() -> Mapping[str, str | None]:
+    if not Path(ENV_FILE).is_file():
+        return {}
+    source = DotEnvSettingsSource(Settings, env_file=ENV_FILE, case_sensitive=True)
+    return source._read_env_files()
+
+
+def _refuse_unknown_names(environment: Mapping[str, str | None]) -> None:
+    for name in environment:
+        upper = name.upper()
+        if upper.startswith(PREFIX) and upper not in NAMES:
+            close = difflib.get_close_matches(upper, NAMES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known names are {', '.join(NAMES)}"
+            raise SettingsError(f"{name} is not a setting; {hint}")
+
+
+def _sentence(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    name = where.upper() if where.lower().startswith("aws_") else f"{PREFIX}{where.upper()}"
+    if fault["type"] == "literal_error":
+        reason = f"`{fault['input']}` is not allowed; write {fault['ctx']['expected'].replace(chr(39), '`')}"
+    elif fault["type"].startswith("date"):
+        reason = f"`{fault['input']}` is not a day; write YYYY-MM-DD"
+    else:
+        reason = fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason}" if where else reason
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value)
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _env_var(name: str) -> str:
+    # `as_text`: dbt would read a key made of digits as a number.
+    return f"{{{{ env_var('{name}', '') | as_text }}}}"

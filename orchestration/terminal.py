@@ -1,0 +1,229 @@
+"""How a run looks in a terminal: progress while it runs, tables and sentences when it is over.
+
+Belongs here: rich, number formats, words. Does not: facts (`orchestration.answer`, `orchestration.execution`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from orchestration.progress import Progress
+
+if TYPE_CHECKING:
+    from ingestion.ingest import Outcome
+    from orchestration.answer import MarketDay, Rank, SeriesStatus
+    from orchestration.execution import RunReport
+
+
+def stdout() -> Console:
+    """Where answers go. Piped output is as wide as it needs to be."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    """Where progress and complaints go."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+class TerminalProgress(Progress):
+    """One bar per dataset, one for dbt, one for the audit. Use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+        )
+        self._current: TaskID | None = None
+        self._bytes = 0
+        self._failed = 0
+
+    def __enter__(self) -> TerminalProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+        self._bars.stop()
+
+    def preparing(self) -> None:
+        self._begin("load", None)
+
+    def ingesting(self, dataset: str, objects: int) -> None:
+        self._bytes = self._failed = 0
+        self._begin(f"ingest {dataset}", objects)
+
+    def ingested(self, outcome: Outcome) -> None:
+        self._bytes += outcome.bytes_downloaded
+        self._failed += outcome.status == "failed"
+        failed = f", [red]{self._failed} failed" if self._failed else ""
+        self._step(f"{self._bytes / 1e6:,.1f} MB{failed}")
+
+    def building(self, nodes: int) -> None:
+        self._begin("build", nodes)
+
+    def built(self, node: str, status: str) -> None:
+        self._step(node if status in ("success", "pass") else f"{node}: {status}")
+
+    def auditing(self, suite: str) -> None:
+        if self._current is None or self._bars.tasks[self._current].description != "audit":
+            self._begin("audit", None)
+        self._step(suite)
+
+    def publishing(self, marts: int) -> None:
+        self._begin("publish", None)
+
+    def _begin(self, what: str, total: int | None) -> None:
+        self._finish()
+        self._current = self._bars.add_task(what, total=total, note="")
+
+    def _step(self, note: str) -> None:
+        if self._current is not None:
+            self._bars.update(self._current, advance=1, note=note)
+
+    def _finish(self) -> None:
+        if self._current is not None:
+            done = self._bars.tasks[self._current].completed
+            self._bars.update(self._current, total=done, completed=done, note="" if not self._failed else None)
+            self._bars.stop_task(self._current)
+            self._current = None
+
+
+def show_days(console: Console, days: Sequence[MarketDay]) -> None:
+    """The closing tables: for each market its latest day, and the rank of that day under each definition."""
+    for day in days:
+        simulated = "[bold yellow]SIMULATED[/], not a real market · " if day.is_simulated else ""
+        console.print(f"\n{simulated}[bold]{escape(day.market_id)}[/] · {day.trade_date} UTC")
+        console.print(
+            f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
+            f" · sell ratio {number(day.taker_sell_ratio, 4)}"
+            f" (percentile {share(day.sell_dominance_percentile)})"
+            f" · source {day.flow_source} · coverage {share(day.coverage_ratio)}"
+        )
+        console.print(sentence(day))
+        table = Table()
+        for name in ("definition", "side", "bar (UTC)"):
+            table.add_column(name)
+        for name in ("value", "rank", "of", "percentile", "event"):
+            table.add_column(name, justify="right")
+        for rank in day.ranks:
+            table.add_row(*rank_row(rank), style="bold" if rank.rank is not None and rank.rank <= 10 else None)
+        console.print(table)
+
+
+def sentence(day: MarketDay) -> str:
+    """Was the day unusual? In words, under the plainest definition."""
+    daily = next((rank for rank in day.ranks if rank.definition_id == "daily_usd"), None)
+    if daily is None or daily.rank is None:
+        return "No rank for this day: the two-year window is covered by less than 95 %."
+    kind = "unusual" if daily.rank <= 10 else "ordinary"
+    return f"An {kind} day: its {daily.side} daily net taker volume ranks {daily.rank} of {daily.window_bars} days."
+
+
+def rank_row(rank: Rank) -> list[str]:
+    at = f"{rank.bar_at:%Y-%m-%d}" if rank.definition_id.startswith("daily") else f"{rank.bar_at:%Y-%m-%d %H:%M}"
+    event = "not known yet" if rank.is_event is None else _count(rank.event_rank)
+    return [
+        rank.definition_id,
+        rank.side,
+        at,
+        amount(rank.value, rank.unit),
+        _count(rank.rank),
+        str(rank.window_bars),
+        share(rank.percentile),
+        event,
+    ]
+
+
+def show_report(
+    console: Console, report: RunReport, disagreements: Sequence[str], *, problems_only: bool = False
+) -> None:
+    """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
+    for name, fault in report.failed_objects:
+        console.print(f"[red]failed[/]  {escape(name)}: {escape(fault)}")
+    for problem in report.problems:
+        console.print(f"[red]failed[/]  {escape(problem)}")
+    for check in report.checks:
+        if problems_only and not check.blocks:
+            continue
+        word = "[red]blocked[/]" if check.blocks else "[yellow]warning[/]"
+        # Of a warning the rule is enough here; failing rows are in the UI and in --json.
+        said = check.description if check.blocks else check.description.partition("; first: ")[0]
+        console.print(f"{word} {escape(check.asset)} · {escape(check.name)}: {escape(said)}")
+    for text in disagreements:
+        console.print(f"[yellow]note[/]    {escape(text)}")
+
+
+def show_status(console: Console, series: Iterable[SeriesStatus]) -> None:
+    table = Table(title="[bold]raw zone, in UTC days", title_justify="left")
+    for name in ("dataset", "market", "first", "last"):
+        table.add_column(name)
+    for name in ("stored", "missing", "absent", "partial", "corrected"):
+        table.add_column(name, justify="right")
+    for one in series:
+        table.add_row(
+            f"{one.dataset} {one.interval}".strip(),
+            one.market_id,
+            str(one.first_day),
+            str(one.last_day),
+            *(
+                f"{count:,}" if count else "–"
+                for count in (one.stored, one.missing, one.absent, one.partial, one.corrected)
+            ),
+            style="yellow" if one.missing or one.partial else None,
+        )
+    console.print(table)
+
+
+def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A query's result as an aligned table, numbers to the right, nothing cut."""
+    table = Table()
+    for position, name in enumerate(names):
+        numeric = any(isinstance(row[position], int | float | Decimal) for row in rows)
+        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold", no_wrap=False)
+    for row in rows:
+        table.add_row(*(escape(cell(value)) for value in row))
+    console.print(table)
+    console.print(f"[dim]{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.2f}" if isinstance(value, Decimal) and value == value.quantize(Decimal("0.01")) else str(value)
+
+
+def millions(value: Decimal) -> str:
+    return f"{value / 1_000_000:+,.1f} M"
+
+
+def amount(value: Decimal, unit: str) -> str:
+    """USD in millions, base to two places, ratios to four."""
+    if unit == "usd":
+        return millions(value)
+    return f"{value:,.4f}" if unit == "sell_ratio" else f"{value:+,.2f}"
+
+
+def share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def number(value: float | None, places: int) -> str:
+    return "–" if value is None else f"{value:.{places}f}"

@@ -1,0 +1,66 @@
+"""All parts of the asset graph put together.
+
+Belongs here: one function from settings to definitions. Does not: any part itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration import automation
+from orchestration.assets.publish import published_asset
+from orchestration.assets.raw import archive_asset, raw_assets, receipts_asset
+from orchestration.assets.warehouse import dbt_resource, warehouse_assets
+from orchestration.checks.audit import audit_checks, audit_key
+from orchestration.checks.completeness import completeness_checks
+from orchestration.checks.suites import SUITES
+from orchestration.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.progress import Progress
+from orchestration.resources import ArchiveResource, StorageResource, WarehouseResource
+from orchestration.settings import Settings, load_settings
+
+
+def build_definitions(
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    *,
+    last_day: date | None = None,
+    manifest_path: Path = MANIFEST_PATH,
+) -> dg.Definitions:
+    """The whole graph for these settings (default: the environment's).
+
+    `progress` is told how far a run is; `last_day` limits what ingestion asks for. Raises SettingsError or
+    ManifestMissing, each with the next step.
+    """
+    # Known and accepted: these versions are pinned together.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+    settings = settings or load_settings()
+    progress = progress or Progress()
+    manifest = load_manifest(manifest_path)
+    marts = marts_in(manifest)
+    warehouse = warehouse_assets(settings, manifest, progress)
+    days, months, build = automation.jobs(warehouse)
+    return dg.Definitions(
+        assets=[
+            archive_asset(settings),
+            *raw_assets(settings, progress, last_day),
+            receipts_asset(),
+            warehouse,
+            published_asset(settings, marts, [audit_key(suite) for suite in SUITES], progress),
+        ],
+        asset_checks=[*audit_checks(progress), *completeness_checks(settings)],
+        jobs=[days, months, build],
+        schedules=automation.schedules(settings, days, months),
+        sensors=automation.sensors(settings, [days, months], build),
+        resources={
+            "archive": ArchiveResource(settings.archive_url),
+            "storage": StorageResource(settings),
+            "warehouse": WarehouseResource(settings),
+            "dbt": dbt_resource(settings),
+        },
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,163 @@
+"""Recorded Binance data through the public command: the numbers that the news was about.
+
+The archive is laid out from `../shared/data/real` by the tool beside it; without them these tests skip and say so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import Taker
+
+BTC = "binance_um:BTCUSDT"
+RANGE = ("run", "--markets", BTC, "--from", "2022-01-01", "--to", "2026-07-30")
+
+pytestmark = pytest.mark.xdist_group("real_market")
+
+
+@pytest.fixture(scope="module")
+def mirror(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The recorded data as the venue's archive; a file URL."""
+    tool = real_data.parents[1] / "tools" / "build_archive_mirror.py"
+    if not tool.is_file():
+        pytest.skip("no tools/build_archive_mirror.py beside the recorded data")
+    folder = tmp_path_factory.mktemp("mirror")
+    subprocess.run([sys.executable, str(tool), str(folder)], check=True, capture_output=True)
+    return folder.as_uri()
+
+
+@pytest.fixture(scope="module")
+def by_4h(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
+    """Klines of 4h alone, with the aggregated trades where the archive has them."""
+    taker = Taker(tmp_path_factory.mktemp("by_4h"), {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h"})
+    taker.done(*RANGE)
+    return taker
+
+
+@pytest.fixture(scope="module")
+def cross_checked(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
+    """4h bars cross-checked by 1d ones, and single trades."""
+    taker = Taker(
+        tmp_path_factory.mktemp("cross_checked"),
+        {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h,1d", "TAKER_TRADES_DATASET": "trades"},
+    )
+    taker.done(*RANGE)
+    return taker
+
+
+def daily(taker: Taker, day: str, columns: str) -> tuple[Any, ...]:
+    (row,) = taker.query(
+        f"select {columns} from fct_net_taker_volume_daily where market_id = '{BTC}' and trade_date = date '{day}'"
+    )
+    return row
+
+
+def ranked(taker: Taker, definition: str, bar: str, columns: str = "spike_rank, window_bars") -> tuple[Any, ...]:
+    (row,) = taker.query(
+        f"select {columns} from fct_taker_spike_ranks where market_id = '{BTC}' and side = 'bearish' "
+        f"and definition_id = '{definition}' and bar_at = timestamp '{bar}'"
+    )
+    return row
+
+
+class TestTheDayInTheNews:
+    def test_sold_1_598_billion_dollars_net(self, by_4h: Taker) -> None:
+        assert daily(by_4h, "2026-01-31", "net_taker_usd, flow_source, coverage_ratio") == (
+            Decimal("-1598330009.658"),
+            "klines",
+            1.0,
+        )
+
+    @pytest.mark.parametrize(("definition", "rank"), [("daily_usd", 10), ("daily_base", 11), ("daily_sell_ratio", 6)])
+    def test_was_not_third_by_day(self, by_4h: Taker, definition: str, rank: int) -> None:
+        assert ranked(by_4h, definition, "2026-01-31") == (rank, 730)
+
+    def test_was_third_by_four_hours_in_dollars(self, by_4h: Taker) -> None:
+        columns = "spike_rank, window_bars, is_event, event_rank"
+        assert ranked(by_4h, "4h_usd", "2026-01-31 16:00", columns) == (3, 4380, True, 3)
+
+    def test_stood_behind_october_2025_and_march_2024(self, by_4h: Taker) -> None:
+        assert ranked(by_4h, "daily_usd", "2025-10-10", "spike_rank") == (1,)
+        events = by_4h.query(
+            f"select cast(bar_at as date), event_rank from fct_taker_spike_ranks where market_id = '{BTC}' "
+            "and definition_id = '4h_usd' and side = 'bearish' and is_event "
+            "and bar_at > timestamp '2024-02-01' and bar_at <= timestamp '2026-01-31 16:00' order by value limit 3"
+        )
+        assert [day for day, _ in events] == [date(2025, 10, 10), date(2024, 3, 5), date(2026, 1, 31)]
+
+
+def test_every_day_asked_for_is_published_and_none_after(by_4h: Taker) -> None:
+    assert by_4h.query("select min(trade_date), max(trade_date), count(*) from fct_net_taker_volume_daily") == [
+        (date(2022, 1, 1), date(2026, 7, 30), 1672)
+    ]
+
+
+def test_four_hour_bars_make_no_hourly_ones(by_4h: Taker) -> None:
+    assert by_4h.query("select count(*) from fct_net_taker_volume_hourly") == [(0,)]
+
+
+def test_again_ingests_nothing_and_publishes_the_same(by_4h: Taker) -> None:
+    before = by_4h.query("select * from fct_taker_spike_ranks order by all")
+    facts = by_4h.done(*RANGE)
+    assert "stored" not in facts["objects"]
+    assert by_4h.query("select * from fct_taker_spike_ranks order by all") == before
+
+
+class TestAPartialDayOfTrades:
+    def test_sums_to_what_was_recorded(self, cross_checked: Taker) -> None:
+        (sums,) = cross_checked.query(
+            "select trades_volume_usd, trades_net_usd from fct_flow_reconciliation_daily "
+            f"where market_id = '{BTC}' and trade_date = date '2024-08-08'"
+        )
+        volume, net = sums
+        buy, sell = (volume + net) / 2, (volume - net) / 2
+        assert (round(buy, 2), round(sell, 2)) == (Decimal("77197396.65"), Decimal("72648284.24"))
+
+    def test_is_called_incomplete_and_the_day_still_comes_from_klines(self, cross_checked: Taker) -> None:
+        assert cross_checked.query(
+            "select verdict from fct_flow_reconciliation_daily where trade_date = date '2024-08-08'"
+        ) == [("trades_incomplete",)]
+        source, volume = daily(cross_checked, "2024-08-08", "flow_source, volume_usd")
+        assert source == "klines"
+        assert volume > 10_000_000_000
+
+    def test_is_shown_as_partial(self, cross_checked: Taker) -> None:
+        (series,) = [s for s in cross_checked.done("status") if s["dataset"] == "trades"]
+        assert (series["stored"], series["absent"]) == (1, 1671)
+
+
+class TestTheVenuesOwnBars:
+    DAYS = (date(2023, 8, 16), date(2023, 11, 10))
+
+    def test_disagree_with_each_other_on_two_days(self, cross_checked: Taker) -> None:
+        days = cross_checked.query(
+            "select trade_date from fct_flow_reconciliation_daily where interval_verdict = 'conflict' order by 1"
+        )
+        assert tuple(day for (day,) in days) == self.DAYS
+
+    def test_and_a_check_shows_exactly_those_two_without_blocking(self, cross_checked: Taker) -> None:
+        evidence = _failed_checks(cross_checked.storage / "dagster")
+        shown = {day.isoformat() for day in self.DAYS}
+        naming = [text for text in evidence if all(day in text for day in shown)]
+        assert naming, evidence
+        assert cross_checked.marts.is_file()
+
+
+def _failed_checks(dagster_home: Path) -> list[str]:
+    """The events of failed asset checks in Dagster's own storage, as text."""
+    found = []
+    for database in dagster_home.rglob("index.db"):
+        with sqlite3.connect(database) as connection:
+            rows = connection.execute(
+                "select evaluation_event from asset_check_executions where execution_status = 'FAILED'"
+            ).fetchall()
+            found += [text for (text,) in rows]
+    return found

@@ -1,0 +1,84 @@
+"""From a verdict to a check result, and from check results to whether marts may be published."""
+
+import dagster as dg
+import pytest
+
+from orchestration.assets.publish import audit_summary
+from orchestration.checks.audit import check_result
+from orchestration.checks.suites import Verdict
+
+MART = dg.AssetKey("mart")
+CHECK = dg.AssetCheckKey(MART, "suite")
+
+
+def finding(severity: str, *, success: bool = False) -> dict[str, object]:
+    return {
+        "expectation": "expect_column_values_to_be_between",
+        "column": "ratio",
+        "rule": "a ratio lies between 0 and 1",
+        "severity": severity,
+        "success": success,
+        "observed": "1 of 9 rows break the rule",
+        "unexpected_count": 1,
+        "sample": [{"trade_date": "2026-03-01", "ratio": 1.5}],
+    }
+
+
+def test_a_critical_finding_is_an_error_with_the_failing_row() -> None:
+    result = check_result(Verdict(False, True, [finding("critical"), finding("warning", success=True)]))
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "a ratio lies between 0 and 1" in (result.description or "")
+    assert "2026-03-01" in (result.description or "")
+    assert {"expectations", "failed", "samples"} <= result.metadata.keys()
+
+
+def test_a_warning_alone_does_not_block() -> None:
+    result = check_result(Verdict(False, False, [finding("warning")]))
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_a_good_verdict_still_says_what_was_expected() -> None:
+    result = check_result(Verdict(True, False, [finding("critical", success=True)]))
+    assert result.passed
+    assert "expectations" in result.metadata
+    assert "failed" not in result.metadata
+
+
+@pytest.mark.parametrize(
+    ("passed", "severity", "outcome"),
+    [
+        (True, dg.AssetCheckSeverity.ERROR, "passed"),
+        (False, dg.AssetCheckSeverity.WARN, "warned"),
+        (False, dg.AssetCheckSeverity.ERROR, "failed"),
+    ],
+)
+def test_publication_looks_at_the_latest_evaluation(
+    passed: bool, severity: dg.AssetCheckSeverity, outcome: str
+) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    assert audit_summary(instance, [CHECK]) == {"suite": "not run"}
+    definitions = audited_mart(passed, severity)
+    job = definitions.resolve_job_def("job")
+    job.execute_in_process(instance=instance, raise_on_error=False)
+    assert audit_summary(instance, [CHECK]) == {"suite": outcome}
+    # A run that has yet to start has planned its checks; that takes nothing away from the one that has been.
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    assert audit_summary(instance, [CHECK]) == {"suite": outcome}
+
+
+def test_an_evaluation_of_an_older_mart_does_not_count() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    audited_mart(True, dg.AssetCheckSeverity.ERROR).resolve_job_def("job").execute_in_process(instance=instance)
+    instance.report_runless_asset_event(dg.AssetMaterialization(MART))
+    assert audit_summary(instance, [CHECK]) == {"suite": "not run"}
+
+
+def audited_mart(passed: bool, severity: dg.AssetCheckSeverity) -> dg.Definitions:
+    @dg.asset(key=MART)
+    def mart() -> None: ...
+
+    @dg.asset_check(asset=MART, name="suite", blocking=True)
+    def suite() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=passed, severity=severity)
+
+    return dg.Definitions(assets=[mart], asset_checks=[suite], jobs=[dg.define_asset_job("job", [mart])])

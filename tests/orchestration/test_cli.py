@@ -1,0 +1,153 @@
+"""The command line: exit codes, sentences instead of tracebacks, and answers that need no Dagster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner, Result
+
+from ingestion.periods import Span
+from orchestration.cli import app
+from orchestration.execution import IngestRange, RangeError, ingest_ranges
+from orchestration.settings import Settings, yesterday
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def taker(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def marts(tmp_path: Path) -> Path:
+    path = tmp_path / "var" / "serving" / "marts.duckdb"
+    path.parent.mkdir(parents=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create table fct_net_taker_volume_daily as "
+            "select 'binance_um:BTCUSDT' as market_id, date '2026-01-31' as trade_date, "
+            "cast('-1598330009.658' as decimal(38, 8)) as net_taker_usd"
+        )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--from", "2024-02-02", "--to", "2024-02-01"], "the first day 2024-02-02 is after the last day"),
+        (["run", "--to", "2999-01-01"], "has not ended yet"),
+        (["run", "--from", "yesterday"], "`yesterday` is not a day; write YYYY-MM-DD"),
+        (["run", "--markets", "binance_um:bitcoin"], "symbols are upper case"),
+        (["run", "--markets", "simulated:BTCUSDT"], "taker simulate OUT"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], said: str) -> None:
+    done = taker(*arguments)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.output
+
+
+def test_a_misspelt_variable_is_wrong_usage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKER_MARKTS", "x")
+    done = taker("status")
+    assert (done.exit_code, "did you mean TAKER_MARKETS?" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["sql", "select 1"], ["status"], ["sql", "--demo", "select 1"]])
+def test_before_anything_is_published_the_error_says_how_to_begin(arguments: list[str]) -> None:
+    done = taker(*arguments)
+    assert done.exit_code == 1
+    assert "`taker demo`" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_sql_answers_with_an_aligned_table(marts: Path) -> None:
+    done = taker("sql", "select market_id, net_taker_usd from fct_net_taker_volume_daily")
+    assert done.exit_code == 0
+    assert "binance_um:BTCUSDT" in done.stdout
+    assert "1 row" in done.stdout
+
+
+def test_sql_as_json_keeps_decimals_exact(marts: Path) -> None:
+    done = taker("sql", "--json", "from fct_net_taker_volume_daily")
+    assert json.loads(done.stdout) == [
+        {"market_id": "binance_um:BTCUSDT", "trade_date": "2026-01-31", "net_taker_usd": "-1598330009.65800000"}
+    ]
+
+
+def test_sql_as_csv(marts: Path) -> None:
+    done = taker("sql", "--csv", "select market_id, trade_date from fct_net_taker_volume_daily")
+    assert done.stdout == "market_id,trade_date\nbinance_um:BTCUSDT,2026-01-31\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"), [("selec 1", "syntax error"), ("drop table fct_net_taker_volume_daily", "read-only")]
+)
+def test_sql_refuses_in_one_sentence(marts: Path, query: str, said: str) -> None:
+    done = taker("sql", query)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_traceback_only_with_debug(marts: Path) -> None:
+    assert taker("sql", "--debug", "selec 1").exception is not None
+    assert isinstance(taker("sql", "selec 1").exception, SystemExit)
+
+
+def test_quick_commands_load_neither_dagster_nor_dbt(marts: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from orchestration.cli import app\n"
+        "assert CliRunner().invoke(app, ['sql', 'select 1']).exit_code == 0\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "heavy = {'dagster', 'dbt', 'great_expectations', 'boto3', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_days_history_is_long_and_trades_are_a_week(settings: Settings) -> None:
+    last = yesterday()
+    week = last - timedelta(days=6)
+    assert ingest_ranges(settings, None, None) == [
+        IngestRange(("klines", "fundingRate"), Span.MONTH, settings.first_day, last),
+        IngestRange(("metrics",), Span.DAY, settings.first_day, last),
+        IngestRange(("aggTrades", "liquidationSnapshot"), Span.DAY, week, last),
+    ]
+
+
+def test_with_a_first_day_every_dataset_begins_there(settings: Settings) -> None:
+    first, last = date(2022, 1, 1), date(2022, 1, 31)
+    assert ingest_ranges(settings, first, last) == [
+        IngestRange(("klines", "fundingRate"), Span.MONTH, first, last),
+        IngestRange(("aggTrades", "metrics", "liquidationSnapshot"), Span.DAY, first, last),
+    ]
+
+
+def test_reversed_days_are_refused(settings: Settings) -> None:
+    with pytest.raises(RangeError, match="swap them"):
+        ingest_ranges(settings, date(2022, 1, 2), date(2022, 1, 1))

@@ -1,0 +1,87 @@
+"""Starting dbt: arguments, profile, and when the manifest is too old."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestration import dbt
+from orchestration.settings import load_settings
+
+
+def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:
+    settings = load_settings(storage_url=str(tmp_path), kline_interval="4h,1d")
+    args = dbt.build_args(settings.dbt_vars())
+    assert args[:3] == ["build", "--exclude-resource-type", "unit_test"]
+    assert json.loads(args[args.index("--vars") + 1]) == {
+        "raw_url": str(tmp_path / "raw"),
+        "trades_dataset": "aggTrades",
+        "kline_intervals": ["4h", "1d"],
+    }
+    assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
+
+
+def test_the_local_profile_needs_no_extension_and_speaks_utc(tmp_path: Path) -> None:
+    settings = load_settings(storage_url=str(tmp_path))
+    folder = dbt.write_profile(settings)
+    output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
+    assert output["path"] == str(tmp_path / "warehouse.duckdb")
+    assert output["settings"] == {"TimeZone": "UTC"}
+    assert "extensions" not in output
+
+
+def test_writing_the_same_profile_again_leaves_the_file_alone(tmp_path: Path) -> None:
+    settings = load_settings(storage_url=str(tmp_path))
+    path = dbt.write_profile(settings) / "profiles.yml"
+    before = path.stat().st_mtime_ns
+    dbt.write_profile(settings)
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "models" / "a.sql").write_text("select 1")
+    manifest = tmp_path / "target" / "manifest.json"
+    manifest.write_text("{}")
+    later = max(path.stat().st_mtime for path in tmp_path.rglob("*")) + 10
+    os.utime(manifest, (later, later))
+    return tmp_path
+
+
+def is_stale(project: Path) -> bool:
+    return dbt.manifest_is_stale(project, project / "target" / "manifest.json")
+
+
+def test_a_manifest_newer_than_the_project_is_good(project: Path) -> None:
+    assert not is_stale(project)
+
+
+@pytest.mark.parametrize("change", ["write", "add", "remove"])
+def test_a_changed_added_or_removed_file_makes_it_stale(project: Path, change: str) -> None:
+    model = project / "models" / "a.sql"
+    later = (project / "target" / "manifest.json").stat().st_mtime + 10
+    if change == "write":
+        os.utime(model, (later, later))
+    else:
+        (project / "models" / "b.sql").write_text("select 2") if change == "add" else model.unlink()
+        os.utime(project / "models", (later, later))
+    assert is_stale(project)
+
+
+def test_a_missing_manifest_is_stale_and_loading_it_says_what_to_run(project: Path) -> None:
+    manifest = project / "target" / "manifest.json"
+    manifest.unlink()
+    assert is_stale(project)
+    with pytest.raises(dbt.ManifestMissing, match="run `make manifest`"):
+        dbt.load_manifest(manifest)
+
+
+def test_only_manifest_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dbt.main(["nonsense"]) == 2
+    assert "usage" in capsys.readouterr().err

@@ -1,0 +1,124 @@
+"""The asset graph: what is in it, what stands on what, and that it loads quickly and without the heavy parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration import dbt
+from orchestration.checks.suites import SUITES
+from orchestration.settings import Settings, load_settings
+from orchestration.wiring import build_definitions
+
+ROOT = Path(__file__).resolve().parents[2]
+RAW = {"aggTrades", "trades", "klines", "metrics", "fundingRate", "liquidationSnapshot"}
+MARTS = {
+    "dim_markets",
+    "dim_spike_definitions",
+    "fct_net_taker_volume_hourly",
+    "fct_net_taker_volume_daily",
+    "fct_taker_dominance_daily",
+    "fct_taker_spike_ranks",
+    "fct_flow_reconciliation_daily",
+    "fct_liquidations_daily",
+}
+
+
+@pytest.fixture(scope="module")
+def graph(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> dg.AssetGraph:
+    settings = load_settings(storage_url=str(tmp_path_factory.mktemp("graph")))
+    return build_definitions(settings).resolve_asset_graph()
+
+
+def key(text: str) -> dg.AssetKey:
+    return dg.AssetKey(text.split("/"))
+
+
+def parents(graph: dg.AssetGraph, text: str) -> set[str]:
+    return {parent.to_user_string() for parent in graph.get(key(text)).parent_keys}
+
+
+def test_the_graph_holds_the_archive_every_dataset_the_marts_and_the_publication(graph: dg.AssetGraph) -> None:
+    names = {asset.to_user_string() for asset in graph.get_all_asset_keys()}
+    assert {"archive/futures", "raw/receipts", "published/marts"} <= names
+    assert {name.removeprefix("raw/") for name in names if name.startswith("raw/")} == RAW | {"receipts"}
+    assert {name for name in names if name.startswith(("fct_", "dim_"))} == MARTS
+
+
+def test_it_runs_from_the_archive_over_raw_and_staging_to_the_published_marts(graph: dg.AssetGraph) -> None:
+    for dataset in RAW:
+        assert parents(graph, f"raw/{dataset}") == {"archive/futures"}
+    assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW}
+    assert "raw/klines" in parents(graph, "stg_raw__klines")
+    assert {"raw/aggTrades", "raw/trades"} & parents(graph, "stg_raw__trades")
+    assert parents(graph, "stg_raw__receipts") == {"raw/receipts"}
+    assert parents(graph, "published/marts") == MARTS
+    assert key("raw/klines") in graph.get_ancestor_asset_keys(key("fct_taker_spike_ranks"))
+
+
+def test_files_by_day_are_partitioned_by_day_and_files_by_month_by_month(graph: dg.AssetGraph) -> None:
+    for dataset in RAW:
+        definition = graph.get(key(f"raw/{dataset}")).partitions_def
+        wanted = (
+            dg.MonthlyPartitionsDefinition if dataset in ("klines", "fundingRate") else dg.DailyPartitionsDefinition
+        )
+        assert isinstance(definition, wanted), dataset
+    assert not any(graph.get(key(mart)).is_partitioned for mart in MARTS)
+
+
+def test_two_years_of_backfill_are_a_handful_of_runs(graph: dg.AssetGraph) -> None:
+    policies = {dataset: graph.get(key(f"raw/{dataset}")).backfill_policy for dataset in RAW}
+    assert policies["aggTrades"] == dg.BackfillPolicy.multi_run(31)
+    assert policies["klines"] == dg.BackfillPolicy.multi_run(24)
+
+
+def test_every_asset_has_a_group_and_a_description(graph: dg.AssetGraph) -> None:
+    for asset in graph.get_all_asset_keys():
+        node = graph.get(asset)
+        assert node.group_name != "default", asset
+        assert node.description, asset
+
+
+def test_every_mart_is_audited_by_a_blocking_check(graph: dg.AssetGraph) -> None:
+    suites = {suite.name for suite in SUITES}
+    audits = [check for check in graph.asset_check_keys if check.name in suites]
+    # The definitions are a seed as it was written: nothing about them is computed.
+    assert {check.asset_key.to_user_string() for check in audits} == MARTS - {"dim_spike_definitions"}
+    assert all(graph.get(check).blocking for check in audits)
+
+
+def test_only_the_sensor_that_stays_at_home_runs_by_default(manifest: Path, settings: Settings) -> None:
+    definitions = build_definitions(settings)
+    sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
+    assert sensors == {
+        "changed_source_files": dg.DefaultSensorStatus.STOPPED,
+        "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
+    }
+    schedules = definitions.schedules or ()
+    assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_without_a_manifest_the_error_says_what_to_run(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(dbt.ManifestMissing, match="make manifest"):
+        build_definitions(settings, manifest_path=tmp_path / "none.json")
+
+
+def test_loading_the_definitions_leaves_the_heavy_parts_alone(manifest: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, orchestration.definitions\n"
+        "heavy = {'great_expectations', 'boto3', 'botocore', 'duckdb'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        env={"TAKER_STORAGE_URL": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

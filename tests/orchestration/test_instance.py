@@ -1,0 +1,65 @@
+"""Dagster's own storage: made once, kept, and quick for ranges of partitions."""
+
+import dagster as dg
+import pytest
+
+from orchestration.automation import range_tags
+from orchestration.event_storage import BatchingSqliteEventLogStorage
+from orchestration.execution import clear_abandoned_runs, this_process
+from orchestration.instance import open_instance, prepare_home
+from orchestration.settings import Settings
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
+
+
+@dg.asset(partitions_def=DAYS)
+def daily(context: dg.AssetExecutionContext) -> None:
+    for key in context.partition_keys:
+        context.add_asset_metadata({"day": key}, partition_key=key)
+
+
+@pytest.fixture
+def home_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")  # so that it is restored after the test
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None:
+    configuration = prepare_home(settings) / "dagster.yaml"
+    assert "telemetry:\n  enabled: false" in configuration.read_text()
+    configuration.write_text("telemetry: {enabled: false}\n# mine\n")
+    prepare_home(settings)
+    assert "# mine" in configuration.read_text()
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> None:
+    with open_instance(settings) as instance:
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+        definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
+        result = definitions.resolve_job_def("job").execute_in_process(
+            instance=instance, tags=range_tags("2024-01-01", "2024-01-31")
+        )
+        assert instance.get_materialized_partitions(daily.key) == set(DAYS.get_partition_keys())
+        latest = instance.get_latest_materialization_event(daily.key)
+        assert latest is not None
+        assert latest.asset_materialization is not None
+        assert latest.asset_materialization.partition == "2024-01-31"
+        of_run = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        assert len(of_run) == 31
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_a_run_whose_process_was_killed_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.execution._alive", lambda pid: False)
+    with open_instance(settings) as instance:
+        definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
+        run = instance.create_run_for_job(
+            definitions.resolve_job_def("job"),
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"taker/process": this_process()},
+        )
+        clear_abandoned_runs(instance)
+        ended = instance.get_run_by_id(run.run_id)
+        assert ended is not None
+        assert ended.status is dg.DagsterRunStatus.FAILURE

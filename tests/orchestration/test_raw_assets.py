@@ -1,0 +1,97 @@
+"""Raw assets: partitions in, receipts out; a broken file spoils its own partition and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ingestion.datasets import DATASETS
+from ingestion.object_store import open_store
+from ingestion.raw_zone import RawZone
+from orchestration.assets.raw import column_schema, raw_assets, raw_key
+from orchestration.automation import range_tags
+from orchestration.progress import Progress
+from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.settings import Settings
+from tests.support.archives import ArchiveFolder
+
+DAYS = [date(2024, 1, day) for day in (1, 2, 3)]
+AGG_TRADES = raw_key("aggTrades")
+
+
+def ingest(
+    settings: Settings, instance: dg.DagsterInstance, first: date = DAYS[0], last: date = DAYS[-1]
+) -> dg.ExecuteInProcessResult:
+    definitions = dg.Definitions(
+        assets=raw_assets(settings, Progress()),
+        jobs=[dg.define_asset_job("ingest", selection=[AGG_TRADES])],
+        resources={"archive": ArchiveResource(settings.archive_url), "storage": StorageResource(settings)},
+        executor=dg.in_process_executor,
+    )
+    return definitions.resolve_job_def("ingest").execute_in_process(
+        instance=instance, tags=range_tags(first.isoformat(), last.isoformat()), raise_on_error=False
+    )
+
+
+def materialized(instance: dg.DagsterInstance) -> set[str]:
+    return set(instance.get_materialized_partitions(AGG_TRADES))
+
+
+def labels(days: Sequence[date]) -> set[str]:
+    return {day.isoformat() for day in days}
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral(str(tmp_path / "dagster"))
+
+
+def test_a_range_is_one_run_with_metadata_for_each_day(
+    settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
+) -> None:
+    for day in DAYS:
+        archive_folder.agg_trades(day)
+    assert ingest(settings, instance).success
+    assert materialized(instance) == labels(DAYS)
+    latest = instance.get_latest_materialization_event(AGG_TRADES)
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    metadata = latest.asset_materialization.metadata
+    assert metadata["dagster/partition_row_count"].value == 5
+    assert {"bytes", "id_gaps", "duplicate_rows", "zero_rows", "objects"} <= metadata.keys()
+
+
+def test_a_day_the_venue_has_not_is_a_fact_and_no_failure(
+    settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
+) -> None:
+    archive_folder.agg_trades(DAYS[0])
+    assert ingest(settings, instance).success
+    zone = RawZone(open_store(settings.storage_url))
+    assert zone.write_index()["status"].to_pylist() == ["stored", "absent", "absent"]
+
+
+def test_a_broken_file_is_reported_at_the_end_and_the_other_days_are_stored(
+    settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
+) -> None:
+    for day in DAYS:
+        archive_folder.agg_trades(day)
+    archive_folder.put_bytes(f"data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-{DAYS[1]}.zip", b"no zip")
+    result = ingest(settings, instance)
+    assert not result.success
+    assert materialized(instance) == labels([DAYS[0], DAYS[2]])
+    (failure,) = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert said.description is not None
+    assert "1 of 3 objects failed; the other 2 are in the raw zone" in said.description
+    assert "binance_um:BTCUSDT aggTrades 2024-01-02" in said.description
+
+
+def test_the_columns_shown_are_those_of_the_dataset() -> None:
+    schema = column_schema(DATASETS["aggTrades"])
+    assert [column.name for column in schema.columns] == [column.name for column in DATASETS["aggTrades"].columns]
+    assert all(column.description for column in schema.columns)

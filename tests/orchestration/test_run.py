@@ -1,0 +1,142 @@
+"""Whole runs over a small simulated archive: what is published, what is reported, what a failed audit leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from ingestion.venues.simulated import simulate
+from orchestration.checks import audit
+from orchestration.checks.suites import Verdict
+from orchestration.cli import app
+
+LAST_DAY = date(2026, 3, 10)
+FIRST_DAY = date(2026, 2, 20)
+MARKET = "simulated:BTCUSDT"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a simulated archive and the settings that point at it, shared by the runs of this module."""
+    folder = tmp_path_factory.mktemp("house")
+    simulate(folder / "archive", last_day=LAST_DAY, days=45, trades_days=7, rows_per_day=500)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("TAKER_", "AWS_"))]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        patch.setenv("DAGSTER_HOME", "")
+        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def first_run(house: Path) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the run that finds nothing there yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        point_at(house, patch)
+        return run("--json")
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_house(
+    house: Path, first_run: tuple[int, str, str], no_settings_from_outside: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_at(house, monkeypatch)
+
+
+def point_at(house: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("TAKER_ARCHIVE_URL", (house / "archive").as_uri())
+    patch.setenv("TAKER_MARKETS", MARKET)
+
+
+def run(*extra: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["run", "--from", str(FIRST_DAY), "--to", str(LAST_DAY), *extra])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def serving(house: Path) -> Path:
+    return house / "var" / "serving" / "marts.duckdb"
+
+
+def published_at(house: Path) -> object:
+    with duckdb.connect(str(serving(house)), read_only=True) as connection:
+        row = connection.execute("select published_at from publication").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) -> None:
+    code, out, err = first_run
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["published"]
+    assert facts["simulated"]
+    (day,) = facts["markets"]
+    assert (day["market_id"], day["trade_date"], day["is_simulated"]) == (MARKET, str(LAST_DAY), True)
+    assert {rank["definition_id"] for rank in day["ranks"]} >= {"daily_usd", "4h_usd", "hourly_ma7_usd"}
+
+
+def test_the_closing_table_says_simulated_and_shows_every_definition() -> None:
+    code, out, err = run()
+    assert code == 0, err
+    assert "SIMULATED" in out
+    assert "daily_usd" in out
+
+
+def test_a_broken_file_is_listed_the_rest_is_published_and_the_exit_code_is_1(house: Path) -> None:
+    before = published_at(house)
+    (broken,) = (house / "archive").rglob(f"BTCUSDT-metrics-{LAST_DAY}.zip")
+    good, claim = broken.read_bytes(), broken.with_name(f"{broken.name}.CHECKSUM")
+    claimed = claim.read_text()
+    claim.write_text(f"{'0' * 64}  {broken.name}\n")
+    try:
+        code, out, err = run("--json")
+    finally:
+        broken.write_bytes(good)
+        claim.write_text(claimed)
+    assert code == 1
+    facts = json.loads(out)
+    assert facts["published"]
+    assert [failed["object"] for failed in facts["failed_objects"]] == [f"{MARKET} metrics {LAST_DAY}"]
+    assert "published, but 1" in err
+    assert published_at(house) != before
+
+
+def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = published_at(house)
+    found = {
+        "expectation": "expect_nothing",
+        "column": "net_taker_usd",
+        "rule": "net = buy − sell",
+        "severity": "critical",
+        "success": False,
+        "observed": "1 of 9 rows break the rule",
+        "unexpected_count": 1,
+        "sample": [{"trade_date": "2026-03-01"}],
+    }
+    monkeypatch.setattr(audit, "validate", lambda frame, suite: Verdict(False, True, [found]))
+    code, out, err = run("--json")
+    assert code == 1
+    facts = json.loads(out)
+    assert not facts["published"]
+    assert facts["bytes_downloaded"] == 0  # nothing has changed since the former run
+    assert "net = buy − sell" in err
+    assert "2026-03-01" in err
+    assert "the former publication stands" in err
+    assert published_at(house) == before
+
+
+def test_status_tells_what_the_raw_zone_holds(house: Path) -> None:
+    done = CliRunner().invoke(app, ["status", "--json"])
+    assert done.exit_code == 0, done.stderr
+    series = {(one["dataset"], one["interval"]): one for one in json.loads(done.stdout)}
+    klines = series["klines", "1h"]
+    assert (klines["first_day"], klines["last_day"]) == (str(FIRST_DAY), str(LAST_DAY))
+    assert (klines["stored"], klines["missing"]) == (19, 0)

@@ -1,0 +1,150 @@
+"""Settings: defaults, what is refused and in which words, and that boto3 and DuckDB are told the same."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestration import dbt
+from orchestration.settings import SettingsError, load_settings, today
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_any_setting_the_defaults_are_binance_bitcoin_and_two_years(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert [market.market_id for market in settings.markets] == ["binance_um:BTCUSDT"]
+    assert settings.archive_url == "https://data.binance.vision"
+    assert settings.kline_interval == ("1h",)
+    assert settings.trades_dataset == "aggTrades"
+    assert settings.first_day == today() - timedelta(days=760)
+    assert settings.raw_url == str(tmp_path / "var" / "raw")
+    assert settings.warehouse_path == tmp_path / "var" / "warehouse.duckdb"
+    assert settings.serving_path == tmp_path / "var" / "serving" / "marts.duckdb"
+    assert settings.dagster_home == tmp_path / "var" / "dagster"
+
+
+def test_the_environment_and_the_env_file_are_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("TAKER_TRADES_DATASET=trades\nTAKER_FIRST_DAY=2024-01-01\nOTHER=1\n")
+    monkeypatch.setenv("TAKER_FIRST_DAY", "2024-02-02")
+    settings = load_settings()
+    assert (settings.trades_dataset, settings.first_day) == ("trades", date(2024, 2, 2))
+
+
+def test_lists_are_comma_separated_deduplicated_and_intervals_begin_with_the_finest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAKER_MARKETS", "binance_um:ETHUSDT, binance_cm:BTCUSD_PERP,binance_um:ETHUSDT")
+    monkeypatch.setenv("TAKER_KLINE_INTERVAL", "1d,4h")
+    settings = load_settings()
+    assert [market.market_id for market in settings.markets] == ["binance_um:ETHUSDT", "binance_cm:BTCUSD_PERP"]
+    assert settings.kline_interval == ("4h", "1d")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TAKER_MARKETS", "kraken:XBT", "unknown venue `kraken`; known venues are"),
+        ("TAKER_MARKETS", " , ", "name at least one market"),
+        ("TAKER_ARCHIVE_URL", "ftp://x/y", "write https://…, http://… or file:///folder"),
+        ("TAKER_STORAGE_URL", "gs://x/y", "neither a folder nor s3://bucket/prefix"),
+        ("TAKER_STORAGE_URL", "s3://", "names no bucket"),
+        ("TAKER_KLINE_INTERVAL", "2h", "write one or more of 1h, 4h, 1d"),
+        ("TAKER_TRADES_DATASET", "ticks", "`aggTrades` or `trades`"),
+        ("TAKER_FIRST_DAY", "2024-13-01", "is not a day; write YYYY-MM-DD"),
+        ("TAKER_FIRST_DAY", "2999-01-01", "has not ended yet"),
+        ("TAKER_TARGET", "oracle", "`duckdb`"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_that_names_the_setting_and_what_is_allowed(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert name in str(refused.value)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKER_MARKET", "binance_um:BTCUSDT")
+    with pytest.raises(SettingsError, match="TAKER_MARKET is not a setting; did you mean TAKER_MARKETS"):
+        load_settings()
+    monkeypatch.delenv("TAKER_MARKET")
+    (tmp_path / ".env").write_text("TAKER_STORAGE=./x\n")
+    with pytest.raises(SettingsError, match="did you mean TAKER_STORAGE_URL"):
+        load_settings()
+
+
+def test_a_simulated_market_contradicts_the_real_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKER_MARKETS", "simulated:BTCUSDT")
+    with pytest.raises(SettingsError, match="taker simulate OUT"):
+        load_settings()
+    monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///some/archive")
+    assert load_settings().is_simulated
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKER_MARKETS", "")
+    assert load_settings().markets[0].market_id == "binance_um:BTCUSDT"
+
+
+def test_state_stays_local_when_storage_is_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKER_STORAGE_URL", "s3://bucket/prefix/")
+    settings = load_settings()
+    assert settings.raw_url == "s3://bucket/prefix/raw"
+    assert settings.state_dir == tmp_path / "var"
+    monkeypatch.setenv("TAKER_STATE_DIR", "elsewhere")
+    assert load_settings().state_dir == tmp_path / "elsewhere"
+
+
+def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(markets="binance_cm:BTCUSD_PERP", kline_interval="1h,1d", first_day=date(2024, 3, 1))
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+def s3_settings(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("TAKER_STORAGE_URL", "s3://bucket/prefix")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8333")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "1234567890")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    return load_settings()
+
+
+def test_boto3_and_duckdb_reach_the_same_s3_with_the_same_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = s3_settings(monkeypatch)
+    boto3, duckdb, environment = settings.s3_options(), settings.duckdb_secret(), settings.dbt_environment()
+    assert f"http://{duckdb['endpoint']}" == boto3.endpoint_url
+    assert (duckdb["use_ssl"], duckdb["url_style"], duckdb["region"]) == (False, "path", boto3.region)
+    assert environment["DBT_ENV_SECRET_S3_KEY_ID"] == boto3.access_key_id == "1234567890"
+    assert environment["DBT_ENV_SECRET_S3_SECRET"] == boto3.secret_access_key == "very-secret"
+
+
+def test_no_secret_is_written_to_the_profile_or_shown_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = s3_settings(monkeypatch)
+    profile = (dbt.write_profile(settings) / "profiles.yml").read_text()
+    assert "very-secret" not in profile
+    assert "1234567890" not in profile
+    assert "very-secret" not in repr(settings)
+    output = yaml.safe_load(profile)["taker"]["outputs"]["duckdb"]
+    assert output["extensions"] == ["httpfs"]
+    assert output["config_options"]["autoinstall_known_extensions"] == "false"
+
+
+def test_half_a_pair_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "only-one")
+    with pytest.raises(SettingsError, match="belong together"):
+        load_settings()

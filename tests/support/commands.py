@@ -1,0 +1,54 @@
+"""The `taker` command as a person runs it: a process of its own with the settings of one test.
+
+Belongs here: running it and reading what it published. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Taker:
+    """A storage root and the settings that go with it."""
+
+    storage: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """`taker ARGUMENTS` with these settings; settings are TAKER_* names in lower case."""
+        named = {f"TAKER_{name.upper()}": value for name, value in settings.items()}
+        outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "orchestration.cli", *arguments],
+            cwd=ROOT,
+            env=outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def done(self, *arguments: str, **settings: str) -> Any:
+        """Run with --json, insist on success, and return the facts."""
+        answer = self.run(*arguments, "--json", **settings)
+        assert answer.returncode == 0, f"{answer.stdout}\n{answer.stderr}"
+        return json.loads(answer.stdout)
+
+    @property
+    def marts(self) -> Path:
+        return self.storage / "serving" / "marts.duckdb"
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the published marts."""
+        with duckdb.connect(str(self.marts), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
