@@ -55,6 +55,9 @@ def running_seaweedfs(folder: Path) -> Iterator[S3Options]:
                 f"-s3.port={s3}",
                 f"-s3.port.grpc={_free_ports(1)[0]}",
                 f"-s3.config={config}",
+                # Catalog servers that nobody here asks, on ports that are always the same.
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
