@@ -64,7 +64,8 @@ class TerminalProgress(Progress):
 
     def ingesting(self, dataset: str, objects: int) -> None:
         self._bytes = self._failed = 0
-        self._begin(f"ingest {dataset}", objects)
+        if objects:  # a venue that publishes no such data deserves no bar
+            self._begin(f"ingest {dataset}", objects)
 
     def ingested(self, outcome: Outcome) -> None:
         self._bytes += outcome.bytes_downloaded
@@ -96,7 +97,7 @@ class TerminalProgress(Progress):
 
     def _finish(self) -> None:
         if self._current is not None:
-            done = self._bars.tasks[self._current].completed
+            done = max(1, self._bars.tasks[self._current].completed)
             self._bars.update(self._current, total=done, completed=done, note="" if not self._failed else None)
             self._bars.stop_task(self._current)
             self._current = None
@@ -160,9 +161,10 @@ def show_report(
         if problems_only and not check.blocks:
             continue
         word = "[red]blocked[/]" if check.blocks else "[yellow]warning[/]"
-        # Of a warning the rule is enough here; failing rows are in the UI and in --json.
-        said = check.description if check.blocks else check.description.partition("; first: ")[0]
-        console.print(f"{word} {escape(check.asset)} · {escape(check.name)}: {escape(said)}")
+        for line in check.description.splitlines():
+            # Of a warning the rule is enough here; failing rows are in the UI and in --json.
+            said = line if check.blocks else line.partition("; first: ")[0].removeprefix("[warning] ")
+            console.print(f"{word} {escape(check.name)}: {escape(said)}")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
 
@@ -203,7 +205,11 @@ def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[An
 def cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:,.2f}" if isinstance(value, Decimal) and value == value.quantize(Decimal("0.01")) else str(value)
+    if isinstance(value, Decimal):
+        # Every digit that says something, and at least two decimals.
+        whole, _, decimals = f"{value:,f}".partition(".")
+        return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    return str(value)
 
 
 def millions(value: Decimal) -> str:

@@ -46,7 +46,7 @@ def check_result(verdict: Verdict) -> dg.AssetCheckResult:
     if failed:
         metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
         metadata["samples"] = dg.MetadataValue.json(
-            {f"{result['expectation']}({result['column'] or 'table'})": result["sample"] for result in failed}
+            {str(result["rule"]): result["sample"] for result in failed}
         )
     return dg.AssetCheckResult(
         passed=verdict.success,
@@ -64,15 +64,13 @@ def describe(failed: Sequence[dict[str, object]]) -> str:
 
 
 def _line(result: dict[str, object]) -> str:
-    where = f" on {result['column']}" if result["column"] else ""
-    rule = result.get("rule") or f"{result['expectation']}{where}"
     sample = result["sample"]
     first = f"; first: {json.dumps(sample[0], default=str)}" if isinstance(sample, list) and sample else ""
-    return f"[{result['severity']}] {rule}: {result['observed']}{first}"
+    return f"[{result['severity']}] {result['rule']}: {result['observed']}{first}"
 
 
 def _row(result: dict[str, object]) -> dg.TableRecord:
-    shown = ("expectation", "column", "severity", "success", "observed", "unexpected_count")
+    shown = ("rule", "expectation", "column", "severity", "success", "observed", "unexpected_count")
     return dg.TableRecord({name: _cell(result[name]) for name in shown})
 
 

@@ -386,9 +386,9 @@ def _daily() -> gx.ExpectationSuite:
     return _suite("fct_net_taker_volume_daily", ["market_id", "trade_date"], expectations)
 
 
-# One row per hole in the days of a market, from its first to its last day in the mart or in a receipt with rows. A day is
-# explained by a receipt that proves that the venue published nothing, and lost by us when a receipt holds rows of it. A
-# day without a receipt was not asked for, or its file was bad: the venue's fault or a person's choice, not a lost day.
+# One row per hole in the days of a market, from its first to its last day in the mart or in a receipt with rows. A day
+# is explained by a receipt that proves that the venue published nothing, and lost by us when a receipt holds rows of
+# it. A day without a receipt was not asked for, or its file was bad: a person's choice or the venue's fault, not a loss.
 _DAILY_GAPS_QUERY: Final = """
 with asked_days as (
     select
