@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 3000
 
+# The demo's data, until a real run has published something.
+DEMO ?= $(if $(wildcard var/serving/marts.duckdb),,1)
+
 # A person's wishes for `make run`; empty means the default of `taker run`.
 FROM ?=
 TO ?=
@@ -39,8 +42,8 @@ run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binan
 status: $(READY) ## what the raw zone holds, lacks and corrected
 	@$(BIN)/taker status
 
-ui: setup ## Dagster in the browser, on 127.0.0.1 only
-	@$(BIN)/taker ui --port $(PORT)
+ui: setup ## Dagster in the browser, on 127.0.0.1 only: your data, or the demo's until you have some (DEMO=1: the demo's)
+	@$(BIN)/taker ui --port $(PORT) $(if $(DEMO),--demo)
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q

@@ -14,7 +14,7 @@ from orchestration.resources import WarehouseResource
 
 
 def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:
-    return dg.AssetCheckKey(dg.AssetKey(suite.mart), suite.name)
+    return dg.AssetCheckKey(dg.AssetKey(suite.mart), f"gx_{suite.name}")
 
 
 def audit_checks(progress: Progress, suites: Sequence[AuditSuite] = SUITES) -> list[dg.AssetChecksDefinition]:
@@ -25,7 +25,7 @@ def audit_checks(progress: Progress, suites: Sequence[AuditSuite] = SUITES) -> l
 def _audit_check(suite: AuditSuite, progress: Progress) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=dg.AssetKey(suite.mart),
-        name=suite.name,
+        name=audit_key(suite).name,
         blocking=True,
         pool="warehouse",
         description=(suite.build.__doc__ or "").strip() or f"Great Expectations suite {suite.name}.",
@@ -45,9 +45,7 @@ def check_result(verdict: Verdict) -> dg.AssetCheckResult:
     }
     if failed:
         metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
-        metadata["samples"] = dg.MetadataValue.json(
-            {str(result["rule"]): result["sample"] for result in failed}
-        )
+        metadata["samples"] = dg.MetadataValue.json({str(result["rule"]): result["sample"] for result in failed})
     return dg.AssetCheckResult(
         passed=verdict.success,
         severity=dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN,

@@ -388,7 +388,7 @@ def _daily() -> gx.ExpectationSuite:
 
 # One row per hole in the days of a market, from its first to its last day in the mart or in a receipt with rows. A day
 # is explained by a receipt that proves that the venue published nothing, and lost by us when a receipt holds rows of
-# it. A day without a receipt was not asked for, or its file was bad: a person's choice or the venue's fault, not a loss.
+# it. A day without a receipt was not asked for, or its file was bad: a choice, or the venue's fault, and no loss.
 _DAILY_GAPS_QUERY: Final = """
 with asked_days as (
     select

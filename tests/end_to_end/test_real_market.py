@@ -104,13 +104,6 @@ def test_four_hour_bars_make_no_hourly_ones(by_4h: Taker) -> None:
     assert by_4h.query("select count(*) from fct_net_taker_volume_hourly") == [(0,)]
 
 
-def test_again_ingests_nothing_and_publishes_the_same(by_4h: Taker) -> None:
-    before = by_4h.query("select * from fct_taker_spike_ranks order by all")
-    facts = by_4h.done(*RANGE)
-    assert "stored" not in facts["objects"]
-    assert by_4h.query("select * from fct_taker_spike_ranks order by all") == before
-
-
 class TestAPartialDayOfTrades:
     def test_sums_to_what_was_recorded(self, cross_checked: Taker) -> None:
         (sums,) = cross_checked.query(
