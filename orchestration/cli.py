@@ -98,7 +98,7 @@ def demo(
         if not (quiet or as_json):
             from orchestration import terminal
 
-            terminal.stdout().print(demonstration.NEXT_STEPS)
+            terminal.stdout().print(demonstration.next_steps())
 
 
 @app.command()

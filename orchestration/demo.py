@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
 MARKETS: Final = "simulated:BTCUSDT,simulated:BTCUSD_PERP"
 FOLDER: Final = Path("var/demo")
-
-NEXT_STEPS: Final = """
-[bold]These numbers are SIMULATED.[/] Next:
-  taker sql --demo "from fct_taker_spike_ranks where definition_id = 'daily_usd' and spike_rank <= 3 order by bar_at"
-  taker status --demo     what the raw zone holds, and the defects the simulation planned
-  taker ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
-  taker run               real data: Binance BTCUSDT, two years
-"""
 
 
 def demo_settings(first_day: date | None = None) -> Settings:
@@ -41,6 +34,26 @@ def demo_settings(first_day: date | None = None) -> Settings:
         trades_dataset="aggTrades",
         first_day=first_day or _remembered("first_day"),
     )
+
+
+def next_steps() -> str:
+    """What a newcomer can do now, as commands that work from where the demo was started."""
+    taker = _command()
+    return f"""
+[bold]These numbers are SIMULATED.[/] Next:
+  {taker} sql --demo "from fct_taker_spike_ranks where definition_id = 'daily_usd' and spike_rank <= 3 order by bar_at"
+  {taker} status --demo     what the raw zone holds, and the defects the simulation planned
+  {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
+  {taker} run               real data: Binance BTCUSDT, two years
+"""
+
+
+def _command() -> str:
+    """`taker` where the shell finds it, else its place in the virtual environment."""
+    if shutil.which("taker"):
+        return "taker"
+    installed = Path(sys.executable).with_name("taker")
+    return str(installed.relative_to(Path.cwd())) if installed.is_relative_to(Path.cwd()) else str(installed)
 
 
 def last_day() -> date:
