@@ -39,11 +39,20 @@ class ContractCheck:
                 self._count(
                     f"column `{column.name}` is negative", pc.less(values, pa.scalar(0, type=values.type)), values
                 )
+        for part, whole in self._dataset.at_most:
+            self._count(
+                f"`{part}` exceeds `{whole}`", pc.greater(rows.column(part), rows.column(whole)), rows.column(part)
+            )
         times = rows.column(self._dataset.time_column)
         past_end = pc.greater if self._dataset.closed_period else pc.greater_equal
         outside = pc.or_(pc.less(times, self._start), past_end(times, self._end))
         self._count(f"`{self._dataset.time_column}` lies outside {self._period}", outside, times)
         self._rows += rows.num_rows
+
+    @property
+    def has_faults(self) -> bool:
+        """True once a row broke the contract: what follows is checked to be named, and not worth storing."""
+        return bool(self._faults)
 
     def finish(self) -> None:
         if self._faults:
@@ -57,16 +66,13 @@ class ContractCheck:
         if not count:
             return
         first = pc.index(failing, True).as_py()
-        so_far, place = self._faults.get(fault, (0, f"at row {self._rows + first + 1}: {values[first].as_py()}"))
+        so_far, place = self._faults.get(fault, (0, f"at row {self._rows + first + 1}: {_shown(values[first])}"))
         self._faults[fault] = (so_far + count, place)
 
 
-def conform(rows: pa.Table, dataset: Dataset, period: Period, where: str) -> pa.Table:
-    """`rows` itself, when all of them keep the dataset's contract; else ContractViolation with every fault."""
-    missing = [c.name for c in dataset.columns if c.name not in rows.column_names]
-    if missing:
-        raise ContractViolation(where, [f"column `{name}` is missing" for name in missing])
-    check = ContractCheck(dataset, period, where)
-    check.add(rows)
-    check.finish()
-    return rows
+def _shown(value: pa.Scalar) -> str:
+    """The value as text; a time beyond the calendar as its microseconds."""
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):
+        return str(value.cast(pa.int64()).as_py())

@@ -44,7 +44,8 @@ class Dataset:
     `span`: length of one raw object. `time_column`: decides whether a row belongs to its file's period.
     `id_column`: rows are stored in its order and its gaps are counted; None where the venue gives no id, then rows are
     stored in time order. `positive`: rows with a zero in any of these are dropped and counted. `closed_period`: the
-    first instant of the next day still belongs to the file (labels at the end of an interval).
+    first instant of the next day still belongs to the file (labels at the end of an interval). `at_most`: pairs of
+    columns of which the first never exceeds the second. `one_per_time`: no two rows may share their time.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Dataset:
     positive: tuple[str, ...] = ()
     has_interval: bool = False
     closed_period: bool = False
+    at_most: tuple[tuple[str, str], ...] = ()
+    one_per_time: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -130,6 +133,8 @@ KLINES = Dataset(
     ),
     time_column="opened_at",
     has_interval=True,
+    at_most=(("taker_buy_volume", "volume"), ("taker_buy_quote_volume", "quote_volume")),
+    one_per_time=True,
 )
 
 METRICS = Dataset(

@@ -91,19 +91,23 @@ class _OutOfOrder(Exception):
     """The rows of a file do not come in strictly increasing id order: it must be sorted whole."""
 
 
-def decode(sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, target: Path) -> Decoded:
+def decode(
+    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, target: Path, carried: pa.Table | None = None
+) -> Decoded:
     """Write the rows of `sources` to the Parquet file `target`, in id order (time order where there is no id).
+
+    `carried`: rows stored earlier, with the dataset's schema, that no source holds any more and that stay.
 
     Raises SourceDefect for what cannot be parsed, ContractViolation for rows that break the dataset's contract; then
     `target` does not exist. The same input gives the same bytes.
     """
     try:
-        if dataset.id_column is not None and len(sources) == 1:
+        if dataset.id_column is not None and len(sources) == 1 and carried is None:
             try:
                 return _write(_stream(sources[0], dataset, layout), dataset, target)
             except _OutOfOrder:
                 pass
-        return _write(_sorted_whole(sources, dataset, layout), dataset, target)
+        return _write(_sorted_whole(sources, dataset, layout, carried), dataset, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -121,11 +125,12 @@ def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_I
     distinct = 0
     for table in _typed_batches(source, dataset, layout):
         check.add(table)
+        if check.has_faults:
+            continue
         found.rows += table.num_rows
         joined = pa.concat_tables([last_row, table]) if last_row is not None else table
         steps = np.diff(joined.column(dataset.id_column).to_numpy())
         if (steps <= 0).any():
-            # Ids that stand still may be exact duplicates side by side; anything else needs the whole file.
             raise _OutOfOrder
         first_id, last_id = (table.column(dataset.id_column)[n].as_py() for n in (0, -1))
         found.first_id = first_id if found.first_id is None else found.first_id
@@ -140,10 +145,12 @@ def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_I
     yield found
 
 
-def _sorted_whole(sources: Sequence[SourceFile], dataset: Dataset, layout: Layout) -> Iterator[_Item]:
+def _sorted_whole(
+    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None
+) -> Iterator[_Item]:
     """All rows of all sources as one sorted table without duplicates, then the counts."""
     found = Decoded()
-    tables = [dataset.schema.empty_table()]
+    tables = [carried if carried is not None else dataset.schema.empty_table()]
     for source in sources:
         check = ContractCheck(dataset, source.period, source.key)
         rows = 0
@@ -168,14 +175,14 @@ def _sorted_whole(sources: Sequence[SourceFile], dataset: Dataset, layout: Layou
     keys = _as_integers(table.column(order_by).take(pa.array(places)))
     if len(keys):
         found.out_of_order_rows = int((keys < np.maximum.accumulate(keys)).sum())
+    if (dataset.id_column is not None or dataset.one_per_time) and kept.num_rows:
+        clashing = np.flatnonzero(np.diff(_as_integers(kept.column(order_by))) == 0)
+        if len(clashing):
+            twice = kept.column(order_by)[int(clashing[0])].as_py()
+            fault = f"`{order_by}` {twice} and {len(clashing) - 1} others appear twice with different rows"
+            raise ContractViolation(" and ".join(s.key for s in sources), [fault])
     if dataset.id_column is not None and kept.num_rows:
         ids = kept.column(dataset.id_column).to_numpy()
-        clashes = int((np.diff(ids) == 0).sum())
-        if clashes:
-            twice = ids[1:][np.diff(ids) == 0][0]
-            raise ContractViolation(
-                " and ".join(s.key for s in sources), [f"{clashes} ids appear twice with different rows, first {twice}"]
-            )
         found.first_id, found.last_id = int(ids[0]), int(ids[-1])
         found.id_gaps = found.last_id - found.first_id + 1 - len(ids)
     yield _without_zero_rows(kept, dataset, found)

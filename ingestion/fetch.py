@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -22,10 +24,18 @@ import urllib3
 
 from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect, StorageError
 
+# The simulated exchange puts this file at the root of what it writes.
+SIMULATION_MARKER: Final = "SIMULATED.txt"
+
 _BLOCK: Final = 1 << 20
 _CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
 _WORTH_RETRYING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT: Final = 300.0
+_RUN_AGAIN: Final = (
+    "Check the network and TAKER_ARCHIVE_URL, then run the same command again: what is done is not repeated"
+)
+# So many objects given up one after the other mean that the archive is down, not that an object is unlucky.
+_GIVEN_UP_IN_A_ROW: Final = 3
 
 
 class _TryAgain(Exception):
@@ -36,8 +46,19 @@ class _TryAgain(Exception):
         self.wait = wait
 
 
+@dataclass(frozen=True)
+class Download:
+    """A verified file on disk."""
+
+    path: Path
+    sha256: str
+
+
 class Archive:
     """A venue's archive at a base URL, safe to share between threads.
+
+    An archive that is down is found out once and not once for every object: after a few objects in a row were given up,
+    the rest fail at once.
 
     `url`: `https://…`, `http://…` or `file:///…`; keys are appended to it. `attempts`: how often one object is tried on
     time-outs, 429 and 5xx. `backoff`: first pause in seconds, doubled each time with jitter; Retry-After wins over it.
@@ -53,7 +74,10 @@ class Archive:
             raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check TAKER_ARCHIVE_URL")
         self._timeout = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+        self._simulated: bool | None = None
         self._attempts = attempts
+        self._given_up_in_a_row = 0
         self._backoff = tenacity.wait_exponential_jitter(multiplier=backoff, max=60.0, jitter=backoff)
 
     def checksum(self, key: str) -> str | None:
@@ -66,26 +90,44 @@ class Archive:
             raise SourceDefect(f"{self.url}/{key}.CHECKSUM is not `<sha256>  {key.rsplit('/', 1)[-1]}`")
         return line["digest"].decode().lower()
 
-    def download(self, key: str, sha256: str, folder: Path) -> Path:
-        """Stream `key` into `folder` and return the file, whose sha256 is `sha256`.
+    def download(self, key: str, sha256: str, folder: Path) -> Download:
+        """Stream `key` into `folder`; the bytes are those that a checksum was published for.
 
-        Raises ChecksumMismatch when the bytes differ even on a second try (a file and its checksum are replaced one
-        after the other, so one mismatch may only be bad timing), ArchiveUnavailable when the object cannot be had.
+        Raises ChecksumMismatch when the bytes differ even on a second try with the checksum read anew (a file and its
+        checksum are replaced one after the other, so one mismatch may only be bad timing), ArchiveUnavailable when the
+        object cannot be had.
         """
         target = folder / key.rsplit("/", 1)[-1]
-        for _ in range(2):
+        received: str | None = None
+        for attempt in range(2):
+            if attempt:
+                sha256 = self.checksum(key) or sha256
             received = self._retrying(key, lambda stream: _copy(stream, target))
             if received is None:
                 raise ArchiveUnavailable(
                     f"{self.url}/{key} is gone although its checksum is published; try again later"
                 )
             if received == sha256:
-                return target
+                return Download(target, sha256)
         target.unlink(missing_ok=True)
         raise ChecksumMismatch(
             f"{self.url}/{key} has sha256 {received} but {sha256} is published for it; nothing was stored. "
             "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent"
         )
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether a simulated exchange wrote this archive: it says so in a file at its root."""
+        with self._lock:
+            known = self._simulated
+        if known is None:
+            try:
+                known = self._retrying(SIMULATION_MARKER, lambda stream: True) is not None
+            except ArchiveUnavailable:
+                known = False  # an archive that refuses or fails says so again for its objects
+            with self._lock:
+                self._simulated = known
+        return known
 
     def close(self) -> None:
         if self._pool is not None:
@@ -98,18 +140,22 @@ class Archive:
             asked = getattr(state.outcome.exception() if state.outcome else None, "wait", None)
             return min(asked, _LONGEST_WAIT) if asked is not None else float(self._backoff(state))
 
+        if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
+            raise ArchiveUnavailable(f"{self.url} is not answering; {key} was not tried. {_RUN_AGAIN}")
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=pause,
         )
         try:
-            return retry(self._attempt, key, consume)
+            answer = retry(self._attempt, key, consume)
+            self._given_up_in_a_row = 0
+            return answer
         except tenacity.RetryError as gave_up:
+            self._given_up_in_a_row += 1
             reason = gave_up.last_attempt.exception()
             raise ArchiveUnavailable(
-                f"{self.url}/{key} could not be had in {self._attempts} attempts ({reason}); "
-                "check the network and TAKER_ARCHIVE_URL, then run the same command again: what is done is not repeated"
+                f"{self.url}/{key} could not be had in {self._attempts} attempts ({reason}). {_RUN_AGAIN}"
             ) from reason
 
     def _attempt(self, key: str, consume: Any) -> Any:
@@ -117,7 +163,9 @@ class Archive:
             with self._opened(key) as stream:
                 return None if stream is None else consume(stream)
         except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
-            raise _TryAgain(f"{type(error).__name__}: {error}") from error
+            # urllib3 wraps the reason, and its own text repeats the whole address.
+            cause = getattr(error, "reason", None) or error
+            raise _TryAgain(f"{type(cause).__name__}: {str(cause).partition(': ')[2] or cause}") from error
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[BinaryIO | None]:
@@ -154,13 +202,14 @@ class Archive:
         raise ArchiveUnavailable(f"{where} answered HTTP {status}; check TAKER_ARCHIVE_URL")
 
     def _http(self) -> urllib3.PoolManager:
-        if self._pool is None:
-            # Retrying is ours (it must start the body again); only redirects are left to urllib3.
-            redirects = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
-            self._pool = urllib3.PoolManager(
-                maxsize=32, timeout=self._timeout, retries=redirects, headers={"User-Agent": "taker"}
-            )
-        return self._pool
+        with self._lock:
+            if self._pool is None:
+                # Retrying is ours (it must start the body again); only redirects are left to urllib3.
+                redirects = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
+                self._pool = urllib3.PoolManager(
+                    maxsize=32, timeout=self._timeout, retries=redirects, headers={"User-Agent": "taker"}
+                )
+            return self._pool
 
 
 def _copy(stream: BinaryIO, target: Path) -> str:
@@ -168,7 +217,7 @@ def _copy(stream: BinaryIO, target: Path) -> str:
     digest = hashlib.sha256()
     try:
         with target.open("wb") as file:
-            while block := stream.read(_BLOCK):
+            while block := _read(stream):
                 digest.update(block)
                 file.write(block)
     except OSError as error:
@@ -177,6 +226,13 @@ def _copy(stream: BinaryIO, target: Path) -> str:
         free = shutil.disk_usage(target.parent).free >> 20
         raise StorageError(f"cannot write the download {target}: {error.strerror} ({free} MiB free)") from error
     return digest.hexdigest()
+
+
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(_BLOCK)
+    except OSError as error:
+        raise _TryAgain(f"reading broke off: {error}") from error
 
 
 def _retry_after(header: str | None) -> float | None:
@@ -189,4 +245,5 @@ def _retry_after(header: str | None) -> float | None:
         at = parsedate_to_datetime(header)
     except ValueError:
         return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)  # a date that names no zone is GMT
     return max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -1,7 +1,7 @@
 """The use case: what a venue publishes for some days of a market becomes receipted objects of the raw zone.
 
-Belongs here: which objects are worth asking for (`plan`), and the order checksum → fetch → verify → decode → conform →
-put → receipt (`ingest`). Idempotent: an unchanged source costs its checksum and writes nothing.
+Belongs here: which objects are worth asking for (`plan`), and the order checksum → fetch → verify → decode → put →
+receipt (`ingest`). Idempotent: an unchanged source costs its checksum and writes nothing.
 Does not: schedules, partitions, settings.
 """
 
@@ -12,18 +12,21 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ingestion.datasets import Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, SourceFile, decode
-from ingestion.errors import IngestionError, StorageError
+from ingestion.errors import IngestionError, SourceDefect, StorageError
 from ingestion.fetch import Archive
-from ingestion.markets import Market
+from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
 from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
 from ingestion.venues import archive_of
@@ -108,6 +111,9 @@ def ingest(
         except OSError as error:
             fault = StorageError(f"{task}: {error}; check free space and permissions of the temporary folder")
             outcome = Outcome(task, "failed", None, fault, time.monotonic() - started)
+        except Exception as error:  # a fault of ours in one object must not take the others with it
+            bug = IngestionError(f"{task}: unexpected {type(error).__name__}: {error}; nothing of it was stored")
+            outcome = Outcome(task, "failed", None, bug, time.monotonic() - started)
         with reporting:
             report(outcome)
         return outcome
@@ -116,53 +122,97 @@ def ingest(
         return list(pool.map(run, tasks))
 
 
-def changed_sources(tasks: Sequence[Task], *, archive: Archive, zone: RawZone) -> list[Task]:
-    """The tasks whose published checksums differ from what their receipts say; downloads checksums only."""
+def changed_sources(
+    tasks: Sequence[Task], *, archive: Archive, zone: RawZone, report: Callable[[Outcome], None] = lambda outcome: None
+) -> list[Task]:
+    """The tasks that were ingested before and whose published checksums now differ; downloads checksums only.
+
+    An object that cannot be judged is reported as a `failed` outcome and left out.
+    """
 
     def changed(task: Task) -> bool:
-        held = zone.receipt(task.object_id)
-        published, absent = _published(_widened(task, held), archive)
-        if held is None or held.status == "absent":
-            return bool(published)
-        return (
-            bool(published)
-            and not _describes(held, _widened(task, held), published, absent)
-            and not _withdrawn(held, absent)
-        )
+        try:
+            held = zone.receipt(task.object_id)
+            if held is None:
+                return False  # nobody asked for it yet
+            asked = _widened(task, held)
+            published = _published(asked, held, archive)
+            return bool(published.objects) and not _describes(held, asked, published)
+        except IngestionError as error:
+            report(Outcome(task, "failed", None, error))
+            return False
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         return [task for task, differs in zip(tasks, pool.map(changed, tasks), strict=True) if differs]
 
 
+@dataclass(frozen=True)
+class _Published:
+    """What the archive has for a task: objects with their checksums, and the days that none of them was found for.
+
+    `whole`: the first object holds the entire period; then `missing` names only days that it is known to lack.
+    """
+
+    objects: tuple[tuple[SourceObject, str], ...]
+    missing: tuple[date, ...]
+    whole: bool
+
+
 def _bring_up_to_date(
     task: Task, archive: Archive, zone: RawZone, now: datetime, decoding: threading.BoundedSemaphore
 ) -> tuple[Status, Receipt, int]:
+    _refuse_the_wrong_archive(task, archive)
     held = zone.receipt(task.object_id)
     task = _widened(task, held)
-    published, absent = _published(task, archive)
-    if held is not None and _describes(held, task, published, absent):
-        return ("absent" if held.status == "absent" else "unchanged"), held, 0
-    if held is not None and held.status == "stored" and (not published or _withdrawn(held, absent)):
+    published = _published(task, held, archive)
+    if held is not None and held.status == "stored" and not published.objects:
         return "kept", held, 0
-    if not published:
-        return "absent", zone.put(task.object_id, None, _receipt(task, now, absent)), 0
+    if held is not None and _describes(held, task, published):
+        return ("absent" if held.status == "absent" else "unchanged"), held, 0
+    if not published.objects:
+        return "absent", zone.put(task.object_id, None, _receipt(task, now, published.missing)), 0
+    layout = archive_of(task.market).layout(task.dataset, task.market)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
-        folder = Path(scratch)
-        sources = [
-            SourceFile(archive.download(source.key, sha256, folder), source.key, source.period)
-            for source, sha256 in published
-        ]
-        downloaded = sum(source.path.stat().st_size for source in sources)
-        target = folder / "data.parquet"
+        folder, target = Path(scratch), Path(scratch, "data.parquet")
+        fetched = [_fetched(source, sha256, archive, folder) for source, sha256 in published.objects]
         with decoding:
-            layout = archive_of(task.market).layout(task.dataset, task.market)
-            decoded = decode(sources, task.dataset, layout, target)
-        proven = tuple(
-            Source(source.key, sha256, file.path.stat().st_size, rows)
-            for (source, sha256), file, rows in zip(published, sources, decoded.source_rows, strict=True)
+            decoded = decode([file for file, _ in fetched], task.dataset, layout, target)
+        lacking = [day for day in _days_of(task) if day not in decoded.day_rows]
+        if task.period.span is Span.DAY:
+            lacking = []  # a day's file without rows says that nothing happened
+        # A whole month may lack days that the venue publishes one by one, or once did and we still hold.
+        unknown = [day for day in lacking if day not in published.missing] if published.whole else []
+        late = _by_day(task, unknown, archive)
+        found = {source.period.first_day for source, _ in late}
+        carried = _held_rows(held, [day for day in lacking if day not in found], zone, task)
+        if late or carried is not None:
+            fetched += [_fetched(source, sha256, archive, folder) for source, sha256 in late]
+            with decoding:
+                decoded = decode([file for file, _ in fetched], task.dataset, layout, target, carried)
+        sources = tuple(
+            Source(file.key, sha256, file.path.stat().st_size, rows)
+            for (file, sha256), rows in zip(fetched, decoded.source_rows, strict=True)
         )
-        receipt = replace(_receipt(task, now, absent, decoded, target), sources=proven)
-        return "stored", zone.put(task.object_id, target, receipt), downloaded
+        absent = [day for day in lacking if day not in decoded.day_rows]
+        receipt = replace(_receipt(task, now, absent, decoded, target), sources=sources)
+        return "stored", zone.put(task.object_id, target, receipt), sum(source.size for source in sources)
+
+
+def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
+    """Simulated files have the very names of real ones; only the archive itself says which they are."""
+    if archive.is_simulated == (task.market.venue == SIMULATED_VENUE):
+        return
+    is_what, symbol = ("simulated", task.market.symbol) if archive.is_simulated else ("not simulated", "")
+    asked = f"simulated:{symbol}" if symbol else "a market of a real venue"
+    raise SourceDefect(
+        f"{task}: the archive {archive.url} is {is_what}, so {task.market.market_id} cannot come from it; "
+        f"ask for {asked}, or set TAKER_ARCHIVE_URL to the archive you mean"
+    )
+
+
+def _fetched(source: SourceObject, sha256: str, archive: Archive, folder: Path) -> tuple[SourceFile, str]:
+    download = archive.download(source.key, sha256, folder)
+    return SourceFile(download.path, source.key, source.period), download.sha256
 
 
 def _widened(task: Task, held: Receipt | None) -> Task:
@@ -170,57 +220,84 @@ def _widened(task: Task, held: Receipt | None) -> Task:
     if held is None:
         return task
     first, last = min(task.first_day, held.first_day), max(task.last_day, held.last_day)
-    return Task(task.dataset, task.market, task.interval, task.period, first, last)
+    return replace(task, first_day=first, last_day=last)
 
 
-def _published(task: Task, archive: Archive) -> tuple[list[tuple[SourceObject, str]], tuple[date, ...]]:
-    """The fewest archive objects that hold the task's days, each with its checksum, and the days that have none."""
-    venue = archive_of(task.market)
+def _published(task: Task, held: Receipt | None, archive: Archive) -> _Published:
+    """The fewest archive objects that hold the task's days: the whole period where it is published, else its days."""
     wants_all = (task.first_day, task.last_day) == (task.period.first_day, task.period.last_day)
-    by_day = venue.whole(task.dataset, task.market, task.interval, Period.of_day(task.first_day)) is not None
-    if wants_all or not by_day:
-        whole = venue.whole(task.dataset, task.market, task.interval, task.period)
+    if wants_all or not _is_published_by_day(task):
+        whole = archive_of(task.market).whole(task.dataset, task.market, task.interval, task.period)
         sha256 = archive.checksum(whole.key) if whole else None
         if whole and sha256:
-            return [(whole, sha256)], ()
-    published, absent = [], []
-    for day in days_between(task.first_day, task.last_day):
-        source = None
-        if by_day and not (wants_all and task.period.span is Span.DAY):
-            source = venue.whole(task.dataset, task.market, task.interval, Period.of_day(day))
-        sha256 = archive.checksum(source.key) if source else None
-        if source and sha256:
-            published.append((source, sha256))
-        else:
-            absent.append(day)
-    return published, tuple(absent)
+            known = _days_beside(whole, held)
+            late = _by_day(task, known, archive)
+            found = {source.period.first_day for source, _ in late}
+            return _Published(((whole, sha256), *late), tuple(day for day in known if day not in found), whole=True)
+    if task.period.span is Span.DAY:
+        return _Published((), (task.first_day,), whole=False)
+    days = list(_days_of(task))
+    objects = _by_day(task, days, archive)
+    found = {source.period.first_day for source, _ in objects}
+    return _Published(objects, tuple(day for day in days if day not in found), whole=False)
 
 
-def _describes(
-    held: Receipt, task: Task, published: Sequence[tuple[SourceObject, str]], absent: Sequence[date]
-) -> bool:
+def _is_published_by_day(task: Task) -> bool:
+    day = Period.of_day(task.first_day)
+    return archive_of(task.market).whole(task.dataset, task.market, task.interval, day) is not None
+
+
+def _days_beside(whole: SourceObject, held: Receipt | None) -> list[date]:
+    """The days that the whole object was found to lack when it was last read."""
+    if held is None or whole.key not in {source.key for source in held.sources}:
+        return []
+    by_day = [Period.of_day(date.fromisoformat(s.key[-14:-4])) for s in held.sources if s.key != whole.key]
+    return sorted({*held.absent_days, *(period.first_day for period in by_day)})
+
+
+def _by_day(task: Task, days: Sequence[date], archive: Archive) -> tuple[tuple[SourceObject, str], ...]:
+    """The objects of single days that the archive has."""
+    if not _is_published_by_day(task):
+        return ()
+    venue = archive_of(task.market)
+    candidates = [venue.whole(task.dataset, task.market, task.interval, Period.of_day(day)) for day in days]
+    checked = [(source, archive.checksum(source.key)) for source in candidates if source]
+    return tuple((source, sha256) for source, sha256 in checked if sha256)
+
+
+def _held_rows(held: Receipt | None, days: Sequence[date], zone: RawZone, task: Task) -> pa.Table | None:
+    """The stored rows of those of `days` that we hold rows of, though no file has them any more; None without any."""
+    gone = [day for day in days if held is not None and held.day_rows.get(day.isoformat())]
+    if not gone:
+        return None
+    stored = zone.rows(task.object_id)
+    days_of_rows = stored.column(task.dataset.time_column).cast(pa.timestamp("us")).cast(pa.date32())
+    return stored.filter(pc.is_in(days_of_rows, value_set=pa.array(gone, pa.date32())))
+
+
+def _days_of(task: Task) -> Iterator[date]:
+    return days_between(task.first_day, task.last_day)
+
+
+def _describes(held: Receipt, task: Task, published: _Published) -> bool:
     """The receipt is what ingesting these sources for these days would give."""
+    sources = {(source.key, source.sha256) for source in held.sources}
+    # A file that was withdrawn leaves its rows with us, and its name in the receipt.
+    offered = {(source.key, sha256) for source, sha256 in published.objects}
+    days = {day.isoformat() for day in published.missing}
+    withdrawn = {(key, sha256) for key, sha256 in sources - offered if key[-14:-4] in days}
     return (
         held.decoder_version == DECODER_VERSION
         and (held.first_day, held.last_day) == (task.first_day, task.last_day)
-        and {(s.key, s.sha256) for s in held.sources} == {(s.key, sha256) for s, sha256 in published}
-        and set(absent) <= set(held.absent_days)
+        and sources - withdrawn == offered
+        and all(day in held.absent_days or held.day_rows.get(day.isoformat()) for day in published.missing)
     )
-
-
-def _withdrawn(held: Receipt, absent: Sequence[date]) -> bool:
-    """A day that we hold rows of is no longer published."""
-    return any(held.day_rows.get(day.isoformat()) for day in absent)
 
 
 def _receipt(
     task: Task, now: datetime, absent: Sequence[date], decoded: Decoded | None = None, data: Path | None = None
 ) -> Receipt:
     found = decoded or Decoded()
-    empty = set(absent)
-    if decoded is not None and task.period.span is Span.MONTH:
-        # The venue's file of a whole month may itself lack days.
-        empty |= {day for day in days_between(task.first_day, task.last_day) if day not in found.day_rows}
     return Receipt(
         dataset=task.dataset.name,
         venue=task.market.venue,
@@ -235,7 +312,7 @@ def _receipt(
         rows=found.rows,
         stored_bytes=data.stat().st_size if data else 0,
         day_rows={day.isoformat(): rows for day, rows in found.day_rows.items()},
-        absent_days=tuple(sorted(empty)),
+        absent_days=tuple(sorted(set(absent))),
         id_gaps=found.id_gaps,
         duplicate_rows=found.duplicate_rows,
         zero_rows=found.zero_rows,

@@ -23,10 +23,11 @@ class ContractType(StrEnum):
     INVERSE = "inverse"
 
 
-VENUES = ("binance_um", "binance_cm", "simulated")
+SIMULATED_VENUE = "simulated"
+VENUES = ("binance_um", "binance_cm", SIMULATED_VENUE)
 
-# Longest first: BTCFDUSD is BTC/FDUSD, not BTCFD/USD.
-_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "USD1", "BTC", "ETH")
+# Dollars only, since every `_usd` column is the quote notional. FDUSD first: BTCFDUSD is BTC/FDUSD, not BTCFD/USD.
+_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 _LINEAR = re.compile(rf"^(?P<base>\w+?)(?P<quote>{'|'.join(_QUOTES)})(?P<delivery>_\d{{6}})?$")
 _INVERSE = re.compile(r"^(?P<base>\w+?)(?P<quote>USD)_(?:PERP|\d{6})$")
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ingestion.errors import StorageError
 
@@ -72,7 +72,7 @@ def open_store(url: str | Path, s3: S3Options | None = None) -> ObjectStore:
             raise StorageError(f"storage URL `{url}` names no bucket; write s3://bucket/prefix")
         return S3Store(parts.netloc, parts.path.strip("/"), s3 or S3Options())
     if parts.scheme == "file":
-        return LocalStore(Path(parts.path))
+        return LocalStore(Path(unquote(parts.path)))
     if "://" in str(url):
         raise StorageError(f"storage URL `{url}` is neither a folder nor s3://bucket/prefix")
     return LocalStore(Path(url))
@@ -105,10 +105,18 @@ class LocalStore:
             raise StorageError(f"cannot read {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
 
     def list(self, prefix: str = "") -> list[StoredObject]:
-        return sorted(self._walk(self.root / prefix), key=lambda found: found.key)
+        try:
+            return sorted(self._walk(self.root / prefix), key=lambda found: found.key)
+        except OSError as error:
+            raise StorageError(
+                f"cannot list {self.root / prefix}: {error.strerror}; check TAKER_STORAGE_URL"
+            ) from error
 
     def delete(self, key: str) -> None:
-        (self.root / key).unlink(missing_ok=True)
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
 
     def url(self, key: str) -> str:
         return str(self.root / key)
@@ -165,10 +173,12 @@ class S3Store:
         import boto3
         from botocore.config import Config
 
-        return boto3.session.Session().client(
+        session = boto3.session.Session()
+        return session.client(
             "s3",
             endpoint_url=self._options.endpoint_url,
-            region_name=self._options.region or "us-east-1",
+            # A server that is not AWS may have no regions, but a signature always names one.
+            region_name=self._options.region or session.region_name or "us-east-1",
             aws_access_key_id=self._options.access_key_id,
             aws_secret_access_key=self._options.secret_access_key,
             aws_session_token=self._options.session_token,

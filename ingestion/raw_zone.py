@@ -77,8 +77,8 @@ class Receipt:
 
     `status`: `absent` when the venue has no file for any day asked for; then there is no data object. `first_day` to
     `last_day`: the days asked for so far; `absent_days` of them have no rows. `id_gaps`: ids missing between the first
-    and the last. `revision`: 1, and one more each time a changed source replaced the object. `known_at`: when this
-    revision was stored (UTC). `stored_bytes`: size of the Parquet file.
+    and the last. `revision`: 1, and one more each time the venue replaced a file that the object was made of.
+    `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file.
     """
 
     dataset: str
@@ -174,17 +174,21 @@ class RawZone:
 
     def receipt(self, object_id: ObjectId) -> Receipt | None:
         """The object's current receipt; None when it was never asked for."""
-        payload = self.store.get_bytes(object_id.receipt_key)
-        return Receipt.from_json(payload) if payload else None
+        return _readable(self.store.get_bytes(object_id.receipt_key))
+
+    def rows(self, object_id: ObjectId) -> pa.Table:
+        """The stored rows of one object. StorageError when there are none."""
+        payload = self.store.get_bytes(object_id.data_key)
+        if payload is None:
+            raise StorageError(f"{object_id.data_key} is missing beside its receipt; delete the receipt and run again")
+        return pq.read_table(io.BytesIO(payload), partitioning=None)
 
     def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt) -> Receipt:
         """Store the object, keep the receipt it replaces, and return the new one with its revision."""
         held_bytes = self.store.get_bytes(object_id.receipt_key)
-        if held_bytes is not None:
-            held = Receipt.from_json(held_bytes)
-            # A day that was absent and now is there is late, not corrected.
-            revised = held.status == "stored" and held.stored_sha256 != receipt.stored_sha256
-            receipt = replace(receipt, revision=held.revision + 1 if revised else held.revision)
+        held = _readable(held_bytes)
+        if held is not None and held_bytes is not None:
+            receipt = replace(receipt, revision=held.revision + _is_corrected(held, receipt))
             kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
             self.store.put_bytes(kept, held_bytes, only_if_absent=True)
         if data is not None:
@@ -232,8 +236,12 @@ class RawZone:
         payload = self.store.get_bytes(found.key)
         if payload is None:
             raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
-        receipt = Receipt.from_json(payload)
+        receipt = _readable(payload)
+        if receipt is None:
+            return []  # not trusted; the next ingestion of its period writes it anew
         market = receipt.market
+        # A file of a day is that day, also when its last label is the first instant of the next one.
+        is_day = receipt.first_day == receipt.last_day and len(receipt.period) == len("2024-08-08")
         absent = set(receipt.absent_days)
         return [
             {
@@ -249,7 +257,7 @@ class RawZone:
                 "period": receipt.period,
                 "day": day,
                 "status": "absent" if day in absent else "stored",
-                "row_count": receipt.day_rows.get(day.isoformat(), 0),
+                "row_count": receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
                 "id_gaps": receipt.id_gaps,
                 "duplicate_rows": receipt.duplicate_rows,
                 "zero_rows": receipt.zero_rows,
@@ -266,3 +274,19 @@ class RawZone:
             }
             for day in days_between(receipt.first_day, receipt.last_day)
         ]
+
+
+def _readable(payload: bytes | None) -> Receipt | None:
+    """The receipt, or None for one that is missing or torn: what it stands for is then ingested again."""
+    if not payload:
+        return None
+    try:
+        return Receipt.from_json(payload)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_corrected(held: Receipt, receipt: Receipt) -> bool:
+    """A file that the held object was made of has other bytes now. A new day of a month, or a late one, is none."""
+    before = {source.key: source.sha256 for source in held.sources}
+    return any(before.get(source.key, source.sha256) != source.sha256 for source in receipt.sources)

@@ -166,11 +166,12 @@ def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: in
 
 
 _DISAGREEMENTS = """
-    select market_id, trade_date, verdict, difference_usd, klines_volume_usd, interval_verdict,
-           interval_difference_usd, kline_interval, coarser_interval
-    from fct_flow_reconciliation_daily
-    where verdict in ('trades_incomplete', 'conflict') or interval_verdict = 'conflict'
-    order by trade_date desc, market_id
+    select r.market_id, r.trade_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
+           r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval
+    from fct_flow_reconciliation_daily as r
+    left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.trade_date = r.trade_date
+    where r.verdict in ('trades_incomplete', 'conflict') or r.interval_verdict = 'conflict'
+    order by r.trade_date desc, r.market_id
 """
 
 
@@ -180,6 +181,7 @@ def _disagreement(
     verdict: str,
     difference: Decimal | None,
     klines: Decimal | None,
+    flow_source: str | None,
     interval_verdict: str,
     interval_difference: Decimal | None,
     finest: str | None,
@@ -188,7 +190,7 @@ def _disagreement(
     said = []
     if verdict in ("trades_incomplete", "conflict"):
         share = f" ({difference / klines:+.2%} of volume)" if difference is not None and klines else ""
-        said.append(f"{verdict.replace('_', ' ')}{share}, the bars come from klines")
+        said.append(f"{verdict.replace('_', ' ')}{share}, the bars come from {flow_source}")
     if interval_verdict == "conflict" and interval_difference is not None:
         said.append(f"the venue's {finest} and {coarser} klines differ by {interval_difference:,.0f} USD")
     return f"{market_id} {day}: {'; '.join(said)}"

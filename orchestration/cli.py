@@ -221,6 +221,8 @@ def _run(
     terminal.show_report(errors, report, [] if quiet or as_json else disagreements, problems_only=quiet or as_json)
     if not report.published:
         standing = "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
+        if report.nothing_came:
+            _fail(f"nothing could be ingested, {standing}; the reason is above")
         _fail(f"the marts were not published, {standing}; the reasons are above")
     if not report.succeeded:
         failed = len(report.failed_objects) + len(report.problems)

@@ -71,6 +71,11 @@ class RunReport:
     def succeeded(self) -> bool:
         return self.published and not self.failed_objects and not self.problems
 
+    @property
+    def nothing_came(self) -> bool:
+        """Every object that was asked for failed: the archive is down or not ours, and asking on is of no use."""
+        return set(self.outcomes) == {"failed"}
+
 
 @dataclass(frozen=True)
 class CheckFinding:
@@ -120,7 +125,8 @@ def run(
 ) -> RunReport:
     """Ingest the range, build, audit and publish.
 
-    Failed objects do not stop the rest; a failed audit stops publication and leaves the former one standing.
+    Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
+    former one standing.
 
     Raises RangeError, SettingsError or DbtFailed before anything runs.
     """
@@ -156,6 +162,8 @@ def run(
                 job = automation.INGEST_DAYS if wanted.span is Span.DAY else automation.INGEST_MONTHS
                 keys = [raw_key(name) for name in wanted.datasets]
                 _execute(definitions, job, instance, report, tags=tags, asset_selection=keys, debug=debug)
+                if report.nothing_came:
+                    return report
             definitions = build_definitions(settings, listener)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
             done = _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from orchestration.execution import RunReport
 
 
+# A venue that is down fails hundreds of objects in one way.
+_FAILURES_SHOWN = 10
+
+
 def stdout() -> Console:
     """Where answers go. Piped output is as wide as it needs to be."""
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -98,7 +102,9 @@ class TerminalProgress(Progress):
     def _finish(self) -> None:
         if self._current is not None:
             done = max(1, self._bars.tasks[self._current].completed)
-            self._bars.update(self._current, total=done, completed=done, note="" if not self._failed else None)
+            note = f"[red]{self._failed} failed" if self._failed else ""
+            self._bars.update(self._current, total=done, completed=done, note=note)
+            self._failed = 0
             self._bars.stop_task(self._current)
             self._current = None
 
@@ -153,8 +159,14 @@ def show_report(
     console: Console, report: RunReport, disagreements: Sequence[str], *, problems_only: bool = False
 ) -> None:
     """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
-    for name, fault in report.failed_objects:
+    shown = 1 if report.nothing_came else _FAILURES_SHOWN
+    for name, fault in report.failed_objects[:shown]:
         console.print(f"[red]failed[/]  {escape(name)}: {escape(fault)}")
+    if len(report.failed_objects) > shown:
+        more = len(report.failed_objects) - shown
+        console.print(
+            f"[red]failed[/]  … and {more:,} more objects; `--json` and the runs in Dagster name each of them"
+        )
     for problem in report.problems:
         console.print(f"[red]failed[/]  {escape(problem)}")
     for check in report.checks:

@@ -47,6 +47,7 @@ import pyarrow.csv as pacsv
 
 from ingestion.datasets import KLINE_INTERVALS
 from ingestion.errors import IngestionError
+from ingestion.fetch import SIMULATION_MARKER
 from ingestion.periods import Period, Span, days_between, periods_between
 
 Ints = npt.NDArray[np.int64]
@@ -54,7 +55,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Progress = Callable[[float, str], None]
 
-MARKER: Final = "SIMULATED.txt"
+MARKER: Final = SIMULATION_MARKER
 MAX_DAYS: Final = 1500
 MIN_TRADES_DAYS: Final = 7  # the planned defects lie on the last days
 MIN_ROWS_PER_DAY: Final = 240  # a few rows of either side in the quietest hour

@@ -207,9 +207,13 @@ class TestWhatCannotBeTrue:
 
     def test_one_id_with_two_different_rows(self, tmp_path: Path) -> None:
         rows = [*agg_rows(DAY, 2), f"101,1,1,8,9,{millis(DAY)},true"]
-        assert "1 ids appear twice with different rows, first 101" in self.refused(
-            tmp_path, rows, kind=ContractViolation
-        )
+        message = self.refused(tmp_path, rows, kind=ContractViolation)
+        assert "`agg_trade_id` 101 and 0 others appear twice with different rows" in message
+
+    def test_a_time_beyond_the_calendar(self, tmp_path: Path) -> None:
+        """Nanoseconds, say: neither milliseconds nor microseconds, and no day of any calendar."""
+        row = f"7,1,1,8,9,{millis(DAY)}000000,true"
+        assert "`traded_at` lies outside" in self.refused(tmp_path, [row], kind=ContractViolation)
 
 
 class TestWhatIsNoProperZip:
@@ -261,6 +265,17 @@ class TestOtherDatasets:
         row = f"{start},1,1,1,1,{volume},{start + 1},{volume},1,1,1,0"
         _, table = decoded(tmp_path, [row], KLINES, KLINE_HEADER)
         assert table["volume"].to_pylist() == [Decimal(volume)]
+
+    def test_two_different_bars_of_one_hour_are_refused(self, tmp_path: Path) -> None:
+        start = millis(DAY)
+        rows = [f"{start},1,1,1,1,{volume},{start + 1},1,1,1,1,0" for volume in (1, 2)]
+        with pytest.raises(ContractViolation, match=r"`opened_at` 2024-01-02 .* twice with different rows"):
+            decoded(tmp_path, rows, KLINES, KLINE_HEADER)
+
+    def test_a_bar_of_which_more_was_bought_than_traded_is_refused(self, tmp_path: Path) -> None:
+        start = millis(DAY)
+        with pytest.raises(ContractViolation, match="`taker_buy_volume` exceeds `volume` in 1 rows"):
+            decoded(tmp_path, [f"{start},1,1,1,1,5,{start + 1},5,1,6,5,0"], KLINES, KLINE_HEADER)
 
     def test_single_trades_keep_the_venues_own_product(self, tmp_path: Path) -> None:
         row = f"173525189,11343.67,0.467,5297.49,{millis(DAY)},true"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect
-from ingestion.fetch import Archive
-from tests.support.archives import ArchiveFolder, ArchiveServer
+from ingestion.fetch import Archive, _retry_after
+from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows
 
 DAY = date(2024, 1, 2)
 
@@ -33,7 +33,17 @@ class TestEveryKindOfUrl:
         key = archive_folder.agg_trades(DAY)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).read_bytes() == (archive_folder.root / key).read_bytes()
+        assert archive.download(key, sha256, tmp_path).path.read_bytes() == (archive_folder.root / key).read_bytes()
+
+    def test_a_file_replaced_between_checksum_and_download_is_taken_with_its_new_checksum(
+        self, archive: Archive, archive_folder: ArchiveFolder, tmp_path: Path
+    ) -> None:
+        key = archive_folder.agg_trades(DAY)
+        before = archive.checksum(key)
+        archive_folder.agg_trades(DAY, agg_rows(DAY, 9))
+        assert before is not None
+        download = archive.download(key, before, tmp_path)
+        assert download.sha256 == archive.checksum(key) != before
 
     def test_an_object_that_is_not_published_has_no_checksum(self, archive: Archive) -> None:
         assert archive.checksum("data/nothing.zip") is None
@@ -42,6 +52,7 @@ class TestEveryKindOfUrl:
         self, archive: Archive, archive_folder: ArchiveFolder, tmp_path: Path
     ) -> None:
         key = archive_folder.agg_trades(DAY)
+        archive_folder.claim(key, "0" * 64)
         with pytest.raises(ChecksumMismatch, match=r"aggTrades-2024-01-02\.zip has sha256 .* nothing was stored"):
             archive.download(key, "0" * 64, tmp_path)
         assert not (tmp_path / key.rsplit("/", 1)[-1]).exists()
@@ -83,7 +94,7 @@ class TestAnUnreliableServer:
         archive = reaching(archive_server.url)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).stat().st_size == (archive_folder.root / key).stat().st_size
+        assert archive.download(key, sha256, tmp_path).path.stat().st_size == (archive_folder.root / key).stat().st_size
 
     def test_giving_up_names_the_object_the_reason_and_the_next_step(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder
@@ -105,8 +116,27 @@ class TestAnUnreliableServer:
         assert len(archive_server.requests) == 1
 
     def test_a_server_that_is_not_there_is_said_so(self) -> None:
-        with pytest.raises(ArchiveUnavailable, match="check the network and TAKER_ARCHIVE_URL"):
+        with pytest.raises(ArchiveUnavailable, match="Check the network and TAKER_ARCHIVE_URL"):
             Archive("http://127.0.0.1:9", attempts=2, timeout=1, backoff=0.001).checksum("k.zip")
+
+    def test_an_archive_that_is_down_is_not_tried_for_every_object(self) -> None:
+        archive = Archive("http://127.0.0.1:9", attempts=2, timeout=1, backoff=0.001)
+        for key in ("one.zip", "two.zip", "three.zip"):
+            with pytest.raises(ArchiveUnavailable, match=f"{key}.CHECKSUM could not be had in 2 attempts"):
+                archive.checksum(key)
+        with pytest.raises(ArchiveUnavailable, match=r"is not answering; four\.zip\.CHECKSUM was not tried"):
+            archive.checksum("four.zip")
+
+    def test_an_unlucky_object_does_not_make_the_archive_count_as_down(
+        self, archive_server: ArchiveServer, archive_folder: ArchiveFolder
+    ) -> None:
+        key = archive_folder.agg_trades(DAY)
+        archive = reaching(archive_server.url)
+        for _ in range(4):
+            archive_server.answers[f"{key}.CHECKSUM"] = [503] * 4
+            with pytest.raises(ArchiveUnavailable, match="could not be had"):
+                archive.checksum(key)
+            assert archive.checksum(key) is not None
 
     def test_retry_after_wins_over_our_own_pause(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder
@@ -115,6 +145,11 @@ class TestAnUnreliableServer:
         key = archive_folder.agg_trades(DAY)
         archive_server.answers[f"{key}.CHECKSUM"] = [429, 429]
         assert Archive(archive_server.url, attempts=3, timeout=5, backoff=60).checksum(key) is not None
+
+
+@pytest.mark.parametrize("header", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00", "0", "soon", None])
+def test_a_retry_after_that_is_past_or_makes_no_sense_costs_no_time(header: str | None) -> None:
+    assert not _retry_after(header)
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org", "data.example.org", "s3://bucket"])

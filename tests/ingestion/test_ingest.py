@@ -100,6 +100,13 @@ class TestIngesting:
             (SECOND, "absent", 0),
         ]
 
+    def test_a_stored_file_without_rows_is_no_absent_day(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST, [])
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["stored"]
+        (row,) = zone.write_index().to_pylist()
+        assert (row["status"], row["row_count"]) == ("stored", 0)
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["unchanged"]
+
     def test_again_writes_nothing(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
         run(trades(), archive_folder, zone)
@@ -201,6 +208,27 @@ class TestIngesting:
         local_zone.store.put_bytes(outcome.task.object_id.receipt_key, old.to_json())
         assert statuses(run(trades(FIRST, FIRST), archive_folder, local_zone)) == ["stored"]
 
+    def test_a_torn_receipt_is_as_good_as_none(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        outcome = run(trades(FIRST, FIRST), archive_folder, zone)[0]
+        for torn in (b"", b'{"dataset": "aggTr'):
+            zone.store.put_bytes(outcome.task.object_id.receipt_key, torn)
+            assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["stored"]
+
+    def test_a_simulated_archive_is_never_taken_for_a_real_one_nor_the_other_way_round(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        simulated = plan(AGG_TRADES, Market.parse("simulated:BTCUSDT"), FIRST, FIRST)
+        (refused,) = run(simulated, archive_folder, local_zone)
+        assert "is not simulated, so simulated:BTCUSDT cannot come from it" in str(refused.error)
+        (archive_folder.root / "SIMULATED.txt").write_text("simulated")
+        (refused,) = run(trades(FIRST, FIRST), archive_folder, local_zone)
+        assert "is simulated, so binance_um:BTCUSDT cannot come from it; ask for simulated:BTCUSDT" in str(
+            refused.error
+        )
+        assert statuses(run(simulated, archive_folder, local_zone)) == ["stored"]
+
 
 class TestMonthsOfBars:
     def test_a_whole_published_month_is_one_object(
@@ -210,7 +238,8 @@ class TestMonthsOfBars:
         tasks = klines(JANUARY[0], JANUARY[-1])
         outcome = ingest(tasks, archive=Archive(archive_server.url), zone=local_zone, now=NOON)[0]
         assert outcome.receipt is not None
-        assert (outcome.receipt.rows, len(archive_server.requests)) == (186, 2)
+        zips = [key for key in archive_server.requests if key.endswith(".zip")]
+        assert (outcome.receipt.rows, len(zips)) == (186, 1)
 
     def test_a_month_not_yet_published_whole_is_read_from_its_days(
         self, archive_folder: ArchiveFolder, zone: RawZone
@@ -257,6 +286,44 @@ class TestMonthsOfBars:
         assert receipt.absent_days == (date(2024, 1, 16),)
         assert statuses(run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)) == ["unchanged"]
 
+    def test_days_that_a_whole_month_lacks_are_taken_from_their_own_files(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_month([day for day in JANUARY if day.day not in (16, 19)])
+        archive_folder.klines_of_day(date(2024, 1, 16))
+        receipt = run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.absent_days, len(receipt.sources)) == (180, (date(2024, 1, 19),), 2)
+        assert statuses(run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)) == ["unchanged"]
+        archive_folder.klines_of_day(date(2024, 1, 19))
+        late = run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)[0].receipt
+        assert late is not None
+        assert (late.rows, late.absent_days, late.revision) == (186, (), 1)
+
+    def test_a_day_whose_file_is_withdrawn_stays_while_the_month_goes_on(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        keys = {day.day: archive_folder.klines_of_day(day) for day in JANUARY}
+        run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)
+        archive_folder.remove(keys[5])
+        outcome = run(klines(JANUARY[0], JANUARY[19]), archive_folder, zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows, outcome.receipt.revision) == ("stored", 120, 1)
+        assert outcome.receipt.day_rows["2024-01-05"] == 6
+        again = run(klines(JANUARY[0], JANUARY[19]), archive_folder, zone)[0]
+        assert (again.status, again.receipt) == ("unchanged", outcome.receipt)
+
+    def test_a_month_published_whole_never_loses_a_day_that_is_held(
+        self, archive_folder: ArchiveFolder, zone: RawZone
+    ) -> None:
+        keys = {day.day: archive_folder.klines_of_day(day) for day in JANUARY}
+        run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)
+        archive_folder.klines_of_month([day for day in JANUARY if day.day != 16])
+        archive_folder.remove(keys[16])
+        receipt = run(klines(JANUARY[0], JANUARY[-1]), archive_folder, zone)[0].receipt
+        assert receipt is not None
+        assert receipt.day_rows["2024-01-16"] == 6
+
     def test_an_absent_month_of_funding_is_recorded_once(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         tasks = plan(FUNDING_RATE, BTC, JANUARY[0], JANUARY[14])
         assert statuses(run(tasks, archive_folder, zone)) == ["absent"]
@@ -278,6 +345,20 @@ class TestLookingForChanges:
         archive_folder.agg_trades(THIRD)
         found = changed_sources(trades(), archive=archive, zone=zone)
         assert [task.period.label for task in found] == ["2024-01-02", "2024-01-03"]
+
+    def test_does_not_ask_for_days_that_nobody_ingested(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        archive_folder.agg_trades(FIRST)
+        assert changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone) == []
+
+    def test_goes_on_after_an_object_that_cannot_be_judged(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+        keys = [archive_folder.agg_trades(day) for day in (FIRST, SECOND)]
+        run(trades(), archive_folder, zone)
+        (archive_folder.root / f"{keys[0]}.CHECKSUM").write_text("not a checksum")
+        archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
+        heard: list[Outcome] = []
+        found = changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone, report=heard.append)
+        assert [task.period.label for task in found] == ["2024-01-02"]
+        assert [outcome.task.period.label for outcome in heard] == ["2024-01-01"]
 
     def test_does_not_take_a_withdrawn_file_for_a_change(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         key = archive_folder.agg_trades(FIRST)

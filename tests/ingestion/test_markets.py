@@ -42,6 +42,7 @@ def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
         ("binance_um:btcusdt", "write `binance_um:BTCUSDT`"),
         ("binance_um:BTCUSD_PERP", "no symbol of binance_um"),
         ("binance_cm:BTCUSDT", "like BTCUSD_PERP"),
+        ("binance_um:ETHBTC", "no symbol of binance_um"),
     ],
 )
 def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:

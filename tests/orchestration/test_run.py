@@ -109,6 +109,23 @@ def test_a_broken_file_is_listed_the_rest_is_published_and_the_exit_code_is_1(ho
     assert published_at(house) != before
 
 
+def test_when_nothing_at_all_could_be_had_the_run_ends_with_the_reason(
+    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = published_at(house)
+    for whole in (house / "archive").rglob("*.CHECKSUM"):
+        if "monthly" in whole.parts or "klines" in whole.parts:
+            claim = tmp_path / "archive" / whole.relative_to(house / "archive")
+            claim.parent.mkdir(parents=True, exist_ok=True)
+            claim.write_text("not a checksum")
+    monkeypatch.setenv("TAKER_ARCHIVE_URL", (tmp_path / "archive").as_uri())
+    code, _, err = run()
+    assert code == 1
+    assert "CHECKSUM is not" in err
+    assert "nothing could be ingested, the former publication stands" in err
+    assert published_at(house) == before
+
+
 def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = published_at(house)
     found = {
