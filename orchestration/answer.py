@@ -93,6 +93,7 @@ def connect(serving: Path) -> duckdb.DuckDBPyConnection:
         raise NothingPublished(f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look")
     connection = duckdb.connect(str(serving), read_only=True)
     connection.execute("set timezone = 'UTC'")
+    connection.execute("set enable_external_access = false")  # a query reads the marts, and no other file
     return connection
 
 
@@ -102,7 +103,10 @@ def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
     with connect(serving) as connection:
         try:
-            done = connection.execute(sql)
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1:
+                raise QueryFailed("write one query: " + ("there is none" if not statements else "there are several"))
+            done = connection.execute(statements[0])
             return [column[0] for column in done.description or ()], done.fetchall()
         except duckdb.Error as error:
             # The lines after the first only draw an arrow below the query.

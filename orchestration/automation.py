@@ -131,7 +131,12 @@ def sensors(
         from ingestion.ingest import changed_sources
 
         with archive.open() as opened:
-            changed = changed_sources(watched_tasks(settings, yesterday()), archive=opened, zone=storage.raw_zone())
+            changed = changed_sources(
+                watched_tasks(settings, yesterday()),
+                archive=opened,
+                zone=storage.raw_zone(),
+                report=lambda outcome: context.log.warning(f"{outcome.task} could not be judged: {outcome.error}"),
+            )
         if not changed:
             return dg.SkipReason(f"no file of the last {_DAYS_WATCHED} days changed")
         return dg.SensorResult(run_requests=requests_for(changed, datetime.now(UTC)))
@@ -146,7 +151,8 @@ def sensors(
     def build_when_raw_is_newer(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         decision = build_decision(
             raw_at=latest_materialization(context.instance, [raw_key(name) for name in DATASETS]),
-            published_at=latest_materialization(context.instance, [PUBLISHED_KEY]),
+            # What a build knows of raw is what its index says; later objects are news, whenever the build ends.
+            indexed_at=latest_materialization(context.instance, [RECEIPTS_KEY]),
             running=runs_in_progress(context.instance),
         )
         if isinstance(decision, str):
@@ -181,12 +187,12 @@ def requests_for(changed: "Sequence[Task]", now: datetime) -> list[dg.RunRequest
     ]
 
 
-def build_decision(raw_at: datetime | None, published_at: datetime | None, running: Sequence[str]) -> datetime | str:
+def build_decision(raw_at: datetime | None, indexed_at: datetime | None, running: Sequence[str]) -> datetime | str:
     """The state of raw that deserves a build, or the reason why none is due."""
     if raw_at is None:
         return "the raw zone is empty"
-    if published_at is not None and published_at >= raw_at:
-        return f"published at {published_at:%Y-%m-%d %H:%M:%S} UTC, nothing was ingested since"
+    if indexed_at is not None and indexed_at >= raw_at:
+        return f"the last build began at {indexed_at:%Y-%m-%d %H:%M:%S} UTC, nothing was ingested since"
     if running:
         return f"waiting for {', '.join(sorted(set(running)))}"
     return raw_at

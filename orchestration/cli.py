@@ -116,7 +116,7 @@ def status(demo: Demo = False, as_json: AsJson = False, debug: Debug = False) ->
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="Any query over the published marts. Read-only.")],
+    query: Annotated[str, typer.Argument(help="One query over the published marts, or - to read it from a pipe.")],
     demo: Demo = False,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
@@ -126,7 +126,8 @@ def sql(
     with _speaking(debug):
         from orchestration import answer, terminal
 
-        names, rows = answer.query(_settings(demo).serving_path, query)
+        text = sys.stdin.read() if query == "-" else query
+        names, rows = answer.query(_settings(demo).serving_path, text)
         if as_json:
             print(answer.as_json([dict(zip(names, row, strict=True)) for row in rows]))
         elif as_csv:
@@ -236,6 +237,7 @@ def _facts(settings: Settings, report: RunReport, days: list[Any], disagreements
         "published": report.published,
         "simulated": settings.is_simulated,
         "objects": dict(report.outcomes),
+        "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},
         "bytes_downloaded": report.bytes_downloaded,
         "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
         "problems": report.problems,

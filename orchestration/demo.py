@@ -41,8 +41,9 @@ def next_steps() -> str:
     taker = _command()
     return f"""
 [bold]These numbers are SIMULATED.[/] Next:
-  {taker} sql --demo "from fct_taker_spike_ranks where definition_id = 'daily_usd' and spike_rank <= 3 order by bar_at"
-  {taker} status --demo     what the raw zone holds, and the defects the simulation planned
+  {taker} sql --demo "select market_id, bar_at, value, spike_rank, window_bars, event_rank from fct_taker_spike_ranks
+      where definition_id = 'daily_usd' and side = 'bearish' and spike_rank <= 3 order by bar_at desc"
+  {taker} status --demo     what the raw zone holds, lacks and corrected
   {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
   {taker} run               real data: Binance BTCUSDT, two years
 """

@@ -10,7 +10,9 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import socket
+import tempfile
 import threading
 import warnings
 from collections import Counter
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 RECENT_DAYS: Final = 7
 _RECENT_DATASETS: Final = ("aggTrades", "trades", "liquidationSnapshot")
 _PROCESS_TAG: Final = "taker/process"
+_OUR_CLASS: Final = re.compile(r"^(?:ingestion|orchestration)\.[\w.]+: ")
 
 
 class RangeError(ValueError):
@@ -55,11 +58,14 @@ class IngestRange:
 class RunReport:
     """What came of a run.
 
-    `outcomes`: raw objects by status. `failed_objects`: (object, fault). `problems`: steps that failed for another
-    reason, one text each. `checks`: the checks that did not pass. `published`: new marts are out.
+    `outcomes`: raw objects by status. `asked`, `absent`: raw objects by dataset, and those the venue has no file for.
+    `failed_objects`: (object, fault). `problems`: steps that failed for another reason, one text each. `checks`: the
+    checks that did not pass. `published`: new marts are out.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    absent: Counter[str] = field(default_factory=Counter)
     bytes_downloaded: int = 0
     failed_objects: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -99,6 +105,8 @@ def ingest_ranges(
     first = first_day or settings.first_day
     if last > yesterday():
         raise RangeError(f"{last} has not ended yet (UTC); the newest day that can be asked for is {yesterday()}")
+    if first > yesterday():
+        raise RangeError(f"{first} has not ended yet (UTC); the newest day that can be asked for is {yesterday()}")
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
     recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))
@@ -128,9 +136,10 @@ def run(
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
 
-    Raises RangeError, SettingsError or DbtFailed before anything runs.
+    Raises RangeError, SettingsError, ArchiveUnavailable, StorageError or DbtFailed before anything runs.
     """
     ranges = ingest_ranges(settings, first_day, last_day, recent)
+    check_reachable(settings)
     first = min(wanted.first_day for wanted in ranges)
     settings = settings.model_copy(update={"first_day": min(first, settings.first_day)})
     report = RunReport()
@@ -166,8 +175,7 @@ def run(
                     return report
             definitions = build_definitions(settings, listener)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
-            done = _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
-            report.published = done
+            _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
     if last_day is not None:
         # Whoever asks for days long past knows that they are not fresh.
         report.checks = [check for check in report.checks if check.name != "is_fresh"]
@@ -184,7 +192,9 @@ def _execute(
     tags: dict[str, str] | None = None,
     asset_selection: list[dg.AssetKey] | None = None,
     run_config: dict[str, Any] | None = None,
-) -> bool:
+) -> None:
+    from orchestration.assets.publish import PUBLISHED_KEY
+
     quiet = {} if debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
@@ -194,6 +204,8 @@ def _execute(
         raise_on_error=False,
     )
     report.run_ids.append(result.run_id)
+    # Whether readers have new marts is what counts; a check that fails after the swap does not take them back.
+    report.published |= any(event.asset_key == PUBLISHED_KEY for event in result.get_asset_materialization_events())
     if any(
         _innermost(event).cls_name == "DagsterExecutionInterruptedError" for event in result.get_step_failure_events()
     ):
@@ -201,7 +213,6 @@ def _execute(
         raise KeyboardInterrupt
     report.checks.extend(_findings(result))
     report.problems.extend(_problems(result))
-    return result.success
 
 
 def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
@@ -230,7 +241,8 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
         error = _innermost(event)
         if error.cls_name == "DagsterAssetCheckFailedError":
             continue
-        text = (said.description if said else None) or error.message.strip()
+        # Our own errors are sentences already: their class says nothing more.
+        text = _OUR_CLASS.sub("", (said.description if said else None) or error.message.strip())
         problems.append(f"{event.step_key}: {_shortened(text)}")
     return problems
 
@@ -247,6 +259,27 @@ def _innermost(event: dg.DagsterEvent) -> SerializableErrorInfo:
 def _shortened(text: str) -> str:
     """Of a failed dbt command, what dbt says went wrong."""
     return text.partition("Errors parsed from dbt logs:")[2].strip() or text
+
+
+def check_reachable(settings: Settings) -> None:
+    """Fail at once, and in one sentence, when the archive's folder or the state folder cannot be what is wanted.
+
+    Raises ArchiveUnavailable, StorageError or SettingsError.
+    """
+    from ingestion.errors import StorageError
+    from ingestion.fetch import Archive
+
+    Archive(settings.archive_url).close()
+    settings.dbt_environment()
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.state_dir):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {settings.state_dir}: {error.strerror}; set TAKER_STORAGE_URL (or TAKER_STATE_DIR) to a "
+            "folder that you may write to"
+        ) from error
 
 
 def clear_abandoned_runs(instance: dg.DagsterInstance) -> None:
@@ -291,6 +324,8 @@ class _Recorder(Progress):
 
     def ingested(self, outcome: Outcome) -> None:
         self._report.outcomes[outcome.status] += 1
+        self._report.asked[outcome.task.dataset.name] += 1
+        self._report.absent[outcome.task.dataset.name] += outcome.status == "absent"
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":
             self._report.failed_objects.append((str(outcome.task), str(outcome.error)))

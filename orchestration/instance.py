@@ -5,7 +5,9 @@ Belongs here: `dagster.yaml` and opening the instance. Does not: definitions or 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,14 +17,18 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _CONFIGURATION: Final = """\
-# Written by taker when missing; edits are kept.
+# Written by taker when missing; edits are kept, but for base_dir, which follows this folder.
 telemetry:
   enabled: false
+nux:
+  enabled: false                # no invitation over the first page
+run_monitoring:
+  enabled: true                 # a run whose process died gives back its place
 event_log_storage:
   module: orchestration.event_storage
   class: BatchingSqliteEventLogStorage
   config:
-    base_dir: {home}/history/runs
+    base_dir:
 concurrency:
   runs:
     max_concurrent_runs: 1      # SQLite and the warehouse file want one writer at a time
@@ -44,8 +50,11 @@ def prepare_home(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(_CONFIGURATION.format(home=home))
+    written = configuration.read_text() if configuration.exists() else _CONFIGURATION
+    place = json.dumps(str(home / "history" / "runs"))  # a JSON text is a YAML text, whatever the path holds
+    wanted = re.sub(r"(?m)^( *base_dir:).*$", lambda line: f"{line[1]} {place}", written)
+    if not configuration.exists() or wanted != written:
+        configuration.write_text(wanted)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -103,11 +103,12 @@ class Settings(BaseSettings):
             if not parts.netloc:
                 raise ValueError(f"`{value}` names no bucket; write s3://bucket/prefix")
             return value.rstrip("/")
-        if parts.scheme == "file":
-            return str(Path(parts.path).absolute())
-        if "://" in value:
+        if parts.scheme != "file" and "://" in value:
             raise ValueError(f"`{value}` is neither a folder nor s3://bucket/prefix")
-        return str(Path(value).expanduser().absolute())
+        folder = Path(unquote(parts.path) if parts.scheme == "file" else value).expanduser().absolute()
+        if set("*?[]{}") & set(str(folder)):
+            raise ValueError(f"`{folder}` holds one of * ? [ ] {{ }}, which engines read as patterns; rename it")
+        return str(folder)
 
     @field_validator("first_day")
     @classmethod
@@ -122,7 +123,7 @@ class Settings(BaseSettings):
         if not values.get("state_dir"):
             storage = str(values.get("storage_url") or "./var")
             parts = urlsplit(storage)
-            local = parts.path if parts.scheme == "file" else storage
+            local = unquote(parts.path) if parts.scheme == "file" else storage
             values["state_dir"] = "./var" if parts.scheme == "s3" else local
         values["state_dir"] = Path(values["state_dir"]).expanduser().absolute()
         return values
@@ -184,6 +185,17 @@ class Settings(BaseSettings):
             "TAKER_STATE_DIR": str(self.state_dir),
         }
 
+    def aws_environment(self) -> dict[str, str]:
+        """The AWS_* variables among these settings, for a process that does not read our `.env`."""
+        given = {
+            "AWS_ENDPOINT_URL": self.aws_endpoint_url,
+            "AWS_REGION": self.aws_region,
+            "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": _revealed(self.aws_secret_access_key),
+            "AWS_SESSION_TOKEN": _revealed(self.aws_session_token),
+        }
+        return {name: value for name, value in given.items() if value}
+
     def dbt_vars(self) -> dict[str, Any]:
         """What dbt gets with `--vars`."""
         return {
@@ -214,7 +226,7 @@ class Settings(BaseSettings):
         secret: dict[str, Any] = {
             "type": "s3",
             "name": "taker_storage",
-            "region": self.aws_region or "us-east-1",
+            "region": self.aws_region or _profile_region() or "us-east-1",
             "key_id": keys[SECRET_KEY_ID],
             "secret": keys[SECRET_KEY],
             "session_token": keys[SECRET_TOKEN],
@@ -293,6 +305,14 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return list(value)
+
+
+def _profile_region() -> str | None:
+    """The region of boto3's own chain, so that DuckDB and boto3 mean the same."""
+    import boto3
+
+    region: str | None = boto3.session.Session().region_name
+    return region
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

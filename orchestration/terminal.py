@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestration.execution import RunReport
 
 
+_ROWS_SHOWN = 500
 # A venue that is down fails hundreds of objects in one way.
 _FAILURES_SHOWN = 10
 
@@ -64,7 +65,7 @@ class TerminalProgress(Progress):
         self._bars.stop()
 
     def preparing(self) -> None:
-        self._begin("load", None)
+        self._begin("load Dagster and dbt", None)
 
     def ingesting(self, dataset: str, objects: int) -> None:
         self._bytes = self._failed = 0
@@ -117,7 +118,7 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
         console.print(
             f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
             f" · sell ratio {number(day.taker_sell_ratio, 4)}"
-            f" (percentile {share(day.sell_dominance_percentile)})"
+            f" (sell dominance percentile {share(day.sell_dominance_percentile)})"
             f" · source {day.flow_source} · coverage {share(day.coverage_ratio)}"
         )
         console.print(sentence(day))
@@ -172,11 +173,17 @@ def show_report(
     for check in report.checks:
         if problems_only and not check.blocks:
             continue
-        word = "[red]blocked[/]" if check.blocks else "[yellow]warning[/]"
         for line in check.description.splitlines():
+            blocks = check.blocks and not line.startswith("[warning] ")
+            word = "[red]blocked[/]" if blocks else "[yellow]warning[/]"
             # Of a warning the rule is enough here; failing rows are in the UI and in --json.
-            said = line if check.blocks else line.partition("; first: ")[0].removeprefix("[warning] ")
+            said = line if blocks else line.partition("; first: ")[0].removeprefix("[warning] ")
             console.print(f"{word} {escape(check.name)}: {escape(said)}")
+    for dataset, absent in () if problems_only else report.absent.items():
+        if absent:
+            asked = report.asked[dataset]
+            count = "none" if absent == asked else f"{asked - absent:,}"
+            console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} files asked for are in the archive")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
 
@@ -203,15 +210,18 @@ def show_status(console: Console, series: Iterable[SeriesStatus]) -> None:
 
 
 def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A query's result as an aligned table, numbers to the right, nothing cut."""
+    """A query's result as an aligned table, numbers to the right; of a very long one the beginning."""
     table = Table()
     for position, name in enumerate(names):
         numeric = any(isinstance(row[position], int | float | Decimal) for row in rows)
         table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold", no_wrap=False)
-    for row in rows:
+    for row in rows[:_ROWS_SHOWN]:
         table.add_row(*(escape(cell(value)) for value in row))
     console.print(table)
-    console.print(f"[dim]{len(rows)} row{'' if len(rows) == 1 else 's'}")
+    if len(rows) > _ROWS_SHOWN:
+        console.print(f"[dim]the first {_ROWS_SHOWN:,} of {len(rows):,} rows; --csv or --json gives all of them")
+    else:
+        console.print(f"[dim]{len(rows)} row{'' if len(rows) == 1 else 's'}")
 
 
 def cell(value: Any) -> str:
@@ -221,7 +231,7 @@ def cell(value: Any) -> str:
         # Every digit that says something, and at least two decimals.
         whole, _, decimals = f"{value:,f}".partition(".")
         return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
-    return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def millions(value: Decimal) -> str:

@@ -5,6 +5,7 @@ Belongs here: the environment and the command line of `dagster dev`. Does not: w
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,14 +15,29 @@ from orchestration.dbt import ensure_manifest
 from orchestration.instance import prepare_home
 from orchestration.settings import Settings
 
-_WORKSPACE: Final = Path(__file__).resolve().parent.parent / "workspace.yaml"
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_WORKSPACE: Final = """\
+# Written by `taker ui`: workspace.yaml with a name that says whose numbers these are.
+load_from:
+  - python_module:
+      module_name: orchestration.definitions
+      working_directory: {root}
+      location_name: {name}
+"""
 
 
 def serve(settings: Settings, port: int) -> None:
     """Replace this process by `dagster dev`, reachable from this machine only."""
-    prepare_home(settings)
+    home = prepare_home(settings)
     ensure_manifest(settings)
+    workspace = home / "workspace.yaml"
+    name = "taker_SIMULATED" if settings.is_simulated else "taker"
+    workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
     dagster = str(Path(sys.executable).with_name("dagster"))
-    command = [dagster, "dev", "-w", str(_WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    os.chdir(_WORKSPACE.parent)
-    os.execve(dagster, command, {**os.environ, **settings.environment()})
+    command = [dagster, "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")
+    print("Ctrl+C ends it.", flush=True)
+    os.chdir(_ROOT)
+    # Dagster recommends its next command line at every start; this one is the one that is tested here.
+    quiet = {"PYTHONWARNINGS": "ignore"}
+    os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from orchestration.assets.raw import OWNERS
+from orchestration.assets.raw import OWNERS, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
 from orchestration.settings import Settings
@@ -57,11 +57,12 @@ def published_asset(
     @dg.asset(
         key=PUBLISHED_KEY,
         deps=[dg.AssetKey(mart) for mart in marts],
-        pool="serving",
+        pool="warehouse",
         group_name="published",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
-        description="serving/marts.duckdb and serving/parquet/<mart>/: the audited marts, swapped in atomically.",
+        description=simulated_label(settings)
+        + "The audited marts: `serving/marts.duckdb`, swapped in atomically, and `serving/parquet`.",
     )
     def published(
         context: dg.AssetExecutionContext, storage: dg.ResourceParam[StorageResource]
@@ -144,8 +145,9 @@ def publish(
 ) -> Publication:
     """Copy the marts with their comments into a new file, swap it in, and store each mart as Parquet.
 
-    Readers that hold the former file open keep reading it; new ones get the new file. When anything fails before the
-    swap, the former publication is untouched.
+    Readers that hold the former file open keep reading it; new ones get the new file. When anything fails, the former
+    file is untouched. The Parquet copies change one mart at a time, each of them whole: whoever needs several marts of
+    one publication reads the file.
     """
     import duckdb
 
@@ -160,9 +162,8 @@ def publish(
                 rows = {mart: _copy_mart(out, mart, Path(scratch)) for mart in marts}
                 out.execute("detach warehouse")
                 publication = _publication(out, rows, run_id, settings, audit, now)
-            files = {mart: Path(scratch) / f"{mart}.parquet" for mart in marts}
-            for mart, path in files.items():
-                store.put_file(f"{PARQUET_PREFIX}/{mart}/data.parquet", path)
+            for mart in marts:
+                store.put_file(f"{PARQUET_PREFIX}/{mart}/data.parquet", Path(scratch) / f"{mart}.parquet")
             os.replace(staged, serving)
         finally:
             staged.unlink(missing_ok=True)

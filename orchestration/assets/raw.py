@@ -32,11 +32,17 @@ def raw_key(dataset: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", dataset])
 
 
+def simulated_label(settings: Settings) -> str:
+    """What the UI's descriptions begin with when the numbers are invented."""
+    return "**SIMULATED, not a real market.** " if settings.is_simulated else ""
+
+
 def archive_asset(settings: Settings) -> dg.AssetSpec:
     """The venue's archive: outside of our hands, upstream of everything."""
     return dg.AssetSpec(
         ARCHIVE_KEY,
-        description="Zip files and checksums that the venue publishes. Files are replaced later without notice.",
+        description=simulated_label(settings)
+        + "Zip files and checksums that the venue publishes. Files are replaced later without notice.",
         group_name="venue",
         kinds={"csv"},
         owners=OWNERS,
@@ -60,7 +66,8 @@ def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: 
         kinds={"python", "parquet"},
         owners=OWNERS,
         tags={"span": "day" if dataset.span is Span.DAY else "month"},
-        description=f"{dataset.description} One Parquet file and receipt per market and {_span_name(dataset)}.",
+        description=simulated_label(settings)
+        + f"{dataset.description} One Parquet file and receipt per market and {_span_name(dataset)}.",
         metadata={"dagster/column_schema": column_schema(dataset)},
     )
     def raw(

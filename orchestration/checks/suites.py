@@ -200,12 +200,14 @@ def _zero(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRI
     return _between(column, 0, 0, rule, shows, severity)
 
 
-def _one_of(column: str, values: Sequence[Any], rule: str, shows: Sequence[str] = ()) -> Expectation:
-    return _expect("ExpectColumnValuesToBeInSet", rule, CRITICAL, shows, column=column, value_set=list(values))
+def _one_of(
+    column: str, values: Sequence[Any], rule: str, shows: Sequence[str] = (), severity: str = CRITICAL
+) -> Expectation:
+    return _expect("ExpectColumnValuesToBeInSet", rule, severity, shows, column=column, value_set=list(values))
 
 
-def _true(column: str, rule: str, shows: Sequence[str] = ()) -> Expectation:
-    return _one_of(column, [True], rule, shows)
+def _true(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
+    return _one_of(column, [True], rule, shows, severity)
 
 
 def _never(column: str, value: str, rule: str, shows: Sequence[str]) -> Expectation:
@@ -284,8 +286,15 @@ select
     least(taker_buy_usd, taker_sell_usd, taker_buy_base, taker_sell_base) as smallest_amount,
     {_distance("taker_sell_ratio", sell_share)} as sell_ratio_error,
     {_distance(stored_ratio, f"case when taker_sell_usd > 0 then {buy_share} end")} as buy_sell_ratio_error,
-    least(open_price, close_price) as lower_end_price,
-    greatest(open_price, close_price) as upper_end_price,
+    case when flow_source = 'trades' then least(open_price, close_price) end as lower_end_price,
+    case when flow_source = 'trades' then greatest(open_price, close_price) end as upper_end_price,
+    flow_source = 'trades' or volume_usd = 0
+    or coalesce(
+        low_price > 0
+        and low_price <= least(open_price, close_price)
+        and high_price >= greatest(open_price, close_price),
+        false
+    ) as is_venue_price_in_order,
     case
         when volume_usd = 0 then true
         else open_price is not null and high_price is not null and low_price is not null and close_price is not null
@@ -316,7 +325,8 @@ def _flow_expectations(time_column: str) -> list[Expectation]:
         _one_of("flow_source", ["trades", "klines"], "the source of the flow is named"),
         _known("flow_source", "the source of the flow is known"),
         _true("is_price_known", "a bar with volume has prices", (*prices, "volume_usd")),
-        _between("low_price", 0, None, "prices are positive", prices, strictly_above=True),
+        # Prices of trades are put in order by us; a kline's are the venue's word, and its one bad bar stops nothing.
+        _true("is_venue_price_in_order", "the venue's bar has positive prices in order", prices, WARNING),
         _expect(
             "ExpectColumnPairValuesAToBeGreaterThanB",
             "no open or close below the low",

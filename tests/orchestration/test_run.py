@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.venues.simulated import simulate
+from ingestion.venues.simulated import MARKER, simulate
 from orchestration.checks import audit
 from orchestration.checks.suites import Verdict
 from orchestration.cli import app
@@ -113,13 +113,16 @@ def test_when_nothing_at_all_could_be_had_the_run_ends_with_the_reason(
     house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = published_at(house)
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / MARKER).write_text("simulated")
     for whole in (house / "archive").rglob("*.CHECKSUM"):
         if "monthly" in whole.parts or "klines" in whole.parts:
             claim = tmp_path / "archive" / whole.relative_to(house / "archive")
             claim.parent.mkdir(parents=True, exist_ok=True)
             claim.write_text("not a checksum")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", (tmp_path / "archive").as_uri())
-    code, _, err = run()
+    done = CliRunner().invoke(app, ["run", "--from", "2026-02-20", "--to", "2026-02-28"])
+    code, err = done.exit_code, done.stderr
     assert code == 1
     assert "CHECKSUM is not" in err
     assert "nothing could be ingested, the former publication stands" in err

@@ -368,9 +368,10 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
         one("flow_source", "flow_source = 'guess'"),
         one("flow_source", "flow_source = null"),
         one("is_price_known", "close_price = null"),
-        one("low_price", "low_price = 0"),
-        one("lower_end_price, low_price", "open_price = low_price - 1"),
-        one("high_price, upper_end_price", "close_price = high_price + 1"),
+        one("is_venue_price_in_order", "low_price = 0", WARNING),
+        one("is_venue_price_in_order", "open_price = low_price - 1", WARNING),
+        one("lower_end_price, low_price", "flow_source = 'trades', open_price = low_price - 1"),
+        one("high_price, upper_end_price", "flow_source = 'trades', close_price = high_price + 1"),
         one("average_price_excursion", "volume_base = volume_base * 3"),
         one(
             "average_price_excursion",

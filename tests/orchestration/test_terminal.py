@@ -59,7 +59,7 @@ def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
     warning = CheckFinding("mart", "suite", False, "[warning] trades are complete: 2 rows; first: {row}")
     block = CheckFinding("mart", "other", True, "[critical] net = buy − sell: 1 row; first: {row}")
     text = printed(lambda console: show_report(console, RunReport(checks=[warning, block]), []))
-    assert "[warning] trades are complete: 2 rows\n" in text
+    assert "warning suite: trades are complete: 2 rows\n" in text
     assert "first: {row}" in text.split("blocked")[1]
 
 

@@ -26,11 +26,16 @@ compared as (
         lag(order_status) over (
             partition by market_id, order_side, order_type, original_quantity, price
             order by liquidated_at, accumulated_fill_quantity
-        ) as previous_status
+        ) as previous_status,
+        lag(liquidated_at) over (
+            partition by market_id, order_side, order_type, original_quantity, price
+            order by liquidated_at, accumulated_fill_quantity
+        ) as previous_at
     from states
 ),
 
--- A state belongs to the order before it as long as that one was not filled and this one holds more.
+-- A state belongs to the order before it as long as that one was not filled, this one holds more, and not a minute has
+-- passed: liquidation orders are immediate or cancelled, so a later one of the same size and limit is another order.
 numbered as (
     select
         compared.*,
@@ -38,6 +43,7 @@ numbered as (
             case
                 when previous_status is null or previous_status = 'FILLED' then 1
                 when accumulated_fill_quantity <= previous_fill then 1
+                when liquidated_at > previous_at + interval '1' minute then 1
                 else 0
             end
         ) over (
