@@ -151,13 +151,6 @@ _RANKS_OF_DAY = """
 """
 
 
-def publication(serving: Path) -> dict[str, Any]:
-    """The one row of the `publication` table."""
-    names, rows = query(serving, "select * from publication")
-    found = dict(zip(names, rows[0], strict=True))
-    return {**found, "settings": json.loads(found["settings"]), "audit": json.loads(found["audit"])}
-
-
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
     """Newest days on which sources contradict each other or trades are incomplete, one sentence each."""
     with connect(serving) as connection:

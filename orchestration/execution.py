@@ -7,7 +7,6 @@ Does not: what is printed (`orchestration.terminal`) or what the jobs do (`orche
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import re
@@ -332,8 +331,10 @@ class _Recorder(Progress):
         self._listener.ingested(outcome)
 
     def building(self, nodes: int) -> None:
+        from orchestration.checks.suites import load_great_expectations
+
         # Great Expectations takes seconds to import and is needed once dbt is through; until then this process waits.
-        threading.Thread(target=importlib.import_module, args=("great_expectations",), daemon=True).start()
+        threading.Thread(target=load_great_expectations, daemon=True).start()
         self._listener.building(nodes)
 
     def built(self, node: str, status: str) -> None:

@@ -34,17 +34,6 @@ _AGG_TRADES = _columns(
 )
 
 
-def _trades(fourth: str) -> tuple[SourceColumn, ...]:
-    return _columns(
-        ("id", "trade_id"),
-        ("price", "price"),
-        ("qty", "quantity"),
-        (fourth, "venue_notional"),
-        ("time", "traded_at", _EPOCH),
-        ("is_buyer_maker", "is_buyer_maker"),
-    )
-
-
 _KLINES = _columns(
     ("open_time", "opened_at", _EPOCH),
     ("open", "open_price"),
@@ -87,20 +76,26 @@ _LIQUIDATION_SNAPSHOT = _columns(
     ("accumulated_fill_quantity", "accumulated_fill_quantity"),
 )
 
-_LAYOUTS = {
-    (AGG_TRADES.name, ContractType.LINEAR): _AGG_TRADES,
-    (AGG_TRADES.name, ContractType.INVERSE): _AGG_TRADES,
-    (TRADES.name, ContractType.LINEAR): _trades("quote_qty"),
-    (TRADES.name, ContractType.INVERSE): _trades("base_qty"),
-    (KLINES.name, ContractType.LINEAR): _KLINES,
-    (KLINES.name, ContractType.INVERSE): _KLINES,
-    (METRICS.name, ContractType.LINEAR): _METRICS,
-    (METRICS.name, ContractType.INVERSE): _METRICS,
-    (FUNDING_RATE.name, ContractType.LINEAR): _FUNDING_RATE,
-    (FUNDING_RATE.name, ContractType.INVERSE): _FUNDING_RATE,
-    (LIQUIDATION_SNAPSHOT.name, ContractType.LINEAR): _LIQUIDATION_SNAPSHOT,
-    (LIQUIDATION_SNAPSHOT.name, ContractType.INVERSE): _LIQUIDATION_SNAPSHOT,
+_COLUMNS = {
+    AGG_TRADES.name: _AGG_TRADES,
+    KLINES.name: _KLINES,
+    METRICS.name: _METRICS,
+    FUNDING_RATE.name: _FUNDING_RATE,
+    LIQUIDATION_SNAPSHOT.name: _LIQUIDATION_SNAPSHOT,
 }
+
+
+def _trades(contract_type: ContractType) -> tuple[SourceColumn, ...]:
+    """Single trades: the only files whose header differs between the two kinds of contract."""
+    return _columns(
+        ("id", "trade_id"),
+        ("price", "price"),
+        ("qty", "quantity"),
+        ("quote_qty" if contract_type is ContractType.LINEAR else "base_qty", "venue_notional"),
+        ("time", "traded_at", _EPOCH),
+        ("is_buyer_maker", "is_buyer_maker"),
+    )
+
 
 _PUBLISHED_BY_MONTH_ONLY = frozenset({FUNDING_RATE.name})
 _PUBLISHED_BOTH_WAYS = frozenset({KLINES.name})
@@ -125,7 +120,7 @@ class BinanceArchive:
 
     def layout(self, dataset: Dataset, market: Market) -> Layout:
         """The columns of the dataset's files for this kind of contract, in file order."""
-        return Layout(_LAYOUTS[dataset.name, market.contract_type])
+        return Layout(_trades(market.contract_type) if dataset is TRADES else _COLUMNS[dataset.name])
 
     def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
         """The one object that holds all of `period`, if the venue makes such objects."""

@@ -78,7 +78,7 @@ class AuditNotEvaluated(RuntimeError):
 
 def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
     """Judge `frame`, drawn by the suite's query. Leaves no file behind; raises AuditNotEvaluated rather than guess."""
-    gx = _great_expectations()
+    gx = load_great_expectations()
     frame = frame.reset_index(drop=True)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -153,8 +153,8 @@ def _json_value(name: str, value: Any) -> Any:
 # --- the vocabulary of the suites -----------------------------------------------------------------
 
 
-def _great_expectations() -> Any:
-    """The one import of Great Expectations. Its telemetry reads the environment while it is imported."""
+def load_great_expectations() -> Any:
+    """The one way Great Expectations is imported: with its telemetry switched off before it could look."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 
@@ -163,7 +163,7 @@ def _great_expectations() -> Any:
 
 def _suite(name: str, key: Sequence[str], expectations: list[Expectation]) -> gx.ExpectationSuite:
     """`key`: the columns that identify a row of the frame; every sample row begins with them."""
-    suite: gx.ExpectationSuite = _great_expectations().ExpectationSuite(
+    suite: gx.ExpectationSuite = load_great_expectations().ExpectationSuite(
         name, expectations=expectations, meta={"key": list(key)}
     )
     return suite
@@ -171,7 +171,7 @@ def _suite(name: str, key: Sequence[str], expectations: list[Expectation]) -> gx
 
 def _expect(kind: str, rule: str, severity: str, shows: Sequence[str], **kwargs: Any) -> Expectation:
     """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs."""
-    build = getattr(_great_expectations().expectations, kind)
+    build = getattr(load_great_expectations().expectations, kind)
     expectation: Expectation = build(description=rule, severity=severity, meta={"shows": list(shows)}, **kwargs)
     return expectation
 
