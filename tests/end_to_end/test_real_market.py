@@ -150,4 +150,5 @@ def _failed_samples(dagster_home: Path) -> list[dict[str, list[dict[str, Any]]]]
     with sqlite3.connect(database) as connection:
         failed = "select evaluation_event from asset_check_executions where execution_status = 'FAILED'"
         events = [json.loads(text) for (text,) in connection.execute(failed)]
-    return [event["dagster_event"]["event_specific_data"]["metadata"]["samples"]["data"] for event in events]
+    found = [event["dagster_event"]["event_specific_data"]["metadata"] for event in events]
+    return [metadata["samples"]["data"] for metadata in found if "samples" in metadata]
