@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 3000
 
-# The demo's data, until a real run has published something.
-DEMO ?= $(if $(wildcard var/serving/marts.duckdb),,1)
+# The demo's data, until a real run has published something or settings of your own say where it would.
+DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/marts.duckdb),,1)
 
 # A person's wishes for `make run`; empty means the default of `taker run`.
 FROM ?=
