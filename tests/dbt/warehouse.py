@@ -40,6 +40,10 @@ RESULTS = (
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
     "fct_liquidations_daily",
+    "int_closes_daily",
+    "int_forward_returns",
+    "agg_spike_event_study",
+    "rpt_market_brief_daily",
 )
 
 

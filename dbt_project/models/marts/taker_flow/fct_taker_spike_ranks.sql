@@ -87,7 +87,8 @@ select
     sides.window_bars,
     sides.window_coverage_ratio as coverage_ratio,
     sides.is_event,
-    case when sides.is_rankable then events.rank_among_events end as event_rank
+    case when sides.is_rankable then events.rank_among_events end as event_rank,
+    cast(sides.coverage_ratio as double) as bar_coverage_ratio
 from sides
 left join events
     on sides.definition_id = events.definition_id

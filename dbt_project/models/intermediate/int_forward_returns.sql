@@ -1,0 +1,43 @@
+-- One row per market, grain, bar and horizon of the event study: what the price did from the bar's open to the open so many days later.
+-- Bars whose exit is not there have no row.
+with horizons as (
+    {%- for days in study_horizons() %}
+    select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
+    {%- endfor %}
+),
+
+opens as (
+    select market_id, grain_hours, bar_at, open_price
+    from {{ ref('int_bars') }}
+),
+
+-- Entries are joined with horizons first: then an exit is found by equality.
+entries as (
+    select
+        opens.market_id,
+        opens.grain_hours,
+        horizons.horizon_days,
+        opens.bar_at as entry_at,
+        opens.open_price as entry_price,
+        opens.bar_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at
+    from opens
+    cross join horizons
+)
+
+select
+    entries.market_id,
+    entries.grain_hours,
+    cast(entries.horizon_days as integer) as horizon_days,
+    entries.entry_at,
+    entries.entry_price,
+    entries.exit_at,
+    exits.open_price as exit_price,
+    -- A double's quotient, rounded to a decimal: sums of these no longer depend on the order of the rows, and an exact quotient of every
+    -- bar would cost more than the rest of the study.
+    cast(cast(exits.open_price as double) / cast(entries.entry_price as double) - 1 as decimal(18,12)) as price_return
+from entries
+inner join opens as exits
+    on entries.market_id = exits.market_id
+    and entries.grain_hours = exits.grain_hours
+    and entries.exit_at = exits.bar_at
+order by entries.market_id, entries.grain_hours, entries.horizon_days, entries.entry_at

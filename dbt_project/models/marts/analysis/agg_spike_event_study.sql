@@ -1,0 +1,133 @@
+-- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any other time?
+{%- set keys = ['definition_id', 'market_id', 'side', 'horizon_days'] %}
+
+with horizons as (
+    {%- for days in study_horizons() %}
+    select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
+    {%- endfor %}
+),
+
+questions as (
+    select distinct ranks.definition_id, ranks.market_id, ranks.side, horizons.horizon_days
+    from {{ ref('fct_taker_spike_ranks') }} as ranks
+    cross join horizons
+),
+
+-- Sums of exact decimals: a mean of doubles would depend on the order of the rows.
+samples as (
+    select
+        {{ keys | join(', ') }},
+        entered,
+        count(*) as sample_size,
+        max(block_number) as block_count,
+        cast(sum(case when contrarian_return > 0 then 1 else 0 end) as double) / count(*) as hit_rate,
+        percentile_cont(0.5) within group (order by cast(contrarian_return as double)) as median_return,
+        cast(sum(contrarian_return) as double) / count(*) as mean_return
+    from {{ ref('int_study_samples') }}
+    group by {{ keys | join(', ') }}, entered
+),
+
+baselines as (
+    select
+        definition_id,
+        market_id,
+        horizon_days,
+        count(*) as baseline_size,
+        cast(sum(case when price_return > 0 then 1 else 0 end) as double) / count(*) as rise_rate,
+        cast(sum(case when price_return < 0 then 1 else 0 end) as double) / count(*) as fall_rate,
+        percentile_cont(0.5) within group (order by cast(price_return as double)) as median_return,
+        cast(sum(price_return) as double) / count(*) as mean_return
+    from {{ ref('int_study_baseline') }}
+    group by definition_id, market_id, horizon_days
+),
+
+compared as (
+    select
+        questions.definition_id,
+        questions.market_id,
+        questions.side,
+        questions.horizon_days,
+        coalesce(next_bar.sample_size, 0) as sample_size,
+        coalesce(next_bar.block_count, 0) as block_count,
+        next_bar.hit_rate,
+        next_bar.median_return,
+        next_bar.mean_return,
+        coalesce(baselines.baseline_size, 0) as baseline_size,
+        case questions.side when 'bearish' then baselines.rise_rate else baselines.fall_rate end as baseline_hit_rate,
+        {{ contrarian('questions.side', 'baselines.median_return') }} as baseline_median,
+        {{ contrarian('questions.side', 'baselines.mean_return') }} as baseline_mean,
+        next_bar_chance.p_value,
+        coalesce(when_known.sample_size, 0) as sample_size_when_known,
+        when_known.hit_rate as hit_rate_when_known,
+        when_known.median_return as median_return_when_known,
+        when_known.mean_return as mean_return_when_known,
+        when_known_chance.p_value as p_value_when_known,
+        coalesce(next_bar.sample_size, 0) >= {{ study_minimum() }} as is_conclusive
+    from questions
+    left join baselines
+        on questions.definition_id = baselines.definition_id
+        and questions.market_id = baselines.market_id
+        and questions.horizon_days = baselines.horizon_days
+    {%- for entered in ['next_bar', 'when_known'] %}
+    left join samples as {{ entered }}
+        on {{ entered }}.entered = '{{ entered }}'
+        {%- for key in keys %}
+        and questions.{{ key }} = {{ entered }}.{{ key }}
+        {%- endfor %}
+    left join {{ ref('int_study_p_values') }} as {{ entered }}_chance
+        on {{ entered }}_chance.entered = '{{ entered }}'
+        {%- for key in keys %}
+        and questions.{{ key }} = {{ entered }}_chance.{{ key }}
+        {%- endfor %}
+    {%- endfor %}
+),
+
+counted as (
+    select
+        compared.*,
+        sum(case when is_conclusive then 1 else 0 end) over (partition by market_id) as test_count
+    from compared
+)
+
+select
+    definition_id,
+    market_id,
+    side,
+    cast(horizon_days as integer) as horizon_days,
+    cast(sample_size as bigint) as sample_size,
+    cast(block_count as bigint) as block_count,
+    hit_rate,
+    median_return,
+    mean_return,
+    cast(baseline_size as bigint) as baseline_size,
+    baseline_hit_rate,
+    baseline_median,
+    baseline_mean,
+    p_value,
+    cast(sample_size_when_known as bigint) as sample_size_when_known,
+    hit_rate_when_known,
+    median_return_when_known,
+    mean_return_when_known,
+    p_value_when_known,
+    is_conclusive,
+    case
+        when not is_conclusive
+            then 'Nothing can be concluded: ' || cast(sample_size as varchar) || ' events with a known exit, and {{ study_minimum() }} are the least.'
+        else
+            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id || ') the position against them gained over '
+            || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
+            || ' in ' || {{ percent_text('hit_rate') }} || ' of the cases, mean ' || {{ change_text('mean_return') }}
+            || ', against ' || {{ percent_text('baseline_hit_rate') }} || ' and ' || {{ change_text('baseline_mean') }}
+            || ' at any time; chance does as well with p = ' || cast(cast(p_value as decimal(9,3)) as varchar)
+            || case
+                when p_value > 0.05 then ': no evidence for trading against the crowd.'
+                when p_value_when_known is null or p_value_when_known > 0.05
+                    then ', but no evidence is left when entered once the event is known'
+                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '') || '.'
+                else
+                    ', and when entered once the event is known with p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
+                    || ': more than chance explains, were it the only test and not one of ' || cast(test_count as varchar) || '.'
+            end
+    end as conclusion
+from counted
+order by definition_id, market_id, side, horizon_days

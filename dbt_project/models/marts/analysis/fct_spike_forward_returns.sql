@@ -1,0 +1,109 @@
+-- One row per definition, market, side, event and horizon: what a position against the crowd, entered at the next bar's open, came to.
+with horizons as (
+    {%- for days in study_horizons() %}
+    select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
+    {%- endfor %}
+),
+
+-- An event is known to be one when the last bar that could outdo it has ended; a position can be entered at the next open from then on.
+events as (
+    select
+        ranks.definition_id,
+        ranks.market_id,
+        ranks.side,
+        ranks.bar_at as event_at,
+        ranks.event_rank,
+        ranks.value,
+        {{ bar_hours('definitions.grain') }} as grain_hours,
+        ranks.bar_at + {{ hours_as_interval(bar_hours('definitions.grain')) }} as entry_at,
+        {{ bar_start(
+            'ranks.bar_at + ' ~ hours_as_interval('definitions.decluster_hours + 2 * ' ~ bar_hours('definitions.grain')) ~ " - interval '1' microsecond",
+            bar_hours('definitions.grain'),
+        ) }} as known_at
+    from {{ ref('fct_taker_spike_ranks') }} as ranks
+    inner join {{ ref('dim_spike_definitions') }} as definitions on ranks.definition_id = definitions.definition_id
+    where ranks.event_rank <= {{ study_top_events() }}
+),
+
+positions as (
+    select
+        events.*,
+        horizons.horizon_days,
+        events.entry_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at
+    from events
+    cross join horizons
+),
+
+-- Highest and lowest price from entry to exit. A path that lacks a bar may lack its extreme, so it has none.
+paths as (
+    select
+        positions.definition_id,
+        positions.market_id,
+        positions.side,
+        positions.event_at,
+        positions.horizon_days,
+        max(bars.high_price) as high_price,
+        min(bars.low_price) as low_price
+    from positions
+    inner join {{ ref('int_bars') }} as bars
+        on positions.market_id = bars.market_id
+        and positions.grain_hours = bars.grain_hours
+        and bars.bar_at >= positions.entry_at
+        and bars.bar_at < positions.exit_at
+    group by positions.definition_id, positions.market_id, positions.side, positions.event_at, positions.horizon_days
+    having count(*) * max(positions.grain_hours) = max(positions.horizon_days) * 24
+),
+
+priced as (
+    select
+        positions.*,
+        entries.open_price as entry_price,
+        forward.exit_price,
+        forward.price_return,
+        known.price_return as known_price_return,
+        {{ exact_quotient('paths.high_price - entries.open_price', 'entries.open_price') }} as rise,
+        {{ exact_quotient('paths.low_price - entries.open_price', 'entries.open_price') }} as fall
+    from positions
+    left join {{ ref('int_bars') }} as entries
+        on positions.market_id = entries.market_id
+        and positions.grain_hours = entries.grain_hours
+        and positions.entry_at = entries.bar_at
+    left join {{ ref('int_forward_returns') }} as forward
+        on positions.market_id = forward.market_id
+        and positions.grain_hours = forward.grain_hours
+        and positions.horizon_days = forward.horizon_days
+        and positions.entry_at = forward.entry_at
+    left join {{ ref('int_forward_returns') }} as known
+        on positions.market_id = known.market_id
+        and positions.grain_hours = known.grain_hours
+        and positions.horizon_days = known.horizon_days
+        and positions.known_at = known.entry_at
+    left join paths
+        on positions.definition_id = paths.definition_id
+        and positions.market_id = paths.market_id
+        and positions.side = paths.side
+        and positions.event_at = paths.event_at
+        and positions.horizon_days = paths.horizon_days
+        and forward.exit_price is not null
+)
+
+select
+    definition_id,
+    market_id,
+    side,
+    event_at,
+    event_rank,
+    value,
+    cast(horizon_days as integer) as horizon_days,
+    entry_at,
+    entry_price,
+    exit_at,
+    exit_price,
+    cast({{ contrarian('side', 'price_return') }} as double) as forward_return,
+    cast(case side when 'bearish' then fall else -rise end as double) as max_adverse_excursion,
+    cast(case side when 'bearish' then rise else -fall end as double) as max_favourable_excursion,
+    known_at,
+    cast({{ contrarian('side', 'known_price_return') }} as double) as return_when_known,
+    exit_price is not null as is_complete
+from priced
+order by definition_id, market_id, side, event_at, horizon_days

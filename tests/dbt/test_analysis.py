@@ -1,0 +1,92 @@
+"""The analysis marts beyond single rules: verdicts had without dbt, rows and columns that follow the seeds."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+
+import duckdb
+import jinja2
+import pytest
+
+from tests.dbt.warehouse import PROJECT, Warehouse
+
+MACRO = PROJECT / "macros" / "claim_verdicts.sql"
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (PROJECT / "seeds" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def verdict_sql(claims: str, ranks: str, definitions: str) -> str:
+    """The rule as somebody without dbt renders it."""
+    return str(jinja2.Environment().from_string(MACRO.read_text()).module.claim_verdicts(claims, ranks, definitions))  # type: ignore[attr-defined]
+
+
+def test_a_claim_typed_by_hand_is_judged_by_the_very_sql_of_the_mart(empty: Warehouse) -> None:
+    compiled = empty.folder / "target/compiled/taker/models/marts/analysis/fct_claim_verdicts.sql"
+    comment, sql = compiled.read_text().strip().split("\n", maxsplit=1)
+    assert comment.startswith("--")
+    tables = (
+        f'"warehouse"."main"."{name}"' for name in ("dim_claims", "fct_taker_spike_ranks", "dim_spike_definitions")
+    )
+    assert sql.strip() == verdict_sql(*tables).strip()
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    """Thirty days of one market, whose 21st is its second-largest bearish spike, under the names of the marts."""
+    connection = duckdb.connect()
+    connection.execute(
+        "create table dim_spike_definitions as select 'daily_usd' as definition_id, '1d' as grain, 'usd' as unit;"
+        "create table fct_taker_spike_ranks (definition_id varchar, market_id varchar, side varchar, bar_at timestamp,"
+        " value decimal(38,8), is_event boolean, bar_coverage_ratio double)"
+    )
+    values = {10: -300, 20: -200}
+    connection.executemany(
+        "insert into fct_taker_spike_ranks values ('daily_usd', 'v:S', 'bearish', ?, ?, ?, 1)",
+        [(date(2024, 1, 1) + timedelta(days=n), values.get(n, n), n in values) for n in range(30)],
+    )
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("rank", "window_days", "holds"), [(2, 20, True), (3, 20, False), (1, 10, True), (2, 40, None)]
+)
+def test_the_rule_needs_nothing_but_the_published_marts(
+    marts: duckdb.DuckDBPyConnection, rank: int, window_days: int, holds: bool | None
+) -> None:
+    """Second in twenty days, first in the ten without the larger one, unknown in more days than there are."""
+    claim = (
+        "(select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
+        " date '2024-01-21' as event_from, date '2024-01-21' as event_to,"
+        f" {rank} as claimed_rank, {window_days} as window_days)"
+    )
+    found = marts.execute(verdict_sql(claim, "fct_taker_spike_ranks", "dim_spike_definitions")).fetchall()
+    names = [column[0] for column in marts.description or ()]
+    (row,) = (dict(zip(names, values, strict=True)) for values in found)
+    assert row["holds"] is holds
+    assert row["bar_at"].date() == date(2024, 1, 21)
+
+
+def test_every_claim_has_a_verdict_under_every_definition_even_without_data(empty: Warehouse) -> None:
+    verdicts = empty.rows("select claim_id, definition_id, holds from fct_claim_verdicts")
+    asked = [
+        (claim["claim_id"], definition["definition_id"])
+        for claim in seed("claims")
+        for definition in seed("spike_definitions")
+    ]
+    assert sorted((claim, definition) for claim, definition, _ in verdicts) == sorted(asked)
+    assert {holds for *_, holds in verdicts} == {None}
+
+
+def test_the_brief_has_a_rank_for_every_definition(empty: Warehouse) -> None:
+    columns = {
+        name
+        for (name,) in empty.rows(
+            "select column_name from duckdb_columns() where table_name = 'rpt_market_brief_daily'"
+        )
+    }
+    ranks = {name.removesuffix("_rank") for name in columns if name.endswith("_rank")} - {"daily_usd_event"}
+    assert ranks == {definition["definition_id"] for definition in seed("spike_definitions")}
