@@ -1,0 +1,118 @@
+"""TAKER_PUBLISH_POSTGRES_URL: what is refused, in words that never quote it, and who never gets it."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from orchestration.assets.publish import PUBLISHED_KEY, published_asset
+from orchestration.demo import demo_settings
+from orchestration.progress import Progress
+from orchestration.publishing.postgres import place_of
+from orchestration.resources import StorageResource
+from orchestration.settings import Settings, SettingsError, load_settings
+from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
+
+NAME = "TAKER_PUBLISH_POSTGRES_URL"
+GOOD = "postgresql://taker:geheim@db.example:5433/warehouse?sslmode=require"
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("value", [None, "", "off", "OFF"])
+def test_without_it_nothing_goes_to_postgres(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if value is not None:
+        monkeypatch.setenv(NAME, value)
+    assert load_settings().publish_postgres_url is None
+
+
+def test_an_address_is_kept_and_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, GOOD)
+    settings = load_settings()
+    assert settings.publish_postgres_url is not None
+    assert settings.publish_postgres_url.get_secret_value() == GOOD
+    assert "geheim" not in f"{settings!r} {settings}"
+    assert place_of(GOOD) == "db.example:5433/warehouse, schema taker"
+    assert place_of("postgresql:///marts?host=/run/postgresql") == "/run/postgresql/marts, schema taker"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("mysql://taker:geheim@db/x", "does not begin with postgresql://"),
+        ("postgresql+psycopg://taker:geheim@db/x", "does not begin with postgresql://"),
+        ("host=db user=taker password=geheim", "does not begin with postgresql://"),
+        ("postgresql://taker:geheim/1@db:5432/x", "its port is not a number|cannot be read as an address"),
+        ("postgresql://taker:geheim%zz@db/x", "cannot be read as an address"),
+        ("postgresql://taker:geheim@db:99999/x", "its port is not a number from 1 to 65535"),
+        ("postgresql://taker:geheim@db", "names no database"),
+        ("postgresql://taker:geheim@db/x?colour=red", "cannot be read as an address"),
+    ],
+)
+def test_a_wrong_one_is_one_sentence_that_does_not_quote_it(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+    with pytest.raises(SettingsError, match=said) as refused:
+        load_settings()
+    text = "".join(traceback.format_exception(refused.value))
+    assert "geheim" not in text
+    assert str(refused.value).startswith((f"{NAME}: it ", f"{NAME}: its port"))
+    assert "write postgresql://user:password@host:5432/database" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_it_goes_to_the_processes_of_the_same_settings_and_its_absence_does_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(publish_postgres_url=GOOD).environment()[NAME] == GOOD
+    silent = load_settings().environment()
+    (tmp_path / ".env").write_text(f"{NAME}={GOOD}\n")
+    for name, value in silent.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().publish_postgres_url is None
+
+
+def test_the_demo_never_publishes_to_the_database_of_real_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, GOOD)
+    assert demo_settings().publish_postgres_url is None
+
+
+def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    Publisher.on(Path(settings.storage_url)).build_days(2)
+    asset = published_asset(settings, [MARKETS, DAILY], [], Progress(), KEYS)
+    storage = {"storage": StorageResource(settings)}
+    return dg.materialize([asset], resources=storage, instance=instance, raise_on_error=False)
+
+
+def test_the_asset_says_what_is_published_where(settings: Settings) -> None:
+    Path(settings.storage_url).mkdir()
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialized(settings, instance).success
+        event = instance.get_latest_materialization_event(PUBLISHED_KEY)
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert metadata["revised_ranks"].value == 0
+    assert metadata["latest"].value == f"{settings.storage_url}/serving/latest.json"
+    assert "postgres" not in metadata
+
+
+def test_a_failed_load_shows_no_password_in_dagsters_log(settings: Settings) -> None:
+    Path(settings.storage_url).mkdir()
+    unreachable = settings.model_copy(
+        update={"publish_postgres_url": SecretStr(GOOD.replace("db.example:5433", "127.0.0.1:1"))}
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialized(unreachable, instance)
+        logged = "\n".join(str(record) for record in instance.all_logs(result.run_id))
+    assert not result.success
+    assert "PostgreSQL at 127.0.0.1:1/warehouse, schema taker" in logged
+    assert "geheim" not in logged

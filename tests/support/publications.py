@@ -1,0 +1,91 @@
+"""A small warehouse and its publication, without Dagster and dbt.
+
+Belongs here: building marts with SQL and publishing them. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.object_store import ObjectStore, open_store
+from orchestration.publishing.publication import Publication, publish
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+MARKETS, DAILY = "dim_markets", "fct_net_taker_volume_daily"
+KEYS = {MARKETS: ("market_id",), DAILY: ("market_id", "trade_date")}
+
+
+@dataclass
+class Publisher:
+    """Publishes the warehouse in `folder`; each publication is a second after the one before."""
+
+    folder: Path
+    store: ObjectStore
+    postgres_url: str | None = None
+    now: datetime = field(default=NOW)
+
+    @classmethod
+    def on(cls, folder: Path, postgres_url: str | None = None) -> Publisher:
+        return cls(folder, open_store(folder), postgres_url)
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        return self.folder / "serving" / "marts.duckdb"
+
+    def build(self, *statements: str) -> None:
+        """Run SQL in the warehouse, as dbt would."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def build_days(self, days: int) -> None:
+        """One market and so many days of it, from 2026-01-01."""
+        self.build(
+            f"create or replace table {MARKETS} as select 'simulated:BTCUSDT' as market_id",
+            f"create or replace table {DAILY} as "
+            "select 'simulated:BTCUSDT' as market_id, date '2026-01-01' + cast(n as integer) as trade_date, "
+            f"cast(n as decimal(38, 8)) as net_taker_usd from range({days}) as r(n)",
+            f"comment on table {DAILY} is 'It''s the day'",
+            f"comment on column {DAILY}.net_taker_usd is 'buys − sells'",
+        )
+
+    def publish(
+        self,
+        marts: Sequence[str] = (MARKETS, DAILY),
+        *,
+        settings: Mapping[str, Any] | None = None,
+        keys: Mapping[str, Sequence[str]] = KEYS,
+    ) -> Publication:
+        now = self.now
+        self.now += timedelta(seconds=1)
+        return publish(
+            self.warehouse,
+            self.serving,
+            self.store,
+            marts,
+            run_id="run-1",
+            settings=settings or {"target": "duckdb"},
+            audit={"suite": "passed"},
+            now=now,
+            keys=keys,
+            postgres_url=self.postgres_url,
+        )
+
+    def publish_days(self, days: int) -> Publication:
+        self.build_days(days)
+        return self.publish()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the published file."""
+        with duckdb.connect(str(self.serving), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
