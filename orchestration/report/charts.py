@@ -1,0 +1,385 @@
+"""The charts: Vega-Lite specifications, made and validated by Altair.
+
+Belongs here: marks, scales, colours. Does not: rows (a specification names its data; the page holds it once)
+or HTML.
+
+Colours are Okabe and Ito's and never alone: direction is also up and down, a rank a number, a verdict a sign. Text in
+charts is `currentColor` and axes are coloured by the style sheet: one specification suits light, dark and print.
+
+Specifications are made once per process: leave them as they are, or copy them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Spec = dict[str, Any]
+
+SELL: Final = "#D55E00"
+BUY: Final = "#0072B2"
+QUIET: Final = "#7F8C99"
+DAY_MS: Final = 86_400_000
+
+# Category → (colour, sign). A sign is what a reader who sees no colours goes by; agreement needs none.
+VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
+    "exact": ("#009E73", ""),
+    "within_tolerance": ("#56B4E9", "≈"),
+    "klines_only": ("#A9B4BF", ""),
+    "trades_only": ("#CC79A7", "t"),
+    "trades_incomplete": ("#E69F00", "−"),
+    "conflict": ("#D55E00", "×"),
+    "no data": ("#F0E442", "?"),
+}
+COVERAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "complete": ("#0072B2", ""),
+    "95 % or more": ("#56B4E9", "·"),
+    "below 95 %": ("#E69F00", "−"),
+    "no bar": ("#F0E442", "?"),
+}
+CALENDARS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {"verdict": VERDICTS, "cover": COVERAGES}
+HORIZONS: Final = (1, 3, 7, 14, 30)
+
+# Week of the year (from 0) that a month's middle falls into → the month's letter.
+_MONTH_AT: Final = {
+    2: "J",
+    6: "F",
+    10: "M",
+    15: "A",
+    19: "M",
+    24: "J",
+    28: "J",
+    32: "A",
+    37: "S",
+    41: "O",
+    45: "N",
+    50: "D",
+}
+
+# SI's G is not what a reader calls a thousand million dollars.
+_USD_AXIS: Final = "replace(format(datum.value, '~s'), 'G', 'B')"
+# A tick says as much of its date as the distance to the next one needs.
+_DATES: Final = {"year": "%Y", "quarter": "%b %Y", "month": "%b %Y", "week": "%d %b", "date": "%d %b"}
+_SHOWN: Final = "datum.t > last - days * 86400000"
+
+
+@cache
+def net_volume() -> Spec:
+    """Daily net taker volume, with the events of the chosen definition. Data: `daily`, `events`."""
+    import altair as alt
+
+    x = _time_axis()
+    bars = (
+        alt.Chart(alt.NamedData("daily"))
+        .transform_filter(f"{_SHOWN} && isValid(datum.net)")
+        .transform_calculate(end=f"datum.t + {DAY_MS}")
+        .mark_rect()
+        .encode(
+            x=x,
+            x2="end:T",
+            y=_usd_axis("net"),
+            y2=alt.datum(0),
+            color=alt.condition("datum.net < 0", alt.value(SELL), alt.value(BUY)),
+            tooltip=[
+                alt.Tooltip("day:N", title="UTC day"),
+                alt.Tooltip("net:Q", title="net taker USD", format=","),
+                alt.Tooltip("source:N", title="source"),
+                alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+            ],
+        )
+    )
+    zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
+    layers = [bars, zero]
+    for side, shape, offset in (("bearish", "triangle-down", 9), ("bullish", "triangle-up", -9)):
+        events = alt.Chart(alt.NamedData("events")).transform_filter(
+            f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
+        )
+        place: dict[str, Any] = {"x": x, "y": alt.Y("y:Q")}
+        layers.append(
+            events.mark_point(
+                shape=shape, filled=True, size=70, color="currentColor", opacity=1, yOffset=offset
+            ).encode(
+                **place,
+                tooltip=[
+                    alt.Tooltip("bar:N", title="bar (UTC)"),
+                    alt.Tooltip("side:N", title="side"),
+                    alt.Tooltip("value:N", title="value"),
+                    alt.Tooltip("event_rank:Q", title="rank among events of its window"),
+                    alt.Tooltip("rank:Q", title="rank among bars of its window"),
+                ],
+            )
+        )
+        layers.append(
+            events.mark_text(yOffset=offset * 2.2, fontSize=12, fontWeight="bold", color="currentColor").encode(
+                **place, text="event_rank:N"
+            )
+        )
+    return _spec(alt.layer(*layers), 300)
+
+
+@cache
+def price() -> Spec:
+    """Daily close below the net volume, on the same days. Data: `daily`."""
+    import altair as alt
+
+    line = (
+        alt.Chart(alt.NamedData("daily"))
+        .transform_filter(f"{_SHOWN} && isValid(datum.close)")
+        .mark_line(color=QUIET, strokeWidth=1.5)
+        .encode(
+            x=_time_axis(),
+            y=alt.Y(
+                "close:Q",
+                title=None,
+                scale=alt.Scale(zero=False),
+                axis=alt.Axis(labelExpr=_USD_AXIS, tickCount=4, minExtent=44),
+            ),
+        )
+    )
+    hover = line.mark_point(opacity=0, size=60).encode(
+        tooltip=[alt.Tooltip("day:N", title="UTC day"), alt.Tooltip("close:Q", title="close", format=",")]
+    )
+    return _spec(line + hover, 110)
+
+
+@cache
+def dominance() -> Spec:
+    """Sell dominance percentile of each day; the outermost hundredths stand out. Data: `daily`."""
+    import altair as alt
+
+    base = alt.Chart(alt.NamedData("daily")).transform_filter(f"{_SHOWN} && isValid(datum.sell_pct)")
+    tooltip = [
+        alt.Tooltip("day:N", title="UTC day"),
+        alt.Tooltip("sell_pct:Q", title="percentile", format=".2%"),
+        alt.Tooltip("ratio:Q", title="taker sell ratio", format=".4f"),
+    ]
+    y = alt.Y(
+        "sell_pct:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], minExtent=44),
+    )
+    usual = (
+        base.transform_filter("datum.sell_pct > 0.01 && datum.sell_pct < 0.99")
+        .mark_circle(size=14, color=QUIET, opacity=0.75, clip=False)
+        .encode(x=_time_axis(), y=y, tooltip=tooltip)
+    )
+    selling = (
+        base.transform_filter("datum.sell_pct >= 0.99")
+        .mark_point(shape="triangle-down", filled=True, size=75, color=SELL, opacity=1)
+        .encode(x=_time_axis(), y=y, tooltip=tooltip)
+    )
+    buying = (
+        base.transform_filter("datum.sell_pct <= 0.01")
+        .mark_point(shape="triangle-up", filled=True, size=75, color=BUY, opacity=1)
+        .encode(x=_time_axis(), y=y, tooltip=tooltip)
+    )
+    return _spec(usual + selling + buying, 180)
+
+
+@cache
+def liquidations() -> Spec:
+    """Liquidated longs below zero, shorts above; a cross on zero is a day the archive does not have. Data: `daily`."""
+    import altair as alt
+
+    base = alt.Chart(alt.NamedData("daily")).transform_filter(_SHOWN).transform_calculate(end=f"datum.t + {DAY_MS}")
+    tooltip = [
+        alt.Tooltip("day:N", title="UTC day"),
+        alt.Tooltip("long:Q", title="longs, USD, at least", format=","),
+        alt.Tooltip("short:Q", title="shorts, USD, at least", format=","),
+        alt.Tooltip("liq_cov:Q", title="coverage", format=".0%"),
+    ]
+    longs = (
+        base.transform_filter("isValid(datum.long)")
+        .transform_calculate(down="-datum.long")
+        .mark_rect(color=SELL)
+        .encode(x=_time_axis(), x2="end:T", y=_usd_axis("down", signless=True), y2=alt.datum(0), tooltip=tooltip)
+    )
+    shorts = (
+        base.transform_filter("isValid(datum.short)")
+        .mark_rect(color=BUY)
+        .encode(x=_time_axis(), x2="end:T", y=_usd_axis("short", signless=True), y2=alt.datum(0), tooltip=tooltip)
+    )
+    absent = (
+        base.transform_filter("datum.liq_cov === 0")
+        .transform_calculate(noon=f"datum.t + {DAY_MS // 2}")
+        .mark_text(text="×", fontSize=13, color="currentColor")
+        .encode(x=alt.X("noon:T", title=None, scale=alt.Scale(type="utc")), y=alt.datum(0), tooltip=tooltip)
+    )
+    zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
+    return _spec(alt.layer(longs, shorts, zero, absent), 200)
+
+
+@cache
+def event_study(side: str) -> Spec:
+    """Returns after the events of one side, against all days of the market. Data: `returns`, `study`."""
+    import altair as alt
+
+    wanted = f"datum.definition == definition && datum.side == '{side}'"
+    x = alt.X(
+        "horizon:O",
+        title="days after the entry",
+        scale=alt.Scale(domain=list(HORIZONS), paddingInner=0.25),
+        axis=alt.Axis(labelAngle=0, domain=False, ticks=False),
+    )
+    y = alt.Y("r:Q", title=None, axis=alt.Axis(format="+.0%", minExtent=44, tickCount=6))
+    each = (
+        alt.Chart(alt.NamedData("returns"))
+        .transform_filter(wanted)
+        .mark_circle(size=42, color=SELL if side == "bearish" else BUY, opacity=0.75)
+        .encode(
+            x=x,
+            y=y,
+            xOffset=alt.XOffset("jitter:Q", scale=alt.Scale(domain=[0, 1])),
+            tooltip=[
+                alt.Tooltip("event:N", title="event (UTC)"),
+                alt.Tooltip("horizon:O", title="days"),
+                alt.Tooltip("r:Q", title="forward return", format="+.2%"),
+            ],
+        )
+    )
+    study = alt.Chart(alt.NamedData("study")).transform_filter(wanted)
+    tooltip = [
+        alt.Tooltip("horizon:O", title="days"),
+        alt.Tooltip("median:Q", title="median after events", format="+.2%"),
+        alt.Tooltip("baseline:Q", title="median of all days", format="+.2%"),
+        alt.Tooltip("p:Q", title="p-value", format=".3f"),
+        alt.Tooltip("n:Q", title="events"),
+    ]
+    null = study.mark_point(
+        shape="diamond", size=130, filled=False, strokeWidth=2, color="currentColor", opacity=1
+    ).encode(x=x, y=alt.Y("baseline:Q"), tooltip=tooltip)
+    median = study.mark_tick(thickness=4, size=34, color="currentColor", opacity=1).encode(
+        x=x, y=alt.Y("median:Q"), tooltip=tooltip
+    )
+    zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
+    layered = alt.layer(zero, each, median, null)
+    return _finished(
+        layered.add_params(alt.param(name="definition", value="")).properties(width="container", height=260)
+    )
+
+
+@cache
+def calendar(field: str, years: tuple[int, ...]) -> Spec:
+    """One cell per day: a column per week of the year, a row per weekday, Monday on top, below each other the years.
+
+    Data: `daily`, whose `line` is year-weekday. `field` is `verdict` or `cover`.
+    """
+    import altair as alt
+
+    categories = CALENDARS[field]
+    # A row of no weekday parts the years.
+    lines = [f"{year}-{weekday}" for year in years for weekday in range(8)]
+    x = alt.X(
+        "week:O",
+        title=None,
+        scale=alt.Scale(domain=list(range(54)), paddingInner=0.12, paddingOuter=0),
+        axis=alt.Axis(
+            orient="top",
+            labelAngle=0,
+            labelOverlap=False,
+            domain=False,
+            ticks=False,
+            values=list(_MONTH_AT),
+            labelExpr=f"{json.dumps(_MONTH_AT)}[datum.value]",
+        ),
+    )
+    y = alt.Y(
+        "line:O",
+        title=None,
+        scale=alt.Scale(domain=lines, paddingInner=0.12, paddingOuter=0),
+        axis=alt.Axis(
+            labelAngle=0,
+            labelOverlap=False,
+            domain=False,
+            ticks=False,
+            values=[f"{year}-3" for year in years],
+            labelExpr="slice(datum.value, 0, 4)",
+            minExtent=36,
+            labelPadding=6,
+        ),
+    )
+    tooltip = [
+        alt.Tooltip("day:N", title="UTC day"),
+        alt.Tooltip("verdict:N", title="reconciliation"),
+        alt.Tooltip("difference:Q", title="trades − klines, USD", format=","),
+        alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+        alt.Tooltip("source:N", title="bars from"),
+        alt.Tooltip("intervals:N", title="klines among each other"),
+    ]
+    colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
+    signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
+    base = alt.Chart(alt.NamedData("daily"))
+    cells = base.mark_rect().encode(
+        x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
+    )
+    marked = (
+        base.transform_calculate(sign=f"{signs}[datum.{field}]")
+        .transform_filter("datum.sign")
+        .mark_text(fontSize=11, fontWeight="bold", color="#000")
+        .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
+    )
+    return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+
+
+def _time_axis() -> alt.X:
+    import altair as alt
+
+    return alt.X(
+        "t:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=6, labelOverlap=True, format=_DATES)
+    )
+
+
+def _usd_axis(field: str, *, signless: bool = False) -> alt.Y:
+    import altair as alt
+
+    label = _USD_AXIS.replace("datum.value", "abs(datum.value)") if signless else _USD_AXIS
+    # Room for the marks beyond the longest bars.
+    scale = alt.Scale(padding=0 if signless else 26)
+    return alt.Y(f"{field}:Q", title=None, scale=scale, axis=alt.Axis(labelExpr=label, tickCount=6, minExtent=44))
+
+
+def _spec(chart: alt.LayerChart | alt.FacetChart, height: int) -> Spec:
+    """A chart over time. The page sets its parameters: the last day shown, how many, and whose events are marked."""
+    import altair as alt
+
+    parameters = [
+        alt.param(name="days", value=730),
+        alt.param(name="definition", value=""),
+        alt.param(name="last", value=0),
+    ]
+    return _finished(chart.add_params(*parameters).properties(width="container", height=height))
+
+
+def _finished(chart: alt.LayerChart | alt.FacetChart) -> Spec:
+    """The specification as a dict, validated against Vega-Lite's schema."""
+    import altair as alt
+
+    # Each mark with a label of its own would be thousands for a screen reader; the figure has one, and a table.
+    configured = chart.configure(aria=False, background="transparent", font=FONT, view=alt.ViewConfig(stroke=None))
+    spec: Spec = configured.to_dict()
+    return spec
+
+
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+
+
+@cache
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script without imports, as vl-convert bundles them for this Altair."""
+    import vl_convert
+
+    script: str = vl_convert.javascript_bundle(vl_version=library_version())  # type: ignore[call-arg]
+    return script
+
+
+def library_version() -> str:
+    """The Vega-Lite whose schema the charts are checked by, as vl-convert names it."""
+    from altair import VEGALITE_VERSION
+
+    return ".".join(VEGALITE_VERSION.lstrip("v").split(".")[:2])

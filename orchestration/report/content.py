@@ -1,0 +1,214 @@
+"""What the page shows, read from the published marts and nothing else.
+
+Belongs here: the queries, and the plain rows they give. Does not: charts (`charts`) or HTML (`page`).
+
+Imports no dagster. A table that this publication does not have is an empty list, and the page says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration import answer
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from orchestration.answer import MarketDay
+
+Row = dict[str, Any]
+
+# Ranks are of each bar's own day. Further down than this a mark in a chart says nothing any more.
+MARKED_EVENTS: Final = 5
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the database says about a table: its comment, and that of each column."""
+
+    comment: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MarketContent:
+    """One market. Rows are in the order of their keys; amounts in USD, shares 0 to 1, days and instants UTC.
+
+    `daily`: one row per day that has a bar, a reconciliation or liquidations. `events`: those of the first ranks, on
+    each side and under each definition. `latest`: the newest day with its ranks. `brief`: its newest row, or None.
+    """
+
+    market_id: str
+    is_simulated: bool
+    facts: Row
+    daily: Sequence[Row]
+    events: Sequence[Row] = ()
+    study: Sequence[Row] = ()
+    returns: Sequence[Row] = ()
+    brief: Row | None = None
+    latest: MarketDay | None = None
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything on the page. `publication` is the one row of that table, `tables` the comments by table name."""
+
+    publication: Row
+    markets: Sequence[MarketContent]
+    definitions: Sequence[Row] = ()
+    claims: Sequence[Row] = ()
+    revisions: Sequence[Row] = ()
+    revision_count: int = 0
+    tables: Mapping[str, Described] = field(default_factory=dict)
+
+    @property
+    def is_simulated(self) -> bool:
+        return any(market.is_simulated for market in self.markets)
+
+    @property
+    def first_definition(self) -> str:
+        """The definition that charts and tables begin with: by day, as the first chart is."""
+        names = [str(row["definition_id"]) for row in self.definitions]
+        return "daily_usd" if "daily_usd" in names or not names else names[0]
+
+
+def read_content(serving: Path) -> ReportContent:
+    """Read the page's content from `serving` (marts.duckdb). Raises answer.NothingPublished."""
+    latest = {day.market_id: day for day in answer.latest_days(serving)}
+    with answer.connect(serving) as connection:
+        tables = _described(connection)
+        publication = _rows(connection, "select * from publication")[0]
+        read = _Reader(connection, tables)
+        markets = [_market(read, row, latest.get(row["market_id"])) for row in read.all("dim_markets", "market_id")]
+        return ReportContent(
+            publication={
+                **publication,
+                "settings": json.loads(publication["settings"]),
+                "audit": json.loads(publication["audit"]),
+            },
+            markets=markets,
+            definitions=read.all("dim_spike_definitions", "definition_id"),
+            claims=read.where("fct_claim_verdicts", _CLAIMS),
+            revisions=read.where("fct_spike_rank_revisions", _REVISIONS),
+            revision_count=_count(read, "fct_spike_rank_revisions"),
+            tables=tables,
+        )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Rows of a table that may not be there."""
+
+    connection: duckdb.DuckDBPyConnection
+    tables: Mapping[str, Described]
+
+    def all(self, table: str, order: str) -> list[Row]:
+        return self.where(table, f"select * from {table} order by {order}")
+
+    def where(self, table: str, sql: str, *values: Any) -> list[Row]:
+        return _rows(self.connection, sql, values) if table in self.tables else []
+
+
+def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketContent:
+    market_id = facts["market_id"]
+    briefs = read.where("rpt_market_brief_daily", _BRIEF, market_id)
+    return MarketContent(
+        market_id=market_id,
+        is_simulated=bool(facts["is_simulated"]),
+        facts=facts,
+        daily=read.where("fct_net_taker_volume_daily", _DAILY, market_id),
+        events=read.where("fct_taker_spike_ranks", _EVENTS, market_id, MARKED_EVENTS),
+        study=read.where("agg_spike_event_study", _STUDY, market_id),
+        returns=read.where("fct_spike_forward_returns", _RETURNS, market_id),
+        brief=briefs[0] if briefs else None,
+        latest=latest,
+    )
+
+
+def _described(connection: duckdb.DuckDBPyConnection) -> dict[str, Described]:
+    tables = connection.execute("select table_name, comment from duckdb_tables() order by table_name").fetchall()
+    columns: dict[str, dict[str, str]] = {}
+    described = "select table_name, column_name, comment from duckdb_columns() where not internal order by column_index"
+    for table, column, comment in connection.execute(described).fetchall():
+        columns.setdefault(table, {})[column] = comment or ""
+    return {table: Described(comment or "", columns.get(table, {})) for table, comment in tables}
+
+
+def _count(read: _Reader, table: str) -> int:
+    found = read.where(table, f"select count(*) as n from {table}")
+    return int(found[0]["n"]) if found else 0
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    done = connection.execute(sql, list(values))
+    names = [column[0] for column in done.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in done.fetchall()]
+
+
+# A day that only the reconciliation or the liquidations know is a day without a bar, not a day to leave out.
+_DAILY: Final = """
+    with days as (
+        select market_id, trade_date from fct_net_taker_volume_daily
+        union
+        select market_id, trade_date from fct_flow_reconciliation_daily
+        union
+        select market_id, trade_date from fct_liquidations_daily
+    )
+    select k.trade_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
+           p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
+           r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,
+           l.long_usd, l.short_usd, l.order_count, l.coverage_ratio as liquidations_coverage_ratio
+    from days as k
+    left join fct_net_taker_volume_daily as d using (market_id, trade_date)
+    left join fct_taker_dominance_daily as p using (market_id, trade_date)
+    left join fct_flow_reconciliation_daily as r using (market_id, trade_date)
+    left join fct_liquidations_daily as l using (market_id, trade_date)
+    where market_id = ?
+    order by trade_date
+"""
+
+_EVENTS: Final = """
+    select definition_id, side, bar_at, value, spike_rank, event_rank, window_bars, coverage_ratio
+    from fct_taker_spike_ranks
+    where market_id = ? and is_event and event_rank <= ?
+    order by definition_id, side, bar_at
+"""
+
+_STUDY: Final = """
+    select definition_id, side, horizon_days, sample_size, hit_rate, median_return, mean_return, baseline_size,
+           baseline_hit_rate, baseline_median, baseline_mean, p_value, median_return_when_known, p_value_when_known,
+           is_conclusive, conclusion
+    from agg_spike_event_study
+    where market_id = ?
+    order by definition_id, side, horizon_days
+"""
+
+_RETURNS: Final = """
+    select definition_id, side, event_at, horizon_days, forward_return
+    from fct_spike_forward_returns
+    where market_id = ? and is_complete and forward_return is not null
+    order by definition_id, side, horizon_days, event_at
+"""
+
+_BRIEF: Final = "select * from rpt_market_brief_daily where market_id = ? order by brief_date desc limit 1"
+
+_CLAIMS: Final = """
+    select v.claim_id, v.definition_id, v.market_id, v.side, v.claimed_rank, v.window_days, v.as_of_at, v.bar_at,
+           v.value, v.actual_rank, v.actual_event_rank, v.window_bars, v.coverage_ratio, v.holds, v.holds_by,
+           v.larger_events, v.verdict_sentence, c.source, c.published_on, c.event_from, c.event_to, c.note
+    from fct_claim_verdicts as v
+    join dim_claims as c on c.claim_id = v.claim_id
+    order by c.published_on nulls last, c.claimed_rank desc, v.claim_id, v.definition_id
+"""
+
+_REVISIONS: Final = """
+    select definition_id, market_id, side, bar_at, old_value, new_value, old_rank, new_rank, old_event_rank,
+           new_event_rank, cause, source_keys, previous_published_at, published_at
+    from fct_spike_rank_revisions
+    order by published_at desc, definition_id, market_id, side, bar_at desc
+    limit 50
+"""

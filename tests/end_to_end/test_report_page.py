@@ -1,0 +1,224 @@
+"""The report of a demo in a real Chromium: drawn, silent, self-contained, readable on a phone and with a keyboard."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ingestion.venues.simulated import simulate
+from tests.support.browser import running_chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, ViewportSize
+
+LAST_DAY = date(2026, 6, 30)
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+pytestmark = pytest.mark.xdist_group("report")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def report(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `taker report` says that a demo's page is. After `browser`: without one nothing needs to be built."""
+    folder = tmp_path_factory.mktemp("report")
+    home = folder / "var" / "demo"
+    simulated = simulate(home / "archive", last_day=LAST_DAY)
+    (home / "demo.json").write_text(json.dumps({"first_day": str(simulated.first_day), "last_day": str(LAST_DAY)}))
+    for arguments in (["demo", "--quiet"], ["report", "--demo", "--no-open"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestration.cli", *arguments], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    page = Path(done.stdout.strip())
+    assert page == home / "serving" / "report" / "index.html"
+    return page
+
+
+@dataclass
+class Visit:
+    """An open page, what its console said, and what it asked for."""
+
+    page: Page
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def visit(browser: Browser, report: Path, viewport: ViewportSize) -> Visit:
+    seen = Visit(browser.new_page(viewport=viewport))
+    seen.page.on("console", lambda message: seen.console.append(f"{message.type}: {message.text}"))
+    seen.page.on("pageerror", lambda error: seen.console.append(str(error)))
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.goto(report.as_uri())
+    seen.page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def desktop(browser: Browser, report: Path) -> Visit:
+    return visit(browser, report, DESKTOP)
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, report: Path) -> Visit:
+    return visit(browser, report, PHONE)
+
+
+def test_the_title_and_the_headline_say_simulated(desktop: Visit) -> None:
+    assert desktop.page.title().startswith("SIMULATED")
+    assert desktop.page.inner_text("h1").startswith("SIMULATED")
+    headlines = desktop.page.locator("main .headline").all_inner_texts()
+    assert [text for text in headlines if text.startswith("SIMULATED: ")]
+
+
+@pytest.mark.parametrize("visited", ["desktop", "phone"])
+def test_every_chart_is_drawn(visited: str, request: pytest.FixtureRequest) -> None:
+    page: Page = request.getfixturevalue(visited).page
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    charts = page.locator(".chart")
+    # Two markets, and for each: net, price, dominance, liquidations, two sides of the study, two calendars.
+    assert charts.count() == 16
+    for number in range(charts.count()):
+        box = charts.nth(number).locator("svg").bounding_box()
+        assert box is not None
+        assert box["height"] > 80
+        assert width * 0.7 < box["width"] <= width
+
+
+def test_marks_are_as_many_as_the_days_shown(desktop: Visit) -> None:
+    bars = desktop.page.locator('.chart[data-market="m1"][data-chart="net"] .mark-rect path')
+    assert bars.count() == 730
+    cells = desktop.page.locator('.chart[data-market="m1"][data-chart="verdict"] .mark-rect path')
+    assert cells.count() == 760
+
+
+@pytest.mark.parametrize("visited", ["desktop", "phone"])
+def test_the_console_is_silent_and_no_other_host_is_asked(
+    visited: str, report: Path, request: pytest.FixtureRequest
+) -> None:
+    seen: Visit = request.getfixturevalue(visited)
+    assert seen.console == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
+
+
+def test_nothing_on_a_phone_is_wider_than_the_phone(phone: Visit) -> None:
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_the_keyboard_reaches_the_numbers_every_section_and_every_table(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the numbers"
+    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.reload()
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    links, regions, selects = set(), 0, set()
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        tag, target, role, ident = page.evaluate(
+            "[document.activeElement.tagName, document.activeElement.getAttribute('href'), "
+            "document.activeElement.getAttribute('role'), document.activeElement.id]"
+        )
+        if tag == "BODY":
+            break
+        links |= {target} if target else set()
+        regions += role == "region"
+        selects |= {ident} if tag == "SELECT" else set()
+    assert {"#m1", "#m2", "#claims", "#revisions", "#definitions", "#publication"} <= links
+    assert regions == page.locator("[role=region]").count()
+    assert selects == {"days", "definition"}
+    page.close()
+
+
+def test_the_page_has_one_first_heading_and_no_level_is_skipped(desktop: Visit) -> None:
+    levels = desktop.page.eval_on_selector_all("h1, h2, h3, h4", "all => all.map(h => Number(h.tagName[1]))")
+    assert levels.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+
+
+def test_choosing_a_period_redraws_the_charts_with_its_days(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    bars = page.locator('.chart[data-market="m1"][data-chart="net"] .mark-rect path')
+    for chosen, days in (("90", 90), ("100000", 760)):
+        page.select_option("#days", chosen)
+        page.wait_for_function(
+            "days => document.querySelectorAll('[data-market=m1][data-chart=net] .mark-rect path').length === days",
+            arg=days,
+        )
+        assert bars.count() == days
+    page.close()
+
+
+def test_choosing_a_definition_shows_its_events_and_no_others(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    page.select_option("#definition", "4h_usd")
+    rows = page.locator("tbody[data-filtered] tr[data-definition]:visible")
+    assert rows.count() > 0
+    assert set(rows.locator("td:first-child").all_inner_texts()) == {"4h_usd"}
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser: Browser, report: Path, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport=DESKTOP)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    for selector in ("p", "td", "summary", ".card dt", ".simulated", "figcaption", "a[href]"):
+        ink, ground = page.locator(f"main {selector}, header {selector}, nav {selector}").first.evaluate(_COLOURS)
+        assert contrast(ink, ground) >= 4.5, (scheme, selector, ink, ground)
+    axis = page.locator(".role-axis-label text").first.evaluate("e => getComputedStyle(e).fill")
+    assert contrast(axis, page.evaluate("getComputedStyle(document.body).backgroundColor")) >= 4.5
+    context.close()
+
+
+_COLOURS = """element => {
+  const opaque = colour => !/rgba\\(.*, 0\\)/.test(colour);
+  let ground = element;
+  while (ground.parentElement && !opaque(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
+  return [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor];
+}"""
+
+
+def contrast(first: str, second: str) -> float:
+    """WCAG's contrast ratio of two `rgb(…)` colours."""
+    lighter, darker = sorted((luminance(first), luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_without_scripts_the_tables_are_all_there(browser: Browser, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator("table").count() > 10
+    assert page.locator("tbody[data-filtered] tr[data-definition]").first.is_visible()
+    assert page.locator(".controls").first.is_hidden()
+    context.close()
+
+
+def test_the_page_is_small_enough_to_send(report: Path) -> None:
+    assert report.stat().st_size < 4_000_000

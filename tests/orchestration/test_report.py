@@ -1,0 +1,273 @@
+"""The report as a pure function: what it says of full, empty and hostile content, and how it is swapped in."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.answer import NothingPublished
+from orchestration.report import charts, command, rows
+from orchestration.report.content import ReportContent
+from orchestration.report.page import render
+from orchestration.report.previews import previews
+from orchestration.report.write import report_path, write_report
+from tests.support import reports
+
+
+@pytest.fixture(autouse=True)
+def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundling Vega takes seconds and is not what is tested here."""
+    monkeypatch.setattr(charts, "library", lambda: "/* vega */")
+
+
+@pytest.fixture(scope="module")
+def full() -> ReportContent:
+    return reports.content()
+
+
+class Text(HTMLParser):
+    """The words of a page as a reader sees them, and its elements."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._within: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._within.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._within[-1:] not in (["script"], ["style"]):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def embedded(page: str, name: str) -> Any:
+    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.S)
+    assert found is not None
+    return json.loads(found.group(1))
+
+
+def test_the_same_content_gives_the_same_bytes() -> None:
+    assert render(reports.content()) == render(reports.content())
+
+
+def test_title_headline_and_market_say_simulated(full: ReportContent) -> None:
+    page = render(full)
+    assert re.search(r"<title>SIMULATED", page)
+    assert re.search(r"<h1>SIMULATED", page)
+    assert "simulated:BTCUSDT is an invented market" in Text(page).text
+
+
+def test_a_real_market_is_not_called_simulated() -> None:
+    real = reports.market(market_id="binance_um:BTCUSDT", brief=None)
+    page = render(reports.content(markets=[real], claims=reports.claims("binance_um:BTCUSDT"), revisions=[]))
+    assert "simulated" not in Text(page).text.lower()
+
+
+def test_every_chart_has_a_label_and_a_specification(full: ReportContent) -> None:
+    page = render(full)
+    figures = [attributes for attributes in Text(page).all("div") if attributes.get("data-chart")]
+    specs = embedded(page, "specs")
+    assert len(figures) == 8
+    for figure in figures:
+        assert figure["aria-label"]
+        assert figure["data-chart"] in specs or f"{figure['data-market']}:{figure['data-chart']}" in specs
+
+
+def test_no_day_is_left_out_of_the_charts(full: ReportContent) -> None:
+    daily = embedded(render(full), "markets")["m1"]["tables"]["daily"]
+    days = [row[daily["columns"].index("day")] for row in daily["rows"]]
+    assert days == [str(reports.FIRST_DAY + timedelta(days=number)) for number in range(reports.DAYS)]
+
+
+def test_a_day_without_any_row_is_a_cell_that_says_so() -> None:
+    holed = [row for row in map(reports.daily_row, range(reports.DAYS)) if row["trade_date"] != reports.day(5)]
+    days = rows.calendar_days(reports.market(daily=holed))
+    assert (days[5]["day"], days[5]["verdict"], days[5]["cover"]) == (str(reports.day(5)), "no data", "no bar")
+
+
+@pytest.mark.parametrize(
+    ("day", "week", "line"),
+    [
+        (date(2024, 1, 1), 0, "2024-0"),
+        (date(2024, 1, 7), 0, "2024-6"),
+        (date(2024, 1, 8), 1, "2024-0"),
+        (date(2023, 1, 1), 0, "2023-6"),
+        (date(2023, 1, 2), 1, "2023-0"),
+        (date(2024, 12, 31), 52, "2024-1"),
+    ],
+)
+def test_weeks_of_the_calendar_begin_on_monday(day: date, week: int, line: str) -> None:
+    (cell,) = rows.calendar_days(reports.market(daily=[{**reports.daily_row(0), "trade_date": day}]))
+    assert (cell["week"], cell["line"]) == (week, line)
+
+
+def test_incomplete_and_contradicted_days_are_listed(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    for number in (100, 200, 300):
+        assert str(reports.day(number)) in text
+
+
+def test_a_claim_says_under_which_definitions_it_holds(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "✓ Holds under 4h_usd; ✗ not under daily_usd." in text
+    assert "It is number 10 under daily_usd." in text
+
+
+def test_a_claim_about_a_market_that_is_not_held_is_not_judged() -> None:
+    text = Text(render(reports.content(claims=reports.claims("binance_um:BTCUSDT")))).text
+    assert "Cannot be checked here: this publication does not hold binance_um:BTCUSDT." in text
+    assert "Holds under" not in text
+
+
+def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
+    bare = reports.market(
+        events=[],
+        study=[],
+        returns=[],
+        brief=None,
+        daily=[
+            {**reports.daily_row(number), "sell_dominance_percentile": None, "liquidations_coverage_ratio": None}
+            for number in range(30)
+        ],
+    )
+    page = render(reports.content(markets=[bare], claims=[], revisions=[], revision_count=0, definitions=[]))
+    said = Text(page)
+    for sentence in (
+        "so there is no headline",
+        "No day of this market has a percentile yet",
+        "There are no liquidations of simulated:BTCUSDT",
+        "there is no ranked event yet whose next days are known",
+        "no claim is recorded in this publication",
+        "No published rank has been revised",
+    ):
+        assert sentence in said.text
+    drawn = {attributes["data-chart"] for attributes in said.all("div") if attributes.get("data-chart")}
+    assert drawn == {"net", "price", "verdict", "cover"}
+
+
+def test_a_publication_without_markets_still_has_a_page() -> None:
+    said = Text(render(reports.content(markets=[], claims=[], revisions=[]))).text
+    assert "This publication holds no market." in said
+
+
+def test_numbers_carry_their_definition_window_source_and_coverage(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "Net taker volume in USD: bought − sold ." in text
+    assert "bars from klines on" in text
+    assert "758 of 759 days are covered in full; the least is 50.00%" in text
+
+
+def test_text_of_the_tables_cannot_become_markup() -> None:
+    hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    page = render(
+        reports.content(
+            markets=[reports.market(brief={**reports.brief(), "headline": hostile})],
+            claims=[{**row, "note": hostile, "verdict_sentence": hostile} for row in reports.claims()],
+            revisions=[{**row, "source_keys": hostile} for row in reports.revisions()],
+        )
+    )
+    assert "alert(1)</script>" not in page
+    assert "<img" not in page
+
+
+def test_nothing_on_the_page_refers_to_another_host(full: ReportContent) -> None:
+    page = render(full)
+    links = [value for tag in Text(page).tags for name, value in tag[1].items() if name in ("href", "src") and value]
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "default-src 'none'" in page
+
+
+def test_every_table_says_what_it_is_and_can_be_scrolled_with_the_keyboard(full: ReportContent) -> None:
+    said = Text(render(full))
+    regions = [attributes for attributes in said.all("div") if attributes.get("role") == "region"]
+    assert len(regions) == len(said.all("table")) == len(said.all("caption"))
+    assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
+
+
+def test_ids_are_unique_and_links_lead_somewhere(full: ReportContent) -> None:
+    two = [reports.market(), reports.market(market_id="simulated:BTCUSD_PERP")]
+    said = Text(render(reports.content(markets=two)))
+    ids = [str(attributes["id"]) for _, attributes in said.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [str(link["href"])[1:] for link in said.all("a")]
+    assert set(targets) <= set(ids)
+
+
+def test_a_preview_is_a_small_picture_for_each_mart_it_is_about(full: ReportContent) -> None:
+    shown = previews(full)
+    assert set(shown) == {
+        "fct_net_taker_volume_daily",
+        "fct_taker_dominance_daily",
+        "fct_liquidations_daily",
+        "fct_flow_reconciliation_daily",
+        "fct_taker_spike_ranks",
+        "agg_spike_event_study",
+        "fct_claim_verdicts",
+    }
+    assert shown["fct_net_taker_volume_daily"].startswith("**SIMULATED · simulated:BTCUSDT**")
+    assert "](data:image/png;base64,iVBOR" in shown["fct_net_taker_volume_daily"]
+    assert max(map(len, shown.values())) < 120_000
+
+
+def test_a_page_that_cannot_be_rendered_leaves_the_former_one(
+    full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = report_path(tmp_path / "serving" / "marts.duckdb")
+    size = write_report(full, page)
+    assert page.stat().st_size == size
+    monkeypatch.setattr("orchestration.report.write.os.replace", _broken)
+    with pytest.raises(OSError, match="disk"):
+        write_report(full, page)
+    assert page.stat().st_size == size
+    assert list(page.parent.iterdir()) == [page]
+
+
+def _broken(*_: Any) -> None:
+    raise OSError("disk")
+
+
+def test_before_anything_is_published_the_command_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(NothingPublished, match="taker demo"):
+        command.show_report(tmp_path / "serving" / "marts.duckdb")
+
+
+def test_the_command_makes_the_page_when_the_marts_are_newer(
+    full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marts = tmp_path / "marts.duckdb"
+    marts.touch()
+    read: list[Path] = []
+    monkeypatch.setattr(command, "read_content", lambda serving: read.append(serving) or full)
+    page, opened = command.show_report(marts, browser=False)
+    assert (page, opened, page.is_file()) == (report_path(marts), False, True)
+    command.show_report(marts, browser=False)
+    assert read == [marts]
+
+
+def test_without_a_browser_the_command_only_says_where_the_page_is(
+    full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marts = tmp_path / "marts.duckdb"
+    marts.touch()
+    asked: list[str] = []
+    monkeypatch.setattr(command, "read_content", lambda serving: full)
+    monkeypatch.setattr(command.webbrowser, "open", lambda url: bool(asked.append(url)))
+    page, opened = command.show_report(marts)
+    assert (asked, opened) == ([page.as_uri()], False)

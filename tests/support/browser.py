@@ -1,0 +1,34 @@
+"""A real Chromium, the machine's own.
+
+Belongs here: finding and starting it. Does not: pages or expectations.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Skips the test where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        # Chromium's sandbox refuses to run as root, which is what containers are.
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=executable, args=sandbox)
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,272 @@
+"""Content for a report without a warehouse: two years of one invented market, every section filled.
+
+Belongs here: plausible rows with a few planted oddities. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from orchestration.answer import MarketDay, Rank
+from orchestration.report.content import Described, MarketContent, ReportContent, Row
+
+FIRST_DAY = date(2024, 6, 1)
+DAYS = 760
+LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
+MARKET = "simulated:BTCUSDT"
+DEFINITIONS = ("4h_usd", "daily_usd")
+HORIZONS = (1, 3, 7, 14, 30)
+
+
+def day(number: int) -> date:
+    return FIRST_DAY + timedelta(days=number)
+
+
+def daily_row(number: int) -> Row:
+    """Day `number`: without a bar on the 100th, in conflict on the 200th, half covered on the 300th."""
+    net = Decimal(round(400_000_000 * math.sin(number * 1.7) * (1 + (number % 53 == 0) * 4)))
+    known = number > 720
+    row: Row = {
+        "trade_date": day(number),
+        "net_taker_usd": net,
+        "volume_usd": Decimal(9_000_000_000),
+        "close_price": Decimal(60_000) + Decimal(round(15_000 * math.sin(number / 90))),
+        "flow_source": "trades" if known else "klines",
+        "coverage_ratio": 0.5 if number == 300 else 1.0,
+        "taker_sell_ratio": 0.5 - float(net) / 18e9,
+        "sell_dominance_percentile": None if number < 693 else (number * 37 % 730) / 729,
+        "window_coverage_ratio": 0.999,
+        "verdict": "conflict" if number == 200 else "exact" if known else "klines_only",
+        "difference_usd": Decimal(0) if known else None,
+        "interval_verdict": "single_interval",
+        "kline_interval": "1h",
+        "long_usd": Decimal(20_000_000 + number * 1000) if known and number != 740 else None,
+        "short_usd": Decimal(15_000_000) if known and number != 740 else None,
+        "order_count": 40 if known else None,
+        "liquidations_coverage_ratio": None if not known else 0.0 if number == 740 else 1.0,
+    }
+    if number == 100:
+        row |= {"net_taker_usd": None, "volume_usd": None, "close_price": None, "flow_source": None}
+        row |= {
+            "coverage_ratio": None,
+            "taker_sell_ratio": None,
+            "sell_dominance_percentile": None,
+            "verdict": "klines_only",
+        }
+    return row
+
+
+def events() -> list[Row]:
+    return [
+        {
+            "definition_id": definition,
+            "side": side,
+            "bar_at": datetime.combine(day(number), time(16 if definition == "4h_usd" else 0)),
+            "value": Decimal(-1_474_000_000 if side == "bearish" else 1_200_000_000),
+            "spike_rank": rank,
+            "event_rank": rank,
+            "window_bars": 730,
+            "coverage_ratio": 1.0,
+        }
+        for definition in DEFINITIONS
+        for side, offset in (("bearish", 0), ("bullish", 20))
+        for rank, number in enumerate(sorted({700 + offset, 742 + offset // 2, 755 - offset // 4}), 1)
+    ]
+
+
+def returns() -> list[Row]:
+    return [
+        {
+            "definition_id": definition,
+            "side": side,
+            "event_at": datetime.combine(day(40 + 50 * number), time(0)),
+            "horizon_days": horizon,
+            "forward_return": 0.02 * math.sin(number * horizon) + horizon * 0.001,
+        }
+        for definition in DEFINITIONS
+        for side in ("bearish", "bullish")
+        for horizon in HORIZONS
+        for number in range(12)
+    ]
+
+
+def study() -> list[Row]:
+    return [
+        {
+            "definition_id": definition,
+            "side": side,
+            "horizon_days": horizon,
+            "sample_size": 12 if side == "bearish" else 4,
+            "hit_rate": 0.58,
+            "median_return": 0.01,
+            "mean_return": 0.012,
+            "baseline_size": 700,
+            "baseline_hit_rate": 0.51,
+            "baseline_median": 0.002,
+            "baseline_mean": 0.001,
+            "p_value": 0.21 if side == "bearish" else None,
+            "median_return_when_known": 0.004,
+            "p_value_when_known": 0.4 if side == "bearish" else None,
+            "is_conclusive": side == "bearish",
+            "conclusion": "No different from other days."
+            if side == "bearish"
+            else "4 events: nothing can be concluded.",
+        }
+        for definition in DEFINITIONS
+        for side in ("bearish", "bullish")
+        for horizon in HORIZONS
+    ]
+
+
+def claims(market_id: str = MARKET) -> list[Row]:
+    return [
+        {
+            "claim_id": "third-largest",
+            "definition_id": definition,
+            "market_id": market_id,
+            "side": "bearish",
+            "claimed_rank": 3,
+            "window_days": 730,
+            "as_of_at": datetime(2026, 6, 20),  # noqa: DTZ001 - the marts' instants are naive UTC
+            "bar_at": datetime.combine(day(742), time(16)),
+            "value": Decimal(-1_474_000_000),
+            "actual_rank": rank,
+            "actual_event_rank": rank,
+            "window_bars": 730,
+            "coverage_ratio": 1.0,
+            "holds": rank == 3,
+            "holds_by": "bars and events" if rank == 3 else None,
+            "larger_events": "2025-10-10 (-1,914 M), 2024-03-05 (-1,748 M)",
+            "verdict_sentence": f"It is number {rank} under {definition}.",
+            "source": "news of 2026-06-20",
+            "published_on": date(2026, 6, 20),
+            "event_from": day(742),
+            "event_to": day(742),
+            "note": "The third-largest bearish spike in two years",
+        }
+        for definition, rank in (("4h_usd", 3), ("daily_usd", 10))
+    ]
+
+
+def revisions() -> list[Row]:
+    return [
+        {
+            "definition_id": "daily_usd",
+            "market_id": MARKET,
+            "side": "bearish",
+            "bar_at": datetime.combine(day(742), time(0)),
+            "old_value": Decimal(-900_000_000),
+            "new_value": Decimal(-1_474_000_000),
+            "old_rank": 9,
+            "new_rank": 3,
+            "old_event_rank": 8,
+            "new_event_rank": 3,
+            "cause": "corrected_file",
+            "source_keys": "data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2026-06-12.zip",
+            "previous_published_at": datetime(2026, 6, 29, 3),  # noqa: DTZ001
+            "published_at": datetime(2026, 6, 30, 3),  # noqa: DTZ001
+        }
+    ]
+
+
+def definitions() -> list[Row]:
+    return [
+        {
+            "definition_id": name,
+            "grain": name[:2] if name[0].isdigit() else "1d",
+            "smoothing_bars": 1,
+            "unit": "usd",
+            "window_days": 730,
+            "decluster_hours": 24,
+        }
+        for name in DEFINITIONS
+    ]
+
+
+def brief() -> Row:
+    return {
+        "brief_date": LAST_DAY,
+        "headline": f"SIMULATED: {MARKET} sold 2.0 B USD net on {LAST_DAY}, rank 3 of 730 days (daily_usd, trades).",
+        "close_price": Decimal("78706.80"),
+        "price_change_ratio": -0.065,
+        "distance_from_high_ratio": -0.37,
+        "long_liquidations_usd": Decimal(484_000_000),
+        "short_liquidations_usd": Decimal(300_000_000),
+        "liquidations_coverage_ratio": 1.0,
+        "open_interest_usd": Decimal(8_000_000_000),
+        "funding_rate": 0.0003,
+    }
+
+
+def market(**changes: Any) -> MarketContent:
+    """The invented market; `changes` replace fields."""
+    name = changes.get("market_id", MARKET)
+    latest = MarketDay(
+        market_id=name,
+        is_simulated=name.startswith("simulated:"),
+        trade_date=LAST_DAY,
+        net_taker_usd=Decimal(-2_014_600_000),
+        volume_usd=Decimal(9_000_000_000),
+        taker_sell_ratio=0.5768,
+        sell_dominance_percentile=1.0,
+        flow_source="trades",
+        coverage_ratio=1.0,
+        ranks=tuple(
+            Rank(
+                definition,
+                "usd",
+                "bearish",
+                datetime.combine(LAST_DAY, time(0)),
+                Decimal(-2_000_000_000),
+                3,
+                730,
+                0.997,
+                None,
+                None,
+            )
+            for definition in DEFINITIONS
+        ),
+    )
+    filled: dict[str, Any] = {
+        "market_id": name,
+        "is_simulated": name.startswith("simulated:"),
+        "facts": {"market_id": name, "base_asset": "BTC"},
+        "daily": [daily_row(number) for number in range(DAYS)],
+        "events": events(),
+        "study": study(),
+        "returns": returns(),
+        "brief": brief(),
+        "latest": latest,
+    }
+    return MarketContent(**{**filled, **changes})
+
+
+def content(**changes: Any) -> ReportContent:
+    """A publication of the invented market; `changes` replace fields."""
+    filled: dict[str, Any] = {
+        "publication": {
+            "published_at": datetime(2026, 7, 1, 2, 30, tzinfo=UTC).replace(tzinfo=None),
+            "run_id": "0f6f2a51-demo",
+            "first_day": FIRST_DAY,
+            "last_day": LAST_DAY,
+            "markets": [MARKET],
+            "settings": {"kline_interval": ["1h"], "trades_dataset": "aggTrades"},
+            "audit": {"fct_taker_spike_ranks": "passed", "fct_flow_reconciliation_daily": "warned"},
+        },
+        "markets": [market()],
+        "definitions": definitions(),
+        "claims": claims(),
+        "revisions": revisions(),
+        "revision_count": 1,
+        "tables": {
+            "fct_net_taker_volume_daily": Described(
+                "Net taker volume per market and UTC day.",
+                {"net_taker_usd": "Net taker volume in USD: **bought** − `sold`."},
+            ),
+            "dim_spike_definitions": Described("What a spike is, before any is ranked."),
+        },
+    }
+    return ReportContent(**{**filled, **changes})
