@@ -1,0 +1,166 @@
+"""Serve the dashboard: `make superset`.
+
+Belongs here: which publication is shown, Superset's home under the state folder, its secrets, its process.
+Does not: what Superset is told (`superset_config.py`, `dashboard/`), how it is installed (the Makefile).
+
+Runs in the project's venv and starts Superset in its own, `.venv-superset`: their pins clash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from orchestration.demo import demo_settings
+from orchestration.settings import SettingsError, load_settings
+
+HERE: Final = Path(__file__).resolve().parent
+BUNDLE: Final = HERE / "dashboard"
+VENV: Final = HERE.parents[1] / ".venv-superset"
+DATABASE: Final = "databases/taker.yaml"
+DASHBOARD: Final = "dashboards/taker.yaml"
+
+
+class NothingToServe(Exception):
+    """There is no publication, or no Superset. The text says what to do."""
+
+
+def main() -> None:
+    """Command line: `serve.py [--port N] [--demo]`."""
+    options = argparse.ArgumentParser(description="Superset over the published marts, on 127.0.0.1.")
+    options.add_argument("--port", type=int, default=8088)
+    options.add_argument("--demo", action="store_true", help="the demo's data, even when real data is published")
+    chosen = options.parse_args()
+    try:
+        marts = published(demo=chosen.demo)
+        home = load_settings().state_dir / "superset"
+        serve(marts, home, chosen.port)
+    except (NothingToServe, SettingsError) as error:
+        sys.exit(f"error: {error}")
+
+
+def published(*, demo: bool = False) -> Path:
+    """The file to show: real data when it is published, else the demo's."""
+    real = load_settings().serving_path
+    if real.is_file() and not demo:
+        return real
+    simulated = demo_settings().serving_path
+    if not simulated.is_file():
+        raise NothingToServe("nothing is published yet; run `make demo` or `make run` first")
+    return simulated
+
+
+def serve(marts: Path, home: Path, port: int) -> None:
+    """Prepare Superset's home and replace this process by its server."""
+    gunicorn = VENV / "bin" / "gunicorn"
+    if not gunicorn.is_file():
+        raise NothingToServe("Superset is not installed; `make superset` does it")
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _secret(home / "secret_key", 42)
+    secret = home / "admin_password"
+    password, is_new = _secret(secret, 18)
+    environment = superset_environment(marts, home)
+    prepare(marts, home, password, environment)
+    # The address answers a few seconds later: Superset takes that long to start.
+    print(f"Taker's dashboard: http://127.0.0.1:{port}/superset/dashboard/taker/", flush=True)
+    print(f"numbers            {marts}", flush=True)
+    print(f"user               admin, password {password if is_new else f'as in {secret}'}", flush=True)
+    command = [
+        str(gunicorn),
+        # One process: SQLite is the metadata database. Threads, so that charts do not wait for each other.
+        *("--workers", "1", "--worker-class", "gthread", "--threads", "8"),
+        *("--bind", f"127.0.0.1:{port}", "--timeout", "120", "--log-level", "warning"),
+        "superset.app:create_app()",
+    ]
+    os.execve(command[0], command, environment)
+
+
+def superset_environment(marts: Path, home: Path) -> dict[str, str]:
+    """What Superset's processes get: its configuration, and telemetry off."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("SUPERSET_", "PYTHONPATH"))}
+    return outside | {
+        "FLASK_APP": "superset.app:create_app()",
+        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
+        "SUPERSET_HOME": str(home),
+        "SUPERSET_MARTS": str(marts),
+        "SCARF_ANALYTICS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def prepare(marts: Path, home: Path, password: str, environment: dict[str, str]) -> None:
+    """Migrate and import, unless exactly this has been done in this home before."""
+    bundle = write_bundle(marts, home / "taker-dashboard.zip")
+    wanted = hashlib.sha256()
+    for part in (bundle.read_bytes(), (HERE / "requirements.lock").read_bytes(), password.encode()):
+        wanted.update(hashlib.sha256(part).digest())
+    stamp = home / ".prepared"
+    if stamp.is_file() and stamp.read_text() == wanted.hexdigest():
+        return
+    print("Preparing Superset (under a minute on the first time)", flush=True)
+    log = home / "prepare.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [str(VENV / "bin" / "python"), str(HERE / "prepare.py"), str(bundle)],
+            input=password,
+            text=True,
+            env=environment,
+            cwd=home,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise NothingToServe(f"Superset could not be prepared; the reason is at the end of {log}")
+    stamp.write_text(wanted.hexdigest())
+
+
+def write_bundle(marts: Path, target: Path) -> Path:
+    """The dashboard as the zip that `superset import-dashboards` takes, pointed at `marts`; a pure function of both."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for path in sorted(BUNDLE.rglob("*.yaml")):
+            name = path.relative_to(BUNDLE).as_posix()
+            text = path.read_text()
+            if name == DATABASE:
+                text = yaml.safe_dump(yaml.safe_load(text) | {"sqlalchemy_uri": f"duckdb:///{marts.absolute()}"})
+            elif name == DASHBOARD and _is_simulated(marts):
+                content = yaml.safe_load(text)
+                title = f"SIMULATED · {content['dashboard_title']}"
+                content["dashboard_title"] = title
+                content["position"]["HEADER_ID"]["meta"]["text"] = title
+                text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+            bundle.writestr(zipfile.ZipInfo(f"taker/{name}"), text)
+    return target
+
+
+def _is_simulated(marts: Path) -> bool:
+    import duckdb
+
+    with duckdb.connect(str(marts), read_only=True) as connection:
+        found = connection.execute("select coalesce(bool_or(is_simulated), false) from dim_markets").fetchone()
+    return bool(found and found[0])
+
+
+def _secret(path: Path, size: int) -> tuple[str, bool]:
+    """The secret in `path`, readable by this user alone; made when it is not there. True when it is new."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip(), False
+    text = secrets.token_urlsafe(size)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    return text, True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Superset's configuration: one person's server on 127.0.0.1 over one published file.
+
+Belongs here: what Superset reads at start. Does not: charts (`dashboard/`), who starts it (`serve.py`).
+
+Superset imports this file in its own venv; `serve.py` sets the two variables it reads.
+"""
+
+import os
+from pathlib import Path
+
+import duckdb
+from duckdb_engine import ConnectionWrapper
+from sqlalchemy.pool import NullPool
+
+HOME = Path(os.environ["SUPERSET_HOME"])
+MARTS = Path(os.environ["SUPERSET_MARTS"])
+
+SECRET_KEY = (HOME / "secret_key").read_text().strip()
+SQLALCHEMY_DATABASE_URI = f"sqlite:///{HOME / 'superset.db'}?check_same_thread=false"
+
+APP_NAME = "Taker"
+LOGO_TARGET_PATH = "/superset/dashboard/taker/"
+LOGO_TOOLTIP = "Taker"
+LANGUAGES: dict[str, dict[str, str]] = {}
+# The metadata database is one SQLite file and one process serves it: no Celery, no Redis, no result cache.
+# Numbers are never cached, so a refresh shows the publication that stands at that moment.
+DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+FILTER_STATE_CACHE_CONFIG = {"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 90 * 24 * 3600}
+EXPLORE_FORM_DATA_CACHE_CONFIG = {"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600}
+SUPERSET_WEBSERVER_TIMEOUT = 120
+ROW_LIMIT = 10_000
+SQL_MAX_ROW = 100_000
+
+# Several people's browsers share "127.0.0.1": its other servers must not overwrite this one's session.
+SESSION_COOKIE_NAME = "taker_superset"
+SESSION_COOKIE_SAMESITE = "Strict"
+FAB_API_SWAGGER_UI = False  # loads its scripts from another host
+
+# Nothing is fetched from another host: the wheel's telemetry pixel, map tiles and web fonts are refused by the browser.
+# Handlebars (the headline) compiles its template in the browser, which needs 'unsafe-eval'.
+TALISMAN_ENABLED = True
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "font-src": ["'self'", "data:"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "object-src": "'none'",
+        "script-src": ["'self'", "'strict-dynamic'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "worker-src": ["'self'", "blob:"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,
+    "session_cookie_secure": False,
+}
+HTML_SANITIZATION_SCHEMA_EXTENSIONS = {"attributes": {"*": ["className"]}}
+
+
+def _open_current_marts() -> ConnectionWrapper:
+    """A read-only connection to the file that stands at MARTS right now.
+
+    DuckDB keeps one instance per path and process for as long as any connection to it is open: two overlapping charts
+    would keep a replaced file alive, and with it the former numbers. An in-memory instance belongs to its connection
+    alone, so attaching the file to one always opens what stands there (13 ms).
+    """
+    connection = duckdb.connect(":memory:")
+    connection.execute("set timezone = 'UTC'")
+    connection.execute(f"attach '{str(MARTS).replace(chr(39), chr(39) * 2)}' as marts (read_only)")
+    connection.execute("use marts")
+    # SQL Lab may read the marts and no other file of this machine.
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return ConnectionWrapper(connection)
+
+
+def DB_CONNECTION_MUTATOR(uri, params, username, security_manager, source):  # noqa: N802 - Superset's name
+    """Every DuckDB engine opens the current publication and keeps no connection."""
+    if uri.get_backend_name() == "duckdb":
+        params = {"creator": _open_current_marts, "poolclass": NullPool}
+    return uri, params

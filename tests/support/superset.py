@@ -1,0 +1,179 @@
+"""A running Superset over one publication, and a browser to look at it.
+
+Belongs here: starting and stopping what `make superset` starts; opening the dashboard. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.support.commands import ROOT
+
+VENV = ROOT / ".venv-superset"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+SLUG = "taker"
+START_SECONDS = 300
+
+
+@dataclass
+class Superset:
+    """What is running: where, and how to get in."""
+
+    url: str
+    home: Path
+    printed: Path
+
+    @property
+    def password(self) -> str:
+        return (self.home / "admin_password").read_text()
+
+
+@contextlib.contextmanager
+def running_superset(storage: Path, folder: Path) -> Iterator[Superset]:
+    """`make superset` for the publication under `storage`, until the block ends; `folder` keeps its output."""
+    port = _free_port()
+    outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "SUPERSET_"))}
+    printed = folder / "superset.log"
+    with printed.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "bi" / "superset" / "serve.py"), "--port", str(port)],
+            cwd=folder,
+            env=outside | {"TAKER_STORAGE_URL": str(storage), "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", process, printed)
+        yield Superset(f"http://127.0.0.1:{port}", storage / "superset", printed)
+    finally:
+        # serve.py has become gunicorn's master, which ends its worker before it ends itself.
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=30)
+
+
+@dataclass
+class View:
+    """One look at the dashboard: what each chart was answered, what the page said, whom it asked."""
+
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    foreign_answers: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
+
+
+class Dashboard:
+    """The dashboard in a browser, logged in. `look` and `refresh` return when every chart has been drawn."""
+
+    def __init__(self, page: Any, superset: Superset) -> None:
+        self.page = page
+        self._superset = superset
+        self._seen = View()
+        self._names: dict[int, str] = {}
+        page.on("response", self._answered)
+        page.on("console", self._said)
+
+    def look(self) -> View:
+        """Log in by the form and open the dashboard."""
+        page = self.page
+        page.goto(f"{self._superset.url}/login/?next=/superset/dashboard/{SLUG}/")
+        page.fill("#username", "admin")
+        page.fill("input[type=password]", self._superset.password)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: urlsplit(url).path.startswith("/superset/dashboard/"), timeout=90_000)
+        return self._drawn()
+
+    def refresh(self) -> View:
+        """Load the page again."""
+        self._seen = View()
+        self.page.reload()
+        return self._drawn()
+
+    def choose_market(self, market: str) -> View:
+        """Set the market filter and apply it. The claims are out of its scope and not asked again."""
+        self._seen = View()
+        page = self.page
+        page.locator("[data-test=form-item-value] .ant-select, .filter-item-wrapper .ant-select").first.click()
+        page.locator(f".ant-select-item-option[title='{market}']").click()
+        page.keyboard.press("Escape")
+        page.locator("[data-test=filter-bar__apply-button]").click()
+        return self._drawn(unasked=1)
+
+    def text(self) -> str:
+        return " ".join(self.page.inner_text("body").split())
+
+    def _drawn(self, unasked: int = 0) -> View:
+        if not self._names:
+            listed = self.page.request.get(f"{self._superset.url}/api/v1/dashboard/{SLUG}/charts").json()
+            self._names = {chart["id"]: chart["slice_name"] for chart in listed["result"]}
+        seen = self._seen
+        deadline = time.monotonic() + 120
+        while len(seen.answers) < len(self._names) - unasked and not seen.refused and time.monotonic() < deadline:
+            self.page.wait_for_timeout(250)
+        self.page.wait_for_function("document.querySelectorAll('.loading').length === 0", timeout=90_000)
+        self.page.wait_for_timeout(500)
+        named = {self._names[int(chart)]: rows for chart, rows in seen.answers.items()}
+        return View(named, seen.refused, seen.foreign_answers, seen.console_errors)
+
+    def _answered(self, response: Any) -> None:
+        if urlsplit(response.url).hostname not in ("127.0.0.1", None):
+            self._seen.foreign_answers.append(response.url)
+        if "/api/v1/chart/data" not in response.url or response.request.method != "POST":
+            return
+        asked = json.loads(response.request.post_data)["form_data"]
+        if response.status != 200:
+            self._seen.refused.append(f"{asked.get('slice_id')}: {response.status} {response.text()[:500]}")
+        elif "slice_id" in asked:
+            rows = [row for result in response.json()["result"] for row in result["data"]]
+            self._seen.answers[str(asked["slice_id"])] = rows
+
+    def _said(self, message: Any) -> None:
+        # The wheel's telemetry pixel, which the content security policy refuses: nothing leaves the machine.
+        if message.type == "error" and "scarf.sh" not in message.text:
+            self._seen.console_errors.append(message.text)
+
+
+@contextlib.contextmanager
+def browser_page(*, width: int = 1440, height: int = 4600) -> Iterator[Any]:
+    """A page of a real Chromium, tall enough for every chart of the dashboard to be in view and therefore loaded."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser.new_page(viewport={"width": width, "height": height})
+        finally:
+            browser.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], printed: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"Superset ended with {process.returncode}:\n{printed.read_text()[-3000:]}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"Superset did not answer within {START_SECONDS} s:\n{printed.read_text()[-3000:]}")
