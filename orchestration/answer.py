@@ -6,6 +6,7 @@ Belongs here: questions to serving/marts.duckdb and to the receipt index, as pla
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,14 @@ class NothingPublished(Exception):
 
 class QueryFailed(Exception):
     """The database refused a query; the text is its reason."""
+
+
+class DayNotPublished(ValueError):
+    """The published marts do not reach that day. The text says which days they hold."""
+
+
+class MarketNotPublished(ValueError):
+    """No published market, or more than one, is meant. The text lists the choices."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,10 @@ class Rank:
 
 @dataclass(frozen=True)
 class MarketDay:
-    """The latest published day of one market. `net_taker_usd` = taker buys − taker sells."""
+    """The latest published day of one market. `net_taker_usd` = taker buys − taker sells.
+
+    `headline`: the day in one sentence, from rpt_market_brief_daily.
+    """
 
     market_id: str
     is_simulated: bool
@@ -63,6 +75,7 @@ class MarketDay:
     flow_source: str
     coverage_ratio: float
     ranks: tuple[Rank, ...]
+    headline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,7 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
     with connect(serving) as connection:
         rows = connection.execute(_LATEST_DAYS).fetchall()
         wanted = [row for row in rows if markets is None or row[0] in markets]
-        return [MarketDay(*(*row, _ranks(connection, row[0], row[2]))) for row in wanted]
+        return [MarketDay(*(*row[:-1], _ranks(connection, row[0], row[2]), row[-1])) for row in wanted]
 
 
 def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
@@ -127,10 +140,11 @@ def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> 
 
 _LATEST_DAYS = """
     select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
-           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio
+           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline
     from fct_net_taker_volume_daily as d
     join dim_markets as m on m.market_id = d.market_id
     left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+    left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
     where d.trade_date = (select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id)
     order by d.market_id
 """
@@ -149,6 +163,83 @@ _RANKS_OF_DAY = """
     ) = 1
     order by r.definition_id
 """
+
+
+def resolve_market(written: str | None, published: Sequence[str]) -> str:
+    """The published market that was meant: by its id, by its symbol where only one venue has it, or the only one."""
+    choices = ", ".join(published)
+    if written is None:
+        if len(published) == 1:
+            return published[0]
+        raise MarketNotPublished(f"which market? published are: {choices or 'none'}")
+    by_id = [market for market in published if market.lower() == written.lower()]
+    found = by_id or [market for market in published if market.partition(":")[2].lower() == written.lower()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise MarketNotPublished(f"`{written}` may be {' or '.join(found)}; name the market with its venue")
+    names = {name.lower(): name for market in published for name in (market, market.partition(":")[2])}
+    close = closest(written.lower(), list(names))
+    hint = f"did you mean `{names[close]}`?" if close else f"published are: {choices or 'none'}"
+    raise MarketNotPublished(f"the market `{written}` is not published; {hint}")
+
+
+def closest(word: str, words: Sequence[str]) -> str | None:
+    """The one of `words` that a misspelt `word` was probably meant to be."""
+    found = difflib.get_close_matches(word, words, n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+def briefs(serving: Path, day: date | None = None, market: str | None = None) -> list[dict[str, Any]]:
+    """Rows of rpt_market_brief_daily: of `day`, by default each market's latest, and of `market`, by default all.
+
+    Raises MarketNotPublished, and DayNotPublished when there is none of that day.
+    """
+    import duckdb
+
+    with connect(serving) as connection:
+        try:
+            spans = connection.execute(_BRIEF_SPANS).fetchall()
+            markets = (
+                [name for name, *_ in spans] if market is None else [resolve_market(market, [s[0] for s in spans])]
+            )
+            # Literals: to bind parameters, DuckDB imports pandas, which takes longer than the answer.
+            wanted = {"markets": ", ".join(map(literal, markets)) or "null", "day": f"'{day}'" if day else "null"}
+            done = connection.execute(_BRIEFS.format(**wanted))
+            names = [column[0] for column in done.description or ()]
+            found = [dict(zip(names, row, strict=True)) for row in done.fetchall()]
+        except duckdb.CatalogException as error:
+            raise outdated(error) from error
+    if found or day is None:
+        return found
+    days = "; ".join(f"{name} from {first} to {last}" for name, first, last in spans if name in markets)
+    raise DayNotPublished(f"there is no brief of {day}; published are: {days}")
+
+
+_BRIEF_SPANS = """
+    select market_id, min(brief_date), max(brief_date) from rpt_market_brief_daily group by market_id order by market_id
+"""
+_BRIEFS = """
+    from rpt_market_brief_daily as b
+    where market_id in ({markets}) and brief_date = coalesce(
+        cast({day} as date),
+        (select max(brief_date) from rpt_market_brief_daily as l where l.market_id = b.market_id)
+    )
+    order by market_id
+"""
+
+
+def literal(text: str) -> str:
+    """The text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def outdated(error: Exception) -> QueryFailed:
+    """What a publication lacks that was made before this question could be asked."""
+    reason = str(error).strip().splitlines()[0]
+    return QueryFailed(
+        f"the published marts do not hold what this needs ({reason}); publish them anew with `taker run`"
+    )
 
 
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:

@@ -13,6 +13,7 @@ from ingestion.datasets import DATASETS, FLOW_DATASETS
 from ingestion.periods import Period, Span
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY, raw_key, tasks_for
+from orchestration.assets.report import REPORT_KEY
 from orchestration.partitions import key_ranges
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.settings import Settings, yesterday
@@ -48,7 +49,7 @@ def range_tags(first_key: str, last_key: str) -> dict[str, str]:
 def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition, ...]":
     """`ingest_days`, `ingest_months` and `build_and_publish`, in this order."""
     by_span = {span: [raw_key(d.name) for d in DATASETS.values() if d.span is span] for span in Span}
-    build = dg.AssetSelection.assets(RECEIPTS_KEY, *warehouse.keys, PUBLISHED_KEY)
+    build = dg.AssetSelection.assets(RECEIPTS_KEY, *warehouse.keys, PUBLISHED_KEY, REPORT_KEY)
     return (
         dg.define_asset_job(
             INGEST_DAYS,
@@ -65,7 +66,8 @@ def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition,
         dg.define_asset_job(
             BUILD_AND_PUBLISH,
             selection=build,
-            description="Index the receipts, build the days that changed, audit the marts, publish them if they pass.",
+            description="Index the receipts, build the days that changed, audit the marts, publish them if they pass, "
+            "and render their report.",
             executor_def=dg.in_process_executor,
         ),
     )

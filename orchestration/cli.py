@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from orchestration.execution import RunReport
@@ -32,6 +33,21 @@ app = typer.Typer(
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+# Of `taker claim`, where 1 and 2 are verdicts.
+CLAIM_CODES = {"HOLDS": 0, "FAILS": 1, "UNKNOWN": 2}
+NOT_ANSWERED = 3
+
+
+class _ClaimCommand(TyperCommand):
+    """A misspelt option is no verdict either."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "exit_code", None) == USAGE:
+                error.exit_code = NOT_ANSWERED  # type: ignore[attr-defined]
+            raise
 
 
 def _day(text: str) -> date:
@@ -135,6 +151,89 @@ def sql(
             writer.writerows([names, *rows])
         else:
             terminal.show_rows(terminal.stdout(), names, rows)
+
+
+@app.command(cls=_ClaimCommand)
+def claim(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CLAIM", help='Such as "BTCUSDT 2026-01-31 bearish rank 3 in 730 days".'),
+    ] = None,
+    market: Annotated[str | None, typer.Option(help="Market, or its symbol where only one venue has it.")] = None,
+    day: Annotated[str | None, typer.Option("--date", metavar="DAY", help="UTC day of the spike.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First UTC day of a range.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last UTC day of a range.")] = None,
+    side: Annotated[str | None, typer.Option(help="bearish or bullish.")] = None,
+    rank: Annotated[str | None, typer.Option(metavar="N", help="Claimed rank, 1 = the largest.")] = None,
+    days: Annotated[str | None, typer.Option(metavar="N", help="Window in days. Default: 730.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="DAY", help="Day of the claim. Default: the end of the spike's day."),
+    ] = None,
+    demo: Demo = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check a sentence such as "the third-largest bearish spike in two years".
+
+    Exit codes: 0 it holds under at least one spike definition, 1 under none, 2 the data cannot tell, 3 the claim was
+    not understood or nothing is published.
+    """
+    with _speaking(debug, failed=NOT_ANSWERED, usage=NOT_ANSWERED):
+        from orchestration import answer, claims, terminal
+
+        asked = claims.understand(
+            " ".join(words or ()),
+            market=market,
+            day=day,
+            first=first,
+            last=last,
+            side=side,
+            rank=rank,
+            window_days=days,
+            as_of=as_of,
+        )
+        answered = claims.check(_settings(demo).serving_path, asked)
+        if as_json:
+            print(answer.as_json(claims.facts(answered)))
+        else:
+            terminal.show_claim(terminal.stdout(), answered)
+        raise typer.Exit(CLAIM_CODES[answered.outcome.name])
+
+
+@app.command()
+def brief(
+    day: Annotated[
+        date | None, typer.Option("--date", parser=_day, metavar="DAY", help="UTC day. Default: each market's latest.")
+    ] = None,
+    market: Annotated[str | None, typer.Option(help="Market, or its symbol. Default: every published one.")] = None,
+    demo: Demo = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """A day in one honest sentence, and the numbers behind it."""
+    with _speaking(debug):
+        from orchestration import answer, terminal
+
+        briefs = answer.briefs(_settings(demo).serving_path, day, market)
+        if as_json:
+            print(answer.as_json(briefs))
+        else:
+            terminal.show_briefs(terminal.stdout(), briefs)
+
+
+@app.command()
+def report(
+    demo: Demo = False,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only say where it is.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Open the report of the standing publication in the browser."""
+    with _speaking(debug):
+        from orchestration.report.command import show_report
+
+        page, opened = show_report(_settings(demo).serving_path, browser=not no_open)
+        print(page if opened or no_open else f"no browser was found; open {page}")
 
 
 @app.command()
@@ -275,7 +374,7 @@ def _simulating(quiet: bool) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _speaking(debug: bool) -> Iterator[None]:
+def _speaking(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -> Iterator[None]:
     """Expected errors become one sentence and an exit code; a traceback only with --debug."""
     try:
         yield
@@ -287,15 +386,21 @@ def _speaking(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        from orchestration.execution import RangeError
-        from orchestration.settings import SettingsError
-
         text = str(error) or type(error).__name__
         expected = _is_expected(error)
         _fail(
             text if expected else f"{type(error).__name__}: {text}; run again with --debug for the details",
-            USAGE if isinstance(error, RangeError | SettingsError) else FAILED,
+            usage if _is_usage(error) else failed,
         )
+
+
+def _is_usage(error: Exception) -> bool:
+    from orchestration.answer import DayNotPublished, MarketNotPublished
+    from orchestration.claims import ClaimNotUnderstood
+    from orchestration.execution import RangeError
+    from orchestration.settings import SettingsError
+
+    return isinstance(error, RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "TAKER_"
 ENV_FILE: Final = ".env"
 HISTORY_DAYS: Final = 760
+NO_POSTGRES: Final = "off"
 _INTERVAL_HOURS: Final = {"1h": 1, "4h": 4, "1d": 24}
 
 
@@ -47,7 +48,13 @@ class Settings(BaseSettings):
     """Every setting, checked. Build it with `load_settings`, which speaks in sentences."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        # A refused value may hold a password, and pydantic's own text ends up in tracebacks.
+        hide_input_in_errors=True,
     )
 
     markets: Annotated[tuple[Market, ...], NoDecode] = (Market.parse("binance_um:BTCUSDT"),)
@@ -58,6 +65,7 @@ class Settings(BaseSettings):
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
     target: Literal["duckdb"] = "duckdb"
     state_dir: Path = Path()
+    publish_postgres_url: SecretStr | None = None
 
     aws_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -117,6 +125,19 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} has not ended yet; the newest possible day is {yesterday()}")
         return value
 
+    @field_validator("publish_postgres_url")
+    @classmethod
+    def _publish_postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or value.get_secret_value().strip().lower() in ("", NO_POSTGRES):
+            return None
+        fault = _postgres_fault(value.get_secret_value().strip())
+        if fault:
+            raise ValueError(
+                f"{fault}; write postgresql://user:password@host:5432/database, with @ : / ? # % in the password as "
+                f"%40 %3A %2F %3F %23 %25, or `{NO_POSTGRES}`"
+            )
+        return SecretStr(value.get_secret_value().strip())
+
     @model_validator(mode="before")
     @classmethod
     def _state_beside_local_storage(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -169,6 +190,11 @@ class Settings(BaseSettings):
         return self.state_dir / "dbt"
 
     @property
+    def docs_path(self) -> Path:
+        """dbt's documentation, one page."""
+        return self.state_dir / "docs" / "index.html"
+
+    @property
     def is_simulated(self) -> bool:
         return any(market.venue == "simulated" for market in self.markets)
 
@@ -183,6 +209,8 @@ class Settings(BaseSettings):
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
             "TAKER_TARGET": self.target,
             "TAKER_STATE_DIR": str(self.state_dir),
+            # Said even when there is none: a variable that is empty or missing would be looked up in `.env`.
+            "TAKER_PUBLISH_POSTGRES_URL": _revealed(self.publish_postgres_url) or NO_POSTGRES,
         }
 
     def aws_environment(self) -> dict[str, str]:
@@ -305,6 +333,25 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return list(value)
+
+
+def _postgres_fault(url: str) -> str | None:
+    """What is wrong with a PostgreSQL address, in words that quote nothing of it: it holds a password."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    scheme = url.split("://")[0] if "://" in url else ""
+    if scheme not in ("postgresql", "postgres"):
+        return "it does not begin with postgresql://"
+    try:
+        parts = conninfo_to_dict(url)
+        ports = str(parts.get("port") or "5432").split(",")
+    except psycopg.Error:
+        return "it cannot be read as an address"
+    if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
+        return "its port is not a number from 1 to 65535"
+    # libpq would fall back to a database named like the user, which is nobody's wish.
+    return None if parts.get("dbname") else "it names no database"
 
 
 def _profile_region() -> str | None:

@@ -6,7 +6,8 @@ Belongs here: rich, number formats, words. Does not: facts (`orchestration.answe
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from orchestration.progress import Progress
 if TYPE_CHECKING:
     from ingestion.ingest import Outcome
     from orchestration.answer import MarketDay, Rank, SeriesStatus
+    from orchestration.claims import Answer, Verdict
     from orchestration.execution import RunReport
 
 
@@ -121,7 +123,8 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
             f" (sell dominance percentile {share(day.sell_dominance_percentile)})"
             f" · source {day.flow_source} · coverage {share(day.coverage_ratio)}"
         )
-        console.print(sentence(day))
+        if day.headline is not None:
+            console.print(escape(day.headline))
         table = Table()
         for name in ("definition", "side", "bar (UTC)"):
             table.add_column(name)
@@ -132,17 +135,8 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
         console.print(table)
 
 
-def sentence(day: MarketDay) -> str:
-    """Was the day unusual? In words, under the plainest definition."""
-    daily = next((rank for rank in day.ranks if rank.definition_id == "daily_usd"), None)
-    if daily is None or daily.rank is None:
-        return "No rank for this day: the two-year window is covered by less than 95 %."
-    kind = "unusual" if daily.rank <= 10 else "ordinary"
-    return f"An {kind} day: its {daily.side} daily net taker volume ranks {daily.rank} of {daily.window_bars} days."
-
-
 def rank_row(rank: Rank) -> list[str]:
-    at = f"{rank.bar_at:%Y-%m-%d}" if rank.definition_id.startswith("daily") else f"{rank.bar_at:%Y-%m-%d %H:%M}"
+    at = _bar(rank.bar_at, "1d" if rank.definition_id.startswith("daily") else "")
     event = "not known yet" if rank.is_event is None else _count(rank.event_rank)
     return [
         rank.definition_id,
@@ -154,6 +148,122 @@ def rank_row(rank: Rank) -> list[str]:
         share(rank.percentile),
         event,
     ]
+
+
+def show_claim(console: Console, answer: Answer) -> None:
+    """The verdict of each definition as a table and in words, and what they come to."""
+    claim = answer.claim
+    days = f"{claim.event_from}" if claim.event_from == claim.event_to else f"{claim.event_from} to {claim.event_to}"
+    if answer.is_simulated:
+        console.print("[bold yellow]SIMULATED[/], not a real market")
+    console.print(
+        f"[bold]{escape(answer.market_id)}[/] · {days} UTC · {claim.side}, rank {claim.rank} "
+        f"in {claim.window_days} days" + (f" · as of {claim.as_of}" if claim.as_of else "")
+    )
+    table = Table()
+    for name in ("definition", "bar (UTC)"):
+        table.add_column(name)
+    for name in ("value", "rank", "event", "of", "coverage"):
+        table.add_column(name, justify="right")
+    table.add_column("the claim")
+    for verdict in answer.verdicts:
+        table.add_row(*verdict_row(verdict), style="dim" if verdict.holds is None else None)
+    console.print(table)
+    for verdict in answer.verdicts:
+        if verdict.is_measured:
+            larger = f" Larger: {verdict.larger_events}." if verdict.larger_events else ""
+            console.print(f"{escape(verdict.sentence)}[dim]{escape(larger)}[/]")
+    console.print(f"[bold]{escape(claim_sentence(answer))}[/]")
+
+
+def verdict_row(verdict: Verdict) -> list[str]:
+    said = {True: f"[green]holds[/] by {verdict.holds_by}", False: "[red]does not hold[/]", None: "cannot tell"}
+    return [
+        verdict.definition_id,
+        "–" if verdict.bar_at is None else _bar(verdict.bar_at, verdict.grain),
+        "–" if verdict.value is None else amount(verdict.value, verdict.unit),
+        _count(verdict.actual_rank),
+        _count(verdict.actual_event_rank),
+        _count(verdict.window_bars),
+        share(verdict.coverage_ratio),
+        said[verdict.holds] if verdict.is_measured else "no bars of this grain",
+    ]
+
+
+def claim_sentence(answer: Answer) -> str:
+    """What the verdicts come to, naming every definition."""
+    of_kind = {
+        holds: ", ".join(v.definition_id for v in answer.verdicts if v.is_measured and v.holds is holds)
+        for holds in (True, False, None)
+    }
+    parts = []
+    if of_kind[True]:
+        parts.append(f"The claim holds under {of_kind[True]}")
+    if of_kind[False]:
+        parts.append(f"{'it' if parts else 'The claim'} does not hold under {of_kind[False]}")
+    if of_kind[None]:
+        parts.append(f"{'the data' if parts else 'The data'} cannot tell under {of_kind[None]}")
+    if not parts:
+        return "The data cannot tell: this market has no bars of any definition."
+    return "; ".join(parts) + "."
+
+
+def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]]) -> None:
+    """Each brief: its headline, then what the headline is made of."""
+    for brief in briefs:
+        console.print(f"\n[bold]{escape(brief['headline'])}[/]")
+        table = Table(show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, said in brief_rows(brief):
+            table.add_row(name, escape(said))
+        console.print(table)
+
+
+def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The brief as label and text. What nobody measured is a dash and never a zero."""
+    ranks = {
+        name.removesuffix("_rank"): value
+        for name, value in brief.items()
+        if name.endswith("_rank") and not name.endswith("_event_rank")
+    }
+    longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
+    covered = brief["liquidations_coverage_ratio"]
+    return [
+        ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
+        (
+            "taker sell ratio",
+            f"{number(brief['taker_sell_ratio'], 4)}, percentile {share(brief['sell_dominance_percentile'])}",
+        ),
+        (f"{brief['side']} ranks", ", ".join(f"{name} {_count(rank)}" for name, rank in ranks.items())),
+        ("rank among events", f"daily_usd {_count(brief['daily_usd_event_rank'])}"),
+        ("larger events", brief["larger_events"] or "–"),
+        (
+            "close",
+            f"{cell(brief['close_price'])}, {change(brief['price_change_ratio'])} in a day, "
+            f"{change(brief['distance_from_high_ratio'])} from the 365-day high",
+        ),
+        (
+            "liquidations",
+            "–"
+            if longs is None or shorts is None
+            else f"at least {longs / 1_000_000:,.1f} M USD long, {shorts / 1_000_000:,.1f} M USD short; "
+            f"coverage {share(covered)}",
+        ),
+        (
+            "open interest",
+            "–"
+            if brief["open_interest_usd"] is None
+            else f"{brief['open_interest_usd'] / 1_000_000:,.1f} M USD"
+            + ("" if brief["open_interest"] is None else f", {brief['open_interest']:,.2f} base"),
+        ),
+        ("funding of the day", "–" if brief["funding_rate"] is None else f"{brief['funding_rate']:+.4%}"),
+        ("source", f"{brief['flow_source']}, coverage {share(brief['coverage_ratio'])}"),
+    ]
+
+
+def change(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2%}"
 
 
 def show_report(
@@ -247,6 +357,10 @@ def amount(value: Decimal, unit: str) -> str:
 
 def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.2%}"
+
+
+def _bar(at: datetime, grain: str) -> str:
+    return f"{at:%Y-%m-%d}" if grain == "1d" else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _count(value: int | None) -> str:

@@ -14,12 +14,14 @@ import dagster as dg
 from orchestration import automation
 from orchestration.assets.publish import published_asset
 from orchestration.assets.raw import archive_asset, raw_assets, receipts_asset
+from orchestration.assets.report import report_asset
 from orchestration.assets.warehouse import dbt_resource, warehouse_assets
 from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
 from orchestration.checks.suites import SUITES
 from orchestration.dbt import MANIFEST_PATH, load_manifest, marts_in
 from orchestration.progress import Progress
+from orchestration.publishing.tables import mart_keys
 from orchestration.resources import ArchiveResource, StorageResource, WarehouseResource
 from orchestration.settings import Settings, load_settings
 
@@ -50,7 +52,8 @@ def build_definitions(
             *raw_assets(settings, progress, last_day),
             receipts_asset(),
             warehouse,
-            published_asset(settings, marts, [audit_key(suite) for suite in SUITES], progress),
+            published_asset(settings, marts, [audit_key(suite) for suite in SUITES], progress, mart_keys(manifest)),
+            report_asset(settings),
         ],
         asset_checks=[*audit_checks(progress), *completeness_checks(settings)],
         jobs=[days, months, build],

@@ -682,13 +682,16 @@ select
     ranks.window_bars,
     cast(ranks.window_size_bars as double) as window_size_bars,
     ranks.coverage_ratio,
+    ranks.bar_coverage_ratio,
     ranks.is_event,
     cast(ranks.event_rank as double) as event_rank,
     ranks.is_defined,
     ranks.bar_sides,
     {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
     cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
-    ranks.spike_rank is null or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE}, false) as is_rank_covered,
+    ranks.spike_rank is null
+    or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE} and ranks.bar_coverage_ratio >= {_MIN_COVERAGE}, false)
+        as is_rank_covered,
     unranked.bar_at is null as is_rank_given,
     case
         when ranks.event_rank is not null then coalesce(ranks.is_event, false)
@@ -732,8 +735,12 @@ def _ranks() -> gx.ExpectationSuite:
             ignore_row_if="either_value_is_missing",
         ),
         _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _between("bar_coverage_ratio", 0, 1, "coverage is a share"),
+        _known("bar_coverage_ratio", "a bar's own coverage is known"),
         _true(
-            "is_rank_covered", "no rank where the window is covered by less than 95 %", ("spike_rank", "coverage_ratio")
+            "is_rank_covered",
+            "no rank where window or bar are covered by less than 95 %",
+            ("spike_rank", "coverage_ratio", "bar_coverage_ratio"),
         ),
         _true("is_rank_given", "a covered bar in a covered window has a rank", ("spike_rank", "coverage_ratio")),
         _true("is_event_ranked", "an event rank stands exactly at ranked events", events),
@@ -1163,6 +1170,606 @@ def _markets() -> gx.ExpectationSuite:
     return _suite("dim_markets", ["market_id"], expectations)
 
 
+# --- claims ---------------------------------------------------------------------------------------
+
+# One row per claim and definition. Ranks are counted again: how many bars, and events, of the window are more extreme.
+_CLAIMS_QUERY: Final = f"""
+with verdicts as (
+    select verdicts.*, definitions.unit = 'sell_ratio' as is_ratio
+    from fct_claim_verdicts as verdicts
+    left join dim_spike_definitions as definitions
+        on verdicts.definition_id = definitions.definition_id
+),
+
+counted as (
+    select
+        verdicts.claim_id,
+        verdicts.definition_id,
+        count(*) as window_bars,
+        1 + sum(
+            case when ((verdicts.side = 'bearish') = verdicts.is_ratio and ranks.value > verdicts.value)
+                or ((verdicts.side = 'bearish') <> verdicts.is_ratio and ranks.value < verdicts.value) then 1 else 0 end
+        ) as bar_rank,
+        1 + sum(
+            case when ranks.is_event and (
+                ((verdicts.side = 'bearish') = verdicts.is_ratio and ranks.value > verdicts.value)
+                or ((verdicts.side = 'bearish') <> verdicts.is_ratio and ranks.value < verdicts.value)
+            ) then 1 else 0 end
+        ) as rank_among_events,
+        max(case when ranks.bar_at = verdicts.bar_at and ranks.value = verdicts.value then 1 else 0 end) = 1
+            as is_found,
+        max(case when ranks.bar_at = verdicts.bar_at and ranks.is_event then 1 else 0 end) = 1
+            as is_event
+    from verdicts
+    inner join fct_taker_spike_ranks as ranks
+        on verdicts.definition_id = ranks.definition_id
+        and verdicts.market_id = ranks.market_id
+        and verdicts.side = ranks.side
+        and ranks.bar_at >= verdicts.as_of_at - interval '1 day' * verdicts.window_days
+        and ranks.bar_at < verdicts.as_of_at
+    group by verdicts.claim_id, verdicts.definition_id
+),
+
+asked as (
+    select
+        claims.*,
+        definitions.definition_id,
+        cast(claims.event_to as timestamp) + interval '1 day' as event_end_at
+    from dim_claims as claims
+    cross join dim_spike_definitions as definitions
+)
+
+select
+    coalesce(asked.claim_id, verdicts.claim_id) as claim_id,
+    coalesce(asked.definition_id, verdicts.definition_id) as definition_id,
+    verdicts.bar_at,
+    verdicts.value,
+    verdicts.claimed_rank,
+    verdicts.actual_rank,
+    verdicts.actual_event_rank,
+    counted.bar_rank,
+    counted.rank_among_events,
+    verdicts.coverage_ratio,
+    verdicts.holds,
+    verdicts.holds_by,
+    verdicts.verdict_sentence,
+    asked.claim_id is not null as is_asked,
+    verdicts.claim_id is not null as is_answered,
+    verdicts.claim_id is null or asked.claim_id is null or coalesce(
+        verdicts.market_id = asked.market_id
+        and verdicts.side = asked.side
+        and verdicts.claimed_rank = asked.claimed_rank
+        and verdicts.window_days = asked.window_days,
+        false
+    ) as is_claim_unchanged,
+    verdicts.claim_id is null or asked.claim_id is null or coalesce(
+        verdicts.as_of_at >= asked.event_end_at
+        and (
+            verdicts.as_of_at = asked.event_end_at
+            or coalesce(verdicts.as_of_at = cast(asked.published_on as timestamp), false)
+        ),
+        false
+    ) as is_as_of_due,
+    verdicts.bar_at is null or asked.claim_id is null or coalesce(
+        counted.is_found
+        and verdicts.bar_at >= cast(asked.event_from as timestamp)
+        and verdicts.bar_at < asked.event_end_at,
+        false
+    ) as is_bar_of_claim,
+    coalesce(verdicts.window_bars, 0) - coalesce(counted.window_bars, 0) as window_bars_difference,
+    verdicts.actual_rank is null or coalesce(verdicts.actual_rank = counted.bar_rank, false) as is_rank_right,
+    verdicts.actual_event_rank is null
+    or coalesce(counted.is_event and verdicts.actual_event_rank = counted.rank_among_events, false)
+        as is_event_rank_right,
+    verdicts.holds is null
+    or verdicts.holds = (
+        coalesce(verdicts.actual_rank = verdicts.claimed_rank, false)
+        or coalesce(verdicts.actual_event_rank = verdicts.claimed_rank, false)
+    ) as is_verdict_right,
+    coalesce(verdicts.holds, false) = (verdicts.holds_by is not null) as is_reason_given,
+    verdicts.holds is null
+    or coalesce(verdicts.coverage_ratio >= {_MIN_COVERAGE} and verdicts.actual_rank is not null, false)
+        as is_verdict_covered,
+    verdicts.claim_id is null or coalesce(
+        position(verdicts.definition_id in verdicts.verdict_sentence) > 0
+        and case
+            when verdicts.holds then verdicts.verdict_sentence like 'Holds under %'
+            when not verdicts.holds then verdicts.verdict_sentence like 'Does not hold under %'
+            else verdicts.verdict_sentence like 'Cannot tell%'
+        end,
+        false
+    ) as is_sentence_right
+from asked
+full join verdicts
+    on asked.claim_id = verdicts.claim_id
+    and asked.definition_id = verdicts.definition_id
+left join counted
+    on verdicts.claim_id = counted.claim_id
+    and verdicts.definition_id = counted.definition_id
+order by claim_id, definition_id
+"""
+
+
+def _claims() -> gx.ExpectationSuite:
+    """Each claim is judged once under each definition, by ranks that count, and only where the data can tell."""
+    ranks = ("bar_at", "value", "claimed_rank", "actual_rank", "actual_event_rank", "bar_rank", "rank_among_events")
+    expectations = [
+        _unique("claim_id", "definition_id"),
+        _true("is_asked", "a verdict belongs to a claim and a definition"),
+        _true("is_answered", "every claim is answered under every definition"),
+        _true("is_claim_unchanged", "the verdict is about the claim as it was made"),
+        _true("is_as_of_due", "ranks are as of the event's end or the day of the claim"),
+        _true("is_bar_of_claim", "the bar found is one of the claimed days, with its value", ranks),
+        _zero("window_bars_difference", "the window holds the bars that it says"),
+        _true("is_rank_right", "rank = 1 + the bars of the window that are more extreme", ranks),
+        _true("is_event_rank_right", "event rank = 1 + the events of the window that are more extreme", ranks),
+        _true("is_verdict_right", "a claim holds when bar or event have the claimed rank", ("holds", *ranks)),
+        _one_of("holds_by", ["bars", "events", "bars and events"], "a claim holds by bars, by events or by both"),
+        _true("is_reason_given", "what holds says by what, and nothing else does", ("holds", "holds_by")),
+        _between("coverage_ratio", 0, 1, "coverage is a share"),
+        _true("is_verdict_covered", "no verdict where the data cannot tell", ("holds", "coverage_ratio", *ranks)),
+        _true("is_sentence_right", "the sentence says the verdict and names the definition", ("verdict_sentence",)),
+    ]
+    return _suite("fct_claim_verdicts", ["claim_id", "definition_id"], expectations)
+
+
+# --- the event study ------------------------------------------------------------------------------
+
+_HORIZONS: Final = "(values (1), (3), (7), (14), (30)) as horizons (horizon_days)"
+
+# One row per event and horizon, from the ranks or from the mart. A position against the crowd gains when the price
+# rises after a bearish event.
+_RETURNS_QUERY: Final = f"""
+with definitions as (
+    select
+        definition_id,
+        decluster_hours,
+        case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
+    from dim_spike_definitions
+),
+
+due as (
+    select ranks.*, horizons.horizon_days
+    from fct_taker_spike_ranks as ranks
+    cross join {_HORIZONS}
+    where ranks.event_rank <= 20
+),
+
+returns as (
+    select
+        returns.*,
+        definitions.bar_hours,
+        definitions.decluster_hours,
+        case returns.side when 'bearish' then 1 else -1 end
+        * (cast(returns.exit_price as double) / cast(nullif(returns.entry_price, 0) as double) - 1) as recomputed_return
+    from fct_spike_forward_returns as returns
+    left join definitions
+        on returns.definition_id = definitions.definition_id
+)
+
+select
+    coalesce(due.definition_id, returns.definition_id) as definition_id,
+    coalesce(due.market_id, returns.market_id) as market_id,
+    coalesce(due.side, returns.side) as side,
+    coalesce(due.bar_at, returns.event_at) as event_at,
+    coalesce(due.horizon_days, returns.horizon_days) as horizon_days,
+    due.bar_at is not null as is_event,
+    returns.event_at is not null as is_followed,
+    due.bar_at is null or returns.event_at is null
+    or coalesce(due.value = returns.value and due.event_rank = returns.event_rank, false) as is_event_unchanged,
+    returns.value,
+    cast(returns.event_rank as double) as event_rank,
+    returns.entry_at,
+    returns.exit_at,
+    returns.known_at,
+    returns.entry_price,
+    returns.exit_price,
+    returns.forward_return,
+    returns.return_when_known,
+    returns.max_adverse_excursion,
+    returns.max_favourable_excursion,
+    returns.is_complete,
+    returns.event_at is null
+    or coalesce(returns.entry_at = returns.event_at + interval '1 hour' * returns.bar_hours, false)
+        as is_entry_next_bar,
+    returns.event_at is null
+    or coalesce(returns.exit_at = returns.entry_at + interval '1 day' * returns.horizon_days, false) as is_exit_due,
+    returns.event_at is null
+    or coalesce(returns.known_at >= returns.entry_at + interval '1 hour' * returns.decluster_hours, false)
+        as is_known_late_enough,
+    {_distance("returns.forward_return", "returns.recomputed_return")} as return_error,
+    returns.event_at is null or coalesce(
+        returns.is_complete = (returns.entry_price is not null and returns.exit_price is not null), false
+    ) as is_completeness_right,
+    returns.event_at is null
+    or coalesce(returns.is_complete, false)
+    or (returns.max_adverse_excursion is null and returns.max_favourable_excursion is null) as is_excursion_due
+from due
+full join returns
+    on due.definition_id = returns.definition_id
+    and due.market_id = returns.market_id
+    and due.side = returns.side
+    and due.bar_at = returns.event_at
+    and due.horizon_days = returns.horizon_days
+order by definition_id, market_id, side, event_at, horizon_days
+"""
+
+
+def _returns() -> gx.ExpectationSuite:
+    """Every large event is followed at every horizon, entered at the next bar, with nothing known early."""
+    prices = ("entry_at", "entry_price", "exit_at", "exit_price", "forward_return")
+    expectations = [
+        _unique("definition_id", "market_id", "side", "event_at", "horizon_days"),
+        _true("is_event", "only events of rank 20 and better are followed", ("value", "event_rank")),
+        _true("is_followed", "every event of rank 20 and better is followed at every horizon"),
+        _true("is_event_unchanged", "an event has the value and the rank that the ranks give", ("value", "event_rank")),
+        _true("is_entry_next_bar", "entry is the end of the event's bar", ("entry_at",)),
+        _true("is_exit_due", "exit is one horizon after entry", ("entry_at", "exit_at")),
+        _true("is_known_late_enough", "an event is known once its neighbourhood has passed", ("entry_at", "known_at")),
+        _between("entry_price", 0, None, "prices are positive", prices, strictly_above=True),
+        _between("exit_price", 0, None, "prices are positive", prices, strictly_above=True),
+        _between("return_error", 0, _DOUBLE, "return = exit / entry - 1, for the position against the crowd", prices),
+        _true("is_completeness_right", "complete is what has an entry and an exit", ("is_complete", *prices)),
+        _between("max_adverse_excursion", -10, 0, "the worst of a position is no gain", prices),
+        _between("max_favourable_excursion", 0, None, "the best of a position is no loss", prices),
+        _true("is_excursion_due", "an excursion ends at an exit that is known", ("is_complete",)),
+    ]
+    return _suite(
+        "fct_spike_forward_returns", ["definition_id", "market_id", "side", "event_at", "horizon_days"], expectations
+    )
+
+
+# One row per definition, market, side and horizon that has ranks or a row in the mart.
+_STUDY_QUERY: Final = f"""
+with due as (
+    select distinct ranks.definition_id, ranks.market_id, ranks.side, horizons.horizon_days
+    from fct_taker_spike_ranks as ranks
+    cross join {_HORIZONS}
+),
+
+observed as (
+    select
+        definition_id,
+        market_id,
+        side,
+        horizon_days,
+        count(forward_return) as sample_size,
+        count(return_when_known) as sample_size_when_known,
+        avg(case when forward_return > 0 then 1.0e0 when forward_return <= 0 then 0.0e0 end) as hit_rate,
+        avg(forward_return) as mean_return,
+        avg(return_when_known) as mean_return_when_known,
+        percentile_cont(0.5) within group (order by forward_return) as median_return
+    from fct_spike_forward_returns
+    group by definition_id, market_id, side, horizon_days
+)
+
+select
+    coalesce(due.definition_id, study.definition_id) as definition_id,
+    coalesce(due.market_id, study.market_id) as market_id,
+    coalesce(due.side, study.side) as side,
+    coalesce(due.horizon_days, study.horizon_days) as horizon_days,
+    due.definition_id is not null as is_due,
+    study.definition_id is not null as is_studied,
+    cast(study.sample_size as double) as sample_size,
+    cast(study.block_count as double) as block_count,
+    study.hit_rate,
+    study.median_return,
+    study.mean_return,
+    cast(study.baseline_size as double) as baseline_size,
+    study.baseline_hit_rate,
+    study.p_value,
+    study.p_value_when_known,
+    study.is_conclusive,
+    study.conclusion,
+    coalesce(study.sample_size, 0) - coalesce(observed.sample_size, 0) as sample_size_difference,
+    coalesce(study.sample_size_when_known, 0) - coalesce(observed.sample_size_when_known, 0)
+        as sample_size_when_known_difference,
+    {_distance("study.hit_rate", "observed.hit_rate")} as hit_rate_error,
+    {_distance("study.median_return", "observed.median_return")} as median_error,
+    {_distance("study.mean_return", "observed.mean_return")} as mean_error,
+    {_distance("study.mean_return_when_known", "observed.mean_return_when_known")} as mean_when_known_error,
+    study.definition_id is null
+    or coalesce(
+        study.block_count <= study.sample_size and (study.block_count > 0) = (study.sample_size > 0), false
+    ) as is_block_count_possible,
+    study.definition_id is null or coalesce(study.is_conclusive = (study.sample_size >= 10), false) as is_refusal_due,
+    study.definition_id is null or coalesce(study.is_conclusive = (study.p_value is not null), false) as is_p_value_due,
+    study.definition_id is null
+    or coalesce(study.is_conclusive = (study.conclusion not like 'Nothing can be concluded%'), false)
+        as is_conclusion_right
+from due
+full join agg_spike_event_study as study
+    on due.definition_id = study.definition_id
+    and due.market_id = study.market_id
+    and due.side = study.side
+    and due.horizon_days = study.horizon_days
+left join observed
+    on study.definition_id = observed.definition_id
+    and study.market_id = observed.market_id
+    and study.side = observed.side
+    and study.horizon_days = observed.horizon_days
+order by definition_id, market_id, side, horizon_days
+"""
+
+
+def _study() -> gx.ExpectationSuite:
+    """The study sums up the returns, and concludes nothing from fewer than ten events."""
+    sample = ("sample_size", "hit_rate", "median_return", "mean_return")
+    expectations = [
+        _unique("definition_id", "market_id", "side", "horizon_days"),
+        _true("is_due", "only what is ranked is studied"),
+        _true("is_studied", "what is ranked is studied at every horizon"),
+        _zero("sample_size_difference", "the sample is the events with a known return", sample),
+        _zero(
+            "sample_size_when_known_difference", "the later sample is the events with a known return by then", sample
+        ),
+        _between("hit_rate_error", 0, _DOUBLE, "hit rate = share of positive returns", sample),
+        _between("median_error", 0, _DOUBLE, "the median is that of the returns", sample),
+        _between("mean_error", 0, _DOUBLE, "the mean is that of the returns", sample),
+        _between("mean_when_known_error", 0, _DOUBLE, "the later mean is that of the later returns", sample),
+        _true("is_block_count_possible", "overlapping events are one block, and never more", ("block_count", *sample)),
+        _between("baseline_hit_rate", 0, 1, "a rate is a share", ("baseline_size",)),
+        _between("p_value", 0, 1, "a p-value is a probability and never zero", sample, strictly_above=True),
+        _between("p_value_when_known", 0, 1, "a p-value is a probability and never zero", sample, strictly_above=True),
+        _true("is_refusal_due", "fewer than ten events conclude nothing", ("is_conclusive", *sample)),
+        _true("is_p_value_due", "a p-value stands exactly where something is concluded", ("p_value", "is_conclusive")),
+        _true("is_conclusion_right", "the sentence concludes exactly where there is enough", ("conclusion", *sample)),
+    ]
+    return _suite("agg_spike_event_study", ["definition_id", "market_id", "side", "horizon_days"], expectations)
+
+
+# --- the daily brief ------------------------------------------------------------------------------
+
+_BRIEF_DEFINITIONS: Final = (
+    "daily_usd",
+    "daily_base",
+    "daily_sell_ratio",
+    "4h_usd",
+    "4h_base",
+    "4h_ma2_usd",
+    "hourly_ma7_usd",
+)
+_DAY_RANKS: Final = ",\n        ".join(
+    f"min(case when definition_id = '{name}' then spike_rank end) as \"{name}_rank\"" for name in _BRIEF_DEFINITIONS
+)
+_ARE_RANKS_EQUAL: Final = "\n        and ".join(
+    f'briefs."{name}_rank" is not distinct from ranks."{name}_rank"' for name in _BRIEF_DEFINITIONS
+)
+
+# One row per market-day of the brief or of the daily mart, compared with the marts that it is told from.
+_BRIEF_QUERY: Final = f"""
+with ranks as (
+    select
+        market_id,
+        side,
+        cast(bar_at as date) as brief_date,
+        min(case when definition_id = 'daily_usd' then event_rank end) as daily_usd_event_rank,
+        {_DAY_RANKS}
+    from fct_taker_spike_ranks
+    group by market_id, side, cast(bar_at as date)
+),
+
+daily as (
+    select
+        *,
+        lag(close_price) over (partition by market_id order by trade_date) as previous_close,
+        trade_date - lag(trade_date) over (partition by market_id order by trade_date) as days_since_previous
+    from fct_net_taker_volume_daily
+)
+
+select
+    coalesce(briefs.market_id, daily.market_id) as market_id,
+    coalesce(briefs.brief_date, daily.trade_date) as brief_date,
+    daily.market_id is not null as is_in_daily,
+    briefs.market_id is not null as is_in_brief,
+    briefs.side,
+    briefs.net_taker_usd,
+    briefs.taker_sell_ratio,
+    briefs.sell_dominance_percentile,
+    briefs.close_price,
+    briefs.price_change_ratio,
+    briefs.distance_from_high_ratio,
+    briefs.long_liquidations_usd,
+    briefs.short_liquidations_usd,
+    briefs.liquidations_coverage_ratio,
+    briefs.open_interest,
+    briefs.open_interest_usd,
+    briefs.funding_rate,
+    briefs.headline,
+    case
+        when briefs.market_id is null or daily.market_id is null then 0
+        else {_residual("briefs.net_taker_usd - daily.net_taker_usd")}
+    end as net_residual,
+    briefs.market_id is null
+    or coalesce((briefs.side = 'bearish') = (briefs.net_taker_usd < 0), false) as is_side_right,
+    {_distance("briefs.taker_sell_ratio", "case when briefs.market_id is not null then daily.taker_sell_ratio end")}
+        as sell_ratio_error,
+    {
+    _distance(
+        "briefs.sell_dominance_percentile",
+        "case when briefs.market_id is not null then dominance.sell_dominance_percentile end",
+    )
+} as percentile_error,
+    briefs.market_id is null or daily.market_id is null
+    or coalesce(briefs.close_price = daily.close_price, false) as is_close_right,
+    {
+    _distance(
+        "briefs.price_change_ratio",
+        "case when briefs.market_id is not null and daily.days_since_previous = 1 then "
+        "cast(daily.close_price as double) / cast(nullif(daily.previous_close, 0) as double) - 1 end",
+    )
+} as change_error,
+    briefs.market_id is null
+    or coalesce(briefs.flow_source = daily.flow_source and briefs.coverage_ratio = daily.coverage_ratio, false)
+        as is_source_right,
+    briefs.market_id is null or (
+        briefs.daily_usd_event_rank is not distinct from ranks.daily_usd_event_rank
+        and {_ARE_RANKS_EQUAL}
+    ) as are_ranks_right,
+    briefs.market_id is null or (
+        briefs.long_liquidations_usd is not distinct from liquidations.long_usd
+        and briefs.short_liquidations_usd is not distinct from liquidations.short_usd
+        and coalesce(briefs.liquidations_coverage_ratio = coalesce(liquidations.coverage_ratio, 0), false)
+    ) as are_liquidations_right,
+    briefs.market_id is null or coalesce(briefs.is_simulated = markets.is_simulated, false) as is_simulation_known,
+    briefs.market_id is null
+    or coalesce((briefs.headline like 'SIMULATED: %') = briefs.is_simulated, false) as is_headline_labelled,
+    briefs.market_id is null or coalesce(
+        position(briefs.market_id in briefs.headline) > 0
+        and position(cast(briefs.brief_date as varchar) in briefs.headline) > 0
+        and position('daily_usd' in briefs.headline) > 0
+        and position(briefs.flow_source in briefs.headline) > 0,
+        false
+    ) as is_headline_complete
+from rpt_market_brief_daily as briefs
+full join daily
+    on briefs.market_id = daily.market_id
+    and briefs.brief_date = daily.trade_date
+left join fct_taker_dominance_daily as dominance
+    on briefs.market_id = dominance.market_id
+    and briefs.brief_date = dominance.trade_date
+left join ranks
+    on briefs.market_id = ranks.market_id
+    and briefs.brief_date = ranks.brief_date
+    and briefs.side = ranks.side
+left join fct_liquidations_daily as liquidations
+    on briefs.market_id = liquidations.market_id
+    and briefs.brief_date = liquidations.trade_date
+left join dim_markets as markets
+    on briefs.market_id = markets.market_id
+order by market_id, brief_date
+"""
+
+
+def _brief() -> gx.ExpectationSuite:
+    """Each day's brief repeats what the other marts say, and its headline says where that comes from."""
+    liquidations = ("long_liquidations_usd", "short_liquidations_usd", "liquidations_coverage_ratio")
+    expectations = [
+        _unique("market_id", "brief_date"),
+        _true("is_in_daily", "a brief is of a day of the daily mart"),
+        _true("is_in_brief", "every day of the daily mart has its brief"),
+        _zero("net_residual", "net taker volume is the daily mart's, to the last digit", ("net_taker_usd",)),
+        _true("is_side_right", "the side follows from the sign of the net", ("side", "net_taker_usd")),
+        _between("sell_ratio_error", 0, _DOUBLE, "the sell ratio is the daily mart's", ("taker_sell_ratio",)),
+        _between("percentile_error", 0, _DOUBLE, "the percentile is dominance's", ("sell_dominance_percentile",)),
+        _true("is_close_right", "the close is the daily mart's", ("close_price",)),
+        _between(
+            "change_error", 0, _DOUBLE, "change = close / the close of the day before - 1", ("price_change_ratio",)
+        ),
+        _between("distance_from_high_ratio", -1, 0, "no close is above the high of the days to it", ("close_price",)),
+        _true("is_source_right", "source and coverage are the daily mart's"),
+        _true("are_ranks_right", "the ranks are the day's best on its side", ("side",)),
+        _true("are_liquidations_right", "liquidations are the liquidations mart's, with their coverage", liquidations),
+        _between("open_interest", 0, None, "open interest is not negative"),
+        _between("open_interest_usd", 0, None, "open interest is not negative"),
+        _between("funding_rate", -0.2, 0.2, "a day's funding is a small share, not a percentage", (), WARNING),
+        _true("is_simulation_known", "simulated markets, and only they, are labelled so"),
+        _true("is_headline_labelled", "the headline of a simulated market begins with SIMULATED", ("headline",)),
+        _true("is_headline_complete", "the headline names market, day, definition and source", ("headline",)),
+    ]
+    return _suite("rpt_market_brief_daily", ["market_id", "brief_date"], expectations)
+
+
+# --- the history of revised ranks -----------------------------------------------------------------
+
+# Judged in the publication that is being built, where the history is: the warehouse holds only what is true now.
+_HISTORY_QUERY: Final = """
+with series as (
+    select distinct definition_id, market_id from fct_taker_spike_ranks
+),
+
+history as (
+    select
+        *,
+        row_number() over bar as revision_number,
+        lead(published_at) over bar is null as is_latest,
+        lag(new_value) over bar as stated_value,
+        lag(new_rank) over bar as stated_rank,
+        lag(new_event_rank) over bar as stated_event_rank
+    from fct_spike_rank_revisions
+    window bar as (partition by definition_id, market_id, side, bar_at order by published_at)
+)
+
+select
+    history.definition_id,
+    history.market_id,
+    history.side,
+    history.bar_at,
+    history.published_at,
+    history.previous_published_at,
+    history.run_id,
+    history.cause,
+    history.source_keys,
+    history.old_value,
+    history.new_value,
+    history.old_rank,
+    history.new_rank,
+    history.old_event_rank,
+    history.new_event_rank,
+    ranks.value as value_now,
+    ranks.spike_rank as rank_now,
+    ranks.event_rank as event_rank_now,
+    history.old_value is distinct from history.new_value
+    or history.old_rank is distinct from history.new_rank
+    or history.old_event_rank is distinct from history.new_event_rank as is_different,
+    coalesce(history.published_at > history.previous_published_at, false) as is_later,
+    (history.cause = 'rules') = (history.source_keys is null) as is_file_named,
+    -- What was unknown may have become known in between, and a bar that was gone may have come back.
+    history.revision_number = 1
+    or (
+        (history.stated_value is null or history.old_value = history.stated_value)
+        and (history.stated_rank is null or coalesce(history.old_rank = history.stated_rank, false))
+        and (history.stated_event_rank is null or coalesce(history.old_event_rank = history.stated_event_rank, false))
+    ) as is_chain_unbroken,
+    not history.is_latest
+    or series.definition_id is null
+    or (
+        (history.new_value is null or coalesce(ranks.value = history.new_value, false))
+        and (history.new_rank is null or coalesce(ranks.spike_rank = history.new_rank, false))
+        and (history.new_event_rank is null or coalesce(ranks.event_rank = history.new_event_rank, false))
+    ) as is_true_now
+from history
+left join series
+    on history.definition_id = series.definition_id
+    and history.market_id = series.market_id
+left join fct_taker_spike_ranks as ranks
+    on history.definition_id = ranks.definition_id
+    and history.market_id = ranks.market_id
+    and history.side = ranks.side
+    and history.bar_at = ranks.bar_at
+order by history.definition_id, history.market_id, history.side, history.bar_at, history.published_at
+"""
+_CAUSES: Final = ("corrected_file", "late_file", "withdrawn_file", "rules")
+
+
+def _history() -> gx.ExpectationSuite:
+    """Each revision changes something, says why and when, follows from the one before, and the last one is true now."""
+    old_and_new = ("old_value", "new_value", "old_rank", "new_rank", "old_event_rank", "new_event_rank")
+    expectations = [
+        _unique("definition_id", "market_id", "side", "bar_at", "published_at"),
+        _one_of("side", ["bearish", "bullish"], "a spike is bearish or bullish"),
+        _known("old_value", "only what was published can be revised"),
+        _true("is_different", "a revision changes something", old_and_new),
+        _true("is_later", "a publication revises an earlier one", ("previous_published_at",)),
+        _known("run_id", "the run that changed it is known"),
+        _one_of("cause", _CAUSES, "the cause is one of the known ones", ("source_keys",)),
+        _true("is_file_named", "the files behind a revision are named", ("cause", "source_keys")),
+        _true("is_chain_unbroken", "a revision begins with what was published last", old_and_new),
+        _true(
+            "is_true_now",
+            "the latest revision of a bar says what the marts say",
+            ("new_value", "value_now", "new_rank", "rank_now", "new_event_rank", "event_rank_now"),
+        ),
+    ]
+    return _suite(
+        "fct_spike_rank_revisions", ["definition_id", "market_id", "side", "bar_at", "published_at"], expectations
+    )
+
+
+# Not among SUITES: it is no asset of dbt's, and `orchestration.revisions` judges it before the swap.
+HISTORY_SUITE: Final = AuditSuite("fct_spike_rank_revisions", "fct_spike_rank_revisions", _HISTORY_QUERY, _history)
+
+
 _FACTS: Final = (
     "fct_net_taker_volume_hourly",
     "fct_net_taker_volume_daily",
@@ -1170,6 +1777,10 @@ _FACTS: Final = (
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
     "fct_liquidations_daily",
+    # Claims are not among them: they may be about markets that nobody ingested, and then say so.
+    "fct_spike_forward_returns",
+    "agg_spike_event_study",
+    "rpt_market_brief_daily",
 )
 _FACT_MARKETS: Final = "\n    union all\n    ".join(
     f"select distinct market_id, '{fact}' as mart from {fact}" for fact in _FACTS
@@ -1220,4 +1831,8 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     ),
     AuditSuite("fct_liquidations_daily", "fct_liquidations_daily", _LIQUIDATIONS_QUERY, _liquidations),
     AuditSuite("fct_liquidations_daily_days", "fct_liquidations_daily", _LIQUIDATION_DAYS_QUERY, _liquidation_days),
+    AuditSuite("fct_claim_verdicts", "fct_claim_verdicts", _CLAIMS_QUERY, _claims),
+    AuditSuite("fct_spike_forward_returns", "fct_spike_forward_returns", _RETURNS_QUERY, _returns),
+    AuditSuite("agg_spike_event_study", "agg_spike_event_study", _STUDY_QUERY, _study),
+    AuditSuite("rpt_market_brief_daily", "rpt_market_brief_daily", _BRIEF_QUERY, _brief),
 )

@@ -105,6 +105,39 @@ def test_four_hour_bars_make_no_hourly_ones(by_4h: Taker) -> None:
     assert by_4h.query("select count(*) from fct_net_taker_volume_hourly") == [(0,)]
 
 
+class TestTheClaimsOfTheNews:
+    @pytest.mark.parametrize(
+        ("claim", "definition", "holds", "ranks"),
+        [
+            ("third-largest", "4h_usd", True, (3, 3)),
+            ("third-largest", "daily_usd", False, (10, 9)),
+            ("third-largest", "daily_base", False, (11, 11)),
+            ("largest-in-october", "4h_usd", True, (1, 1)),
+            ("second-in-october", "4h_usd", False, (1, 1)),
+            ("second-in-october", "daily_usd", False, (1, 1)),
+        ],
+    )
+    def test_are_judged_by_the_definition(
+        self, by_4h: Taker, claim: str, definition: str, holds: bool, ranks: tuple[int, int]
+    ) -> None:
+        assert by_4h.query(
+            "select holds, actual_rank, actual_event_rank from fct_claim_verdicts "
+            f"where claim_id = 'news-2026-02-03-{claim}' and definition_id = '{definition}'"
+        ) == [(holds, *ranks)]
+
+    def test_are_wrong_about_the_second_largest_which_was_in_march_2024(self, by_4h: Taker) -> None:
+        ((sentence,),) = by_4h.query(
+            "select verdict_sentence from fct_claim_verdicts "
+            "where claim_id = 'news-2026-02-03-second-in-october' and definition_id = '4h_usd'"
+        )
+        assert "that rank among events is held by 2024-03-05 16:00" in sentence
+
+    @pytest.mark.parametrize(("rank", "code"), [(3, 0), (4, 1)])
+    def test_are_answered_by_the_command_too(self, by_4h: Taker, rank: int, code: int) -> None:
+        asked = by_4h.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
+        assert asked.returncode == code, asked.stdout
+
+
 class TestAPartialDayOfTrades:
     def test_sums_to_what_was_recorded(self, cross_checked: Taker) -> None:
         (sums,) = cross_checked.query(

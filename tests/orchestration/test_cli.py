@@ -16,6 +16,7 @@ from ingestion.periods import Span
 from orchestration.cli import app
 from orchestration.execution import IngestRange, RangeError, ingest_ranges
 from orchestration.settings import Settings, yesterday
+from tests.support.claimed import publish_for_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,13 +110,101 @@ def test_a_traceback_only_with_debug(marts: Path) -> None:
     assert isinstance(taker("sql", "selec 1").exception, SystemExit)
 
 
-def test_quick_commands_load_neither_dagster_nor_dbt(marts: Path, tmp_path: Path) -> None:
+CLAIM = "binance_um:BTCUSDT 2024-03-25 bearish rank {} in {} days"
+
+
+class TestClaims:
+    @pytest.fixture(autouse=True)
+    def published(self, tmp_path: Path) -> None:
+        publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
+
+    @pytest.mark.parametrize(
+        ("claim", "code", "said"),
+        [
+            (CLAIM.format(2, 20), 0, "The claim holds under daily_usd; it does not hold under daily_base."),
+            (CLAIM.format(5, 20), 1, "The claim does not hold under daily_base, daily_usd."),
+            (CLAIM.format(2, 730), 2, "The data cannot tell under daily_base, daily_usd."),
+        ],
+    )
+    def test_the_exit_code_is_the_verdict(self, claim: str, code: int, said: str) -> None:
+        done = taker("claim", claim)
+        assert (done.exit_code, said in done.stdout) == (code, True)
+        assert taker("claim", *claim.split()).stdout == done.stdout
+
+    def test_options_say_the_same_and_json_has_every_definition(self) -> None:
+        done = taker(
+            "claim", "--market", "binance_um:btcusdt", "--date", "2024-03-25", "--side", "bearish", "--rank", "2",
+            "--days", "20", "--as-of", "2024-03-26", "--json",
+        )  # fmt: skip
+        assert done.exit_code == 0
+        facts = json.loads(done.stdout)
+        assert (facts["outcome"], facts["claim"]["market"]) == ("holds", "binance_um:BTCUSDT")
+        assert {v["definition_id"]: v["holds"] for v in facts["verdicts"]} == {
+            "4h_usd": None,
+            "daily_base": False,
+            "daily_usd": True,
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["claim", "BTCUSDT 2024-03-25 bearsh rank 2"], "did you mean `bearish`?"),
+            (["claim", "BTCUSDT 2024-03-25 bearish rank 2"], "may be binance_um:BTCUSDT or simulated:BTCUSDT"),
+            (["claim", "ETHUSDTT 2024-03-25 bearish rank 2"], "did you mean `ETHUSDT`?"),
+            (["claim", "--sied", "bearish"], "No such option"),
+            (["claim"], "the claim lacks a day"),
+        ],
+    )
+    def test_what_is_not_understood_is_no_verdict(self, arguments: list[str], said: str) -> None:
+        done = taker(*arguments)
+        assert done.exit_code == 3
+        assert said in " ".join(done.stderr.replace("│", " ").split())
+        assert "Traceback" not in done.output
+
+    def test_of_a_simulated_market_is_labelled(self) -> None:
+        assert "SIMULATED" in taker("claim", "simulated:BTCUSDT 2024-03-25 bearish rank 2 in 20 days").stdout
+
+    def test_the_brief_is_the_latest_day_of_every_market(self) -> None:
+        done = taker("brief")
+        assert done.exit_code == 0
+        for headline in (
+            "binance_um:BTCUSDT on 2024-04-09",
+            "binance_um:ETHUSDT on 2024-04-08",
+            "SIMULATED: simulated",
+        ):
+            assert headline in done.stdout
+        assert "at least 484.0 M USD long" in done.stdout
+
+    def test_the_brief_of_one_day_and_market(self) -> None:
+        done = taker("brief", "--date", "2024-04-08", "--market", "ethusdt", "--json")
+        (brief,) = json.loads(done.stdout)
+        assert (brief["brief_date"], brief["net_taker_usd"]) == ("2024-04-08", "-1598330009.65800000")
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["--date", "2026-01-01", "--market", "ETHUSDT"], "binance_um:ETHUSDT from 2024-04-08 to 2024-04-08"),
+            (["--market", "BTCUSDT"], "name the market with its venue"),
+            (["--date", "today"], "`today` is not a day"),
+        ],
+    )
+    def test_a_brief_that_is_not_there_says_what_is(self, arguments: list[str], said: str) -> None:
+        done = taker("brief", *arguments)
+        assert done.exit_code == 2
+        assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
+    publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
     program = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from orchestration.cli import app\n"
         "assert CliRunner().invoke(app, ['sql', 'select 1']).exit_code == 0\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "claim = 'binance_um:BTCUSDT 2024-03-25 bearish rank 2 in 20 days'\n"
+        "assert CliRunner().invoke(app, ['claim', claim]).exit_code == 0\n"
+        "assert CliRunner().invoke(app, ['brief']).exit_code == 0\n"
         "heavy = {'dagster', 'dbt', 'great_expectations', 'boto3', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

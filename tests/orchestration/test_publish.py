@@ -3,127 +3,114 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from ingestion.errors import StorageError
-from ingestion.object_store import ObjectStore, open_store
-from orchestration.assets.publish import Publication, publish
-
-MARTS = ("dim_markets", "fct_net_taker_volume_daily")
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def build_warehouse(path: Path, days: int) -> Path:
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("create or replace table dim_markets as select 'simulated:BTCUSDT' as market_id")
-        connection.execute(
-            "create or replace table fct_net_taker_volume_daily as "
-            "select 'simulated:BTCUSDT' as market_id, date '2026-01-01' + cast(n as integer) as trade_date, "
-            f"cast(n as decimal(38, 8)) as net_taker_usd from range({days}) as r(n)"
-        )
-        connection.execute("comment on table fct_net_taker_volume_daily is 'It''s the day'")
-        connection.execute("comment on column fct_net_taker_volume_daily.net_taker_usd is 'buys − sells'")
-    return path
+from orchestration import dbt, revisions
+from orchestration.publishing.tables import PublicationError, mart_keys
+from tests.support.publications import DAILY, MARKETS, NOW, Publisher
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Path:
-    return tmp_path / "serving" / "marts.duckdb"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return open_store(tmp_path)
-
-
-def publish_days(
-    tmp_path: Path, days: int, *, store: ObjectStore, settings: Mapping[str, object] | None = None
-) -> Publication:
-    return publish(
-        build_warehouse(tmp_path / "warehouse.duckdb", days),
-        tmp_path / "serving" / "marts.duckdb",
-        store,
-        MARTS,
-        run_id="run-1",
-        settings=settings or {"target": "duckdb"},
-        audit={"suite": "passed"},
-        now=NOW,
-    )
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher.on(tmp_path)
 
 
 def days_in(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("select count(*) from fct_net_taker_volume_daily").fetchone()
+    row = connection.execute(f"select count(*) from {DAILY}").fetchone()
     assert row is not None
     return int(row[0])
 
 
-def test_marts_are_published_with_rows_types_and_comments(tmp_path: Path, store: ObjectStore, serving: Path) -> None:
-    published = publish_days(tmp_path, 3, store=store)
-    assert published == Publication(
-        {"dim_markets": 1, "fct_net_taker_volume_daily": 3},
-        date(2026, 1, 1),
-        date(2026, 1, 3),
-        ("simulated:BTCUSDT",),
-    )
-    with duckdb.connect(str(serving), read_only=True) as connection:
-        tables = connection.execute("select comment from duckdb_tables() where table_name like 'fct%'").fetchall()
-        columns = connection.execute(
-            "select data_type, comment from duckdb_columns() where column_name = 'net_taker_usd'"
-        ).fetchall()
-    assert tables == [("It's the day",)]
+def test_marts_are_published_with_rows_types_and_comments(publisher: Publisher) -> None:
+    published = publisher.publish_days(3)
+    assert (published.rows[MARKETS], published.rows[DAILY]) == (1, 3)
+    assert (published.first_day, published.last_day) == (date(2026, 1, 1), date(2026, 1, 3))
+    assert published.markets == ("simulated:BTCUSDT",)
+    assert publisher.query(f"select comment from duckdb_tables() where table_name = '{DAILY}'") == [("It's the day",)]
+    columns = publisher.query("select data_type, comment from duckdb_columns() where column_name = 'net_taker_usd'")
     assert columns == [("DECIMAL(38,8)", "buys − sells")]
 
 
-def test_the_publication_table_says_where_the_marts_come_from(
-    tmp_path: Path, store: ObjectStore, serving: Path
-) -> None:
-    publish_days(tmp_path, 2, store=store)
-    with duckdb.connect(str(serving), read_only=True) as connection:
-        row = connection.execute("select * from publication").fetchone()
-    assert row is not None
-    published_at, run_id, first, last, markets, settings, audit = row
+def test_the_publication_table_says_where_the_marts_come_from(publisher: Publisher) -> None:
+    publisher.publish_days(2)
+    ((published_at, run_id, first, last, markets, settings, audit),) = publisher.query("from publication")
     assert (published_at, run_id) == (NOW.replace(tzinfo=None), "run-1")
     assert (first, last, markets) == (date(2026, 1, 1), date(2026, 1, 2), ["simulated:BTCUSDT"])
     assert (json.loads(settings), json.loads(audit)) == ({"target": "duckdb"}, {"suite": "passed"})
 
 
-def test_each_mart_is_a_parquet_file_with_the_same_rows(tmp_path: Path, store: ObjectStore) -> None:
-    publish_days(tmp_path, 3, store=store)
-    path = tmp_path / "serving" / "parquet" / "fct_net_taker_volume_daily" / "data.parquet"
-    assert duckdb.sql(f"select count(*), sum(net_taker_usd) from '{path}'").fetchone() == (3, 3)
+def test_the_tables_of_a_publication_are_listed_with_rows_and_keys(publisher: Publisher) -> None:
+    publisher.publish_days(2)
+    listed = publisher.query(
+        "from publication_tables where table_name like 'dim%' or table_name like '%daily' order by 1"
+    )
+    assert listed == [(MARKETS, 1, ["market_id"]), (DAILY, 2, ["market_id", "trade_date"])]
 
 
-def test_an_open_reader_keeps_its_version_and_blocks_nobody(tmp_path: Path, store: ObjectStore, serving: Path) -> None:
-    publish_days(tmp_path, 2, store=store)
-    with duckdb.connect(str(serving), read_only=True) as reader:
+def test_the_history_of_revised_ranks_is_part_of_every_publication(publisher: Publisher) -> None:
+    published = publisher.publish_days(2)
+    assert set(revisions.TABLES) <= set(published.rows)
+    assert published.revised_ranks == 0
+
+
+def test_an_open_reader_keeps_its_version_and_blocks_nobody(publisher: Publisher) -> None:
+    publisher.publish_days(2)
+    with duckdb.connect(str(publisher.serving), read_only=True) as reader:
         assert days_in(reader) == 2
-        publish_days(tmp_path, 5, store=store)
+        publisher.publish_days(5)
         assert days_in(reader) == 2
-    with duckdb.connect(str(serving), read_only=True) as newcomer:
+    with duckdb.connect(str(publisher.serving), read_only=True) as newcomer:
         assert days_in(newcomer) == 5
 
 
 def test_a_publication_that_breaks_halfway_leaves_the_former_one(
-    tmp_path: Path, store: ObjectStore, serving: Path, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_days(tmp_path, 2, store=store)
+    publisher.publish_days(2)
 
     def full(key: str, path: Path) -> None:
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(store, "put_file", full)
+    monkeypatch.setattr(publisher.store, "put_file", full)
     with pytest.raises(StorageError):
-        publish_days(tmp_path, 5, store=store)
-    with duckdb.connect(str(serving), read_only=True) as reader:
-        assert days_in(reader) == 2
-    assert [path.name for path in serving.parent.iterdir() if path.is_file()] == ["marts.duckdb"]
+        publisher.publish_days(5)
+    assert publisher.query(f"select count(*) from {DAILY}") == [(2,)]
+    left = {path.name for path in publisher.serving.parent.iterdir() if path.is_file()}
+    assert left == {"marts.duckdb", "latest.json"}
 
 
-def test_the_warehouse_is_free_again_for_dbt(tmp_path: Path, store: ObjectStore) -> None:
-    publish_days(tmp_path, 2, store=store)
-    build_warehouse(tmp_path / "warehouse.duckdb", 3)
+def test_a_mart_that_was_not_built_is_named(publisher: Publisher) -> None:
+    publisher.build_days(1)
+    with pytest.raises(PublicationError, match="mart `fct_other` is not in the warehouse"):
+        publisher.publish([DAILY, "fct_other"])
+
+
+def test_the_warehouse_is_free_again_for_dbt(publisher: Publisher) -> None:
+    publisher.publish_days(2)
+    publisher.build_days(3)
+
+
+def test_every_mart_has_a_key_that_dbt_tests(manifest: Path) -> None:
+    parsed = dbt.load_manifest(manifest)
+    keys = mart_keys(parsed)
+    assert set(dbt.marts_in(parsed)) <= set(keys)
+    assert keys["fct_taker_spike_ranks"] == ("definition_id", "market_id", "side", "bar_at")
+
+
+def test_a_key_holds_only_columns_that_are_never_null() -> None:
+    def unique(column: str) -> dict[str, object]:
+        return {
+            "resource_type": "test",
+            "attached_node": "model.m",
+            "test_metadata": {"name": "unique", "kwargs": {"column_name": column}},
+        }
+
+    columns = {"a": {"constraints": []}, "b": {"constraints": [{"type": "not_null"}]}}
+    model = {"resource_type": "model", "name": "m", "columns": columns}
+    assert mart_keys({"nodes": {"model.m": model, "test.a": unique("a")}}) == {}
+    assert mart_keys({"nodes": {"model.m": model, "test.a": unique("a"), "test.b": unique("b")}}) == {"m": ("b",)}

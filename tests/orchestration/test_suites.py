@@ -19,11 +19,21 @@ import duckdb
 import pandas as pd
 import pytest
 
-from orchestration.checks.suites import CRITICAL, SUITES, WARNING, AuditNotEvaluated, AuditSuite, Verdict, validate
+from orchestration.checks.suites import (
+    CRITICAL,
+    HISTORY_SUITE,
+    SUITES,
+    WARNING,
+    AuditNotEvaluated,
+    AuditSuite,
+    Verdict,
+    validate,
+)
 
 LINEAR = "binance_um:BTCUSDT"
 INVERSE = "binance_cm:BTCUSD_PERP"
-SUITE_BY_NAME = {suite.name: suite for suite in SUITES}
+ALL_SUITES = (*SUITES, HISTORY_SUITE)
+SUITE_BY_NAME = {suite.name: suite for suite in ALL_SUITES}
 
 # Windows of ten days, so that three weeks of bars show covered and uncovered windows.
 GOOD_MARTS = """
@@ -237,7 +247,8 @@ select
         select count(*) from ranked as e
         where e.definition_id = t.definition_id and e.market_id = t.market_id and e.side = t.side and e.is_event
             and e.bar_at > t.bar_at - to_days(t.window_days) and e.bar_at <= t.bar_at and e.sided < t.sided
-    ) end as event_rank
+    ) end as event_rank,
+    own_coverage::double as bar_coverage_ratio
 from ranked as t;
 
 create table fct_taker_dominance_daily as
@@ -296,6 +307,239 @@ create table int_flow_receipts as
 select dataset, market_id, trade_date as bar_date, status, row_count
 from stg_raw__receipts
 where dataset <> 'liquidationSnapshot';
+
+create table dim_spike_definitions as from spike_definitions;
+
+-- Of the linear market's largest bearish day of the last ten; of a rank that another day has; of days before any
+-- window; of a market that nobody ingested.
+create table dim_claims as
+select
+    claim_id, 'the news' as source, published_on::date as published_on, market_id, event_from::date as event_from,
+    event_to::date as event_to, side, claimed_rank::bigint as claimed_rank, 10::bigint as window_days, null as note
+from (
+    select 'true' as claim_id, null as published_on, 'binance_um:BTCUSDT' as market_id,
+        arg_min(bar_at, value) as event_from, arg_min(bar_at, value) as event_to, 'bearish' as side, 1 as claimed_rank
+    from fct_taker_spike_ranks
+    where definition_id = 'daily_usd' and market_id = 'binance_um:BTCUSDT' and side = 'bearish'
+        and bar_at >= timestamp '2024-03-12' and spike_rank = 1
+    union all
+    select
+        'false', timestamp '2024-03-23', 'binance_um:BTCUSDT', timestamp '2024-03-19', timestamp '2024-03-20',
+        'bullish', 9
+    union all
+    select 'early', null, 'binance_um:BTCUSDT', timestamp '2024-03-03', timestamp '2024-03-03', 'bearish', 1
+    union all
+    select 'elsewhere', null, 'binance_um:ETHUSDT', timestamp '2024-03-20', timestamp '2024-03-20', 'bearish', 1
+) as claims;
+
+create table fct_claim_verdicts as
+with bars as (
+    select
+        c.claim_id, c.claimed_rank, c.window_days, d.definition_id, c.market_id, c.side, r.bar_at, r.value, r.is_event,
+        r.bar_coverage_ratio,
+        case d.grain when '1h' then 1 when '4h' then 4 else 24 end as bar_hours,
+        case when (c.side = 'bearish') = (d.unit = 'sell_ratio') then -r.value else r.value end as extremeness,
+        coalesce(c.published_on, c.event_to + 1)::timestamp as as_of_at,
+        r.bar_at between c.event_from::timestamp and c.event_to + interval '23:59:59' as is_claimed
+    from dim_claims as c
+    cross join dim_spike_definitions as d
+    left join fct_taker_spike_ranks as r
+        on r.definition_id = d.definition_id and r.market_id = c.market_id and r.side = c.side
+        and r.bar_at < coalesce(c.published_on, c.event_to + 1)::timestamp
+        and r.bar_at >= coalesce(c.published_on, c.event_to + 1)::timestamp - to_days(c.window_days::integer)
+),
+ranked as (
+    select
+        *,
+        rank() over (partition by claim_id, definition_id order by extremeness) as bar_rank,
+        case when is_event then rank() over (partition by claim_id, definition_id, is_event order by extremeness) end
+            as event_rank,
+        count(bar_at) over (partition by claim_id, definition_id) as window_bars,
+        coalesce(sum(bar_coverage_ratio) over (partition by claim_id, definition_id), 0) * bar_hours / 24 / window_days
+            as coverage_ratio
+    from bars
+),
+found as (
+    from ranked
+    qualify row_number() over (
+        partition by claim_id, definition_id
+        order by is_claimed desc nulls last, event_rank is not distinct from claimed_rank desc, extremeness, bar_at
+    ) = 1
+),
+judged as (
+    select
+        *,
+        coverage_ratio >= 0.95 and is_claimed as is_known,
+        bar_rank = claimed_rank as is_by_bars,
+        coalesce(event_rank = claimed_rank, false) as is_by_events
+    from found
+)
+select
+    claim_id, definition_id, market_id, side, claimed_rank, window_days, as_of_at,
+    case when is_claimed then bar_at end as bar_at,
+    case when is_claimed then value end as value,
+    case when is_known then bar_rank end as actual_rank,
+    case when is_known then event_rank end as actual_event_rank,
+    window_bars,
+    coverage_ratio::double as coverage_ratio,
+    case when is_known then is_by_bars or is_by_events end as holds,
+    case
+        when not coalesce(is_known, false) then null
+        when is_by_bars and is_by_events then 'bars and events'
+        when is_by_bars then 'bars'
+        when is_by_events then 'events'
+    end as holds_by,
+    null::varchar as larger_events,
+    case
+        when not coalesce(is_known, false) then 'Cannot tell under '
+        when is_by_bars or is_by_events then 'Holds under '
+        else 'Does not hold under '
+    end || definition_id || '.' as verdict_sentence
+from judged;
+
+create table prices as
+select '1d' as grain, market_id, cast(trade_date as timestamp) as bar_at, open_price, high_price, low_price
+from fct_net_taker_volume_daily
+union all
+select
+    '4h', market_id, time_bucket(interval 4 hours, bar_at), arg_min(open_price, bar_at), max(high_price),
+    min(low_price)
+from fct_net_taker_volume_hourly group by all
+union all
+select '1h', market_id, bar_at, open_price, high_price, low_price from fct_net_taker_volume_hourly;
+
+create table fct_spike_forward_returns as
+with events as (
+    select
+        r.*, d.grain, d.decluster_hours, h.horizon_days,
+        r.bar_at + to_hours(case d.grain when '1h' then 1 when '4h' then 4 else 24 end) as entry_at
+    from fct_taker_spike_ranks as r
+    inner join dim_spike_definitions as d using (definition_id)
+    cross join (values (1), (3), (7), (14), (30)) as h (horizon_days)
+    where r.event_rank <= 20
+)
+select
+    e.definition_id, e.market_id, e.side, e.bar_at as event_at, e.event_rank, e.value, e.horizon_days,
+    e.entry_at,
+    entries.open_price as entry_price,
+    e.entry_at + to_days(e.horizon_days) as exit_at,
+    exits.open_price as exit_price,
+    case e.side when 'bearish' then 1 else -1 end * (exits.open_price / entries.open_price - 1)::double
+        as forward_return,
+    case when exits.open_price is not null then -0.01 end::double as max_adverse_excursion,
+    case when exits.open_price is not null then 0.01 end::double as max_favourable_excursion,
+    e.entry_at + to_hours(e.decluster_hours) as known_at,
+    case when exits.open_price is not null and e.horizon_days < 7 then 0.25 * e.event_rank end::double
+        as return_when_known,
+    exits.open_price is not null and entries.open_price is not null as is_complete
+from events as e
+left join prices as entries
+    on entries.grain = e.grain and entries.market_id = e.market_id and entries.bar_at = e.entry_at
+left join prices as exits
+    on exits.grain = e.grain and exits.market_id = e.market_id and exits.bar_at = e.entry_at + to_days(e.horizon_days)
+    and entries.open_price is not null;
+
+create table agg_spike_event_study as
+select
+    definition_id, market_id, side, horizon_days,
+    count(forward_return) as sample_size,
+    least(count(forward_return), 3) as block_count,
+    avg((forward_return > 0)::integer) as hit_rate,
+    median(forward_return) as median_return,
+    avg(forward_return) as mean_return,
+    500::bigint as baseline_size,
+    0.5::double as baseline_hit_rate,
+    0.0::double as baseline_median,
+    0.0::double as baseline_mean,
+    case when count(forward_return) >= 10 then 0.5 end::double as p_value,
+    count(return_when_known) as sample_size_when_known,
+    avg((return_when_known > 0)::integer) as hit_rate_when_known,
+    median(return_when_known) as median_return_when_known,
+    avg(return_when_known) as mean_return_when_known,
+    case when count(return_when_known) >= 10 then 0.25 end::double as p_value_when_known,
+    count(forward_return) >= 10 as is_conclusive,
+    case when count(forward_return) >= 10 then 'No evidence.' else 'Nothing can be concluded: too few.' end
+        as conclusion
+from (
+    select r.definition_id, r.market_id, r.side, h.horizon_days, f.forward_return, f.return_when_known
+    from (select distinct definition_id, market_id, side from fct_taker_spike_ranks) as r
+    cross join (values (1), (3), (7), (14), (30)) as h (horizon_days)
+    left join fct_spike_forward_returns as f using (definition_id, market_id, side, horizon_days)
+) as followed
+group by all;
+
+create table rpt_market_brief_daily as
+with ranks as (
+    select
+        market_id, side, cast(bar_at as date) as brief_date, definition_id, min(spike_rank) as best,
+        min(event_rank) as event
+    from fct_taker_spike_ranks group by all
+)
+select
+    d.market_id,
+    d.trade_date as brief_date,
+    case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end as side,
+    d.net_taker_usd,
+    d.taker_sell_ratio,
+    p.sell_dominance_percentile,
+    max(best) filter (r.definition_id = 'daily_usd') as daily_usd_rank,
+    max(event) filter (r.definition_id = 'daily_usd') as daily_usd_event_rank,
+    max(best) filter (r.definition_id = 'daily_base') as daily_base_rank,
+    max(best) filter (r.definition_id = 'daily_sell_ratio') as daily_sell_ratio_rank,
+    max(best) filter (r.definition_id = '4h_usd') as "4h_usd_rank",
+    max(best) filter (r.definition_id = '4h_base') as "4h_base_rank",
+    max(best) filter (r.definition_id = '4h_ma2_usd') as "4h_ma2_usd_rank",
+    max(best) filter (r.definition_id = 'hourly_ma7_usd') as hourly_ma7_usd_rank,
+    null::varchar as larger_events,
+    d.close_price,
+    (d.close_price / y.close_price - 1)::double as price_change_ratio,
+    -0.05::double as distance_from_high_ratio,
+    l.long_usd as long_liquidations_usd,
+    l.short_usd as short_liquidations_usd,
+    coalesce(l.coverage_ratio, 0)::double as liquidations_coverage_ratio,
+    1000::decimal(38, 8) as open_interest,
+    40000000::decimal(38, 8) as open_interest_usd,
+    0.0003::double as funding_rate,
+    d.flow_source,
+    d.coverage_ratio,
+    false as is_simulated,
+    d.market_id || ' on ' || d.trade_date || ': sold more, from ' || d.flow_source || ', rank 3 under daily_usd.'
+        as headline
+from fct_net_taker_volume_daily as d
+left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.trade_date = d.trade_date - 1
+left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+left join fct_liquidations_daily as l on l.market_id = d.market_id and l.trade_date = d.trade_date
+left join ranks as r
+    on r.market_id = d.market_id and r.brief_date = d.trade_date
+    and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
+group by all;
+
+-- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
+create table fct_spike_rank_revisions as
+with bars as (
+    select
+        *, row_number() over (order by bar_at) as number
+    from fct_taker_spike_ranks
+    where definition_id = 'daily_usd' and market_id = 'binance_um:BTCUSDT' and side = 'bearish'
+        and spike_rank is not null
+)
+select
+    definition_id, market_id, side, bar_at,
+    value as old_value, (value + 5)::decimal(38, 8) as new_value,
+    spike_rank as old_rank, spike_rank + 1 as new_rank, event_rank as old_event_rank, event_rank as new_event_rank,
+    'corrected_file' as cause, 'a.zip' as source_keys, timestamp '2024-04-01' as previous_published_at,
+    timestamp '2024-04-02' as published_at, 'run-2' as run_id
+from bars where number = 1
+union all
+select
+    definition_id, market_id, side, bar_at, value + 5, value, spike_rank + 1, spike_rank, event_rank, event_rank,
+    'rules', null, timestamp '2024-04-02', timestamp '2024-04-03', 'run-3'
+from bars where number = 1
+union all
+select
+    definition_id, market_id, side, bar_at, value, value, spike_rank, spike_rank, 7, event_rank,
+    'late_file', 'b.zip c.zip', timestamp '2024-04-02', timestamp '2024-04-03', 'run-3'
+from bars where number = 2;
 """
 
 
@@ -385,6 +629,8 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
 HOURLY, DAILY = "fct_net_taker_volume_hourly", "fct_net_taker_volume_daily"
 RANKS, RECONCILIATION = "fct_taker_spike_ranks", "fct_flow_reconciliation_daily"
 DOMINANCE, LIQUIDATIONS = "fct_taker_dominance_daily", "fct_liquidations_daily"
+CLAIMS, RETURNS, STUDY = "fct_claim_verdicts", "fct_spike_forward_returns", "agg_spike_event_study"
+BRIEF, HISTORY = "rpt_market_brief_daily", "fct_spike_rank_revisions"
 
 ONE_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 05:00'"
 ONE_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-10'"
@@ -395,6 +641,16 @@ ONE_EVENT = f"""(definition_id, market_id, side, bar_at) = (
     select (definition_id, market_id, side, bar_at) from {RANKS}
     where definition_id = '4h_usd' and event_rank = 1 order by market_id, side, bar_at limit 1)"""
 ONE_LIQUIDATION_DAY = "trade_date = date '2024-03-02'"
+TRUE_CLAIM = "claim_id = 'true' and definition_id = 'daily_usd'"
+FALSE_CLAIM = "claim_id = 'false' and definition_id = 'daily_usd'"
+ONE_RETURN = f"""(definition_id, market_id, side, event_at, horizon_days) = (
+    select (definition_id, market_id, side, event_at, horizon_days) from {RETURNS}
+    where definition_id = '4h_usd' and horizon_days = 1 and is_complete order by market_id, side, event_at limit 1)"""
+OPEN_RETURN = f"horizon_days = 30 and definition_id = '4h_usd' and market_id = '{LINEAR}' and side = 'bearish'"
+ONE_STUDY = f"definition_id = '4h_usd' and market_id = '{LINEAR}' and side = 'bearish' and horizon_days = 1"
+ONE_BRIEF = f"market_id = '{LINEAR}' and brief_date = date '2024-03-13'"
+FIRST_REVISION = "run_id = 'run-2'"
+LAST_REVISION = "cause = 'rules'"
 
 
 def _update(suite: str, mart: str, row: str, column: str, change: str, severity: str = CRITICAL) -> Corruption:
@@ -467,6 +723,9 @@ CORRUPTIONS = [
     _update(RANKS, RANKS, RANKED_BAR, "window_size_bars, window_bars", "window_bars = 11"),
     _update(RANKS, RANKS, RANKED_BAR, "coverage_ratio", "coverage_ratio = 1.1"),
     _update(RANKS, RANKS, RANKED_BAR, "is_rank_covered", "coverage_ratio = 0.94"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_rank_covered", "bar_coverage_ratio = 0.94"),
+    _update(RANKS, RANKS, RANKED_BAR, "bar_coverage_ratio", "bar_coverage_ratio = 1.1"),
+    _update(RANKS, RANKS, RANKED_BAR, "bar_coverage_ratio", "bar_coverage_ratio = null"),
     _update(RANKS, RANKS, RANKED_BAR, "is_rank_given", "spike_rank = null"),
     _update(RANKS, RANKS, ONE_EVENT, "is_event_ranked", "is_event = false"),
     _update(RANKS, RANKS, ONE_EVENT, "is_event_ranked", "event_rank = null"),
@@ -577,10 +836,119 @@ CORRUPTIONS = [
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_size = 100"),
     Corruption("dim_markets", "is_labelled", "update dim_markets set is_simulated = true"),
     Corruption("dim_markets_references", "is_known_market", f"delete from dim_markets where market_id = '{INVERSE}'"),
+    # Claims.
+    Corruption(CLAIMS, "claim_id, definition_id", f"insert into {CLAIMS} select * from {CLAIMS} where {TRUE_CLAIM}"),
+    Corruption(CLAIMS, "is_asked", "delete from dim_claims where claim_id = 'true'"),
+    Corruption(CLAIMS, "is_answered", f"delete from {CLAIMS} where {TRUE_CLAIM}"),
+    _update(CLAIMS, "dim_claims", "claim_id = 'true'", "is_claim_unchanged", "claimed_rank = 2"),
+    _update(CLAIMS, "dim_claims", "claim_id = 'true'", "is_claim_unchanged", "side = 'bullish'"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_as_of_due", "as_of_at = as_of_at - interval 1 hour"),
+    _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_as_of_due", "as_of_at = as_of_at + interval 1 day"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_bar_of_claim", "bar_at = bar_at - interval 1 day"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_bar_of_claim", "value = value + 1"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "window_bars_difference", "window_bars = window_bars + 1"),
+    _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_rank_right", "actual_rank = actual_rank + 1"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_event_rank_right", "actual_event_rank = 5"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_verdict_right", "holds = false"),
+    _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_verdict_right", "holds = true"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "holds_by", "holds_by = 'luck'"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_reason_given", "holds_by = null"),
+    _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_reason_given", "holds_by = 'bars'"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "coverage_ratio", "coverage_ratio = 1.5"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_verdict_covered", "coverage_ratio = 0.9"),
+    _update(CLAIMS, CLAIMS, "claim_id = 'early'", "is_verdict_covered", "holds = false"),
+    _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_base.'"),
+    _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_usd.'"),
+    # The event study.
+    Corruption(
+        RETURNS,
+        "definition_id, market_id, side, event_at, horizon_days",
+        f"insert into {RETURNS} select * from {RETURNS} where {ONE_RETURN}",
+    ),
+    _update(RETURNS, RANKS, ONE_EVENT, "is_event", "event_rank = 21"),
+    Corruption(RETURNS, "is_followed", f"delete from {RETURNS} where {ONE_RETURN}"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_event_unchanged", "value = value - 1"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_event_unchanged", "event_rank = event_rank + 1"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_entry_next_bar", "entry_at = event_at"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_exit_due", "exit_at = exit_at + interval 1 day"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_known_late_enough", "known_at = entry_at"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "entry_price", "entry_price = 0"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "exit_price", "exit_price = -1"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "return_error", "forward_return = -forward_return - 0.001"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "return_error", "forward_return = null"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "is_completeness_right", "is_complete = false"),
+    _update(RETURNS, RETURNS, OPEN_RETURN, "is_completeness_right", "is_complete = true"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "max_adverse_excursion", "max_adverse_excursion = 0.01"),
+    _update(RETURNS, RETURNS, ONE_RETURN, "max_favourable_excursion", "max_favourable_excursion = -0.01"),
+    _update(RETURNS, RETURNS, OPEN_RETURN, "is_excursion_due", "max_adverse_excursion = -0.01"),
+    Corruption(
+        STUDY,
+        "definition_id, market_id, side, horizon_days",
+        f"insert into {STUDY} select * from {STUDY} where {ONE_STUDY}",
+    ),
+    Corruption(STUDY, "is_due", f"delete from {RANKS} where definition_id = '4h_usd'"),
+    Corruption(STUDY, "is_studied", f"delete from {STUDY} where {ONE_STUDY}"),
+    _update(STUDY, STUDY, ONE_STUDY, "sample_size_difference", "sample_size = sample_size + 1"),
+    _update(STUDY, STUDY, ONE_STUDY, "sample_size_when_known_difference", "sample_size_when_known = 0"),
+    _update(STUDY, STUDY, ONE_STUDY, "hit_rate_error", "hit_rate = hit_rate - 0.01"),
+    _update(STUDY, STUDY, ONE_STUDY, "median_error", "median_return = 1"),
+    _update(STUDY, STUDY, ONE_STUDY, "mean_error", "mean_return = null"),
+    _update(STUDY, STUDY, ONE_STUDY, "mean_when_known_error", "mean_return_when_known = 0"),
+    _update(STUDY, STUDY, ONE_STUDY, "is_block_count_possible", "block_count = sample_size + 1"),
+    _update(STUDY, STUDY, ONE_STUDY, "is_block_count_possible", "block_count = 0"),
+    _update(STUDY, STUDY, ONE_STUDY, "baseline_hit_rate", "baseline_hit_rate = 55"),
+    _update(STUDY, STUDY, ONE_STUDY, "p_value", "p_value = 0"),
+    _update(STUDY, STUDY, ONE_STUDY, "p_value_when_known", "p_value_when_known = 1.1"),
+    _update(STUDY, STUDY, "horizon_days = 30", "is_refusal_due", "is_conclusive = true"),
+    _update(STUDY, STUDY, "horizon_days = 30", "is_p_value_due", "p_value = 0.01"),
+    _update(STUDY, STUDY, "horizon_days = 30", "is_conclusion_right", "conclusion = 'Buy.'"),
+    _update(STUDY, STUDY, "horizon_days = 30", "is_conclusion_right", "conclusion = null"),
+    # The brief.
+    Corruption(BRIEF, "market_id, brief_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
+    Corruption(BRIEF, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(BRIEF, "is_in_brief", f"delete from {BRIEF} where {ONE_BRIEF}"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "net_residual", "net_taker_usd = net_taker_usd + 0.00000001"),
+    _update(
+        BRIEF, BRIEF, ONE_BRIEF, "is_side_right", "side = case side when 'bearish' then 'bullish' else 'bearish' end"
+    ),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "sell_ratio_error", "taker_sell_ratio = 0.1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "percentile_error", "sell_dominance_percentile = null"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_close_right", "close_price = close_price + 1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "change_error", "price_change_ratio = price_change_ratio * 100 + 1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "distance_from_high_ratio", "distance_from_high_ratio = 0.01"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_source_right", "flow_source = 'trades'"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "daily_usd_rank = daily_usd_rank + 1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "hourly_ma7_usd_rank = null"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_simulation_known", "is_simulated = null"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_headline_labelled", "headline = 'SIMULATED: ' || headline"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_headline_labelled", "is_simulated = true"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_headline_complete", "headline = replace(headline, 'daily_usd', '')"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_headline_complete", "headline = null"),
+    # The history of revised ranks.
+    Corruption(
+        HISTORY,
+        "definition_id, market_id, side, bar_at, published_at",
+        f"insert into {HISTORY} select * from {HISTORY} where {FIRST_REVISION}",
+    ),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "side", "side = 'up'"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "old_value", "old_value = null"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "is_different", "old_value = new_value, old_rank = new_rank"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "is_later", "previous_published_at = published_at"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "run_id", "run_id = null"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "cause", "cause = 'weather'"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "is_file_named", "source_keys = null"),
+    _update(HISTORY, HISTORY, LAST_REVISION, "is_file_named", "source_keys = 'a.zip'"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "is_chain_unbroken", "new_rank = new_rank + 1"),
+    _update(HISTORY, HISTORY, LAST_REVISION, "is_true_now", "new_rank = new_rank + 1"),
+    _update(HISTORY, HISTORY, LAST_REVISION, "is_true_now", "new_value = new_value + 1"),
 ]
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
 def test_good_marts_pass(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
     verdict = audit(marts, suite)
 
@@ -606,7 +974,7 @@ def test_a_single_corruption_fails_and_blocks_only_if_we_are_wrong(
     assert verdict.blocking == (corruption.severity == CRITICAL)
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
 def test_no_expectation_stands_that_no_corruption_breaks(suite: AuditSuite) -> None:
     stated = {(columns_of(e), e.severity.value) for e in suite.build().expectations}
     broken = {(c.column, c.severity) for c in CORRUPTIONS if c.suite == suite.name}
@@ -614,7 +982,7 @@ def test_no_expectation_stands_that_no_corruption_breaks(suite: AuditSuite) -> N
     assert stated == broken
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
 def test_a_column_that_is_gone_is_an_error_and_not_a_verdict(
     marts: duckdb.DuckDBPyConnection, suite: AuditSuite
 ) -> None:
@@ -625,7 +993,7 @@ def test_a_column_that_is_gone_is_an_error_and_not_a_verdict(
         validate(frame, suite.build())
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
 def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
     """A warehouse that holds liquidations only, or nothing: the suites answer, and only required marts fail."""
     for table in (
@@ -638,6 +1006,12 @@ def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: 
         "dim_markets",
         "stg_raw__receipts",
         "int_flow_receipts",
+        "dim_claims",
+        CLAIMS,
+        RETURNS,
+        STUDY,
+        BRIEF,
+        HISTORY,
     ):
         marts.execute(f"delete from {table}")
 
@@ -770,9 +1144,9 @@ def test_naming_the_suites_does_not_import_great_expectations() -> None:
 
 
 def test_suites_are_named_once_and_after_their_mart() -> None:
-    assert len(SUITE_BY_NAME) == len(SUITES)
-    assert all(suite.name.startswith(suite.mart) for suite in SUITES)
-    assert all(suite.build().name == suite.name for suite in SUITES)
+    assert len(SUITE_BY_NAME) == len(ALL_SUITES)
+    assert all(suite.name.startswith(suite.mart) for suite in ALL_SUITES)
+    assert all(suite.build().name == suite.name for suite in ALL_SUITES)
 
 
 def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.DuckDBPyConnection) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from rich.console import Console
 
 from orchestration.answer import MarketDay, Rank
+from orchestration.claims import Answer, Claim, Verdict
 from orchestration.execution import CheckFinding, RunReport
-from orchestration.terminal import sentence, show_days, show_report, show_rows
+from orchestration.terminal import brief_rows, claim_sentence, show_claim, show_days, show_report, show_rows
 
 BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC
 
@@ -31,6 +34,57 @@ def day(rank: int | None = 3, *, simulated: bool = False) -> MarketDay:
     )
 
 
+BRIEF: dict[str, Any] = {
+    "headline": "binance_um:BTCUSDT on 2026-01-31: takers sold.",
+    "side": "bearish",
+    "net_taker_usd": Decimal("-1598330009.658"),
+    "taker_sell_ratio": 0.5368,
+    "sell_dominance_percentile": 0.9931,
+    "daily_usd_rank": 10,
+    "daily_usd_event_rank": 9,
+    "4h_usd_rank": 3,
+    "hourly_ma7_usd_rank": None,
+    "larger_events": None,
+    "close_price": Decimal("78706.80000000"),
+    "price_change_ratio": -0.0654,
+    "distance_from_high_ratio": -0.3764,
+    "long_liquidations_usd": None,
+    "short_liquidations_usd": None,
+    "liquidations_coverage_ratio": 0.0,
+    "open_interest": None,
+    "open_interest_usd": None,
+    "funding_rate": 0.0002,
+    "flow_source": "klines",
+    "coverage_ratio": 1.0,
+}
+
+
+def answer(*holds: bool | None, simulated: bool = False) -> Answer:
+    """One verdict per value, of daily_usd, 4h_usd and daily_base in this order."""
+    verdicts = tuple(
+        Verdict(
+            definition,
+            "1d",
+            "usd",
+            True,
+            BAR_AT,
+            BAR_AT,
+            Decimal("-1598330009.658"),
+            3,
+            3,
+            730,
+            1.0,
+            said,
+            "bars" if said else None,
+            "2025-10-10 (-3267 M USD)",
+            f"Holds under {definition}.",
+        )
+        for definition, said in zip(("daily_usd", "4h_usd", "daily_base"), holds, strict=False)
+    )
+    claim = Claim("BTCUSDT", date(2026, 1, 31), date(2026, 1, 31), "bearish", 3, 730)
+    return Answer(claim, "binance_um:BTCUSDT", simulated, verdicts)
+
+
 def printed(show) -> str:  # type: ignore[no-untyped-def]
     console = Console(file=io.StringIO(), width=160)
     show(console)
@@ -49,10 +103,48 @@ def test_the_table_holds_the_rank_its_window_and_what_is_not_known_yet() -> None
         assert expected in text
 
 
-def test_the_sentence_says_whether_the_day_was_unusual() -> None:
-    assert sentence(day(3)) == "An unusual day: its bearish daily net taker volume ranks 3 of 730 days."
-    assert sentence(day(300)).startswith("An ordinary day")
-    assert "less than 95 %" in sentence(day(None))
+def test_the_day_opens_with_the_headline_of_its_brief() -> None:
+    headline = "binance_um:BTCUSDT on 2026-01-31: takers sold 1598 M USD more than they bought, rank 10 of 730."
+    assert headline in printed(lambda console: show_days(console, [replace(day(), headline=headline)]))
+
+
+def test_a_brief_shows_what_nobody_measured_as_a_dash() -> None:
+    rows = dict(brief_rows(BRIEF))
+    assert (rows["liquidations"], rows["open interest"]) == ("–", "–")
+    assert rows["bearish ranks"] == "daily_usd 10, 4h_usd 3, hourly_ma7_usd –"
+    assert rows["close"] == "78,706.80, -6.54% in a day, -37.64% from the 365-day high"
+
+
+def test_liquidations_are_told_as_lower_bounds_with_coverage() -> None:
+    known = {
+        "long_liquidations_usd": Decimal(484_000_000),
+        "short_liquidations_usd": Decimal(300_000_000),
+        "liquidations_coverage_ratio": 0.5,
+    }
+    assert dict(brief_rows({**BRIEF, **known}))["liquidations"] == (
+        "at least 484.0 M USD long, 300.0 M USD short; coverage 50.00%"
+    )
+
+
+def test_a_claim_is_summed_up_by_naming_every_definition_that_has_a_say() -> None:
+    assert claim_sentence(answer(True, False, None)) == (
+        "The claim holds under daily_usd; it does not hold under 4h_usd; the data cannot tell under daily_base."
+    )
+    assert claim_sentence(answer(None)) == "The data cannot tell under daily_usd."
+    assert claim_sentence(answer()) == "The data cannot tell: this market has no bars of any definition."
+
+
+def test_a_claim_shows_ranks_verdicts_and_larger_events() -> None:
+    text = printed(lambda console: show_claim(console, answer(True, simulated=True)))
+    for expected in (
+        "SIMULATED",
+        "2026-01-31",
+        "-1,598.3 M",
+        "holds by bars",
+        "Holds under daily_usd.",
+        "Larger: 2025",
+    ):
+        assert expected in text
 
 
 def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
