@@ -6,6 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 3000
 
+# Superset's pins clash with ours: a venv and a lock of its own.
+SUPERSET      := .venv-superset
+SUPERSET_PORT ?= 8088
+
 # The demo's data, until a real run has published something or settings of your own say where it would.
 DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/marts.duckdb),,1)
 
@@ -13,9 +17,10 @@ DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/m
 FROM ?=
 TO ?=
 MARKETS ?=
+DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run ui status test lint format lock bench clean
+.PHONY: help setup manifest demo run report ui superset superset-setup status docs test lint format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +47,25 @@ run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binan
 status: $(READY) ## what the raw zone holds, lacks and corrected
 	@$(BIN)/taker status
 
+report: $(READY) ## the published report, in the browser: make report DEMO=1 for the demo's
+	@$(BIN)/taker report $(if $(DEMO),--demo)
+
 ui: setup ## Dagster in the browser, on 127.0.0.1 only: your data, or the demo's until you have some (DEMO=1: the demo's)
 	@$(BIN)/taker ui --port $(PORT) $(if $(DEMO),--demo)
+
+superset: $(READY) $(SUPERSET)/.ready ## the dashboard in Superset, on 127.0.0.1 only: make superset DEMO=1 for the demo's
+	@$(BIN)/python bi/superset/serve.py --port $(SUPERSET_PORT) $(if $(DEMO),--demo)
+
+superset-setup: $(SUPERSET)/.ready
+
+$(SUPERSET)/.ready: bi/superset/requirements.lock | $(READY)
+	@test -x $(SUPERSET)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(SUPERSET)
+	@echo "Installing Superset into $(SUPERSET) (700 MB; a minute or more on the first time)"
+	@$(BIN)/uv pip sync --quiet --python $(SUPERSET)/bin/python --require-hashes bi/superset/requirements.lock
+	@touch $@
+
+docs: $(READY) ## dbt's documentation: lineage and every column, one page for the browser
+	@page=$$($(BIN)/python -m orchestration.dbt docs) && echo "Open $$page in a browser"
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
@@ -56,6 +78,7 @@ format: $(READY) ## let ruff format and mend
 
 lock: $(READY) ## resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks
