@@ -17,7 +17,6 @@ DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/m
 FROM ?=
 TO ?=
 MARKETS ?=
-DEMO ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup manifest demo run report ui superset superset-setup status docs test lint format lock bench clean

@@ -9,54 +9,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
 
-from ingestion.venues.simulated import DefectKind, SimulationSummary, simulate
-from tests.support.browser import running_chromium
-from tests.support.commands import ROOT, Taker
+from ingestion.venues.simulated import DefectKind
+from tests.support.commands import ROOT
+from tests.support.demos import Demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-LAST_DAY = date(2026, 3, 10)
-MARKET = "simulated:BTCUSDT"
 CHECK = "gx_fct_flow_reconciliation_daily"
 SECONDS = 120_000  # a run starts a process; on a busy machine that takes its time
 
-pytestmark = pytest.mark.xdist_group("dagster_ui")
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def simulated(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
+def demo(browser: Browser, finished_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """After `browser`: without one nothing needs to be made."""
-    folder = tmp_path_factory.mktemp("dagster_ui") / "archive"
-    return simulate(folder, last_day=LAST_DAY, days=45, trades_days=10, rows_per_day=500)
+    return finished_demo.copied_to(tmp_path_factory.mktemp("dagster_ui"))
 
 
 @pytest.fixture(scope="module")
-def address(simulated: SimulationSummary) -> Iterator[str]:
+def address(demo: Demo) -> Iterator[str]:
     """The UI over a published warehouse, as `taker ui` starts it."""
-    taker = Taker(
-        simulated.root.parent / "var",
-        {
-            "TAKER_MARKETS": MARKET,
-            "TAKER_ARCHIVE_URL": simulated.root.as_uri(),
-            "TAKER_FIRST_DAY": str(simulated.first_day),
-        },
-    )
-    published = taker.run("run", "--from", str(simulated.first_trades_day), "--to", str(LAST_DAY), "--quiet")
-    assert published.returncode == 0, published.stderr
+    taker = demo.taker
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,27 +85,29 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.close()
 
 
-def test_a_partition_launched_from_the_browser_succeeds(page: Page, simulated: SimulationSummary) -> None:
-    day = str(simulated.first_trades_day)
+def test_a_partition_launched_from_the_browser_succeeds(page: Page, demo: Demo) -> None:
+    day = str(demo.simulated.first_trades_day)
     page.goto("/assets/raw/aggTrades?view=partitions")
     page.get_by_role("button", name="Materialize").first.click()
     selection = page.get_by_placeholder("ex: 20").first
     selection.fill(day)
     selection.press("Tab")
     page.get_by_role("button", name="Launch 1 run").click()
-    page.get_by_text("Launched run").wait_for()
-    page.get_by_role("button", name="View", exact=True).click()
-    page.wait_for_url("**/runs/**")
+    short_id = page.get_by_text("Launched run").locator("span").inner_text()
+    page.goto("/runs")
+    page.get_by_role("link", name=short_id).first.click()
+    page.wait_for_url(f"**/runs/{short_id}**")
     page.get_by_text("Success", exact=True).first.wait_for()
     page.goto(f"/assets/raw/aggTrades?view=partitions&partition={day}")
     page.get_by_text("id_gaps").first.wait_for()
 
 
-def test_a_check_shows_its_evidence(page: Page, simulated: SimulationSummary) -> None:
-    missing = next(defect.day for defect in simulated.defects if defect.kind is DefectKind.MISSING_HOUR)
+def test_a_check_shows_its_evidence(page: Page, demo: Demo) -> None:
+    missing = demo.day_of(DefectKind.MISSING_HOUR)
     page.goto(f"/assets/fct_flow_reconciliation_daily?view=checks&checkDetail={CHECK}")
     page.get_by_text("the day's trades are complete").first.wait_for()
-    assert str(missing) in page.inner_text("body")
+    page.get_by_text("[Show JSON]").click()
+    page.get_by_role("dialog").get_by_text(str(missing)).first.wait_for()
 
 
 def test_the_published_asset_says_that_its_numbers_are_simulated(page: Page) -> None:

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestion.venues.simulated import simulate
-from tests.support.browser import running_chromium
+from tests.support.demos import Demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
 
-LAST_DAY = date(2026, 6, 30)
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
-pytestmark = pytest.mark.xdist_group("report")
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def report(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(browser: Browser, finished_demo: Demo) -> Path:
     """Where `taker report` says that a demo's page is. After `browser`: without one nothing needs to be built."""
-    folder = tmp_path_factory.mktemp("report")
-    home = folder / "var" / "demo"
-    simulated = simulate(home / "archive", last_day=LAST_DAY)
-    (home / "demo.json").write_text(json.dumps({"first_day": str(simulated.first_day), "last_day": str(LAST_DAY)}))
-    for arguments in (["demo", "--quiet"], ["report", "--demo", "--no-open"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestration.cli", *arguments], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    page = Path(done.stdout.strip())
-    assert page == home / "serving" / "report" / "index.html"
+    said = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "report", "--demo", "--no-open"],
+        cwd=finished_demo.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    page = Path(said.stdout.strip())
+    assert page == finished_demo.taker.storage / "serving" / "report" / "index.html"
     return page
 
 

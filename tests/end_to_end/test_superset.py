@@ -6,7 +6,6 @@ own venv (`make superset-setup`) and skips where that or Chromium is missing. Th
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import stat
 from collections import Counter
@@ -14,21 +13,23 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 import yaml
 
-from ingestion.venues.simulated import SimulationSummary, publish_correction, simulate
+from ingestion.venues.simulated import publish_correction
 from tests.support.commands import ROOT, Taker
-from tests.support.superset import CHROMIUM, VENV, Dashboard, Superset, View, browser_page, running_superset
+from tests.support.demos import INVERSE, LINEAR, Demo
+from tests.support.superset import VENV, Dashboard, Superset, View, running_superset
 
-LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
-LAST_DAY = date(2026, 6, 30)
 BUNDLE = ROOT / "bi" / "superset" / "dashboard"
 DATASETS = sorted((BUNDLE / "datasets").rglob("*.yaml"))
 CHARTS = sorted((BUNDLE / "charts").glob("*.yaml"))
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NET = "Net taker volume by UTC day, with the events that ranked 1 to 10"
 DOMINANCE = "Sell dominance: percentile of the sell ratio in its two years"
@@ -39,26 +40,18 @@ RECONCILIATION = "Do trades and klines agree? Days per month by verdict"
 BRIEF = "Latest day in the time range"
 STUDY = "What followed: returns against the crowd, and against chance"
 
-pytestmark = pytest.mark.xdist_group("superset")
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
-    return simulate(tmp_path_factory.mktemp("superset") / "archive", last_day=LAST_DAY)
+def demo(finished_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return finished_demo.copied_to(tmp_path_factory.mktemp("superset"))
 
 
 @pytest.fixture(scope="module")
-def taker(simulated: SimulationSummary) -> Taker:
+def taker(demo: Demo) -> Taker:
     """A publication of the simulated markets."""
-    settings = {
-        "TAKER_MARKETS": f"{LINEAR},{INVERSE}",
-        "TAKER_ARCHIVE_URL": simulated.root.as_uri(),
-        "TAKER_FIRST_DAY": str(simulated.first_day),
-    }
-    taker = Taker(simulated.root.parent / "var", settings)
-    made = taker.run("run", "--from", str(simulated.first_day), "--to", str(LAST_DAY), "--quiet")
-    assert made.returncode == 0, made.stdout + made.stderr
-    return taker
+    return demo.taker
 
 
 class TestTheBundle:
@@ -87,21 +80,19 @@ class TestTheBundle:
 
 
 @pytest.fixture(scope="module")
-def superset(taker: Taker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
+def superset(browser: Browser, taker: Taker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     if not (VENV / "bin" / "gunicorn").is_file():
         pytest.skip("no Superset: `make superset-setup` installs it into .venv-superset")
-    if not CHROMIUM:
-        pytest.skip("no Chromium: `apt-get install chromium`")
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("no playwright in this environment")
     with running_superset(taker.storage, tmp_path_factory.mktemp("served")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def dashboard(superset: Superset) -> Iterator[Dashboard]:
-    with browser_page() as page:
-        yield Dashboard(page, superset)
+def dashboard(superset: Superset, browser: Browser) -> Iterator[Dashboard]:
+    """On a page tall enough for every chart to be in view and therefore loaded."""
+    page = browser.new_page(viewport={"width": 1440, "height": 4600})
+    yield Dashboard(page, superset)
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -211,14 +202,13 @@ class TestTheDashboard:
         assert_equal_to_the_marts(chosen, taker, other)
 
     def test_5_a_run_publishes_while_the_dashboard_is_open_and_a_refresh_shows_it(
-        self, view: View, dashboard: Dashboard, taker: Taker, simulated: SimulationSummary
+        self, view: View, dashboard: Dashboard, taker: Taker, demo: Demo
     ) -> None:
         before = taker.query("select published_at from publication")
-        publish_correction(simulated.root)
-        days = ("--from", str(simulated.first_trades_day), "--to", str(LAST_DAY))
+        publish_correction(demo.simulated.root)
         looks = 0
         with ThreadPoolExecutor(1) as aside:
-            run = aside.submit(taker.run, "run", "--json", *days)
+            run = aside.submit(taker.run, "run", "--json", *demo.days)
             while not run.done():
                 assert dashboard.refresh().refused == []
                 looks += 1

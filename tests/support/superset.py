@@ -1,4 +1,4 @@
-"""A running Superset over one publication, and a browser to look at it.
+"""A running Superset over one publication, and looks at its dashboard.
 
 Belongs here: starting and stopping what `make superset` starts; opening the dashboard. Does not: expectations.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from urllib.parse import urlsplit
 from tests.support.commands import ROOT
 
 VENV = ROOT / ".venv-superset"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SLUG = "taker"
 START_SECONDS = 300
 
@@ -147,19 +145,6 @@ class Dashboard:
         # The wheel's telemetry pixel, which the content security policy refuses: nothing leaves the machine.
         if message.type == "error" and "scarf.sh" not in message.text:
             self._seen.console_errors.append(message.text)
-
-
-@contextlib.contextmanager
-def browser_page(*, width: int = 1440, height: int = 4600) -> Iterator[Any]:
-    """A page of a real Chromium, tall enough for every chart of the dashboard to be in view and therefore loaded."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        try:
-            yield browser.new_page(viewport={"width": width, "height": height})
-        finally:
-            browser.close()
 
 
 def _free_port() -> int:

@@ -1,0 +1,27 @@
+"""What several end-to-end modules start from. Belongs here: fixtures that cost much. Does not: what is asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser import running_chromium
+from tests.support.demos import Demo, made_demo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """One for all modules of the xdist group `demo`: look at it, and change only a copy."""
+    return made_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; tests that need it skip where there is none."""
+    with running_chromium() as started:
+        yield started

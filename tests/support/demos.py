@@ -1,0 +1,66 @@
+"""A finished demo that several test modules look at: made once, copied for those that change it.
+
+Belongs here: making it as `make demo` does, with a last day that does not move; copies. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ingestion.venues.simulated import DefectKind, SimulationSummary, simulate
+from tests.support.commands import Taker
+
+LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
+LAST_DAY = date(2026, 6, 30)
+_HOME = Path("var", "demo")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`folder`: where `taker … --demo` is to be run. `facts`: the closing answer of the run that made it."""
+
+    folder: Path
+    simulated: SimulationSummary
+    facts: Any
+
+    @property
+    def taker(self) -> Taker:
+        """The same warehouse, by settings."""
+        settings = {
+            "TAKER_MARKETS": f"{LINEAR},{INVERSE}",
+            "TAKER_ARCHIVE_URL": self.simulated.root.as_uri(),
+            "TAKER_FIRST_DAY": str(self.simulated.first_day),
+        }
+        return Taker(self.folder / _HOME, settings)
+
+    @property
+    def days(self) -> tuple[str, str, str, str]:
+        """The options that make `taker run` ask for what the demo asked for."""
+        return ("--from", str(self.simulated.first_trades_day), "--to", str(LAST_DAY))
+
+    def day_of(self, kind: DefectKind) -> date:
+        return next(defect.day for defect in self.simulated.defects if defect.kind is kind)
+
+    def copied_to(self, folder: Path) -> Demo:
+        """The same demo in another place, to be changed there."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return replace(self, folder=folder, simulated=replace(self.simulated, root=folder / _HOME / "archive"))
+
+
+def made_demo(folder: Path) -> Demo:
+    """What `make demo` does."""
+    home = folder / _HOME
+    simulated = simulate(home / "archive", last_day=LAST_DAY)
+    (home / "demo.json").write_text(json.dumps({"first_day": str(simulated.first_day), "last_day": str(LAST_DAY)}))
+    made = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "demo", "--json"], cwd=folder, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return Demo(folder, simulated, json.loads(made.stdout))
