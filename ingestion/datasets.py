@@ -8,17 +8,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Final
 
 from ingestion.periods import Span
 
-# 18 digits fit a 64-bit integer, which Parquet can delta-encode; volumes of cheap coins need more.
-PRICE: Final = pa.decimal128(18, 8)
-AMOUNT: Final = pa.decimal128(38, 8)
-RATIO: Final = pa.decimal128(38, 18)
-INSTANT: Final = pa.timestamp("us", tz="UTC")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Kind(StrEnum):
+    """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.arrow` has the types."""
+
+    PRICE = "price or small quantity: 18 digits, 8 of them decimals"
+    AMOUNT = "volume: 38 digits, 8 of them decimals"
+    RATIO = "ratio: 38 digits, 18 of them decimals"
+    INSTANT = "instant in microseconds, UTC"
+    WHOLE = "whole number of 64 bits"
+    FLAG = "true or false"
+    TEXT = "text"
+
+
+PRICE: Final = Kind.PRICE
+AMOUNT: Final = Kind.AMOUNT
+RATIO: Final = Kind.RATIO
+INSTANT: Final = Kind.INSTANT
+WHOLE: Final = Kind.WHOLE
+FLAG: Final = Kind.FLAG
+TEXT: Final = Kind.TEXT
+
+
+class Origin(StrEnum):
+    """Where a dataset comes from, which decides how it is asked for."""
+
+    ARCHIVE = "files of past days and months, with proof"
+    API = "the venue's REST api: days that the archive does not have yet"
+    FEED = "the venue's WebSocket, collected by ourselves"
 
 
 class Rule(StrEnum):
@@ -31,10 +55,17 @@ class Rule(StrEnum):
 @dataclass(frozen=True)
 class Column:
     name: str
-    type: pa.DataType
+    kind: Kind
     description: str
     rule: Rule = Rule.NONE
     nullable: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """The stored Arrow type."""
+        from ingestion.arrow import ARROW_TYPES
+
+        return ARROW_TYPES[self.kind]
 
 
 @dataclass(frozen=True)
@@ -46,6 +77,7 @@ class Dataset:
     stored in time order. `positive`: rows with a zero in any of these are dropped and counted. `closed_period`: the
     first instant of the next day still belongs to the file (labels at the end of an interval). `at_most`: pairs of
     columns of which the first never exceeds the second. `one_per_time`: no two rows may share their time.
+    `is_venue_wide`: one object holds every symbol of the venue; its rows say which (`symbol_name`), its key says ALL.
     """
 
     name: str
@@ -59,15 +91,19 @@ class Dataset:
     closed_period: bool = False
     at_most: tuple[tuple[str, str], ...] = ()
     one_per_time: bool = False
+    origin: Origin = Origin.ARCHIVE
+    is_venue_wide: bool = False
 
     @property
     def schema(self) -> pa.Schema:
         """The stored Arrow schema. All fields are nullable here: that a value is missing is for the contract to say."""
+        import pyarrow as pa
+
         return pa.schema([pa.field(c.name, c.type, metadata={"description": c.description}) for c in self.columns])
 
 
 _TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's clock, UTC.")
-_IS_BUYER_MAKER = Column("is_buyer_maker", pa.bool_(), "True: the buyer's order rested, so the taker SOLD.")
+_IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
 _TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
 _TRADE_QUANTITY = Column("quantity", PRICE, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE)
 
@@ -76,11 +112,11 @@ AGG_TRADES = Dataset(
     description="Trades of one taker order at one price within 100 ms, as one row; market trades only.",
     span=Span.DAY,
     columns=(
-        Column("agg_trade_id", pa.int64(), "Id of the aggregate, contiguous per market.", Rule.NOT_NEGATIVE),
+        Column("agg_trade_id", WHOLE, "Id of the aggregate, contiguous per market.", Rule.NOT_NEGATIVE),
         _TRADE_PRICE,
         _TRADE_QUANTITY,
-        Column("first_trade_id", pa.int64(), "Id of the first trade in the aggregate.", Rule.NOT_NEGATIVE),
-        Column("last_trade_id", pa.int64(), "Id of the last trade in the aggregate.", Rule.NOT_NEGATIVE),
+        Column("first_trade_id", WHOLE, "Id of the first trade in the aggregate.", Rule.NOT_NEGATIVE),
+        Column("last_trade_id", WHOLE, "Id of the last trade in the aggregate.", Rule.NOT_NEGATIVE),
         _TRADED_AT,
         _IS_BUYER_MAKER,
     ),
@@ -94,7 +130,7 @@ TRADES = Dataset(
     description="Every single trade.",
     span=Span.DAY,
     columns=(
-        Column("trade_id", pa.int64(), "Id of the trade, per market.", Rule.NOT_NEGATIVE),
+        Column("trade_id", WHOLE, "Id of the trade, per market.", Rule.NOT_NEGATIVE),
         _TRADE_PRICE,
         _TRADE_QUANTITY,
         Column(
@@ -125,7 +161,7 @@ KLINES = Dataset(
         Column("volume", AMOUNT, "Base for linear contracts, CONTRACTS for inverse ones.", Rule.NOT_NEGATIVE),
         Column("closed_at", INSTANT, "Last millisecond of the bar, UTC."),
         Column("quote_volume", AMOUNT, "Quote for linear contracts, BASE for inverse ones.", Rule.NOT_NEGATIVE),
-        Column("trade_count", pa.int64(), "Number of trades in the bar.", Rule.NOT_NEGATIVE),
+        Column("trade_count", WHOLE, "Number of trades in the bar.", Rule.NOT_NEGATIVE),
         Column("taker_buy_volume", AMOUNT, "Part of `volume` that takers bought, same unit.", Rule.NOT_NEGATIVE),
         Column(
             "taker_buy_quote_volume", AMOUNT, "Part of `quote_volume` that takers bought, same unit.", Rule.NOT_NEGATIVE
@@ -145,7 +181,7 @@ METRICS = Dataset(
         Column(
             "observed_at", INSTANT, "The venue's label of the five minutes; whether start or end changed over time."
         ),
-        Column("symbol_name", pa.string(), "Symbol as the file says it."),
+        Column("symbol_name", TEXT, "Symbol as the file says it."),
         Column(
             "open_interest", RATIO, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE, True
         ),
@@ -165,7 +201,7 @@ FUNDING_RATE = Dataset(
     span=Span.MONTH,
     columns=(
         Column("calculated_at", INSTANT, "When the rate was calculated; jitters by milliseconds."),
-        Column("funding_interval_hours", pa.int64(), "Hours between two fundings.", Rule.NOT_NEGATIVE),
+        Column("funding_interval_hours", WHOLE, "Hours between two fundings.", Rule.NOT_NEGATIVE),
         Column("funding_rate", PRICE, "Share of the position's notional; positive: longs pay shorts."),
     ),
     time_column="calculated_at",
@@ -177,9 +213,9 @@ LIQUIDATION_SNAPSHOT = Dataset(
     span=Span.DAY,
     columns=(
         Column("liquidated_at", INSTANT, "When the order was executed, UTC."),
-        Column("side", pa.string(), "Side of the ORDER: SELL closed a long, BUY closed a short."),
-        Column("order_type", pa.string(), "Always LIMIT so far."),
-        Column("time_in_force", pa.string(), "Always IOC so far."),
+        Column("side", TEXT, "Side of the ORDER: SELL closed a long, BUY closed a short."),
+        Column("order_type", TEXT, "Always LIMIT so far."),
+        Column("time_in_force", TEXT, "Always IOC so far."),
         Column(
             "original_quantity", AMOUNT, "Ordered: base for linear contracts, contracts for inverse.", Rule.NOT_NEGATIVE
         ),
@@ -187,7 +223,7 @@ LIQUIDATION_SNAPSHOT = Dataset(
             "price", PRICE, "Limit of the order, near the bankruptcy price: not where it traded.", Rule.NOT_NEGATIVE
         ),
         Column("average_price", PRICE, "Where it traded on average.", Rule.NOT_NEGATIVE),
-        Column("order_status", pa.string(), "FILLED or PARTIALLY_FILLED."),
+        Column("order_status", TEXT, "FILLED or PARTIALLY_FILLED."),
         Column("last_fill_quantity", AMOUNT, "Quantity of the last fill.", Rule.NOT_NEGATIVE),
         Column(
             "accumulated_fill_quantity", AMOUNT, "Filled so far: grows over the rows of one order.", Rule.NOT_NEGATIVE
@@ -196,10 +232,141 @@ LIQUIDATION_SNAPSHOT = Dataset(
     time_column="liquidated_at",
 )
 
-DATASETS: Final[dict[str, Dataset]] = {
-    d.name: d for d in (AGG_TRADES, TRADES, KLINES, METRICS, FUNDING_RATE, LIQUIDATION_SNAPSHOT)
-}
+_RECEIVED_AT = Column("received_at", INSTANT, "When the message reached us, our clock, UTC; the two clocks may differ.")
 
-# The datasets that carry the exact flow; TAKER_TRADES_DATASET names one of them.
+LIQUIDATIONS = Dataset(
+    name="liquidations",
+    description="Liquidation orders heard on the venue's feed, every symbol, the side said once and for all.",
+    span=Span.DAY,
+    columns=(
+        Column("symbol_name", TEXT, "Symbol at that venue; may hold letters of any script."),
+        Column("liquidated_at", INSTANT, "When the order was executed, venue's clock, UTC."),
+        _RECEIVED_AT,
+        Column("is_long_liquidated", FLAG, "True: a long was closed. The venues' own sides differ in meaning."),
+        Column("venue_side", TEXT, "The side as the venue says it, kept for reference only."),
+        Column("price", PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
+        Column("quantity", AMOUNT, "Filled: base or contracts, in the venue's unit.", Rule.NOT_NEGATIVE),
+        Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not say."),
+        Column("event_id", TEXT, "Equal for the same order heard twice."),
+        Column("base_asset", TEXT, "What is bought and sold; empty when the symbol is not understood."),
+        Column("quote_asset", TEXT, "What it is priced in; empty when the symbol is not understood."),
+        Column("contract_type", TEXT, "linear or inverse; empty when the symbol is not understood."),
+        Column(
+            "contract_size",
+            PRICE,
+            "By the venue's convention: USD per contract (inverse) or base per contract (linear); empty when unknown.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+    ),
+    time_column="liquidated_at",
+    origin=Origin.FEED,
+    is_venue_wide=True,
+)
+
+_RECENT_TRADE = (
+    Column("trade_id", TEXT, "The venue's own id of the trade or aggregate."),
+    Column("trade_number", WHOLE, "The same as a number, where it is one and contiguous.", Rule.NOT_NEGATIVE, True),
+    _TRADE_PRICE,
+    _TRADE_QUANTITY,
+    Column(
+        "normal_quantity",
+        PRICE,
+        "The part of `quantity` that did not meet retail-price-improvement orders, where the venue says so.",
+        Rule.NOT_NEGATIVE,
+        nullable=True,
+    ),
+    Column("trade_count", WHOLE, "Single trades in the aggregate.", Rule.NOT_NEGATIVE),
+    _TRADED_AT,
+    Column("is_taker_buy", FLAG, "True: the aggressor bought."),
+    Column("execution", TEXT, "MARKET, or ADL, INSURANCE_FUND, NA: kept, and never counted as flow."),
+)
+
+LIVE_TRADES = Dataset(
+    name="liveTrades",
+    description="Trades as we heard them on the venue's feed.",
+    span=Span.DAY,
+    columns=(*_RECENT_TRADE, _RECEIVED_AT),
+    time_column="traded_at",
+    origin=Origin.FEED,
+)
+
+REST_TRADES = Dataset(
+    name="restTrades",
+    description="Trades of the last days, from the venue's REST api: the archive does not have them yet.",
+    span=Span.DAY,
+    columns=_RECENT_TRADE,
+    time_column="traded_at",
+    origin=Origin.API,
+)
+
+REST_KLINES = Dataset(
+    name="restKlines",
+    description="The venue's own hourly bars of the last days, from its REST api: the archive does not have them yet.",
+    span=Span.DAY,
+    columns=KLINES.columns,
+    time_column="opened_at",
+    has_interval=True,
+    at_most=KLINES.at_most,
+    one_per_time=True,
+    origin=Origin.API,
+)
+
+TAKER_RATIO = Dataset(
+    name="takerRatio",
+    description="A second opinion: the venue's own taker buy and sell volume per hour, from its REST api.",
+    span=Span.DAY,
+    columns=(
+        Column("observed_at", INSTANT, "First instant of the hour, UTC."),
+        Column("buy_volume", AMOUNT, "Taker buy volume in base.", Rule.NOT_NEGATIVE),
+        Column("sell_volume", AMOUNT, "Taker sell volume in base.", Rule.NOT_NEGATIVE),
+        Column("buy_sell_ratio", RATIO, "Their ratio, as the venue prints it.", Rule.NOT_NEGATIVE),
+    ),
+    time_column="observed_at",
+    one_per_time=True,
+    origin=Origin.API,
+)
+
+INSTRUMENTS = Dataset(
+    name="instruments",
+    description="What a venue says of its contracts, as of the day it was asked.",
+    span=Span.DAY,
+    columns=(
+        Column("symbol_name", TEXT, "Symbol at that venue."),
+        Column("observed_at", INSTANT, "When the venue was asked, UTC."),
+        Column("base_asset", TEXT, "What is bought and sold."),
+        Column("quote_asset", TEXT, "What it is priced in."),
+        Column("contract_type", TEXT, "linear or inverse."),
+        Column("contract_size", PRICE, "USD per contract (inverse), base per contract (linear).", Rule.NOT_NEGATIVE),
+        Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column("is_trading", FLAG, "True: open for trading when asked."),
+    ),
+    time_column="observed_at",
+    origin=Origin.API,
+    is_venue_wide=True,
+)
+
+DATASETS: Final[dict[str, Dataset]] = {
+    d.name: d
+    for d in (
+        AGG_TRADES,
+        TRADES,
+        KLINES,
+        METRICS,
+        FUNDING_RATE,
+        LIQUIDATION_SNAPSHOT,
+        LIQUIDATIONS,
+        LIVE_TRADES,
+        REST_TRADES,
+        REST_KLINES,
+        TAKER_RATIO,
+        INSTRUMENTS,
+    )
+}
+# Datasets with partitions of past days and months; the others grow by the hour.
+ARCHIVED: Final = {name: d for name, d in DATASETS.items() if d.origin is Origin.ARCHIVE}
+RECENT: Final = {name: d for name, d in DATASETS.items() if d.origin is not Origin.ARCHIVE}
+
+# The archived datasets that carry the exact flow; TAKER_TRADES_DATASET names the one that is preferred.
 FLOW_DATASETS: Final = (AGG_TRADES.name, TRADES.name)
 KLINE_INTERVALS: Final = {"1h": 1, "4h": 4, "1d": 24}

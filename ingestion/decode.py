@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import isal.isal_zlib as fast_zlib
 import numpy as np
@@ -28,10 +28,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ingestion.arrow import INSTANT
 from ingestion.contracts import ContractCheck
-from ingestion.datasets import INSTANT, Dataset
+from ingestion.datasets import Dataset
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.periods import Period
+from ingestion.venues.venue import Layout
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
 DECODER_VERSION: Final = 1
@@ -39,22 +41,6 @@ DECODER_VERSION: Final = 1
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
 _ROW_GROUP: Final = 1 << 20
-
-
-@dataclass(frozen=True)
-class SourceColumn:
-    """A column of the venue's file: its name there, the stored column it becomes (None: ignored), how a time reads."""
-
-    name: str
-    stored_as: str | None
-    time: Literal["epoch", "text"] | None = None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A file's columns, in file order."""
-
-    columns: tuple[SourceColumn, ...]
 
 
 @dataclass(frozen=True)

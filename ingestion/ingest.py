@@ -30,7 +30,7 @@ from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
 from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
 from ingestion.venues import archive_of
-from ingestion.venues.binance import SourceObject
+from ingestion.venues.venue import SourceObject, VenueArchive
 
 # Waiting for an archive is not work: several objects wait while as many as there are cores are decoded.
 _CONNECTIONS: Final = 16
@@ -76,6 +76,8 @@ class Outcome:
 def plan(dataset: Dataset, market: Market, first_day: date, last_day: date, *, interval: str = "") -> list[Task]:
     """The tasks that cover the inclusive range, one per raw object; none where the venue publishes no such data."""
     archive = archive_of(market)
+    if archive is None:
+        return []
     tasks = []
     for period in periods_between(first_day, last_day, dataset.span):
         first, last = max(first_day, period.first_day), min(last_day, period.last_day)
@@ -171,7 +173,7 @@ def _bring_up_to_date(
         return ("absent" if held.status == "absent" else "unchanged"), held, 0
     if not published.objects:
         return "absent", zone.put(task.object_id, None, _receipt(task, now, published.missing)), 0
-    layout = archive_of(task.market).layout(task.dataset, task.market)
+    layout = _archive(task).layout(task.dataset, task.market)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         folder, target = Path(scratch), Path(scratch, "data.parquet")
         fetched = [_fetched(source, sha256, archive, folder) for source, sha256 in published.objects]
@@ -227,7 +229,7 @@ def _published(task: Task, held: Receipt | None, archive: Archive) -> _Published
     """The fewest archive objects that hold the task's days: the whole period where it is published, else its days."""
     wants_all = (task.first_day, task.last_day) == (task.period.first_day, task.period.last_day)
     if wants_all or not _is_published_by_day(task):
-        whole = archive_of(task.market).whole(task.dataset, task.market, task.interval, task.period)
+        whole = _archive(task).whole(task.dataset, task.market, task.interval, task.period)
         sha256 = archive.checksum(whole.key) if whole else None
         if whole and sha256:
             known = _days_beside(whole, held)
@@ -242,9 +244,17 @@ def _published(task: Task, held: Receipt | None, archive: Archive) -> _Published
     return _Published(objects, tuple(day for day in days if day not in found), whole=False)
 
 
+def _archive(task: Task) -> VenueArchive:
+    """The layout of the task's venue: only venues with an archive have tasks."""
+    archive = archive_of(task.market)
+    if archive is None:
+        raise IngestionError(f"{task}: {task.market.venue} has no archive of files; ask its api instead")
+    return archive
+
+
 def _is_published_by_day(task: Task) -> bool:
     day = Period.of_day(task.first_day)
-    return archive_of(task.market).whole(task.dataset, task.market, task.interval, day) is not None
+    return _archive(task).whole(task.dataset, task.market, task.interval, day) is not None
 
 
 def _days_beside(whole: SourceObject, held: Receipt | None) -> list[date]:
@@ -259,7 +269,7 @@ def _by_day(task: Task, days: Sequence[date], archive: Archive) -> tuple[tuple[S
     """The objects of single days that the archive has."""
     if not _is_published_by_day(task):
         return ()
-    venue = archive_of(task.market)
+    venue = _archive(task)
     candidates = [venue.whole(task.dataset, task.market, task.interval, Period.of_day(day)) for day in days]
     checked = [(source, archive.checksum(source.key)) for source in candidates if source]
     return tuple((source, sha256) for source, sha256 in checked if sha256)

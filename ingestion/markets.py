@@ -1,15 +1,15 @@
 """What a market is: `venue:symbol`, what it is quoted in, and what one contract is worth.
 
-Belongs here: the identity of a market and the naming rules venues share.
-Does not: where a venue's files lie (`ingestion.venues`) or numbers about a market (the warehouse).
+Belongs here: the identity of a market and what venues share of it.
+Does not: which symbols a venue has or where its files lie (`ingestion.venues`), or numbers about a market (dbt).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 
 class UnknownMarket(ValueError):
@@ -17,26 +17,26 @@ class UnknownMarket(ValueError):
 
 
 class ContractType(StrEnum):
-    """Linear: quantity is base, margin is quote. Inverse: quantity is contracts of a fixed USD size, margin is base."""
+    """Linear: margin is quote. Inverse: quantity is contracts of a fixed USD size, margin is base."""
 
     LINEAR = "linear"
     INVERSE = "inverse"
 
 
-SIMULATED_VENUE = "simulated"
-VENUES = ("binance_um", "binance_cm", SIMULATED_VENUE)
+SIMULATED_VENUE: Final = "simulated"
+# In place of a symbol, where one object holds every symbol of the venue.
+ALL_SYMBOLS: Final = "ALL"
 
 # Dollars only, since every `_usd` column is the quote notional. FDUSD first: BTCFDUSD is BTC/FDUSD, not BTCFD/USD.
-_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
-_LINEAR = re.compile(rf"^(?P<base>\w+?)(?P<quote>{'|'.join(_QUOTES)})(?P<delivery>_\d{{6}})?$")
-_INVERSE = re.compile(r"^(?P<base>\w+?)(?P<quote>USD)_(?:PERP|\d{6})$")
+DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 
 
 @dataclass(frozen=True, order=True)
 class Market:
     """One futures contract on one venue.
 
-    `contract_size`: USD per contract for inverse contracts, 1 for linear ones (their quantity is base already).
+    `contract_size`: USD per contract for inverse contracts, base per contract for linear ones (1 where the venue counts
+    in base). None: the venue must be asked, or the seed `markets.csv` must say it.
     """
 
     venue: str
@@ -44,7 +44,7 @@ class Market:
     base_asset: str
     quote_asset: str
     contract_type: ContractType
-    contract_size: Decimal
+    contract_size: Decimal | None
 
     @property
     def market_id(self) -> str:
@@ -52,7 +52,9 @@ class Market:
 
     @classmethod
     def parse(cls, text: str) -> Market:
-        """`binance_um:BTCUSDT`, `binance_cm:BTCUSD_PERP`, `simulated:…` of either kind; else UnknownMarket says why."""
+        """`binance_um:BTCUSDT`, `bybit:BTCUSD`, `okx:BTC-USDT-SWAP`; else UnknownMarket says why."""
+        from ingestion.venues import VENUES, venue_of  # a venue's module names markets itself
+
         venue, separator, symbol = text.strip().partition(":")
         if not separator or not symbol:
             raise UnknownMarket(f"market `{text}` is not `venue:SYMBOL`; for example `binance_um:BTCUSDT`")
@@ -60,20 +62,20 @@ class Market:
             raise UnknownMarket(f"market `{text}`: unknown venue `{venue}`; known venues are {', '.join(VENUES)}")
         if symbol != symbol.upper():
             raise UnknownMarket(f"market `{text}`: symbols are upper case; write `{venue}:{symbol.upper()}`")
-        inverse = _INVERSE.match(symbol) if venue != "binance_um" else None
-        if inverse:
-            # Binance's contract specifications: 100 USD for bitcoin, 10 USD for every other coin.
-            # The seed `markets.csv` overrides this in `dim_markets`.
-            base = inverse["base"]
-            size = Decimal(100) if base == "BTC" else Decimal(10)
-            return cls(venue, symbol, base, "USD", ContractType.INVERSE, size)
-        linear = _LINEAR.match(symbol) if venue != "binance_cm" else None
-        if linear:
-            return cls(venue, symbol, linear["base"], linear["quote"], ContractType.LINEAR, Decimal(1))
-        shape = (
-            "like BTCUSD_PERP or BTCUSD_261225" if venue == "binance_cm" else f"ending in one of {', '.join(_QUOTES)}"
-        )
-        raise UnknownMarket(f"market `{text}`: `{symbol}` is no symbol of {venue}, whose symbols are {shape}")
+        if symbol == ALL_SYMBOLS:
+            return cls.whole_venue(venue)
+        grammar = venue_of(venue).grammar
+        market = grammar.market(symbol)
+        if market is None:
+            raise UnknownMarket(
+                f"market `{text}`: `{symbol}` is no symbol of {venue}, whose symbols are {grammar.shape}"
+            )
+        return market
+
+    @classmethod
+    def whole_venue(cls, venue: str) -> Market:
+        """What stands for every symbol of a venue at once: it keys objects and has no contract of its own."""
+        return cls(venue, ALL_SYMBOLS, "", "", ContractType.LINEAR, None)
 
     def __str__(self) -> str:
         return self.market_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
@@ -21,13 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.datasets import INSTANT
+from ingestion.arrow import INSTANT
+from ingestion.datasets import ARCHIVED
 from ingestion.errors import StorageError
 from ingestion.markets import Market
 from ingestion.object_store import ObjectStore, StoredObject
 from ingestion.periods import Period, days_between
 
 INDEX_KEY: Final = "raw/receipts.parquet"
+COVERAGE_KEY: Final = "raw/coverage.parquet"
 
 
 @dataclass(frozen=True, order=True)
@@ -78,7 +80,9 @@ class Receipt:
     `status`: `absent` when the venue has no file for any day asked for; then there is no data object. `first_day` to
     `last_day`: the days asked for so far; `absent_days` of them have no rows. `id_gaps`: ids missing between the first
     and the last. `revision`: 1, and one more each time the venue replaced a file that the object was made of.
-    `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file.
+    `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file. `covered_minutes`: of what
+    we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
+    `is_every_order`: the venue sends every order there is, not at most one a second.
     """
 
     dataset: str
@@ -106,6 +110,8 @@ class Receipt:
     max_at: datetime | None = None
     sources: tuple[Source, ...] = ()
     stored_sha256: str = ""
+    covered_minutes: Mapping[str, int] = field(default_factory=dict)
+    is_every_order: bool = False
 
     @property
     def market(self) -> Market:
@@ -160,6 +166,19 @@ _INDEX_SCHEMA: Final = pa.schema(
     ]
 )
 
+_COVERAGE_SCHEMA: Final = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("venue", pa.string()),
+        ("symbol", pa.string()),
+        ("hour_at", INSTANT),
+        ("covered_minutes", pa.int32()),
+        ("is_every_order", pa.bool_()),
+        ("known_at", INSTANT),
+        ("receipt_key", pa.string()),
+    ]
+)
+
 
 class RawZone:
     """The raw zone of one object store. Holds no connection and no state of its own beyond the store."""
@@ -189,8 +208,9 @@ class RawZone:
         held = _readable(held_bytes)
         if held is not None and held_bytes is not None:
             receipt = replace(receipt, revision=held.revision + _is_corrected(held, receipt))
-            kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
-            self.store.put_bytes(kept, held_bytes, only_if_absent=True)
+            if not _only_grew(held, receipt):
+                kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
+                self.store.put_bytes(kept, held_bytes, only_if_absent=True)
         if data is not None:
             self.store.put_file(object_id.data_key, data)
         self.store.put_bytes(object_id.receipt_key, receipt.to_json())
@@ -210,8 +230,19 @@ class RawZone:
         written = pq.read_table(io.BytesIO(payload))
         return written if written.schema.equals(_INDEX_SCHEMA) else _INDEX_SCHEMA.empty_table()
 
+    def coverage(self) -> pa.Table:
+        """What we listened to, as last written: one row per dataset, venue, symbol and hour of what we collected."""
+        payload = self.store.get_bytes(COVERAGE_KEY)
+        if payload is None:
+            return _COVERAGE_SCHEMA.empty_table()
+        written = pq.read_table(io.BytesIO(payload))
+        return written if written.schema.equals(_COVERAGE_SCHEMA) else _COVERAGE_SCHEMA.empty_table()
+
     def write_index(self) -> pa.Table:
-        """Bring the index up to date with the receipts; reads only those that changed since it was last written."""
+        """Bring the index, and the coverage beside it, up to date with the receipts.
+
+        Reads only those receipts that changed since it was last written.
+        """
         listed = self._receipts_listed()
         written = self.index()
         versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
@@ -221,7 +252,9 @@ class RawZone:
         still_true = {found.key for found in listed} - {found.key for found in changed}
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
         with ThreadPoolExecutor(16) as pool:
-            rows = [row for rows in pool.map(self._index_rows, changed) for row in rows]
+            read = [(found, receipt) for found, receipt in zip(changed, pool.map(self._read, changed), strict=True)]
+        self._write_coverage(read, still_true)
+        rows = [row for found, receipt in read if receipt for row in _index_rows(found, receipt)]
         table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_INDEX_SCHEMA)])
         table = table.sort_by([(name, "ascending") for name in ("dataset", "market_id", "interval", "day")])
         buffer = io.BytesIO()
@@ -232,48 +265,78 @@ class RawZone:
     def _receipts_listed(self) -> list[StoredObject]:
         return [found for found in self.store.list("raw") if found.key.endswith("/receipt.json")]
 
-    def _index_rows(self, found: StoredObject) -> list[dict[str, Any]]:
+    def _read(self, found: StoredObject) -> Receipt | None:
+        """The listed receipt; None for one that is torn: the next ingestion of its period writes it anew."""
         payload = self.store.get_bytes(found.key)
         if payload is None:
             raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
-        receipt = _readable(payload)
-        if receipt is None:
-            return []  # not trusted; the next ingestion of its period writes it anew
-        market = receipt.market
-        # A file of a day is that day, also when its last label is the first instant of the next one.
-        is_day = receipt.first_day == receipt.last_day and len(receipt.period) == len("2024-08-08")
-        absent = set(receipt.absent_days)
-        return [
-            {
-                "dataset": receipt.dataset,
-                "venue": receipt.venue,
-                "symbol": receipt.symbol,
-                "market_id": market.market_id,
-                "base_asset": market.base_asset,
-                "quote_asset": market.quote_asset,
-                "contract_type": market.contract_type.value,
-                "contract_size": market.contract_size,
-                "interval": receipt.interval,
-                "period": receipt.period,
-                "day": day,
-                "status": "absent" if day in absent else "stored",
-                "row_count": receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
-                "id_gaps": receipt.id_gaps,
-                "duplicate_rows": receipt.duplicate_rows,
-                "zero_rows": receipt.zero_rows,
-                "out_of_order_rows": receipt.out_of_order_rows,
-                "first_id": receipt.first_id,
-                "last_id": receipt.last_id,
-                "source_keys": " ".join(source.key for source in receipt.sources),
-                "source_sha256": " ".join(source.sha256 for source in receipt.sources),
-                "stored_sha256": receipt.stored_sha256,
-                "revision": receipt.revision,
-                "known_at": receipt.known_at,
-                "receipt_key": found.key,
-                "receipt_version": found.version,
-            }
-            for day in days_between(receipt.first_day, receipt.last_day)
-        ]
+        return _readable(payload)
+
+    def _write_coverage(self, changed: Sequence[tuple[StoredObject, Receipt | None]], still_true: set[str]) -> None:
+        written = self.coverage()
+        kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
+        rows = [row for found, receipt in changed if receipt for row in _coverage_rows(found, receipt)]
+        if not rows and kept.num_rows == written.num_rows:
+            return
+        table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_COVERAGE_SCHEMA)])
+        table = table.sort_by([(name, "ascending") for name in ("dataset", "venue", "symbol", "hour_at")])
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.store.put_bytes(COVERAGE_KEY, buffer.getvalue())
+
+
+def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+    market = receipt.market
+    # A file of a day is that day, also when its last label is the first instant of the next one.
+    is_day = receipt.first_day == receipt.last_day and len(receipt.period) == len("2024-08-08")
+    absent = set(receipt.absent_days)
+    return [
+        {
+            "dataset": receipt.dataset,
+            "venue": receipt.venue,
+            "symbol": receipt.symbol,
+            "market_id": market.market_id,
+            "base_asset": market.base_asset,
+            "quote_asset": market.quote_asset,
+            "contract_type": market.contract_type.value,
+            "contract_size": market.contract_size,
+            "interval": receipt.interval,
+            "period": receipt.period,
+            "day": day,
+            "status": "absent" if day in absent else "stored",
+            "row_count": receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
+            "id_gaps": receipt.id_gaps,
+            "duplicate_rows": receipt.duplicate_rows,
+            "zero_rows": receipt.zero_rows,
+            "out_of_order_rows": receipt.out_of_order_rows,
+            "first_id": receipt.first_id,
+            "last_id": receipt.last_id,
+            "source_keys": " ".join(source.key for source in receipt.sources),
+            "source_sha256": " ".join(source.sha256 for source in receipt.sources),
+            "stored_sha256": receipt.stored_sha256,
+            "revision": receipt.revision,
+            "known_at": receipt.known_at,
+            "receipt_key": found.key,
+            "receipt_version": found.version,
+        }
+        for day in days_between(receipt.first_day, receipt.last_day)
+    ]
+
+
+def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": receipt.dataset,
+            "venue": receipt.venue,
+            "symbol": receipt.symbol,
+            "hour_at": datetime.strptime(f"{hour} +0000", "%Y-%m-%dT%H %z"),
+            "covered_minutes": minutes,
+            "is_every_order": receipt.is_every_order,
+            "known_at": receipt.known_at,
+            "receipt_key": found.key,
+        }
+        for hour, minutes in sorted(receipt.covered_minutes.items())
+    ]
 
 
 def _readable(payload: bytes | None) -> Receipt | None:
@@ -290,3 +353,9 @@ def _is_corrected(held: Receipt, receipt: Receipt) -> bool:
     """A file that the held object was made of has other bytes now. A new day of a month, or a late one, is none."""
     before = {source.key: source.sha256 for source in held.sources}
     return any(before.get(source.key, source.sha256) != source.sha256 for source in receipt.sources)
+
+
+def _only_grew(held: Receipt, receipt: Receipt) -> bool:
+    """What we collect ourselves grows by the hour: as long as nothing of it was replaced, the last state says all."""
+    sources = {(source.key, source.sha256) for source in receipt.sources}
+    return receipt.dataset not in ARCHIVED and all((source.key, source.sha256) in sources for source in held.sources)

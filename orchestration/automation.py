@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from ingestion.datasets import DATASETS, FLOW_DATASETS
+from ingestion.datasets import ARCHIVED, DATASETS, FLOW_DATASETS
 from ingestion.periods import Period, Span
+from ingestion.venues import trades_dataset_of
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY, raw_key, tasks_for
 from orchestration.assets.report import REPORT_KEY
@@ -35,9 +36,9 @@ _RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 def ingested_datasets(settings: Settings) -> dict[Span, list[str]]:
-    """Datasets that runs ask for, by span: of the two trade datasets only the configured one."""
-    unused = set(FLOW_DATASETS) - {settings.trades_dataset}
-    wanted = [dataset for dataset in DATASETS.values() if dataset.name not in unused]
+    """Archived datasets that runs ask for, by span: of the trade datasets only those that some market is read from."""
+    unused = set(FLOW_DATASETS) - {trades_dataset_of(market, settings.trades_dataset) for market in settings.markets}
+    wanted = [dataset for dataset in ARCHIVED.values() if dataset.name not in unused]
     return {span: [dataset.name for dataset in wanted if dataset.span is span] for span in Span}
 
 
@@ -48,7 +49,7 @@ def range_tags(first_key: str, last_key: str) -> dict[str, str]:
 
 def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition, ...]":
     """`ingest_days`, `ingest_months` and `build_and_publish`, in this order."""
-    by_span = {span: [raw_key(d.name) for d in DATASETS.values() if d.span is span] for span in Span}
+    by_span = {span: [raw_key(d.name) for d in ARCHIVED.values() if d.span is span] for span in Span}
     build = dg.AssetSelection.assets(RECEIPTS_KEY, *warehouse.keys, PUBLISHED_KEY, REPORT_KEY)
     return (
         dg.define_asset_job(

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestion.datasets import DATASETS
+from ingestion.datasets import ARCHIVED, FLOW_DATASETS
 from ingestion.periods import Period, Span
+from ingestion.venues import trades_dataset_of
 from orchestration.progress import Progress
 from orchestration.settings import Settings, yesterday
 
@@ -109,9 +110,9 @@ def ingest_ranges(
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
     recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))
-    unused = {"aggTrades", "trades"} - {settings.trades_dataset}
+    unused = set(FLOW_DATASETS) - {trades_dataset_of(market, settings.trades_dataset) for market in settings.markets}
     by_range: dict[tuple[Span, date], list[str]] = {}
-    for dataset in DATASETS.values():
+    for dataset in ARCHIVED.values():
         if dataset.name not in unused:
             start = recent if dataset.name in _RECENT_DATASETS else first
             by_range.setdefault((dataset.span, start), []).append(dataset.name)

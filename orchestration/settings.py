@@ -19,14 +19,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.markets import Market
+from ingestion.venues import VENUES, venue_of
 
 if TYPE_CHECKING:
     from ingestion.object_store import S3Options
 
 PREFIX: Final = "TAKER_"
 ENV_FILE: Final = ".env"
+BINANCE_ARCHIVE_URL: Final = "https://data.binance.vision"
 HISTORY_DAYS: Final = 760
-NO_POSTGRES: Final = "off"
+OFF: Final = "off"
+# The parts of a venue that TAKER_VENUE_URLS can send elsewhere, and how their addresses begin.
+_VENUE_PARTS: Final = {"archive": ("https", "http", "file"), "rest": ("https", "http"), "live": ("wss", "ws")}
 _INTERVAL_HOURS: Final = {"1h": 1, "4h": 4, "1d": 24}
 
 
@@ -58,7 +62,7 @@ class Settings(BaseSettings):
     )
 
     markets: Annotated[tuple[Market, ...], NoDecode] = (Market.parse("binance_um:BTCUSDT"),)
-    archive_url: str = "https://data.binance.vision"
+    archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
     trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
@@ -66,6 +70,8 @@ class Settings(BaseSettings):
     target: Literal["duckdb"] = "duckdb"
     state_dir: Path = Path()
     publish_postgres_url: SecretStr | None = None
+    venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    rest: Literal["auto", "on", "off"] = "auto"
 
     aws_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -118,6 +124,24 @@ class Settings(BaseSettings):
             raise ValueError(f"`{folder}` holds one of * ? [ ] {{ }}, which engines read as patterns; rename it")
         return str(folder)
 
+    @field_validator("venue_urls", mode="before")
+    @classmethod
+    def _venue_urls(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=")[::2] for pair in _listed(value) if pair.lower() != OFF]
+        places = [f"{venue}.{part}" for venue in VENUES for part in _VENUE_PARTS]
+        for place, url in pairs:
+            if place not in places:
+                raise ValueError(
+                    f"`{place}` is no place of a venue; write `venue.part=URL`, such as bybit.archive=file:///folder, "
+                    f"with a venue of {', '.join(VENUES)} and a part of {', '.join(_VENUE_PARTS)}"
+                )
+            if urlsplit(url).scheme not in _VENUE_PARTS[place.partition(".")[2]]:
+                allowed = ", ".join(f"{scheme}://" for scheme in _VENUE_PARTS[place.partition(".")[2]])
+                raise ValueError(f"`{url}` is no address of {place}; it begins with one of {allowed}")
+        return {place: url.rstrip("/") for place, url in pairs}
+
     @field_validator("first_day")
     @classmethod
     def _first_day(cls, value: date) -> date:
@@ -128,13 +152,13 @@ class Settings(BaseSettings):
     @field_validator("publish_postgres_url")
     @classmethod
     def _publish_postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or value.get_secret_value().strip().lower() in ("", NO_POSTGRES):
+        if value is None or value.get_secret_value().strip().lower() in ("", OFF):
             return None
         fault = _postgres_fault(value.get_secret_value().strip())
         if fault:
             raise ValueError(
                 f"{fault}; write postgresql://user:password@host:5432/database, with @ : / ? # % in the password as "
-                f"%40 %3A %2F %3F %23 %25, or `{NO_POSTGRES}`"
+                f"%40 %3A %2F %3F %23 %25, or `{OFF}`"
             )
         return SecretStr(value.get_secret_value().strip())
 
@@ -180,6 +204,35 @@ class Settings(BaseSettings):
         """The DuckDB file that people read."""
         return self.state_dir / "serving" / "marts.duckdb"
 
+    def archive_url_of(self, venue: str) -> str:
+        """Where the venue's files are. TAKER_ARCHIVE_URL says it of Binance's archive, copied by the simulated one."""
+        own = venue_of(venue).archive
+        if own is None or own.url == BINANCE_ARCHIVE_URL:
+            return self.venue_urls.get(f"{venue}.archive", self.archive_url)
+        return self.venue_urls.get(f"{venue}.archive", own.url)
+
+    def rest_url_of(self, venue: str) -> str | None:
+        """Where the venue's REST api is asked; None where it is not, or there is none.
+
+        `auto`: a venue whose archive is read from a mirror is not asked either, unless its address is given.
+        """
+        given = self.venue_urls.get(f"{venue}.rest")
+        own = venue_of(venue)
+        if own.api is None or self.rest == "off":
+            return None
+        is_at_home = own.archive is None or self.archive_url_of(venue) == own.archive.url
+        return given or (own.api.url if self.rest == "on" or is_at_home else None)
+
+    def live_url_of(self, venue: str) -> str | None:
+        """Where the venue's WebSocket is; None where there is none."""
+        feed = venue_of(venue).feed
+        return self.venue_urls.get(f"{venue}.live", feed.url) if feed is not None else None
+
+    @property
+    def spool_dir(self) -> Path:
+        """What the collector has heard and nobody has sealed yet."""
+        return self.state_dir / "spool"
+
     @property
     def dagster_home(self) -> Path:
         return self.state_dir / "dagster"
@@ -209,8 +262,10 @@ class Settings(BaseSettings):
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
             "TAKER_TARGET": self.target,
             "TAKER_STATE_DIR": str(self.state_dir),
+            "TAKER_VENUE_URLS": ",".join(f"{place}={url}" for place, url in self.venue_urls.items()) or OFF,
+            "TAKER_REST": self.rest,
             # Said even when there is none: a variable that is empty or missing would be looked up in `.env`.
-            "TAKER_PUBLISH_POSTGRES_URL": _revealed(self.publish_postgres_url) or NO_POSTGRES,
+            "TAKER_PUBLISH_POSTGRES_URL": _revealed(self.publish_postgres_url) or OFF,
         }
 
     def aws_environment(self) -> dict[str, str]:

@@ -1,24 +1,59 @@
-"""Binance's public futures archive: where its files lie and how their rows read.
+"""Binance futures, USD-M and COIN-M, and the simulated exchange that writes Binance's layout.
 
-Belongs here: key names, what is published in which pieces, file columns.
+Belongs here: symbols, key names, what is published in which pieces, file columns.
 Does not: fetching, parsing mechanics (`ingestion.decode`), or what a stored column means (`ingestion.datasets`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from typing import Final
 
 from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import Layout, SourceColumn
-from ingestion.markets import ContractType, Market
+from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
+from ingestion.venues.venue import Layout, SourceColumn, SourceObject, TimeFormat, Venue
 
-_EPOCH, _TEXT = "epoch", "text"
+_EPOCH: Final = "epoch"
+_TEXT: Final = "text"
+
+# ---- symbols ---------------------------------------------------------------------------------------------------------
+
+_LINEAR: Final = re.compile(rf"^(?P<base>\w+?)(?P<quote>{'|'.join(DOLLARS)})(?P<delivery>_\d{{6}})?$")
+_INVERSE: Final = re.compile(r"^(?P<base>\w+?)(?P<quote>USD)_(?:PERP|\d{6})$")
 
 
-def _columns(*pairs: tuple[str, str | None] | tuple[str, str | None, str]) -> tuple[SourceColumn, ...]:
+@dataclass(frozen=True)
+class BinanceGrammar:
+    """`BTCUSDT`, `ETHUSDT_260327` (linear), `BTCUSD_PERP`, `BTCUSD_261225` (inverse); a venue has one kind or both."""
+
+    venue: str
+    kinds: frozenset[ContractType]
+    shape: str
+
+    def market(self, symbol: str) -> Market | None:
+        inverse = _INVERSE.match(symbol) if ContractType.INVERSE in self.kinds else None
+        if inverse:
+            # Binance's contract specifications: 100 USD for bitcoin, 10 USD for every other coin.
+            base = inverse["base"]
+            size = Decimal(100) if base == "BTC" else Decimal(10)
+            return Market(self.venue, symbol, base, "USD", ContractType.INVERSE, size)
+        linear = _LINEAR.match(symbol) if ContractType.LINEAR in self.kinds else None
+        if linear:
+            return Market(self.venue, symbol, linear["base"], linear["quote"], ContractType.LINEAR, Decimal(1))
+        return None
+
+
+_ENDING: Final = f"ending in one of {', '.join(DOLLARS)}"
+
+# ---- archive ---------------------------------------------------------------------------------------------------------
+
+
+def _columns(*pairs: tuple[str, str | None] | tuple[str, str | None, TimeFormat]) -> tuple[SourceColumn, ...]:
     return tuple(SourceColumn(*pair) for pair in pairs)
 
 
@@ -105,22 +140,19 @@ _COIN_M_LIQUIDATIONS = (date(2023, 6, 25), date(2024, 10, 14))
 
 
 @dataclass(frozen=True)
-class SourceObject:
-    """One object of the archive: its key, and the days its rows may come from."""
-
-    key: str
-    period: Period
-
-
-@dataclass(frozen=True)
 class BinanceArchive:
-    """The archive layout; `publishes` decides which days of a dataset are worth asking for at all."""
+    """The archive layout; `published` decides which days of a dataset are worth asking for at all."""
 
-    publishes: Callable[[Dataset, Market, date], bool]
+    published: Callable[[Dataset, Market, date], bool]
+    url: str = "https://data.binance.vision"
+    has_checksums: bool = True
+
+    def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
+        return self.published(dataset, market, day)
 
     def layout(self, dataset: Dataset, market: Market) -> Layout:
         """The columns of the dataset's files for this kind of contract, in file order."""
-        return Layout(_trades(market.contract_type) if dataset is TRADES else _COLUMNS[dataset.name])
+        return Layout(_trades(market.contract_type) if dataset.name == TRADES.name else _COLUMNS[dataset.name])
 
     def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
         """The one object that holds all of `period`, if the venue makes such objects."""
@@ -147,6 +179,32 @@ def _binance_publishes(dataset: Dataset, market: Market, day: date) -> bool:
     return market.contract_type is ContractType.INVERSE and first <= day <= last
 
 
-BINANCE = BinanceArchive(publishes=_binance_publishes)
+_ARCHIVE: Final = BinanceArchive(published=_binance_publishes)
+
+# ---- the venues ------------------------------------------------------------------------------------------------------
+
+_TRADES: Final = (AGG_TRADES.name, TRADES.name)
+
+BINANCE_UM: Final = Venue(
+    venue="binance_um",
+    title="Binance USD-M",
+    grammar=BinanceGrammar("binance_um", frozenset({ContractType.LINEAR}), _ENDING),
+    archive=_ARCHIVE,
+    trade_datasets=_TRADES,
+)
+BINANCE_CM: Final = Venue(
+    venue="binance_cm",
+    title="Binance COIN-M",
+    grammar=BinanceGrammar("binance_cm", frozenset({ContractType.INVERSE}), "like BTCUSD_PERP or BTCUSD_261225"),
+    archive=_ARCHIVE,
+    trade_datasets=_TRADES,
+)
 # The simulated exchange writes Binance's layout and publishes every dataset for every market.
-SIMULATED = BinanceArchive(publishes=lambda _dataset, _market, _day: True)
+SIMULATED: Final = Venue(
+    venue=SIMULATED_VENUE,
+    title="Simulated exchange",
+    grammar=BinanceGrammar(SIMULATED_VENUE, frozenset(ContractType), _ENDING),
+    archive=BinanceArchive(published=lambda _dataset, _market, _day: True),
+    trade_datasets=_TRADES,
+    is_simulated=True,
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from ingestion.datasets import DATASETS, Dataset
+from ingestion.datasets import ARCHIVED, DATASETS, FLOW_DATASETS, Dataset
 from ingestion.periods import Span
 from orchestration.partitions import days_of, partitions_of
 from orchestration.progress import Progress
@@ -52,7 +52,7 @@ def archive_asset(settings: Settings) -> dg.AssetSpec:
 
 def raw_assets(settings: Settings, progress: Progress, last_day: date | None = None) -> list[dg.AssetsDefinition]:
     """One partitioned asset per dataset. `last_day` limits what is asked for; never later than yesterday."""
-    return [_raw_asset(dataset, settings, progress, last_day) for dataset in DATASETS.values()]
+    return [_raw_asset(dataset, settings, progress, last_day) for dataset in ARCHIVED.values()]
 
 
 def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: date | None) -> dg.AssetsDefinition:
@@ -94,11 +94,13 @@ def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: 
 def tasks_for(dataset: Dataset, settings: Settings, first_day: date, last_day: date) -> "list[Task]":
     """Every raw object of the dataset that the configured markets and intervals want for the inclusive days."""
     from ingestion.ingest import plan
+    from ingestion.venues import trades_dataset_of
 
     intervals = settings.kline_interval if dataset.has_interval else ("",)
     return [
         task
         for market in settings.markets
+        if dataset.name not in FLOW_DATASETS or dataset.name == trades_dataset_of(market, settings.trades_dataset)
         for interval in intervals
         for task in plan(dataset, market, first_day, last_day, interval=interval)
     ]

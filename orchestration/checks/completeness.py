@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ingestion.datasets import ARCHIVED
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY
 from orchestration.resources import StorageResource
@@ -41,6 +42,8 @@ def missing_days(index: "pa.Table") -> list[Gap]:
     series: dict[tuple[str, str, str], set[date]] = {}
     columns = ("dataset", "market_id", "interval", "day")
     for *name, day in zip(*(index[column].to_pylist() for column in columns), strict=True):
+        if name[0] not in ARCHIVED:
+            continue  # what nobody listened to cannot be asked for again; coverage says so instead
         series.setdefault((name[0], name[1], name[2]), set()).add(day)
     return [Gap(*name, first, last) for name, days in sorted(series.items()) for first, last in _holes(days)]
 

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.datasets import AGG_TRADES, DATASETS, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import Decoded, Layout, SourceColumn, SourceFile, decode
+from ingestion.decode import Decoded, SourceFile, decode
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import Market
 from ingestion.periods import Period
 from ingestion.venues import archive_of
+from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import (
     AGG_HEADER,
     KLINE_HEADER,

@@ -22,10 +22,17 @@ from ingestion.markets import ContractType, Market, UnknownMarket
         ("binance_cm:ETHUSD_PERP", "ETH", "USD", ContractType.INVERSE, 10),
         ("simulated:BTCUSDT", "BTC", "USDT", ContractType.LINEAR, 1),
         ("simulated:BTCUSD_PERP", "BTC", "USD", ContractType.INVERSE, 100),
+        ("bybit:BTCUSDT", "BTC", "USDT", ContractType.LINEAR, 1),
+        ("bybit:BTCPERP", "BTC", "USDC", ContractType.LINEAR, 1),
+        ("bybit:BTCUSD", "BTC", "USD", ContractType.INVERSE, 1),
+        ("bybit:BTCUSDZ26", "BTC", "USD", ContractType.INVERSE, 1),
+        ("okx:BTC-USDT-SWAP", "BTC", "USDT", ContractType.LINEAR, "0.01"),
+        ("okx:BTC-USD-SWAP", "BTC", "USD", ContractType.INVERSE, 100),
+        ("okx:XRP-USD-230929", "XRP", "USD", ContractType.INVERSE, 10),
     ],
 )
 def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
-    text: str, base: str, quote: str, kind: ContractType, size: int
+    text: str, base: str, quote: str, kind: ContractType, size: int | str
 ) -> None:
     market = Market.parse(text)
     assert (market.base_asset, market.quote_asset, market.contract_type) == (base, quote, kind)
@@ -38,7 +45,7 @@ def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
     [
         ("BTCUSDT", "is not `venue:SYMBOL`"),
         ("binance_um:", "is not `venue:SYMBOL`"),
-        ("mtgox:BTCUSD", "known venues are binance_um, binance_cm, simulated"),
+        ("mtgox:BTCUSD", "known venues are binance_um, binance_cm, bybit, okx, simulated"),
         ("binance_um:btcusdt", "write `binance_um:BTCUSDT`"),
         ("binance_um:BTCUSD_PERP", "no symbol of binance_um"),
         ("binance_cm:BTCUSDT", "like BTCUSD_PERP"),

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import Decoded, Layout, SourceColumn, SourceFile, decode
+from ingestion.decode import Decoded, SourceFile, decode
 from ingestion.markets import Market
 from ingestion.periods import Period
 from ingestion.venues import archive_of
+from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import ArchiveFolder
 
 LINEAR, INVERSE = Market.parse("binance_um:BTCUSDT"), Market.parse("binance_cm:BTCUSD_PERP")

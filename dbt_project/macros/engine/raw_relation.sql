@@ -30,12 +30,17 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
 
 {#- Where a dataset's files lie under the raw zone, and the partition columns that only their paths hold. -#}
 {% macro raw_layout(dataset) -%}
-    {%- if dataset == 'receipts' -%}
-        {{ return({'pattern': 'receipts.parquet', 'partitions': {}}) }}
+    {%- if dataset in ['receipts', 'coverage'] -%}
+        {{ return({'pattern': dataset ~ '.parquet', 'partitions': {}}) }}
     {%- elif dataset == 'klines' -%}
         {{ return({
             'pattern': 'klines/*/*/*/*/data.parquet',
             'partitions': {'venue': 'varchar', 'symbol': 'varchar', 'interval': 'varchar', 'month': 'varchar'},
+        }) }}
+    {%- elif dataset == 'restKlines' -%}
+        {{ return({
+            'pattern': 'restKlines/*/*/*/*/data.parquet',
+            'partitions': {'venue': 'varchar', 'symbol': 'varchar', 'interval': 'varchar', 'date': 'date'},
         }) }}
     {%- elif dataset == 'fundingRate' -%}
         {{ return({
