@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestration.settings import NO_POSTGRES, Settings, load_settings, yesterday
+from orchestration.settings import OFF, Settings, load_settings, yesterday
 
 if TYPE_CHECKING:
     from ingestion.venues.simulated import SimulationSummary
@@ -34,7 +34,7 @@ def demo_settings(first_day: date | None = None) -> Settings:
         trades_dataset="aggTrades",
         first_day=first_day or _remembered("first_day"),
         # Simulated numbers never replace real ones in a database that others read.
-        publish_postgres_url=NO_POSTGRES,
+        publish_postgres_url=OFF,
     )
 
 
