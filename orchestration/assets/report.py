@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from orchestration.assets.publish import PUBLISHED_KEY
-from orchestration.assets.raw import OWNERS
+from orchestration.assets.raw import OWNERS, simulated_label
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def report_asset(settings: Settings) -> dg.AssetsDefinition:
         group_name="published",
         kinds={"html"},
         owners=OWNERS,
-        description="serving/report/index.html: one self-contained page with charts, claim verdicts and definitions.",
+        description=simulated_label(settings)
+        + "serving/report/index.html: one self-contained page with charts, claim verdicts and definitions.",
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from orchestration.report.content import read_content

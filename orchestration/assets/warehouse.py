@@ -30,18 +30,12 @@ _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "Sk
 
 
 class TakerTranslator(DagsterDbtTranslator):
-    """Models keep their own name as key; groups are the folders below `models/`."""
+    """Models keep their own name as key; dbt_project.yml says which group they are shown in."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] in ("model", "seed"):
             return dg.AssetKey(dbt_resource_props["name"])
         return super().get_asset_key(dbt_resource_props)
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        if dbt_resource_props["resource_type"] == "seed":
-            return "seeds"
-        folders = dbt_resource_props["fqn"][1:-1]
-        return str(folders[-1]) if folders else "warehouse"
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         return OWNERS

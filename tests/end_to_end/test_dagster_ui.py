@@ -102,6 +102,23 @@ def test_a_partition_launched_from_the_browser_succeeds(page: Page, demo: Demo) 
     page.get_by_text("id_gaps").first.wait_for()
 
 
+@pytest.mark.parametrize(
+    ("dataset", "first", "last"), [("aggTrades", "2026-06-01", "2026-06-07"), ("klines", "2024-07", "2026-06")]
+)
+def test_a_backfill_of_a_week_and_of_two_years_launched_from_the_browser_succeeds(
+    page: Page, dataset: str, first: str, last: str
+) -> None:
+    page.goto(f"/assets/raw/{dataset}?view=partitions")
+    page.get_by_role("button", name="Materialize").first.click()
+    selection = page.get_by_placeholder("ex: 20").first
+    selection.fill(f"[{first}...{last}]")
+    selection.press("Tab")
+    page.get_by_role("button", name="Launch backfill").click()
+    backfill = page.get_by_text("Created backfill").locator("span").inner_text()
+    page.goto(f"/runs/b/{backfill}")
+    page.get_by_text("Status", exact=True).locator("..").get_by_text("Succeeded").wait_for(timeout=3 * SECONDS)
+
+
 def test_a_check_shows_its_evidence(page: Page, demo: Demo) -> None:
     missing = demo.day_of(DefectKind.MISSING_HOUR)
     page.goto(f"/assets/fct_flow_reconciliation_daily?view=checks&checkDetail={CHECK}")

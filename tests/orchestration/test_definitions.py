@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
@@ -87,6 +88,20 @@ def test_every_asset_has_a_group_and_a_description(graph: dg.AssetGraph) -> None
         node = graph.get(asset)
         assert node.group_name != "default", asset
         assert node.description, asset
+
+
+def test_groups_follow_one_another_so_that_the_lineage_reads_from_left_to_right(graph: dg.AssetGraph) -> None:
+    before: dict[str, set[str]] = {}
+    for asset in graph.get_all_asset_keys():
+        group = graph.get(asset).group_name
+        before.setdefault(group, set()).update(graph.get(parent).group_name for parent in graph.get(asset).parent_keys)
+    order = list(TopologicalSorter({group: parents - {group} for group, parents in before.items()}).static_order())
+    assert order[-1] == "published"
+    assert set(order[:-1]) == {"venue", "raw", "staging", "definitions", "dimensions", "intermediate"} | {
+        "taker_flow",
+        "liquidations",
+        "analysis",
+    }
 
 
 def test_every_mart_is_audited_by_a_blocking_check(graph: dg.AssetGraph) -> None:

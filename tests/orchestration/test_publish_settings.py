@@ -105,6 +105,20 @@ def test_the_asset_says_what_is_published_where(settings: Settings) -> None:
     assert "postgres" not in metadata
 
 
+def test_the_rows_of_the_publication_and_of_each_mart_are_numbers_that_can_be_plotted(settings: Settings) -> None:
+    Path(settings.storage_url).mkdir()
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialized(settings, instance).success
+        event = instance.get_latest_materialization_event(PUBLISHED_KEY)
+        (seen,) = instance.fetch_observations(dg.AssetKey(DAILY), limit=2).records
+    assert event is not None
+    assert event.asset_materialization is not None
+    published = event.asset_materialization.metadata
+    assert published["dagster/row_count"].value == sum(published["rows"].value.values())  # type: ignore[union-attr]
+    assert seen.asset_observation is not None
+    assert seen.asset_observation.metadata["dagster/row_count"].value == published["rows"].value[DAILY] == 2  # type: ignore[index, call-overload]
+
+
 def test_a_failed_load_shows_no_password_in_dagsters_log(settings: Settings) -> None:
     Path(settings.storage_url).mkdir()
     unreachable = settings.model_copy(

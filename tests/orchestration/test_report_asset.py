@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.report import REPORT_KEY, observations, report_asset
+from orchestration.demo import demo_settings
 from orchestration.report import charts
 from orchestration.report.write import report_path
 from orchestration.settings import Settings
@@ -22,6 +23,12 @@ def test_it_stands_on_the_publication_and_is_built_with_it(manifest: Path, setti
     assert graph.get(REPORT_KEY).parent_keys == {PUBLISHED_KEY}
     job = definitions.resolve_job_def("build_and_publish")
     assert REPORT_KEY in job.asset_layer.executable_asset_keys
+
+
+def test_it_says_in_the_ui_that_a_simulated_market_is_no_real_one(settings: Settings) -> None:
+    label = "**SIMULATED, not a real market.** "
+    described = [report_asset(of).specs_by_key[REPORT_KEY].description or "" for of in (settings, demo_settings())]
+    assert [text.startswith(label) for text in described] == [False, True]
 
 
 def test_a_run_writes_the_page_and_shows_its_charts_on_the_marts(
