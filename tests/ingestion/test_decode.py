@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.datasets import AGG_TRADES, DATASETS, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
 from ingestion.decode import Decoded, SourceFile, decode
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import Market
@@ -289,12 +289,6 @@ class TestOtherDatasets:
         row = f"{millis(DAY)},BUY,LIMIT,IOC,7,30741.3,30631.6,FILLED,6,7"
         found, table = decoded(tmp_path, [row, row], LIQUIDATION_SNAPSHOT, LIQUIDATION_HEADER, INVERSE)
         assert (table.num_rows, found.duplicate_rows) == (1, 1)
-
-    def test_every_dataset_has_a_layout_that_fills_each_stored_column(self) -> None:
-        for market in (LINEAR, INVERSE):
-            for dataset in DATASETS.values():
-                stored = {c.stored_as for c in archive_of(market).layout(dataset, market).columns} - {None}
-                assert stored == {c.name for c in dataset.columns}
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect
-from ingestion.fetch import Archive, _retry_after
+from ingestion.fetch import Archive, Proof, _retry_after
 from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows
 
 DAY = date(2024, 1, 2)
@@ -33,7 +33,9 @@ class TestEveryKindOfUrl:
         key = archive_folder.agg_trades(DAY)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).path.read_bytes() == (archive_folder.root / key).read_bytes()
+        assert (
+            archive.download(key, Proof(sha256), tmp_path).path.read_bytes() == (archive_folder.root / key).read_bytes()
+        )
 
     def test_a_file_replaced_between_checksum_and_download_is_taken_with_its_new_checksum(
         self, archive: Archive, archive_folder: ArchiveFolder, tmp_path: Path
@@ -42,8 +44,8 @@ class TestEveryKindOfUrl:
         before = archive.checksum(key)
         archive_folder.agg_trades(DAY, agg_rows(DAY, 9))
         assert before is not None
-        download = archive.download(key, before, tmp_path)
-        assert download.sha256 == archive.checksum(key) != before
+        download = archive.download(key, Proof(before), tmp_path)
+        assert download.proof.sha256 == archive.checksum(key) != before
 
     def test_an_object_that_is_not_published_has_no_checksum(self, archive: Archive) -> None:
         assert archive.checksum("data/nothing.zip") is None
@@ -54,7 +56,7 @@ class TestEveryKindOfUrl:
         key = archive_folder.agg_trades(DAY)
         archive_folder.claim(key, "0" * 64)
         with pytest.raises(ChecksumMismatch, match=r"aggTrades-2024-01-02\.zip has sha256 .* nothing was stored"):
-            archive.download(key, "0" * 64, tmp_path)
+            archive.download(key, Proof("0" * 64), tmp_path)
         assert not (tmp_path / key.rsplit("/", 1)[-1]).exists()
 
     def test_a_checksum_without_its_object_is_an_error_not_an_absence(
@@ -62,8 +64,8 @@ class TestEveryKindOfUrl:
     ) -> None:
         key = archive_folder.agg_trades(DAY)
         (archive_folder.root / key).unlink()
-        with pytest.raises(ArchiveUnavailable, match="checksum is published"):
-            archive.download(key, "0" * 64, tmp_path)
+        with pytest.raises(ArchiveUnavailable, match="is gone although"):
+            archive.download(key, Proof("0" * 64), tmp_path)
 
     @pytest.mark.parametrize("line", ["", "not a checksum", f"{'0' * 64}  another-file.zip"])
     def test_a_checksum_file_that_says_something_else_is_a_defect(
@@ -94,7 +96,10 @@ class TestAnUnreliableServer:
         archive = reaching(archive_server.url)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).path.stat().st_size == (archive_folder.root / key).stat().st_size
+        assert (
+            archive.download(key, Proof(sha256), tmp_path).path.stat().st_size
+            == (archive_folder.root / key).stat().st_size
+        )
 
     def test_giving_up_names_the_object_the_reason_and_the_next_step(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder

@@ -11,13 +11,12 @@ import pytest
 
 from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS
 from ingestion.errors import StorageError
-from ingestion.fetch import Archive
 from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
 from ingestion.markets import Market
 from ingestion.object_store import S3Options, open_store
 from ingestion.periods import days_between
 from ingestion.raw_zone import RawZone
-from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows
+from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows, archives_at
 
 BTC = Market.parse("binance_um:BTCUSDT")
 COIN_M = Market.parse("binance_cm:BTCUSD_PERP")
@@ -40,7 +39,7 @@ def local_zone(tmp_path: Path) -> RawZone:
 
 
 def run(tasks: list[Task], folder: ArchiveFolder, zone: RawZone, now: datetime = NOON) -> list[Outcome]:
-    return ingest(tasks, archive=Archive(folder.url), zone=zone, now=now)
+    return ingest(tasks, archives=archives_at(folder.url), zone=zone, now=now)
 
 
 def statuses(outcomes: list[Outcome]) -> list[str]:
@@ -124,10 +123,10 @@ class TestIngesting:
         self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
     ) -> None:
         key = archive_folder.agg_trades(FIRST)
-        archive = Archive(archive_server.url)
-        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        archives = archives_at(archive_server.url)
+        ingest(trades(FIRST, FIRST), archives=archives, zone=local_zone, now=NOON)
         archive_server.requests.clear()
-        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        ingest(trades(FIRST, FIRST), archives=archives, zone=local_zone, now=NOON)
         assert archive_server.requests == [f"{key}.CHECKSUM"]
 
     def test_a_corrected_file_replaces_only_its_own_day_and_keeps_the_earlier_receipt(
@@ -186,7 +185,9 @@ class TestIngesting:
     def test_every_outcome_is_reported_as_it_comes(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
         heard: list[Outcome] = []
-        outcomes = ingest(trades(), archive=Archive(archive_folder.url), zone=local_zone, now=NOON, report=heard.append)
+        outcomes = ingest(
+            trades(), archives=archives_at(archive_folder.url), zone=local_zone, now=NOON, report=heard.append
+        )
         assert sorted(map(str, (o.task for o in heard))) == [str(o.task) for o in outcomes]
 
     def test_an_unwritable_zone_fails_each_object_with_the_reason(
@@ -236,7 +237,7 @@ class TestMonthsOfBars:
     ) -> None:
         archive_folder.klines_of_month(JANUARY)
         tasks = klines(JANUARY[0], JANUARY[-1])
-        outcome = ingest(tasks, archive=Archive(archive_server.url), zone=local_zone, now=NOON)[0]
+        outcome = ingest(tasks, archives=archives_at(archive_server.url), zone=local_zone, now=NOON)[0]
         assert outcome.receipt is not None
         zips = [key for key in archive_server.requests if key.endswith(".zip")]
         assert (outcome.receipt.rows, len(zips)) == (186, 1)
@@ -339,16 +340,16 @@ class TestLookingForChanges:
         for day in (FIRST, SECOND):
             archive_folder.agg_trades(day)
         run(trades(), archive_folder, zone)
-        archive = Archive(archive_folder.url)
-        assert changed_sources(trades(), archive=archive, zone=zone) == []
+        archives = archives_at(archive_folder.url)
+        assert changed_sources(trades(), archives=archives, zone=zone) == []
         archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
         archive_folder.agg_trades(THIRD)
-        found = changed_sources(trades(), archive=archive, zone=zone)
+        found = changed_sources(trades(), archives=archives, zone=zone)
         assert [task.period.label for task in found] == ["2024-01-02", "2024-01-03"]
 
     def test_does_not_ask_for_days_that_nobody_ingested(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
-        assert changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone) == []
+        assert changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone) == []
 
     def test_goes_on_after_an_object_that_cannot_be_judged(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         keys = [archive_folder.agg_trades(day) for day in (FIRST, SECOND)]
@@ -356,7 +357,7 @@ class TestLookingForChanges:
         (archive_folder.root / f"{keys[0]}.CHECKSUM").write_text("not a checksum")
         archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
         heard: list[Outcome] = []
-        found = changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone, report=heard.append)
+        found = changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone, report=heard.append)
         assert [task.period.label for task in found] == ["2024-01-02"]
         assert [outcome.task.period.label for outcome in heard] == ["2024-01-01"]
 
@@ -364,7 +365,7 @@ class TestLookingForChanges:
         key = archive_folder.agg_trades(FIRST)
         run(trades(FIRST, FIRST), archive_folder, zone)
         archive_folder.remove(key)
-        assert changed_sources(trades(FIRST, FIRST), archive=Archive(archive_folder.url), zone=zone) == []
+        assert changed_sources(trades(FIRST, FIRST), archives=archives_at(archive_folder.url), zone=zone) == []
 
 
 def test_the_index_says_what_each_market_is(archive_folder: ArchiveFolder, local_zone: RawZone) -> None:

@@ -29,7 +29,7 @@ def ingest(
     definitions = dg.Definitions(
         assets=raw_assets(settings, Progress()),
         jobs=[dg.define_asset_job("ingest", selection=[AGG_TRADES])],
-        resources={"archive": ArchiveResource(settings.archive_url), "storage": StorageResource(settings)},
+        resources={"archive": ArchiveResource(settings), "storage": StorageResource(settings)},
         executor=dg.in_process_executor,
     )
     return definitions.resolve_job_def("ingest").execute_in_process(

@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ingestion.fetch import Archives, Place
+
 AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 TRADE_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
 KLINE_HEADER = (
@@ -50,6 +52,11 @@ def kline_rows(day: date, hours: int = 4) -> list[str]:
         f"{millis(day, n * step)},100,110,90,105,10,{millis(day, (n + 1) * step) - 1},1000,7,4,400,0"
         for n in range(24 // hours)
     ]
+
+
+def archives_at(url: str, *, has_checksums: bool = True) -> Archives:
+    """Every venue's archive at one address."""
+    return Archives(lambda venue: Place(url, has_checksums))
 
 
 class ArchiveFolder:
