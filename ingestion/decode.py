@@ -473,7 +473,7 @@ def _gzip_text(source: SourceFile) -> Iterator[io.BufferedReader]:
     try:
         if not source.path.stat().st_size:
             raise EOFError("it is empty")
-        with igzip.IGzipFile(str(source.path), "rb") as plain:
+        with igzip.IGzipFile(str(source.path), "rb") as plain:  # type: ignore[no-untyped-call]
             yield io.BufferedReader(plain, buffer_size=1 << 20)
     except (gzip.BadGzipFile, EOFError, fast_zlib.error) as error:  # type: ignore[misc]  # as below
         raise SourceDefect(f"{source.key} is not a readable gzip file ({error}); nothing of it was stored") from error

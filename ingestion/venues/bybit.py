@@ -19,10 +19,11 @@ from ingestion.venues.venue import Layout, SourceColumn, SourceObject, Venue
 # ---- symbols ---------------------------------------------------------------------------------------------------------
 
 # USDT-quoted contracts carry their quote, USDC-quoted perpetuals the word PERP; what ends in USD is inverse, and one
-# contract of it is one USD. Delivery: linear `BTC-26DEC25` (USDC), `BTCUSDT-26DEC25`; inverse `BTCUSDZ25`.
-_LINEAR: Final = re.compile(r"^(?P<base>\w+?)USDT(?:-\d{1,2}[A-Z]{3}\d{2})?$")
-_LINEAR_USDC: Final = re.compile(r"^(?P<base>\w+?)(?:PERP|-\d{1,2}[A-Z]{3}\d{2})$")
-_INVERSE: Final = re.compile(r"^(?P<base>\w+?)USD(?:[FGHJKMNQUVXZ]\d{2})?$")
+# contract of it is one USD. Delivery: linear `BTC-26DEC25` (USDC), `BTCUSDT-26DEC25`; inverse `BTCUSDZ25`. There are no
+# underscores, and so none of another venue's `BTCUSD_PERP`.
+_LINEAR: Final = re.compile(r"^(?P<base>[^\W_]+?)USDT(?:-\d{1,2}[A-Z]{3}\d{2})?$")
+_LINEAR_USDC: Final = re.compile(r"^(?P<base>[^\W_]+?)(?:PERP|-\d{1,2}[A-Z]{3}\d{2})$")
+_INVERSE: Final = re.compile(r"^(?P<base>[^\W_]+?)USD(?:[FGHJKMNQUVXZ]\d{2})?$")
 
 
 @dataclass(frozen=True)
