@@ -164,7 +164,8 @@ def _sorted_whole(
     del table
     repeated = _repeats(ordered)
     found.duplicate_rows = int(repeated.sum())
-    kept = ordered.filter(pa.array(~repeated))
+    kept = ordered.filter(pa.array(~repeated)) if found.duplicate_rows else ordered
+    del ordered
     # In file order again, without the duplicates: who stands behind a higher one?
     places = order.to_numpy()[~repeated]
     keys = _as_integers(kept.column(order_by))[np.argsort(places)]
