@@ -51,21 +51,21 @@ def ingest(folder: str, first_day: str, last_day: str) -> Result:
     """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
     from ingestion import ingest as use_case
     from ingestion.datasets import DATASETS
-    from ingestion.fetch import Archive
+    from ingestion.fetch import Archives, Place
     from ingestion.markets import Market
     from ingestion.object_store import open_store
     from ingestion.raw_zone import RawZone
 
     with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
-        source = Archive(Path(folder).resolve().as_uri())
+        archives = Archives(lambda venue: Place(Path(folder).resolve().as_uri()))
         zone = RawZone(open_store(storage))
         tasks = use_case.plan(
             DATASETS["aggTrades"], Market.parse(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
         )
         started = time.perf_counter()
-        outcomes = use_case.ingest(tasks, archive=source, zone=zone, now=datetime.now(UTC))
+        outcomes = use_case.ingest(tasks, archives=archives, zone=zone, now=datetime.now(UTC))
         seconds = time.perf_counter() - started
-        source.close()
+        archives.close()
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error

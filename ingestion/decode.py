@@ -1,4 +1,4 @@
-"""Bytes become typed rows: one verified zip of one CSV in, one ordered Parquet file out.
+"""Bytes become typed rows: one packed CSV in, one ordered Parquet file out.
 
 Belongs here: inflating, parsing by rule, ordering, dropping and counting of defects, Parquet encoding. Types are given,
 never inferred, and decimals never pass through a float. Rules look at the data, not at the calendar: a first byte that
@@ -6,18 +6,21 @@ is a digit means no header row, a time of 10^15 or more is microseconds.
 Does not: fetching, naming, or which file belongs to what (`ingestion.ingest`).
 
 A file whose rows come in id order, as nearly all do, streams through in blocks, so memory does not grow with the file.
-Only a file that breaks the order is held whole, to be sorted.
+Held whole, to be sorted, are a file that breaks the order and one whose rows the venue does not number: their place in
+the day is known only once all of them are.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -27,13 +30,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from isal import igzip
 
 from ingestion.arrow import INSTANT
 from ingestion.contracts import ContractCheck
 from ingestion.datasets import Dataset
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.periods import Period
-from ingestion.venues.venue import Layout
+from ingestion.venues.venue import Layout, SourceColumn
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
 DECODER_VERSION: Final = 1
@@ -41,6 +45,9 @@ DECODER_VERSION: Final = 1
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
 _ROW_GROUP: Final = 1 << 20
+_TRUE: Final = ("true", "True", "TRUE", "1")
+_FALSE: Final = ("false", "False", "FALSE", "0")
+_NUMBER: Final = r"^-?\d*\.?\d*([eE][-+]?\d+)?$"
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def decode(
     `target` does not exist. The same input gives the same bytes.
     """
     try:
-        if dataset.id_column is not None and len(sources) == 1 and carried is None:
+        if dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None:
             try:
                 return _write(_stream(sources[0], dataset, layout), dataset, target)
             except _OutOfOrder:
@@ -136,7 +143,8 @@ def _sorted_whole(
 ) -> Iterator[_Item]:
     """All rows of all sources as one sorted table without duplicates, then the counts."""
     found = Decoded()
-    tables = [carried if carried is not None else dataset.schema.empty_table()]
+    schema = _read_schema(dataset, layout)
+    tables = [schema.empty_table()] if carried is None else [carried]
     for source in sources:
         check = ContractCheck(dataset, source.period, source.key)
         rows = 0
@@ -148,31 +156,55 @@ def _sorted_whole(
         found.source_rows.append(rows)
     table = pa.concat_tables(tables)
     del tables
-    order_by = dataset.id_column or dataset.time_column
+    order_by = (None if layout.numbers_rows else dataset.id_column) or dataset.time_column
     # Every column takes part, so that equal rows stand side by side and the same rows always give the same bytes.
-    names = [order_by, *(c.name for c in dataset.columns if c.name != order_by)]
+    names = [order_by, *(name for name in schema.names if name != order_by)]
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
     ordered = table.take(order)
+    del table
     repeated = _repeats(ordered)
     found.duplicate_rows = int(repeated.sum())
-    kept = ordered.filter(pa.array(~repeated))
+    kept = ordered.filter(pa.array(~repeated)) if found.duplicate_rows else ordered
+    del ordered
     # In file order again, without the duplicates: who stands behind a higher one?
-    places = np.sort(order.to_numpy()[~repeated])
-    keys = _as_integers(table.column(order_by).take(pa.array(places)))
+    places = order.to_numpy()[~repeated]
+    keys = _as_integers(kept.column(order_by))[np.argsort(places)]
     if len(keys):
         found.out_of_order_rows = int((keys < np.maximum.accumulate(keys)).sum())
-    if (dataset.id_column is not None or dataset.one_per_time) and kept.num_rows:
+    where = " and ".join(s.key for s in sources)
+    if (order_by == dataset.id_column or dataset.one_per_time) and kept.num_rows:
         clashing = np.flatnonzero(np.diff(_as_integers(kept.column(order_by))) == 0)
         if len(clashing):
             twice = kept.column(order_by)[int(clashing[0])].as_py()
-            fault = f"`{order_by}` {twice} and {len(clashing) - 1} others appear twice with different rows"
-            raise ContractViolation(" and ".join(s.key for s in sources), [fault])
+            raise ContractViolation(where, [_appears_twice(order_by, twice, len(clashing))])
+    if layout.identity is not None:
+        _check_identity(kept.column(layout.identity), layout.identity, where)
+        kept = kept.drop_columns(layout.identity)
+    if layout.numbers_rows:
+        place = kept.schema.get_field_index(dataset.id_column)
+        numbers = pa.array(np.arange(1, kept.num_rows + 1))
+        kept = kept.set_column(place, kept.schema.field(place), numbers)
     if dataset.id_column is not None and kept.num_rows:
         ids = kept.column(dataset.id_column).to_numpy()
         found.first_id, found.last_id = int(ids[0]), int(ids[-1])
         found.id_gaps = found.last_id - found.first_id + 1 - len(ids)
     yield _without_zero_rows(kept, dataset, found)
     yield found
+
+
+def _check_identity(values: pa.ChunkedArray, name: str, where: str) -> None:
+    """Every row says which trade it is, and no two different rows say the same."""
+    if values.null_count:
+        raise ContractViolation(where, [f"column `{name}` is empty in {values.null_count} rows"])
+    clashes = len(values) - pc.count_distinct(values).as_py()
+    if clashes:
+        counts = pc.value_counts(values)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py()
+        raise ContractViolation(where, [_appears_twice(name, twice, clashes)])
+
+
+def _appears_twice(name: str, first: object, count: int) -> str:
+    return f"`{name}` {first} and {count - 1} others appear twice with different rows"
 
 
 def _repeats(ordered: pa.Table) -> Any:
@@ -271,25 +303,33 @@ def _parquet_writer(dataset: Dataset, target: Path) -> Iterator[pq.ParquetWriter
         yield writer
 
 
+def _read_schema(dataset: Dataset, layout: Layout) -> pa.Schema:
+    """What is read of a file: the dataset's columns, and last what tells its rows apart, where that is not stored."""
+    schema = dataset.schema
+    return schema if layout.identity is None else schema.append(pa.field(layout.identity, pa.string()))
+
+
 def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[pa.Table]:
-    """The file's rows in file order, with the dataset's schema, block by block."""
-    with _csv_member(source) as text:
+    """The file's rows in file order, with `_read_schema`, block by block. Rows to be numbered have 0 for an id."""
+    with _csv_text(source, layout) as text:
         names = _column_names(text, source, layout)
         if not text.peek(1):
             return
+        true_values, false_values = _words(layout)
+        types = _source_types(dataset, layout)
         try:
             reader = pacsv.open_csv(
                 text,
                 read_options=pacsv.ReadOptions(column_names=names, block_size=_CSV_BLOCK),
                 parse_options=pacsv.ParseOptions(quote_char='"', newlines_in_values=False),
                 convert_options=pacsv.ConvertOptions(
-                    column_types=_source_types(names, dataset, layout),
-                    include_columns=[c.name for c in layout.columns if c.stored_as],
+                    column_types=types,
+                    include_columns=list(types),
                     null_values=[""],
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=True,
-                    true_values=["true", "True", "TRUE", "1"],
-                    false_values=["false", "False", "FALSE", "0"],
+                    true_values=true_values,
+                    false_values=false_values,
                 ),
             )
             for batch in reader:
@@ -299,25 +339,62 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
             raise _parse_defect(source, dataset, layout, error) from error
 
 
-def _source_types(names: Sequence[str], dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
+def _words(layout: Layout) -> tuple[list[str], list[str]]:
+    """What means true in the file, and what means false: the layout's own words where it has any."""
+    own = [column for column in layout.columns if column.true_when is not None]
+    true_words = [column.true_when for column in own if column.true_when is not None]
+    false_words = [column.false_when for column in own if column.false_when is not None]
+    return (true_words, false_words) if own else (list(_TRUE), list(_FALSE))
+
+
+def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
+    """How each column that is read of the file is parsed, by its name there."""
     stored = {c.name: c.type for c in dataset.columns}
-    parsed_as = {"epoch": pa.int64(), "text": pa.timestamp("s"), None: None}
-    return {c.name: parsed_as[c.time] or stored[c.stored_as] for c in layout.columns if c.stored_as}
+    times = {"epoch": pa.int64(), "epoch_seconds": pa.string(), "text": pa.timestamp("s")}
+    types: dict[str, pa.DataType] = {}
+    for column in layout.columns:
+        if column.time is not None:
+            types[column.name] = times[column.time]
+        elif column.stored_as is not None:
+            types[column.name] = pa.string() if column.is_rounded else stored[column.stored_as]
+        elif column.name == layout.identity:
+            types[column.name] = pa.string()
+    return types
 
 
 def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table:
     """The batch with the stored names, types and order."""
+    schema = _read_schema(dataset, layout)
     columns = {}
     for column in layout.columns:
+        if column.name == layout.identity:
+            columns[column.name] = batch.column(column.name)
         if column.stored_as is None:
             continue
         values = batch.column(column.name)
         if column.time == "epoch":
             values = _instants(values)
+        elif column.time == "epoch_seconds":
+            values = _instants_of_seconds(values)
         elif column.time == "text":
             values = values.cast(pa.timestamp("us")).cast(INSTANT)
+        elif column.is_rounded:
+            values = _rounded(values, schema.field(column.stored_as).type)
         columns[column.stored_as] = values
-    return pa.table([columns[c.name] for c in dataset.columns], schema=dataset.schema)
+    if layout.numbers_rows and dataset.id_column is not None:
+        columns[dataset.id_column] = pa.array(np.zeros(batch.num_rows, np.int64))
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _instants_of_seconds(seconds: pa.Array) -> pa.Array:
+    """Instants from the text of seconds with a fraction, as a decimal throughout: a float would move microseconds."""
+    micro = pc.round(seconds.cast(pa.decimal128(38, 18)), 6).cast(pa.decimal128(26, 6))
+    return pc.multiply(micro, pa.scalar(Decimal(10**6), pa.decimal128(7, 0))).cast(pa.int64()).cast(INSTANT)
+
+
+def _rounded(numbers: pa.Array, stored: pa.Decimal128Type) -> pa.Array:
+    """Decimals from text with more digits than are stored, half to even."""
+    return pc.round(numbers.cast(pa.decimal256(76, 38)), stored.scale).cast(stored)
 
 
 def _instants(epoch: pa.Array) -> pa.Array:
@@ -333,7 +410,7 @@ def _column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -
     if not start or start.isdigit() or start == b"-":
         return expected
     names = [name.strip().strip('"') for name in text.readline().decode("utf-8", "replace").strip().split(",")]
-    missing = [c.name for c in layout.columns if c.stored_as and c.name not in names]
+    missing = [c.name for c in layout.columns if (c.stored_as or c.name == layout.identity) and c.name not in names]
     if missing:
         raise ContractViolation(
             source.key, [f"column `{name}` is missing (the header says {', '.join(names)})" for name in missing]
@@ -345,32 +422,38 @@ def _parse_defect(source: SourceFile, dataset: Dataset, layout: Layout, error: p
     """Read the file once more as text, to say which values of which rows could not be read."""
     faults: list[str] = []
     try:
-        with _csv_member(source) as text:
+        with _csv_text(source, layout) as text:
             names = _column_names(text, source, layout)
             rows = pacsv.read_csv(
                 text,
                 read_options=pacsv.ReadOptions(column_names=names),
                 convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             )
-        for name, wanted in _source_types(names, dataset, layout).items():
-            faults.extend(_unreadable(rows.column(name), name, wanted))
+        types = _source_types(dataset, layout)
+        for column in layout.columns:
+            if column.name in types:
+                faults.extend(_unreadable(rows.column(column.name), column, types[column.name], layout))
     except pa.ArrowInvalid:
         pass  # not even rows of text: the first error says it best
     detail = "; ".join(faults) or str(error)
     return SourceDefect(f"{source.key} cannot be read, nothing of it was stored: {detail}")
 
 
-def _unreadable(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> Iterator[str]:
+def _unreadable(values: pa.ChunkedArray, column: SourceColumn, wanted: pa.DataType, layout: Layout) -> Iterator[str]:
     """What is wrong with the text of one column, with the number of rows and the first of them."""
     if pa.types.is_boolean(wanted):
-        rules = {"is not true or false": r"^(true|false|True|False|TRUE|FALSE|1|0|)$"}
+        true_words, false_words = _words(layout)
+        meant = f"{true_words[0]} or {false_words[0]}"
+        rules = {f"is not {meant}": rf"^({'|'.join([*true_words, *false_words])}|)$"}
     elif pa.types.is_int64(wanted):
         rules = {"is not a whole number": r"^-?\d+$"}
     elif pa.types.is_decimal(wanted):
         rules = {
-            "is not a number": r"^-?\d*\.?\d*([eE][-+]?\d+)?$",
+            "is not a number": _NUMBER,
             f"has more than {wanted.scale} decimals": rf"^[^.]*(\.\d{{0,{wanted.scale}}}0*)?$|[eE]|[^-.\d]",
         }
+    elif column.time == "epoch_seconds" or column.is_rounded:
+        rules = {"is not a number": _NUMBER}
     else:
         return
     for fault, well in rules.items():
@@ -378,7 +461,23 @@ def _unreadable(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> Iter
         count = pc.sum(failing).as_py()
         if count:
             first = pc.index(failing, True).as_py()
-            yield f"column `{name}` {fault} in {count} rows, first at row {first + 1}: `{values[first].as_py()}`"
+            yield f"column `{column.name}` {fault} in {count} rows, first at row {first + 1}: `{values[first].as_py()}`"
+
+
+def _csv_text(source: SourceFile, layout: Layout) -> AbstractContextManager[io.BufferedReader]:
+    """The plain bytes of the file's CSV, unpacked as they are read, their length and CRC checked at their end."""
+    return _gzip_text(source) if layout.packing == "gzip" else _csv_member(source)
+
+
+@contextmanager
+def _gzip_text(source: SourceFile) -> Iterator[io.BufferedReader]:
+    try:
+        if not source.path.stat().st_size:
+            raise EOFError("it is empty")
+        with igzip.IGzipFile(str(source.path), "rb") as plain:  # type: ignore[no-untyped-call]
+            yield io.BufferedReader(plain, buffer_size=1 << 20)
+    except (gzip.BadGzipFile, EOFError, fast_zlib.error) as error:  # type: ignore[misc]  # as below
+        raise SourceDefect(f"{source.key} is not a readable gzip file ({error}); nothing of it was stored") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Bytes with proof: an archive's object and the checksum published for it.
+"""Bytes with proof: an archive's object and the checksum published for it, or how the server tells one state of it
+from another where no checksum is published.
 
-Belongs here: reaching an archive over https, http or file, retrying what is worth retrying, verifying sha256.
+Belongs here: reaching archives over https, http or file, retrying what is worth retrying, verifying sha256.
 Does not: which objects exist under which names (`ingestion.venues`), or what is in them (`ingestion.decode`).
 """
 
@@ -10,7 +11,7 @@ import hashlib
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +32,11 @@ _BLOCK: Final = 1 << 20
 _CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
 _WORTH_RETRYING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT: Final = 300.0
-_RUN_AGAIN: Final = (
-    "Check the network and TAKER_ARCHIVE_URL, then run the same command again: what is done is not repeated"
-)
+# The setting that says where an archive is, for messages.
+_SETTING: Final = "TAKER_ARCHIVE_URL"
+# What a server says of an object that changes when the object does, and what we call it.
+_STATE_HEADERS: Final = {"ETag": "etag", "Content-Length": "size", "Last-Modified": "modified"}
+_UNPUBLISHED: Final = "no published checksum"
 # So many objects given up one after the other mean that the archive is down, not that an object is unlucky.
 _GIVEN_UP_IN_A_ROW: Final = 3
 
@@ -47,11 +50,56 @@ class _TryAgain(Exception):
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What an archive says of an object before it is downloaded.
+
+    `sha256`: the published checksum. `fingerprint`: for an object without one, how the server tells its states apart;
+    then `sha256` is empty until the bytes are here. A server's word proves that nothing changed, and nothing else.
+    """
+
+    sha256: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
 class Download:
-    """A verified file on disk."""
+    """A file on disk, whole: as its published checksum says, or, without one, as long as the server said."""
 
     path: Path
-    sha256: str
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a venue's archive is, whether its objects have checksums, and the setting that says so (for messages)."""
+
+    url: str
+    has_checksums: bool = True
+    setting: str = _SETTING
+
+
+class Archives:
+    """The archives of several venues. Each is opened when first asked for; venues at one place share one.
+
+    `place_of`: venue → where its archive is. Safe to share between threads.
+    """
+
+    def __init__(self, place_of: Callable[[str], Place]) -> None:
+        self._place_of = place_of
+        self._lock = threading.Lock()
+        self._open: dict[Place, Archive] = {}
+
+    def of(self, venue: str) -> Archive:
+        """The venue's archive. ArchiveUnavailable when its address cannot be one, or its folder is not there."""
+        place = self._place_of(venue)
+        with self._lock:
+            if place not in self._open:
+                self._open[place] = Archive(place.url, has_checksums=place.has_checksums, setting=place.setting)
+            return self._open[place]
+
+    def close(self) -> None:
+        for archive in self._open.values():
+            archive.close()
 
 
 class Archive:
@@ -62,16 +110,28 @@ class Archive:
 
     `url`: `https://…`, `http://…` or `file:///…`; keys are appended to it. `attempts`: how often one object is tried on
     time-outs, 429 and 5xx. `backoff`: first pause in seconds, doubled each time with jitter; Retry-After wins over it.
+    `has_checksums`: a `.CHECKSUM` object lies beside every object. `setting`: what says where the archive is.
     """
 
-    def __init__(self, url: str, *, attempts: int = 6, timeout: float = 30.0, backoff: float = 0.5) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        has_checksums: bool = True,
+        setting: str = _SETTING,
+        attempts: int = 6,
+        timeout: float = 30.0,
+        backoff: float = 0.5,
+    ) -> None:
         self.url = url.rstrip("/")
+        self.setting = setting
+        self._has_checksums = has_checksums
         scheme = urlsplit(self.url).scheme
         if scheme not in ("http", "https", "file"):
             raise ArchiveUnavailable(f"archive URL `{url}` is none of https://…, http://…, file:///…")
         self._folder = Path(unquote(urlsplit(self.url).path)) if scheme == "file" else None
         if self._folder is not None and not self._folder.is_dir():
-            raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check TAKER_ARCHIVE_URL")
+            raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check {setting}")
         self._timeout = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
@@ -90,39 +150,68 @@ class Archive:
             raise SourceDefect(f"{self.url}/{key}.CHECKSUM is not `<sha256>  {key.rsplit('/', 1)[-1]}`")
         return line["digest"].decode().lower()
 
-    def download(self, key: str, sha256: str, folder: Path) -> Download:
-        """Stream `key` into `folder`; the bytes are those that a checksum was published for.
+    def proof(self, key: str) -> Proof | None:
+        """What is known of `key` before it is here, or None when the archive has no such object.
+
+        One request for the published checksum or, where there are none, one HEAD. A file of a folder without checksums
+        is read: its time of change says when it was copied.
+        """
+        if self._has_checksums:
+            sha256 = self.checksum(key)
+            return None if sha256 is None else Proof(sha256)
+        if self._folder is not None:
+            state = self._retrying(key, lambda stream: f"sha256={hashlib.file_digest(stream, 'sha256').hexdigest()}")
+        else:
+            state = self._retrying(key, _state, method="HEAD")
+        if state is None:
+            return None
+        if not state:
+            raise ArchiveUnavailable(
+                f"{self.url}/{key}: the server says neither ETag nor size nor time of change, so a changed file would "
+                f"not be noticed; set {self.setting} to a mirror that says one of them"
+            )
+        return Proof("", f"{_UNPUBLISHED}; {state}")
+
+    def download(self, key: str, proof: Proof, folder: Path) -> Download:
+        """Stream `key` into `folder`; the bytes are those that a checksum was published for, where one is.
 
         Raises ChecksumMismatch when the bytes differ even on a second try with the checksum read anew (a file and its
         checksum are replaced one after the other, so one mismatch may only be bad timing), ArchiveUnavailable when the
         object cannot be had.
+
+        Without a checksum the sha256 is that of the bytes that came. A file replaced since `proof` was asked for is
+        noticed the next time.
         """
         target = folder / key.rsplit("/", 1)[-1]
+        published = proof.sha256
         received: str | None = None
         for attempt in range(2):
             if attempt:
-                sha256 = self.checksum(key) or sha256
+                published = self.checksum(key) or published
             received = self._retrying(key, lambda stream: _copy(stream, target))
             if received is None:
                 raise ArchiveUnavailable(
-                    f"{self.url}/{key} is gone although its checksum is published; try again later"
+                    f"{self.url}/{key} is gone although the archive just said that it has it; try again later"
                 )
-            if received == sha256:
-                return Download(target, sha256)
+            if proof.fingerprint or received == published:
+                return Download(target, Proof(received, proof.fingerprint))
         target.unlink(missing_ok=True)
         raise ChecksumMismatch(
-            f"{self.url}/{key} has sha256 {received} but {sha256} is published for it; nothing was stored. "
+            f"{self.url}/{key} has sha256 {received} but {published} is published for it; nothing was stored. "
             "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent"
         )
 
     @property
     def is_simulated(self) -> bool:
-        """Whether a simulated exchange wrote this archive: it says so in a file at its root."""
+        """Whether a simulated exchange wrote this archive: a file at its root says so.
+
+        The file must say it: some servers answer every address with a page.
+        """
         with self._lock:
             known = self._simulated
         if known is None:
             try:
-                known = self._retrying(SIMULATION_MARKER, lambda stream: True) is not None
+                known = bool(self._retrying(SIMULATION_MARKER, lambda stream: b"simulated" in stream.read(64).lower()))
             except ArchiveUnavailable:
                 known = False  # an archive that refuses or fails says so again for its objects
             with self._lock:
@@ -133,34 +222,37 @@ class Archive:
         if self._pool is not None:
             self._pool.clear()
 
-    def _retrying(self, key: str, consume: Any) -> Any:
+    def _retrying(self, key: str, consume: Any, method: str = "GET") -> Any:
         """`consume(stream)` of the object at `key`, from its first byte on each attempt; None: there is no object."""
+        run_again = (
+            f"Check the network and {self.setting}, then run the same command again: what is done is not repeated"
+        )
 
         def pause(state: tenacity.RetryCallState) -> float:
             asked = getattr(state.outcome.exception() if state.outcome else None, "wait", None)
             return min(asked, _LONGEST_WAIT) if asked is not None else float(self._backoff(state))
 
         if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
-            raise ArchiveUnavailable(f"{self.url} is not answering; {key} was not tried. {_RUN_AGAIN}")
+            raise ArchiveUnavailable(f"{self.url} is not answering; {key} was not tried. {run_again}")
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=pause,
         )
         try:
-            answer = retry(self._attempt, key, consume)
+            answer = retry(self._attempt, key, consume, method)
             self._given_up_in_a_row = 0
             return answer
         except tenacity.RetryError as gave_up:
             self._given_up_in_a_row += 1
             reason = gave_up.last_attempt.exception()
             raise ArchiveUnavailable(
-                f"{self.url}/{key} could not be had in {self._attempts} attempts ({reason}). {_RUN_AGAIN}"
+                f"{self.url}/{key} could not be had in {self._attempts} attempts ({reason}). {run_again}"
             ) from reason
 
-    def _attempt(self, key: str, consume: Any) -> Any:
+    def _attempt(self, key: str, consume: Any, method: str) -> Any:
         try:
-            with self._opened(key) as stream:
+            with self._opened(key, method) as stream:
                 return None if stream is None else consume(stream)
         except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
             # urllib3 wraps the reason, and its own text repeats the whole address.
@@ -168,7 +260,7 @@ class Archive:
             raise _TryAgain(f"{type(cause).__name__}: {str(cause).partition(': ')[2] or cause}") from error
 
     @contextmanager
-    def _opened(self, key: str) -> Iterator[BinaryIO | None]:
+    def _opened(self, key: str, method: str) -> Iterator[BinaryIO | None]:
         if self._folder is not None:
             path = self._folder / key
             try:
@@ -179,7 +271,8 @@ class Archive:
             except OSError as error:
                 raise ArchiveUnavailable(f"cannot read {path}: {error.strerror}") from error
             return
-        response = self._http().request("GET", f"{self.url}/{key}", preload_content=False)
+        # Not decoded: what was packed when it was published stays packed, whatever the server calls that.
+        response = self._http().request(method, f"{self.url}/{key}", preload_content=False, decode_content=False)
         try:
             yield self._judged(response, key)
         finally:
@@ -197,9 +290,9 @@ class Archive:
         if status in (403, 451):
             raise ArchiveUnavailable(
                 f"{where} was refused with HTTP {status}: the archive does not serve this place or network; "
-                "set TAKER_ARCHIVE_URL to a mirror that you may read"
+                f"set {self.setting} to a mirror that you may read"
             )
-        raise ArchiveUnavailable(f"{where} answered HTTP {status}; check TAKER_ARCHIVE_URL")
+        raise ArchiveUnavailable(f"{where} answered HTTP {status}; check {self.setting}")
 
     def _http(self) -> urllib3.PoolManager:
         with self._lock:
@@ -210,6 +303,12 @@ class Archive:
                     maxsize=32, timeout=self._timeout, retries=redirects, headers={"User-Agent": "taker"}
                 )
             return self._pool
+
+
+def _state(response: urllib3.BaseHTTPResponse) -> str:
+    """What the server says of an object that would change with it; empty when it says nothing."""
+    said = {name: response.headers.get(header) for header, name in _STATE_HEADERS.items()}
+    return "; ".join(f"{name}={value}" for name, value in said.items() if value)
 
 
 def _copy(stream: BinaryIO, target: Path) -> str:

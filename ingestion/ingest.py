@@ -1,7 +1,8 @@
 """The use case: what a venue publishes for some days of a market becomes receipted objects of the raw zone.
 
-Belongs here: which objects are worth asking for (`plan`), and the order checksum → fetch → verify → decode → put →
-receipt (`ingest`). Idempotent: an unchanged source costs its checksum and writes nothing.
+Belongs here: which objects are worth asking for (`plan`), and the order proof → fetch → verify → decode → put →
+receipt (`ingest`). Idempotent: an unchanged source costs its checksum (one HEAD where the venue publishes none) and
+writes nothing.
 Does not: schedules, partitions, settings.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import threading
 import time
@@ -25,7 +27,7 @@ import pyarrow.compute as pc
 from ingestion.datasets import Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, SourceFile, decode
 from ingestion.errors import IngestionError, SourceDefect, StorageError
-from ingestion.fetch import Archive
+from ingestion.fetch import Archive, Archives, Proof
 from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
 from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
@@ -34,6 +36,8 @@ from ingestion.venues.venue import SourceObject, VenueArchive
 
 # Waiting for an archive is not work: several objects wait while as many as there are cores are decoded.
 _CONNECTIONS: Final = 16
+# The day in an object's key: the last one in its name.
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?=[^/]*$)")
 
 Status = Literal["stored", "unchanged", "absent", "kept", "failed"]
 
@@ -89,7 +93,7 @@ def plan(dataset: Dataset, market: Market, first_day: date, last_day: date, *, i
 def ingest(
     tasks: Sequence[Task],
     *,
-    archive: Archive,
+    archives: Archives,
     zone: RawZone,
     now: datetime,
     workers: int | None = None,
@@ -97,8 +101,9 @@ def ingest(
 ) -> list[Outcome]:
     """Bring every task's object up to date, in parallel; outcomes in task order.
 
-    One object's fault does not stop the others: it becomes a `failed` outcome. `report` is called as each object ends,
-    from one thread at a time. Memory is bounded by `workers` files at once (default: the number of cores).
+    `archives`: each venue's own. One object's fault does not stop the others: it becomes a `failed` outcome. `report`
+    is called as each object ends, from one thread at a time. Memory is bounded by `workers` files at once (default: the
+    number of cores).
     """
     decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
     reporting = threading.Lock()
@@ -106,7 +111,7 @@ def ingest(
     def run(task: Task) -> Outcome:
         started = time.monotonic()
         try:
-            status, receipt, downloaded = _bring_up_to_date(task, archive, zone, now, decoding)
+            status, receipt, downloaded = _bring_up_to_date(task, archives.of(task.market.venue), zone, now, decoding)
             outcome = Outcome(task, status, receipt, None, time.monotonic() - started, downloaded)
         except IngestionError as error:
             outcome = Outcome(task, "failed", None, error, time.monotonic() - started)
@@ -125,9 +130,14 @@ def ingest(
 
 
 def changed_sources(
-    tasks: Sequence[Task], *, archive: Archive, zone: RawZone, report: Callable[[Outcome], None] = lambda outcome: None
+    tasks: Sequence[Task],
+    *,
+    archives: Archives,
+    zone: RawZone,
+    report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Task]:
-    """The tasks that were ingested before and whose published checksums now differ; downloads checksums only.
+    """The tasks that were ingested before and whose files are others now, by checksum or by what the server says of
+    them. Downloads no file.
 
     An object that cannot be judged is reported as a `failed` outcome and left out.
     """
@@ -138,7 +148,7 @@ def changed_sources(
             if held is None:
                 return False  # nobody asked for it yet
             asked = _widened(task, held)
-            published = _published(asked, held, archive)
+            published = _published(asked, held, archives.of(task.market.venue))
             return bool(published.objects) and not _describes(held, asked, published)
         except IngestionError as error:
             report(Outcome(task, "failed", None, error))
@@ -150,12 +160,12 @@ def changed_sources(
 
 @dataclass(frozen=True)
 class _Published:
-    """What the archive has for a task: objects with their checksums, and the days that none of them was found for.
+    """What the archive has for a task: objects with their proofs, and the days that none of them was found for.
 
     `whole`: the first object holds the entire period; then `missing` names only days that it is known to lack.
     """
 
-    objects: tuple[tuple[SourceObject, str], ...]
+    objects: tuple[tuple[SourceObject, Proof], ...]
     missing: tuple[date, ...]
     whole: bool
 
@@ -176,7 +186,7 @@ def _bring_up_to_date(
     layout = _archive(task).layout(task.dataset, task.market)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         folder, target = Path(scratch), Path(scratch, "data.parquet")
-        fetched = [_fetched(source, sha256, archive, folder) for source, sha256 in published.objects]
+        fetched = [_fetched(source, proof, archive, folder) for source, proof in published.objects]
         with decoding:
             decoded = decode([file for file, _ in fetched], task.dataset, layout, target)
         lacking = [day for day in _days_of(task) if day not in decoded.day_rows]
@@ -188,12 +198,12 @@ def _bring_up_to_date(
         found = {source.period.first_day for source, _ in late}
         carried = _held_rows(held, [day for day in lacking if day not in found], zone, task)
         if late or carried is not None:
-            fetched += [_fetched(source, sha256, archive, folder) for source, sha256 in late]
+            fetched += [_fetched(source, proof, archive, folder) for source, proof in late]
             with decoding:
                 decoded = decode([file for file, _ in fetched], task.dataset, layout, target, carried)
         sources = tuple(
-            Source(file.key, sha256, file.path.stat().st_size, rows)
-            for (file, sha256), rows in zip(fetched, decoded.source_rows, strict=True)
+            Source(file.key, proof.sha256, file.path.stat().st_size, rows, proof.fingerprint)
+            for (file, proof), rows in zip(fetched, decoded.source_rows, strict=True)
         )
         absent = [day for day in lacking if day not in decoded.day_rows]
         receipt = replace(_receipt(task, now, absent, decoded, target), sources=sources)
@@ -208,13 +218,13 @@ def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
     asked = f"simulated:{symbol}" if symbol else "a market of a real venue"
     raise SourceDefect(
         f"{task}: the archive {archive.url} is {is_what}, so {task.market.market_id} cannot come from it; "
-        f"ask for {asked}, or set TAKER_ARCHIVE_URL to the archive you mean"
+        f"ask for {asked}, or set {archive.setting} to the archive you mean"
     )
 
 
-def _fetched(source: SourceObject, sha256: str, archive: Archive, folder: Path) -> tuple[SourceFile, str]:
-    download = archive.download(source.key, sha256, folder)
-    return SourceFile(download.path, source.key, source.period), download.sha256
+def _fetched(source: SourceObject, proof: Proof, archive: Archive, folder: Path) -> tuple[SourceFile, Proof]:
+    download = archive.download(source.key, proof, folder)
+    return SourceFile(download.path, source.key, source.period), download.proof
 
 
 def _widened(task: Task, held: Receipt | None) -> Task:
@@ -230,12 +240,12 @@ def _published(task: Task, held: Receipt | None, archive: Archive) -> _Published
     wants_all = (task.first_day, task.last_day) == (task.period.first_day, task.period.last_day)
     if wants_all or not _is_published_by_day(task):
         whole = _archive(task).whole(task.dataset, task.market, task.interval, task.period)
-        sha256 = archive.checksum(whole.key) if whole else None
-        if whole and sha256:
+        proof = archive.proof(whole.key) if whole else None
+        if whole and proof:
             known = _days_beside(whole, held)
             late = _by_day(task, known, archive)
             found = {source.period.first_day for source, _ in late}
-            return _Published(((whole, sha256), *late), tuple(day for day in known if day not in found), whole=True)
+            return _Published(((whole, proof), *late), tuple(day for day in known if day not in found), whole=True)
     if task.period.span is Span.DAY:
         return _Published((), (task.first_day,), whole=False)
     days = list(_days_of(task))
@@ -261,18 +271,24 @@ def _days_beside(whole: SourceObject, held: Receipt | None) -> list[date]:
     """The days that the whole object was found to lack when it was last read."""
     if held is None or whole.key not in {source.key for source in held.sources}:
         return []
-    by_day = [Period.of_day(date.fromisoformat(s.key[-14:-4])) for s in held.sources if s.key != whole.key]
+    by_day = [Period.of_day(date.fromisoformat(_day_in(s.key))) for s in held.sources if s.key != whole.key]
     return sorted({*held.absent_days, *(period.first_day for period in by_day)})
 
 
-def _by_day(task: Task, days: Sequence[date], archive: Archive) -> tuple[tuple[SourceObject, str], ...]:
+def _by_day(task: Task, days: Sequence[date], archive: Archive) -> tuple[tuple[SourceObject, Proof], ...]:
     """The objects of single days that the archive has."""
     if not _is_published_by_day(task):
         return ()
     venue = _archive(task)
     candidates = [venue.whole(task.dataset, task.market, task.interval, Period.of_day(day)) for day in days]
-    checked = [(source, archive.checksum(source.key)) for source in candidates if source]
-    return tuple((source, sha256) for source, sha256 in checked if sha256)
+    checked = [(source, archive.proof(source.key)) for source in candidates if source]
+    return tuple((source, proof) for source, proof in checked if proof)
+
+
+def _day_in(key: str) -> str:
+    """The day that a day's object names, `YYYY-MM-DD`; empty where it names none."""
+    found = _DAY.findall(key)
+    return found[-1] if found else ""
 
 
 def _held_rows(held: Receipt | None, days: Sequence[date], zone: RawZone, task: Task) -> pa.Table | None:
@@ -291,11 +307,11 @@ def _days_of(task: Task) -> Iterator[date]:
 
 def _describes(held: Receipt, task: Task, published: _Published) -> bool:
     """The receipt is what ingesting these sources for these days would give."""
-    sources = {(source.key, source.sha256) for source in held.sources}
+    sources = {(source.key, source.fingerprint or source.sha256) for source in held.sources}
     # A file that was withdrawn leaves its rows with us, and its name in the receipt.
-    offered = {(source.key, sha256) for source, sha256 in published.objects}
+    offered = {(source.key, proof.fingerprint or proof.sha256) for source, proof in published.objects}
     days = {day.isoformat() for day in published.missing}
-    withdrawn = {(key, sha256) for key, sha256 in sources - offered if key[-14:-4] in days}
+    withdrawn = {(key, state) for key, state in sources - offered if _day_in(key) in days}
     return (
         held.decoder_version == DECODER_VERSION
         and (held.first_day, held.last_day) == (task.first_day, task.last_day)

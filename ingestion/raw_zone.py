@@ -65,12 +65,17 @@ class ObjectId:
 
 @dataclass(frozen=True)
 class Source:
-    """One file of the venue's archive that went into a raw object. `rows` as the file had them, defects included."""
+    """One file of the venue's archive that went into a raw object. `rows` as the file had them, defects included.
+
+    `sha256`: of the bytes. The venue published it, unless `fingerprint` says that it did not, and what the server said
+    of the file instead: ETag, size and time of change.
+    """
 
     key: str
     sha256: str
     size: int
     rows: int
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)

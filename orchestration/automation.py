@@ -124,7 +124,8 @@ def sensors(
         jobs=list(ingest),
         minimum_interval_seconds=6 * 3600,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description=f"Ingests again what the venue replaced: compares the checksums of the last {_DAYS_WATCHED} days.",
+        description=f"Ingests again what the venue replaced: compares the checksums of the last {_DAYS_WATCHED} days, "
+        "or what the server says of files that have none.",
     )
     def changed_source_files(
         context: dg.SensorEvaluationContext,
@@ -136,7 +137,7 @@ def sensors(
         with archive.open() as opened:
             changed = changed_sources(
                 watched_tasks(settings, yesterday()),
-                archive=opened,
+                archives=opened,
                 zone=storage.raw_zone(),
                 report=lambda outcome: context.log.warning(f"{outcome.task} could not be judged: {outcome.error}"),
             )

@@ -28,6 +28,7 @@ def demo_settings(first_day: date | None = None) -> Settings:
     return load_settings(
         markets=MARKETS,
         archive_url=(folder / "archive").as_uri(),
+        venue_urls=OFF,
         storage_url=str(folder),
         state_dir=folder,
         kline_interval="1h",

@@ -262,14 +262,17 @@ def _shortened(text: str) -> str:
 
 
 def check_reachable(settings: Settings) -> None:
-    """Fail at once, and in one sentence, when the archive's folder or the state folder cannot be what is wanted.
+    """Fail at once, and in one sentence, when an archive's folder or the state folder cannot be what is wanted.
 
     Raises ArchiveUnavailable, StorageError or SettingsError.
     """
     from ingestion.errors import StorageError
-    from ingestion.fetch import Archive
+    from ingestion.fetch import Archives
 
-    Archive(settings.archive_url).close()
+    archives = Archives(settings.archive_place_of)
+    for venue in settings.archive_venues:
+        archives.of(venue)
+    archives.close()
     settings.dbt_environment()
     try:
         settings.state_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What assets need from outside: the archive, the raw zone, the warehouse.
+"""What assets need from outside: the archives, the raw zone, the warehouse.
 
 Belongs here: configuration, and opening for the length of a `with`. A resource never holds a connection.
 Does not: decisions. Plain objects rather than ConfigurableResource: their secrets must not show in the UI.
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-    from ingestion.fetch import Archive
+    from ingestion.fetch import Archives
     from ingestion.object_store import ObjectStore
     from ingestion.raw_zone import RawZone
 
 
 @dataclass(frozen=True)
 class ArchiveResource:
-    """A venue's archive or a mirror of it."""
+    """The venues' archives, or mirrors of them."""
 
-    url: str
+    settings: Settings
 
     @contextmanager
-    def open(self) -> Iterator[Archive]:
-        from ingestion.fetch import Archive
+    def open(self) -> Iterator[Archives]:
+        from ingestion.fetch import Archives
 
-        archive = Archive(self.url)
+        archives = Archives(self.settings.archive_place_of)
         try:
-            yield archive
+            yield archives
         finally:
-            archive.close()
+            archives.close()
 
 
 @dataclass(frozen=True)

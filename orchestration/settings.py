@@ -18,10 +18,11 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
-from ingestion.markets import Market
+from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.venues import VENUES, venue_of
 
 if TYPE_CHECKING:
+    from ingestion.fetch import Place
     from ingestion.object_store import S3Options
 
 PREFIX: Final = "TAKER_"
@@ -175,8 +176,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        simulated = [market.market_id for market in self.markets if market.venue == "simulated"]
-        if simulated and urlsplit(self.archive_url).netloc == "data.binance.vision":
+        simulated = [market.market_id for market in self.markets if market.venue == SIMULATED_VENUE]
+        if simulated and urlsplit(self.archive_url_of(SIMULATED_VENUE)).netloc == "data.binance.vision":
             raise ValueError(
                 f"market `{simulated[0]}` is simulated but TAKER_ARCHIVE_URL is Binance's own archive; run "
                 "`taker simulate OUT` and set TAKER_ARCHIVE_URL to that folder as file:///…"
@@ -210,6 +211,23 @@ class Settings(BaseSettings):
         if own is None or own.url == BINANCE_ARCHIVE_URL:
             return self.venue_urls.get(f"{venue}.archive", self.archive_url)
         return self.venue_urls.get(f"{venue}.archive", own.url)
+
+    def archive_place_of(self, venue: str) -> Place:
+        """The same as what `ingestion.fetch` opens, with the setting that messages are to name."""
+        from ingestion.fetch import Place
+
+        own = venue_of(venue).archive
+        is_common = (own is None or own.url == BINANCE_ARCHIVE_URL) and f"{venue}.archive" not in self.venue_urls
+        return Place(
+            self.archive_url_of(venue),
+            has_checksums=own is None or own.has_checksums,
+            setting=f"{PREFIX}ARCHIVE_URL" if is_common else f"{PREFIX}VENUE_URLS ({venue}.archive=…)",
+        )
+
+    @property
+    def archive_venues(self) -> tuple[str, ...]:
+        """The venues of the configured markets that have an archive."""
+        return tuple(v for v in dict.fromkeys(market.venue for market in self.markets) if venue_of(v).archive)
 
     def rest_url_of(self, venue: str) -> str | None:
         """Where the venue's REST api is asked; None where it is not, or there is none.
@@ -249,7 +267,7 @@ class Settings(BaseSettings):
 
     @property
     def is_simulated(self) -> bool:
-        return any(market.venue == "simulated" for market in self.markets)
+        return any(market.venue == SIMULATED_VENUE for market in self.markets)
 
     def environment(self) -> dict[str, str]:
         """These settings as TAKER_* variables, for a process that is to read the same."""

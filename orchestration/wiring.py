@@ -60,7 +60,7 @@ def build_definitions(
         schedules=automation.schedules(settings, days, months),
         sensors=automation.sensors(settings, [days, months], build),
         resources={
-            "archive": ArchiveResource(settings.archive_url),
+            "archive": ArchiveResource(settings),
             "storage": StorageResource(settings),
             "warehouse": WarehouseResource(settings),
             "dbt": dbt_resource(settings),

@@ -31,27 +31,33 @@ TimeFormat = Literal["epoch", "epoch_seconds", "text"]
 class SourceColumn:
     """A column of the venue's file: its name there, the stored column it becomes (None: ignored), how a time reads.
 
-    `epoch`: whole milliseconds or microseconds, told apart by size. `epoch_seconds`: seconds with a fraction. `text`:
-    `YYYY-MM-DD HH:MM:SS`. `true_when`: for a stored boolean that the file spells as a word, the word that means true.
+    `epoch`: whole milliseconds or microseconds, told apart by size. `epoch_seconds`: seconds with a fraction, of which
+    more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
+    `true_when`, `false_when`: for a stored boolean that the file spells as words, what each is; any other is refused.
+    `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored.
     """
 
     name: str
     stored_as: str | None
     time: TimeFormat | None = None
     true_when: str | None = None
+    false_when: str | None = None
+    is_rounded: bool = False
 
 
 @dataclass(frozen=True)
 class Layout:
     """A file's columns, in file order, and what it is packed in.
 
-    `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day, by time and,
-    within one instant, by every other column.
+    `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day (from 1), by
+    time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
+    that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
     """
 
     columns: tuple[SourceColumn, ...]
     packing: Literal["zip", "gzip"] = "zip"
     numbers_rows: bool = False
+    identity: str | None = None
 
 
 @dataclass(frozen=True)

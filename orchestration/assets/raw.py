@@ -38,15 +38,17 @@ def simulated_label(settings: Settings) -> str:
 
 
 def archive_asset(settings: Settings) -> dg.AssetSpec:
-    """The venue's archive: outside of our hands, upstream of everything."""
+    """The venues' archives: outside of our hands, upstream of everything."""
     return dg.AssetSpec(
         ARCHIVE_KEY,
         description=simulated_label(settings)
-        + "Zip files and checksums that the venue publishes. Files are replaced later without notice.",
+        + "Packed CSV files that venues publish, most with checksums. Files are replaced later without notice.",
         group_name="venue",
         kinds={"csv"},
         owners=OWNERS,
-        metadata={"url": dg.MetadataValue.url(settings.archive_url)},
+        metadata={
+            f"{venue}_url": dg.MetadataValue.url(settings.archive_url_of(venue)) for venue in settings.archive_venues
+        },
     )
 
 
@@ -84,7 +86,7 @@ def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: 
         progress.ingesting(dataset.name, len(tasks))
         with archive.open() as opened:
             outcomes = ingest(
-                tasks, archive=opened, zone=storage.raw_zone(), now=datetime.now(UTC), report=progress.ingested
+                tasks, archives=opened, zone=storage.raw_zone(), now=datetime.now(UTC), report=progress.ingested
             )
         _record(context, outcomes)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.datasets import AGG_TRADES, DATASETS, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
 from ingestion.decode import Decoded, SourceFile, decode
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import Market
@@ -22,6 +22,7 @@ from ingestion.venues import archive_of
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import (
     AGG_HEADER,
+    BYBIT_HEADER,
     KLINE_HEADER,
     LIQUIDATION_HEADER,
     METRIC_HEADER,
@@ -290,11 +291,147 @@ class TestOtherDatasets:
         found, table = decoded(tmp_path, [row, row], LIQUIDATION_SNAPSHOT, LIQUIDATION_HEADER, INVERSE)
         assert (table.num_rows, found.duplicate_rows) == (1, 1)
 
-    def test_every_dataset_has_a_layout_that_fills_each_stored_column(self) -> None:
-        for market in (LINEAR, INVERSE):
-            for dataset in DATASETS.values():
-                stored = {c.stored_as for c in archive_of(market).layout(dataset, market).columns} - {None}
-                assert stored == {c.name for c in dataset.columns}
+
+BYBIT = Market.parse("bybit:BTCUSDT")
+MIDNIGHT = millis(DAY) // 1000
+
+
+def match(n: int) -> str:
+    return f"5c0ffee0-0000-5000-8000-{n:012d}"
+
+
+def bybit_row(
+    seconds: str, side: str = "Buy", size: str = "0.5", price: str = "42000.5", n: int = 1, notional: str = "1"
+) -> str:
+    return f"{seconds},BTCUSDT,{side},{size},{price},PlusTick,{match(n)},1e+10,{size},{notional}"
+
+
+def decoded_gzip(folder: Path, rows: list[str], header: str = BYBIT_HEADER) -> tuple[Decoded, pa.Table]:
+    archive = ArchiveFolder(folder / "archive")
+    return decoded_file(archive.root / archive.put_gzip("file.zip", rows, header), folder, TRADES, BYBIT)
+
+
+class TestTradesWithoutNumbers:
+    """A layout with words for sides, seconds for times, gzip for a zip, and no number for a trade: Bybit's."""
+
+    def test_seconds_with_a_fraction_are_exact_to_the_microsecond(self, tmp_path: Path) -> None:
+        """None of these is a float's nearest; the last one is a float's noise around 64,700 microseconds."""
+        seconds = [f"{MIDNIGHT}", f"{MIDNIGHT}.064701", f"{MIDNIGHT + 1}.1", f"{MIDNIGHT + 2}.06470000001"]
+        _, table = decoded_gzip(tmp_path, [bybit_row(text, n=n) for n, text in enumerate(seconds)])
+        start = datetime(2024, 1, 2, tzinfo=UTC)
+        assert [(at - start).total_seconds() for at in table["traded_at"].to_pylist()] == [0, 0.064701, 1.1, 2.0647]
+        assert [at.microsecond for at in table["traded_at"].to_pylist()] == [0, 64_701, 100_000, 64_700]
+
+    def test_the_last_microsecond_of_the_day_belongs_to_it_and_midnight_does_not(self, tmp_path: Path) -> None:
+        found, _ = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT + 86_399}.999999")])
+        assert found.rows == 1
+        with pytest.raises(ContractViolation, match="`traded_at` lies outside"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT + 86_400}")])
+
+    def test_whoever_sold_met_a_buyer_that_rested(self, tmp_path: Path) -> None:
+        rows = [bybit_row(f"{MIDNIGHT}.{n}", side, n=n) for n, side in enumerate(["Buy", "Sell"])]
+        _, table = decoded_gzip(tmp_path, rows)
+        assert table["is_buyer_maker"].to_pylist() == [False, True]
+
+    @pytest.mark.parametrize("side", ["sell", "true", "1", "Hold"])
+    def test_a_word_that_is_neither_side_is_refused(self, tmp_path: Path, side: str) -> None:
+        with pytest.raises(SourceDefect, match=f"`side` is not Sell or Buy in 1 rows, first at row 2: `{side}`"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}"), bybit_row(f"{MIDNIGHT}", side, n=2)])
+
+    def test_numbers_follow_time_and_then_every_other_column_whatever_the_order_of_the_file(
+        self, tmp_path: Path
+    ) -> None:
+        rows = [
+            bybit_row(f"{MIDNIGHT}", price="1", n=1),
+            bybit_row(f"{MIDNIGHT + 1}.5", price="2", n=3),
+            bybit_row(f"{MIDNIGHT + 1}.5", price="2", n=4),
+            bybit_row(f"{MIDNIGHT + 2}", price="1.5", n=2),
+        ]
+        forward, table = decoded_gzip(tmp_path, rows)
+        assert rows_of(table, "trade_id", "price") == [(1, 1), (2, 2), (3, 2), (4, Decimal("1.5"))]
+        assert (forward.first_id, forward.last_id, forward.id_gaps, forward.out_of_order_rows) == (1, 4, 0, 0)
+        backward, same = decoded_gzip(tmp_path, rows[::-1])
+        assert same.equals(table)
+        assert backward.out_of_order_rows == 3
+
+    def test_a_trade_written_twice_is_stored_once_and_two_equal_trades_twice(self, tmp_path: Path) -> None:
+        rows = [bybit_row(f"{MIDNIGHT}", n=1), bybit_row(f"{MIDNIGHT}", n=2), bybit_row(f"{MIDNIGHT}", n=1)]
+        found, table = decoded_gzip(tmp_path, rows)
+        assert (table.num_rows, found.duplicate_rows, found.source_rows) == (2, 1, [3])
+
+    def test_one_match_that_says_two_things_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ContractViolation, match=f"`trdMatchID` {match(1)} and 0 others appear twice with"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}"), bybit_row(f"{MIDNIGHT}", size="0.7")])
+
+    def test_a_trade_that_does_not_say_which_it_is_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ContractViolation, match="`trdMatchID` is empty in 1 rows"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}").replace(match(1), "")])
+
+    def test_numbers_in_scientific_notation_are_as_exact_as_others(self, tmp_path: Path) -> None:
+        _, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", size="1E+3", price="5.99e-05")])
+        assert rows_of(table, "quantity", "price") == [(Decimal(1000), Decimal("0.0000599"))]
+
+    def test_the_venues_own_quotient_is_rounded_and_nothing_else_is(self, tmp_path: Path) -> None:
+        _, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", notional="0.024628270642025587")])
+        assert table["venue_notional"].to_pylist() == [Decimal("0.02462827")]
+        with pytest.raises(SourceDefect, match="`price` has more than 8 decimals"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", price="0.123456789")])
+
+    def test_columns_may_come_in_any_order_and_new_ones_are_no_matter(self, tmp_path: Path) -> None:
+        header = "RPI," + ",".join(reversed(BYBIT_HEADER.split(","))) + ",new"
+        row = "0," + ",".join(reversed(bybit_row(f"{MIDNIGHT}").split(","))) + ",x"
+        _, table = decoded_gzip(tmp_path, [row], header)
+        assert rows_of(table, "price", "quantity", "is_buyer_maker") == [(Decimal("42000.5"), Decimal("0.5"), False)]
+
+    @pytest.mark.parametrize("name", ["side", "trdMatchID", "timestamp"])
+    def test_a_missing_column_is_named(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(ContractViolation, match=f"column `{name}` is missing"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}")], BYBIT_HEADER.replace(name, "other"))
+
+    @pytest.mark.parametrize("text", ["soon", "1704153600,5", "2024-01-02 00:00:00"])
+    def test_a_time_that_is_no_number_is_named(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(SourceDefect, match="`timestamp` is not a number in 1 rows"):
+            decoded_gzip(tmp_path, [bybit_row(f'"{text}"')])
+
+    def test_zero_quantities_are_dropped_and_counted(self, tmp_path: Path) -> None:
+        found, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", size="0"), bybit_row(f"{MIDNIGHT + 1}", n=2)])
+        assert (found.zero_rows, table["trade_id"].to_pylist()) == (1, [2])
+
+    def test_a_file_of_a_header_alone_holds_no_rows(self, tmp_path: Path) -> None:
+        found, table = decoded_gzip(tmp_path, [])
+        assert (found.rows, table.num_rows, found.first_id) == (0, 0, None)
+
+
+class TestWhatIsNoProperGzip:
+    @pytest.fixture
+    def whole(self, archive_folder: ArchiveFolder) -> Path:
+        rows = [bybit_row(f"{MIDNIGHT}.{n:06}", n=n) for n in range(20_000)]
+        return archive_folder.root / archive_folder.put_gzip("a.csv.gz", rows, BYBIT_HEADER)
+
+    def refused(self, path: Path, folder: Path) -> str:
+        with pytest.raises(SourceDefect, match=r"venue/file\.zip is not a readable gzip file") as refusal:
+            decoded_file(path, folder, TRADES, BYBIT)
+        assert not (folder / "data.parquet").exists()
+        return str(refusal.value)
+
+    def test_a_truncated_file(self, whole: Path, tmp_path: Path) -> None:
+        whole.write_bytes(whole.read_bytes()[:-20_000])
+        self.refused(whole, tmp_path)
+
+    def test_a_file_that_lacks_its_last_byte(self, whole: Path, tmp_path: Path) -> None:
+        whole.write_bytes(whole.read_bytes()[:-1])
+        self.refused(whole, tmp_path)
+
+    def test_a_file_whose_bytes_were_changed(self, whole: Path, tmp_path: Path) -> None:
+        packed = bytearray(whole.read_bytes())
+        packed[-6] ^= 0xFF  # of the CRC, so that all of it still inflates
+        whole.write_bytes(packed)
+        self.refused(whole, tmp_path)
+
+    @pytest.mark.parametrize("payload", [b"", b"<html>maintenance</html>"])
+    def test_a_file_that_is_no_gzip(self, tmp_path: Path, payload: bytes) -> None:
+        (tmp_path / "a.csv.gz").write_bytes(payload)
+        self.refused(tmp_path / "a.csv.gz", tmp_path)
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect
-from ingestion.fetch import Archive, _retry_after
+from ingestion.fetch import SIMULATION_MARKER, Archive, Archives, Place, Proof, _retry_after
 from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows
 
 DAY = date(2024, 1, 2)
@@ -33,7 +35,9 @@ class TestEveryKindOfUrl:
         key = archive_folder.agg_trades(DAY)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).path.read_bytes() == (archive_folder.root / key).read_bytes()
+        assert (
+            archive.download(key, Proof(sha256), tmp_path).path.read_bytes() == (archive_folder.root / key).read_bytes()
+        )
 
     def test_a_file_replaced_between_checksum_and_download_is_taken_with_its_new_checksum(
         self, archive: Archive, archive_folder: ArchiveFolder, tmp_path: Path
@@ -42,8 +46,8 @@ class TestEveryKindOfUrl:
         before = archive.checksum(key)
         archive_folder.agg_trades(DAY, agg_rows(DAY, 9))
         assert before is not None
-        download = archive.download(key, before, tmp_path)
-        assert download.sha256 == archive.checksum(key) != before
+        download = archive.download(key, Proof(before), tmp_path)
+        assert download.proof.sha256 == archive.checksum(key) != before
 
     def test_an_object_that_is_not_published_has_no_checksum(self, archive: Archive) -> None:
         assert archive.checksum("data/nothing.zip") is None
@@ -54,7 +58,7 @@ class TestEveryKindOfUrl:
         key = archive_folder.agg_trades(DAY)
         archive_folder.claim(key, "0" * 64)
         with pytest.raises(ChecksumMismatch, match=r"aggTrades-2024-01-02\.zip has sha256 .* nothing was stored"):
-            archive.download(key, "0" * 64, tmp_path)
+            archive.download(key, Proof("0" * 64), tmp_path)
         assert not (tmp_path / key.rsplit("/", 1)[-1]).exists()
 
     def test_a_checksum_without_its_object_is_an_error_not_an_absence(
@@ -62,8 +66,8 @@ class TestEveryKindOfUrl:
     ) -> None:
         key = archive_folder.agg_trades(DAY)
         (archive_folder.root / key).unlink()
-        with pytest.raises(ArchiveUnavailable, match="checksum is published"):
-            archive.download(key, "0" * 64, tmp_path)
+        with pytest.raises(ArchiveUnavailable, match="is gone although"):
+            archive.download(key, Proof("0" * 64), tmp_path)
 
     @pytest.mark.parametrize("line", ["", "not a checksum", f"{'0' * 64}  another-file.zip"])
     def test_a_checksum_file_that_says_something_else_is_a_defect(
@@ -73,6 +77,116 @@ class TestEveryKindOfUrl:
         (archive_folder.root / f"{key}.CHECKSUM").write_text(line)
         with pytest.raises(SourceDefect, match=r"CHECKSUM is not"):
             archive.checksum(key)
+
+
+class TestAnArchiveWithoutChecksums:
+    """What the server says of an object stands for the checksum that nobody published."""
+
+    KEY = "trading/BTCUSDT/BTCUSDT2024-01-02.csv.gz"
+
+    @pytest.fixture
+    def key(self, archive_folder: ArchiveFolder) -> str:
+        return archive_folder.put_gzip(self.KEY, agg_rows(DAY), "header")
+
+    @pytest.fixture(params=["file", "http"])
+    def archive(self, request: pytest.FixtureRequest, archive_folder: ArchiveFolder) -> Archive:
+        url = archive_folder.url if request.param == "file" else request.getfixturevalue("archive_server").url
+        return Archive(url, has_checksums=False, setting="THE_SETTING", attempts=3, timeout=5, backoff=0.001)
+
+    def test_an_object_is_known_by_the_same_words_until_it_changes(
+        self, archive: Archive, archive_folder: ArchiveFolder, key: str
+    ) -> None:
+        before = archive.proof(key)
+        assert before is not None
+        assert before == archive.proof(key)
+        assert before.fingerprint.startswith("no published checksum; ")
+        archive_folder.put_gzip(key, agg_rows(DAY, 9), "header")
+        assert archive.proof(key) != before
+
+    def test_a_download_has_its_own_sha256_and_keeps_what_was_said(
+        self, archive: Archive, archive_folder: ArchiveFolder, key: str, tmp_path: Path
+    ) -> None:
+        proof = archive.proof(key)
+        assert proof is not None
+        download = archive.download(key, proof, tmp_path)
+        whole = (archive_folder.root / key).read_bytes()
+        assert download.path.read_bytes() == whole
+        assert download.proof == Proof(hashlib.sha256(whole).hexdigest(), proof.fingerprint)
+
+    def test_an_object_that_is_not_there_has_no_proof(self, archive: Archive) -> None:
+        assert archive.proof("trading/nothing.csv.gz") is None
+
+    def test_one_head_is_all_that_is_asked(self, archive_server: ArchiveServer, key: str) -> None:
+        assert Archive(archive_server.url, has_checksums=False).proof(key) is not None
+        assert archive_server.requests == [f"HEAD {key}"]
+
+    def test_a_copied_file_is_the_same_file(self, archive_folder: ArchiveFolder, key: str) -> None:
+        archive = Archive(archive_folder.url, has_checksums=False)
+        before = archive.proof(key)
+        os.utime(archive_folder.root / key, (1, 1))
+        assert archive.proof(key) == before
+
+    @pytest.mark.parametrize("said", ["ETag", "Last-Modified", "Content-Length"])
+    def test_one_word_of_the_server_suffices(self, archive_server: ArchiveServer, key: str, said: str) -> None:
+        archive_server.says = {said}
+        proof = Archive(archive_server.url, has_checksums=False).proof(key)
+        assert proof is not None
+        assert proof.fingerprint.count("=") == 1
+
+    def test_a_server_that_says_nothing_is_refused_since_no_change_would_be_noticed(
+        self, archive_server: ArchiveServer, key: str
+    ) -> None:
+        archive_server.says = set()
+        with pytest.raises(ArchiveUnavailable, match=r"neither ETag nor size .* set THE_SETTING to a mirror"):
+            Archive(archive_server.url, has_checksums=False, setting="THE_SETTING").proof(key)
+
+    def test_a_packed_object_stays_packed_whatever_the_server_calls_that(
+        self, archive_server: ArchiveServer, archive_folder: ArchiveFolder, key: str, tmp_path: Path
+    ) -> None:
+        archive_server.says.add("Content-Encoding")
+        archive = Archive(archive_server.url, has_checksums=False)
+        proof = archive.proof(key)
+        assert proof is not None
+        download = archive.download(key, proof, tmp_path)
+        assert download.path.read_bytes() == (archive_folder.root / key).read_bytes()
+
+    def test_a_body_that_breaks_off_is_fetched_again(
+        self, archive_server: ArchiveServer, archive_folder: ArchiveFolder, key: str, tmp_path: Path
+    ) -> None:
+        archive = Archive(archive_server.url, has_checksums=False, attempts=3, timeout=5, backoff=0.001)
+        proof = archive.proof(key)
+        assert proof is not None
+        archive_server.answers[key] = ["cut", 503]
+        download = archive.download(key, proof, tmp_path)
+        assert download.path.read_bytes() == (archive_folder.root / key).read_bytes()
+        assert archive_server.requests == [f"HEAD {key}", key, key, key]
+
+    def test_messages_name_the_setting_that_says_where_it_is(self, archive_server: ArchiveServer, key: str) -> None:
+        archive_server.answers[key] = [451]
+        with pytest.raises(ArchiveUnavailable, match="set THE_SETTING to a mirror"):
+            Archive(archive_server.url, has_checksums=False, setting="THE_SETTING").proof(key)
+
+
+class TestArchivesOfSeveralVenues:
+    def test_venues_at_one_place_share_one_and_are_given_up_together(self) -> None:
+        archives = Archives(lambda venue: Place("http://127.0.0.1:9" if venue != "bybit" else "http://127.0.0.1:10"))
+        assert archives.of("binance_um") is archives.of("binance_cm")
+        assert archives.of("bybit") is not archives.of("binance_um")
+
+    def test_an_archive_that_cannot_be_is_named_when_it_is_asked_for_and_not_before(self, tmp_path: Path) -> None:
+        nowhere = Place((tmp_path / "nowhere").as_uri(), setting="TAKER_VENUE_URLS (bybit.archive=…)")
+        archives = Archives(lambda venue: nowhere if venue == "bybit" else Place(tmp_path.as_uri()))
+        assert archives.of("binance_um").url == tmp_path.as_uri()
+        with pytest.raises(ArchiveUnavailable, match=r"nowhere does not exist; check TAKER_VENUE_URLS \(bybit"):
+            archives.of("bybit")
+
+
+@pytest.mark.parametrize(("text", "simulated"), [("SIMULATED, not real", True), ("<html>an index</html>", False)])
+def test_a_simulated_archive_says_so_and_a_page_for_every_address_does_not(
+    archive_folder: ArchiveFolder, archive_server: ArchiveServer, text: str, simulated: bool
+) -> None:
+    (archive_folder.root / SIMULATION_MARKER).write_text(text)
+    assert reaching(archive_server.url).is_simulated is simulated
 
 
 class TestAnUnreliableServer:
@@ -94,7 +208,10 @@ class TestAnUnreliableServer:
         archive = reaching(archive_server.url)
         sha256 = archive.checksum(key)
         assert sha256 is not None
-        assert archive.download(key, sha256, tmp_path).path.stat().st_size == (archive_folder.root / key).stat().st_size
+        assert (
+            archive.download(key, Proof(sha256), tmp_path).path.stat().st_size
+            == (archive_folder.root / key).stat().st_size
+        )
 
     def test_giving_up_names_the_object_the_reason_and_the_next_step(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder

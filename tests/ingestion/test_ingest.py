@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,17 +13,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS
+from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
 from ingestion.errors import StorageError
-from ingestion.fetch import Archive
+from ingestion.fetch import Archives, Place
 from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
 from ingestion.markets import Market
 from ingestion.object_store import S3Options, open_store
 from ingestion.periods import days_between
 from ingestion.raw_zone import RawZone
-from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows
+from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows, archives_at
 
 BTC = Market.parse("binance_um:BTCUSDT")
+BYBIT = Market.parse("bybit:BTCUSD")
 COIN_M = Market.parse("binance_cm:BTCUSD_PERP")
 FIRST, SECOND, THIRD = (date(2024, 1, n) for n in (1, 2, 3))
 JANUARY = list(days_between(date(2024, 1, 1), date(2024, 1, 31)))
@@ -40,7 +45,7 @@ def local_zone(tmp_path: Path) -> RawZone:
 
 
 def run(tasks: list[Task], folder: ArchiveFolder, zone: RawZone, now: datetime = NOON) -> list[Outcome]:
-    return ingest(tasks, archive=Archive(folder.url), zone=zone, now=now)
+    return ingest(tasks, archives=archives_at(folder.url), zone=zone, now=now)
 
 
 def statuses(outcomes: list[Outcome]) -> list[str]:
@@ -124,10 +129,10 @@ class TestIngesting:
         self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
     ) -> None:
         key = archive_folder.agg_trades(FIRST)
-        archive = Archive(archive_server.url)
-        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        archives = archives_at(archive_server.url)
+        ingest(trades(FIRST, FIRST), archives=archives, zone=local_zone, now=NOON)
         archive_server.requests.clear()
-        ingest(trades(FIRST, FIRST), archive=archive, zone=local_zone, now=NOON)
+        ingest(trades(FIRST, FIRST), archives=archives, zone=local_zone, now=NOON)
         assert archive_server.requests == [f"{key}.CHECKSUM"]
 
     def test_a_corrected_file_replaces_only_its_own_day_and_keeps_the_earlier_receipt(
@@ -186,7 +191,9 @@ class TestIngesting:
     def test_every_outcome_is_reported_as_it_comes(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
         heard: list[Outcome] = []
-        outcomes = ingest(trades(), archive=Archive(archive_folder.url), zone=local_zone, now=NOON, report=heard.append)
+        outcomes = ingest(
+            trades(), archives=archives_at(archive_folder.url), zone=local_zone, now=NOON, report=heard.append
+        )
         assert sorted(map(str, (o.task for o in heard))) == [str(o.task) for o in outcomes]
 
     def test_an_unwritable_zone_fails_each_object_with_the_reason(
@@ -230,13 +237,124 @@ class TestIngesting:
         assert statuses(run(simulated, archive_folder, local_zone)) == ["stored"]
 
 
+class TestAVenueWithoutChecksums:
+    """Bybit's files: what the server says of them decides whether they are fetched, and the receipt says so."""
+
+    @pytest.fixture
+    def archives(self, archive_server: ArchiveServer) -> Archives:
+        return archives_at(archive_server.url, has_checksums=False)
+
+    def publish(self, folder: ArchiveFolder, *prices: str) -> str:
+        start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())
+        rows = [f"{start + n}.25,BTCUSD,Sell,100,{price},PlusTick,m{n},1,100,0.0023" for n, price in enumerate(prices)]
+        return folder.bybit_trades(FIRST, rows, symbol="BTCUSD")
+
+    def ingested(self, archives: Archives, zone: RawZone) -> Outcome:
+        return ingest(plan(TRADES, BYBIT, FIRST, FIRST), archives=archives, zone=zone, now=NOON)[0]
+
+    def test_only_its_trades_are_planned_and_only_by_day(self) -> None:
+        assert [task.period.label for task in plan(TRADES, BYBIT, FIRST, SECOND)] == ["2024-01-01", "2024-01-02"]
+        assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
+
+    def test_a_venue_without_files_has_nothing_planned(self) -> None:
+        assert plan(TRADES, Market.parse("okx:BTC-USDT-SWAP"), FIRST, SECOND) == []
+
+    def test_the_receipt_says_that_no_checksum_is_published_and_what_was_said_instead(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        whole = (archive_folder.root / self.publish(archive_folder, "43000", "43001")).read_bytes()
+        outcome = self.ingested(archives, local_zone)
+        receipt = local_zone.receipt(outcome.task.object_id)
+        assert receipt is not None
+        (source,) = receipt.sources
+        assert (receipt.rows, source.rows, source.size) == (2, 2, len(whole))
+        assert source.sha256 == hashlib.sha256(whole).hexdigest()
+        assert re.fullmatch(
+            rf'no published checksum; etag="{hashlib.md5(whole).hexdigest()}"; size={len(whole)}; modified=.* GMT',
+            source.fingerprint,
+        )
+
+    def test_an_unchanged_file_costs_one_head_and_nothing_else(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, archives: Archives, local_zone: RawZone
+    ) -> None:
+        key = self.publish(archive_folder, "43000")
+        self.ingested(archives, local_zone)
+        before = fingerprints(local_zone)
+        archive_server.requests.clear()
+        assert self.ingested(archives, local_zone).status == "unchanged"
+        assert archive_server.requests == [f"HEAD {key}"]
+        assert fingerprints(local_zone) == before
+        assert changed_sources(plan(TRADES, BYBIT, FIRST, FIRST), archives=archives, zone=local_zone) == []
+
+    def test_a_changed_file_is_noticed_fetched_and_counted_as_a_correction(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder, "43000")
+        self.ingested(archives, local_zone)
+        self.publish(archive_folder, "43000", "43001")
+        tasks = plan(TRADES, BYBIT, FIRST, FIRST)
+        assert changed_sources(tasks, archives=archives, zone=local_zone) == tasks
+        receipt = self.ingested(archives, local_zone).receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.revision) == (2, 2)
+
+    def test_a_file_put_there_anew_with_the_same_bytes_is_no_correction(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        key = self.publish(archive_folder, "43000")
+        before = self.ingested(archives, local_zone).receipt
+        os.utime(archive_folder.root / key, (1, 1))
+        after = self.ingested(archives, local_zone).receipt
+        assert before is not None
+        assert after is not None
+        assert (after.revision, after.stored_sha256) == (1, before.stored_sha256)
+        assert self.ingested(archives, local_zone).status == "unchanged"
+
+    def test_a_file_the_venue_withdraws_is_kept_and_one_it_never_had_is_absent(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        assert self.ingested(archives, local_zone).status == "absent"
+        key = self.publish(archive_folder, "43000")
+        assert self.ingested(archives, local_zone).status == "stored"
+        (archive_folder.root / key).unlink()
+        assert self.ingested(archives, local_zone).status == "kept"
+
+    def test_each_venue_is_asked_at_its_own_archive_and_one_that_is_down_does_not_stop_the_other(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        places = {"binance_um": Place(archive_folder.url), "bybit": Place("file:///nowhere/at/all", False)}
+        tasks = [*trades(FIRST, FIRST), *plan(TRADES, BYBIT, FIRST, FIRST)]
+        outcomes = ingest(tasks, archives=Archives(places.__getitem__), zone=local_zone, now=NOON)
+        assert statuses(outcomes) == ["stored", "failed"]
+        assert "does not exist" in str(outcomes[1].error)
+
+    def test_what_a_simulated_exchange_wrote_is_never_taken_for_its_files(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder, "43000")
+        (archive_folder.root / "SIMULATED.txt").write_text("SIMULATED")
+        assert "is simulated, so bybit:BTCUSD cannot come from it" in str(self.ingested(archives, local_zone).error)
+
+    def test_receipts_from_before_there_were_fingerprints_are_still_read(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        outcome = run(trades(FIRST, FIRST), archive_folder, local_zone)[0]
+        key = outcome.task.object_id.receipt_key
+        held = json.loads(local_zone.store.get_bytes(key) or b"")
+        del held["sources"][0]["fingerprint"]
+        local_zone.store.put_bytes(key, json.dumps(held).encode())
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, local_zone)) == ["unchanged"]
+
+
 class TestMonthsOfBars:
     def test_a_whole_published_month_is_one_object(
         self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
     ) -> None:
         archive_folder.klines_of_month(JANUARY)
         tasks = klines(JANUARY[0], JANUARY[-1])
-        outcome = ingest(tasks, archive=Archive(archive_server.url), zone=local_zone, now=NOON)[0]
+        outcome = ingest(tasks, archives=archives_at(archive_server.url), zone=local_zone, now=NOON)[0]
         assert outcome.receipt is not None
         zips = [key for key in archive_server.requests if key.endswith(".zip")]
         assert (outcome.receipt.rows, len(zips)) == (186, 1)
@@ -339,16 +457,16 @@ class TestLookingForChanges:
         for day in (FIRST, SECOND):
             archive_folder.agg_trades(day)
         run(trades(), archive_folder, zone)
-        archive = Archive(archive_folder.url)
-        assert changed_sources(trades(), archive=archive, zone=zone) == []
+        archives = archives_at(archive_folder.url)
+        assert changed_sources(trades(), archives=archives, zone=zone) == []
         archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
         archive_folder.agg_trades(THIRD)
-        found = changed_sources(trades(), archive=archive, zone=zone)
+        found = changed_sources(trades(), archives=archives, zone=zone)
         assert [task.period.label for task in found] == ["2024-01-02", "2024-01-03"]
 
     def test_does_not_ask_for_days_that_nobody_ingested(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
-        assert changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone) == []
+        assert changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone) == []
 
     def test_goes_on_after_an_object_that_cannot_be_judged(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         keys = [archive_folder.agg_trades(day) for day in (FIRST, SECOND)]
@@ -356,7 +474,7 @@ class TestLookingForChanges:
         (archive_folder.root / f"{keys[0]}.CHECKSUM").write_text("not a checksum")
         archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
         heard: list[Outcome] = []
-        found = changed_sources(trades(), archive=Archive(archive_folder.url), zone=zone, report=heard.append)
+        found = changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone, report=heard.append)
         assert [task.period.label for task in found] == ["2024-01-02"]
         assert [outcome.task.period.label for outcome in heard] == ["2024-01-01"]
 
@@ -364,7 +482,7 @@ class TestLookingForChanges:
         key = archive_folder.agg_trades(FIRST)
         run(trades(FIRST, FIRST), archive_folder, zone)
         archive_folder.remove(key)
-        assert changed_sources(trades(FIRST, FIRST), archive=Archive(archive_folder.url), zone=zone) == []
+        assert changed_sources(trades(FIRST, FIRST), archives=archives_at(archive_folder.url), zone=zone) == []
 
 
 def test_the_index_says_what_each_market_is(archive_folder: ArchiveFolder, local_zone: RawZone) -> None:

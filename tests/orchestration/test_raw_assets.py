@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 
 from ingestion.datasets import DATASETS
+from ingestion.markets import Market
 from ingestion.object_store import open_store
 from ingestion.raw_zone import RawZone
-from orchestration.assets.raw import column_schema, raw_assets, raw_key
+from orchestration.assets.raw import archive_asset, column_schema, raw_assets, raw_key
 from orchestration.automation import range_tags
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
@@ -29,7 +30,7 @@ def ingest(
     definitions = dg.Definitions(
         assets=raw_assets(settings, Progress()),
         jobs=[dg.define_asset_job("ingest", selection=[AGG_TRADES])],
-        resources={"archive": ArchiveResource(settings.archive_url), "storage": StorageResource(settings)},
+        resources={"archive": ArchiveResource(settings), "storage": StorageResource(settings)},
         executor=dg.in_process_executor,
     )
     return definitions.resolve_job_def("ingest").execute_in_process(
@@ -89,6 +90,14 @@ def test_a_broken_file_is_reported_at_the_end_and_the_other_days_are_stored(
     assert said.description is not None
     assert "1 of 3 objects failed; the other 2 are in the raw zone" in said.description
     assert "binance_um:BTCUSDT aggTrades 2024-01-02" in said.description
+
+
+def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> None:
+    several = settings.model_copy(
+        update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
+    )
+    shown = {name: value.value for name, value in archive_asset(several).metadata.items()}
+    assert shown == {"binance_um_url": settings.archive_url, "bybit_url": "https://public.bybit.com"}
 
 
 def test_the_columns_shown_are_those_of_the_dataset() -> None:

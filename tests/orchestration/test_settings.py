@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ingestion.errors import ArchiveUnavailable
+from ingestion.fetch import Place
 from orchestration import dbt
+from orchestration.demo import demo_settings
+from orchestration.execution import check_reachable
 from orchestration.settings import SettingsError, load_settings, today
 
 
@@ -92,6 +96,53 @@ def test_a_simulated_market_contradicts_the_real_archive(monkeypatch: pytest.Mon
         load_settings()
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///some/archive")
     assert load_settings().is_simulated
+
+
+def test_a_simulated_market_may_stand_beside_real_ones_at_an_archive_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAKER_MARKETS", "simulated:BTCUSDT,binance_um:BTCUSDT")
+    monkeypatch.setenv("TAKER_VENUE_URLS", "simulated.archive=file:///simulated/archive")
+    settings = load_settings()
+    assert settings.archive_url_of("simulated") == "file:///simulated/archive"
+    assert settings.archive_url_of("binance_um") == "https://data.binance.vision"
+
+
+def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,binance_cm:BTCUSD_PERP,bybit:BTCUSD,okx:BTC-USDT-SWAP")
+    monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///mirror")
+    settings = load_settings()
+    assert settings.archive_venues == ("binance_um", "binance_cm", "bybit")
+    assert settings.archive_place_of("binance_um") == settings.archive_place_of("binance_cm")
+    assert settings.archive_place_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
+    assert settings.archive_place_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
+    monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
+    settings = load_settings()
+    assert settings.archive_place_of("bybit") == Place("file:///other", False, elsewhere)
+    own = Place("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
+    assert settings.archive_place_of("binance_cm") == own
+
+
+def test_the_demo_is_the_demo_whatever_is_set_for_real_venues(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TAKER_VENUE_URLS", "simulated.archive=file:///elsewhere")
+    settings = demo_settings()
+    assert settings.archive_url_of("simulated") == (tmp_path / "var" / "demo" / "archive").as_uri()
+
+
+def test_every_archive_that_a_run_would_read_is_looked_for_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "binance").mkdir()
+    monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,bybit:BTCUSDT,okx:BTC-USDT-SWAP")
+    monkeypatch.setenv("TAKER_ARCHIVE_URL", (tmp_path / "binance").as_uri())
+    monkeypatch.setenv("TAKER_VENUE_URLS", f"bybit.archive={(tmp_path / 'bybit').as_uri()}")
+    with pytest.raises(ArchiveUnavailable, match=r"bybit does not exist; check TAKER_VENUE_URLS \(bybit.archive=…\)"):
+        check_reachable(load_settings())
+    (tmp_path / "bybit").mkdir()
+    check_reachable(load_settings())
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Belongs here: writing objects in the venue's layout and serving them. Does not: 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import threading
 import zipfile
@@ -12,8 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from ingestion.fetch import Archives, Place
 
 AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 TRADE_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
@@ -24,6 +28,7 @@ METRIC_HEADER = (
     "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
     "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
 )
+BYBIT_HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"
 LIQUIDATION_HEADER = (
     "time,side,order_type,time_in_force,original_quantity,price,average_price,order_status,"
     "last_fill_quantity,accumulated_fill_quantity"
@@ -52,6 +57,11 @@ def kline_rows(day: date, hours: int = 4) -> list[str]:
     ]
 
 
+def archives_at(url: str, *, has_checksums: bool = True) -> Archives:
+    """Every venue's archive at one address."""
+    return Archives(lambda venue: Place(url, has_checksums))
+
+
 class ArchiveFolder:
     """A folder that looks like a venue's archive."""
 
@@ -74,6 +84,15 @@ class ArchiveFolder:
             for name, text in members.items():
                 packed.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
         return self._prove(key)
+
+    def put_gzip(self, key: str, rows: Sequence[str], header: str) -> str:
+        """One object of one CSV as a gzip file, without a checksum beside it; returns the key."""
+        text = "".join(f"{row}\n" for row in [header, *rows])
+        self._path(key).write_bytes(gzip.compress(text.encode(), mtime=0))
+        return key
+
+    def bybit_trades(self, day: date, rows: Sequence[str], *, symbol: str = "BTCUSDT") -> str:
+        return self.put_gzip(f"trading/{symbol}/{symbol}{day}.csv.gz", rows, BYBIT_HEADER)
 
     def put_bytes(self, key: str, payload: bytes) -> str:
         """An object of any bytes, with the checksum that fits them."""
@@ -114,6 +133,9 @@ class ArchiveFolder:
 class ArchiveServer:
     """Serves an ArchiveFolder on a free loopback port, counts what is asked for, and misbehaves as planned.
 
+    `requests`: the keys of GET, and `HEAD key`. `says`: which headers tell one state of an object from another; with
+    `Content-Encoding` it calls every object gzip.
+
     `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code
     (with Retry-After: 0 for 429), or "cut" to break the connection in the middle of the body.
     """
@@ -121,6 +143,7 @@ class ArchiveServer:
     def __init__(self, folder: ArchiveFolder) -> None:
         self.folder = folder
         self.requests: list[str] = []
+        self.says = {"ETag", "Last-Modified", "Content-Length"}
         self.answers: dict[str, list[int | str]] = defaultdict(list)
         server = self
 
@@ -128,6 +151,9 @@ class ArchiveServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                server.respond(self)
+
+            def do_HEAD(self) -> None:
                 server.respond(self)
 
             def log_message(self, format: str, *args: object) -> None:
@@ -142,7 +168,8 @@ class ArchiveServer:
 
     def respond(self, request: BaseHTTPRequestHandler) -> None:
         key = request.path.lstrip("/")
-        self.requests.append(key)
+        is_head = request.command == "HEAD"
+        self.requests.append(f"HEAD {key}" if is_head else key)
         planned = self.answers[key].pop(0) if self.answers[key] else 200
         path = self.folder.root / key
         if planned == 200 and not path.is_file():
@@ -156,8 +183,19 @@ class ArchiveServer:
             return
         body = path.read_bytes()
         request.send_response(200)
-        request.send_header("Content-Length", str(len(body)))
+        state = {
+            "Content-Length": str(len(body)),
+            "ETag": f'"{hashlib.md5(body).hexdigest()}"',
+            "Last-Modified": formatdate(path.stat().st_mtime, usegmt=True),
+            "Content-Encoding": "gzip",
+        }
+        for name, value in state.items():
+            if name in self.says or (name == "Content-Length" and not is_head):
+                request.send_header(name, value)
         request.end_headers()
+        if is_head:
+            request.close_connection = "Content-Length" not in self.says
+            return
         if planned == "cut":
             request.wfile.write(body[: len(body) // 2])
             request.close_connection = True

@@ -1,0 +1,323 @@
+"""Every venue alike: one class over all of `VENUES`. Who adds a venue adds its samples, and is checked by what is here.
+
+`samples/<venue>.json` holds invented messages and rows in the format that the venue documents:
+
+* `symbols`: symbols of the venue and what they mean; `refused`: symbols that it cannot have.
+* `archive`: lines of a file (`dataset`, `symbol`, `day`, `lines`) and the `rows` that become of them, in stored order.
+* `feed`: a `message` and its `events`, with `usd` for what the event is worth; `events` may be empty.
+* `api`: a `call` of the api, the `answers` it gets, by path and in order, and `rows` that must be among its results.
+
+A part that a venue does not have is skipped by rule. One that it has must be sampled.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.datasets import ARCHIVED, FLOW_DATASETS, KLINE_INTERVALS, Dataset
+from ingestion.decode import SourceFile, decode
+from ingestion.markets import ContractType, Market, UnknownMarket
+from ingestion.periods import Period, Span, days_between
+from ingestion.venues import VENUES, venue_of
+from ingestion.venues.venue import Liquidation, Malformed, Trade, Venue, VenueArchive
+from tests.support.archives import ArchiveFolder
+
+SAMPLES: Final = Path(__file__).with_name("samples")
+# Every dataset was published on one of them, if ever.
+DAYS: Final = [date(2023, 7, 1), date(2024, 2, 29), *days_between(date(2025, 12, 28), date(2026, 1, 8))]
+
+
+@pytest.fixture(params=VENUES)
+def venue(request: pytest.FixtureRequest) -> Venue:
+    return venue_of(request.param)
+
+
+@pytest.fixture
+def samples(venue: Venue) -> dict[str, Any]:
+    path = SAMPLES / f"{venue.venue}.json"
+    assert path.is_file(), f"{venue.venue} has no samples; write {path.name}, docs/add-a-venue.md says how"
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.fixture
+def archive(venue: Venue) -> VenueArchive:
+    return had(venue.archive, venue, "archive")
+
+
+@pytest.fixture
+def feed(venue: Venue) -> Any:
+    return had(venue.feed, venue, "feed")
+
+
+@pytest.fixture
+def api(venue: Venue) -> Any:
+    return had(venue.api, venue, "api")
+
+
+def had(part: Any, venue: Venue, name: str) -> Any:
+    if part is None:
+        pytest.skip(f"{venue.venue} has no {name}")
+    return part
+
+
+class TestEveryVenue:
+    def test_bears_the_name_it_is_registered_by(self, venue: Venue) -> None:
+        assert VENUES[venue.venue]
+        assert venue_of(venue.venue) is venue
+        assert venue.title
+
+    # ---- grammar -----------------------------------------------------------------------------------------------------
+
+    def test_knows_what_its_symbols_mean_and_says_them_back(self, venue: Venue, samples: dict[str, Any]) -> None:
+        assert samples["symbols"]
+        for expected in samples["symbols"]:
+            market = Market.parse(f"{venue.venue}:{expected['symbol']}")
+            assert market.market_id == f"{venue.venue}:{expected['symbol']}"
+            assert facts(market, expected) == expected
+
+    def test_refuses_a_symbol_it_cannot_have_and_says_what_its_own_look_like(
+        self, venue: Venue, samples: dict[str, Any]
+    ) -> None:
+        assert samples["refused"]
+        for symbol in samples["refused"]:
+            with pytest.raises(UnknownMarket) as refusal:
+                Market.parse(f"{venue.venue}:{symbol}")
+            assert venue.grammar.shape in str(refusal.value)
+
+    # ---- archive -----------------------------------------------------------------------------------------------------
+
+    def test_archive_is_somewhere_and_has_the_trades_that_it_is_said_to_have(
+        self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
+    ) -> None:
+        assert archive.url.startswith("https://")
+        assert not archive.url.endswith("/")
+        offered = {dataset.name for dataset, _ in published(archive, markets(venue, samples))}
+        assert venue.trade_datasets
+        assert set(venue.trade_datasets) <= offered & set(FLOW_DATASETS)
+
+    def test_archive_keys_are_unique_per_dataset_market_and_period(
+        self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
+    ) -> None:
+        keys = []
+        for dataset, market in published(archive, markets(venue, samples)):
+            spans_with_objects = set()
+            for interval in KLINE_INTERVALS if dataset.has_interval else ("",):
+                for period in sorted(
+                    {period for span in Span for day in DAYS for period in [Period.holding(day, span)]}
+                ):
+                    found = archive.whole(dataset, market, interval, period)
+                    if found is None:
+                        continue
+                    spans_with_objects.add(period.span)
+                    assert found.period == period
+                    assert market.symbol in found.key
+                    assert period.label in found.key.rsplit("/", 1)[-1]
+                    assert not found.key.startswith("/")
+                    keys.append(found.key)
+            assert spans_with_objects, f"{dataset.name} is published in no pieces at all"
+        assert len(keys) == len(set(keys))
+
+    def test_archive_layout_stores_exactly_the_columns_of_the_dataset(
+        self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
+    ) -> None:
+        for dataset, market in published(archive, markets(venue, samples)):
+            layout = archive.layout(dataset, market)
+            names = [column.name for column in layout.columns]
+            stored = [column.stored_as for column in layout.columns if column.stored_as]
+            if layout.numbers_rows:
+                assert dataset.id_column is not None
+                stored.append(dataset.id_column)
+            assert sorted(stored) == sorted(column.name for column in dataset.columns)
+            assert len(names) == len(set(names))
+            assert layout.identity is None or layout.identity in names
+            by_name = {column.name: column for column in dataset.columns}
+            for column in layout.columns:
+                if column.stored_as is not None:
+                    kind = by_name[column.stored_as].kind
+                    assert (column.time is not None) == (kind.name == "INSTANT"), column.name
+                    assert (column.true_when is None) == (column.false_when is None), column.name
+
+    def test_archive_rows_become_what_the_venue_means_by_them(
+        self, venue: Venue, archive: VenueArchive, samples: dict[str, Any], tmp_path: Path
+    ) -> None:
+        assert {sample["dataset"] for sample in samples["archive"]} >= set(venue.trade_datasets)
+        for number, sample in enumerate(samples["archive"]):
+            market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+            dataset, day = ARCHIVED[sample["dataset"]], date.fromisoformat(sample["day"])
+            layout = archive.layout(dataset, market)
+            path = packed(sample["lines"], layout.packing, tmp_path / str(number))
+            target = tmp_path / f"{number}.parquet"
+            decode([SourceFile(path, path.name, Period.of_day(day))], dataset, layout, target)
+            stored = pq.read_table(target).to_pylist()
+            assert [facts(row, wanted) for row, wanted in zip(stored, sample["rows"], strict=True)] == sample["rows"]
+
+    # ---- feed --------------------------------------------------------------------------------------------------------
+
+    def test_feed_messages_become_events_with_the_side_said_once_and_for_all(
+        self, feed: Any, samples: dict[str, Any]
+    ) -> None:
+        for sample in samples["feed"]:
+            events = list(feed.read(wire(sample["message"])))
+            assert [facts(event, wanted) for event, wanted in zip(events, sample["events"], strict=True)] == [
+                {name: value for name, value in wanted.items() if name != "usd"} for wanted in sample["events"]
+            ], sample["message"]
+        kinds = {type(event) for sample in samples["feed"] for event in feed.read(wire(sample["message"]))}
+        assert kinds == {Liquidation, Trade}, "samples must show liquidations and trades"
+        longs = [e["is_long_liquidated"] for s in samples["feed"] for e in s["events"] if "is_long_liquidated" in e]
+        buys = [e["is_taker_buy"] for s in samples["feed"] for e in s["events"] if "is_taker_buy" in e]
+        assert set(longs) == set(buys) == {True, False}, "samples must show both sides of both"
+
+    def test_feed_quantities_are_in_the_unit_that_the_market_counts_in(
+        self, venue: Venue, feed: Any, samples: dict[str, Any]
+    ) -> None:
+        for sample in samples["feed"]:
+            for event, wanted in zip(feed.read(wire(sample["message"])), sample["events"], strict=True):
+                market = Market.parse(f"{venue.venue}:{event.symbol}")
+                assert worth(market, event) == Decimal(wanted["usd"])
+
+    def test_feed_tells_the_same_event_from_another_one(self, feed: Any, samples: dict[str, Any]) -> None:
+        once, again = ([identities(feed, sample["message"]) for sample in samples["feed"]] for _ in range(2))
+        assert once == again
+        every = [identity for found in once for identity in found]
+        assert len(every) == len(set(every))
+
+    def test_feed_reads_bytes_as_it_reads_text(self, feed: Any, samples: dict[str, Any]) -> None:
+        for sample in samples["feed"]:
+            text = wire(sample["message"])
+            assert list(feed.read(text.encode())) == list(feed.read(text))
+
+    @pytest.mark.parametrize("message", ["", "{", "[]", "7", '{"foo": 1}', "null", b"\xff\xfe"])
+    def test_feed_calls_malformed_what_is_no_message_of_the_venue(self, feed: Any, message: str | bytes) -> None:
+        with pytest.raises(Malformed):
+            list(feed.read(message))
+
+    def test_feed_subscribes_to_every_market_that_it_is_asked_for(
+        self, venue: Venue, feed: Any, samples: dict[str, Any]
+    ) -> None:
+        wanted = markets(venue, samples)
+        connections = feed.subscriptions(wanted, trades=True, url=feed.url)
+        names = [connection.name for connection in connections]
+        assert len(names) == len(set(names))
+        assert all(connection.url.startswith("wss://") for connection in connections)
+        said = " ".join([text for c in connections for text in (unquote(c.url), *c.hello)]).lower()
+        assert all(market.symbol.lower() in said for market in wanted)
+        without_trades = feed.subscriptions(wanted, trades=False, url=feed.url)
+        assert 0 < len(without_trades) <= len(connections)
+
+    # ---- api ---------------------------------------------------------------------------------------------------------
+
+    def test_api_answers_become_what_the_venue_means_by_them(
+        self, venue: Venue, api: Any, samples: dict[str, Any]
+    ) -> None:
+        assert api.url.startswith("https://")
+        assert api.trades_reach_back_hours >= 0
+        assert samples["api"]
+        for sample in samples["api"]:
+            client = Canned(sample["answers"])
+            found = called(api, client, venue, sample)
+            for wanted in sample["rows"]:
+                assert wanted in [facts(row, wanted) for row in found], sample["call"]
+            assert client.left == {}, "the api never asked for these"
+
+
+class Canned:
+    """Stands for the client: answers each path with what the sample says, in order."""
+
+    def __init__(self, answers: Mapping[str, Sequence[Any]]) -> None:
+        self.left = {path: list(given) for path, given in answers.items()}
+        self.answered_at = datetime(2026, 1, 6, tzinfo=UTC)
+
+    def get(self, path: str, parameters: Mapping[str, str | int], *, weight: int) -> Any:
+        assert weight > 0
+        assert self.left.get(path), f"{path} was asked for more often than the sample answers it"
+        answer = self.left[path].pop(0)
+        self.left = {place: given for place, given in self.left.items() if given}
+        return answer
+
+    def allow(self, limit: Any) -> None:
+        pass
+
+
+def called(api: Any, client: Canned, venue: Venue, sample: dict[str, Any]) -> list[Any]:
+    """The results of one call; of trades, those of every page."""
+    if sample["call"] == "instruments":
+        return list(api.instruments(client))
+    market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+    since, until = (datetime.fromisoformat(sample[name]) for name in ("since", "until"))
+    found = list(getattr(api, sample["call"])(client, market, since, until))
+    return [trade for page in found for trade in getattr(page, "trades", page)] if sample["call"] == "trades" else found
+
+
+def markets(venue: Venue, samples: dict[str, Any]) -> list[Market]:
+    return [Market.parse(f"{venue.venue}:{expected['symbol']}") for expected in samples["symbols"]]
+
+
+def periods() -> list[Period]:
+    """Every day and month that holds one of the days."""
+    return sorted({Period.holding(day, span) for span in Span for day in DAYS})
+
+
+def published(archive: VenueArchive, of: Sequence[Market]) -> Iterator[tuple[Dataset, Market]]:
+    """What the archive has, of which of these markets."""
+    for dataset in ARCHIVED.values():
+        for market in of:
+            if any(archive.publishes(dataset, market, day) for day in DAYS):
+                yield dataset, market
+
+
+def facts(found: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What `found` (a row, or an object) says of what is wanted, spelled as wanted where it means the same."""
+    said = {}
+    for name, value in wanted.items():
+        if name == "usd":
+            continue
+        has = found[name] if isinstance(found, dict) else getattr(found, name)
+        said[name] = value if spelled(has) == spelled(value) else spelled(has)
+    return said
+
+
+def spelled(value: Any) -> str:
+    """One spelling of each value: numbers by size, instants in UTC, the rest as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    try:
+        return f"{Decimal(str(value)).normalize():f}"
+    except ArithmeticError:
+        return str(value)
+
+
+def worth(market: Market, event: Liquidation | Trade) -> Decimal:
+    """USD, as the warehouse values it: contracts at their size (inverse), quantity at its price (linear)."""
+    assert market.contract_size is not None
+    size = event.quantity * market.contract_size
+    return size if market.contract_type is ContractType.INVERSE else size * event.price
+
+
+def identities(feed: Any, message: Any) -> list[str]:
+    return [event.event_id if isinstance(event, Liquidation) else event.trade_id for event in feed.read(wire(message))]
+
+
+def wire(message: Any) -> str:
+    return message if isinstance(message, str) else json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def packed(lines: Sequence[str], packing: str, folder: Path) -> Path:
+    if packing == "zip":
+        archive = ArchiveFolder(folder)
+        return archive.root / archive.put("sample.zip", lines)
+    folder.mkdir()
+    (folder / "sample.csv.gz").write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+    return folder / "sample.csv.gz"
