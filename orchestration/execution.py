@@ -131,7 +131,7 @@ def run(
     full_refresh: bool = False,
     debug: bool = False,
 ) -> RunReport:
-    """Ingest the range, build, audit and publish.
+    """Ingest the range, build, audit and publish. Without `last_day`, what the archive does not have yet as well.
 
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
@@ -174,12 +174,23 @@ def run(
                 if report.nothing_came:
                     return report
             definitions = build_definitions(settings, listener)
+            today = _today_keys(settings) if last_day is None else []
+            if today:
+                _execute(definitions, automation.INGEST_TODAY, instance, report, asset_selection=today, debug=debug)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
             _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
     if last_day is not None:
         # Whoever asks for days long past knows that they are not fresh.
         report.checks = [check for check in report.checks if check.name != "is_fresh"]
     return report
+
+
+def _today_keys(settings: Settings) -> list[dg.AssetKey]:
+    """What can be brought up to this hour: what some venue's api is asked for, and what a collector has heard."""
+    from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
+
+    asked = ASKED_KEYS if settings.rest_urls else ()
+    return [*asked, *(HEARD_KEYS if settings.spool_dir.is_dir() else ())]
 
 
 def _execute(
