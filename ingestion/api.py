@@ -118,18 +118,18 @@ class Refusals:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[datetime, str]] = {}
 
-    def of(self, url: str, now: datetime) -> str | None:
-        """The sentence of a refusal that still holds."""
+    def of(self, whose: str, now: datetime) -> str | None:
+        """The sentence of a refusal that still holds. `whose`: a venue at an address."""
         with self._lock:
-            until, sentence = self._read().get(url, (now, ""))
+            until, sentence = self._read().get(whose, (now, ""))
         return f"{sentence} (not asked again before {until:%Y-%m-%d %H:%M} UTC)" if until > now else None
 
-    def remember(self, url: str, until: datetime, sentence: str) -> None:
+    def remember(self, whose: str, until: datetime, sentence: str) -> None:
         with self._lock:
-            self._known = {**self._read(), url: (until, sentence)}
+            self._known = {**self._read(), whose: (until, sentence)}
             if self._path is None:
                 return
-            facts = {url: {"until": until.isoformat(), "sentence": said} for url, (until, said) in self._known.items()}
+            facts = {who: {"until": until.isoformat(), "sentence": said} for who, (until, said) in self._known.items()}
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.write_text(json.dumps(facts, indent=1))
@@ -141,7 +141,7 @@ class Refusals:
             return self._known
         try:
             facts = json.loads(self._path.read_text())
-            read = {u: (datetime.fromisoformat(f["until"]), str(f["sentence"])) for u, f in facts.items()}
+            read = {w: (datetime.fromisoformat(f["until"]), str(f["sentence"])) for w, f in facts.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return self._known
         return {**read, **self._known}
@@ -169,6 +169,7 @@ class Api:
         send: Send | None = None,
     ) -> None:
         self.venue, self.url = venue, url.rstrip("/")
+        self._whose = f"{venue} {self.url}"
         self._complaint, self._attempts = complaint, attempts
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
         self._sender = HttpSender() if send is None else None
@@ -185,7 +186,7 @@ class Api:
         Raises VenueUnavailable when no good answer came in `attempts`, VenueRefused when none will come for now.
         """
         with self._lock:
-            known = self._refusals.of(self.url, self._clock())
+            known = self._refusals.of(self._whose, self._clock())
             if known:
                 raise VenueRefused(known)
             if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
@@ -291,7 +292,7 @@ class Api:
                 budget.told(int(used))
 
     def _refused(self, sentence: str, lasts: timedelta) -> VenueRefused:
-        self._refusals.remember(self.url, self._clock() + lasts, sentence)
+        self._refusals.remember(self._whose, self._clock() + lasts, sentence)
         return VenueRefused(sentence)
 
     def _retry_after(self, answer: Answer, parsed: Any) -> timedelta | None:

@@ -30,7 +30,7 @@ import pyarrow.csv as pacsv
 
 from ingestion.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, encode
-from ingestion.errors import IngestionError, SourceDefect, StorageError
+from ingestion.errors import IngestionError, SourceDefect, StorageError, VenueRefused
 from ingestion.ingest import Outcome, Status, Task
 from ingestion.markets import Market
 from ingestion.periods import Period, days_between, periods_between
@@ -148,11 +148,16 @@ def ingest_recent(
 
     def run(venue: str) -> None:
         deadlines: dict[Market, datetime] = {}
+        refusal: IngestionError | None = None
         for task in [task for task in tasks if task.market.venue == venue]:
             started = time.monotonic()
             deadline = deadlines.setdefault(task.market, clock() + patience)
-            outcome = _brought_up_to_date(task, access[venue], zone, clock, deadline)
-            outcome = replace(outcome, seconds=time.monotonic() - started)
+            if refusal is None:
+                outcome = _brought_up_to_date(task, access[venue], zone, clock, deadline)
+                outcome = replace(outcome, seconds=time.monotonic() - started)
+                refusal = outcome.error if isinstance(outcome.error, VenueRefused) else None
+            else:
+                outcome = Outcome(task, "failed", None, refusal)  # the same words for all that it concerns
             with reporting:
                 outcomes[task] = outcome
                 report(outcome)

@@ -326,6 +326,7 @@ class _Recorder(Progress):
     def __init__(self, listener: Progress, report: RunReport) -> None:
         self._listener = listener
         self._report = report
+        self._alike: dict[str, list[str]] = {}
 
     def preparing(self) -> None:
         self._listener.preparing()
@@ -339,8 +340,18 @@ class _Recorder(Progress):
         self._report.absent[outcome.task.dataset.name] += outcome.status == "absent"
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":
-            self._report.failed_objects.append((str(outcome.task), str(outcome.error)))
+            self._failed(str(outcome.task), str(outcome.error))
         self._listener.ingested(outcome)
+
+    def _failed(self, name: str, fault: str) -> None:
+        """A fault is told once, however many objects fail of it: a venue that refuses refuses everything."""
+        alike = self._alike.setdefault(fault, [])
+        alike.append(name)
+        if len(alike) == 1:
+            self._report.failed_objects.append((name, fault))
+            return
+        place = [said for _, said in self._report.failed_objects].index(fault)
+        self._report.failed_objects[place] = (f"{alike[0]} and {len(alike) - 1} more", fault)
 
     def building(self, nodes: int) -> None:
         from orchestration.checks.suites import load_great_expectations

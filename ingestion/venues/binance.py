@@ -309,7 +309,10 @@ class BinanceApi:
                 yield TradePage(page_since, page_until, found)
                 if is_last:
                     break
-                asked, page_since = {"fromId": int(rows[-1]["a"]) + 1}, page_until
+                following = int(rows[-1]["a"]) + 1
+                if following == asked.get("fromId"):
+                    raise ValueError(f"its pages do not move on from trade {following}")
+                asked, page_since = {"fromId": following}, page_until
             start = end
 
     def taker_ratios(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[TakerRatio]:

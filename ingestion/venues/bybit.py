@@ -100,9 +100,12 @@ class BybitApi:
                     wanted["cursor"] = cursor
                 result = client.get("/v5/market/instruments-info", wanted, weight=1)["result"]
                 found += [one for row in result["list"] if (one := self._instrument(row)) is not None]
-                cursor = result.get("nextPageCursor") or ""
-                if not cursor:
+                following = result.get("nextPageCursor") or ""
+                if not following:
                     break
+                if following == cursor:
+                    raise ValueError(f"its pages do not move on from cursor {cursor}")
+                cursor = following
         return found
 
     def _instrument(self, row: dict[str, Any]) -> Instrument | None:

@@ -122,6 +122,8 @@ class OkxApi:
             newest_first += [trade for trade in page if since <= trade.traded_at < until]
             if page[-1].traded_at < since:
                 break
+            if rows[-1]["tradeId"] == asked["after"]:
+                raise ValueError(f"its pages do not move on from trade {rows[-1]['tradeId']}")
             asked = {"type": 1, "after": rows[-1]["tradeId"]}
         if begins < until:
             yield TradePage(begins, until, newest_first[::-1])

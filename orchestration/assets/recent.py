@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from ingestion.datasets import RECENT, Dataset, Origin
-from orchestration.assets.raw import OWNERS, column_schema, failure_text, fault_row, raw_key, simulated_label
+from orchestration.assets.raw import OWNERS, column_schema, fault_row, raw_key, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource
 from orchestration.settings import Settings
@@ -94,7 +94,7 @@ def recent_assets(settings: Settings, progress: Progress) -> dg.AssetsDefinition
                     yield dg.MaterializeResult(raw_key(dataset.name), metadata=metadata)
         if failed:
             raise dg.Failure(
-                description=failure_text(outcomes),
+                description=failures(outcomes),
                 metadata={"failed": dg.MetadataValue.table([fault_row(outcome) for outcome in failed])},
                 allow_retries=False,
             )
@@ -136,6 +136,18 @@ def asked_metadata(outcomes: "Sequence[Outcome]") -> Mapping[str, Any]:
         "days": sorted({receipt.period for receipt in receipts}),
         "objects": {str(outcome.task.object_id): outcome.status for outcome in outcomes},
     }
+
+
+def failures(outcomes: "Sequence[Outcome]") -> str:
+    """Every fault with the objects that it concerns, one per line: a venue that refuses says so for all of them."""
+    failed: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            failed.setdefault(str(outcome.error), []).append(str(outcome.task))
+    count = sum(map(len, failed.values()))
+    head = f"{count} of {len(outcomes)} objects failed; the other {len(outcomes) - count} are in the raw zone"
+    named = (f"{tasks[0]}{f' and {len(tasks) - 1} more' if len(tasks) > 1 else ''}" for tasks in failed.values())
+    return "\n".join([head, *(f"{name}: {fault}" for name, fault in zip(named, failed, strict=True))])
 
 
 def sealed_metadata(sealed: Sequence[Any]) -> Mapping[str, Any]:
