@@ -541,3 +541,26 @@ class _Inflating(io.RawIOBase):
     def _verify(self) -> None:
         if (self._crc, self._length) != (self._member.CRC, self._member.file_size):
             raise SourceDefect(f"{self._key} is damaged: its length or CRC is wrong; nothing of it was stored")
+
+
+def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target: Path) -> Decoded:
+    """Write rows that no file holds (an api's or a feed's) to the Parquet file `target`, in time order.
+
+    `rows`: with the dataset's schema, in any order; a row that is there twice is written once. `where` names their
+    origin in a fault. Raises ContractViolation; then `target` does not exist. The same rows give the same bytes.
+    """
+    check = ContractCheck(dataset, period, where)
+    check.add(rows)
+    check.finish()
+    names = [dataset.time_column, *(c.name for c in dataset.columns if c.name != dataset.time_column)]
+    ordered = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in names]))
+    repeated = _repeats(ordered)
+    kept = ordered.filter(pa.array(~repeated))
+    if dataset.one_per_time:
+        clashing = np.flatnonzero(np.diff(_as_integers(kept.column(dataset.time_column))) == 0)
+        if len(clashing):
+            twice = kept.column(dataset.time_column)[int(clashing[0])].as_py()
+            fault = f"`{dataset.time_column}` {twice} and {len(clashing) - 1} others appear twice with different rows"
+            raise ContractViolation(where, [fault])
+    found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
+    return _write([_without_zero_rows(kept, dataset, found), found], dataset, target)

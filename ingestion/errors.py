@@ -16,6 +16,14 @@ class ArchiveUnavailable(IngestionError):
     """The venue's archive did not answer, or refused."""
 
 
+class VenueUnavailable(IngestionError):
+    """A venue's api did not answer, or answered that something is wrong with the question."""
+
+
+class VenueRefused(IngestionError):
+    """A venue's api wants nothing more from us for now, or ever from here. Asking again makes it worse."""
+
+
 class ChecksumMismatch(IngestionError):
     """The bytes that arrived are not the bytes the venue published a checksum for."""
 

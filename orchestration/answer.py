@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingestion.datasets import ARCHIVED
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -315,7 +316,8 @@ def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesSt
                 min(days),
                 max(days),
                 stored=len(stored),
-                missing=(max(days) - min(days)).days + 1 - len(set(days)),
+                # Of what is asked or collected today, a day without is one that the archive had before us.
+                missing=(max(days) - min(days)).days + 1 - len(set(days)) if dataset in ARCHIVED else 0,
                 absent=len(rows) - len(stored),
                 partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
                 corrected=sum(row["revision"] > 1 for row in stored),

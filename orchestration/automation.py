@@ -1,19 +1,21 @@
-"""When things run by themselves: the daily schedule, and two sensors.
+"""When things run by themselves: by the day, by the hour, and when sensors find something.
 
 Belongs here: jobs, schedules, sensors, and the plain functions that decide. Does not: what the jobs do.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from ingestion.datasets import ARCHIVED, DATASETS, FLOW_DATASETS
+from ingestion.datasets import ARCHIVED, DATASETS, FLOW_DATASETS, RECENT
 from ingestion.periods import Period, Span
 from ingestion.venues import trades_dataset_of
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY, raw_key, tasks_for
+from orchestration.assets.recent import HEARD_KEYS
 from orchestration.assets.report import REPORT_KEY
 from orchestration.partitions import key_ranges
 from orchestration.resources import ArchiveResource, StorageResource
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 INGEST_DAYS: Final = "ingest_days"
 INGEST_MONTHS: Final = "ingest_months"
+INGEST_TODAY: Final = "ingest_today"
 BUILD_AND_PUBLISH: Final = "build_and_publish"
 
 # A venue uploads late now and then, so the daily run asks for a few days and not for one.
@@ -48,7 +51,7 @@ def range_tags(first_key: str, last_key: str) -> dict[str, str]:
 
 
 def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition, ...]":
-    """`ingest_days`, `ingest_months` and `build_and_publish`, in this order."""
+    """`ingest_days`, `ingest_months`, `ingest_today` and `build_and_publish`, in this order."""
     by_span = {span: [raw_key(d.name) for d in ARCHIVED.values() if d.span is span] for span in Span}
     build = dg.AssetSelection.assets(RECEIPTS_KEY, *warehouse.keys, PUBLISHED_KEY, REPORT_KEY)
     return (
@@ -65,6 +68,13 @@ def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition,
             executor_def=dg.in_process_executor,
         ),
         dg.define_asset_job(
+            INGEST_TODAY,
+            selection=dg.AssetSelection.assets(*(raw_key(name) for name in RECENT)),
+            description="Ask the venues' apis for what the archive does not have yet, and seal the hours that the "
+            "collector has finished.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
             BUILD_AND_PUBLISH,
             selection=build,
             description="Index the receipts, build the days that changed, audit the marts, publish them if they pass, "
@@ -75,10 +85,22 @@ def jobs(warehouse: dg.AssetsDefinition) -> "tuple[UnresolvedAssetJobDefinition,
 
 
 def schedules(
-    settings: Settings, days: "UnresolvedAssetJobDefinition", months: "UnresolvedAssetJobDefinition"
+    settings: Settings,
+    days: "UnresolvedAssetJobDefinition",
+    months: "UnresolvedAssetJobDefinition",
+    recent: "UnresolvedAssetJobDefinition",
 ) -> list[dg.ScheduleDefinition]:
-    """`daily_ingest`, one schedule for each span. Stopped by default: they reach the network."""
+    """`daily_ingest`, one for each span, and `hourly_today`. Stopped by default: they reach the network."""
     return [
+        dg.ScheduleDefinition(
+            name="hourly_today",
+            job=recent,
+            cron_schedule="3 * * * *",
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.STOPPED,
+            description="Three minutes after every hour: what the archive does not have yet, up to the hour just "
+            "ended. The build follows by sensor.",
+        ),
         _daily_schedule("daily_ingest", days, settings, Span.DAY, "the days just ended: trades, metrics, liquidations"),
         _daily_schedule(
             "daily_ingest_months", months, settings, Span.MONTH, "the running month: klines, funding rates"
@@ -115,9 +137,12 @@ def daily_request(settings: Settings, span: Span, day: date) -> dg.RunRequest:
 
 
 def sensors(
-    settings: Settings, ingest: "Sequence[UnresolvedAssetJobDefinition]", build: "UnresolvedAssetJobDefinition"
+    settings: Settings,
+    ingest: "Sequence[UnresolvedAssetJobDefinition]",
+    recent: "UnresolvedAssetJobDefinition",
+    build: "UnresolvedAssetJobDefinition",
 ) -> list[dg.SensorDefinition]:
-    """`changed_source_files` and `build_when_raw_is_newer`."""
+    """`changed_source_files`, `seal_finished_hours` and `build_when_raw_is_newer`."""
 
     @dg.sensor(
         name="changed_source_files",
@@ -164,7 +189,32 @@ def sensors(
         # The key is the state of raw: a build that failed is not repeated until raw changes again.
         return dg.RunRequest(run_key=f"raw:{decision.isoformat()}")
 
-    return [changed_source_files, build_when_raw_is_newer]
+    @dg.sensor(
+        name="seal_finished_hours",
+        job=recent,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Seals into the raw zone what the collector has heard, once an hour is over. Looks at its folder "
+        "and nowhere else.",
+    )
+    def seal_finished_hours() -> dg.RunRequest | dg.SkipReason:
+        return seal_decision(settings, datetime.now(UTC))
+
+    return [changed_source_files, seal_finished_hours, build_when_raw_is_newer]
+
+
+def seal_decision(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipReason:
+    """The run that seals what the collector has finished, or the reason why none is due."""
+    if not settings.spool_dir.is_dir():
+        return dg.SkipReason("nothing is collected here; `taker collect` does")
+    from ingestion.live.seal import finished_hours
+
+    finished = finished_hours(settings.spool_dir, now=now)
+    if not finished:
+        return dg.SkipReason("no hour has ended that is not sealed yet")
+    # The key is what there is to seal: a run that failed is not repeated until another hour has ended.
+    hours = hashlib.sha256("\n".join(sorted(map(str, finished))).encode()).hexdigest()
+    return dg.RunRequest(run_key=f"seal:{hours}", asset_selection=list(HEARD_KEYS))
 
 
 def watched_tasks(settings: Settings, last_day: date) -> "list[Task]":

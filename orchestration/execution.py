@@ -131,7 +131,7 @@ def run(
     full_refresh: bool = False,
     debug: bool = False,
 ) -> RunReport:
-    """Ingest the range, build, audit and publish.
+    """Ingest the range, build, audit and publish. Without `last_day`, what the archive does not have yet as well.
 
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
@@ -174,12 +174,23 @@ def run(
                 if report.nothing_came:
                     return report
             definitions = build_definitions(settings, listener)
+            today = _today_keys(settings) if last_day is None else []
+            if today:
+                _execute(definitions, automation.INGEST_TODAY, instance, report, asset_selection=today, debug=debug)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
             _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
     if last_day is not None:
         # Whoever asks for days long past knows that they are not fresh.
         report.checks = [check for check in report.checks if check.name != "is_fresh"]
     return report
+
+
+def _today_keys(settings: Settings) -> list[dg.AssetKey]:
+    """What can be brought up to this hour: what some venue's api is asked for, and what a collector has heard."""
+    from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
+
+    asked = ASKED_KEYS if settings.rest_urls else ()
+    return [*asked, *(HEARD_KEYS if settings.spool_dir.is_dir() else ())]
 
 
 def _execute(
@@ -318,6 +329,7 @@ class _Recorder(Progress):
     def __init__(self, listener: Progress, report: RunReport) -> None:
         self._listener = listener
         self._report = report
+        self._alike: dict[str, list[str]] = {}
 
     def preparing(self) -> None:
         self._listener.preparing()
@@ -331,8 +343,18 @@ class _Recorder(Progress):
         self._report.absent[outcome.task.dataset.name] += outcome.status == "absent"
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":
-            self._report.failed_objects.append((str(outcome.task), str(outcome.error)))
+            self._failed(str(outcome.task), str(outcome.error))
         self._listener.ingested(outcome)
+
+    def _failed(self, name: str, fault: str) -> None:
+        """A fault is told once, however many objects fail of it: a venue that refuses refuses everything."""
+        alike = self._alike.setdefault(fault, [])
+        alike.append(name)
+        if len(alike) == 1:
+            self._report.failed_objects.append((name, fault))
+            return
+        place = [said for _, said in self._report.failed_objects].index(fault)
+        self._report.failed_objects[place] = (f"{alike[0]} and {len(alike) - 1} more", fault)
 
     def building(self, nodes: int) -> None:
         from orchestration.checks.suites import load_great_expectations

@@ -1,4 +1,4 @@
-"""What assets need from outside: the archives, the raw zone, the warehouse.
+"""What assets need from outside: the venues' archives and apis, the raw zone, the warehouse.
 
 Belongs here: configuration, and opening for the length of a `with`. A resource never holds a connection.
 Does not: decisions. Plain objects rather than ConfigurableResource: their secrets must not show in the UI.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestion.fetch import Archives
     from ingestion.object_store import ObjectStore
     from ingestion.raw_zone import RawZone
+    from ingestion.recent import Access
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,34 @@ class ArchiveResource:
             yield archives
         finally:
             archives.close()
+
+
+@dataclass(frozen=True)
+class ApiResource:
+    """The REST apis of the configured markets' venues, as far as settings let us ask them."""
+
+    settings: Settings
+
+    @contextmanager
+    def open(self) -> Iterator[dict[str, Access]]:
+        """By venue, one client each: it is there that the weight of a run is counted."""
+        from ingestion.api import Api, Refusals
+        from ingestion.recent import Access
+        from ingestion.venues import venue_of
+
+        refusals = Refusals(self.settings.refusals_path)
+        opened: dict[str, Access] = {}
+        clients: list[Api] = []
+        for venue, url in self.settings.rest_urls.items():
+            api = venue_of(venue).api
+            assert api is not None, venue
+            clients.append(Api(venue, url, api.limits, api.complaint, refusals=refusals))
+            opened[venue] = Access(api, clients[-1])
+        try:
+            yield opened
+        finally:
+            for client in clients:
+                client.close()
 
 
 @dataclass(frozen=True)

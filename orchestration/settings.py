@@ -241,6 +241,12 @@ class Settings(BaseSettings):
         is_at_home = own.archive is None or self.archive_url_of(venue) == own.archive.url
         return given or (own.api.url if self.rest == "on" or is_at_home else None)
 
+    @property
+    def rest_urls(self) -> dict[str, str]:
+        """Where the apis of the configured markets' venues are asked, by venue; without those that are not."""
+        urls = {venue: self.rest_url_of(venue) for venue in dict.fromkeys(m.venue for m in self.markets)}
+        return {venue: url for venue, url in urls.items() if url is not None}
+
     def live_url_of(self, venue: str) -> str | None:
         """Where the venue's WebSocket is; None where there is none."""
         feed = venue_of(venue).feed
@@ -250,6 +256,11 @@ class Settings(BaseSettings):
     def spool_dir(self) -> Path:
         """What the collector has heard and nobody has sealed yet."""
         return self.state_dir / "spool"
+
+    @property
+    def refusals_path(self) -> Path:
+        """Which venue wants nothing from us until when."""
+        return self.state_dir / "refusals.json"
 
     @property
     def dagster_home(self) -> Path:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from ingestion.datasets import ARCHIVED
 from orchestration.progress import Progress
 
 if TYPE_CHECKING:
@@ -293,7 +294,8 @@ def show_report(
         if absent:
             asked = report.asked[dataset]
             count = "none" if absent == asked else f"{asked - absent:,}"
-            console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} files asked for are in the archive")
+            what = "files asked for are in the archive" if dataset in ARCHIVED else "days asked for are in the api"
+            console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} {what}")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
 

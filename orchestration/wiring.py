@@ -14,6 +14,7 @@ import dagster as dg
 from orchestration import automation
 from orchestration.assets.publish import published_asset
 from orchestration.assets.raw import archive_asset, raw_assets, receipts_asset
+from orchestration.assets.recent import api_asset, feed_asset, heard_assets, recent_assets
 from orchestration.assets.report import report_asset
 from orchestration.assets.warehouse import dbt_resource, warehouse_assets
 from orchestration.checks.audit import audit_checks, audit_key
@@ -22,7 +23,7 @@ from orchestration.checks.suites import SUITES
 from orchestration.dbt import MANIFEST_PATH, load_manifest, marts_in
 from orchestration.progress import Progress
 from orchestration.publishing.tables import mart_keys
-from orchestration.resources import ArchiveResource, StorageResource, WarehouseResource
+from orchestration.resources import ApiResource, ArchiveResource, StorageResource, WarehouseResource
 from orchestration.settings import Settings, load_settings
 
 
@@ -45,22 +46,27 @@ def build_definitions(
     manifest = load_manifest(manifest_path)
     marts = marts_in(manifest)
     warehouse = warehouse_assets(settings, manifest, progress)
-    days, months, build = automation.jobs(warehouse)
+    days, months, recent, build = automation.jobs(warehouse)
     return dg.Definitions(
         assets=[
             archive_asset(settings),
+            api_asset(settings),
+            feed_asset(settings),
             *raw_assets(settings, progress, last_day),
+            recent_assets(settings, progress),
+            heard_assets(settings, progress),
             receipts_asset(),
             warehouse,
             published_asset(settings, marts, [audit_key(suite) for suite in SUITES], progress, mart_keys(manifest)),
             report_asset(settings),
         ],
         asset_checks=[*audit_checks(progress), *completeness_checks(settings)],
-        jobs=[days, months, build],
-        schedules=automation.schedules(settings, days, months),
-        sensors=automation.sensors(settings, [days, months], build),
+        jobs=[days, months, recent, build],
+        schedules=automation.schedules(settings, days, months, recent),
+        sensors=automation.sensors(settings, [days, months], recent, build),
         resources={
             "archive": ArchiveResource(settings),
+            "apis": ApiResource(settings),
             "storage": StorageResource(settings),
             "warehouse": WarehouseResource(settings),
             "dbt": dbt_resource(settings),

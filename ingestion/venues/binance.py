@@ -1,22 +1,50 @@
 """Binance futures, USD-M and COIN-M, and the simulated exchange that writes Binance's layout.
 
-Belongs here: symbols, key names, what is published in which pieces, file columns.
+Belongs here: symbols, key names, what is published in which pieces, file columns; paths and answers of the REST api.
 Does not: fetching, parsing mechanics (`ingestion.decode`), or what a stored column means (`ingestion.datasets`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.datasets import (
+    AGG_TRADES,
+    FUNDING_RATE,
+    INSTRUMENTS,
+    KLINES,
+    LIQUIDATION_SNAPSHOT,
+    METRICS,
+    REST_KLINES,
+    REST_TRADES,
+    TAKER_RATIO,
+    TRADES,
+    Dataset,
+)
 from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.venue import Layout, SourceColumn, SourceObject, TimeFormat, Venue
+from ingestion.venues.venue import (
+    ApiBar,
+    ApiClient,
+    Complaint,
+    Instrument,
+    Layout,
+    Limit,
+    SourceColumn,
+    SourceObject,
+    TakerRatio,
+    TimeFormat,
+    Trade,
+    TradePage,
+    Venue,
+    milliseconds,
+    moment,
+)
 
 _EPOCH: Final = "epoch"
 _TEXT: Final = "text"
@@ -181,22 +209,216 @@ def _binance_publishes(dataset: Dataset, market: Market, day: date) -> bool:
 
 _ARCHIVE: Final = BinanceArchive(published=_binance_publishes)
 
+# ---- api -------------------------------------------------------------------------------------------------------------
+
+_HOUR: Final = timedelta(hours=1)
+_USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
+_TRADES_A_PAGE: Final = 1000
+_BARS_A_PAGE: Final = 99  # one more would cost twice the weight
+_RATIOS_A_PAGE: Final = 500
+# Of Binance's error codes those that a person can do something about, in words.
+_COMPLAINTS: Final[dict[int, Complaint]] = {
+    -1000: Complaint("busy", "the venue does not know what went wrong"),
+    -1001: Complaint("busy", "the venue is disconnected inside"),
+    -1003: Complaint("too_many", "too many requests"),
+    -1007: Complaint("busy", "the venue timed out inside"),
+    -1008: Complaint("busy", "the venue is overloaded"),
+    -1015: Complaint("too_many", "too many requests"),
+    -1100: Complaint("wrong", "a parameter holds illegal characters"),
+    -1121: Complaint("wrong", "the venue knows no such symbol; check TAKER_MARKETS"),
+    -1127: Complaint("wrong", "more time was asked for than one question may span"),
+    -1130: Complaint("wrong", "a parameter is out of range, such as a time further back than the venue keeps"),
+}
+
+
+@dataclass(frozen=True)
+class BinanceApi:
+    """The futures api: `root` is `/fapi/v1` for USD-M, `/dapi/v1` for COIN-M, whose amounts are contracts and base."""
+
+    grammar: BinanceGrammar
+    url: str
+    root: str
+    # As published; exchangeInfo says the first one anew whenever it is asked.
+    limits: tuple[Limit, ...] = (
+        Limit("", weight=2400, seconds=60, used_header=_USED_WEIGHT),
+        Limit("/futures/data/", weight=1000, seconds=300),
+    )
+    # "Only the past 48 hours can be queried."
+    trades_reach_back_hours: int = 48
+    offers: tuple[str, ...] = (INSTRUMENTS.name, REST_KLINES.name, TAKER_RATIO.name, REST_TRADES.name)
+
+    def complaint(self, answer: Any) -> Complaint | None:
+        """`{"code": -1121, "msg": "Invalid symbol."}`; 0 is the code of a refusal, 200 that of a success."""
+        if not isinstance(answer, dict) or "code" not in answer or "msg" not in answer or answer["code"] == 200:
+            return None
+        code, said = int(answer["code"]), str(answer["msg"])
+        known = _COMPLAINTS.get(code, Complaint("wrong", "the venue refused the question"))
+        return replace(known, sentence=f"{known.sentence} ({code}: {said})")
+
+    def instruments(self, client: ApiClient) -> list[Instrument]:
+        answer = client.get(f"{self.root}/exchangeInfo", {}, weight=1)
+        for said in answer.get("rateLimits", ()):
+            seconds = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}.get(said["interval"])
+            if said["rateLimitType"] == "REQUEST_WEIGHT" and seconds:
+                client.allow(Limit("", int(said["limit"]), float(seconds * int(said["intervalNum"])), _USED_WEIGHT))
+        return [found for row in answer["symbols"] if (found := self._instrument(row)) is not None]
+
+    def _instrument(self, row: dict[str, Any]) -> Instrument | None:
+        market = self.grammar.market(row["symbol"])
+        if market is None:
+            return None  # not quoted in dollars
+        market = replace(market, base_asset=row["baseAsset"], quote_asset=row["quoteAsset"])
+        # Linear contracts are counted in base and have no size of their own.
+        size = Decimal(str(row["contractSize"])) if market.contract_type is ContractType.INVERSE else Decimal(1)
+        listed_at = moment(row["onboardDate"]) if row.get("onboardDate") else None
+        status = row.get("status") or row.get("contractStatus")
+        return Instrument(market, size, listed_at, is_trading=status == "TRADING")
+
+    def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
+        bars: list[ApiBar] = []
+        start = since
+        while start < until:
+            end = min(until, start + _BARS_A_PAGE * _HOUR)
+            wanted: dict[str, str | int] = {
+                "symbol": market.symbol,
+                "interval": "1h",
+                "startTime": milliseconds(start),
+                "endTime": milliseconds(end) - 1,
+                "limit": _BARS_A_PAGE,
+            }
+            rows = client.get(f"{self.root}/klines", wanted, weight=1)
+            bars += [bar for bar in map(_bar, rows) if start <= bar.opened_at < end]
+            start = end
+        finished = min(until, client.answered_at)
+        return [bar for bar in bars if bar.opened_at + _HOUR <= finished]
+
+    def trades(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> Iterator[TradePage]:
+        path = f"{self.root}/aggTrades"
+        start = since
+        while start < until:
+            # Both times together may span less than an hour; within it, pages follow by id, never by id and time.
+            end = min(until, start + _HOUR)
+            asked: dict[str, str | int] = {"startTime": milliseconds(start), "endTime": milliseconds(end) - 1}
+            page_since = start
+            while True:
+                wanted = {"symbol": market.symbol, **asked, "limit": _TRADES_A_PAGE}
+                rows = client.get(path, wanted, weight=20)
+                found = [trade for row in rows if (trade := _agg_trade(market, row)).traded_at < end]
+                is_last = len(rows) < _TRADES_A_PAGE or len(found) < len(rows)
+                page_until = end if is_last else found[-1].traded_at
+                yield TradePage(page_since, page_until, found)
+                if is_last:
+                    break
+                following = int(rows[-1]["a"]) + 1
+                if following == asked.get("fromId"):
+                    raise ValueError(f"its pages do not move on from trade {following}")
+                asked, page_since = {"fromId": following}, page_until
+            start = end
+
+    def taker_ratios(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[TakerRatio]:
+        inverse = market.contract_type is ContractType.INVERSE
+        if inverse and not market.symbol.endswith("_PERP"):
+            return []  # asked for by pair and kind of contract; a delivery date is neither
+        pair = market.symbol.removesuffix("_PERP")
+        named: dict[str, str | int] = (
+            {"pair": pair, "contractType": "PERPETUAL"} if inverse else {"symbol": market.symbol}
+        )
+        path = f"/futures/data/{'takerBuySellVol' if inverse else 'takerlongshortRatio'}"
+        wanted = {
+            **named,
+            "period": "1h",
+            "startTime": milliseconds(since),
+            # One hour more: should the label be the end of the hour, the last one is there too.
+            "endTime": milliseconds(until),
+            "limit": _RATIOS_A_PAGE,
+        }
+        rows = client.get(path, wanted, weight=1)
+        labelled = [(moment(row["timestamp"]), *_volumes(row, inverse)) for row in rows]
+        shift = _label_shift(labelled, self.bars(client, market, since, until) if labelled else [], inverse)
+        finished = min(until, client.answered_at)
+        return [
+            TakerRatio(at - shift, bought, sold, ratio)
+            for at, bought, sold, ratio in labelled
+            if since <= at - shift and at - shift + _HOUR <= finished
+        ]
+
+
+def _bar(row: Sequence[Any]) -> ApiBar:
+    return ApiBar(
+        opened_at=moment(row[0]),
+        open_price=Decimal(row[1]),
+        high_price=Decimal(row[2]),
+        low_price=Decimal(row[3]),
+        close_price=Decimal(row[4]),
+        volume=Decimal(row[5]),
+        closed_at=moment(row[6]),
+        quote_volume=Decimal(row[7]),
+        trade_count=int(row[8]),
+        taker_buy_volume=Decimal(row[9]),
+        taker_buy_quote_volume=Decimal(row[10]),
+    )
+
+
+def _agg_trade(market: Market, row: dict[str, Any]) -> Trade:
+    return Trade(
+        symbol=market.symbol,
+        trade_id=str(row["a"]),
+        number=int(row["a"]),
+        traded_at=moment(row["T"]),
+        price=Decimal(row["p"]),
+        quantity=Decimal(row["q"]),
+        is_taker_buy=not row["m"],
+        trade_count=int(row["l"]) - int(row["f"]) + 1,
+        normal_quantity=Decimal(row["nq"]) if row.get("nq") else None,
+    )
+
+
+def _volumes(row: dict[str, Any], inverse: bool) -> tuple[Decimal, Decimal, Decimal]:
+    """Bought, sold (base) and their ratio; COIN-M prints no ratio, so it is worked out."""
+    if not inverse:
+        return Decimal(row["buyVol"]), Decimal(row["sellVol"]), Decimal(row["buySellRatio"])
+    bought, sold = Decimal(row["takerBuyVolValue"]), Decimal(row["takerSellVolValue"])
+    return bought, sold, round(bought / sold, 4) if sold else Decimal(0)
+
+
+def _label_shift(
+    labelled: Sequence[tuple[datetime, Decimal, Decimal, Decimal]], bars: Sequence[ApiBar], inverse: bool
+) -> timedelta:
+    """How far a label lies behind the first instant of its hour.
+
+    Binance has labelled the same numbers by the start and by the end of their time, and changed it without a word. The
+    bars of the same hours tell: the label that brings more hours to agree is right; by default it is the start.
+    """
+    bought = {bar.opened_at: bar.taker_buy_quote_volume if inverse else bar.taker_buy_volume for bar in bars}
+
+    def agreeing(shift: timedelta) -> int:
+        pairs = [(volume, bought.get(at - shift)) for at, volume, _, _ in labelled]
+        return sum(other is not None and abs(volume - other) * 1000 <= other for volume, other in pairs)
+
+    return _HOUR if agreeing(_HOUR) > agreeing(timedelta()) else timedelta()
+
+
 # ---- the venues ------------------------------------------------------------------------------------------------------
 
 _TRADES: Final = (AGG_TRADES.name, TRADES.name)
 
+_UM: Final = BinanceGrammar("binance_um", frozenset({ContractType.LINEAR}), _ENDING)
+_CM: Final = BinanceGrammar("binance_cm", frozenset({ContractType.INVERSE}), "like BTCUSD_PERP or BTCUSD_261225")
+
 BINANCE_UM: Final = Venue(
     venue="binance_um",
     title="Binance USD-M",
-    grammar=BinanceGrammar("binance_um", frozenset({ContractType.LINEAR}), _ENDING),
+    grammar=_UM,
     archive=_ARCHIVE,
+    api=BinanceApi(_UM, "https://fapi.binance.com", "/fapi/v1"),
     trade_datasets=_TRADES,
 )
 BINANCE_CM: Final = Venue(
     venue="binance_cm",
     title="Binance COIN-M",
-    grammar=BinanceGrammar("binance_cm", frozenset({ContractType.INVERSE}), "like BTCUSD_PERP or BTCUSD_261225"),
+    grammar=_CM,
     archive=_ARCHIVE,
+    api=BinanceApi(_CM, "https://dapi.binance.com", "/dapi/v1"),
     trade_datasets=_TRADES,
 )
 # The simulated exchange writes Binance's layout and publishes every dataset for every market.

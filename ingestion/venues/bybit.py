@@ -6,15 +6,31 @@ Belongs here: symbols, archive, api and feed of Bybit. Does not: fetching, decod
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from ingestion.datasets import TRADES, Dataset
+from ingestion.datasets import INSTRUMENTS, REST_TRADES, TRADES, Dataset
 from ingestion.markets import ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.venue import Layout, SourceColumn, SourceObject, Venue
+from ingestion.venues.venue import (
+    ApiBar,
+    ApiClient,
+    Complaint,
+    Execution,
+    Instrument,
+    Layout,
+    Limit,
+    SourceColumn,
+    SourceObject,
+    TakerRatio,
+    Trade,
+    TradePage,
+    Venue,
+    moment,
+)
 
 # ---- symbols ---------------------------------------------------------------------------------------------------------
 
@@ -88,6 +104,104 @@ class BybitArchive:
         return SourceObject(f"trading/{market.symbol}/{market.symbol}{period.label}.csv.gz", period)
 
 
+# ---- api -------------------------------------------------------------------------------------------------------------
+
+_TRADES_A_PAGE: Final = 1000
+_INSTRUMENTS_A_PAGE: Final = 1000
+_COMPLAINTS: Final[dict[int, Complaint]] = {
+    10000: Complaint("busy", "the venue timed out inside"),
+    10001: Complaint("wrong", "a parameter is wrong, such as a symbol the venue does not know; check TAKER_MARKETS"),
+    10006: Complaint("too_many", "too many requests"),
+    10009: Complaint("refused", "this address is banned"),
+    10016: Complaint("busy", "the venue has a fault inside"),
+    10018: Complaint("too_many", "too many requests from this address"),
+    10024: Complaint("refused", "its rules keep this place out"),
+}
+
+
+@dataclass(frozen=True)
+class BybitApi:
+    """What Bybit's api has of the running day: its contracts, and the newest 1000 trades of a market, no more.
+
+    On a busy market those are a minute; on a quiet one, hours. The archive brings the day, the feed the hour. Its bars
+    do not tell takers apart.
+    """
+
+    grammar: BybitGrammar = BybitGrammar()
+    url: str = "https://api.bybit.com"
+    limits: tuple[Limit, ...] = (Limit("", weight=600, seconds=5),)
+    # No promise: how far the newest 1000 trades happen to go. What lies before them is not claimed to be covered.
+    trades_reach_back_hours: int = 24
+    offers: tuple[str, ...] = (INSTRUMENTS.name, REST_TRADES.name)
+
+    def complaint(self, answer: Any) -> Complaint | None:
+        """`{"retCode": 10001, "retMsg": "params error: …"}`; 0 is the code of a good answer."""
+        if not isinstance(answer, dict) or not answer.get("retCode"):
+            return None
+        code, said = int(answer["retCode"]), str(answer.get("retMsg", ""))
+        known = _COMPLAINTS.get(code, Complaint("wrong", "the venue refused the question"))
+        return replace(known, sentence=f"{known.sentence} ({code}: {said})")
+
+    def instruments(self, client: ApiClient) -> list[Instrument]:
+        found: list[Instrument] = []
+        for category in ("linear", "inverse"):
+            cursor = ""
+            while True:
+                wanted: dict[str, str | int] = {"category": category, "limit": _INSTRUMENTS_A_PAGE}
+                if cursor:
+                    wanted["cursor"] = cursor
+                result = client.get("/v5/market/instruments-info", wanted, weight=1)["result"]
+                found += [one for row in result["list"] if (one := self._instrument(row)) is not None]
+                following = result.get("nextPageCursor") or ""
+                if not following:
+                    break
+                if following == cursor:
+                    raise ValueError(f"its pages do not move on from cursor {cursor}")
+                cursor = following
+        return found
+
+    def _instrument(self, row: dict[str, Any]) -> Instrument | None:
+        market = self.grammar.market(row["symbol"])
+        if market is None:
+            return None
+        market = replace(market, base_asset=row["baseCoin"], quote_asset=row["quoteCoin"])
+        launched = int(row.get("launchTime") or 0)
+        # Linear contracts are counted in base, inverse ones in USD.
+        return Instrument(market, Decimal(1), moment(launched) if launched else None, row["status"] == "Trading")
+
+    def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
+        return []
+
+    def trades(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> Iterator[TradePage]:
+        category = "linear" if market.contract_type is ContractType.LINEAR else "inverse"
+        wanted: dict[str, str | int] = {"category": category, "symbol": market.symbol, "limit": _TRADES_A_PAGE}
+        rows = client.get("/v5/market/recent-trade", wanted, weight=1)["result"]["list"]
+        # Newest first, in the order of the venue; within one instant that order is kept, turned around.
+        trades = [self._trade(row) for row in reversed(rows)]
+        trades.sort(key=lambda trade: trade.traded_at)
+        # Others of the oldest instant may not have fitted in, so what is known for certain begins after it; also when
+        # fewer came than were asked for, since how far the venue's own memory goes is not documented.
+        begins = max(since, trades[0].traded_at + timedelta(milliseconds=1)) if trades else until
+        if begins < until:
+            yield TradePage(begins, until, [trade for trade in trades if begins <= trade.traded_at < until])
+
+    def _trade(self, row: dict[str, Any]) -> Trade:
+        return Trade(
+            symbol=row["symbol"],
+            trade_id=str(row["execId"]),
+            number=None,
+            traded_at=moment(row["time"]),
+            price=Decimal(row["price"]),
+            quantity=Decimal(row["size"]),
+            is_taker_buy={"Buy": True, "Sell": False}[row["side"]],
+            # Block trades are agreed beside the book: nobody was the aggressor.
+            execution=Execution.UNKNOWN if row.get("isBlockTrade") else Execution.MARKET,
+        )
+
+    def taker_ratios(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[TakerRatio]:
+        return []
+
+
 # ---- the venue -------------------------------------------------------------------------------------------------------
 
-BYBIT: Final = Venue(venue="bybit", title="Bybit", grammar=BybitGrammar(), archive=BybitArchive())
+BYBIT: Final = Venue(venue="bybit", title="Bybit", grammar=BybitGrammar(), archive=BybitArchive(), api=BybitApi())

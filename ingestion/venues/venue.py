@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -238,6 +238,41 @@ class TakerRatio:
     buy_sell_ratio: Decimal
 
 
+@dataclass(frozen=True)
+class TradePage:
+    """Every trade of one market that happened from `since` to before `until`, oldest first."""
+
+    since: datetime
+    until: datetime
+    trades: Sequence[Trade]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a venue allows one address to ask: `weight` in any window of `seconds`.
+
+    `path`: for paths that begin so; of several limits the longest counts. `used_header`: the header in which answers
+    say how much of it is used, by whomever; empty where they do not.
+    """
+
+    path: str
+    weight: int
+    seconds: float
+    used_header: str = ""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What an answer says went wrong, in one sentence without a full stop.
+
+    `kind`: `busy`: the same question may be answered a moment later. `too_many`: we asked too much and must wait.
+    `refused`: it answers nobody here. `wrong`: the question itself; to repeat it is of no use.
+    """
+
+    kind: Literal["busy", "too_many", "refused", "wrong"]
+    sentence: str
+
+
 class ApiClient(Protocol):
     """What a venue's api is asked through: it budgets the weight, waits, retries and judges (`ingestion.api`)."""
 
@@ -245,19 +280,39 @@ class ApiClient(Protocol):
         """The parsed JSON of the answer, its decimals exact. Raises VenueUnavailable or VenueRefused."""
         ...
 
+    def allow(self, limit: Limit) -> None:
+        """From now on this limit holds in place of the one with the same path: the venue has said so itself."""
+        ...
+
+    @property
+    def answered_at(self) -> datetime:
+        """The venue's clock at its last answer, UTC; ours before that, or where the venue does not say."""
+        ...
+
 
 class VenueApi(Protocol):
     """A venue's REST api. Every method asks through `client`, which budgets, waits and judges answers.
 
-    What a venue does not offer answers an empty list. Ranges are half-open, UTC.
+    What a venue does not offer answers an empty list. Ranges are half-open, UTC. `offers`: names of the datasets that
+    are worth asking for. `limits`: as published, for the client to stay under.
     """
 
     @property
     def url(self) -> str: ...
 
     @property
+    def offers(self) -> tuple[str, ...]: ...
+
+    @property
+    def limits(self) -> tuple[Limit, ...]: ...
+
+    @property
     def trades_reach_back_hours(self) -> int:
         """How far back the trades of the api go; 0: it has none worth asking for."""
+        ...
+
+    def complaint(self, answer: Any) -> Complaint | None:
+        """What a parsed answer complains of; None for one that answers the question."""
         ...
 
     def instruments(self, client: ApiClient) -> list[Instrument]: ...
@@ -266,11 +321,26 @@ class VenueApi(Protocol):
         """The finished hourly bars, with their takers' share."""
         ...
 
-    def trades(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> Iterator[list[Trade]]:
-        """The trades page by page, oldest first."""
+    def trades(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> Iterator[TradePage]:
+        """The trades page by page, oldest first; pages follow each other without a gap. The first one may begin later
+        than `since`, and there may be none at all, where the venue does not go back so far."""
         ...
 
     def taker_ratios(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[TakerRatio]: ...
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def moment(milliseconds: int | str) -> datetime:
+    """The instant that an api gives as milliseconds since the epoch, UTC, exact."""
+    return _EPOCH + int(milliseconds) * _MILLISECOND
+
+
+def milliseconds(at: datetime) -> int:
+    """The instant as an api wants it: whole milliseconds since the epoch."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 # ---- the venue -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""The raw assets: one per dataset, partitioned the way its files are published.
+"""The raw assets of the archive: one per dataset, partitioned the way its files are published.
 
-Belongs here: partitions in, receipts out, as asset events. Does not: how an object is ingested (`ingestion.ingest`).
+Belongs here: partitions in, receipts out, as asset events. Does not: how an object is ingested (`ingestion.ingest`), or
+what the archive does not have yet (`orchestration.assets.recent`).
 """
 
 from collections import defaultdict
@@ -125,7 +126,7 @@ def _record(context: dg.AssetExecutionContext, outcomes: "Sequence[Outcome]") ->
         )
     raise dg.Failure(
         description=failure_text(outcomes),
-        metadata={"failed": dg.MetadataValue.table([_fault_row(outcome) for outcome in failed])},
+        metadata={"failed": dg.MetadataValue.table([fault_row(outcome) for outcome in failed])},
         allow_retries=False,
     )
 
@@ -139,7 +140,8 @@ def failure_text(outcomes: "Sequence[Outcome]") -> str:
     return "\n".join([head, *(f"{outcome.task}: {outcome.error}" for outcome in failed)])
 
 
-def _fault_row(outcome: "Outcome") -> dg.TableRecord:
+def fault_row(outcome: "Outcome") -> dg.TableRecord:
+    """A failed object for a table of the UI."""
     return dg.TableRecord({"object": str(outcome.task), "fault": str(outcome.error)})
 
 

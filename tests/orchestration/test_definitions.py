@@ -18,6 +18,8 @@ from orchestration.wiring import build_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = {"aggTrades", "trades", "klines", "metrics", "fundingRate", "liquidationSnapshot"}
+ASKED = {"restKlines", "restTrades", "takerRatio", "instruments"}
+HEARD = {"liquidations", "liveTrades"}
 MARTS = {
     "dim_markets",
     "dim_spike_definitions",
@@ -51,15 +53,21 @@ def parents(graph: dg.AssetGraph, text: str) -> set[str]:
 
 def test_the_graph_holds_the_archive_every_dataset_the_marts_and_the_publication(graph: dg.AssetGraph) -> None:
     names = {asset.to_user_string() for asset in graph.get_all_asset_keys()}
-    assert {"archive/futures", "raw/receipts", "published/marts"} <= names
-    assert {name.removeprefix("raw/") for name in names if name.startswith("raw/")} == RAW | {"receipts"}
+    assert {"archive/futures", "api/futures", "feed/futures", "raw/receipts", "published/marts"} <= names
+    assert {name.removeprefix("raw/") for name in names if name.startswith("raw/")} == (
+        RAW | ASKED | HEARD | {"receipts"}
+    )
     assert {name for name in names if name.startswith(("fct_", "dim_", "agg_", "rpt_"))} == MARTS
 
 
 def test_it_runs_from_the_archive_over_raw_and_staging_to_the_published_marts(graph: dg.AssetGraph) -> None:
     for dataset in RAW:
         assert parents(graph, f"raw/{dataset}") == {"archive/futures"}
-    assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW}
+    for dataset in ASKED:
+        assert parents(graph, f"raw/{dataset}") == {"api/futures"}
+    for dataset in HEARD:
+        assert parents(graph, f"raw/{dataset}") == {"feed/futures"}
+    assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW | ASKED | HEARD}
     assert "raw/klines" in parents(graph, "stg_raw__klines")
     assert {"raw/aggTrades", "raw/trades"} & parents(graph, "stg_raw__trades")
     assert parents(graph, "stg_raw__receipts") == {"raw/receipts"}
@@ -75,6 +83,7 @@ def test_files_by_day_are_partitioned_by_day_and_files_by_month_by_month(graph: 
         )
         assert isinstance(definition, wanted), dataset
     assert not any(graph.get(key(mart)).is_partitioned for mart in MARTS)
+    assert not any(graph.get(key(f"raw/{dataset}")).is_partitioned for dataset in ASKED | HEARD)
 
 
 def test_two_years_of_backfill_are_a_handful_of_runs(graph: dg.AssetGraph) -> None:
@@ -113,14 +122,16 @@ def test_every_mart_is_audited_by_a_blocking_check(graph: dg.AssetGraph) -> None
     assert all(graph.get(check).blocking for check in audits)
 
 
-def test_only_the_sensor_that_stays_at_home_runs_by_default(manifest: Path, settings: Settings) -> None:
+def test_only_the_sensors_that_stay_at_home_run_by_default(manifest: Path, settings: Settings) -> None:
     definitions = build_definitions(settings)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     assert sensors == {
         "changed_source_files": dg.DefaultSensorStatus.STOPPED,
+        "seal_finished_hours": dg.DefaultSensorStatus.RUNNING,
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = definitions.schedules or ()
+    assert {schedule.name for schedule in schedules} == {"daily_ingest", "daily_ingest_months", "hourly_today"}
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
 
 

@@ -1,0 +1,475 @@
+"""Today, from a venue's api into the raw zone: what is asked, what is kept, what is not claimed. Nobody waits here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.api import Api
+from ingestion.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
+from ingestion.errors import SourceDefect, VenueRefused
+from ingestion.ingest import Outcome, Task
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.periods import Period
+from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from ingestion.recent import Access, ingest_recent, plan_recent
+from ingestion.venues import venue_of
+from ingestion.venues.venue import VenueApi
+from tests.support.venue_http import Planned, VenueServer
+
+TODAY = date(2026, 3, 2)
+YESTERDAY = date(2026, 3, 1)
+BITCOIN = Market.parse("binance_um:BTCUSDT")
+
+
+class House:
+    """A raw zone, a venue on loopback and a clock that all three of them share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.zone = RawZone(open_store(folder))
+        self.now = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)
+        self.venue = VenueServer(lambda: self.now + self.ahead)
+        self.ahead = timedelta()
+        self.slept = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def access(self, *venues: str) -> dict[str, Access]:
+        return {venue: Access(api(venue), self.client(venue)) for venue in venues}
+
+    def client(self, venue: str) -> Api:
+        known = api(venue)
+        return Api(
+            venue,
+            self.venue.url,
+            known.limits,
+            known.complaint,
+            clock=lambda: self.now,
+            monotonic=lambda: self.slept,
+            sleep=self.sleep,
+        )
+
+    def archived(self, dataset: str, day: date, market: Market = BITCOIN, interval: str = "") -> None:
+        """A receipt as if the archive had brought everything up to that day."""
+        period = Period.of_month(day) if dataset == "klines" else Period.of_day(day)
+        receipt = Receipt(
+            dataset, market.venue, market.symbol, interval, period.label, "stored", period.first_day, day, self.now, 1
+        )
+        rows = {str(found): 24 for found in period.days() if found <= day}
+        self.zone.put(ObjectId(dataset, market, interval, period), None, replace(receipt, day_rows=rows))
+
+    def run(self, *markets: Market, only: str = "", patience: timedelta = timedelta(minutes=10)) -> list[Outcome]:
+        venues = dict.fromkeys(market.venue for market in markets)
+        access = self.access(*venues)
+        apis = {venue: one.api for venue, one in access.items()}
+        tasks = plan_recent(markets, zone=self.zone, apis=apis, now=self.now)
+        tasks = [task for task in tasks if only in ("", task.dataset.name)]
+        return ingest_recent(tasks, access=access, zone=self.zone, clock=lambda: self.now, patience=patience)
+
+    def receipt(self, dataset: str, day: date, market: Market = BITCOIN) -> Receipt:
+        held = self.zone.receipt(self.object_id(dataset, day, market))
+        assert held is not None
+        return held
+
+    def rows(self, dataset: str, day: date, market: Market = BITCOIN) -> list[dict[str, Any]]:
+        return self.zone.rows(self.object_id(dataset, day, market)).to_pylist()
+
+    def object_id(self, dataset: str, day: date, market: Market) -> ObjectId:
+        return ObjectId(dataset, market, "1h" if dataset == "restKlines" else "", Period.of_day(day))
+
+    def stored_bytes(self) -> dict[str, bytes | None]:
+        return {found.key: self.zone.store.get_bytes(found.key) for found in self.zone.store.list("raw")}
+
+
+def api(venue: str) -> VenueApi:
+    found = venue_of(venue).api
+    assert found is not None
+    return found
+
+
+def statuses(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    return {f"{outcome.task.dataset.name} {outcome.task.period}": outcome.status for outcome in outcomes}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path / "var")
+    with house.venue.running():
+        yield house
+
+
+# ---- which days
+
+
+def planned(house: House, *markets: Market) -> list[str]:
+    apis = {market.venue: api(market.venue) for market in markets}
+    return [str(task) for task in plan_recent(markets, zone=house.zone, apis=apis, now=house.now)]
+
+
+def test_it_goes_on_from_the_day_after_the_last_archived_one(house: House) -> None:
+    house.archived("klines", date(2026, 2, 28), interval="1h")
+    house.archived("aggTrades", YESTERDAY)
+    assert planned(house, BITCOIN) == [
+        "binance_um:ALL instruments 2026-03-02",
+        "binance_um:BTCUSDT restKlines 1h 2026-03-01",
+        "binance_um:BTCUSDT restKlines 1h 2026-03-02",
+        "binance_um:BTCUSDT takerRatio 2026-03-01",
+        "binance_um:BTCUSDT takerRatio 2026-03-02",
+        "binance_um:BTCUSDT restTrades 2026-03-02",
+    ]
+
+
+def test_without_an_archive_it_goes_as_far_as_the_api_does_the_newest_trades_first(house: House) -> None:
+    found = planned(house, BITCOIN)
+    assert sum("restKlines" in task for task in found) == 31
+    assert sum("takerRatio" in task for task in found) == 29
+    assert [task[-10:] for task in found if "restTrades" in task] == ["2026-03-02", "2026-03-01", "2026-02-28"]
+
+
+def test_a_day_without_a_finished_hour_is_not_asked_for_yet(house: House) -> None:
+    house.now = datetime(2026, 3, 2, 0, 59, tzinfo=UTC)
+    house.archived("klines", YESTERDAY, interval="1h")
+    house.archived("aggTrades", YESTERDAY)
+    assert planned(house, BITCOIN) == ["binance_um:ALL instruments 2026-03-02"]
+
+
+def test_what_a_venue_does_not_offer_is_not_planned(house: House) -> None:
+    found = planned(house, Market.parse("okx:BTC-USDT-SWAP"), Market.parse("bybit:BTCUSD"))
+    assert {task.split(" ")[1] for task in found} == {"instruments", "restTrades"}
+
+
+def test_a_venue_that_is_not_to_be_asked_is_left_out(house: House) -> None:
+    assert plan_recent([BITCOIN], zone=house.zone, apis={}, now=house.now) == []
+
+
+# ---- bars and ratios
+
+
+def with_yesterday_archived(house: House) -> None:
+    house.archived("klines", YESTERDAY, interval="1h")
+    house.archived("aggTrades", YESTERDAY)
+
+
+def test_finished_bars_only_exact_and_with_their_takers(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN, only="restKlines")
+    rows = house.rows("restKlines", TODAY)
+    assert [row["opened_at"].hour for row in rows] == [0, 1, 2, 3, 4]
+    said = house.venue.bar(int(rows[3]["opened_at"].timestamp() * 1000))
+    assert rows[3]["volume"] == Decimal(said[5])
+    assert rows[3]["taker_buy_quote_volume"] == Decimal(said[10])
+    assert rows[3]["trade_count"] == 60
+    receipt = house.receipt("restKlines", TODAY)
+    assert (receipt.rows, receipt.status, receipt.revision) == (5, "stored", 1)
+    assert [source.key for source in receipt.sources] == ["rest/2026-03-02T00:00Z/2026-03-02T05:00Z"]
+
+
+def test_an_hour_later_only_the_new_hour_is_asked_for_and_history_stays_clean(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN)
+    asked = len(house.venue.requests)
+    house.now += timedelta(hours=1)
+    found = statuses(house.run(BITCOIN))
+    assert found["instruments 2026-03-02"] == "unchanged"
+    assert found["restKlines 2026-03-02"] == found["restTrades 2026-03-02"] == "stored"
+    new = house.venue.requests[asked:]
+    five = str(int(datetime(2026, 3, 2, 5, tzinfo=UTC).timestamp() * 1000))
+    assert {parameters["startTime"] for _, parameters in new} == {five}
+    assert len(new) == 4  # bars; trades; ratios, and the bars that say how their labels are meant
+    assert house.receipt("restKlines", TODAY).rows == 6
+    for dataset in ("restKlines", "restTrades", "takerRatio"):
+        assert len(house.zone.history(house.object_id(dataset, TODAY, BITCOIN))) == 1
+        assert house.receipt(dataset, TODAY).revision == 1
+
+
+def test_asking_again_within_the_hour_asks_nothing_and_writes_nothing(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN)
+    before, asked = house.stored_bytes(), len(house.venue.requests)
+    house.now += timedelta(minutes=20)
+    assert set(statuses(house.run(BITCOIN)).values()) == {"unchanged"}
+    assert len(house.venue.requests) == asked
+    assert house.stored_bytes() == before
+
+
+def test_the_same_answers_give_the_same_bytes_however_they_were_split(tmp_path: Path) -> None:
+    objects = []
+    for name, hours in (("once", [5]), ("hourly", [2, 3, 5])):
+        house = House(tmp_path / name)
+        with house.venue.running():
+            with_yesterday_archived(house)
+            for hour in hours:
+                house.now = datetime(2026, 3, 2, hour, 20, tzinfo=UTC)
+                house.run(BITCOIN)
+        objects.append([house.receipt(d, TODAY).stored_sha256 for d in ("restKlines", "restTrades", "takerRatio")])
+    assert objects[0] == objects[1]
+
+
+def test_a_receipt_proves_what_was_answered(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN, only="restTrades")
+    receipt = house.receipt("restTrades", TODAY)
+    payload = house.zone.store.get_bytes(house.object_id("restTrades", TODAY, BITCOIN).data_key)
+    assert payload is not None
+    assert hashlib.sha256(payload).hexdigest() == receipt.stored_sha256
+    assert sum(source.rows for source in receipt.sources) == receipt.rows == 300
+    assert len({source.sha256 for source in receipt.sources}) == 5
+
+
+def test_our_clock_may_be_wrong_and_no_unfinished_bar_is_kept(house: House) -> None:
+    with_yesterday_archived(house)
+    house.now, house.ahead = datetime(2026, 3, 2, 5, 1, tzinfo=UTC), timedelta(minutes=-3)
+    house.run(BITCOIN)
+    assert [row["opened_at"].hour for row in house.rows("restKlines", TODAY)] == [0, 1, 2, 3]
+    assert max(row["traded_at"].hour for row in house.rows("restTrades", TODAY)) == 3
+    assert max(row["observed_at"].hour for row in house.rows("takerRatio", TODAY)) == 3
+
+
+@pytest.mark.parametrize("label_ms", [0, 3_600_000])
+def test_a_ratio_belongs_to_its_hour_whichever_end_the_venue_labels(house: House, label_ms: int) -> None:
+    with_yesterday_archived(house)
+    house.venue.ratio_label_ms = label_ms
+    house.run(BITCOIN)
+    bars = {row["opened_at"]: row["taker_buy_volume"] for row in house.rows("restKlines", TODAY)}
+    ratios = {row["observed_at"]: row["buy_volume"] for row in house.rows("takerRatio", TODAY)}
+    assert ratios == bars
+
+
+def test_coin_m_counts_contracts_and_base_as_its_archive_does(house: House) -> None:
+    inverse = Market.parse("binance_cm:BTCUSD_PERP")
+    house.archived("klines", YESTERDAY, inverse, "1h")
+    house.archived("aggTrades", YESTERDAY, inverse)
+    house.run(inverse)
+    bar = house.rows("restKlines", TODAY, inverse)[0]
+    trades = [row for row in house.rows("restTrades", TODAY, inverse) if row["traded_at"].hour == 0]
+    assert bar["volume"] == sum(row["quantity"] for row in trades)
+    assert bar["quote_volume"] == sum(round(100 * row["quantity"] / row["price"], 8) for row in trades)
+    ratio = house.rows("takerRatio", TODAY, inverse)[0]
+    assert ratio["buy_volume"] == bar["taker_buy_quote_volume"]
+    sizes = {row["symbol_name"]: row["contract_size"] for row in house.rows("instruments", TODAY, whole("binance_cm"))}
+    assert sizes == {"BTCUSD_PERP": 100, "ETHUSD_PERP": 10}
+
+
+def whole(venue: str) -> Market:
+    return Market.whole_venue(venue)
+
+
+# ---- trades
+
+
+def test_trades_are_paged_by_id_within_an_hour_and_bring_both_quantities(house: House) -> None:
+    with_yesterday_archived(house)
+    house.venue.every = 2  # 1,800 an hour: two pages
+    house.run(BITCOIN, only="restTrades")
+    asked = house.venue.asked("/aggTrades")
+    assert house.venue.faults == []
+    assert sum("fromId" in parameters for parameters in asked) == sum("startTime" in p for p in asked) == 5
+    rows = house.rows("restTrades", TODAY)
+    assert [row["trade_number"] for row in rows] == sorted({row["trade_number"] for row in rows})
+    first = rows[0]
+    at, price, quantity, is_bought = house.venue.trade(first["trade_number"])
+    assert int(first["traded_at"].timestamp() * 1000) == at
+    assert (first["price"], first["quantity"], first["normal_quantity"]) == (price, quantity, quantity / 2)
+    assert (first["is_taker_buy"], first["trade_count"], first["execution"]) == (is_bought, 2, "MARKET")
+    receipt = house.receipt("restTrades", TODAY)
+    assert (receipt.rows, receipt.id_gaps, receipt.duplicate_rows) == (9000, 0, 0)
+    assert receipt.covered_minutes == {f"2026-03-02T{hour:02}": 60 for hour in range(5)}
+
+
+def test_nothing_older_than_two_days_is_asked_for(house: House) -> None:
+    found = statuses(house.run(BITCOIN, only="restTrades"))
+    assert found["restTrades 2026-02-28"] == "stored"
+    assert house.venue.faults == []
+    # 05:20 two days ago is the reach; the first whole hour that is safely within it begins at 06:00.
+    assert min(row["traded_at"].hour for row in house.rows("restTrades", date(2026, 2, 28))) == 6
+
+
+def test_a_run_that_lost_patience_goes_on_where_it_stopped(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN, only="restTrades", patience=timedelta())
+    assert house.receipt("restTrades", TODAY).covered_minutes == {"2026-03-02T04": 60}
+    house.run(BITCOIN, only="restTrades")
+    receipt = house.receipt("restTrades", TODAY)
+    assert list(receipt.covered_minutes) == [f"2026-03-02T0{hour}" for hour in range(5)]
+    assert [source.key[:21] for source in receipt.sources] == [f"rest/2026-03-02T0{hour}:00" for hour in range(5)]
+
+
+def test_missing_numbers_inside_an_hour_are_counted_those_between_hours_are_not(house: House) -> None:
+    with_yesterday_archived(house)
+    trades = [house.venue._agg_trade(n, inverse=False) for n in range(29_540_400, 29_540_460)]
+    at = int(datetime(2026, 3, 2, 4, tzinfo=UTC).timestamp() * 1000)
+    for place, trade in enumerate(trades):
+        trade["T"] = at + place
+    house.venue.plan("/aggTrades", Planned(200, [trade for trade in trades if trade["a"] % 10]))
+    house.run(BITCOIN, only="restTrades", patience=timedelta())
+    # 29540400 is not between the first and the last.
+    assert house.receipt("restTrades", TODAY).id_gaps == 5
+    house.now += timedelta(hours=2)
+    house.run(BITCOIN, only="restTrades", patience=timedelta())
+    receipt = house.receipt("restTrades", TODAY)
+    assert list(receipt.covered_minutes) == ["2026-03-02T04", "2026-03-02T06"]
+    assert receipt.id_gaps == 5
+
+
+def test_okx_goes_back_by_id_and_misses_nothing(house: House) -> None:
+    swap = Market.parse("okx:BTC-USDT-SWAP")
+    house.venue.every = 20  # 180 an hour: two pages
+    house.run(swap)
+    rows = house.rows("restTrades", TODAY, swap)
+    numbers = sorted(int(row["trade_id"]) for row in rows)
+    assert len(rows) == 900
+    assert numbers == list(range(numbers[0], numbers[0] + 900))
+    assert {row["is_taker_buy"] for row in rows} == {True, False}
+    assert house.receipt("restTrades", TODAY, swap).covered_minutes["2026-03-02T03"] == 60
+    assert sorted(house.receipt("restTrades", YESTERDAY, swap).covered_minutes)[0] == "2026-03-01T06"
+    listed = {row["symbol_name"]: row for row in house.rows("instruments", TODAY, whole("okx"))}
+    assert listed["BTC-USDT-SWAP"]["contract_size"] == Decimal("0.01")
+    assert listed["BTC-USD-SWAP"]["contract_size"] == 100
+    assert [listed[name]["is_trading"] for name in sorted(listed)] == [False, True]
+
+
+def test_bybit_has_its_newest_thousand_trades_and_no_more_is_claimed(house: House) -> None:
+    market = Market.parse("bybit:BTCUSDT")
+    house.now = datetime(2026, 3, 2, 5, 0, 30, tzinfo=UTC)
+    house.venue.every = 2  # a thousand are 2,000 seconds
+    found = statuses(house.run(market))
+    covered = house.receipt("restTrades", TODAY, market).covered_minutes
+    # The last thousand began at 04:27:10, and what happened in that instant may not be whole.
+    assert covered == {"2026-03-02T04": 32}
+    assert min(row["traded_at"] for row in house.rows("restTrades", TODAY, market)).minute == 27
+    assert {row["execution"] for row in house.rows("restTrades", TODAY, market)} == {"MARKET", "NA"}
+    assert found["restTrades 2026-03-01"] == "absent"
+    assert len(house.venue.asked("/recent-trade")) == 3
+    listed = [row["symbol_name"] for row in house.rows("instruments", TODAY, whole("bybit"))]
+    assert sorted(listed) == ["BTCUSD", "BTCUSDT", "ETHPERP"]
+
+
+def test_on_a_busy_market_bybits_thousand_trades_hold_no_finished_hour(house: House) -> None:
+    market = Market.parse("bybit:BTCUSDT")
+    house.venue.every = 1
+    assert statuses(house.run(market, only="restTrades")) == {
+        "restTrades 2026-03-02": "absent",
+        "restTrades 2026-03-01": "absent",
+    }
+
+
+# ---- instruments
+
+
+def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(house: House) -> None:
+    house.run(BITCOIN, only="instruments")
+    rows = {row["symbol_name"]: row for row in house.rows("instruments", TODAY, whole("binance_um"))}
+    assert sorted(rows) == ["BTCUSDT", "OLDUSDT"]
+    bitcoin = rows["BTCUSDT"]
+    assert (bitcoin["base_asset"], bitcoin["quote_asset"], bitcoin["contract_size"]) == ("BTC", "USDT", 1)
+    assert bitcoin["listed_at"] == datetime(2019, 9, 25, 8, tzinfo=UTC)
+    assert (bitcoin["is_trading"], rows["OLDUSDT"]["is_trading"]) == (True, False)
+    house.now += timedelta(hours=3)
+    house.run(BITCOIN, only="instruments")
+    assert len(house.venue.asked("/exchangeInfo")) == 1
+
+
+# ---- what goes wrong
+
+
+def test_a_venue_that_refuses_fails_by_itself_in_one_sentence(house: House) -> None:
+    with_yesterday_archived(house)
+    house.venue.plan("/fapi/v1/exchangeInfo", Planned(451, {"code": 0, "msg": "restricted location"}))
+    outcomes = house.run(BITCOIN, Market.parse("okx:BTC-USDT-SWAP"))
+    of_binance = [outcome for outcome in outcomes if outcome.task.market.venue == "binance_um"]
+    assert {outcome.status for outcome in of_binance} == {"failed"}
+    assert all(isinstance(outcome.error, VenueRefused) for outcome in of_binance)
+    assert "does not serve this place" in str(of_binance[-1].error)
+    assert len({str(outcome.error) for outcome in of_binance}) == 1
+    assert len(house.venue.asked("/exchangeInfo")) == 1
+    assert not house.venue.asked("/klines")
+    assert {outcome.status for outcome in outcomes if outcome.task.market.venue == "okx"} == {"stored"}
+
+
+def test_hours_that_came_before_a_failure_are_kept(house: House) -> None:
+    with_yesterday_archived(house)
+    good = [Planned(200, [])] * 2
+    house.venue.plan("/aggTrades", *good, Planned(418, {"code": -1003, "msg": "banned"}, Retry_After="300"))
+    (outcome,) = house.run(BITCOIN, only="restTrades")
+    assert outcome.status == "failed"
+    assert "banned this address" in str(outcome.error)
+    assert house.receipt("restTrades", TODAY).covered_minutes == {"2026-03-02T03": 60, "2026-03-02T04": 60}
+
+
+@pytest.mark.parametrize(
+    ("path", "dataset", "answer"),
+    [
+        ("/klines", REST_KLINES, [["1772409600000", "1", "2", "not a number"]]),
+        ("/aggTrades", REST_TRADES, [{"a": 1, "p": "1"}]),
+        (
+            "/aggTrades",
+            REST_TRADES,
+            [{"a": 1, "p": "1.123456789", "q": "1", "f": 1, "l": 1, "T": 1772424000000, "m": 1}],
+        ),
+        ("/takerlongshortRatio", TAKER_RATIO, [{"buyVol": None, "sellVol": "1", "buySellRatio": "", "timestamp": 0}]),
+    ],
+)
+def test_an_answer_that_is_not_as_documented_is_refused_and_named(
+    house: House, path: str, dataset: Any, answer: Any
+) -> None:
+    with_yesterday_archived(house)
+    house.venue.plan(path, Planned(200, answer))
+    (outcome,) = house.run(BITCOIN, only=dataset.name)
+    assert outcome.status == "failed"
+    assert isinstance(outcome.error, SourceDefect)
+    assert f"binance_um:BTCUSDT {dataset.name}" in str(outcome.error)
+    assert "is not what binance_um documents" in str(outcome.error)
+    assert house.zone.receipt(house.object_id(dataset.name, TODAY, BITCOIN)) is None
+
+
+@pytest.mark.parametrize(
+    ("market", "path"),
+    [(BITCOIN, "/aggTrades"), (Market.parse("okx:BTC-USDT-SWAP"), "/history-trades")],
+)
+def test_pages_that_do_not_move_on_are_noticed(house: House, market: Market, path: str) -> None:
+    with_yesterday_archived(house)
+    four = int(datetime(2026, 3, 2, 4, tzinfo=UTC).timestamp() * 1000)
+    okx = {"instId": "BTC-USDT-SWAP", "side": "buy", "sz": "1", "px": "1", "tradeId": "7", "ts": str(four)}
+    page = [house.venue._agg_trade(7, inverse=False) | {"T": four}] * 1000
+    house.venue.plan(path, *[Planned(200, page if market is BITCOIN else {"code": "0", "data": [okx]})] * 9)
+    outcome = house.run(market, only="restTrades")[0]
+    assert "do not move on" in str(outcome.error)
+
+
+def test_two_bars_of_one_hour_that_differ_are_refused(house: House) -> None:
+    with_yesterday_archived(house)
+    bar = house.venue.bar(int(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1000))
+    house.venue.plan("/klines", Planned(200, [bar, [*bar[:4], "1", *bar[5:]]]))
+    (outcome,) = house.run(BITCOIN, only="restKlines")
+    assert "appear twice with different rows" in str(outcome.error)
+
+
+def test_outcomes_come_in_the_order_of_the_tasks_and_are_reported_as_they_end(house: House) -> None:
+    with_yesterday_archived(house)
+    swap = Market.parse("okx:BTC-USDT-SWAP")
+    access = house.access("binance_um", "okx")
+    apis = {venue: one.api for venue, one in access.items()}
+    tasks = plan_recent([BITCOIN, swap], zone=house.zone, apis=apis, now=house.now)
+    reported: list[Task] = []
+    outcomes = ingest_recent(
+        tasks, access=access, zone=house.zone, clock=lambda: house.now, report=lambda o: reported.append(o.task)
+    )
+    assert [outcome.task for outcome in outcomes] == tasks
+    assert sorted(map(str, reported)) == sorted(map(str, tasks))
+
+
+def test_coverage_reaches_its_index(house: House) -> None:
+    with_yesterday_archived(house)
+    house.run(BITCOIN, only="restTrades")
+    house.zone.write_index()
+    covered = house.zone.coverage().to_pylist()
+    assert [row["covered_minutes"] for row in covered if row["dataset"] == "restTrades"] == [60] * 5

@@ -1,0 +1,197 @@
+"""Today as Dagster sees it: what the apis brought and what the collector heard, as assets, jobs and sensors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ingestion.object_store import open_store
+from ingestion.raw_zone import RawZone
+from orchestration.assets.raw import raw_key
+from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS, heard_assets, recent_assets
+from orchestration.automation import seal_decision
+from orchestration.progress import Progress
+from orchestration.resources import ApiResource, StorageResource
+from orchestration.settings import Settings, load_settings
+from tests.support.venue_http import Planned, VenueServer
+
+NOW = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def venue() -> Iterator[VenueServer]:
+    with VenueServer(every=600).running() as server:
+        yield server
+
+
+@pytest.fixture
+def here(tmp_path: Path, venue: VenueServer) -> Settings:
+    """Bitcoin at two venues, one of which has an archive (empty here), both with their api on loopback."""
+    return load_settings(
+        markets="binance_um:BTCUSDT,okx:BTC-USDT-SWAP",
+        archive_url=(tmp_path / "archive").as_uri(),
+        storage_url=str(tmp_path / "var"),
+        venue_urls=f"binance_um.rest={venue.url},okx.rest={venue.url}",
+    )
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral(str(tmp_path / "dagster"))
+
+
+def ingest(
+    settings: Settings, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] = ASKED_KEYS
+) -> dg.ExecuteInProcessResult:
+    definitions = dg.Definitions(
+        assets=[recent_assets(settings, Progress()), heard_assets(settings, Progress())],
+        jobs=[dg.define_asset_job("today", selection=[*ASKED_KEYS, *HEARD_KEYS])],
+        resources={"apis": ApiResource(settings), "storage": StorageResource(settings)},
+        executor=dg.in_process_executor,
+    )
+    return definitions.resolve_job_def("today").execute_in_process(
+        instance=instance, asset_selection=list(keys), raise_on_error=False
+    )
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def stored(settings: Settings) -> set[str]:
+    keys = [found.key for found in RawZone(open_store(settings.storage_url)).store.list("raw")]
+    return {key.split("/")[1] for key in keys if key.endswith("data.parquet")}
+
+
+def test_one_step_asks_for_everything_and_says_what_came(here: Settings, instance: dg.DagsterInstance) -> None:
+    result = ingest(here, instance)
+    assert result.success
+    assert materialized(result) == {"restKlines", "restTrades", "takerRatio", "instruments"} == stored(here)
+    event = instance.get_latest_materialization_event(raw_key("restTrades"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert metadata["markets"].value == ["binance_um:BTCUSDT", "okx:BTC-USDT-SWAP"]
+    assert {"dagster/row_count", "hours", "days", "objects"} <= metadata.keys()
+
+
+def test_nothing_new_is_no_event_so_that_nothing_is_built(here: Settings, instance: dg.DagsterInstance) -> None:
+    ingest(here, instance)
+    again = ingest(here, instance)
+    assert again.success
+    # Unless an hour has ended in between.
+    assert materialized(again) <= {"restKlines", "restTrades", "takerRatio"}
+    assert "instruments" not in materialized(again)
+
+
+def test_a_part_of_it_can_be_asked_for(here: Settings, instance: dg.DagsterInstance, venue: VenueServer) -> None:
+    result = ingest(here, instance, [raw_key("instruments")])
+    assert materialized(result) == {"instruments"}
+    assert not venue.asked("/aggTrades")
+
+
+def test_a_venue_that_refuses_fails_the_step_and_what_others_brought_is_news(
+    here: Settings, instance: dg.DagsterInstance, venue: VenueServer
+) -> None:
+    venue.plan("/fapi/v1/exchangeInfo", Planned(418, {"code": -1003, "msg": "banned"}, Retry_After="600"))
+    result = ingest(here, instance)
+    assert not result.success
+    assert materialized(result) == {"instruments", "restTrades"}
+    (failure,) = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert said.description is not None
+    assert "failed" in said.metadata
+    assert said.description.count("binance_um has banned") == 1
+    assert "binance_um:ALL instruments" in said.description
+    assert "binance_um has banned this address (HTTP 418: too many requests (-1003: banned)) for 10 min" in (
+        said.description
+    )
+    assert here.refusals_path.is_file()
+
+
+def test_without_an_api_to_ask_nothing_happens(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    mirrored = load_settings(archive_url=(tmp_path / "archive").as_uri(), storage_url=str(tmp_path / "var"))
+    assert mirrored.rest_urls == {}
+    result = ingest(mirrored, instance)
+    assert result.success
+    assert materialized(result) == set()
+
+
+# ---- what the collector has heard
+
+
+@dataclass(frozen=True)
+class Sealed:
+    venue: str
+    dataset: str
+    market_id: str
+    day: date
+    hours: int
+    rows: int
+    torn_bytes: int
+    receipt: None = None
+
+
+@pytest.fixture
+def sealing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A sealer that answers as told; the real one has tests of its own."""
+
+    def answer(*, sealed: Sequence[Sealed] = (), finished: Sequence[Any] = ()) -> None:
+        seal = ModuleType("ingestion.live.seal")
+        seal.__dict__["seal"] = lambda spool, zone, *, now: list(sealed)
+        seal.__dict__["finished_hours"] = lambda spool, *, now: list(finished)
+        if "ingestion.live" not in sys.modules:
+            monkeypatch.setitem(sys.modules, "ingestion.live", ModuleType("ingestion.live"))
+        monkeypatch.setitem(sys.modules, "ingestion.live.seal", seal)
+
+    return answer
+
+
+def test_sealed_hours_are_materialized_by_dataset(
+    here: Settings, instance: dg.DagsterInstance, sealing: Callable[..., None]
+) -> None:
+    here.spool_dir.mkdir(parents=True)
+    heard = [Sealed("okx", "liquidations", "okx:ALL", date(2026, 3, 2), hours, 7, 3) for hours in (1, 2)]
+    sealing(sealed=heard)
+    result = ingest(here, instance, HEARD_KEYS)
+    assert result.success
+    assert materialized(result) == {"liquidations"}
+    event = instance.get_latest_materialization_event(raw_key("liquidations"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    found = {name: event.asset_materialization.metadata[name].value for name in ("rows", "hours", "torn_bytes")}
+    assert found == {"rows": 14, "hours": 3, "torn_bytes": 6}
+
+
+def test_without_a_collector_there_is_nothing_to_seal(here: Settings, instance: dg.DagsterInstance) -> None:
+    result = ingest(here, instance, HEARD_KEYS)
+    assert result.success
+    assert materialized(result) == set()
+    decision = seal_decision(here, NOW)
+    assert isinstance(decision, dg.SkipReason)
+    assert "taker collect" in str(decision.skip_message)
+
+
+def test_a_finished_hour_is_sealed_once_and_again_only_when_another_ends(
+    here: Settings, sealing: Callable[..., None]
+) -> None:
+    here.spool_dir.mkdir(parents=True)
+    sealing()
+    assert isinstance(seal_decision(here, NOW), dg.SkipReason)
+    keys = []
+    for finished in (["okx 04"], ["okx 04"], ["okx 04", "okx 05"]):
+        sealing(finished=finished)
+        decision = seal_decision(here, NOW)
+        assert isinstance(decision, dg.RunRequest)
+        assert decision.asset_selection == list(HEARD_KEYS)
+        keys.append(decision.run_key)
+    assert keys[0] == keys[1] != keys[2]
