@@ -33,7 +33,7 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
     from ingestion.live.collector import Collector, plan
 
     urls = _addresses(settings, venues)
-    markets = [*settings.markets, *(_instruments(settings, urls) if every_symbol else ())]
+    markets = [*settings.markets, *(instruments(settings, urls) if every_symbol else ())]
     plans = plan(list(dict.fromkeys(markets)), urls, trades=trades)
     _say(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
     for venue in urls:
@@ -71,7 +71,7 @@ def _addresses(settings: Settings, venues: str | None) -> dict[str, str]:
     return {venue: url for venue, url in found.items() if url}
 
 
-def _instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
+def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
     """Every open contract of the venues that must be told each symbol, as they were last asked for."""
     from ingestion.object_store import open_store
     from ingestion.raw_zone import ObjectId, RawZone

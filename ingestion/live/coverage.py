@@ -62,7 +62,9 @@ class LineCoverage:
         return reached >= until
 
     def forget(self, before: int) -> None:
-        self.proofs = [proof for proof in self.proofs if proof.until >= before]
+        """Drop what proves nothing about any time since `before`, and cannot go on either: it was silent too long."""
+        oldest = before - int(self.silence_seconds * _SECOND_NS)
+        self.proofs = [proof for proof in self.proofs if proof.until >= oldest]
 
 
 class VenueCoverage:
@@ -90,5 +92,5 @@ class VenueCoverage:
             minute += MINUTE_NS
         self._undecided = minute
         for line in self.lines:
-            line.forget(minute)
+            line.forget(min(minute, now))
         return covered

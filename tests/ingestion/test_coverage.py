@@ -73,3 +73,14 @@ def test_a_minute_is_given_once_and_an_unproven_one_is_given_up_after_the_grace(
 def test_a_minute_that_had_begun_before_the_collector_is_not_its_own() -> None:
     venue = VenueCoverage("liquidations", (), [listening((0, 5))], START + 1)
     assert (venue.newly_covered(START + 5 * MINUTE_NS)[0].minute_ns - START) // MINUTE_NS == 1
+
+
+def test_asking_every_second_gives_what_asking_once_gives() -> None:
+    line = LineCoverage(60)
+    venue = VenueCoverage("liquidations", (), [line], START + 1)
+    proof, minutes = line.began(START + 10 * SECOND), []
+    for second in range(10, 400):
+        if second % 20 == 0:
+            proof = line.heard(proof, START + second * SECOND)
+        minutes += [(each.minute_ns - START) // MINUTE_NS for each in venue.newly_covered(START + second * SECOND)]
+    assert minutes == [1, 2, 3, 4, 5]
