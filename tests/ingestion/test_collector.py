@@ -22,7 +22,7 @@ from ingestion.markets import Market
 from ingestion.object_store import open_store
 from ingestion.raw_zone import ObjectId, RawZone
 from tests.support import messages
-from tests.support.venue_server import VenueServer, until
+from tests.support.venue_server import DEADLINE, VenueServer, until
 
 IMPATIENT = Tuning(first_backoff=0.02, longest_backoff=0.1, opening=2.0, overlap=0.1, tick=0.02, unreached=0.2)
 BITCOIN = Market.parse("binance_um:BTCUSDT")
@@ -201,7 +201,9 @@ def test_a_rotation_before_the_cut_leaves_no_gap_and_counts_nothing_twice(tmp_pa
     async def scenario(listening: Listening) -> None:
         nonlocal number
         await listening.heard("binance_um: connected")
+        until_then = time.monotonic() + DEADLINE
         while len([line for line in listening.said if "connected anew" in line]) < 3:
+            assert time.monotonic() < until_then
             number += 1
             await in_thread(venue.say, messages.force_order(at=now_ms(), z=str(number)))
         await until(lambda: listening.collector.lines[0].messages >= number, "the last message")
