@@ -120,10 +120,21 @@ def measure_collector() -> None:
     finished = subject("burst", count=count, per_second=per_second)
     lost = count - finished.result["rows"]
     seconds, cpu_seconds = finished.result["seconds"], finished.result["cpu_seconds"]
-    show(Row(f"burst of {count:,} messages in 10 s: lost", f"{lost:,}", "0", lost == 0, finished.peak_mb))
+    show(Row(f"burst of {count:,} messages in 10 s: lost", f"{lost:,}", "0", lost == 0))
     show(Row("  all of it read and spooled after", f"{seconds:.1f} s", "< 12 s", seconds < 12))
     show(Row("  CPU time it took", f"{cpu_seconds:.1f} s", "< 10 s", cpu_seconds < 10))
-    show(Row("  peak memory of the process", f"{finished.peak_mb:,.0f} MB", "< 200 MB", finished.peak_mb < 200))
+    peak_mb = finished.result["collecting_mb"]
+    show(Row("  peak memory while it collected", f"{peak_mb:,.0f} MB", "< 100 MB", peak_mb < 100))
+    sealing = finished.result["sealed"] / finished.result["sealing"]
+    show(
+        Row(
+            "  sealed into the raw zone",
+            f"{sealing:,.0f} rows/s",
+            "≥ 10,000 rows/s",
+            sealing >= 10_000,
+            finished.peak_mb,
+        )
+    )
 
 
 def measure_import() -> None:

@@ -13,6 +13,7 @@ import time
 from websockets.asyncio.server import ServerConnection, serve
 
 _BATCH = 500
+_AT = time.time_ns() // 1_000_000
 
 
 def frames(first: int, count: int) -> bytes:
@@ -20,8 +21,8 @@ def frames(first: int, count: int) -> bytes:
     parts = []
     for number in range(first, first + count):
         payload = (
-            b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1790000000125,"s":"BTCUSDT","a":%d,"p":"60000.10",'
-            b'"q":"0.010","nq":"0.010","f":%d,"l":%d,"T":1790000000123,"m":false,"st":1}}' % (number, number, number)
+            b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":%d,"s":"BTCUSDT","a":%d,"p":"60000.10",'
+            b'"q":"0.010","nq":"0.010","f":%d,"l":%d,"T":%d,"m":false,"st":1}}' % (_AT, number, number, number, _AT)
         )
         parts.append(b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload)
     return b"".join(parts)

@@ -15,7 +15,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 MARKET = "simulated:BTCUSDT"
@@ -108,6 +108,7 @@ def duckdb_script(folder: str, first_day: str, last_day: str) -> Result:
 def burst(count: str, per_second: str) -> Result:
     """The collector under a burst of trades on one connection, and whether every one of them is in the spool."""
     import asyncio
+    import resource
     import subprocess
 
     from ingestion.live.collector import Collector, VenuePlan
@@ -145,7 +146,25 @@ def burst(count: str, per_second: str) -> Result:
         records = (record for segment in segments(spool) for record in SpoolReader(segment.path))
         messages = (record.message for record in records if not isinstance(record, CoveredMinute))
         in_order = sum(int(message.partition(b'"a":')[2].partition(b",")[0]) == n for n, message in enumerate(messages))
-    return {"rows": in_order, "seconds": seconds, "cpu_seconds": cpu_seconds}
+        collecting_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
+
+        from ingestion.live.seal import seal
+        from ingestion.object_store import open_store
+        from ingestion.raw_zone import RawZone
+
+        started = time.perf_counter()
+        sealed = seal(spool, RawZone(open_store(spool / "storage")), now=datetime.now(UTC) + timedelta(hours=2))
+        sealing = time.perf_counter() - started
+    return {
+        "rows": in_order,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "sealed": sum(each.rows for each in sealed),
+        "sealing": sealing,
+        "collecting_mb": collecting_mb,
+    }
 
 
 def _zips(folder: str, first_day: str, last_day: str) -> list[Path]:

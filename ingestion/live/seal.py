@@ -30,7 +30,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
-from ingestion.live.spool import SEALED_FOLDER, CoveredMinute, Segment, SpoolReader, finished_segments, hour_label
+from ingestion.live.spool import (
+    SEALED_FOLDER,
+    CoveredMinute,
+    Segment,
+    SpoolReader,
+    closed,
+    finished_segments,
+    hour_label,
+)
 from ingestion.markets import ALL_SYMBOLS, Market, UnknownMarket
 from ingestion.periods import Period
 from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
@@ -102,7 +110,7 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
         by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
         for segment in finished_segments(spool_dir, now=now):
             if segment.venue in VENUES:
-                by_day[segment.venue, segment.hour.partition("T")[0]].append(segment)
+                by_day[segment.venue, segment.hour.partition("T")[0]].append(closed(segment))
         for (venue, _), files in sorted(by_day.items()):
             with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
                 sealed += _seal_files(venue, files, zone, now, Path(scratch))

@@ -24,7 +24,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
@@ -186,6 +186,15 @@ def segments(spool_dir: Path) -> list[Segment]:
     return sorted(Segment(path.parent.name, name.partition(".")[0], name, path) for path, name in names)
 
 
+def closed(segment: Segment) -> Segment:
+    """The segment under its final name: a killed collector leaves it open. Two may close it at once."""
+    if segment.path.suffix != ".open":
+        return segment
+    with suppress(FileNotFoundError):
+        segment.path.rename(segment.path.with_suffix(""))
+    return replace(segment, path=segment.path.with_suffix(""))
+
+
 def finished_segments(spool_dir: Path, *, now: datetime) -> list[Segment]:
     """The files of hours that have ended and that nobody writes to.
 
@@ -217,8 +226,7 @@ def held(spool_dir: Path) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n".encode())
         lock.flush()
         for segment in segments(spool_dir):
-            if segment.path.suffix == ".open":
-                segment.path.rename(segment.path.with_suffix(""))
+            closed(segment)
         yield
 
 
