@@ -17,9 +17,11 @@ DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/m
 FROM ?=
 TO ?=
 MARKETS ?=
+# And for `make collect`.
+TRADES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run report ui superset superset-setup status docs test lint format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs test lint format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,9 @@ demo: $(READY) ## a simulated exchange through everything, and the answer
 
 run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binance_um:BTCUSDT
 	@$(BIN)/taker run $(if $(MARKETS),--markets $(MARKETS)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+collect: $(READY) ## listen to the venues' liquidations until Ctrl-C: make collect TRADES=1 for the trades of the markets too
+	@$(BIN)/taker collect $(if $(TRADES),--trades)
 
 status: $(READY) ## what the raw zone holds, lacks and corrected
 	@$(BIN)/taker status

@@ -114,6 +114,29 @@ def measure_ingestion(archive: Path, days: int, rows_per_day: int) -> None:
     )
 
 
+def measure_collector() -> None:
+    """What the issue asks for: 50,000 messages a second for ten seconds, none lost, in bounded memory."""
+    count, per_second = 500_000, 50_000
+    finished = subject("burst", count=count, per_second=per_second)
+    lost = count - finished.result["rows"]
+    seconds, cpu_seconds = finished.result["seconds"], finished.result["cpu_seconds"]
+    show(Row(f"burst of {count:,} messages in 10 s: lost", f"{lost:,}", "0", lost == 0))
+    show(Row("  all of it read and spooled after", f"{seconds:.1f} s", "< 12 s", seconds < 12))
+    show(Row("  CPU time it took", f"{cpu_seconds:.1f} s", "< 10 s", cpu_seconds < 10))
+    peak_mb = finished.result["collecting_mb"]
+    show(Row("  peak memory while it collected", f"{peak_mb:,.0f} MB", "< 100 MB", peak_mb < 100))
+    sealing = finished.result["sealed"] / finished.result["sealing"]
+    show(
+        Row(
+            "  sealed into the raw zone",
+            f"{sealing:,.0f} rows/s",
+            "≥ 10,000 rows/s",
+            sealing >= 10_000,
+            finished.peak_mb,
+        )
+    )
+
+
 def measure_import() -> None:
     """The best of three: the first one may have to read the disk."""
     with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
@@ -144,15 +167,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--archive", type=Path, default=ROOT / "var" / "benchmarks" / "archive", help="kept and reused")
     parser.add_argument("--days", type=int, default=30, help="days of trades in the long range (7 or more)")
     parser.add_argument("--rows-per-day", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=["ingestion", "import", "demo", "tests"], action="append")
+    parser.add_argument("--only", choices=["ingestion", "collector", "import", "demo", "tests"], action="append")
     chosen = parser.parse_args(arguments)
     # The tests have their own verb; they are timed on request.
-    parts = chosen.only or ["ingestion", "import", "demo"]
+    parts = chosen.only or ["ingestion", "collector", "import", "demo"]
 
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; peak memory is that of the largest process")
     if "ingestion" in parts:
         print(f"(the simulated archive of {chosen.days} days lies in {os.path.relpath(chosen.archive)})", flush=True)
         measure_ingestion(chosen.archive.resolve(), chosen.days, chosen.rows_per_day)
+    if "collector" in parts:
+        measure_collector()
     if "import" in parts:
         measure_import()
     if "demo" in parts:

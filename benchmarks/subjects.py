@@ -15,7 +15,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 MARKET = "simulated:BTCUSDT"
@@ -105,6 +105,68 @@ def duckdb_script(folder: str, first_day: str, last_day: str) -> Result:
     return {"rows": rows, "seconds": time.perf_counter() - started}
 
 
+def burst(count: str, per_second: str) -> Result:
+    """The collector under a burst of trades on one connection, and whether every one of them is in the spool."""
+    import asyncio
+    import resource
+    import subprocess
+
+    from ingestion.live.collector import Collector, VenuePlan
+    from ingestion.live.spool import CoveredMinute, SpoolReader, segments
+    from ingestion.venues import venue_of
+    from ingestion.venues.venue import Subscription
+
+    feed = venue_of("binance_um").feed
+    assert feed is not None
+    wanted = int(count)
+
+    async def listen(spool: Path, url: str) -> tuple[float, float]:
+        plans = [VenuePlan("binance_um", feed, (Subscription("burst", url, "liveTrades", ("BTCUSDT",)),))]
+        collector = Collector(spool, plans, report=lambda line: None)
+        stop = asyncio.Event()
+        running = asyncio.create_task(collector.run(stop))
+        while not collector.lines[0].messages:
+            await asyncio.sleep(0.001)
+        started, cpu_started = time.perf_counter(), time.process_time()
+        while collector.lines[0].messages < wanted and not running.done():
+            await asyncio.sleep(0.01)
+        seconds = time.perf_counter() - started
+        stop.set()
+        await running
+        return seconds, time.process_time() - cpu_started
+
+    venue = [sys.executable, "-m", "benchmarks.burst", count, per_second]
+    with (
+        tempfile.TemporaryDirectory(prefix="taker-bench-") as folder,
+        subprocess.Popen(venue, stdout=subprocess.PIPE, text=True) as server,
+    ):
+        assert server.stdout is not None
+        spool = Path(folder)
+        seconds, cpu_seconds = asyncio.run(listen(spool, f"ws://127.0.0.1:{int(server.stdout.readline())}"))
+        records = (record for segment in segments(spool) for record in SpoolReader(segment.path))
+        messages = (record.message for record in records if not isinstance(record, CoveredMinute))
+        in_order = sum(int(message.partition(b'"a":')[2].partition(b",")[0]) == n for n, message in enumerate(messages))
+        collecting_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
+
+        from ingestion.live.seal import seal
+        from ingestion.object_store import open_store
+        from ingestion.raw_zone import RawZone
+
+        started = time.perf_counter()
+        sealed = seal(spool, RawZone(open_store(spool / "storage")), now=datetime.now(UTC) + timedelta(hours=2))
+        sealing = time.perf_counter() - started
+    return {
+        "rows": in_order,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "sealed": sum(each.rows for each in sealed),
+        "sealing": sealing,
+        "collecting_mb": collecting_mb,
+    }
+
+
 def _zips(folder: str, first_day: str, last_day: str) -> list[Path]:
     symbol = MARKET.partition(":")[2]
     archive_folder = Path(folder, "data", "futures", "um", "daily", "aggTrades", symbol)
@@ -123,6 +185,7 @@ SUBJECTS: dict[str, Callable[..., Result]] = {
     "ingest": ingest,
     "pandas": pandas_script,
     "duckdb": duckdb_script,
+    "burst": burst,
 }
 
 

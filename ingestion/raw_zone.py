@@ -87,7 +87,9 @@ class Receipt:
     and the last. `revision`: 1, and one more each time the venue replaced a file that the object was made of.
     `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file. `covered_minutes`: of what
     we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
-    `is_every_order`: the venue sends every order there is, not at most one a second.
+    `is_every_order`: the venue sends every order there is, not at most one a second. `heard_symbols`: per hour, the
+    symbols that were listened to, separated by spaces, where it was not every symbol of the venue.
+    `malformed_messages`, `misdated_rows`, `torn_bytes`: what was heard and could not be used.
     """
 
     dataset: str
@@ -117,6 +119,10 @@ class Receipt:
     stored_sha256: str = ""
     covered_minutes: Mapping[str, int] = field(default_factory=dict)
     is_every_order: bool = False
+    heard_symbols: Mapping[str, str] = field(default_factory=dict)
+    malformed_messages: int = 0
+    misdated_rows: int = 0
+    torn_bytes: int = 0
 
     @property
     def market(self) -> Market:
@@ -179,6 +185,8 @@ _COVERAGE_SCHEMA: Final = pa.schema(
         ("hour_at", INSTANT),
         ("covered_minutes", pa.int32()),
         ("is_every_order", pa.bool_()),
+        # Empty: every symbol of the venue. Else a total over the venue is one over these symbols only.
+        ("heard_symbols", pa.string()),
         ("known_at", INSTANT),
         ("receipt_key", pa.string()),
     ]
@@ -337,6 +345,7 @@ def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]
             "hour_at": datetime.strptime(f"{hour} +0000", "%Y-%m-%dT%H %z"),
             "covered_minutes": minutes,
             "is_every_order": receipt.is_every_order,
+            "heard_symbols": receipt.heard_symbols.get(hour, ""),
             "known_at": receipt.known_at,
             "receipt_key": found.key,
         }

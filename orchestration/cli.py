@@ -93,6 +93,27 @@ def run(
 
 
 @app.command()
+def collect(
+    trades: Annotated[bool, typer.Option("--trades", help="Also the trades of TAKER_MARKETS.")] = False,
+    venues: Annotated[
+        str | None, typer.Option(help="Comma-separated, such as binance_um,okx. Default: every venue with a feed.")
+    ] = None,
+    every_symbol: Annotated[
+        bool,
+        typer.Option("--every-symbol", help="Where a venue must be told each symbol: all it has, not TAKER_MARKETS."),
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long. Default: never.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Listen to the venues' liquidations, and keep what is heard until it is sealed. Ctrl-C or SIGTERM ends it."""
+    with _speaking(debug):
+        from orchestration.collecting import collect as listen
+        from orchestration.settings import load_settings
+
+        listen(load_settings(), trades=trades, venues=venues, every_symbol=every_symbol, seconds=seconds)
+
+
+@app.command()
 def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw the former demo away and simulate anew.")] = False,
     quiet: Quiet = False,

@@ -1,7 +1,9 @@
 """Binance futures, USD-M and COIN-M, and the simulated exchange that writes Binance's layout.
 
-Belongs here: symbols, key names, what is published in which pieces, file columns; paths and answers of the REST api.
-Does not: fetching, parsing mechanics (`ingestion.decode`), or what a stored column means (`ingestion.datasets`).
+Belongs here: symbols, key names, what is published in which pieces, file columns; paths and answers of the REST api;
+streams, and what their fields mean.
+Does not: fetching, connecting, parsing mechanics (`ingestion.decode`), or what a stored column means
+(`ingestion.datasets`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
 
 from ingestion.datasets import (
     AGG_TRADES,
@@ -19,6 +22,7 @@ from ingestion.datasets import (
     INSTRUMENTS,
     KLINES,
     LIQUIDATION_SNAPSHOT,
+    LIVE_TRADES,
     METRICS,
     REST_KLINES,
     REST_TRADES,
@@ -28,15 +32,21 @@ from ingestion.datasets import (
 )
 from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
+from ingestion.venues.messages import flag, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
     Complaint,
+    Event,
+    Execution,
     Instrument,
     Layout,
     Limit,
+    Liquidation,
+    Malformed,
     SourceColumn,
     SourceObject,
+    Subscription,
     TakerRatio,
     TimeFormat,
     Trade,
@@ -398,6 +408,132 @@ def _label_shift(
     return _HOUR if agreeing(_HOUR) > agreeing(timedelta()) else timedelta()
 
 
+# ---- feed ------------------------------------------------------------------------------------------------------------
+
+# `st` says which product an order is of, since the two were merged on 2026-06-30; older messages lack it, and there the
+# symbol tells: only COIN-M contracts end in USD_PERP or USD_ and a delivery day.
+_PRODUCTS: Final = {1: ContractType.LINEAR, 2: ContractType.INVERSE}
+_LONG_SIDES: Final = {"SELL": True, "BUY": False}  # the side of the ORDER: selling closes a long
+_STREAMS_PER_CONNECTION: Final = 200
+
+
+@dataclass(frozen=True)
+class BinanceFeed:
+    """`!forceOrder@arr` (at most one order per symbol and second), and `aggTrade` of single markets.
+
+    Since the merger that stream carries both products on both hosts. Each venue listens on its own host and keeps its
+    own product's orders only, so an order counts once, and a venue's coverage is that of its own connection.
+    """
+
+    url: str
+    product: ContractType
+    is_every_order: bool = False
+    is_venue_wide: bool = True
+    longest_connection_seconds: float = 24 * 3600.0
+
+    def subscriptions(self, markets: Sequence[Market], *, trades: bool, url: str) -> list[Subscription]:
+        venue = "binance_um" if self.product is ContractType.LINEAR else "binance_cm"
+        wanted = [Subscription(venue, f"{url}/stream?streams=!forceOrder@arr")]
+        symbols = [market.symbol for market in markets] if trades else []
+        for first in range(0, len(symbols), _STREAMS_PER_CONNECTION):
+            part = tuple(symbols[first : first + _STREAMS_PER_CONNECTION])
+            streams = "/".join(f"{quote(symbol.lower())}@aggTrade" for symbol in part)
+            name = f"{venue} trades" if first == 0 else f"{venue} trades {first // _STREAMS_PER_CONNECTION + 1}"
+            wanted.append(Subscription(name, f"{url}/stream?streams={streams}", LIVE_TRADES.name, part))
+        return wanted
+
+    def refusal(self, message: str | bytes) -> str | None:
+        if (b'"error"' if isinstance(message, bytes) else '"error"') not in message:  # type: ignore[operator]
+            return None
+        try:
+            fault = mapping(parsed(message), "the message").get("error")
+        except Malformed:
+            return None
+        return str(fault) if fault else None
+
+    def read(self, message: str | bytes) -> Iterator[Event]:
+        outer = mapping(parsed(message), "the message")
+        if "id" in outer and "stream" not in outer:
+            return  # the answer to a request
+        data = mapping(outer.get("data", outer), "`data`")
+        kind = data.get("e")
+        if kind == "forceOrder":
+            order = mapping(data.get("o"), "`o`")
+            if self._is_own(order, order.get("st", data.get("st"))):
+                yield _liquidation(order)
+        elif kind == "aggTrade":
+            if self._is_own(data, data.get("st")):
+                yield _aggregate(data)
+        elif kind == "trade":
+            if self._is_own(data, data.get("st")):
+                yield _single_trade(data)
+        else:
+            raise Malformed(f"`e` is none of forceOrder, aggTrade, trade: {kind!r}")
+
+    def _is_own(self, fields: dict[str, Any], product: Any) -> bool:
+        if product is None:
+            inverse = _INVERSE.match(text(fields, "s")) is not None
+            return inverse == (self.product is ContractType.INVERSE)
+        if product not in _PRODUCTS:
+            raise Malformed(f"`st` is neither 1 (USD-M) nor 2 (COIN-M): {product!r}")
+        return _PRODUCTS[product] is self.product
+
+
+def _liquidation(order: dict[str, Any]) -> Liquidation:
+    symbol, side, status = text(order, "s"), text(order, "S"), text(order, "X")
+    if side not in _LONG_SIDES:
+        raise Malformed(f"`S` is neither SELL nor BUY: {side!r}")
+    # `p` is the order's limit near the bankruptcy price, `q` what was ordered; `ap` and `z` are what was traded.
+    price, quantity = number(order, "ap"), number(order, "z")
+    at = whole(order, "T")
+    return Liquidation(
+        symbol=symbol,
+        liquidated_at=instant(order, "T"),
+        is_long_liquidated=_LONG_SIDES[side],
+        price=price,
+        quantity=quantity,
+        venue_side=side,
+        order_status=status,
+        event_id=f"{symbol}:{at}:{side}:{price}:{quantity}:{status}",
+    )
+
+
+def _aggregate(fields: dict[str, Any]) -> Trade:
+    """`aggTrade`: market trades only, so there is no `X` in it."""
+    first, last = whole(fields, "f"), whole(fields, "l")
+    if last < first:
+        raise Malformed(f"`l` {last} is before `f` {first}")
+    aggregate = whole(fields, "a")
+    return Trade(
+        symbol=text(fields, "s"),
+        trade_id=str(aggregate),
+        number=aggregate,
+        traded_at=instant(fields, "T"),
+        price=number(fields, "p"),
+        quantity=number(fields, "q"),
+        is_taker_buy=not flag(fields, "m"),
+        trade_count=last - first + 1,
+        normal_quantity=number(fields, "nq") if "nq" in fields else None,
+    )
+
+
+def _single_trade(fields: dict[str, Any]) -> Trade:
+    """`trade`, which Binance does not document for futures. Without an `X` nobody says that the market made it."""
+    executions = (Execution.MARKET, Execution.ADL, Execution.INSURANCE_FUND)
+    said = fields.get("X")
+    trade_id = whole(fields, "t")
+    return Trade(
+        symbol=text(fields, "s"),
+        trade_id=str(trade_id),
+        number=trade_id,
+        traded_at=instant(fields, "T"),
+        price=number(fields, "p"),
+        quantity=number(fields, "q"),
+        is_taker_buy=not flag(fields, "m"),
+        execution=said if said in executions else Execution.UNKNOWN,
+    )
+
+
 # ---- the venues ------------------------------------------------------------------------------------------------------
 
 _TRADES: Final = (AGG_TRADES.name, TRADES.name)
@@ -411,6 +547,7 @@ BINANCE_UM: Final = Venue(
     grammar=_UM,
     archive=_ARCHIVE,
     api=BinanceApi(_UM, "https://fapi.binance.com", "/fapi/v1"),
+    feed=BinanceFeed("wss://fstream.binance.com/market", ContractType.LINEAR),
     trade_datasets=_TRADES,
 )
 BINANCE_CM: Final = Venue(
@@ -419,6 +556,8 @@ BINANCE_CM: Final = Venue(
     grammar=_CM,
     archive=_ARCHIVE,
     api=BinanceApi(_CM, "https://dapi.binance.com", "/dapi/v1"),
+    # COIN-M keeps a host of its own, with the same paths.
+    feed=BinanceFeed("wss://dstream.binance.com/market", ContractType.INVERSE),
     trade_datasets=_TRADES,
 )
 # The simulated exchange writes Binance's layout and publishes every dataset for every market.

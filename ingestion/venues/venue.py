@@ -154,11 +154,15 @@ class Subscription:
 
     `url`: where to connect. `hello`: messages to send once connected, in order. `heartbeat`: text to send every
     `heartbeat_seconds` when the venue wants to hear from us (None: protocol pings suffice). `silence_seconds`: so long
-    without any frame, pong or data, means that the connection is dead. `name`: for logs and for coverage.
+    without any frame, pong or data, means that the connection is dead. `name`: for logs and for coverage. `dataset`:
+    what it carries, `liquidations` or `liveTrades`; they never share a connection, so that a burst of trades cannot
+    delay a liquidation. `symbols`: what is heard on it; empty: every symbol of the venue.
     """
 
     name: str
     url: str
+    dataset: str = "liquidations"
+    symbols: tuple[str, ...] = ()
     hello: tuple[str, ...] = ()
     heartbeat: str | None = None
     heartbeat_seconds: float = 20.0
@@ -190,7 +194,17 @@ class VenueFeed(Protocol):
     def longest_connection_seconds(self) -> float: ...
 
     def subscriptions(self, markets: Sequence[Market], *, trades: bool, url: str) -> list[Subscription]:
-        """The connections for the venue's liquidations and, if asked, the trades of `markets`."""
+        """The connections for the venue's liquidations and, if asked, the trades of `markets`.
+
+        `markets` are the venue's own. None for liquidations where the venue must be told each symbol and there is none.
+        """
+        ...
+
+    def refusal(self, message: str | bytes) -> str | None:
+        """What the venue says when this message refuses a subscription; None for every other message, readable or not.
+
+        The collector asks it of the first messages of a connection, so it must be cheap.
+        """
         ...
 
     def read(self, message: str | bytes) -> Iterator[Event]:

@@ -1,0 +1,450 @@
+"""Sealing: the spool files of hours that have ended become rows of the raw zone, each exactly once.
+
+Belongs here: reading messages into rows, placing each row on the day of its own time, merging with what the day already
+holds, receipts, and what becomes of a file afterwards.
+Does not: what a message means (`ingestion.venues`), how the spool is written (`ingestion.live.spool`).
+
+The order is what makes a kill harmless: rows are merged by the id of their event, the receipt that names the file is
+stored after them, and only when every object has its receipt does the file leave the spool. Whatever is done twice
+gives the same object.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
+from ingestion.live.spool import (
+    SEALED_FOLDER,
+    CoveredMinute,
+    Segment,
+    SpoolReader,
+    closed,
+    finished_segments,
+    hour_label,
+)
+from ingestion.markets import ALL_SYMBOLS, Market, UnknownMarket
+from ingestion.periods import Period
+from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
+from ingestion.venues import VENUES, venue_of
+from ingestion.venues.venue import Event, Liquidation, Malformed
+
+SEAL_VERSION: Final = 1
+# A venue may repeat what happened a while ago; no venue tells the future. Beyond, one of the two clocks is wrong.
+_LATEST: Final = timedelta(hours=24)
+_EARLIEST: Final = timedelta(minutes=10)
+# Sealed files stay this long, compressed, in case the reading of them was wrong.
+KEEP_SEALED: Final = timedelta(days=30)
+
+_ROWS_PER_CHUNK: Final = 20_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_id",)}
+_DECIMALS: Final = 8
+_SMALLEST: Final = Decimal(1).scaleb(-_DECIMALS)
+_WIDE: Final = Context(prec=60)
+_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 30}
+_DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_TRADES}
+
+
+@dataclass(frozen=True)
+class FinishedHour:
+    """An hour of a venue that can be sealed. `hour`: `2026-11-26T13`. `files`, `size`: of the spool, size in bytes."""
+
+    venue: str
+    hour: str
+    files: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """One raw object that sealing wrote. `hours`: spool hours that went in now. `rows`: that the object now holds."""
+
+    venue: str
+    dataset: str
+    market_id: str
+    day: date
+    hours: tuple[str, ...]
+    rows: int
+    torn_bytes: int
+    receipt: Receipt
+
+
+def finished_hours(spool_dir: Path, *, now: datetime) -> list[FinishedHour]:
+    """The hours that `seal` would seal, by venue and time; empty when there is nothing to do."""
+    hours: dict[tuple[str, str], list[Segment]] = defaultdict(list)
+    for segment in finished_segments(spool_dir, now=now):
+        if segment.venue in VENUES:
+            hours[segment.venue, segment.hour].append(segment)
+    return [
+        FinishedHour(venue, hour, len(files), sum(file.path.stat().st_size for file in files))
+        for (venue, hour), files in sorted(hours.items())
+    ]
+
+
+def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
+    """Seal every finished hour; the objects written, by venue and day. StorageError, OSError.
+
+    Two at once wait for each other. Doing it again, also after a kill at any point, changes nothing.
+    """
+    if not spool_dir.is_dir():
+        return []
+    sealed = []
+    with _alone(spool_dir):
+        by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
+        for segment in finished_segments(spool_dir, now=now):
+            if segment.venue in VENUES:
+                by_day[segment.venue, segment.hour.partition("T")[0]].append(closed(segment))
+        for (venue, _), files in sorted(by_day.items()):
+            with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
+                sealed += _seal_files(venue, files, zone, now, Path(scratch))
+            for file in files:
+                _archive(spool_dir, file)
+        _forget_old(spool_dir, now)
+    return sealed
+
+
+@contextmanager
+def _alone(spool_dir: Path) -> Iterator[None]:
+    with (spool_dir / "seal.lock").open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+_Place = tuple[str, str, date]  # dataset, symbol (ALL for the whole venue), day
+
+
+@dataclass
+class _Rows:
+    """Rows of one object, as Arrow chunks, so that a busy hour does not fill memory with Python objects."""
+
+    dataset: Dataset
+    chunks: list[pa.Table] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.waiting.append(row)
+        if len(self.waiting) >= _ROWS_PER_CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.chunks.append(pa.Table.from_pylist(self.waiting, schema=self.dataset.schema))
+            self.waiting = []
+
+
+@dataclass
+class _Read:
+    """What one spool file gives to one object."""
+
+    segment: Segment
+    sha256: str
+    size: int
+    rows: int = 0
+    covered: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    symbols: dict[str, str] = field(default_factory=dict)
+    malformed: int = 0
+    misdated: int = 0
+    torn_bytes: int = 0
+
+    @property
+    def source(self) -> Source:
+        return Source(self.segment.key, self.sha256, self.size, self.rows)
+
+
+@dataclass
+class _Object:
+    rows: _Rows
+    reads: list[_Read] = field(default_factory=list)
+
+
+class _Reading:
+    """Reads spool files of one venue into the objects that their rows belong to."""
+
+    def __init__(self, venue: str) -> None:
+        self.venue = venue
+        feed = venue_of(venue).feed
+        if feed is None:
+            raise ValueError(f"{venue} has no feed, so there can be no spool of it")
+        self.feed = feed
+        self.objects: dict[_Place, _Object] = {}
+        self._markets: dict[str, Market | None] = {}
+
+    def read(self, segment: Segment) -> None:
+        reader = SpoolReader(segment.path)
+        here: dict[_Place, _Read] = {}
+        sha256, size = reader.sha256, reader.size
+
+        def part(dataset: str, symbol: str, day: date) -> tuple[_Rows, _Read]:
+            place = dataset, symbol, day
+            into = self.objects.setdefault(place, _Object(_Rows(_DAY_OBJECTS[dataset])))
+            if place not in here:
+                here[place] = _Read(segment, sha256, size)
+                into.reads.append(here[place])
+            return into.rows, here[place]
+
+        # An hour that was quiet, or that cannot be read, is a fact about its day too.
+        _, own = part(LIQUIDATIONS.name, ALL_SYMBOLS, date.fromisoformat(segment.hour.partition("T")[0]))
+        for record in reader:
+            if isinstance(record, CoveredMinute):
+                self._note_covered(record, part)
+                continue
+            received_at = _EPOCH + timedelta(microseconds=record.received_ns // 1000)
+            try:
+                events = list(self.feed.read(record.message))
+                rows = [(event, self._row(event, received_at)) for event in events]
+            except Malformed:
+                own.malformed += 1
+                continue
+            for event, row in rows:
+                dataset, symbol, happened_at = _placed(event)
+                if not -_EARLIEST <= received_at - happened_at <= _LATEST:
+                    own.misdated += 1
+                    continue
+                table, read = part(dataset, symbol, happened_at.date())
+                table.add(row)
+                read.rows += 1
+        own.torn_bytes = reader.torn_bytes
+
+    def _note_covered(self, minute: CoveredMinute, part: Any) -> None:
+        hour = hour_label(minute.minute_ns)
+        whole_venue = minute.dataset == LIQUIDATIONS.name
+        for symbol in (ALL_SYMBOLS,) if whole_venue else minute.symbols:
+            _, read = part(minute.dataset, symbol, date.fromisoformat(hour.partition("T")[0]))
+            read.covered[hour] += 1
+            if whole_venue and minute.symbols:
+                read.symbols[hour] = " ".join(minute.symbols)
+
+    def _row(self, event: Event, received_at: datetime) -> dict[str, Any]:
+        """The event as a row of its dataset. Malformed when a value has no place in the stored types."""
+        market = self._market(event.symbol)
+        if isinstance(event, Liquidation):
+            row = {
+                "symbol_name": event.symbol,
+                "liquidated_at": event.liquidated_at,
+                "received_at": received_at,
+                "is_long_liquidated": event.is_long_liquidated,
+                "venue_side": event.venue_side,
+                "price": event.price,
+                "quantity": event.quantity,
+                "order_status": event.order_status,
+                "event_id": event.event_id,
+                "base_asset": market.base_asset if market else "",
+                "quote_asset": market.quote_asset if market else "",
+                "contract_type": market.contract_type.value if market else "",
+                "contract_size": market.contract_size if market else None,
+            }
+            return _fitting(row, _AMOUNTS[LIQUIDATIONS.name])
+        if market is None:
+            raise Malformed(f"a trade of {event.symbol}, which is no symbol of {self.venue}")
+        row = {
+            "trade_id": event.trade_id,
+            "trade_number": event.number,
+            "price": event.price,
+            "quantity": event.quantity,
+            "normal_quantity": event.normal_quantity,
+            "trade_count": event.trade_count,
+            "traded_at": event.traded_at,
+            "is_taker_buy": event.is_taker_buy,
+            "execution": event.execution,
+            "received_at": received_at,
+        }
+        return _fitting(row, _AMOUNTS[LIVE_TRADES.name])
+
+    def _market(self, symbol: str) -> Market | None:
+        if symbol not in self._markets:
+            self._markets[symbol] = _understood(self.venue, symbol)
+        return self._markets[symbol]
+
+
+def _understood(venue: str, symbol: str) -> Market | None:
+    """The market of a symbol that a message names; None when it is none. A market's name becomes part of a key."""
+    if symbol == ALL_SYMBOLS or re.fullmatch(r"[\w-]+", symbol) is None:
+        return None
+    try:
+        return Market.parse(f"{venue}:{symbol}")
+    except UnknownMarket:
+        return None
+
+
+def _placed(event: Event) -> tuple[str, str, datetime]:
+    if isinstance(event, Liquidation):
+        return LIQUIDATIONS.name, ALL_SYMBOLS, event.liquidated_at
+    return LIVE_TRADES.name, event.symbol, event.traded_at
+
+
+_AMOUNTS: Final[dict[str, list[Column]]] = {
+    dataset.name: [column for column in dataset.columns if column.kind in _LIMITS] for dataset in _DAY_OBJECTS.values()
+}
+
+
+def _fitting(row: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """The row with its amounts at the stored eight decimals: only an average price can have more."""
+    for column in columns:
+        value: Decimal | None = row[column.name]
+        if value is None:
+            continue
+        if value >= _LIMITS[column.kind]:
+            raise Malformed(f"`{column.name}` is too large to be one: {value}")
+        if _decimals(value) > _DECIMALS:
+            stored = value.quantize(_SMALLEST, context=_WIDE)
+            if stored != value and column.name != "price":
+                raise Malformed(f"`{column.name}` has more than {_DECIMALS} decimals: {value}")
+            row[column.name] = stored
+    return row
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _seal_files(venue: str, files: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path) -> list[Sealed]:
+    reading = _Reading(venue)
+    for file in files:
+        reading.read(file)
+    sealed = []
+    for (dataset, symbol, day), found in sorted(reading.objects.items(), key=lambda each: each[0]):
+        found.rows.flush()
+        market = Market.parse(f"{venue}:{symbol}")
+        object_id = ObjectId(dataset, market, "", Period.of_day(day))
+        receipt = _stored(object_id, found, zone, now, scratch, is_every_order=reading.feed.is_every_order)
+        if receipt is not None:
+            hours = tuple(sorted({read.segment.hour for read in found.reads}))
+            torn = sum(read.torn_bytes for read in found.reads)
+            sealed.append(Sealed(venue, dataset, market.market_id, day, hours, receipt.rows, torn, receipt))
+    return sealed
+
+
+def _stored(
+    object_id: ObjectId, found: _Object, zone: RawZone, now: datetime, scratch: Path, *, is_every_order: bool
+) -> Receipt | None:
+    """Merge into the day's object; None when all of it was there already."""
+    held = zone.receipt(object_id)
+    known = {(source.key, source.sha256) for source in held.sources} if held else set()
+    new = [read for read in found.reads if (read.source.key, read.source.sha256) not in known]
+    if not new:
+        return None
+    before = [zone.rows(object_id)] if held else []
+    dataset = found.rows.dataset
+    table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
+    target = scratch / "data.parquet"
+    pq.write_table(table, target, compression="zstd")
+    sources = (*(held.sources if held else ()), *(read.source for read in new))
+    times = pc.min_max(table[dataset.time_column]).as_py()
+    start = held or Receipt(
+        dataset=object_id.dataset,
+        venue=object_id.market.venue,
+        symbol=object_id.market.symbol,
+        interval="",
+        period=object_id.period.label,
+        status="stored",
+        first_day=object_id.period.first_day,
+        last_day=object_id.period.last_day,
+        known_at=now,
+        decoder_version=SEAL_VERSION,
+    )
+    receipt = replace(
+        start,
+        known_at=now,
+        decoder_version=SEAL_VERSION,
+        rows=table.num_rows,
+        stored_bytes=target.stat().st_size,
+        day_rows={object_id.period.label: table.num_rows},
+        duplicate_rows=sum(source.rows for source in sources) - table.num_rows,
+        min_at=times["min"],
+        max_at=times["max"],
+        sources=sources,
+        stored_sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
+        covered_minutes=_added(start.covered_minutes, [read.covered for read in new]),
+        is_every_order=is_every_order,
+        heard_symbols=_heard_symbols(start.heard_symbols, [read.symbols for read in new]),
+        malformed_messages=start.malformed_messages + sum(read.malformed for read in new),
+        misdated_rows=start.misdated_rows + sum(read.misdated for read in new),
+        torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
+    )
+    return zone.put(object_id, target, receipt)
+
+
+def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:
+    """One row per event, the first that reached us, in the order of time."""
+    identity = _IDENTITY[dataset.name]
+    by_event = table.sort_by([*((name, "ascending") for name in identity), ("received_at", "ascending")])
+    if by_event.num_rows > 1:
+        same = pa.chunked_array([[False]], pa.bool_())
+        names = by_event.select(list(identity))
+        later, earlier = names.slice(1), names.slice(0, by_event.num_rows - 1)
+        equal = [pc.equal(later[name], earlier[name]) for name in identity]
+        repeats = equal[0]
+        for each in equal[1:]:
+            repeats = pc.and_(repeats, each)
+        is_repeat = pa.chunked_array([*same.chunks, *_chunks(repeats)])
+        by_event = by_event.filter(pc.invert(is_repeat))
+    return by_event.sort_by([(dataset.time_column, "ascending"), *((name, "ascending") for name in identity)])
+
+
+def _chunks(values: Any) -> list[pa.Array]:
+    return list(values.chunks) if isinstance(values, pa.ChunkedArray) else [values]
+
+
+def _added(held: Any, found: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Minutes per hour. Each minute is in one file only, so they add up."""
+    total: dict[str, int] = defaultdict(int, held)
+    for covered in found:
+        for hour, minutes in covered.items():
+            total[hour] += minutes
+    return {hour: min(minutes, 60) for hour, minutes in sorted(total.items())}
+
+
+def _heard_symbols(held: Any, found: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Symbols per hour: those that every file of the hour listened to."""
+    merged: dict[str, str] = dict(held)
+    for heard in found:
+        for hour, symbols in heard.items():
+            both = set(symbols.split()) & set(merged.get(hour, symbols).split())
+            merged[hour] = " ".join(sorted(both))
+    return dict(sorted(merged.items()))
+
+
+# ---- afterwards ------------------------------------------------------------------------------------------------------
+
+
+def _archive(spool_dir: Path, file: Segment) -> None:
+    """Move a sealed file away from the spool, compressed. A kill in between leaves it to be sealed again."""
+    folder = spool_dir / SEALED_FOLDER / file.venue
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{file.name}.zst"
+    staged = folder / f".{file.name}.{os.getpid()}"
+    with file.path.open("rb") as raw, pa.CompressedOutputStream(str(staged), "zstd") as packed:
+        while block := raw.read(1 << 20):
+            packed.write(block)
+    os.replace(staged, target)
+    file.path.unlink()
+
+
+def _forget_old(spool_dir: Path, now: datetime) -> None:
+    oldest = f"{now - KEEP_SEALED:%Y-%m-%dT%H}"
+    for path in (spool_dir / SEALED_FOLDER).glob("*/*.spool.zst"):
+        if path.name.partition(".")[0] < oldest:
+            path.unlink()

@@ -1,0 +1,103 @@
+"""`taker collect`: the collector as a process, told what to hear and when to stop.
+
+Belongs here: settings and signals to a running collector, what is printed. Does not: listening (`ingestion.live`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ingestion.errors import IngestionError
+from ingestion.markets import Market, UnknownMarket
+from ingestion.periods import Period
+from ingestion.venues import VENUES, venue_of
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestion.live.collector import Collected, Collector
+
+# The list of a venue's contracts may be this old.
+_INSTRUMENTS_DAYS: Final = 7
+
+
+class NothingHeard(IngestionError):
+    """A bounded run ended without a single connection."""
+
+
+def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbol: bool, seconds: float | None) -> None:
+    """Listen until SIGTERM, SIGINT or `seconds`. IngestionError says why it could not begin, or heard nothing."""
+    from ingestion.live.collector import Collector, plan
+
+    urls = _addresses(settings, venues)
+    markets = [*settings.markets, *(instruments(settings, urls) if every_symbol else ())]
+    plans = plan(list(dict.fromkeys(markets)), urls, trades=trades)
+    _say(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
+    for venue in urls:
+        if venue not in {each.venue for each in plans}:
+            _say(f"{venue}: left out, as it must be told each symbol; name one in TAKER_MARKETS, or use --every-symbol")
+    if not plans:
+        raise IngestionError("there is nothing to listen to; name a venue with --venues, or a market in TAKER_MARKETS")
+    collector = Collector(settings.spool_dir, plans, report=_say)
+    collected = asyncio.run(_until_stopped(collector, seconds))
+    _say(f"stopped; {collected.messages:,} messages heard, all of them on disk")
+    if seconds is not None and not collected.was_ever_up:
+        raise NothingHeard(
+            f"no venue could be reached in {seconds:g} s; the reasons are above. Check the network, or point "
+            "TAKER_VENUE_URLS at an address that answers, such as okx.live=wss://…"
+        )
+
+
+async def _until_stopped(collector: Collector, seconds: float | None) -> Collected:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    if seconds is not None:
+        loop.call_later(seconds, stop.set)
+    return await collector.run(stop)
+
+
+def _addresses(settings: Settings, venues: str | None) -> dict[str, str]:
+    with_feed = [venue for venue in VENUES if venue_of(venue).feed is not None]
+    wanted = [part.strip() for part in venues.split(",") if part.strip()] if venues is not None else with_feed
+    unknown = [venue for venue in wanted if venue not in with_feed]
+    if unknown:
+        raise IngestionError(f"`{unknown[0]}` is no venue with a feed; write one or more of {', '.join(with_feed)}")
+    found = {venue: settings.live_url_of(venue) for venue in wanted}
+    return {venue: url for venue, url in found.items() if url}
+
+
+def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
+    """Every open contract of the venues that must be told each symbol, as they were last asked for."""
+    from ingestion.object_store import open_store
+    from ingestion.raw_zone import ObjectId, RawZone
+
+    zone = RawZone(open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None))
+    today = datetime.now(UTC).date()
+    found: list[Market] = []
+    for venue in urls:
+        feed = venue_of(venue).feed
+        if feed is None or feed.is_venue_wide:
+            continue
+        days: list[date] = [today - timedelta(days=n) for n in range(_INSTRUMENTS_DAYS)]
+        ids = [ObjectId("instruments", Market.whole_venue(venue), "", Period.of_day(day)) for day in days]
+        newest = next((object_id for object_id in ids if zone.receipt(object_id) is not None), None)
+        if newest is None:
+            raise IngestionError(
+                f"{venue} must be told each symbol, and no list of its contracts was stored in the last "
+                f"{_INSTRUMENTS_DAYS} days; let `taker run` ask for it first, or leave --every-symbol away"
+            )
+        for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
+            if row["is_trading"]:
+                with contextlib.suppress(UnknownMarket):
+                    found.append(Market.parse(f"{venue}:{row['symbol_name']}"))
+    return found
+
+
+def _say(line: str) -> None:
+    """One line at once, with the time: a service manager keeps it."""
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)

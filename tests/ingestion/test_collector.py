@@ -1,0 +1,382 @@
+"""The collector against a venue that misbehaves: what it loses, what it says, what it proves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.live.collector import Collected, Collector, VenuePlan, plan
+from ingestion.live.connection import Tuning
+from ingestion.live.seal import Sealed, seal
+from ingestion.live.spool import CoveredMinute, Heard, SpoolBusy, SpoolReader, segments
+from ingestion.live.status import read_status
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.raw_zone import ObjectId, RawZone
+from tests.support import messages
+from tests.support.venue_server import DEADLINE, VenueServer, until
+
+IMPATIENT = Tuning(first_backoff=0.02, longest_backoff=0.1, opening=2.0, overlap=0.1, tick=0.02, unreached=0.2)
+BITCOIN = Market.parse("binance_um:BTCUSDT")
+
+
+@pytest.fixture
+def venue() -> Iterator[VenueServer]:
+    with VenueServer().running() as server:
+        yield server
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def plans_of(
+    url: str, venue: str = "binance_um", *markets: Market, trades: bool = False, silence: float = 60.0
+) -> list[VenuePlan]:
+    (planned,) = plan(markets, {venue: url}, trades=trades)
+    impatient = tuple(replace(each, silence_seconds=silence, heartbeat_seconds=0.1) for each in planned.subscriptions)
+    return [replace(planned, subscriptions=impatient)]
+
+
+class Listening:
+    """A collector that runs beside a scenario, and what it printed."""
+
+    def __init__(self, spool: Path, plans: list[VenuePlan], **options: Any) -> None:
+        self.said: list[str] = []
+        settings: dict[str, Any] = {"fsync_seconds": 0.02, "tuning": IMPATIENT} | options
+        self.collector = Collector(spool, plans, report=self.said.append, **settings)
+
+    def run(self, scenario: Callable[[Listening], Any]) -> Collected:
+        async def both() -> Collected:
+            stop = asyncio.Event()
+            running = asyncio.create_task(self.collector.run(stop))
+            try:
+                await scenario(self)
+            finally:
+                stop.set()
+                collected = await running
+            return collected
+
+        return asyncio.run(both())
+
+    async def heard(self, words: str, times: int = 1) -> None:
+        """Until it said so, so often."""
+        await until(lambda: len([line for line in self.said if words in line]) >= times, f"`{words}` in {self.said}")
+
+    async def received(self, count: int) -> None:
+        await until(lambda: sum(line.messages for line in self.collector.lines) >= count, f"{count} messages")
+
+
+async def in_thread(act: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.to_thread(act, *arguments)
+
+
+def spooled(spool: Path) -> list[Heard]:
+    records = [record for segment in segments(spool) for record in SpoolReader(segment.path)]
+    return [record for record in records if isinstance(record, Heard)]
+
+
+def sealed_rows(spool: Path, storage: Path, dataset: str = "liquidations") -> tuple[list[dict[str, Any]], list[Sealed]]:
+    zone = RawZone(open_store(storage))
+    sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
+    objects = [each for each in sealed if each.dataset == dataset]
+    from ingestion.periods import Period
+
+    found = [
+        zone.rows(ObjectId(each.dataset, Market.parse(each.market_id), "", Period.of_day(each.day))) for each in objects
+    ]
+    return [row for table in found for row in table.to_pylist()], objects
+
+
+# ---- the ordinary course ----
+
+
+def test_what_a_venue_says_is_on_disk_as_it_said_it_and_becomes_rows(tmp_path: Path, venue: VenueServer) -> None:
+    said = [messages.force_order(at=now_ms() + n) for n in range(3)]
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await in_thread(venue.say, *said)
+        await listening.received(3)
+
+    collected = Listening(tmp_path / "spool", plans_of(venue.url)).run(scenario)
+    assert collected == Collected(messages=3, was_ever_up=True)
+    assert [record.message.decode() for record in spooled(tmp_path / "spool")] == said
+    assert len(sealed_rows(tmp_path / "spool", tmp_path / "storage")[0]) == 3
+
+
+def test_every_venue_is_asked_in_its_own_words_and_its_answer_makes_the_line_up(tmp_path: Path) -> None:
+    with VenueServer().running() as okx, VenueServer().running() as bybit:
+
+        async def scenario(listening: Listening) -> None:
+            for line in ("okx: connected", "bybit linear: connected"):
+                await listening.heard(line)
+            await until(lambda: "ping" in okx.ever[0].asked, "the text ping of OKX")
+            await until(lambda: '{"op":"ping"}' in bybit.ever[0].asked, "the ping of Bybit")
+
+        plans = plans_of(okx.url, "okx") + plans_of(bybit.url, "bybit", Market.parse("bybit:BTCUSDT"))
+        Listening(tmp_path, plans).run(scenario)
+    assert "liquidation-orders" in okx.ever[0].asked[0]
+    assert bybit.ever[0].path == "/linear"
+
+
+def test_status_says_who_is_up_and_since_when_it_was_heard(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        def first() -> Any:
+            status = read_status(tmp_path)
+            return status.connections[0] if status else None
+
+        await until(lambda: first() is not None, "the first status")
+        await in_thread(venue.say, messages.force_order(at=now_ms()))
+        await until(lambda: first().is_up and first().last_message_at, "a status that says so")
+
+    assert read_status(tmp_path) is None
+    Listening(tmp_path, plans_of(venue.url)).run(scenario)
+    status = read_status(tmp_path)
+    assert status is not None
+    assert [(each.name, each.venue, each.is_up) for each in status.connections] == [("binance_um", "binance_um", False)]
+    assert status.started_at <= status.connections[0].last_frame_at <= status.beat_at
+
+
+# ---- when the venue misbehaves ----
+
+
+def test_a_dropped_connection_comes_back_and_goes_on(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        for times in (1, 2, 3):
+            await listening.heard("binance_um: connected", times)
+            await in_thread(venue.say, messages.force_order(at=now_ms()))
+            await listening.received(times)
+            await in_thread(venue.drop)
+            await listening.heard("lost", times)
+
+    Listening(tmp_path, plans_of(venue.url)).run(scenario)
+    assert len(spooled(tmp_path)) == 3
+
+
+def test_silence_of_a_half_open_connection_is_noticed(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await in_thread(venue.go_silent)
+        await listening.heard("silent for")
+        await listening.heard("binance_um: connected", 2)
+
+    Listening(tmp_path, plans_of(venue.url, silence=0.5)).run(scenario)
+
+
+def test_a_quiet_venue_that_answers_pings_is_left_alone(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        line = listening.collector.lines[0]
+        first = line.last_frame_ns or 0
+        await until(lambda: (line.last_frame_ns or 0) - first > 900_000_000, "pongs over three silence windows")
+
+    listening = Listening(tmp_path, plans_of(venue.url, silence=0.3))
+    listening.run(scenario)
+    assert not [line for line in listening.said if "lost" in line]
+
+
+def test_the_cut_after_a_day_is_answered_by_a_new_connection(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await in_thread(venue.cut)
+        await listening.heard("24 hours")
+        await listening.heard("binance_um: connected", 2)
+
+    Listening(tmp_path, plans_of(venue.url)).run(scenario)
+
+
+def test_a_rotation_before_the_cut_leaves_no_gap_and_counts_nothing_twice(tmp_path: Path, venue: VenueServer) -> None:
+    """The venue speaks all the while to whoever listens; the connection may live for half a second only."""
+    number = 0
+
+    async def scenario(listening: Listening) -> None:
+        nonlocal number
+        await listening.heard("binance_um: connected")
+        until_then = time.monotonic() + DEADLINE
+        while len([line for line in listening.said if "connected anew" in line]) < 3:
+            assert time.monotonic() < until_then
+            number += 1
+            await in_thread(venue.say, messages.force_order(at=now_ms(), z=str(number)))
+        await until(lambda: listening.collector.lines[0].messages >= number, "the last message")
+
+    short = [replace(each, feed=replace(each.feed, longest_connection_seconds=0.5)) for each in plans_of(venue.url)]
+    listening = Listening(tmp_path / "spool", short)
+    collected = listening.run(scenario)
+    assert not [line for line in listening.said if "lost" in line]
+    assert collected.messages > number  # heard on both while they overlapped
+    rows, _ = sealed_rows(tmp_path / "spool", tmp_path / "storage")
+    assert sorted(int(row["quantity"]) for row in rows) == [*range(1, number + 1)]
+
+
+def test_a_rotation_that_fails_keeps_the_old_connection(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        venue.refuse_with = 429
+        await listening.heard("could not connect anew (refused with HTTP 429 (too many connections))")
+        await in_thread(venue.say, messages.force_order(at=now_ms()))
+        await listening.received(1)
+        venue.refuse_with = None
+        await listening.heard("connected anew, before the cut")
+
+    short = [replace(each, feed=replace(each.feed, longest_connection_seconds=0.3)) for each in plans_of(venue.url)]
+    Listening(tmp_path, short).run(scenario)
+
+
+def test_duplicates_disorder_bad_json_and_skewed_clocks_end_in_one_row_each(tmp_path: Path, venue: VenueServer) -> None:
+    at = now_ms()
+    one, two, three = (messages.force_order(at=at + n, z=str(n + 1)) for n in range(3))
+    skewed = messages.force_order(at=at + 4000, z="4")  # their clock is ahead of ours
+    of_another_day = messages.force_order(at=at - 3 * 86_400_000, z="5")
+    said = [three, one, "{not json", two, one, skewed, of_another_day]
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await in_thread(venue.say, *said)
+        await listening.received(len(said))
+
+    Listening(tmp_path / "spool", plans_of(venue.url)).run(scenario)
+    rows, sealed = sealed_rows(tmp_path / "spool", tmp_path / "storage")
+    assert [int(row["quantity"]) for row in rows] == [1, 2, 3, 4]
+    receipts = [each.receipt for each in sealed]
+    assert sum(receipt.malformed_messages for receipt in receipts) == 1
+    assert sum(receipt.misdated_rows for receipt in receipts) == 1
+    assert sum(receipt.duplicate_rows for receipt in receipts) == 1
+
+
+def test_a_refused_subscription_is_said_and_tried_again(tmp_path: Path, venue: VenueServer) -> None:
+    venue.refusal = '{"event":"error","code":"60018","msg":"Wrong URL or channel"}'
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("okx: not connected (the venue refused the subscription: Wrong URL or channel)", 2)
+        assert not listening.collector.lines[0].is_up
+        venue.refusal = None
+        await listening.heard("okx: connected")
+
+    Listening(tmp_path, plans_of(venue.url, "okx")).run(scenario)
+
+
+def test_a_subscription_that_is_never_answered_is_no_connection(tmp_path: Path, venue: VenueServer) -> None:
+    venue.answers = False
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("okx: not connected (the venue did not answer to the subscription)")
+
+    impatient = replace(IMPATIENT, opening=0.1)
+    Listening(tmp_path, plans_of(venue.url, "okx"), tuning=impatient).run(scenario)
+
+
+def test_a_venue_that_bars_this_place_is_said_and_the_others_go_on(tmp_path: Path, venue: VenueServer) -> None:
+    with VenueServer().running() as barred:
+        barred.refuse_with = 451
+
+        async def scenario(listening: Listening) -> None:
+            await listening.heard("okx: not connected (refused with HTTP 451 (not offered here))")
+            await listening.heard("binance_um: connected")
+
+        Listening(tmp_path, plans_of(venue.url) + plans_of(barred.url, "okx")).run(scenario)
+
+
+def test_nobody_to_be_reached_is_said_and_tried_for_ever(tmp_path: Path) -> None:
+    with VenueServer().running() as gone:
+        url = gone.url
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("no venue could be reached for 0 s; still trying, nothing is heard", 2)
+
+    collected = Listening(tmp_path, plans_of(url)).run(scenario)
+    assert not collected.was_ever_up
+
+
+# ---- limits ----
+
+
+def test_a_burst_is_held_back_at_the_socket_and_nothing_of_it_is_lost(tmp_path: Path, venue: VenueServer) -> None:
+    """The whole burst, 50,000 a second for ten seconds, is a benchmark (`make bench`)."""
+    at, count = now_ms(), 20_000
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um trades: connected")
+        await until(lambda: venue.callers and "aggTrade" in venue.callers[-1].path, "the line of trades")
+        venue.burst(lambda n: messages.agg_trade(number=n, at=at), count)
+        await listening.received(count)
+
+    trades = plans_of(venue.url, "binance_um", BITCOIN, trades=True)
+    only_trades = [replace(trades[0], subscriptions=trades[0].subscriptions[1:])]
+    listening = Listening(tmp_path, only_trades, pending_limit=100_000)
+    listening.run(scenario)
+    numbers = [int(record.message.split(b'"a": ')[1].split(b",")[0]) for record in spooled(tmp_path)]
+    assert numbers == [*range(count)]
+    assert listening.collector.spool.peak_pending < 101_000
+
+
+def test_a_disk_that_fills_ends_the_collector_with_a_sentence(tmp_path: Path, venue: VenueServer) -> None:
+    from ingestion.live.spool import SpoolFailed
+
+    (tmp_path / "binance_um").write_text("in the way")
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await in_thread(venue.say, messages.force_order(at=now_ms()))
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        collector = Collector(tmp_path, plans_of(venue.url), report=lambda line: None, fsync_seconds=0.02)
+        running = asyncio.create_task(collector.run(asyncio.Event()))
+        with suppress(AssertionError):
+            await until(lambda: venue.callers, "the line")
+            await in_thread(venue.say, messages.force_order(at=now_ms()))
+        await running
+
+    with pytest.raises(SpoolFailed, match="cannot be written"):
+        asyncio.run(run())
+
+
+def test_a_second_collector_does_not_begin(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        with pytest.raises(SpoolBusy):
+            await Collector(tmp_path, plans_of(venue.url), report=print).run(asyncio.Event())
+
+    Listening(tmp_path, plans_of(venue.url)).run(scenario)
+
+
+# ---- coverage ----
+
+
+def test_minutes_are_proven_by_pongs_and_recorded_in_the_spool(tmp_path: Path, venue: VenueServer) -> None:
+    """A clock that runs two hundred times too fast: two seconds are more than six minutes of it."""
+    begin, factor = time.time_ns(), 200
+    whole_hour = begin // 3_600_000_000_000 * 3_600_000_000_000
+
+    def clock() -> int:
+        return whole_hour + (time.time_ns() - begin) * factor
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        await until(lambda: clock() - whole_hour > 400 * 1_000_000_000, "six minutes of that clock")
+
+    # The window is of that clock too: three real tenths of a second between pongs are a minute of it.
+    planned = [
+        replace(
+            each,
+            subscriptions=tuple(replace(s, silence_seconds=60, heartbeat_seconds=0.05) for s in each.subscriptions),
+        )
+        for each in plans_of(venue.url)
+    ]
+    Listening(tmp_path, planned, clock=clock).run(scenario)
+    records = [record for segment in segments(tmp_path) for record in SpoolReader(segment.path)]
+    minutes = [
+        (record.minute_ns - whole_hour) // 60_000_000_000 for record in records if isinstance(record, CoveredMinute)
+    ]
+    assert minutes[0] <= 2
+    assert minutes == [*range(minutes[0], minutes[0] + len(minutes))]
+    assert len(minutes) >= 3

@@ -1,0 +1,339 @@
+"""Sealing: each event once, on its own day, with a receipt that says what was heard and what could not be used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, seal
+from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.periods import Period
+from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from tests.support import messages
+
+DAY = date(2026, 9, 21)
+NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=3)
+
+
+def ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def ns(at: datetime) -> int:
+    return ms(at) * 1_000_000
+
+
+def heard(message: str | bytes, at: datetime) -> Heard:
+    return Heard(ns(at), "a line", message if isinstance(message, bytes) else message.encode())
+
+
+def covered(at: datetime, dataset: str = "liquidations", *symbols: str) -> CoveredMinute:
+    return CoveredMinute(ns(at) // MINUTE_NS * MINUTE_NS, dataset, symbols)
+
+
+def spooled(folder: Path, *records: Record, venue: str = "binance_um") -> None:
+    """As a collector would have left it, in a run of its own."""
+
+    async def write() -> None:
+        writer = SpoolWriter(folder, clock=lambda: ns(NOON))
+        for record in records:
+            writer.append(venue, record)
+        writer.finish()
+        await writer.run()
+
+    asyncio.run(write())
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> RawZone:
+    return RawZone(open_store(tmp_path / "storage"))
+
+
+def liquidations(zone: RawZone, day: date = DAY, venue: str = "binance_um") -> tuple[list[dict[str, Any]], Receipt]:
+    object_id = ObjectId("liquidations", Market.whole_venue(venue), "", Period.of_day(day))
+    receipt = zone.receipt(object_id)
+    assert receipt is not None
+    return zone.rows(object_id).to_pylist(), receipt
+
+
+def trades(zone: RawZone, market: str) -> tuple[list[dict[str, Any]], Receipt]:
+    object_id = ObjectId("liveTrades", Market.parse(market), "", Period.of_day(DAY))
+    receipt = zone.receipt(object_id)
+    assert receipt is not None
+    return zone.rows(object_id).to_pylist(), receipt
+
+
+def state(zone: RawZone) -> dict[str, bytes | None]:
+    """Every stored object, receipts included."""
+    return {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw")}
+
+
+# ---- what a row says ----
+
+
+def test_a_message_becomes_a_row_that_knows_its_contract(spool: Path, zone: RawZone) -> None:
+    spooled(
+        spool,
+        heard(messages.force_order(at=ms(NOON)), NOON + timedelta(milliseconds=80)),
+        heard(messages.force_order("币安人生USDT", "BUY", at=ms(NOON)), NOON),
+        heard(messages.force_order("ETHBTC", at=ms(NOON)), NOON),
+    )
+    seal(spool, zone, now=LATER)
+    rows = {row["symbol_name"]: row for row in liquidations(zone)[0]}
+    bitcoin = rows["BTCUSDT"]
+    assert bitcoin["liquidated_at"] == NOON
+    assert bitcoin["received_at"] == NOON + timedelta(milliseconds=80)
+    assert (bitcoin["is_long_liquidated"], bitcoin["venue_side"]) == (True, "SELL")
+    assert bitcoin["price"] * bitcoin["quantity"] == Decimal("24000.2")
+    assert (bitcoin["base_asset"], bitcoin["contract_type"], bitcoin["contract_size"]) == ("BTC", "linear", 1)
+    assert rows["币安人生USDT"]["base_asset"] == "币安人生"
+    unknown = rows["ETHBTC"]
+    assert (unknown["base_asset"], unknown["contract_type"], unknown["contract_size"]) == ("", "", None)
+
+
+def test_a_size_that_only_the_venue_knows_stays_empty(spool: Path, zone: RawZone) -> None:
+    message = messages.liquidation_order("sell", "long", at=ms(NOON), symbol="XRP-USDT-SWAP")
+    spooled(spool, heard(message, NOON), venue="okx")
+    seal(spool, zone, now=LATER)
+    (row,), _ = liquidations(zone, venue="okx")
+    assert (row["base_asset"], row["quantity"], row["contract_size"]) == ("XRP", 39, None)
+
+
+def test_trades_lie_with_their_market_and_liquidations_with_their_venue(spool: Path, zone: RawZone) -> None:
+    spooled(
+        spool,
+        heard(messages.agg_trade(at=ms(NOON)), NOON),
+        heard(messages.agg_trade("ETHUSDT", at=ms(NOON)), NOON),
+        heard(messages.single_trade("ADL", at=ms(NOON)), NOON),
+        covered(NOON, "liveTrades", "BTCUSDT", "ETHUSDT"),
+    )
+    sealed = seal(spool, zone, now=LATER)
+    assert [(each.dataset, each.market_id, each.rows) for each in sealed] == [
+        ("liquidations", "binance_um:ALL", 0),
+        ("liveTrades", "binance_um:BTCUSDT", 1),
+        ("liveTrades", "binance_um:ETHUSDT", 2),
+    ]
+    rows, receipt = trades(zone, "binance_um:ETHUSDT")
+    assert sorted(row["execution"] for row in rows) == ["ADL", "MARKET"]
+    assert receipt.covered_minutes == {"2026-09-21T12": 1}
+
+
+# ---- once, and on its own day ----
+
+
+def test_what_two_connections_heard_is_one_event_that_reached_us_first(spool: Path, zone: RawZone) -> None:
+    message = messages.force_order(at=ms(NOON))
+    spooled(spool, heard(message, NOON + timedelta(seconds=2)), heard(message, NOON + timedelta(seconds=1)))
+    seal(spool, zone, now=LATER)
+    (row,), receipt = liquidations(zone)
+    assert row["received_at"] == NOON + timedelta(seconds=1)
+    assert (receipt.rows, receipt.duplicate_rows, receipt.sources[0].rows) == (1, 1, 2)
+
+
+def test_an_event_lies_on_the_day_it_happened_whenever_it_was_heard(spool: Path, zone: RawZone) -> None:
+    midnight = datetime(2026, 9, 22, tzinfo=UTC)
+    before = messages.force_order(at=ms(midnight) - 1)
+    after = messages.force_order(at=ms(midnight) + 1)
+    # One was a little late, and one met a clock that is a little behind.
+    spooled(spool, heard(before, midnight + timedelta(seconds=1)), heard(after, midnight - timedelta(seconds=1)))
+    seal(spool, zone, now=midnight + timedelta(hours=2))
+    assert len(liquidations(zone, DAY)[0]) == len(liquidations(zone, date(2026, 9, 22))[0]) == 1
+
+
+def test_rows_are_in_the_order_of_time_however_they_came(spool: Path, zone: RawZone) -> None:
+    times = [NOON + timedelta(seconds=n) for n in (5, 1, 9, 3)]
+    spooled(spool, *(heard(messages.force_order(at=ms(at)), NOON) for at in times))
+    seal(spool, zone, now=LATER)
+    assert [row["liquidated_at"] for row in liquidations(zone)[0]] == sorted(times)
+
+
+def test_later_hours_are_added_to_the_day_without_a_revision(spool: Path, zone: RawZone) -> None:
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        spooled(spool, heard(messages.force_order(at=ms(at)), at), covered(at), covered(at + timedelta(minutes=1)))
+        seal(spool, zone, now=at + timedelta(hours=1))
+    rows, receipt = liquidations(zone)
+    assert len(rows) == len(receipt.sources) == 2
+    assert receipt.covered_minutes == {"2026-09-21T12": 2, "2026-09-21T13": 2}
+    assert (receipt.revision, receipt.rows, receipt.duplicate_rows) == (1, 2, 0)
+
+
+def test_a_collector_that_was_restarted_adds_its_minutes_to_the_hour(spool: Path, zone: RawZone) -> None:
+    spooled(spool, covered(NOON), heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, covered(NOON + timedelta(minutes=2)), heard(messages.force_order(at=ms(NOON)), NOON))
+    (sealed,) = seal(spool, zone, now=LATER)
+    assert sealed.receipt.covered_minutes == {"2026-09-21T12": 2}
+    assert (sealed.hours, len(sealed.receipt.sources), sealed.rows) == (("2026-09-21T12",), 2, 1)
+
+
+# ---- what could not be used ----
+
+
+def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is_kept(
+    spool: Path, zone: RawZone
+) -> None:
+    spooled(
+        spool,
+        heard(b"{not json", NOON),
+        heard(messages.force_order(at=ms(NOON), z="1e40"), NOON),
+        heard(messages.agg_trade("../../X", at=ms(NOON)), NOON),
+        heard(messages.force_order(at=ms(NOON - timedelta(hours=30))), NOON),
+        heard(messages.force_order(at=ms(NOON + timedelta(hours=5))), NOON),
+        heard(messages.force_order(at=ms(NOON)), NOON),
+    )
+    with segments(spool)[0].path.open("ab") as file:
+        file.write(b"\x10\x00\x00\x00torn")
+    (sealed,) = seal(spool, zone, now=LATER)
+    receipt = sealed.receipt
+    assert (receipt.rows, receipt.malformed_messages, receipt.misdated_rows, receipt.torn_bytes) == (1, 3, 2, 8)
+    assert sealed.torn_bytes == 8
+
+
+def test_an_average_price_of_many_decimals_is_kept_to_eight(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON), ap="0.0000123456789"), NOON))
+    seal(spool, zone, now=LATER)
+    assert liquidations(zone)[0][0]["price"] == Decimal("0.00001235")
+
+
+def test_an_hour_in_which_nothing_was_said_is_a_fact_too(spool: Path, zone: RawZone) -> None:
+    spooled(spool, *(covered(NOON + timedelta(minutes=n)) for n in range(60)))
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone)
+    assert (rows, receipt.status, receipt.covered_minutes) == ([], "stored", {"2026-09-21T12": 60})
+    zone.write_index()
+    (hour,) = zone.coverage().to_pylist()
+    assert (hour["covered_minutes"], hour["is_every_order"], hour["heard_symbols"]) == (60, False, "")
+
+
+def test_a_venue_that_was_told_its_symbols_says_which_in_its_coverage(spool: Path, zone: RawZone) -> None:
+    spooled(spool, covered(NOON, "liquidations", "BTCUSDT", "ETHUSDT"), venue="bybit")
+    spooled(spool, covered(NOON + timedelta(minutes=2), "liquidations", "BTCUSDT", "XRPUSDT"), venue="bybit")
+    seal(spool, zone, now=LATER)
+    zone.write_index()
+    (hour,) = zone.coverage().to_pylist()
+    assert (hour["covered_minutes"], hour["is_every_order"], hour["heard_symbols"]) == (2, True, "BTCUSDT")
+
+
+# ---- when, and again ----
+
+
+def test_only_hours_that_have_ended_are_sealed(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    assert finished_hours(spool, now=NOON + timedelta(minutes=59)) == []
+    assert seal(spool, zone, now=NOON + timedelta(minutes=59)) == []
+    (hour,) = finished_hours(spool, now=NOON + timedelta(minutes=60))
+    assert (hour.venue, hour.hour, hour.files) == ("binance_um", "2026-09-21T12", 1)
+
+
+def test_sealing_where_nobody_ever_collected_does_nothing(spool: Path, zone: RawZone) -> None:
+    assert finished_hours(spool, now=LATER) == seal(spool, zone, now=LATER) == []
+    assert not spool.exists()
+
+
+def test_sealing_goes_on_while_a_collector_writes(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    with held(spool):
+        assert [each.rows for each in seal(spool, zone, now=LATER)] == [1]
+
+
+def test_sealed_files_leave_the_spool_stay_readable_for_a_month_and_then_go(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    seal(spool, zone, now=LATER)
+    assert segments(spool) == []
+    assert [path.suffix for path in spool.glob("sealed/binance_um/*")] == [".zst"]
+    seal(spool, zone, now=LATER + KEEP_SEALED)
+    assert not [*spool.glob("sealed/binance_um/*")]
+
+
+class Killed(BaseException):
+    """As if the process had ended there."""
+
+
+def content() -> Sequence[Record]:
+    midnight = datetime(2026, 9, 21, tzinfo=UTC)
+    return (
+        heard(messages.force_order(at=ms(midnight) - 5), midnight),
+        heard(messages.force_order(at=ms(midnight)), midnight),
+        heard(messages.force_order(at=ms(midnight)), midnight),
+        heard(messages.agg_trade(at=ms(midnight)), midnight),
+        heard(b"torn", midnight),
+        covered(midnight),
+        covered(midnight, "liveTrades", "BTCUSDT"),
+    )
+
+
+def test_killed_between_any_two_steps_sealing_ends_in_the_same_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are whatever changes the storage or the spool: each is the last one once, in order."""
+    import os
+
+    from ingestion.object_store import LocalStore
+
+    def run(folder: Path, dies_before: int | None) -> tuple[bool, RawZone]:
+        zone = RawZone(open_store(folder / "storage"))
+        done = 0
+
+        def stepping(act: Any) -> Any:
+            def step(*arguments: Any, **options: Any) -> Any:
+                nonlocal done
+                if done == dies_before:
+                    raise Killed
+                done += 1
+                return act(*arguments, **options)
+
+            return step
+
+        with monkeypatch.context() as patched:
+            for name in ("put_bytes", "put_file"):
+                patched.setattr(LocalStore, name, stepping(getattr(LocalStore, name)))
+            patched.setattr(Path, "unlink", stepping(Path.unlink))
+            patched.setattr("ingestion.live.seal.os.replace", stepping(os.replace))
+            try:
+                seal(folder / "spool", zone, now=LATER)
+            except Killed:
+                return True, zone
+        return False, zone
+
+    spooled(tmp_path / "whole" / "spool", *content())
+    _, zone = run(tmp_path / "whole", None)
+    expected = state(zone)
+    assert len(expected) == 6
+
+    step, died = 0, True
+    while died:
+        folder = tmp_path / f"killed{step}"
+        spooled(folder / "spool", *content())
+        died, _ = run(folder, step)
+        _, zone = run(folder, None)
+        assert state(zone) == expected, f"killed before step {step}"
+        assert segments(folder / "spool") == []
+        assert seal(folder / "spool", zone, now=LATER) == []
+        step += 1
+    assert step > 8
+
+
+def test_a_sealed_file_that_comes_back_changes_nothing(spool: Path, zone: RawZone) -> None:
+    spooled(spool, *content())
+    (file,) = segments(spool)
+    copy = file.path.read_bytes()
+    first: list[Sealed] = seal(spool, zone, now=LATER)
+    before = state(zone)
+    file.path.write_bytes(copy)
+    assert len(first) == 3
+    assert seal(spool, zone, now=LATER + timedelta(hours=1)) == []
+    assert state(zone) == before

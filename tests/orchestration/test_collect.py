@@ -1,0 +1,210 @@
+"""`taker collect` as a process: what a kill -9 costs, how it stops, what it refuses, what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.datasets import INSTRUMENTS
+from ingestion.errors import IngestionError
+from ingestion.live.seal import seal
+from ingestion.live.spool import CoveredMinute, SpoolReader, is_held, segments
+from ingestion.live.status import read_status
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.periods import Period
+from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from orchestration.collecting import collect, instruments
+from orchestration.settings import load_settings
+from tests.support import messages
+from tests.support.commands import ROOT
+from tests.support.venue_server import DEADLINE, VenueServer, wait_for
+
+
+@pytest.fixture
+def venue() -> Iterator[VenueServer]:
+    with VenueServer().running() as server:
+        yield server
+
+
+class Collecting:
+    """A running `taker collect`, and what it printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def says(self, words: str) -> None:
+        wait_for(lambda: any(words in line for line in self.lines), f"`{words}` in {self.lines}", 60)
+
+    def ended(self, signum: signal.Signals | None = None) -> int:
+        if signum is not None:
+            self.process.send_signal(signum)
+        code = self.process.wait(DEADLINE)
+        self._reading.join(DEADLINE)
+        return code
+
+
+@contextmanager
+def collecting(folder: Path, url: str, *arguments: str, venues: str = "binance_um") -> Iterator[Collecting]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli", "collect", "--venues", venues, *arguments],
+        cwd=ROOT,
+        env=outside
+        | {
+            "TAKER_STORAGE_URL": str(folder),
+            "TAKER_VENUE_URLS": ",".join(f"{v}.live={url}" for v in venues.split(",")),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield Collecting(process)
+    finally:
+        process.kill()
+        process.wait(DEADLINE)
+
+
+def quantities(spool: Path) -> list[int]:
+    """The number that each spooled message carries, in order."""
+    found = []
+    for segment in segments(spool):
+        for record in SpoolReader(segment.path):
+            if not isinstance(record, CoveredMinute):
+                found.append(int(json.loads(record.message)["data"]["o"]["z"]))
+    return found
+
+
+def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_path: Path, venue: VenueServer) -> None:
+    spool, at = tmp_path / "spool", time.time_ns() // 1_000_000
+    said: list[tuple[float, int]] = []
+    number = 0
+
+    def say(count: int) -> None:
+        nonlocal number
+        for _ in range(count):
+            number += 1
+            venue.say(messages.force_order(at=at + number, z=str(number)))
+            said.append((time.monotonic(), number))
+
+    with collecting(tmp_path, venue.url) as first:
+        first.says("binance_um: connected")
+        say(200)
+        wait_for(lambda: len(quantities(spool)) >= 200, "the first two hundred on disk")
+        while (time.monotonic() - said[0][0]) < 3:
+            say(5)
+        killed_at = time.monotonic()
+        assert first.ended(signal.SIGKILL) == -signal.SIGKILL
+    kept = quantities(spool)
+    # The interval is one second; half of one more for a machine that is busy.
+    due = [number for at_second, number in said if at_second < killed_at - 1.5]
+    assert kept[: len(due)] == due
+    assert kept == [*range(1, len(kept) + 1)]
+
+    # A tail that the kill tore, were it in the middle of a write.
+    (open_file,) = [segment.path for segment in segments(spool)]
+    with open_file.open("ab") as file:
+        file.write(b"\x99\x00\x00\x00\x01torn")
+    with collecting(tmp_path, venue.url) as second:
+        second.says("binance_um: connected")
+        say(3)
+        assert second.ended(signal.SIGTERM) == 0
+    zone = RawZone(open_store(tmp_path))
+    sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
+    assert sum(each.rows for each in sealed) == len(kept) + 3
+    assert sum(each.torn_bytes for each in sealed) == 9
+    assert seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2)) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_leaves_everything_on_disk(tmp_path: Path, venue: VenueServer, signum: signal.Signals) -> None:
+    at = time.time_ns() // 1_000_000
+    with collecting(tmp_path, venue.url) as running:
+        running.says("binance_um: connected")
+        venue.say(*(messages.force_order(at=at + n, z=str(n)) for n in range(500)))
+        assert running.ended(signum) == 0
+        assert "messages heard, all of them on disk" in running.lines[-1]
+    heard = quantities(tmp_path / "spool")
+    assert heard == [*range(500)]
+    assert "stopped; 500 messages" in running.lines[-1]
+    assert [segment.path.suffix for segment in segments(tmp_path / "spool")] == [".spool"]
+    assert not is_held(tmp_path / "spool")
+    assert read_status(tmp_path / "spool").pid == running.process.pid
+
+
+def test_a_second_collector_refuses_with_a_sentence(tmp_path: Path, venue: VenueServer) -> None:
+    with collecting(tmp_path, venue.url) as first:
+        first.says("binance_um: connected")
+        with collecting(tmp_path, venue.url) as second:
+            assert second.ended() == 1
+        assert f"already writing to {tmp_path}/spool (process {first.process.pid})" in second.lines[-1]
+        assert first.process.poll() is None
+
+
+def test_a_bounded_run_that_reached_nobody_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    with VenueServer().running() as gone:
+        url = gone.url
+    with collecting(tmp_path, url, "--seconds", "1") as running:
+        assert running.ended() == 1
+    assert "no venue could be reached in 1 s" in running.lines[-1]
+    assert any("trying again in" in line for line in running.lines)
+
+
+def test_a_bounded_run_that_heard_something_succeeds(tmp_path: Path, venue: VenueServer) -> None:
+    with collecting(tmp_path, venue.url, "--seconds", "1.5", "--trades") as running:
+        assert running.ended() == 0
+    assert any("binance_um trades: connected" in line for line in running.lines)
+
+
+@pytest.mark.parametrize(
+    ("venues", "every_symbol", "sentence"),
+    [
+        ("kraken", False, "`kraken` is no venue with a feed; write one or more of binance_um"),
+        ("bybit", False, "there is nothing to listen to"),
+        ("bybit", True, "no list of its contracts was stored"),
+    ],
+)
+def test_what_cannot_be_listened_to_is_said(tmp_path: Path, venues: str, every_symbol: bool, sentence: str) -> None:
+    settings = load_settings(storage_url=str(tmp_path))
+    with pytest.raises(IngestionError, match=sentence):
+        collect(settings, trades=False, venues=venues, every_symbol=every_symbol, seconds=1)
+
+
+def test_every_symbol_is_what_the_venue_listed_last_and_still_trades(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    zone = RawZone(open_store(tmp_path))
+    venue = Market.whole_venue("bybit")
+    object_id = ObjectId("instruments", venue, "", Period.of_day(now.date() - timedelta(days=1)))
+    same = {"observed_at": now, "base_asset": "", "quote_asset": "", "contract_type": "linear", "contract_size": 1}
+    rows = [
+        {"symbol_name": symbol, "is_trading": trading, "listed_at": None} | same
+        for symbol, trading in [("BTCUSDT", True), ("LUNAUSDT", False), ("ETHUSD", True), ("odd symbol", True)]
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=INSTRUMENTS.schema), tmp_path / "rows.parquet")
+    day = object_id.period.first_day
+    receipt = Receipt("instruments", "bybit", "ALL", "", f"{day}", "stored", day, day, now, 1)
+    zone.put(object_id, tmp_path / "rows.parquet", receipt)
+    found = instruments(load_settings(storage_url=str(tmp_path)), {"bybit": "ws://host", "okx": "ws://host"})
+    assert [market.market_id for market in found] == ["bybit:BTCUSDT", "bybit:ETHUSD"]
