@@ -97,6 +97,7 @@ select
     case when sides.is_rankable then events.rank_among_events end as event_rank,
     cast(sides.coverage_ratio as double) as bar_coverage_ratio,
     sides.is_provisional,
+    coalesce(sides.is_running, false) as is_running,
     sides.set_changed_at
 from sides
 left join events
