@@ -154,10 +154,7 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
             parts = connection.execute(_SUMS).fetchall()
             wanted |= {total for total, part in parts if part in wanted}
         return [
-            MarketDay(
-                *(*row[:-3], _ranks(connection, row[0], row[2]), *row[-3:]),
-                running=running.get(row[0]),
-            )
+            MarketDay(*(*row[:-3], _ranks(connection, row[0], row[2]), *row[-3:], running.get(row[0])))
             for row in rows
             if row[0] in wanted
         ]

@@ -5,8 +5,8 @@ Does not: copying marts and swapping files (`orchestration.assets.publish`), wha
 (`orchestration.checks.suites`).
 
 Nothing published is rewritten silently: a bar whose value, rank or event rank was stated once and is now stated
-differently, or is gone, becomes a row. What was provisional said so, and is no revision. What was unknown (NULL: too little coverage, an event not settled yet) and now
-is known is no revision, and neither is a bar that is new.
+differently, or is gone, becomes a row. What was provisional said so, and is no revision. What was unknown (NULL: too
+little coverage, an event not settled yet) and now is known is no revision, and neither is a bar that is new.
 """
 
 from __future__ import annotations

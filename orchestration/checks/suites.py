@@ -950,7 +950,9 @@ due as (
     left join full_days
         on full_days.market_id = daily.market_id
         and full_days.trade_date = daily.trade_date
-    where definitions.smoothing_bars = 1 or daily.flow_source in ('klines', 'rest_klines') or full_days.market_id is not null
+    where definitions.smoothing_bars = 1
+        or daily.flow_source in ('klines', 'rest_klines')
+        or full_days.market_id is not null
     group by definitions.definition_id, daily.market_id
 ),
 

@@ -1005,7 +1005,7 @@ CORRUPTIONS = [
         CLAIMS,
         TRUE_CLAIM,
         "is_provision_said",
-        "verdict_sentence = verdict_sentence || ' the bar is provisional'",
+        "verdict_sentence = 'Holds under daily_usd; the bar is provisional'",
     ),
     _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_base.'"),
     _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_usd.'"),
@@ -1308,6 +1308,6 @@ def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.Duc
     marts.execute(f"update dim_markets set is_simulated = true where market_id = '{INVERSE}'")
     frame: pd.DataFrame = marts.execute(suite.query).df()
 
-    verdict = validate(frame.set_index(pd.Index([7, 7])), suite.build())
+    verdict = validate(frame.set_index(pd.Index([7] * len(frame))), suite.build())
 
     assert [row["market_id"] for row in verdict.results[0]["sample"]] == [INVERSE]
