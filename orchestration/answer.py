@@ -60,10 +60,22 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class MarketDay:
-    """The latest published day of one market. `net_taker_usd` = taker buys − taker sells.
+class RunningDay:
+    """A day that has not ended: what is known of it so far, always provisional. `coverage_ratio`: share of 24 hours."""
 
-    `headline`: the day in one sentence, from rpt_market_brief_daily.
+    trade_date: date
+    net_taker_usd: Decimal
+    volume_usd: Decimal
+    flow_source: str
+    coverage_ratio: float
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """The latest ended day of one market, or of a sum over venues. `net_taker_usd` = taker buys − taker sells.
+
+    `headline`: the day in one sentence, from rpt_market_brief_daily. `is_provisional`: not in the archive yet.
+    `venue_set`: the venues summed, separated by commas. `running`: the day after it, while it is running.
     """
 
     market_id: str
@@ -77,6 +89,9 @@ class MarketDay:
     coverage_ratio: float
     ranks: tuple[Rank, ...]
     headline: str | None = None
+    is_provisional: bool = False
+    venue_set: str = ""
+    running: RunningDay | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +143,22 @@ def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 
 def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[MarketDay]:
-    """The latest published day of each market (default: all), with its ranks."""
+    """The latest ended day of each market (default: all), with its ranks, and what is known of a day since.
+
+    With markets, the sums over venues that one of them is part of are among the answers.
+    """
     with connect(serving) as connection:
         rows = connection.execute(_LATEST_DAYS).fetchall()
-        wanted = [row for row in rows if markets is None or row[0] in markets]
-        return [MarketDay(*(*row[:-1], _ranks(connection, row[0], row[2]), row[-1])) for row in wanted]
+        running = {name: RunningDay(*day) for name, *day in connection.execute(_RUNNING_DAYS).fetchall()}
+        wanted = set(markets) if markets is not None else {row[0] for row in rows}
+        if markets is not None:
+            parts = connection.execute(_SUMS).fetchall()
+            wanted |= {total for total, part in parts if part in wanted}
+        return [
+            MarketDay(*(*row[:-3], _ranks(connection, row[0], row[2]), *row[-3:], running.get(row[0])))
+            for row in rows
+            if row[0] in wanted
+        ]
 
 
 def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
@@ -141,13 +167,30 @@ def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> 
 
 _LATEST_DAYS = """
     select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
-           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline
+           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline, d.is_provisional, d.venue_set
     from fct_net_taker_volume_daily as d
     join dim_markets as m on m.market_id = d.market_id
     left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
     left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
-    where d.trade_date = (select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id)
+    where not d.is_running and d.trade_date = (
+        select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id and not l.is_running
+    )
     order by d.market_id
+"""
+
+_RUNNING_DAYS = """
+    select market_id, trade_date, net_taker_usd, volume_usd, flow_source, coverage_ratio
+    from fct_net_taker_volume_daily
+    where is_running
+    order by market_id, trade_date
+"""
+
+_SUMS = """
+    select sums.market_id, parts.market_id
+    from dim_markets as sums
+    inner join dim_markets as parts
+        on parts.base_asset = sums.base_asset and parts.is_simulated = sums.is_simulated
+    where sums.contract_type = 'aggregate' and parts.contract_type <> 'aggregate'
 """
 
 # Of both sides and all bars of the day, the most extreme one under each definition.
@@ -256,10 +299,13 @@ def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: in
 
 _DISAGREEMENTS = """
     select r.market_id, r.trade_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
-           r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval
+           r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval,
+           r.rest_verdict, r.rest_difference_usd, r.rest_hours
     from fct_flow_reconciliation_daily as r
     left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.trade_date = r.trade_date
-    where r.verdict in ('trades_incomplete', 'conflict') or r.interval_verdict = 'conflict'
+    where r.verdict in ('trades_incomplete', 'conflict')
+        or r.interval_verdict = 'conflict'
+        or r.rest_verdict = 'conflict'
     order by r.trade_date desc, r.market_id
 """
 
@@ -275,6 +321,9 @@ def _disagreement(
     interval_difference: Decimal | None,
     finest: str | None,
     coarser: str | None,
+    rest_verdict: str | None,
+    rest_difference: Decimal | None,
+    rest_hours: int | None,
 ) -> str:
     said = []
     if verdict in ("trades_incomplete", "conflict"):
@@ -282,6 +331,8 @@ def _disagreement(
         said.append(f"{verdict.replace('_', ' ')}{share}, the bars come from {flow_source}")
     if interval_verdict == "conflict" and interval_difference is not None:
         said.append(f"the venue's {finest} and {coarser} klines differ by {interval_difference:,.0f} USD")
+    if rest_verdict == "conflict" and rest_difference is not None:
+        said.append(f"the provisional {rest_hours} hours and the archive's differ by {rest_difference:,.0f} USD")
     return f"{market_id} {day}: {'; '.join(said)}"
 
 
@@ -351,7 +402,7 @@ def as_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, MarketDay | Rank | SeriesStatus):
+    if isinstance(value, MarketDay | Rank | RunningDay | SeriesStatus):
         return asdict(value)
     if isinstance(value, date | datetime):
         return value.isoformat()

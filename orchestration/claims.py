@@ -209,7 +209,7 @@ def _read(text: str) -> dict[str, Any]:
     for word in left:
         if close := closest(word.lower(), _WORDS):
             raise ClaimNotUnderstood(f"`{word}` is not understood; did you mean `{close}`?")
-        if not re.fullmatch(r"[A-Za-z_]+:[A-Za-z0-9_]+|[A-Za-z0-9_]+", word) or word.isdigit():
+        if not re.fullmatch(r"[A-Za-z_]+:[A-Za-z0-9_-]+|[A-Za-z][A-Za-z0-9_-]*|[A-Za-z0-9_]+", word) or word.isdigit():
             raise ClaimNotUnderstood(f'`{word}` is not understood; write the claim like this: taker claim "{EXAMPLE}"')
     if len(left) > 1:
         words = _and([f"`{word}`" for word in left])
@@ -275,7 +275,7 @@ def check(serving: Path, claim: Claim) -> Answer:
             markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
             market_id = resolve_market(claim.market, sorted(markets))
             rows = _verdicts(connection, claim, market_id)
-        except duckdb.CatalogException as error:
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise outdated(error) from error
     return Answer(claim, market_id, markets[market_id], tuple(rows))
 

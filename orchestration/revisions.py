@@ -5,8 +5,8 @@ Does not: copying marts and swapping files (`orchestration.assets.publish`), wha
 (`orchestration.checks.suites`).
 
 Nothing published is rewritten silently: a bar whose value, rank or event rank was stated once and is now stated
-differently, or is gone, becomes a row. What was unknown (NULL: too little coverage, an event not settled yet) and now
-is known is no revision, and neither is a bar that is new.
+differently, or is gone, becomes a row. What was provisional said so, and is no revision. What was unknown (NULL: too
+little coverage, an event not settled yet) and now is known is no revision, and neither is a bar that is new.
 """
 
 from __future__ import annotations
@@ -104,9 +104,13 @@ def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str)
         return 0
     sources = _relation(new, "former", SOURCES) or f"(select * from {SOURCES} where false)"
     is_comparable = _relation(new, "former", SOURCES) is not None
-    new.execute(f"create temp table differing_bars as {_DIFFERING_BARS.format(former=ranks)}")
+    was_final = "not was.is_provisional" if _has_column(new, ranks, "is_provisional") else "true"
+    differing = _DIFFERING_BARS.format(former=ranks, was_final=was_final, revisions=REVISIONS)
+    new.execute(f"create temp table differing_bars as {differing}")
     try:
         files = _CHANGED_FILES.format(former=sources, is_comparable=str(is_comparable).lower())
+        if (markets := _relation(new, _current(new), "dim_markets")) is not None:
+            files = _FILES_OF_SUMS.format(changed_files=files, markets=markets)
         done = new.execute(
             f"insert into {REVISIONS} by name "
             + _REVISIONS_QUERY.format(changed_files=files, publication=publication, named=_NAMED_FILES),
@@ -168,6 +172,10 @@ def _relation(connection: duckdb.DuckDBPyConnection, database: str, table: str) 
     return None if found is None else ".".join(_name(part) for part in (database, found[0], table))
 
 
+def _has_column(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> bool:
+    return column in [name for name, *_ in connection.execute(f"describe {relation}").fetchall()]
+
+
 # A month of klines may be assembled from the venue's daily files; of those, a day's own file has the day in its key.
 def _sources_query(receipts: str) -> str:
     return f"""
@@ -219,7 +227,17 @@ compared as (
         coalesce(was.market_id, now.market_id) as market_id,
         coalesce(was.side, now.side) as side,
         coalesce(was.bar_at, now.bar_at) as bar_at,
-        was.bar_at is not null as was_stated,
+        -- A provisional bar is stated with reservation; but a bar whose history was told once has it told to the end.
+        was.bar_at is not null and (
+            {was_final} or exists (
+                select 1
+                from {revisions} as revised
+                where revised.definition_id = was.definition_id
+                    and revised.market_id = was.market_id
+                    and revised.side = was.side
+                    and revised.bar_at = was.bar_at
+            )
+        ) as was_stated,
         was.value as old_value,
         now.value as new_value,
         was.spike_rank as old_rank,
@@ -289,6 +307,23 @@ _CHANGED_FILES: Final = """
         and was.kline_interval = now.kline_interval
         and was.trade_date = now.trade_date
     where {is_comparable} and now.source_key is null
+"""
+
+# A sum over venues has no files of its own: those of its markets are behind it.
+_FILES_OF_SUMS: Final = """
+    with changed as ({changed_files})
+
+    select market_id, trade_date, source_key, cause
+    from changed
+    union all
+    select sums.market_id, changed.trade_date, changed.source_key, changed.cause
+    from changed
+    inner join {markets} as parts on changed.market_id = parts.market_id
+    inner join {markets} as sums
+        on sums.contract_type = 'aggregate'
+        and parts.contract_type <> 'aggregate'
+        and parts.base_asset = sums.base_asset
+        and parts.is_simulated = sums.is_simulated
 """
 
 # A file is behind a revision when it changed, holds a day with other values, and that day is in the bar's window, its

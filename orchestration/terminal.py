@@ -22,7 +22,7 @@ from orchestration.progress import Progress
 
 if TYPE_CHECKING:
     from ingestion.ingest import Outcome
-    from orchestration.answer import MarketDay, Rank, SeriesStatus
+    from orchestration.answer import MarketDay, Rank, RunningDay, SeriesStatus
     from orchestration.claims import Answer, Verdict
     from orchestration.execution import RunReport
 
@@ -117,12 +117,14 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
     """The closing tables: for each market its latest day, and the rank of that day under each definition."""
     for day in days:
         simulated = "[bold yellow]SIMULATED[/], not a real market · " if day.is_simulated else ""
-        console.print(f"\n{simulated}[bold]{escape(day.market_id)}[/] · {day.trade_date} UTC")
+        venues = f" over {day.venue_set.replace(',', ', ')}" if "," in day.venue_set else ""
+        console.print(f"\n{simulated}[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.trade_date} UTC")
         console.print(
             f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
             f" · sell ratio {number(day.taker_sell_ratio, 4)}"
             f" (sell dominance percentile {share(day.sell_dominance_percentile)})"
-            f" · source {day.flow_source} · coverage {share(day.coverage_ratio)}"
+            f" · source {day.flow_source}{' (provisional)' if day.is_provisional else ''}"
+            f" · coverage {share(day.coverage_ratio)}"
         )
         if day.headline is not None:
             console.print(escape(day.headline))
@@ -134,6 +136,17 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
         for rank in day.ranks:
             table.add_row(*rank_row(rank), style="bold" if rank.rank is not None and rank.rank <= 10 else None)
         console.print(table)
+        if day.running is not None:
+            console.print(running_line(day.running))
+
+
+def running_line(day: RunningDay) -> str:
+    """What is known of the day that is running, and that it is not all of it."""
+    return (
+        f"[yellow]today so far, provisional[/] · {day.trade_date} UTC · net taker volume "
+        f"[bold]{millions(day.net_taker_usd)}[/] USD of {day.volume_usd / 1_000_000:,.1f} M traded"
+        f" · source {day.flow_source} · {share(day.coverage_ratio)} of the day · not ranked"
+    )
 
 
 def rank_row(rank: Rank) -> list[str]:

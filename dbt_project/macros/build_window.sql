@@ -4,9 +4,11 @@
 {#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never stand beside newer ones. Model texts are
 fingerprinted; macros are not visible here, so raise the number when one that values a trade or bar changes its result. -#}
 {% macro flow_logic_version() -%}
-    {%- set texts = ['macros 1'] -%}
+    {%- set texts = ['macros 2'] -%}
     {%- if execute -%}
-        {%- for name in ['stg_raw__trades', 'stg_raw__klines', 'int_flow_bars'] -%}
+        {%- for name in [
+            'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades', 'int_flow_bars',
+        ] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
         {%- endfor -%}
     {%- endif -%}

@@ -75,6 +75,8 @@ bars as (
         ranks.value,
         {{ extremeness('dated.side', 'dated.unit', 'ranks.value') }} as extremeness,
         cast(ranks.bar_coverage_ratio as decimal(9,8)) as bar_coverage,
+        ranks.is_provisional,
+        ranks.set_changed_at,
         ranks.is_event,
         ranks.bar_at >= dated.range_from_at and ranks.bar_at < dated.range_to_at as is_in_range
     from dated
@@ -84,6 +86,8 @@ bars as (
         and dated.side = ranks.side
         and ranks.bar_at >= dated.as_of_at - dated.window_days * interval '1' day
         and ranks.bar_at < dated.as_of_at
+        -- A bar that has not ended is no bar yet.
+        and ranks.is_running is not true
 ),
 
 ranked as (
@@ -99,6 +103,7 @@ windows as (
         claim_id,
         definition_id,
         count(*) as window_bars,
+        max(set_changed_at) >= min(bar_at) as has_changed_set,
         sum(bar_coverage) as covered_bars,
         sum(case when is_in_range then bar_coverage else 0 end) as covered_range_bars,
         max(case when is_in_range and is_event is null then 1 else 0 end) = 1 as has_unsettled_bars,
@@ -156,6 +161,7 @@ judged as (
         found.bar_rank,
         found.event_rank,
         found.is_event,
+        found.is_provisional,
         found.bar_rank = dated.claimed_rank and found.extremeness = found.range_extreme as is_rank_by_bars,
         coalesce(found.event_rank = dated.claimed_rank, false) as is_rank_by_events,
         coalesce(windows.window_bars, 0) as window_bars,
@@ -166,6 +172,7 @@ judged as (
         case
             when windows.window_bars is null then 'there are no bars of this market and grain'
             when windows.covered_bars * dated.bar_hours < 0.95 * dated.window_days * 24 then 'less than 95 % of the window is covered'
+            when windows.has_changed_set then 'the markets that are summed changed'
             when found.bar_at is null then 'there is no bar in the claimed range'
             when windows.covered_range_bars * dated.bar_hours
                 < 0.95 * 24 * extract(day from (dated.range_to_at - dated.range_from_at)) then 'less than 95 % of the claimed range is covered'
@@ -230,6 +237,7 @@ select
                 else '; it is no event of its own'
             end
             || case when holds then '' else coalesce('; that rank among events is held by ' || holder, '') end
+            || case when is_provisional then '; the bar is provisional, until the archive has its day' else '' end
     end || '.' as verdict_sentence
 from decided
 order by claim_id, definition_id

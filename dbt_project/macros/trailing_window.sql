@@ -1,7 +1,7 @@
 {#- How a bar stands in its trailing window (t − window, t]: shared by the spike ranks (both sides) and dominance.
 
 The rows give `bar_at`, `pressure` (lower = takers sold more unusually), `coverage_ratio` (DECIMAL, the bar's own),
-`bar_hours` and `window_hours`. One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
+`bar_hours`, `window_hours`, `is_running` (NULL = false) and `set_changed_at` (NULL = the set of markets never changed). One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
 
 {% macro trailing_columns() -%}
     {{ taker.framed_rank('pressure asc', 'trailing_window') }} as rank_from_lowest,
@@ -29,9 +29,14 @@ The rows give `bar_at`, `pressure` (lower = takers sold more unusually), `covera
     )
 {%- endmacro %}
 
-{#- A rank needs 95 % of its window and of its own bar. -#}
+{#- A rank needs 95 % of its window and of its own bar, a bar that has ended, and a sum over the same markets in all of the window. -#}
 {% macro is_rankable() -%}
-    (coverage_ratio >= 0.95 and covered_bars * bar_hours >= 0.95 * window_hours)
+    (
+        coverage_ratio >= 0.95
+        and covered_bars * bar_hours >= 0.95 * window_hours
+        and is_running is not true
+        and (set_changed_at is null or set_changed_at <= bar_at - {{ taker.hours_as_interval('window_hours') }})
+    )
 {%- endmacro %}
 
 {% macro window_coverage() -%}

@@ -238,6 +238,10 @@ def _distance(stored: str, recomputed: str) -> str:
 
 # --- net taker volume -----------------------------------------------------------------------------
 
+_SUM_VENUES: Final = "'all', 'simulated_all'"
+_PROVISIONAL_SOURCES: Final = "'rest_klines', 'rest_trades', 'live_trades'"
+_FLOW_SOURCES: Final = ("trades", "klines", "rest_klines", "rest_trades", "live_trades", "mixed")
+
 
 def _flow_query(mart: str, time_column: str, further: str) -> str:
     """Rows of a net taker volume mart with the residuals of its identities."""
@@ -277,6 +281,16 @@ select
     trade_count,
     flow_source,
     coverage_ratio,
+    venue,
+    venue_set,
+    is_provisional,
+    is_running,
+    coalesce(venue = substring(market_id, 1, position(':' in market_id) - 1), false) as is_venue_of_market,
+    coalesce((venue_set <> venue) = (venue in ({_SUM_VENUES})), false) as is_venue_set_named,
+    -- A sum over venues may be provisional in one part and say `mixed`.
+    coalesce(is_provisional = (flow_source in ({_PROVISIONAL_SOURCES})), false) or flow_source = 'mixed'
+        as is_provision_said,
+    not is_running or coalesce(is_provisional and coverage_ratio < 1, false) as is_running_provisional,
     average_price,
     previous_close_price,
     {_residual("taker_buy_usd + taker_sell_usd - volume_usd")} as usd_sum_residual,
@@ -322,8 +336,12 @@ def _flow_expectations(time_column: str) -> list[Expectation]:
         _between("coverage_ratio", 0, 1, "coverage is a share"),
         _known("coverage_ratio", "coverage is known"),
         _between("trade_count", 0, None, "the number of trades is not negative"),
-        _one_of("flow_source", ["trades", "klines"], "the source of the flow is named"),
+        _one_of("flow_source", _FLOW_SOURCES, "the source of the flow is named"),
         _known("flow_source", "the source of the flow is known"),
+        _true("is_venue_of_market", "the venue is the market's", ("venue",)),
+        _true("is_venue_set_named", "the venues of a sum are named, and a market has one", ("venue", "venue_set")),
+        _true("is_provision_said", "what does not come from the archive is provisional", ("flow_source",)),
+        _true("is_running_provisional", "a running bar is provisional and not whole", ("is_provisional",)),
         _true("is_price_known", "a bar with volume has prices", (*prices, "volume_usd")),
         # Prices of trades are put in order by us; a kline's are the venue's word, and its one bad bar stops nothing.
         _true("is_venue_price_in_order", "the venue's bar has positive prices in order", prices, WARNING),
@@ -468,8 +486,10 @@ def _daily_gaps() -> gx.ExpectationSuite:
     return _suite("fct_net_taker_volume_daily_gaps", ["market_id", "last_day_before", "first_day_after"], expectations)
 
 
-# One row per market-day that hours should add up to. On a day of trades, klines fill the hours in which nothing was
-# traded: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources.
+# One row per market-day that hours should add up to; sums over venues are held against their markets instead. Hours of
+# a provisional day come from several sources and all count. On a day of trades, klines fill the hours in which nothing
+# was traded: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources.
+_IS_SAME_SOURCE: Final = "hourly.flow_source = daily.flow_source or (daily.is_provisional and hourly.is_provisional)"
 _HOURLY_DAYS_QUERY: Final = f"""
 with hours as (
     select
@@ -477,18 +497,19 @@ with hours as (
         cast(hourly.bar_at as date) as trade_date,
         count(*) as hourly_bars,
         sum(hourly.coverage_ratio) / 24 as coverage_ratio,
-        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_buy_usd end) as taker_buy_usd,
-        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_sell_usd end) as taker_sell_usd,
-        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_buy_base end) as taker_buy_base,
-        sum(case when hourly.flow_source = daily.flow_source then hourly.taker_sell_base end) as taker_sell_base,
-        sum(case when hourly.flow_source = daily.flow_source then hourly.trade_count end) as trade_count,
-        max(case when hourly.flow_source = daily.flow_source then hourly.high_price end) as high_price,
-        min(case when hourly.flow_source = daily.flow_source then hourly.low_price end) as low_price,
-        sum(case when hourly.flow_source = daily.flow_source then 0 else hourly.volume_usd end) as filled_volume_usd
+        sum(case when {_IS_SAME_SOURCE} then hourly.taker_buy_usd end) as taker_buy_usd,
+        sum(case when {_IS_SAME_SOURCE} then hourly.taker_sell_usd end) as taker_sell_usd,
+        sum(case when {_IS_SAME_SOURCE} then hourly.taker_buy_base end) as taker_buy_base,
+        sum(case when {_IS_SAME_SOURCE} then hourly.taker_sell_base end) as taker_sell_base,
+        sum(case when {_IS_SAME_SOURCE} then hourly.trade_count end) as trade_count,
+        max(case when {_IS_SAME_SOURCE} then hourly.high_price end) as high_price,
+        min(case when {_IS_SAME_SOURCE} then hourly.low_price end) as low_price,
+        sum(case when {_IS_SAME_SOURCE} then 0 else hourly.volume_usd end) as filled_volume_usd
     from fct_net_taker_volume_hourly as hourly
     left join fct_net_taker_volume_daily as daily
         on hourly.market_id = daily.market_id
         and cast(hourly.bar_at as date) = daily.trade_date
+    where hourly.venue not in ({_SUM_VENUES})
     group by hourly.market_id, cast(hourly.bar_at as date)
 )
 
@@ -512,6 +533,8 @@ select
     -- Trades that klines confirm take over the coverage of the day's klines, whatever their interval.
     case
         when days.flow_source = 'trades' then 0.0e0
+        -- A quiet hour that was listened to has no bar, and is covered.
+        when days.is_provisional then greatest(hours.coverage_ratio - days.coverage_ratio, 0.0e0)
         else {_distance("days.coverage_ratio", "hours.coverage_ratio")}
     end as coverage_error,
     coalesce(days.high_price - hours.high_price, 0) as high_difference,
@@ -521,7 +544,7 @@ from fct_net_taker_volume_daily as days
 full join hours
     on days.market_id = hours.market_id
     and days.trade_date = hours.trade_date
-where days.source_bar_hours = 1 or days.market_id is null
+where (days.source_bar_hours = 1 and days.venue not in ({_SUM_VENUES})) or days.market_id is null
 """
 
 
@@ -542,6 +565,99 @@ def _hourly_days() -> gx.ExpectationSuite:
     return _suite("fct_net_taker_volume_hourly_days", ["market_id", "trade_date"], expectations)
 
 
+# One row per sum over venues and bar, and one per bar that should have a sum.
+def _sums_query(mart: str, time_column: str) -> str:
+    return f"""
+with markets as (
+    select market_id, venue, base_asset, is_simulated
+    from dim_markets
+    where venue not in ({_SUM_VENUES})
+),
+
+due as (
+    select
+        sums.market_id,
+        bars.{time_column},
+        sum(bars.taker_buy_usd) as taker_buy_usd,
+        sum(bars.taker_sell_usd) as taker_sell_usd,
+        sum(bars.taker_buy_base) as taker_buy_base,
+        sum(bars.taker_sell_base) as taker_sell_base,
+        sum(bars.trade_count) as trade_count,
+        min(bars.coverage_ratio) as coverage_ratio,
+        max(case when bars.is_provisional then 1 else 0 end) = 1 as is_provisional,
+        max(case when bars.is_running then 1 else 0 end) = 1 as is_running,
+        string_agg(distinct bars.venue, ',' order by bars.venue) as venue_set
+    from dim_markets as sums
+    inner join markets
+        on markets.base_asset = sums.base_asset and markets.is_simulated = sums.is_simulated
+    inner join {mart} as bars
+        on bars.market_id = markets.market_id
+    where sums.venue in ({_SUM_VENUES})
+    group by sums.market_id, bars.{time_column}
+)
+
+select
+    coalesce(bars.market_id, due.market_id) as market_id,
+    coalesce(bars.{time_column}, due.{time_column}) as {time_column},
+    bars.market_id is not null as is_summed,
+    due.market_id is not null as has_markets,
+    bars.taker_buy_usd,
+    bars.taker_sell_usd,
+    due.taker_buy_usd as due_buy_usd,
+    due.taker_sell_usd as due_sell_usd,
+    bars.venue_set,
+    due.venue_set as due_venue_set,
+    bars.coverage_ratio,
+    due.coverage_ratio as due_coverage_ratio,
+    {_residual("abs(bars.taker_buy_usd - due.taker_buy_usd) + abs(bars.taker_sell_usd - due.taker_sell_usd)")}
+        as usd_difference,
+    {_residual("abs(bars.taker_buy_base - due.taker_buy_base) + abs(bars.taker_sell_base - due.taker_sell_base)")}
+        as base_difference,
+    {_residual("abs(bars.trade_count - due.trade_count)")} as trade_count_difference,
+    {_distance("bars.coverage_ratio", "due.coverage_ratio")} as coverage_error,
+    coalesce(bars.venue_set = due.venue_set, false) as is_venue_set_right,
+    coalesce(bars.is_provisional = due.is_provisional and bars.is_running = due.is_running, false) as is_state_right
+from (select * from {mart} where venue in ({_SUM_VENUES})) as bars
+full join due
+    on bars.market_id = due.market_id
+    and bars.{time_column} = due.{time_column}
+"""
+
+
+_HOURLY_SUMS_QUERY: Final = _sums_query("fct_net_taker_volume_hourly", "bar_at")
+_DAILY_SUMS_QUERY: Final = _sums_query("fct_net_taker_volume_daily", "trade_date")
+
+
+def _sum_expectations() -> list[Expectation]:
+    usd = ("taker_buy_usd", "taker_sell_usd", "due_buy_usd", "due_sell_usd")
+    return [
+        _true("is_summed", "every bar of a market is part of the sum over its venues"),
+        _true("has_markets", "a sum over venues has markets"),
+        _zero("usd_difference", "a sum is that of its markets, in USD, on each side, to the last digit", usd),
+        _zero("base_difference", "a sum is that of its markets, in base, on each side, to the last digit", usd),
+        _zero("trade_count_difference", "a sum counts its markets' trades"),
+        _between(
+            "coverage_error",
+            0,
+            _DOUBLE,
+            "a sum is covered as its least covered market is",
+            ("coverage_ratio", "due_coverage_ratio"),
+        ),
+        _true("is_venue_set_right", "a sum names the venues that it holds", ("venue_set", "due_venue_set")),
+        _true("is_state_right", "a sum is provisional, and running, when one of its markets is"),
+    ]
+
+
+def _hourly_sums() -> gx.ExpectationSuite:
+    """An hour of a sum over venues is the sum of its markets' hours, and as covered as the least of them."""
+    return _suite("fct_net_taker_volume_hourly_sums", ["market_id", "bar_at"], _sum_expectations())
+
+
+def _daily_sums() -> gx.ExpectationSuite:
+    """A day of a sum over venues is the sum of its markets' days, and as covered as the least of them."""
+    return _suite("fct_net_taker_volume_daily_sums", ["market_id", "trade_date"], _sum_expectations())
+
+
 # --- dominance ------------------------------------------------------------------------------------
 
 _DOMINANCE_QUERY: Final = f"""
@@ -560,12 +676,26 @@ with days as (
         dominance.window_bars,
         dominance.coverage_ratio,
         daily.coverage_ratio as day_coverage_ratio,
+        daily.is_running,
+        changes.set_changed_at,
+        dominance.market_id is null or daily.market_id is null or coalesce(
+            dominance.is_provisional = daily.is_provisional and dominance.venue_set = daily.venue_set, false
+        ) as is_state_right,
         dominance.sell_dominance_percentile * (dominance.window_bars - 1) as less_sold_days,
         dominance.buy_dominance_percentile * (dominance.window_bars - 1) as more_sold_days
     from fct_taker_dominance_daily as dominance
     full join fct_net_taker_volume_daily as daily
         on dominance.market_id = daily.market_id
         and dominance.trade_date = daily.trade_date
+    -- The daily ranks say when the markets of a sum changed.
+    left join (
+        select market_id, bar_at, max(set_changed_at) as set_changed_at
+        from fct_taker_spike_ranks
+        where definition_id = 'daily_usd'
+        group by market_id, bar_at
+    ) as changes
+        on daily.market_id = changes.market_id
+        and daily.trade_date = changes.bar_at
 )
 
 select
@@ -581,7 +711,9 @@ select
             coverage_ratio >= {_MIN_COVERAGE}
             and day_coverage_ratio >= {_MIN_COVERAGE}
             and taker_sell_ratio is not null
-            and window_bars > 1,
+            and window_bars > 1
+            and not is_running
+            and (set_changed_at is null or set_changed_at <= trade_date - interval '1 day' * window_days),
             false
         )
         and coalesce(sell_dominance_percentile < 2, false) = coalesce(buy_dominance_percentile < 2, false)
@@ -610,9 +742,10 @@ def _dominance() -> gx.ExpectationSuite:
         _between("coverage_ratio", 0, 1, "coverage is a share"),
         _true(
             "is_percentile_due",
-            "a percentile exists exactly where window and day are covered by 95 %",
-            (*percentiles, "coverage_ratio", "day_coverage_ratio"),
+            "a percentile exists exactly where window and day are covered by 95 %, of ended days and unchanged sums",
+            (*percentiles, "coverage_ratio", "day_coverage_ratio", "is_running", "set_changed_at"),
         ),
+        _true("is_state_right", "a day is as provisional as in the daily mart, and of its venues"),
     ]
     return _suite("fct_taker_dominance_daily", ["market_id", "trade_date"], expectations)
 
@@ -638,6 +771,7 @@ ranks as (
         definitions.smoothing_bars,
         definitions.decluster_hours,
         definitions.bar_hours,
+        definitions.window_days,
         definitions.window_days * 24 / definitions.bar_hours as window_size_bars,
         count(*) over bar as bar_sides,
         sum(ranks.spike_rank) over bar - ranks.spike_rank as opposite_rank,
@@ -661,6 +795,8 @@ unranked as (
     select definition_id, market_id, side, bar_at
     from ranks
     where spike_rank is null and value is not null and coverage_ratio >= {_MIN_COVERAGE}
+        and not is_running
+        and (set_changed_at is null or set_changed_at <= bar_at - interval '1 day' * window_days)
         and not exists (
             select 1
             from incomplete_days
@@ -692,6 +828,15 @@ select
     ranks.spike_rank is null
     or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE} and ranks.bar_coverage_ratio >= {_MIN_COVERAGE}, false)
         as is_rank_covered,
+    ranks.is_running,
+    ranks.set_changed_at,
+    ranks.spike_rank is null or coalesce(not ranks.is_running, false) as is_rank_of_ended,
+    ranks.spike_rank is null
+    or ranks.set_changed_at is null
+    or ranks.set_changed_at <= ranks.bar_at - interval '1 day' * ranks.window_days as is_rank_of_one_set,
+    coalesce(ranks.is_provisional or not ranks.is_running, false) as is_running_provisional,
+    ranks.set_changed_at is null or coalesce(ranks.venue in ({_SUM_VENUES}), false) as is_change_of_sum,
+    coalesce((ranks.venue_set <> ranks.venue) = (ranks.venue in ({_SUM_VENUES})), false) as is_venue_set_named,
     unranked.bar_at is null as is_rank_given,
     case
         when ranks.event_rank is not null then coalesce(ranks.is_event, false)
@@ -742,6 +887,15 @@ def _ranks() -> gx.ExpectationSuite:
             "no rank where window or bar are covered by less than 95 %",
             ("spike_rank", "coverage_ratio", "bar_coverage_ratio"),
         ),
+        _true("is_rank_of_ended", "no rank of a running bar", ("spike_rank", "is_running")),
+        _true(
+            "is_rank_of_one_set",
+            "no rank of a sum whose markets changed inside the window",
+            ("spike_rank", "set_changed_at"),
+        ),
+        _true("is_running_provisional", "a running bar is provisional", ("is_running",)),
+        _true("is_change_of_sum", "only sums over venues can change their markets", ("set_changed_at",)),
+        _true("is_venue_set_named", "the venues of a sum are named, and a market has one"),
         _true("is_rank_given", "a covered bar in a covered window has a rank", ("spike_rank", "coverage_ratio")),
         _true("is_event_ranked", "an event rank stands exactly at ranked events", events),
         _true("is_event_ripe", "an event is known only once its neighbourhood has passed", events),
@@ -789,13 +943,16 @@ due as (
     from definitions
     inner join fct_net_taker_volume_daily as daily
         on daily.coverage_ratio = 1
+        and not daily.is_running
         and daily.volume_usd > 0
         and daily.source_bar_hours <= definitions.bar_hours
         and definitions.smoothing_bars * definitions.bar_hours <= 24
     left join full_days
         on full_days.market_id = daily.market_id
         and full_days.trade_date = daily.trade_date
-    where definitions.smoothing_bars = 1 or daily.flow_source = 'klines' or full_days.market_id is not null
+    where definitions.smoothing_bars = 1
+        or daily.flow_source in ('klines', 'rest_klines')
+        or full_days.market_id is not null
     group by definitions.definition_id, daily.market_id
 ),
 
@@ -862,7 +1019,18 @@ def _ranks_definitions() -> gx.ExpectationSuite:
 
 # --- reconciliation -------------------------------------------------------------------------------
 
-_VERDICTS: Final = ("exact", "within_tolerance", "trades_incomplete", "conflict", "trades_only", "klines_only")
+_VERDICTS: Final = (
+    "exact",
+    "within_tolerance",
+    "trades_incomplete",
+    "conflict",
+    "trades_only",
+    "klines_only",
+    "provisional_only",
+)
+_REST_VERDICTS: Final = ("exact", "within_tolerance", "conflict", "not_comparable")
+# The venue rounds its second opinion, and an hour's largest difference is what is shown.
+_SECOND_OPINION: Final = 0.02
 _INTERVAL_VERDICTS: Final = ("single_interval", "exact", "within_tolerance", "conflict")
 
 _RECONCILIATION_QUERY: Final = f"""
@@ -878,6 +1046,7 @@ judged as (
     select
         *,
         case
+            when klines_volume_usd is null and trades_volume_usd is null then 'provisional_only'
             when klines_volume_usd is null then 'trades_only'
             when trades_volume_usd is null then 'klines_only'
             when trades_volume_usd = klines_volume_usd and net_difference_usd = 0 then 'exact'
@@ -917,6 +1086,25 @@ select
     interval_difference_usd,
     interval_verdict,
     best_interval_verdict,
+    rest_hours,
+    rest_volume_usd,
+    rest_net_usd,
+    rest_difference_usd,
+    rest_verdict,
+    second_opinion_difference_ratio,
+    coalesce(venue = substring(market_id, 1, position(':' in market_id) - 1), false)
+    and coalesce(venue not in ({_SUM_VENUES}), false) as is_venue_of_market,
+    -- The best that the volumes allow: the nets of the archive's hours, which the mart leaves out, may disagree more.
+    case
+        when rest_hours is null then rest_verdict is null
+        when rest_hours = 0 then coalesce(rest_verdict = 'not_comparable', false) and rest_difference_usd is null
+        when rest_difference_usd = 0 then coalesce(rest_verdict in ('exact', 'within_tolerance', 'conflict'), false)
+        when abs(rest_difference_usd) <= (rest_volume_usd - rest_difference_usd) * {_TOLERANCE}
+            then coalesce(rest_verdict in ('within_tolerance', 'conflict'), false)
+        else coalesce(rest_verdict = 'conflict', false)
+    end as is_rest_verdict_right,
+    case when rest_hours > 24 or rest_hours < 0 then false else coalesce(abs(rest_net_usd) <= rest_volume_usd, true) end
+        as is_rest_possible,
     least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows) as smallest_defect_count,
     coalesce(verdict = recomputed_verdict, false) as is_verdict_right,
     case
@@ -951,6 +1139,7 @@ def _reconciliation() -> gx.ExpectationSuite:
         "coarser_volume_usd",
         "interval_difference_usd",
     )
+    rest = ("rest_verdict", "rest_hours", "rest_volume_usd", "rest_net_usd", "rest_difference_usd")
     expectations = [
         _unique("market_id", "trade_date"),
         _one_of("verdict", _VERDICTS, "the verdict is one of the known ones", sources),
@@ -966,6 +1155,20 @@ def _reconciliation() -> gx.ExpectationSuite:
         _between("smallest_defect_count", 0, None, "counts of defects are not negative", defects),
         _never("verdict", "conflict", "trades and klines tell the same flow", (*sources, *defects)),
         _never("verdict", "trades_incomplete", "the day's trades are complete", (*sources, *defects)),
+        _true("is_venue_of_market", "the venue is the market's, and a sum over venues is not reconciled"),
+        _one_of("rest_verdict", _REST_VERDICTS, "the verdict on the api is one of the known ones", rest),
+        _true("is_rest_verdict_right", "the verdict on the api follows from the volumes", rest),
+        _true("is_rest_possible", "a day has 24 hours, and a net is no larger than its volume", rest),
+        _between("second_opinion_difference_ratio", 0, 1, "a difference is a share of the hour"),
+        _between(
+            "second_opinion_difference_ratio",
+            None,
+            _SECOND_OPINION,
+            "the venue's own taker volumes are ours",
+            ("verdict",),
+            WARNING,
+        ),
+        _never("rest_verdict", "conflict", "the archive says what the venue's api said before it", rest),
         _never("interval_verdict", "conflict", "the venue's klines of two intervals tell the same volume", intervals),
     ]
     return _suite("fct_flow_reconciliation_daily", ["market_id", "trade_date"], expectations)
@@ -985,6 +1188,7 @@ with days as (
         verdicts.verdict,
         daily.flow_source,
         case
+            when verdicts.verdict = 'provisional_only' and daily.is_provisional then daily.flow_source
             when verdicts.verdict in ('exact', 'within_tolerance', 'trades_only') then 'trades'
             when verdicts.verdict = 'conflict' and verdicts.kline_coverage_ratio < 1 and verdicts.difference_usd > 0
                 then 'trades'
@@ -992,13 +1196,14 @@ with days as (
         end as due_flow_source,
         daily.volume_usd,
         case
+            when verdicts.verdict = 'provisional_only' then daily.volume_usd
             when daily.flow_source = 'trades' then verdicts.trades_volume_usd
             when verdicts.kline_interval = case daily.source_bar_hours when 1 then '1h' when 4 then '4h' else '1d' end
                 then verdicts.klines_volume_usd
             else daily.volume_usd
         end as source_volume_usd
     from fct_flow_reconciliation_daily as verdicts
-    full join fct_net_taker_volume_daily as daily
+    full join (select * from fct_net_taker_volume_daily where venue not in ({_SUM_VENUES})) as daily
         on verdicts.market_id = daily.market_id
         and verdicts.trade_date = daily.trade_date
 )
@@ -1130,7 +1335,7 @@ def _liquidation_days() -> gx.ExpectationSuite:
 
 # --- markets --------------------------------------------------------------------------------------
 
-_MARKETS_QUERY: Final = """
+_MARKETS_QUERY: Final = f"""
 select
     market_id,
     venue,
@@ -1147,7 +1352,8 @@ select
         when contract_type = 'inverse' then quote_asset = 'USD'
         else true
     end as is_size_of_type,
-    coalesce(is_simulated = (venue = 'simulated'), false) as is_labelled
+    coalesce((contract_type = 'aggregate') = (venue in ({_SUM_VENUES})), false) as is_sum_named,
+    coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
 """
 
@@ -1160,11 +1366,14 @@ def _markets() -> gx.ExpectationSuite:
         _unique("market_id"),
         _true("is_id_of_parts", "a market is venue:symbol", ("venue", "symbol")),
         _true("has_assets", "base and quote are known", ("base_asset", "quote_asset")),
-        _one_of("contract_type", ["linear", "inverse"], "a contract is linear or inverse", contract),
+        _one_of(
+            "contract_type", ["linear", "inverse", "aggregate"], "a contract is linear, inverse or a sum", contract
+        ),
         _known("contract_type", "a contract is linear or inverse"),
         _between("contract_size", 0, None, "a contract has a size", contract, strictly_above=True),
         _known("contract_size", "a contract has a size"),
         _true("is_size_of_type", "linear contracts are one base, inverse ones are sized in USD", contract),
+        _true("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),
         _true("is_labelled", "simulated markets, and only they, are labelled so", ("venue", "is_simulated")),
     ]
     return _suite("dim_markets", ["market_id"], expectations)
@@ -1199,7 +1408,10 @@ counted as (
         max(case when ranks.bar_at = verdicts.bar_at and ranks.value = verdicts.value then 1 else 0 end) = 1
             as is_found,
         max(case when ranks.bar_at = verdicts.bar_at and ranks.is_event then 1 else 0 end) = 1
-            as is_event
+            as is_event,
+        max(case when ranks.bar_at = verdicts.bar_at and ranks.is_provisional then 1 else 0 end) = 1
+            as is_provisional,
+        coalesce(max(ranks.set_changed_at) >= min(ranks.bar_at), false) as has_changed_set
     from verdicts
     inner join fct_taker_spike_ranks as ranks
         on verdicts.definition_id = ranks.definition_id
@@ -1207,6 +1419,7 @@ counted as (
         and verdicts.side = ranks.side
         and ranks.bar_at >= verdicts.as_of_at - interval '1 day' * verdicts.window_days
         and ranks.bar_at < verdicts.as_of_at
+        and not ranks.is_running
     group by verdicts.claim_id, verdicts.definition_id
 ),
 
@@ -1278,7 +1491,12 @@ select
             else verdicts.verdict_sentence like 'Cannot tell%'
         end,
         false
-    ) as is_sentence_right
+    ) as is_sentence_right,
+    verdicts.holds is null or coalesce(not counted.has_changed_set, false) as is_verdict_of_one_set,
+    verdicts.holds is null
+    or coalesce(
+        counted.is_provisional = (position('the bar is provisional' in verdicts.verdict_sentence) > 0), false
+    ) as is_provision_said
 from asked
 full join verdicts
     on asked.claim_id = verdicts.claim_id
@@ -1308,6 +1526,10 @@ def _claims() -> gx.ExpectationSuite:
         _true("is_reason_given", "what holds says by what, and nothing else does", ("holds", "holds_by")),
         _between("coverage_ratio", 0, 1, "coverage is a share"),
         _true("is_verdict_covered", "no verdict where the data cannot tell", ("holds", "coverage_ratio", *ranks)),
+        _true(
+            "is_verdict_of_one_set", "no verdict on a sum whose markets changed inside the window", ("holds", *ranks)
+        ),
+        _true("is_provision_said", "the sentence says that a bar is provisional", ("verdict_sentence",)),
         _true("is_sentence_right", "the sentence says the verdict and names the definition", ("verdict_sentence",)),
     ]
     return _suite("fct_claim_verdicts", ["claim_id", "definition_id"], expectations)
@@ -1561,7 +1783,13 @@ select
     coalesce(briefs.market_id, daily.market_id) as market_id,
     coalesce(briefs.brief_date, daily.trade_date) as brief_date,
     daily.market_id is not null as is_in_daily,
-    briefs.market_id is not null as is_in_brief,
+    briefs.market_id is not null or daily.is_running as is_in_brief,
+    briefs.market_id is null or coalesce(not daily.is_running, true) as is_of_ended_day,
+    briefs.market_id is null or coalesce(
+        (position(', provisional)' in briefs.headline) > 0 or position(', provisional covering' in briefs.headline) > 0)
+        = daily.is_provisional,
+        true
+    ) as is_provision_said,
     briefs.side,
     briefs.net_taker_usd,
     briefs.taker_sell_ratio,
@@ -1647,7 +1875,9 @@ def _brief() -> gx.ExpectationSuite:
     expectations = [
         _unique("market_id", "brief_date"),
         _true("is_in_daily", "a brief is of a day of the daily mart"),
-        _true("is_in_brief", "every day of the daily mart has its brief"),
+        _true("is_in_brief", "every ended day of the daily mart has its brief"),
+        _true("is_of_ended_day", "a running day has no brief"),
+        _true("is_provision_said", "the headline says that a day is provisional", ("headline",)),
         _zero("net_residual", "net taker volume is the daily mart's, to the last digit", ("net_taker_usd",)),
         _true("is_side_right", "the side follows from the sign of the net", ("side", "net_taker_usd")),
         _between("sell_ratio_error", 0, _DOUBLE, "the sell ratio is the daily mart's", ("taker_sell_ratio",)),
@@ -1813,6 +2043,8 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     AuditSuite("dim_markets_references", "dim_markets", _MARKET_REFERENCES_QUERY, _market_references),
     AuditSuite("fct_net_taker_volume_hourly", "fct_net_taker_volume_hourly", _HOURLY_QUERY, _hourly),
     AuditSuite("fct_net_taker_volume_hourly_days", "fct_net_taker_volume_hourly", _HOURLY_DAYS_QUERY, _hourly_days),
+    AuditSuite("fct_net_taker_volume_hourly_sums", "fct_net_taker_volume_hourly", _HOURLY_SUMS_QUERY, _hourly_sums),
+    AuditSuite("fct_net_taker_volume_daily_sums", "fct_net_taker_volume_daily", _DAILY_SUMS_QUERY, _daily_sums),
     AuditSuite("fct_net_taker_volume_daily", "fct_net_taker_volume_daily", _DAILY_QUERY, _daily),
     AuditSuite("fct_net_taker_volume_daily_gaps", "fct_net_taker_volume_daily", _DAILY_GAPS_QUERY, _daily_gaps),
     AuditSuite("fct_taker_dominance_daily", "fct_taker_dominance_daily", _DOMINANCE_QUERY, _dominance),

@@ -32,6 +32,7 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "within_tolerance": ("#56B4E9", "≈"),
     "klines_only": ("#A9B4BF", ""),
     "trades_only": ("#CC79A7", "t"),
+    "provisional_only": ("#0072B2", "p"),
     "trades_incomplete": ("#E69F00", "−"),
     "conflict": ("#D55E00", "×"),
     "no data": ("#F0E442", "?"),

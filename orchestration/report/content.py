@@ -159,6 +159,7 @@ _DAILY: Final = """
         select market_id, trade_date from fct_liquidations_daily
     )
     select k.trade_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
+           d.is_provisional,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
            r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,
            l.long_usd, l.short_usd, l.order_count, l.coverage_ratio as liquidations_coverage_ratio
@@ -167,7 +168,7 @@ _DAILY: Final = """
     left join fct_taker_dominance_daily as p using (market_id, trade_date)
     left join fct_flow_reconciliation_daily as r using (market_id, trade_date)
     left join fct_liquidations_daily as l using (market_id, trade_date)
-    where market_id = ?
+    where market_id = ? and d.is_running is not true
     order by trade_date
 """
 

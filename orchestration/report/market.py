@@ -221,7 +221,7 @@ def _net_volume(key: str, market: MarketContent, content: ReportContent) -> str:
                     parts.number(row["taker_sell_ratio"], 4),
                     parts.share(row["sell_dominance_percentile"]),
                     parts.price(row["close_price"]),
-                    row["flow_source"],
+                    parts.source(row),
                     parts.share(row["coverage_ratio"]),
                     parts.words(row["verdict"]),
                 ]
@@ -467,6 +467,11 @@ def _study(key: str, market: MarketContent, content: ReportContent) -> str:
 def _completeness(key: str, market: MarketContent, content: ReportContent) -> str:
     if not market.daily:
         return parts.empty("There is no day to show.")
+    if market.facts.get("contract_type") == "aggregate":
+        return parts.empty(
+            "A sum over venues has no sources of its own: each of its markets says what its bars stand on, and a bar "
+            f"is covered as its least covered market is. {_covered(market.daily)}"
+        )
     days = rows.calendar_days(market)
     covers, verdicts = (parts.counted(row[name] for row in days) for name in ("cover", "verdict"))
     odd = [
@@ -528,7 +533,7 @@ def _completeness(key: str, market: MarketContent, content: ReportContent) -> st
                         parts.words(row["verdict"]),
                         parts.usd(row["difference_usd"]),
                         parts.words(row["interval_verdict"]),
-                        row["flow_source"] or "no bar",
+                        parts.source(row),
                         parts.share(row["coverage_ratio"]),
                     ]
                     for row in reversed(odd[-12:])

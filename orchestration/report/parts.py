@@ -148,6 +148,13 @@ def words(name: Any) -> str:
     return NONE if name is None else str(name).replace("_", " ")
 
 
+def source(row: Row) -> str:
+    """Where a day's bar comes from, and whether the archive has yet to confirm it."""
+    if row.get("flow_source") is None:
+        return "no bar"
+    return words(row["flow_source"]) + (" (provisional)" if row.get("is_provisional") else "")
+
+
 def instant(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M}"
 

@@ -122,7 +122,7 @@ def _calendar_day(day: date, row: Row) -> Row:
         "close": _rounded(row.get("close_price"), 2),
         "ratio": _rounded(row.get("taker_sell_ratio"), 5),
         "sell_pct": _rounded(row.get("sell_dominance_percentile"), 5),
-        "source": row.get("flow_source") or "no bar",
+        "source": parts.source(row),
         "coverage": _rounded(coverage, 6),
         "cover": _cover(coverage),
         "verdict": row.get("verdict") or "no data",

@@ -98,7 +98,11 @@ select
     price + 1 as close_price,
     100::bigint as trade_count,
     case when trade_date >= date '2024-03-20' then 'trades' else 'klines' end as flow_source,
-    1.0::double as coverage_ratio
+    1.0::double as coverage_ratio,
+    split_part(market_id, ':', 1) as venue,
+    split_part(market_id, ':', 1) as venue_set,
+    false as is_provisional,
+    false as is_running
 from (
     select
         market_id, bar_at, trade_date, price, buy_usd as taker_buy_usd, sell_usd as taker_sell_usd,
@@ -106,6 +110,20 @@ from (
         cast(cast(sell_usd as double) / cast(price as double) as decimal(38, 8)) as taker_sell_base
     from hours
 ) as valued;
+
+-- Both venues together. The hour and the day that one of them lacks are sums over another set.
+insert into fct_net_taker_volume_hourly by name
+select
+    'all:BTC' as market_id, bar_at, 'all' as venue,
+    string_agg(venue, ',' order by venue) as venue_set,
+    sum(columns(['taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'volume_usd', 'taker_buy_base', 'taker_sell_base',
+        'net_taker_base', 'volume_base']))::decimal(38, 8),
+    cast(sum(taker_sell_usd) as double) / cast(sum(volume_usd) as double) as taker_sell_ratio,
+    cast(sum(taker_buy_usd) as double) / cast(sum(taker_sell_usd) as double) as taker_buy_sell_ratio,
+    min(columns(['open_price', 'high_price', 'low_price', 'close_price', 'flow_source', 'coverage_ratio'])),
+    sum(trade_count)::bigint as trade_count, false as is_provisional, false as is_running
+from fct_net_taker_volume_hourly
+group by bar_at;
 
 create table fct_net_taker_volume_daily as
 select
@@ -128,9 +146,21 @@ select
     sum(trade_count)::bigint as trade_count,
     min(flow_source) as flow_source,
     sum(coverage_ratio) / 24 as coverage_ratio,
-    1 as source_bar_hours
+    1 as source_bar_hours,
+    venue,
+    max(venue_set) as venue_set,
+    false as is_provisional,
+    false as is_running
 from fct_net_taker_volume_hourly
 group by all;
+
+update fct_net_taker_volume_daily as sums
+set coverage_ratio = parts.coverage_ratio
+from (
+    select trade_date, min(coverage_ratio) as coverage_ratio
+    from fct_net_taker_volume_daily where venue <> 'all' group by trade_date
+) as parts
+where sums.venue = 'all' and sums.trade_date = parts.trade_date;
 
 create table fct_flow_reconciliation_daily as
 select
@@ -147,10 +177,22 @@ select
     case when klines_volume_usd is not null then '1d' end as coarser_interval,
     klines_volume_usd as coarser_volume_usd,
     klines_volume_usd - klines_volume_usd as interval_difference_usd,
-    case when klines_volume_usd is not null then 'exact' end as interval_verdict
+    case when klines_volume_usd is not null then 'exact' end as interval_verdict,
+    -- What the api had said of two days, before the archive had them; of the last one only an hour at its end.
+    case trade_date when date '2024-03-20' then 24 when date '2024-03-21' then 1 end::bigint as rest_hours,
+    case trade_date when date '2024-03-20' then trades_volume_usd when date '2024-03-21' then 10001 end
+        ::decimal(38, 8) as rest_volume_usd,
+    case trade_date when date '2024-03-20' then trades_net_usd when date '2024-03-21' then 5 end
+        ::decimal(38, 8) as rest_net_usd,
+    case trade_date when date '2024-03-20' then 0 when date '2024-03-21' then 1 end
+        ::decimal(38, 8) as rest_difference_usd,
+    case trade_date when date '2024-03-20' then 'exact' when date '2024-03-21' then 'within_tolerance' end
+        as rest_verdict,
+    case trade_date when date '2024-03-20' then 0.0001 end::double as second_opinion_difference_ratio
 from (
     select
         market_id,
+        venue,
         trade_date,
         case when trade_date >= date '2024-03-20' then volume_usd end as trades_volume_usd,
         case
@@ -164,29 +206,46 @@ from (
         0::bigint as zero_rows,
         0::bigint as out_of_order_rows
     from fct_net_taker_volume_daily
+    where venue <> 'all'
 ) as volumes;
 
 -- Bars of every definition; the pressure is lowest where takers sold most unusually.
 create table rank_bars as
 with grains as (
     select market_id, '1d' as grain, cast(trade_date as timestamp) as bar_at, net_taker_usd, net_taker_base,
-        taker_sell_ratio, coverage_ratio
+        taker_sell_ratio, coverage_ratio, venue, venue_set
     from fct_net_taker_volume_daily
     union all
     select market_id, '4h', time_bucket(interval 4 hours, bar_at) as bar_at, sum(net_taker_usd), sum(net_taker_base),
-        sum(taker_sell_usd)::double / sum(volume_usd)::double, count(*) / 4
+        sum(taker_sell_usd)::double / sum(volume_usd)::double, count(*) / 4, venue, max(venue_set)
     from fct_net_taker_volume_hourly group by all
     union all
-    select market_id, '1h', bar_at, net_taker_usd, net_taker_base, taker_sell_ratio, coverage_ratio
+    select market_id, '1h', bar_at, net_taker_usd, net_taker_base, taker_sell_ratio, coverage_ratio, venue, venue_set
     from fct_net_taker_volume_hourly
+),
+changes as (
+    select
+        *,
+        max(case when former_set <> venue_set then former_at end) over (
+            partition by market_id, grain order by bar_at
+        ) as changed_at
+    from (
+        select
+            *, lag(venue_set) over series as former_set, lag(bar_at) over series as former_at
+        from grains
+        window series as (partition by market_id, grain order by bar_at)
+    ) as followed
 ),
 smoothed as (
     select
         definition_id, grain, unit, window_days, decluster_hours, smoothing_bars, market_id, bar_at, coverage_ratio,
+        venue, venue_set,
+        changed_at + to_hours((smoothing_bars - 1) * case grain when '1h' then 1 when '4h' then 4 else 24 end)
+            as set_changed_at,
         avg(case unit when 'usd' then net_taker_usd::double when 'base' then net_taker_base::double
             else taker_sell_ratio end) over smoothing as value,
         count(*) over smoothing as smoothed_bars
-    from spike_definitions inner join grains using (grain)
+    from spike_definitions inner join changes using (grain)
     window smoothing as (
         partition by definition_id, market_id order by bar_at
         range between to_hours((smoothing_bars - 1)
@@ -213,6 +272,9 @@ compared as (
         any_value(t.value) as value,
         any_value(t.sided) as sided,
         any_value(t.window_days) as window_days,
+        any_value(t.venue) as venue,
+        any_value(t.venue_set) as venue_set,
+        any_value(t.set_changed_at) as set_changed_at,
         any_value(t.coverage_ratio) as own_coverage,
         1 + count(*) filter (s.sided < t.sided and s.bar_at <= t.bar_at) as spike_rank,
         count(*) filter (s.sided > t.sided and s.bar_at <= t.bar_at) as less_extreme,
@@ -231,7 +293,8 @@ compared as (
 ranked as (
     select
         *,
-        coverage_ratio >= 0.95 and own_coverage >= 0.95 as is_rankable,
+        coverage_ratio >= 0.95 and own_coverage >= 0.95
+        and (set_changed_at is null or set_changed_at <= bar_at - to_days(window_days)) as is_rankable,
         case when is_ripe then is_extreme end as is_event
     from compared
 )
@@ -248,7 +311,12 @@ select
         where e.definition_id = t.definition_id and e.market_id = t.market_id and e.side = t.side and e.is_event
             and e.bar_at > t.bar_at - to_days(t.window_days) and e.bar_at <= t.bar_at and e.sided < t.sided
     ) end as event_rank,
-    own_coverage::double as bar_coverage_ratio
+    own_coverage::double as bar_coverage_ratio,
+    venue,
+    venue_set,
+    false as is_provisional,
+    false as is_running,
+    set_changed_at
 from ranked as t;
 
 create table fct_taker_dominance_daily as
@@ -260,7 +328,10 @@ select
     bullish.percentile as buy_dominance_percentile,
     10 as window_days,
     bearish.window_bars,
-    bearish.coverage_ratio
+    bearish.coverage_ratio,
+    bearish.venue,
+    bearish.venue_set,
+    false as is_provisional
 from fct_taker_spike_ranks as bearish
 inner join fct_taker_spike_ranks as bullish using (definition_id, market_id, bar_at)
 inner join fct_net_taker_volume_daily as daily
@@ -307,6 +378,8 @@ create table int_flow_receipts as
 select dataset, market_id, trade_date as bar_date, status, row_count
 from stg_raw__receipts
 where dataset <> 'liquidationSnapshot';
+
+insert into dim_markets values ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, false);
 
 create table dim_spike_definitions as from spike_definitions;
 
@@ -611,6 +684,11 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
         one("trade_count", "trade_count = -1"),
         one("flow_source", "flow_source = 'guess'"),
         one("flow_source", "flow_source = null"),
+        one("is_venue_of_market", "venue = 'bybit'"),
+        one("is_venue_set_named", "venue_set = 'binance_um,bybit'"),
+        one("is_provision_said", "is_provisional = true"),
+        one("is_provision_said", "flow_source = 'rest_klines'"),
+        one("is_running_provisional", "is_running = true"),
         one("is_price_known", "close_price = null"),
         one("is_venue_price_in_order", "low_price = 0", WARNING),
         one("is_venue_price_in_order", "open_price = low_price - 1", WARNING),
@@ -637,6 +715,8 @@ ONE_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-10'"
 RANKED_BAR = (
     f"definition_id = 'daily_usd' and market_id = '{LINEAR}' and bar_at = timestamp '2024-03-13' and side = 'bearish'"
 )
+RANKED_MARKET = f"market_id = '{LINEAR}'"
+REST_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-20'"
 ONE_EVENT = f"""(definition_id, market_id, side, bar_at) = (
     select (definition_id, market_id, side, bar_at) from {RANKS}
     where definition_id = '4h_usd' and event_rank = 1 order by market_id, side, bar_at limit 1)"""
@@ -653,6 +733,26 @@ FIRST_REVISION = "run_id = 'run-2'"
 LAST_REVISION = "cause = 'rules'"
 
 
+def _sum_corruptions(mart: str, row: str) -> list[Corruption]:
+    """What may go wrong in a sum over venues; `row` selects one bar of it."""
+    suite = f"{mart}_sums"
+
+    def one(column: str, change: str) -> Corruption:
+        return Corruption(suite, column, f"update {mart} set {change} where {row}")
+
+    return [
+        Corruption(suite, "is_summed", f"delete from {mart} where {row}"),
+        Corruption(suite, "has_markets", f"delete from {mart} where venue <> 'all'"),
+        one("usd_difference", "taker_buy_usd = taker_buy_usd + 0.00000001"),
+        one("base_difference", "taker_sell_base = taker_sell_base - 0.00000001"),
+        one("trade_count_difference", "trade_count = trade_count + 1"),
+        one("coverage_error", "coverage_ratio = 0.5"),
+        one("is_venue_set_right", "venue_set = 'binance_um'"),
+        one("is_state_right", "is_provisional = true"),
+        one("is_state_right", "is_running = true"),
+    ]
+
+
 def _update(suite: str, mart: str, row: str, column: str, change: str, severity: str = CRITICAL) -> Corruption:
     return Corruption(suite, column, f"update {mart} set {change} where {row}", severity)
 
@@ -662,6 +762,8 @@ CORRUPTIONS = [
     *_flow_corruptions(DAILY, ONE_DAY),
     _update(HOURLY, HOURLY, ONE_HOUR, "is_whole_hour", "bar_at = bar_at + interval 1 minute"),
     _update(DAILY, DAILY, ONE_DAY, "source_bar_hours", "source_bar_hours = 2"),
+    *_sum_corruptions(HOURLY, "market_id = 'all:BTC' and bar_at = timestamp '2024-03-10 05:00'"),
+    *_sum_corruptions(DAILY, "market_id = 'all:BTC' and trade_date = date '2024-03-10'"),
     Corruption(DAILY, "", f"delete from {DAILY}"),
     # The hours of a day.
     Corruption(f"{HOURLY}_days", "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
@@ -707,12 +809,20 @@ CORRUPTIONS = [
     _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "coverage_ratio = 0.9"),
     _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "buy_dominance_percentile = 'nan'::double"),
     _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "sell_dominance_percentile = null"),
+    _update(DOMINANCE, DAILY, ONE_DAY, "is_percentile_due", "is_running = true"),
+    _update(DOMINANCE, RANKS, RANKED_BAR, "is_percentile_due", "set_changed_at = timestamp '2024-03-12'"),
+    _update(DOMINANCE, DOMINANCE, ONE_DAY, "is_state_right", "is_provisional = true"),
     # Spike ranks.
     Corruption(
         RANKS, "definition_id, market_id, side, bar_at", f"insert into {RANKS} select * from {RANKS} where {RANKED_BAR}"
     ),
     _update(RANKS, RANKS, RANKED_BAR, "is_defined", "definition_id = 'invented'"),
     _update(RANKS, RANKS, RANKED_BAR, "side", "side = 'up'"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_rank_of_ended", "is_running = true, is_provisional = true"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_rank_of_one_set", "set_changed_at = timestamp '2024-03-12'"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_running_provisional", "is_running = true"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_change_of_sum", "set_changed_at = timestamp '2000-01-01'"),
+    _update(RANKS, RANKS, RANKED_BAR, "is_venue_set_named", "venue_set = 'binance_um,bybit'"),
     Corruption(RANKS, "bar_sides", f"delete from {RANKS} where {RANKED_BAR}"),
     _update(RANKS, RANKS, RANKED_BAR, "percentile", "percentile = -0.1"),
     _update(RANKS, RANKS, RANKED_BAR, "percentile_error", "percentile = 1 - percentile + 0.1"),
@@ -756,6 +866,36 @@ CORRUPTIONS = [
         RECONCILIATION, RECONCILIATION, ONE_DAY, "is_interval_verdict_right", "interval_verdict = 'single_interval'"
     ),
     _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_difference_right", "difference_usd = 0"),
+    _update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_venue_of_market", "venue = 'all'"),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "rest_verdict", "rest_verdict = 'guess'"),
+    _update(
+        RECONCILIATION,
+        RECONCILIATION,
+        REST_DAY,
+        "rest_verdict",
+        "rest_verdict = 'conflict', rest_difference_usd = 500, rest_volume_usd = rest_volume_usd + 500",
+        WARNING,
+    ),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_rest_verdict_right", "rest_difference_usd = 500"),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_rest_verdict_right", "rest_verdict = null"),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_rest_verdict_right", "rest_hours = 0"),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_rest_possible", "rest_hours = 25"),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_rest_possible", "rest_net_usd = -2 * rest_volume_usd"),
+    _update(
+        RECONCILIATION,
+        RECONCILIATION,
+        REST_DAY,
+        "second_opinion_difference_ratio",
+        "second_opinion_difference_ratio = 1.5",
+    ),
+    _update(
+        RECONCILIATION,
+        RECONCILIATION,
+        REST_DAY,
+        "second_opinion_difference_ratio",
+        "second_opinion_difference_ratio = 0.05",
+        WARNING,
+    ),
     _update(
         RECONCILIATION, RECONCILIATION, ONE_DAY, "is_interval_difference_right", "interval_difference_usd = 0.00000001"
     ),
@@ -834,6 +974,7 @@ CORRUPTIONS = [
     Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = 0"),
     Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = null"),
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_size = 100"),
+    Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),
     Corruption("dim_markets", "is_labelled", "update dim_markets set is_simulated = true"),
     Corruption("dim_markets_references", "is_known_market", f"delete from dim_markets where market_id = '{INVERSE}'"),
     # Claims.
@@ -857,6 +998,15 @@ CORRUPTIONS = [
     _update(CLAIMS, CLAIMS, TRUE_CLAIM, "coverage_ratio", "coverage_ratio = 1.5"),
     _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_verdict_covered", "coverage_ratio = 0.9"),
     _update(CLAIMS, CLAIMS, "claim_id = 'early'", "is_verdict_covered", "holds = false"),
+    _update(CLAIMS, RANKS, RANKED_MARKET, "is_verdict_of_one_set", "set_changed_at = bar_at"),
+    _update(CLAIMS, RANKS, RANKED_MARKET, "is_provision_said", "is_provisional = true"),
+    _update(
+        CLAIMS,
+        CLAIMS,
+        TRUE_CLAIM,
+        "is_provision_said",
+        "verdict_sentence = 'Holds under daily_usd; the bar is provisional'",
+    ),
     _update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_base.'"),
     _update(CLAIMS, CLAIMS, FALSE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_usd.'"),
     # The event study.
@@ -907,6 +1057,9 @@ CORRUPTIONS = [
     Corruption(BRIEF, "market_id, brief_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
     Corruption(BRIEF, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
     Corruption(BRIEF, "is_in_brief", f"delete from {BRIEF} where {ONE_BRIEF}"),
+    _update(BRIEF, DAILY, ONE_DAY, "is_of_ended_day", "is_running = true"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "is_provision_said", "headline = headline || ' (from klines, provisional)'"),
+    _update(BRIEF, DAILY, ONE_DAY, "is_provision_said", "is_provisional = true"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "net_residual", "net_taker_usd = net_taker_usd + 0.00000001"),
     _update(
         BRIEF, BRIEF, ONE_BRIEF, "is_side_right", "side = case side when 'bearish' then 'bullish' else 'bearish' end"
@@ -1079,7 +1232,8 @@ def test_quiet_hours_of_a_day_of_trades_may_be_filled_from_klines(marts: duckdb.
     marts.execute(
         f"""
         insert into {HOURLY}
-        select '{LINEAR}', timestamp '2024-03-20 23:00', 0, 0, 0, 0, 0, 0, 0, 0, null, null, 1, 1, 1, 1, 0, 'klines', 1;
+        select '{LINEAR}', timestamp '2024-03-20 23:00', 0, 0, 0, 0, 0, 0, 0, 0, null, null, 1, 1, 1, 1, 0, 'klines', 1,
+            'binance_um', 'binance_um', false, false;
         delete from {HOURLY} where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-20 23:00' and trade_count > 0;
         update {DAILY} as daily
         set taker_buy_usd = hours.taker_buy_usd, taker_sell_usd = hours.taker_sell_usd,
@@ -1154,6 +1308,6 @@ def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.Duc
     marts.execute(f"update dim_markets set is_simulated = true where market_id = '{INVERSE}'")
     frame: pd.DataFrame = marts.execute(suite.query).df()
 
-    verdict = validate(frame.set_index(pd.Index([7, 7])), suite.build())
+    verdict = validate(frame.set_index(pd.Index([7] * len(frame))), suite.build())
 
     assert [row["market_id"] for row in verdict.results[0]["sample"]] == [INVERSE]

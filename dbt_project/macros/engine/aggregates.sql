@@ -15,6 +15,15 @@
     arg_max({{ value }}, {{ key }})
 {%- endmacro %}
 
+{#- The distinct values of the group as one text, in order and parted by commas. -#}
+{% macro sorted_list(value) -%}
+    {{ return(adapter.dispatch('sorted_list', 'taker')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__sorted_list(value) -%}
+    string_agg(distinct {{ value }}, ',' order by {{ value }})
+{%- endmacro %}
+
 {#- 1 + the number of rows in the frame that sort before the current row; ties share the lower number. Standard SQL lets a rank
 ignore its frame; DuckDB takes an order of its own inside the function and honours the frame. -#}
 {% macro framed_rank(order_by, frame) -%}

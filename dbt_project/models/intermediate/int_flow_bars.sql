@@ -1,4 +1,5 @@
--- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval.
+-- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
+-- of what the archive does not have yet.
 -- Amounts keep the 16 decimals that an exact product has; they are rounded once, in `int_bars`.
 {{ config(
     materialized='incremental',
@@ -6,6 +7,9 @@
     on_schema_change='sync_all_columns',
     pre_hook="{{ clear_build_window() }}",
 ) }}
+
+{%- set trade_sources = ['trades', 'rest_trades', 'live_trades'] %}
+{%- set kline_sources = ['klines', 'rest_klines'] %}
 
 with build_window as (
     select market_id, source, bar_date
@@ -15,12 +19,27 @@ with build_window as (
 markets as (
     select market_id, contract_type, contract_size
     from {{ ref('dim_markets') }}
+    where contract_size is not null
 ),
 
-valued_trades as (
+-- The venue's ids of recent trades may be any text: their place in the day stands for them.
+{%- for source in trade_sources if source != 'trades' %}
+{{ source }}_in_order as (
+    select
+        trades.*,
+        row_number() over (
+            partition by trades.market_id, trades.trade_date
+            order by trades.traded_at, trades.trade_number, trades.trade_id
+        ) as place
+    from {{ ref('stg_raw__' ~ source) }} as trades
+    where {{ in_build_window('trades', source, 'trade_date') }}
+),
+{% endfor %}
+{%- for source in trade_sources %}
+valued_{{ source }} as (
     select
         trades.market_id,
-        trades.trade_id,
+        {{ 'trades.trade_id' if source == 'trades' else 'trades.place as trade_id' }},
         trades.traded_at,
         trades.trade_date,
         trades.price,
@@ -28,13 +47,15 @@ valued_trades as (
         trades.is_taker_buy,
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
-    from {{ ref('stg_raw__trades') }} as trades
+    from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
     inner join markets on trades.market_id = markets.market_id
+    {%- if source == 'trades' %}
     where {{ in_build_window('trades', 'trades', 'trade_date') }}
+    {%- endif %}
 ),
 
 -- Minutes first: an hour then knows how many of its minutes saw a trade without a distinct count over every trade.
-trade_minutes as (
+{{ source }}_minutes as (
     select
         market_id,
         trade_date,
@@ -50,14 +71,14 @@ trade_minutes as (
         sum(case when is_taker_buy then base end) as taker_buy_base,
         sum(case when not is_taker_buy then base end) as taker_sell_base,
         sum(trade_count) as trade_count
-    from valued_trades
+    from valued_{{ source }}
     group by market_id, trade_date, date_trunc('minute', traded_at)
 ),
 
-trade_bars as (
+{{ source }}_bars as (
     select
         market_id,
-        'trades' as source,
+        '{{ source }}' as source,
         1 as bar_hours,
         date_trunc('hour', minute_at) as bar_at,
         trade_date as bar_date,
@@ -71,13 +92,14 @@ trade_bars as (
         {{ value_at_last('close_price', 'last_trade_id') }} as close_price,
         sum(trade_count) as trade_count,
         count(*) as covered_minutes
-    from trade_minutes
+    from {{ source }}_minutes
     group by market_id, trade_date, date_trunc('hour', minute_at)
 ),
-
+{% endfor %}
 -- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the trades' amounts: in a
 -- union of unequal scales the engine keeps the smaller one and rounds.
-valued_klines as (
+{%- for source in kline_sources %}
+valued_{{ source }} as (
     select
         klines.market_id,
         {{ bar_hours('klines.kline_interval') }} as bar_hours,
@@ -103,16 +125,18 @@ valued_klines as (
             case when markets.contract_type = 'inverse' then klines.taker_buy_quote_volume else klines.taker_buy_volume end
             as decimal(38,16)
         ) as taker_buy_base
-    from {{ ref('stg_raw__klines') }} as klines
+    from {{ ref('stg_raw__' ~ source) }} as klines
     inner join markets on klines.market_id = markets.market_id
-    where klines.kline_interval in ({% for interval in kline_intervals() %}'{{ interval }}'{{ ', ' if not loop.last }}{% endfor %})
-        and {{ in_build_window('klines', 'klines', 'bar_date') }}
+    where klines.kline_interval in (
+        {%- for interval in kline_intervals() if source == 'klines' %}'{{ interval }}'{{ ', ' if not loop.last }}{% else %}'1h'{% endfor -%}
+    )
+        and {{ in_build_window('klines', source, 'bar_date') }}
 ),
 
-kline_bars as (
+{{ source }}_bars as (
     select
         market_id,
-        'klines' as source,
+        '{{ source }}' as source,
         bar_hours,
         bar_at,
         bar_date,
@@ -126,13 +150,14 @@ kline_bars as (
         close_price,
         trade_count,
         bar_hours * 60 as covered_minutes
-    from valued_klines
+    from valued_{{ source }}
 ),
-
+{% endfor %}
 bars as (
-    select * from trade_bars
-    union all
-    select * from kline_bars
+    {%- for source in trade_sources + kline_sources %}
+    select * from {{ source }}_bars
+    {{- ' union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select

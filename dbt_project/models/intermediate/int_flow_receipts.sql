@@ -1,7 +1,31 @@
 -- One row per market, dataset, interval and day that bars may be built from, and the state of its receipt.
+with receipts as (
+    {%- set columns = [
+        'dataset', 'market_id', 'kline_interval', 'trade_date', 'status', 'row_count', 'id_gaps', 'duplicate_rows', 'zero_rows',
+        'out_of_order_rows', 'stored_sha256',
+    ] | join(', ') %}
+    select {{ columns }}
+    from {{ trades_receipts() }} as trades
+    union all
+    select {{ columns }}
+    from {{ ref('stg_raw__receipts') }}
+    where dataset in ('restTrades', 'liveTrades')
+        or (dataset = 'restKlines' and kline_interval = '1h')
+        or (
+            dataset = 'klines'
+            and kline_interval in ({% for interval in kline_intervals() %}'{{ interval }}'{{ ', ' if not loop.last }}{% endfor %})
+        )
+)
+
 select
     receipts.dataset,
-    case when receipts.dataset = 'klines' then 'klines' else 'trades' end as source,
+    case receipts.dataset
+        when 'klines' then 'klines'
+        when 'restKlines' then 'rest_klines'
+        when 'restTrades' then 'rest_trades'
+        when 'liveTrades' then 'live_trades'
+        else 'trades'
+    end as source,
     receipts.market_id,
     receipts.kline_interval,
     receipts.trade_date as bar_date,
@@ -15,11 +39,6 @@ select
         receipts.status || ' ' || coalesce(receipts.stored_sha256, '') || ' '
         || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' {{ flow_logic_version() }}'
     ) as build_state
-from {{ ref('stg_raw__receipts') }} as receipts
+from receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
-where receipts.dataset = '{{ trades_dataset() }}'
-    or (
-        receipts.dataset = 'klines'
-        and receipts.kline_interval in ({% for interval in kline_intervals() %}'{{ interval }}'{{ ', ' if not loop.last }}{% endfor %})
-    )
 order by receipts.market_id, source, receipts.kline_interval, bar_date

@@ -19,8 +19,13 @@ unsmoothed as (
         definitions.window_hours,
         definitions.decluster_hours,
         bars.market_id,
+        bars.venue,
+        bars.venue_set,
         bars.bar_at,
         bars.coverage_ratio,
+        bars.is_provisional,
+        bars.is_running,
+        bars.set_changed_at,
         case definitions.unit
             when 'usd' then bars.net_taker_usd
             when 'base' then bars.net_taker_base
@@ -39,7 +44,13 @@ smoothed as (
         window_hours,
         decluster_hours,
         market_id,
+        venue,
+        venue_set,
         bar_at,
+        is_running,
+        -- The last value that holds a bar of another set of markets.
+        set_changed_at + {{ hours_as_interval('(smoothing_bars - 1) * bar_hours') }} as set_changed_at,
+        max(case when is_provisional then 1 else 0 end) over smoothing = 1 as is_provisional,
         count(bar_value) over smoothing as found_bars,
         sum(bar_value) over smoothing as value_sum,
         sum(coverage_ratio) over smoothing as coverage_sum
@@ -59,7 +70,12 @@ valued as (
         window_hours,
         decluster_hours,
         market_id,
+        venue,
+        venue_set,
         bar_at,
+        is_provisional,
+        is_running,
+        set_changed_at,
         cast({{ exact_quotient('value_sum', 'smoothing_bars') }} as decimal(38,8)) as value,
         {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio
     from smoothed
@@ -69,12 +85,17 @@ valued as (
 select
     definition_id,
     market_id,
+    venue,
+    venue_set,
     cast(bar_hours as bigint) as bar_hours,
     cast(window_hours as bigint) as window_hours,
     cast(decluster_hours as bigint) as decluster_hours,
     bar_at,
     value,
     case when unit = 'sell_ratio' then -value else value end as pressure,
-    coverage_ratio
+    coverage_ratio,
+    is_provisional,
+    is_running,
+    set_changed_at
 from valued
 order by definition_id, market_id, bar_at

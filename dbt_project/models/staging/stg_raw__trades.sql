@@ -1,4 +1,4 @@
--- One row per trade, or aggregate of trades, of the configured dataset. Both are read through `source`, so that lineage names both.
+-- One row per trade, or aggregate of trades: of the configured dataset, or of the other one where a market has only that.
 with agg_trades as (
     select
         venue,
@@ -28,9 +28,26 @@ single_trades as (
 ),
 
 stored_days as (
-    select venue, symbol, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = '{{ trades_dataset() }}' and status = 'stored'
+    select venue, symbol, trade_date, dataset
+    from {{ trades_receipts() }} as receipts
+    where status = 'stored'
+),
+
+-- Each dataset against its own days: an engine leaves the files of one without days closed.
+trades as (
+    {%- for dataset, rows in [('aggTrades', 'agg_trades'), ('trades', 'single_trades')] %}
+    select {{ rows }}.*
+    from {{ rows }}
+    where exists (
+        select 1
+        from stored_days
+        where stored_days.dataset = '{{ dataset }}'
+            and stored_days.venue = {{ rows }}.venue
+            and stored_days.symbol = {{ rows }}.symbol
+            and stored_days.trade_date = {{ rows }}.trade_date
+    )
+    {{- ' union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select
@@ -42,11 +59,4 @@ select
     trades.quantity,
     trades.trade_count,
     not trades.is_buyer_maker as is_taker_buy
-from {{ 'agg_trades' if trades_dataset() == 'aggTrades' else 'single_trades' }} as trades
-where exists (
-    select 1
-    from stored_days
-    where stored_days.venue = trades.venue
-        and stored_days.symbol = trades.symbol
-        and stored_days.trade_date = trades.trade_date
-)
+from trades

@@ -8,8 +8,12 @@ with days as (
         net_taker_usd,
         taker_sell_ratio,
         flow_source,
-        coverage_ratio
+        coverage_ratio,
+        is_provisional,
+        case when venue_set <> venue then ' over ' || replace(venue_set, ',', ' and ') else '' end as venues_text
     from {{ ref('fct_net_taker_volume_daily') }}
+    -- Nothing is said of a day before its end.
+    where is_running is not true
 ),
 
 headline_definition as (
@@ -30,7 +34,8 @@ day_ranks as (
         min(case when definition_id = 'daily_usd' then event_rank end) as daily_usd_event_rank,
         max(case when definition_id = 'daily_usd' then value end) as daily_usd_value,
         max(case when definition_id = 'daily_usd' then window_bars end) as daily_usd_window_bars,
-        max(case when definition_id = 'daily_usd' then coverage_ratio end) as daily_usd_window_coverage
+        max(case when definition_id = 'daily_usd' then coverage_ratio end) as daily_usd_window_coverage,
+        max(case when definition_id = 'daily_usd' then set_changed_at end) as daily_usd_set_changed_at
     from {{ ref('fct_taker_spike_ranks') }}
     group by market_id, cast(bar_at as date), side
 ),
@@ -89,6 +94,7 @@ gathered as (
         day_ranks.daily_usd_event_rank,
         day_ranks.daily_usd_window_bars,
         day_ranks.daily_usd_window_coverage,
+        day_ranks.daily_usd_set_changed_at,
         headline_definition.window_days,
         larger_listed.larger_events,
         closes.close_price,
@@ -102,6 +108,8 @@ gathered as (
         case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
         days.flow_source,
         days.coverage_ratio,
+        days.is_provisional,
+        coalesce(days.venues_text, '') as venues_text,
         markets.is_simulated
     from days
     cross join headline_definition
@@ -138,9 +146,12 @@ worded as (
             when daily_usd_window_coverage < 0.95
                 then 'not ranked under daily_usd, since ' || {{ coverage_text('daily_usd_window_coverage') }} || ' of the '
                     || cast(window_days as varchar) || ' days to it are covered'
+            when daily_usd_set_changed_at > cast(brief_date as timestamp) - {{ hours_as_interval('window_days * 24') }}
+                then 'not ranked under daily_usd, since the markets that are summed changed in the '
+                    || cast(window_days as varchar) || ' days to it'
             else 'not ranked under daily_usd, since too little of the day is covered'
         end as rank_text,
-        'from ' || flow_source
+        'from ' || flow_source || case when flow_source = 'mixed' then ' sources' else '' end || case when is_provisional then ', provisional' else '' end
             || case when coverage_ratio < 1 then ' covering ' || {{ coverage_text('coverage_ratio') }} || ' of the day' else '' end
             as source_text,
         coalesce('price ' || {{ change_text('price_change_ratio') }}, 'price change unknown') as price_text,
@@ -183,7 +194,7 @@ select
     flow_source,
     coverage_ratio,
     is_simulated,
-    warning_text || market_id || ' on ' || cast(brief_date as varchar) || ': takers ' || flow_text || ' (net taker volume of the UTC day in USD, '
+    warning_text || market_id || venues_text || ' on ' || cast(brief_date as varchar) || ': takers ' || flow_text || ' (net taker volume of the UTC day in USD, '
         || source_text || '), ' || rank_text || '; ' || price_text || '; ' || liquidations_text || '.' as headline
 from worded
 order by market_id, brief_date

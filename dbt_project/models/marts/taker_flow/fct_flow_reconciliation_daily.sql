@@ -1,22 +1,47 @@
--- One row per market and UTC day that any source covers: do the sources agree?
+-- One row per market and UTC day that any source covers: do the sources agree? Aggregates over venues have no sources of their own.
+with days as (
+    select market_id, bar_date
+    from {{ ref('int_flow_days') }}
+    union
+    select market_id, bar_date
+    from {{ ref('int_rest_days') }}
+    union
+    select market_id, bar_date
+    from {{ ref('int_market_bars') }}
+    where grain_hours = 24
+)
+
 select
-    market_id,
-    bar_date as trade_date,
-    trades_volume_usd,
-    klines_volume_usd,
-    difference_usd,
-    trades_net_usd,
-    klines_net_usd,
-    agg_id_gaps,
-    duplicate_rows,
-    zero_rows,
-    out_of_order_rows,
-    verdict,
-    {{ bar_interval('kline_bar_hours') }} as kline_interval,
-    cast(kline_coverage_ratio as double) as kline_coverage_ratio,
-    {{ bar_interval('coarser_bar_hours') }} as coarser_interval,
-    coarser_volume_usd,
-    interval_difference_usd,
-    interval_verdict
-from {{ ref('int_flow_days') }}
-order by market_id, bar_date
+    days.market_id,
+    substring(days.market_id, 1, position(':' in days.market_id) - 1) as venue,
+    days.bar_date as trade_date,
+    archive.trades_volume_usd,
+    archive.klines_volume_usd,
+    archive.difference_usd,
+    archive.trades_net_usd,
+    archive.klines_net_usd,
+    archive.agg_id_gaps,
+    archive.duplicate_rows,
+    archive.zero_rows,
+    archive.out_of_order_rows,
+    coalesce(archive.verdict, 'provisional_only') as verdict,
+    {{ bar_interval('archive.kline_bar_hours') }} as kline_interval,
+    cast(archive.kline_coverage_ratio as double) as kline_coverage_ratio,
+    {{ bar_interval('archive.coarser_bar_hours') }} as coarser_interval,
+    archive.coarser_volume_usd,
+    archive.interval_difference_usd,
+    archive.interval_verdict,
+    rest.rest_hours,
+    rest.rest_volume_usd,
+    rest.rest_net_usd,
+    rest.rest_difference_usd,
+    rest.rest_verdict,
+    cast(opinions.difference_ratio as double) as second_opinion_difference_ratio
+from days
+left join {{ ref('int_flow_days') }} as archive
+    on days.market_id = archive.market_id and days.bar_date = archive.bar_date
+left join {{ ref('int_rest_days') }} as rest
+    on days.market_id = rest.market_id and days.bar_date = rest.bar_date
+left join {{ ref('int_second_opinions') }} as opinions
+    on days.market_id = opinions.market_id and days.bar_date = opinions.trade_date
+order by days.market_id, days.bar_date

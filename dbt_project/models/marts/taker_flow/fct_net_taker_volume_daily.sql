@@ -1,6 +1,8 @@
--- One row per market and UTC day.
+-- One row per market, or aggregate over venues, and UTC day.
 select
     market_id,
+    venue,
+    venue_set,
     bar_date as trade_date,
     taker_buy_usd,
     taker_sell_usd,
@@ -19,7 +21,9 @@ select
     trade_count,
     flow_source,
     source_bar_hours,
-    cast(coverage_ratio as double) as coverage_ratio
+    cast(coverage_ratio as double) as coverage_ratio,
+    is_provisional,
+    is_running
 from {{ ref('int_bars') }}
 where grain_hours = 24
 order by market_id, bar_at

@@ -1,6 +1,8 @@
--- One row per market and hour.
+-- One row per market, or aggregate over venues, and hour.
 select
     market_id,
+    venue,
+    venue_set,
     bar_at,
     taker_buy_usd,
     taker_sell_usd,
@@ -18,7 +20,9 @@ select
     close_price,
     trade_count,
     flow_source,
-    cast(coverage_ratio as double) as coverage_ratio
+    cast(coverage_ratio as double) as coverage_ratio,
+    is_provisional,
+    is_running
 from {{ ref('int_bars') }}
 where grain_hours = 1
 order by market_id, bar_at

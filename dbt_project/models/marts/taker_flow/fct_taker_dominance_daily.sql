@@ -5,8 +5,13 @@
 with days as (
     select
         market_id,
+        venue,
+        venue_set,
         bar_at,
         bar_date,
+        is_provisional,
+        is_running,
+        set_changed_at,
         taker_sell_ratio,
         -taker_sell_ratio as pressure,
         coverage_ratio,
@@ -19,7 +24,13 @@ with days as (
 windowed as (
     select
         market_id,
+        venue,
+        venue_set,
+        bar_at,
         bar_date,
+        is_provisional,
+        is_running,
+        set_changed_at,
         taker_sell_ratio,
         coverage_ratio,
         bar_hours,
@@ -39,12 +50,15 @@ judged as (
 
 select
     market_id,
+    venue,
+    venue_set,
     bar_date as trade_date,
     cast(taker_sell_ratio as double) as taker_sell_ratio,
     case when is_rankable then {{ strict_percentile('rank_from_highest') }} end as sell_dominance_percentile,
     case when is_rankable then {{ strict_percentile('rank_from_lowest') }} end as buy_dominance_percentile,
     cast({{ window_days }} as bigint) as window_days,
     window_bars,
-    window_coverage_ratio as coverage_ratio
+    window_coverage_ratio as coverage_ratio,
+    is_provisional
 from judged
 order by market_id, bar_date

@@ -5,7 +5,12 @@ with windowed as (
     select
         definition_id,
         market_id,
+        venue,
+        venue_set,
         bar_at,
+        is_provisional,
+        is_running,
+        set_changed_at,
         bar_hours,
         window_hours,
         decluster_hours,
@@ -16,7 +21,7 @@ with windowed as (
         {{ framed_quartiles('value', 'prior_window') }} as prior_quartiles,
         min(pressure) over neighbours as lowest_nearby,
         max(pressure) over neighbours as highest_nearby,
-        max(bar_at) over series as last_bar_at
+        max(case when is_running is not true then bar_at end) over series as last_bar_at
     from {{ ref('int_spike_values') }}
     window
         trailing_window as {{ trailing_frame(keys) }},
@@ -78,6 +83,8 @@ events as (
 select
     sides.definition_id,
     sides.market_id,
+    sides.venue,
+    sides.venue_set,
     sides.side,
     sides.bar_at,
     sides.value,
@@ -88,7 +95,10 @@ select
     sides.window_coverage_ratio as coverage_ratio,
     sides.is_event,
     case when sides.is_rankable then events.rank_among_events end as event_rank,
-    cast(sides.coverage_ratio as double) as bar_coverage_ratio
+    cast(sides.coverage_ratio as double) as bar_coverage_ratio,
+    sides.is_provisional,
+    coalesce(sides.is_running, false) as is_running,
+    sides.set_changed_at
 from sides
 left join events
     on sides.definition_id = events.definition_id

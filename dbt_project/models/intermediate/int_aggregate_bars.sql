@@ -1,0 +1,105 @@
+-- One row per aggregate over venues, grain and bar: the sum over its markets. A sum over other markets than before is no series, so every bar
+-- says which venues it holds and when the set of its markets was last another one.
+with parts as (
+    select
+        aggregates.market_id as aggregate_id,
+        aggregates.venue as aggregate_venue,
+        bars.*
+    from {{ ref('int_aggregate_markets') }} as aggregates
+    inner join {{ ref('int_market_bars') }} as bars on aggregates.part_market_id = bars.market_id
+),
+
+-- One market gives the prices, so that they are those of one contract: the one with most volume, and where it has no bar the largest of the bar.
+price_markets as (
+    select
+        aggregate_id,
+        market_id,
+        row_number() over (partition by aggregate_id order by sum(volume_usd) desc, market_id) as place
+    from parts
+    where grain_hours = 24
+    group by aggregate_id, market_id
+),
+
+priced as (
+    select
+        parts.*,
+        row_number() over (
+            partition by parts.aggregate_id, parts.grain_hours, parts.bar_at
+            order by
+                case when price_markets.place = 1 then 0 else 1 end,
+                parts.volume_usd desc,
+                parts.market_id
+        ) as price_choice
+    from parts
+    left join price_markets
+        on parts.aggregate_id = price_markets.aggregate_id and parts.market_id = price_markets.market_id
+),
+
+summed as (
+    select
+        aggregate_id as market_id,
+        max(aggregate_venue) as venue,
+        {{ sorted_list('venue') }} as venue_set,
+        {{ sorted_list('market_id') }} as market_set,
+        grain_hours,
+        bar_at,
+        max(bar_date) as bar_date,
+        {%- for column in ['taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'taker_buy_base', 'taker_sell_base', 'net_taker_base', 'volume_usd', 'volume_base'] %}
+        cast(sum({{ column }}) as decimal(38,8)) as {{ column }},
+        {%- endfor %}
+        {%- for column in ['open_price', 'high_price', 'low_price', 'close_price'] %}
+        max(case when price_choice = 1 then {{ column }} end) as {{ column }},
+        {%- endfor %}
+        cast(sum(trade_count) as bigint) as trade_count,
+        case when min(flow_source) = max(flow_source) then min(flow_source) else 'mixed' end as flow_source,
+        max(source_bar_hours) as source_bar_hours,
+        min(coverage_ratio) as coverage_ratio,
+        max(case when is_provisional then 1 else 0 end) = 1 as is_provisional,
+        max(case when is_running then 1 else 0 end) = 1 as is_running
+    from priced
+    group by aggregate_id, grain_hours, bar_at
+),
+
+followed as (
+    select
+        summed.*,
+        lag(market_set) over (partition by market_id, grain_hours order by bar_at) as previous_set,
+        lag(bar_at) over (partition by market_id, grain_hours order by bar_at) as previous_bar_at
+    from summed
+)
+
+select
+    market_id,
+    venue,
+    venue_set,
+    market_set,
+    grain_hours,
+    bar_at,
+    bar_date,
+    taker_buy_usd,
+    taker_sell_usd,
+    net_taker_usd,
+    taker_buy_base,
+    taker_sell_base,
+    net_taker_base,
+    volume_usd,
+    volume_base,
+    {{ exact_quotient('taker_sell_usd', 'volume_usd') }} as taker_sell_ratio,
+    {{ exact_quotient('taker_buy_usd', 'taker_sell_usd') }} as taker_buy_sell_ratio,
+    open_price,
+    high_price,
+    low_price,
+    close_price,
+    trade_count,
+    flow_source,
+    source_bar_hours,
+    coverage_ratio,
+    is_provisional,
+    is_running,
+    max(case when previous_set <> market_set then previous_bar_at end) over (
+        partition by market_id, grain_hours
+        order by bar_at
+        rows between unbounded preceding and current row
+    ) as set_changed_at
+from followed
+order by market_id, grain_hours, bar_at
