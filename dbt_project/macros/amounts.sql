@@ -1,20 +1,26 @@
 {#- What a quantity at a price is worth, by contract type. Exact decimals: the casts make room before the multiplication, since
 DECIMAL(18,8) times DECIMAL(18,8) overflows. -#}
 
-{#- USD (quote of a linear contract). Inverse: contracts × contract size, whatever the price. DECIMAL(38,16). -#}
+{#- USD (quote of a linear contract): quantity × contract size × price. Inverse: contracts × contract size, whatever the price. NULL when the
+contract size is. DECIMAL(38,16); the product of three has 24 decimals and is rounded once. -#}
 {% macro notional_usd(contract_type, contract_size, price, quantity) -%}
     case
         when {{ contract_type }} = 'inverse' then cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
-        else cast({{ quantity }} as decimal(38,8)) * cast({{ price }} as decimal(38,8))
+        when {{ contract_size }} = 1 then cast({{ quantity }} as decimal(38,8)) * cast({{ price }} as decimal(38,8))
+        else cast(
+            cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(18,8)) * cast({{ price }} as decimal(18,8))
+            as decimal(38,16)
+        )
     end
 {%- endmacro %}
 
-{#- Base. Inverse: contracts × contract size ÷ price, rounded at 16 decimals. DECIMAL(38,16). -#}
+{#- Base: quantity × contract size. Inverse: contracts × contract size ÷ price, rounded at 16 decimals. DECIMAL(38,16). -#}
 {% macro base_amount(contract_type, contract_size, price, quantity) -%}
     case
         when {{ contract_type }} = 'inverse'
             then {{ taker.contracts_to_base(quantity, contract_size, price) }}
-        else cast({{ quantity }} as decimal(38,16))
+        when {{ contract_size }} = 1 then cast({{ quantity }} as decimal(38,16))
+        else cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
     end
 {%- endmacro %}
 
