@@ -94,7 +94,13 @@ class RawFolder:
         self._receipt(dataset, market_id, day, "", "absent", period, 0, b"")
 
     def listened(
-        self, market_id: str, hour_at: datetime, minutes: int = 60, *, dataset: str = "liquidations", all_orders: bool = False
+        self,
+        market_id: str,
+        hour_at: datetime,
+        minutes: int = 60,
+        *,
+        dataset: str = "liquidations",
+        all_orders: bool = False,
     ) -> None:
         """So many minutes of the hour had a connection that was up and answering."""
         market = Market.parse(market_id)
