@@ -14,3 +14,8 @@
 {% macro coverage_text(ratio) -%}
     cast(cast(floor(cast({{ ratio }} as decimal(18,8)) * 100) as bigint) as varchar) || ' %'
 {%- endmacro %}
+
+{#- `a,b,c` → `a, b and c`. -#}
+{% macro enumeration_text(names) -%}
+    regexp_replace(replace({{ names }}, ',', ', '), ', ([^,]*)$', ' and \1')
+{%- endmacro %}

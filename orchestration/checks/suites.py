@@ -1240,55 +1240,211 @@ def _reconciliation_choice() -> gx.ExpectationSuite:
 
 # --- liquidations ---------------------------------------------------------------------------------
 
-_LIQUIDATIONS_QUERY: Final = f"""
+_LIQUIDATION_SOURCES: Final = ("archive", "live", "mixed")
+
+
+def _liquidations_query(mart: str, time_column: str, further: str = "") -> str:
+    """Rows of a liquidations mart with the residuals of its identities. `further`: columns that only this mart has."""
+    return f"""
 select
     venue,
     market_id,
-    trade_date,
+    {time_column},
     long_usd,
     short_usd,
     total_usd,
     order_count,
+    unvalued_order_count,
     largest_order_usd,
     coverage_ratio,
     is_lower_bound,
+    liquidation_source,
+    venue_set,
     case
         when coverage_ratio = 0 then 0 else {_residual("long_usd + short_usd - total_usd")}
     end as sum_residual,
-    least(long_usd, short_usd, largest_order_usd, order_count) as smallest_amount,
+    least(long_usd, short_usd, largest_order_usd, order_count, unvalued_order_count) as smallest_amount,
     coalesce(
-        (coverage_ratio = 0 and long_usd is null and short_usd is null and total_usd is null)
-        or (coverage_ratio > 0 and long_usd is not null and short_usd is not null and total_usd is not null),
+        (
+            coverage_ratio = 0 and long_usd is null and short_usd is null and total_usd is null
+            and order_count is null and unvalued_order_count is null and largest_order_usd is null
+        )
+        or (
+            coverage_ratio > 0 and long_usd is not null and short_usd is not null and total_usd is not null
+            and order_count is not null and unvalued_order_count is not null
+        ),
         false
     ) as is_absence_unknown,
-    coverage_ratio = 0 or coalesce(order_count > 0 or total_usd = 0, false) as is_count_consistent,
+    coverage_ratio = 0
+    or coalesce(order_count > unvalued_order_count or (total_usd = 0 and order_count = unvalued_order_count), false)
+        as is_count_consistent,
     total_usd is null or coalesce(largest_order_usd, 0) <= total_usd as is_largest_within_total,
-    trade_date - lag(trade_date) over (partition by venue, market_id order by trade_date) as days_since_previous
-from fct_liquidations_daily
+    coalesce(
+        is_lower_bound
+        or (coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'),
+        false
+    ) as is_bound_honest,
+    coalesce(
+        venue_set = case when venue in ('all', 'simulated_all') then venue_set else venue end
+        and length(venue_set) > 0
+        and (venue = 'all') <= (position('simulated' in venue_set) = 0)
+        and (venue = 'simulated_all') <= (venue_set = 'simulated'),
+        false
+    ) as is_venue_set_right,
+    coalesce(
+        starts_with(market_id, venue || ':')
+        and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
+        false
+    ) as is_id_of_parts{further}
+from {mart}
 """
 
 
-def _liquidations() -> gx.ExpectationSuite:
-    """Longs and shorts add up, a day without coverage is unknown and not zero, totals are lower bounds."""
-    usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count")
-    expectations = [
-        _unique("venue", "market_id", "trade_date"),
+def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]:
+    usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count", "unvalued_order_count")
+    heard = ("coverage_ratio", "liquidation_source", "venue_set")
+    return [
+        _unique("venue", "market_id", time_column),
         _zero("sum_residual", "longs + shorts = total, to the last digit", usd),
         _between("smallest_amount", 0, None, "no amount is negative", usd),
-        _true("is_absence_unknown", "a day that nobody covered is unknown, not zero", (*usd, "coverage_ratio")),
-        _true("is_count_consistent", "no volume without an order", usd),
+        _true("is_absence_unknown", f"{span} that nobody covered is unknown, not zero", (*usd, "coverage_ratio")),
+        _true("is_count_consistent", "no volume without a valued order", usd),
         _true("is_largest_within_total", "the largest order is part of the total", usd),
         _between("coverage_ratio", 0, 1, "coverage is a share"),
         _known("coverage_ratio", "coverage is known"),
-        _true("is_lower_bound", "liquidations are labelled as lower bounds"),
-        _known("is_lower_bound", "liquidations are labelled as lower bounds"),
+        _true("is_bound_honest", "only what was heard whole and valued whole is no lower bound", (*usd, *heard)),
+        _known("is_lower_bound", "lower bounds are labelled as such"),
+        _one_of("liquidation_source", _LIQUIDATION_SOURCES, "the source is named", heard),
+        _known("liquidation_source", "the source is known"),
+        _true("is_venue_set_right", "the venues behind a row are named, and simulated ones stay apart", heard),
+        _true("is_id_of_parts", "a row is of a market of its venue, or of ALL", ("venue",)),
+    ]
+
+
+_LIQUIDATIONS_HOURLY_QUERY: Final = _liquidations_query(
+    "fct_liquidations_hourly", "bar_at", ",\n    bar_at = date_trunc('hour', bar_at) as is_whole_hour"
+)
+_LIQUIDATIONS_DAILY_QUERY: Final = _liquidations_query(
+    "fct_liquidations_daily",
+    "trade_date",
+    # The archive ended years before the first feed was listened to: the hole between the two is none.
+    """,
+    case
+        when liquidation_source = 'archive'
+            then trade_date - lag(trade_date) over (
+                partition by venue, market_id, liquidation_source = 'archive'
+                order by trade_date
+            )
+    end as days_since_previous""",
+)
+_LIQUIDATIONS_ROLLING_QUERY: Final = _liquidations_query(
+    "fct_liquidations_rolling_24h", "as_of_at", ",\n    as_of_at = date_trunc('hour', as_of_at) as is_whole_hour"
+)
+
+
+def _liquidations_hourly() -> gx.ExpectationSuite:
+    """Longs and shorts add up, an hour without coverage is unknown and not zero, totals say how complete they are."""
+    expectations = [
+        *_liquidations_expectations("bar_at", "an hour"),
+        _true("is_whole_hour", "hours begin at full hours"),
+    ]
+    return _suite("fct_liquidations_hourly", ["venue", "market_id", "bar_at"], expectations)
+
+
+def _liquidations() -> gx.ExpectationSuite:
+    """Longs and shorts add up, a day without coverage is unknown and not zero, totals say how complete they are."""
+    expectations = [
+        *_liquidations_expectations("trade_date", "a day"),
         # Unlike flow, liquidations are asked for in pieces: a hole is a range nobody asked for, and no number is wrong.
         _between("days_since_previous", None, 1, "no range of days was left out", (), WARNING),
     ]
     return _suite("fct_liquidations_daily", ["venue", "market_id", "trade_date"], expectations)
 
 
-# One row per day that has a receipt or a row in the mart.
+def _liquidations_rolling() -> gx.ExpectationSuite:
+    """The same of the 24 hours before each full hour."""
+    expectations = [
+        *_liquidations_expectations("as_of_at", "a rolling day"),
+        _true("is_whole_hour", "rolling days end at full hours"),
+    ]
+    return _suite("fct_liquidations_rolling_24h", ["venue", "market_id", "as_of_at"], expectations)
+
+
+# One row per hour of a venue, or of all venues, beside the sum of what it is made of: its markets, or its venues.
+_LIQUIDATION_WIDTHS_QUERY: Final = f"""
+with venues as (
+    select * from fct_liquidations_hourly
+    where ends_with(market_id, ':ALL') and venue not in ('all', 'simulated_all')
+),
+
+parts as (
+    select venue, bar_at, long_usd, short_usd, order_count, unvalued_order_count
+    from fct_liquidations_hourly
+    where not ends_with(market_id, ':ALL')
+    union all
+    select
+        case when venue = 'simulated' then 'simulated_all' else 'all' end as venue, bar_at, long_usd, short_usd,
+        order_count, unvalued_order_count
+    from venues
+),
+
+sums as (
+    select
+        venue,
+        bar_at,
+        coalesce(sum(long_usd), 0) as long_usd,
+        coalesce(sum(short_usd), 0) as short_usd,
+        coalesce(sum(order_count), 0) as order_count,
+        coalesce(sum(unvalued_order_count), 0) as unvalued_order_count
+    from parts
+    group by venue, bar_at
+)
+
+select
+    totals.venue,
+    totals.bar_at,
+    totals.long_usd,
+    totals.short_usd,
+    totals.order_count,
+    totals.unvalued_order_count,
+    sums.long_usd as long_usd_of_parts,
+    sums.short_usd as short_usd_of_parts,
+    sums.order_count as order_count_of_parts,
+    case
+        when totals.coverage_ratio = 0 then 0 else {_residual("totals.long_usd - coalesce(sums.long_usd, 0)")}
+    end as long_residual,
+    case
+        when totals.coverage_ratio = 0 then 0 else {_residual("totals.short_usd - coalesce(sums.short_usd, 0)")}
+    end as short_residual,
+    case
+        when totals.coverage_ratio = 0 then 0 else {_residual("totals.order_count - coalesce(sums.order_count, 0)")}
+    end as count_residual,
+    case
+        when totals.coverage_ratio = 0 then 0
+        else {_residual("totals.unvalued_order_count - coalesce(sums.unvalued_order_count, 0)")}
+    end as unvalued_residual
+from fct_liquidations_hourly as totals
+left join sums
+    on totals.venue = sums.venue
+    and totals.bar_at = sums.bar_at
+where ends_with(totals.market_id, ':ALL')
+"""
+
+
+def _liquidation_widths() -> gx.ExpectationSuite:
+    """A venue's hour is the sum of its markets, and that of all venues the sum of the venues."""
+    parts = ("long_usd_of_parts", "short_usd_of_parts", "order_count_of_parts")
+    expectations = [
+        _zero("long_residual", "longs are those of the parts, to the last digit", ("long_usd", *parts)),
+        _zero("short_residual", "shorts are those of the parts, to the last digit", ("short_usd", *parts)),
+        _zero("count_residual", "orders are those of the parts", ("order_count", *parts)),
+        _zero("unvalued_residual", "unvalued orders are those of the parts", ("unvalued_order_count",)),
+    ]
+    return _suite("fct_liquidations_hourly_widths", ["venue", "bar_at"], expectations)
+
+
+# One row per day that stands in the daily or in the hourly mart, or that the archive was asked for. Hours that only a
+# venue's trail holds (see int_liquidation_venue_hours) have no numbers, and leave a day of `all` without a venue.
 _LIQUIDATION_DAYS_QUERY: Final = f"""
 with asked_days as (
     select
@@ -1299,41 +1455,144 @@ with asked_days as (
     from stg_raw__receipts
     where dataset = 'liquidationSnapshot'
     group by market_id, trade_date
+),
+
+hours as (
+    select
+        market_id,
+        cast(bar_at as date) as trade_date,
+        sum(long_usd) as long_usd,
+        sum(short_usd) as short_usd,
+        sum(order_count) as order_count,
+        sum(coverage_ratio) / 24 as coverage_ratio
+    from fct_liquidations_hourly
+    group by market_id, cast(bar_at as date)
+),
+
+days as (
+    select market_id, trade_date from asked_days
+    union
+    select market_id, trade_date from hours
+    union
+    select market_id, trade_date from fct_liquidations_daily
 )
 
 select
-    coalesce(asked_days.market_id, liquidations.market_id) as market_id,
-    coalesce(asked_days.trade_date, liquidations.trade_date) as trade_date,
+    days.market_id,
+    days.trade_date,
     asked_days.raw_rows,
+    liquidations.long_usd,
+    liquidations.short_usd,
     liquidations.order_count,
     liquidations.coverage_ratio,
     liquidations.market_id is not null as is_in_mart,
-    asked_days.market_id is not null as has_receipt,
+    hours.market_id is not null as has_hours,
+    coalesce(hours.long_usd, 0) - coalesce(liquidations.long_usd, 0) as long_difference,
+    coalesce(hours.short_usd, 0) - coalesce(liquidations.short_usd, 0) as short_difference,
+    coalesce(hours.order_count, 0) - coalesce(liquidations.order_count, 0) as count_difference,
     case
-        when asked_days.market_id is null or liquidations.market_id is null then 0
-        else {_distance("liquidations.coverage_ratio", "asked_days.due_coverage_ratio")}
+        when asked_days.due_coverage_ratio is null or liquidations.market_id is null then 0
+        when asked_days.due_coverage_ratio = 1
+            then {_distance("liquidations.coverage_ratio", "asked_days.due_coverage_ratio")}
+        when liquidations.liquidation_source = 'archive' then {_distance("liquidations.coverage_ratio", "0.0e0")}
+        else 0
     end as coverage_error,
-    coalesce(asked_days.raw_rows - liquidations.order_count, 0) as surplus_rows
-from asked_days
-full join fct_liquidations_daily as liquidations
-    on asked_days.market_id = liquidations.market_id
-    and asked_days.trade_date = liquidations.trade_date
+    -- A market that was only heard has hours with orders, and the coverage of all hours of its venue.
+    case
+        when liquidations.venue in ('all', 'simulated_all') or hours.market_id is null then 0
+        else greatest(hours.coverage_ratio - liquidations.coverage_ratio, 0)
+    end as coverage_excess,
+    case
+        when asked_days.due_coverage_ratio = 1
+            then coalesce(asked_days.raw_rows - liquidations.order_count, 0)
+        else 0
+    end as surplus_rows
+from days
+left join asked_days
+    on days.market_id = asked_days.market_id
+    and days.trade_date = asked_days.trade_date
+left join hours
+    on days.market_id = hours.market_id
+    and days.trade_date = hours.trade_date
+left join fct_liquidations_daily as liquidations
+    on days.market_id = liquidations.market_id
+    and days.trade_date = liquidations.trade_date
 """
 
 
 def _liquidation_days() -> gx.ExpectationSuite:
-    """Every day that was asked for is there, covered exactly where a file is stored."""
-    shows = ("raw_rows", "order_count", "coverage_ratio")
+    """Every day that was asked for or listened to is there, covered where a file is stored, the sum of its hours."""
+    shows = ("raw_rows", "long_usd", "short_usd", "order_count", "coverage_ratio")
     expectations = [
-        _true("is_in_mart", "every day that was asked for has a row, also an absent one", shows),
-        _true("has_receipt", "no day stands in the mart without a receipt", shows),
+        _true("is_in_mart", "every day that was asked for or listened to has a row, also an absent one", shows),
+        _true("has_hours", "no day stands in the mart without hours", shows),
+        _zero("long_difference", "a day's longs are those of its hours", shows),
+        _zero("short_difference", "a day's shorts are those of its hours", shows),
+        _zero("count_difference", "a day's orders are those of its hours", shows),
         _between("coverage_error", 0, _DOUBLE, "stored days are covered and absent days are not", shows),
+        _between("coverage_excess", 0, _DOUBLE, "a day is covered no less than its hours", shows),
         _between("surplus_rows", 0, None, "a day has no more orders than raw rows", shows),
     ]
     return _suite("fct_liquidations_daily_days", ["market_id", "trade_date"], expectations)
 
 
+# One row per rolling day beside the sum of the 24 hours that it is made of: each hour is in 24 windows.
+_LIQUIDATION_WINDOWS_QUERY: Final = """
+with sums as (
+    select
+        hours.market_id,
+        hours.bar_at + to_hours(distances.hours) as as_of_at,
+        sum(hours.long_usd) as long_usd,
+        sum(hours.short_usd) as short_usd,
+        sum(hours.order_count) as order_count,
+        max(hours.largest_order_usd) as largest_order_usd,
+        sum(hours.coverage_ratio) / 24 as coverage_ratio
+    from fct_liquidations_hourly as hours
+    cross join range(1, 25) as distances (hours)
+    group by hours.market_id, hours.bar_at + to_hours(distances.hours)
+)
+
+select
+    rolling.market_id,
+    rolling.as_of_at,
+    rolling.long_usd,
+    rolling.short_usd,
+    rolling.order_count,
+    rolling.largest_order_usd,
+    rolling.coverage_ratio,
+    sums.market_id is not null as has_hours,
+    coalesce(sums.long_usd, 0) - coalesce(rolling.long_usd, 0) as long_difference,
+    coalesce(sums.short_usd, 0) - coalesce(rolling.short_usd, 0) as short_difference,
+    coalesce(sums.order_count, 0) - coalesce(rolling.order_count, 0) as count_difference,
+    sums.market_id is null or sums.largest_order_usd is not distinct from rolling.largest_order_usd as is_largest_right,
+    case
+        when rolling.venue in ('all', 'simulated_all') or sums.market_id is null then 0
+        else greatest(sums.coverage_ratio - rolling.coverage_ratio, 0)
+    end as coverage_excess
+from fct_liquidations_rolling_24h as rolling
+left join sums
+    on rolling.market_id = sums.market_id
+    and rolling.as_of_at = sums.as_of_at
+"""
+
+
+def _liquidation_windows() -> gx.ExpectationSuite:
+    """The 24 hours to each full hour, and no other hour, make its rolling day."""
+    shows = ("long_usd", "short_usd", "order_count", "largest_order_usd", "coverage_ratio")
+    expectations = [
+        _true("has_hours", "no rolling day is made of nothing", shows),
+        _zero("long_difference", "longs are those of the 24 hours", shows),
+        _zero("short_difference", "shorts are those of the 24 hours", shows),
+        _zero("count_difference", "orders are those of the 24 hours", shows),
+        _true("is_largest_right", "the largest order is that of the 24 hours", shows),
+        _between("coverage_excess", 0, _DOUBLE, "24 hours are covered no less than each of them", shows),
+    ]
+    return _suite("fct_liquidations_rolling_24h_windows", ["market_id", "as_of_at"], expectations)
+
+
 # --- markets --------------------------------------------------------------------------------------
+
+_SIZE_SOURCES: Final = ("instruments", "seed", "convention", "unknown")
 
 _MARKETS_QUERY: Final = f"""
 select
@@ -1344,15 +1603,24 @@ select
     quote_asset,
     contract_type,
     contract_size,
+    contract_size_source,
+    is_ingested,
     is_simulated,
     coalesce(market_id = venue || ':' || symbol, false) as is_id_of_parts,
-    base_asset is not null and quote_asset is not null as has_assets,
-    case
-        when contract_type = 'linear' then contract_size = 1
-        when contract_type = 'inverse' then quote_asset = 'USD'
-        else true
-    end as is_size_of_type,
-    coalesce((contract_type = 'aggregate') = (venue in ({_SUM_VENUES})), false) as is_sum_named,
+    -- A symbol that was only heard need not be understood; one that was asked for is.
+    (base_asset is not null and quote_asset is not null and contract_type is not null)
+    or coalesce(
+        not is_ingested and base_asset is null and quote_asset is null and contract_type is null, false
+    ) as has_assets,
+    coalesce(contract_type <> 'inverse' or quote_asset = 'USD', true) as is_size_of_type,
+    coalesce((contract_size is null) = (contract_size_source = 'unknown'), false) as is_size_explained,
+    contract_size is not null
+    or market_id not in (
+        select market_id from fct_net_taker_volume_hourly
+        union
+        select market_id from fct_net_taker_volume_daily
+    ) as is_flow_valued,
+    coalesce(coalesce(contract_type = 'aggregate', false) = (venue in ({_SUM_VENUES})), false) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
 """
@@ -1360,19 +1628,21 @@ from dim_markets
 
 def _markets() -> gx.ExpectationSuite:
     """Every market is who it says it is, with the contract size that its amounts were valued with."""
-    contract = ("contract_type", "contract_size", "quote_asset")
+    contract = ("contract_type", "contract_size", "contract_size_source", "quote_asset")
     expectations = [
         _not_empty(),
         _unique("market_id"),
         _true("is_id_of_parts", "a market is venue:symbol", ("venue", "symbol")),
-        _true("has_assets", "base and quote are known", ("base_asset", "quote_asset")),
+        _true("has_assets", "base and quote of a market that was asked for are known", ("base_asset", "quote_asset")),
         _one_of(
             "contract_type", ["linear", "inverse", "aggregate"], "a contract is linear, inverse or a sum", contract
         ),
-        _known("contract_type", "a contract is linear or inverse"),
         _between("contract_size", 0, None, "a contract has a size", contract, strictly_above=True),
-        _known("contract_size", "a contract has a size"),
-        _true("is_size_of_type", "linear contracts are one base, inverse ones are sized in USD", contract),
+        _one_of("contract_size_source", _SIZE_SOURCES, "who says a contract's size is named", contract),
+        _true("is_size_explained", "a size has a source, and no size has none", contract),
+        _true("is_flow_valued", "no flow is valued with a size that nobody knows", contract),
+        _true("is_size_of_type", "inverse contracts are sized in USD", contract),
+        _known("is_ingested", "whether a market was asked for is known"),
         _true("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),
         _true("is_labelled", "simulated markets, and only they, are labelled so", ("venue", "is_simulated")),
     ]
@@ -1800,6 +2070,10 @@ select
     briefs.long_liquidations_usd,
     briefs.short_liquidations_usd,
     briefs.liquidations_coverage_ratio,
+    briefs.all_long_liquidations_usd,
+    briefs.all_short_liquidations_usd,
+    briefs.all_liquidations_coverage_ratio,
+    briefs.all_liquidations_venue_set,
     briefs.open_interest,
     briefs.open_interest_usd,
     briefs.funding_rate,
@@ -1839,6 +2113,14 @@ select
         and briefs.short_liquidations_usd is not distinct from liquidations.short_usd
         and coalesce(briefs.liquidations_coverage_ratio = coalesce(liquidations.coverage_ratio, 0), false)
     ) as are_liquidations_right,
+    briefs.market_id is null or (
+        briefs.all_long_liquidations_usd is not distinct from all_liquidations.long_usd
+        and briefs.all_short_liquidations_usd is not distinct from all_liquidations.short_usd
+        and briefs.all_liquidations_venue_set is not distinct from all_liquidations.venue_set
+        and coalesce(
+            briefs.all_liquidations_coverage_ratio = coalesce(all_liquidations.coverage_ratio, 0), false
+        )
+    ) as are_all_liquidations_right,
     briefs.market_id is null or coalesce(briefs.is_simulated = markets.is_simulated, false) as is_simulation_known,
     briefs.market_id is null
     or coalesce((briefs.headline like 'SIMULATED: %') = briefs.is_simulated, false) as is_headline_labelled,
@@ -1865,7 +2147,10 @@ left join fct_liquidations_daily as liquidations
     and briefs.brief_date = liquidations.trade_date
 left join dim_markets as markets
     on briefs.market_id = markets.market_id
-order by market_id, brief_date
+left join fct_liquidations_daily as all_liquidations
+    on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
+    and briefs.brief_date = all_liquidations.trade_date
+order by briefs.market_id, brief_date
 """
 
 
@@ -1890,6 +2175,16 @@ def _brief() -> gx.ExpectationSuite:
         _true("is_source_right", "source and coverage are the daily mart's"),
         _true("are_ranks_right", "the ranks are the day's best on its side", ("side",)),
         _true("are_liquidations_right", "liquidations are the liquidations mart's, with their coverage", liquidations),
+        _true(
+            "are_all_liquidations_right",
+            "liquidations of all markets are the mart's, with venues and coverage",
+            (
+                "all_long_liquidations_usd",
+                "all_short_liquidations_usd",
+                "all_liquidations_coverage_ratio",
+                "all_liquidations_venue_set",
+            ),
+        ),
         _between("open_interest", 0, None, "open interest is not negative"),
         _between("open_interest_usd", 0, None, "open interest is not negative"),
         _between("funding_rate", -0.2, 0.2, "a day's funding is a small share, not a percentage", (), WARNING),
@@ -2006,14 +2301,18 @@ _FACTS: Final = (
     "fct_taker_dominance_daily",
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
+    "fct_liquidations_hourly",
     "fct_liquidations_daily",
+    "fct_liquidations_rolling_24h",
     # Claims are not among them: they may be about markets that nobody ingested, and then say so.
     "fct_spike_forward_returns",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
 )
 _FACT_MARKETS: Final = "\n    union all\n    ".join(
-    f"select distinct market_id, '{fact}' as mart from {fact}" for fact in _FACTS
+    # Sums over every symbol of a venue, or of all of them, are no markets.
+    f"select distinct market_id, '{fact}' as mart from {fact} where not ends_with(market_id, ':ALL')"
+    for fact in _FACTS
 )
 
 # One row per mart and market in it.
@@ -2061,8 +2360,24 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
         _RECONCILIATION_CHOICE_QUERY,
         _reconciliation_choice,
     ),
-    AuditSuite("fct_liquidations_daily", "fct_liquidations_daily", _LIQUIDATIONS_QUERY, _liquidations),
+    AuditSuite("fct_liquidations_hourly", "fct_liquidations_hourly", _LIQUIDATIONS_HOURLY_QUERY, _liquidations_hourly),
+    AuditSuite(
+        "fct_liquidations_hourly_widths", "fct_liquidations_hourly", _LIQUIDATION_WIDTHS_QUERY, _liquidation_widths
+    ),
+    AuditSuite("fct_liquidations_daily", "fct_liquidations_daily", _LIQUIDATIONS_DAILY_QUERY, _liquidations),
     AuditSuite("fct_liquidations_daily_days", "fct_liquidations_daily", _LIQUIDATION_DAYS_QUERY, _liquidation_days),
+    AuditSuite(
+        "fct_liquidations_rolling_24h",
+        "fct_liquidations_rolling_24h",
+        _LIQUIDATIONS_ROLLING_QUERY,
+        _liquidations_rolling,
+    ),
+    AuditSuite(
+        "fct_liquidations_rolling_24h_windows",
+        "fct_liquidations_rolling_24h",
+        _LIQUIDATION_WINDOWS_QUERY,
+        _liquidation_windows,
+    ),
     AuditSuite("fct_claim_verdicts", "fct_claim_verdicts", _CLAIMS_QUERY, _claims),
     AuditSuite("fct_spike_forward_returns", "fct_spike_forward_returns", _RETURNS_QUERY, _returns),
     AuditSuite("agg_spike_event_study", "agg_spike_event_study", _STUDY_QUERY, _study),

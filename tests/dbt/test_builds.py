@@ -233,9 +233,12 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
             "short_usd": None,
             "total_usd": None,
             "order_count": None,
+            "unvalued_order_count": None,
             "largest_order_usd": None,
             "coverage_ratio": 0.0,
             "is_lower_bound": True,
+            "liquidation_source": "archive",
+            "venue_set": "simulated",
         }
     ]
 

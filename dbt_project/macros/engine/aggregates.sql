@@ -50,3 +50,12 @@ ignore its frame; DuckDB takes an order of its own inside the function and honou
 {% macro duckdb__quartile(quartiles, number) -%}
     {{ quartiles }}[{{ number }}]
 {%- endmacro %}
+
+{#- The names of a group as one text, sorted, with commas between. -#}
+{% macro joined_names(name) -%}
+    {{ return(adapter.dispatch('joined_names', 'taker')(name)) }}
+{%- endmacro %}
+
+{% macro duckdb__joined_names(name) -%}
+    string_agg({{ name }}, ',' order by {{ name }})
+{%- endmacro %}

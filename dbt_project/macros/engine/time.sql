@@ -24,3 +24,12 @@
 {% macro duckdb__hours_as_interval(hours) -%}
     to_hours({{ hours }})
 {%- endmacro %}
+
+{#- In a select list: one row for each hour from the first to the last one, both included. None when the last comes before the first. -#}
+{% macro each_hour(first, last) -%}
+    {{ return(adapter.dispatch('each_hour', 'taker')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_hour(first, last) -%}
+    unnest(generate_series(cast({{ first }} as timestamp), cast({{ last }} as timestamp), interval '1' hour))
+{%- endmacro %}

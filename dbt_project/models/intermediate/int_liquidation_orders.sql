@@ -1,5 +1,6 @@
--- One row per liquidation order. The venue publishes an order's states as it fills, each with what is filled so far, and every row
--- twice: only the last state counts, once.
+-- One row per liquidation order, from the archive where its day is stored there, else as it was heard live.
+-- The archive publishes an order's states as it fills, each with what is filled so far, and every row twice: only the last state
+-- counts, once.
 with states as (
     select distinct
         market_id,
@@ -62,22 +63,68 @@ last_states as (
             order by liquidated_at desc, accumulated_fill_quantity desc
         ) as states_from_last
     from numbered
+),
+
+archived_orders as (
+    select
+        market_id,
+        liquidated_at,
+        trade_date,
+        'archive' as liquidation_source,
+        is_long_liquidated,
+        average_price,
+        accumulated_fill_quantity as filled_quantity
+    from last_states
+    where states_from_last = 1
+),
+
+archived_days as (
+    select market_id, trade_date
+    from {{ ref('stg_raw__receipts') }}
+    where dataset = 'liquidationSnapshot' and status = 'stored'
+),
+
+live_orders as (
+    select
+        heard.market_id,
+        heard.liquidated_at,
+        heard.trade_date,
+        'live' as liquidation_source,
+        heard.is_long_liquidated,
+        heard.price as average_price,
+        heard.quantity as filled_quantity
+    from {{ ref('stg_raw__collected_liquidations') }} as heard
+    where not exists (
+        select 1
+        from archived_days
+        where archived_days.market_id = heard.market_id and archived_days.trade_date = heard.trade_date
+    )
+),
+
+orders as (
+    select * from archived_orders
+    union all
+    select * from live_orders
 )
 
+-- What is not quoted in dollars, or of a contract whose size nobody knows, has no value here: it is counted, and never guessed.
 select
     orders.market_id,
     orders.liquidated_at,
     orders.trade_date,
-    orders.order_side,
+    date_trunc('hour', orders.liquidated_at) as hour_at,
+    orders.liquidation_source,
     orders.is_long_liquidated,
     orders.average_price,
-    orders.accumulated_fill_quantity as filled_quantity,
+    cast(orders.filled_quantity as decimal(38,8)) as filled_quantity,
     cast(
-        {{ notional_usd(
-            'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.accumulated_fill_quantity'
-        ) }} as decimal(38,8)
+        case
+            when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
+                then {{ notional_usd(
+                    'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity'
+                ) }}
+        end as decimal(38,8)
     ) as liquidated_usd
-from last_states as orders
+from orders
 inner join {{ ref('dim_markets') }} as markets on orders.market_id = markets.market_id
-where orders.states_from_last = 1
-order by orders.market_id, orders.liquidated_at, orders.order_side, orders.price, orders.original_quantity, orders.order_number
+order by orders.market_id, orders.liquidated_at, orders.is_long_liquidated, orders.average_price, orders.filled_quantity

@@ -1,6 +1,7 @@
--- One row per market the raw zone holds, and per aggregate over venues.
+-- One row per market that the raw zone holds something of (asked for by name, or heard in the liquidations of its venue), and per sum
+-- over venues.
 with receipted as (
-    -- The attributes hang on the market; max() only says so to the engine.
+    -- The attributes hang on the market; max() only says so to the engine. ALL is a venue's every symbol, and no market.
     select
         market_id,
         max(venue) as venue,
@@ -10,21 +11,56 @@ with receipted as (
         max(contract_type) as contract_type,
         max(contract_size) as contract_size
     from {{ ref('stg_raw__receipts') }}
+    where symbol <> 'ALL'
     group by market_id
+),
+
+heard as (
+    select
+        market_id,
+        max(venue) as venue,
+        max(symbol) as symbol,
+        max(base_asset) as base_asset,
+        max(quote_asset) as quote_asset,
+        max(contract_type) as contract_type,
+        max(contract_size) as contract_size
+    from {{ ref('stg_raw__collected_liquidations') }}
+    group by market_id
+),
+
+named as (
+    select market_id
+    from receipted
+    union
+    select market_id
+    from heard
 ),
 
 markets as (
     select
-        receipted.market_id,
-        receipted.venue,
-        receipted.symbol,
-        receipted.base_asset,
-        receipted.quote_asset,
-        receipted.contract_type,
-        cast(coalesce(overrides.contract_size, receipted.contract_size) as decimal(18,8)) as contract_size,
-        receipted.venue = 'simulated' as is_simulated
-    from receipted
-    left join {{ ref('markets') }} as overrides on receipted.market_id = overrides.market_id
+        named.market_id,
+        coalesce(receipted.venue, heard.venue) as venue,
+        coalesce(receipted.symbol, heard.symbol) as symbol,
+        coalesce(receipted.base_asset, instruments.base_asset, heard.base_asset) as base_asset,
+        coalesce(receipted.quote_asset, instruments.quote_asset, heard.quote_asset) as quote_asset,
+        coalesce(receipted.contract_type, instruments.contract_type, heard.contract_type) as contract_type,
+        cast(
+            coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, heard.contract_size) as decimal(18,8)
+        ) as contract_size,
+        case
+            when instruments.contract_size is not null then 'instruments'
+            when seed.contract_size is not null then 'seed'
+            when coalesce(receipted.contract_size, heard.contract_size) is not null then 'convention'
+            else 'unknown'
+        end as contract_size_source,
+        instruments.listed_at,
+        receipted.market_id is not null as is_ingested,
+        coalesce(receipted.venue, heard.venue) = 'simulated' as is_simulated
+    from named
+    left join receipted on named.market_id = receipted.market_id
+    left join heard on named.market_id = heard.market_id
+    left join {{ ref('stg_raw__instruments') }} as instruments on named.market_id = instruments.market_id
+    left join {{ ref('markets') }} as seed on named.market_id = seed.market_id
 ),
 
 -- A sum over venues is no contract: its amounts are base and USD already.
@@ -37,6 +73,9 @@ aggregates as (
         'USD' as quote_asset,
         'aggregate' as contract_type,
         cast(1 as decimal(18,8)) as contract_size,
+        'convention' as contract_size_source,
+        cast(null as timestamp) as listed_at,
+        true as is_ingested,
         is_simulated
     from {{ ref('int_aggregate_markets') }}
 )

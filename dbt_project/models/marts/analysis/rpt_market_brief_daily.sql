@@ -103,6 +103,10 @@ gathered as (
         liquidations.long_usd as long_liquidations_usd,
         liquidations.short_usd as short_liquidations_usd,
         coalesce(liquidations.coverage_ratio, 0) as liquidations_coverage_ratio,
+        all_liquidations.long_usd as all_long_liquidations_usd,
+        all_liquidations.short_usd as all_short_liquidations_usd,
+        coalesce(all_liquidations.coverage_ratio, 0) as all_liquidations_coverage_ratio,
+        all_liquidations.venue_set as all_liquidations_venue_set,
         open_interest.open_interest_base,
         open_interest.open_interest_usd,
         case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
@@ -124,6 +128,9 @@ gathered as (
         on days.market_id = larger_listed.market_id and days.brief_date = larger_listed.brief_date
     left join {{ ref('fct_liquidations_daily') }} as liquidations
         on days.market_id = liquidations.market_id and days.brief_date = liquidations.trade_date
+    left join {{ ref('fct_liquidations_daily') }} as all_liquidations
+        on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
+        and days.brief_date = all_liquidations.trade_date
     left join {{ ref('int_open_interest_daily') }} as open_interest
         on days.market_id = open_interest.market_id and days.brief_date = open_interest.trade_date
     left join {{ ref('int_funding_daily') }} as funding
@@ -156,15 +163,22 @@ worded as (
             as source_text,
         coalesce('price ' || {{ change_text('price_change_ratio') }}, 'price change unknown') as price_text,
         case
-            when liquidations_coverage_ratio = 0 then 'liquidations unknown'
-            else 'liquidated at least ' || {{ value_text("'usd'", 'long_liquidations_usd') }} || ' long and '
-                || {{ value_text("'usd'", 'short_liquidations_usd') }} || ' short'
-                || case
-                    when liquidations_coverage_ratio < 1
-                        then ' with ' || {{ coverage_text('liquidations_coverage_ratio') }} || ' of the day covered'
-                    else ''
-                end
-        end as liquidations_text
+            when liquidations_coverage_ratio > 0
+                then 'liquidated at least ' || {{ value_text("'usd'", 'long_liquidations_usd') }} || ' long and '
+                    || {{ value_text("'usd'", 'short_liquidations_usd') }} || ' short'
+                    || case
+                        when liquidations_coverage_ratio < 1
+                            then ' with ' || {{ coverage_text('liquidations_coverage_ratio') }} || ' of the day covered'
+                        else ''
+                    end
+        end as liquidations_text,
+        case
+            when all_liquidations_coverage_ratio > 0
+                then 'at least ' || {{ value_text("'usd'", 'all_long_liquidations_usd') }} || ' long and '
+                    || {{ value_text("'usd'", 'all_short_liquidations_usd') }} || ' short on '
+                    || {{ enumeration_text('all_liquidations_venue_set') }} || ', '
+                    || {{ coverage_text('all_liquidations_coverage_ratio') }} || ' of the day heard'
+        end as all_liquidations_text
     from gathered
 )
 
@@ -188,6 +202,10 @@ select
     long_liquidations_usd,
     short_liquidations_usd,
     liquidations_coverage_ratio,
+    all_long_liquidations_usd,
+    all_short_liquidations_usd,
+    all_liquidations_coverage_ratio,
+    all_liquidations_venue_set,
     open_interest_base as open_interest,
     open_interest_usd,
     funding_rate,
@@ -195,6 +213,12 @@ select
     coverage_ratio,
     is_simulated,
     warning_text || market_id || venues_text || ' on ' || cast(brief_date as varchar) || ': takers ' || flow_text || ' (net taker volume of the UTC day in USD, '
-        || source_text || '), ' || rank_text || '; ' || price_text || '; ' || liquidations_text || '.' as headline
+        || source_text || '), ' || rank_text || '; ' || price_text || '; '
+        || coalesce(
+            liquidations_text || '; all markets ' || all_liquidations_text,
+            liquidations_text,
+            'liquidated ' || all_liquidations_text,
+            'liquidations unknown'
+        ) || '.' as headline
 from worded
 order by market_id, brief_date

@@ -1,0 +1,99 @@
+-- One row per market and hour, in parts (see macros/liquidations.sql). An ingested market has every hour that its venue was listened to, and
+-- every hour of the days that its archive was asked for. A market that was only heard has the hours of its orders and the 23 after
+-- each: venues have hundreds of symbols, and a rolling day needs no more.
+with markets as (
+    select market_id, venue, is_ingested
+    from {{ ref('dim_markets') }}
+),
+
+venue_hours as (
+    select venue, hour_at, covered_minutes, is_every_order
+    from {{ ref('int_liquidation_venue_hours') }}
+    where not is_trailing
+),
+
+archive_hours as (
+    select
+        market_id,
+        status = 'stored' as is_stored,
+        {{ each_hour("trade_date", "cast(trade_date as timestamp) + interval '23' hour") }} as hour_at
+    from {{ ref('stg_raw__receipts') }}
+    where dataset = 'liquidationSnapshot'
+),
+
+order_hours as (
+    select
+        market_id,
+        hour_at,
+        sum(case when is_long_liquidated then liquidated_usd else 0 end) as long_usd,
+        sum(case when is_long_liquidated then 0 else liquidated_usd end) as short_usd,
+        count(*) as order_count,
+        count(*) - count(liquidated_usd) as unvalued_order_count,
+        max(liquidated_usd) as largest_order_usd
+    from {{ ref('int_liquidation_orders') }}
+    group by market_id, hour_at
+),
+
+heard_spans as (
+    select
+        order_hours.market_id,
+        {{ each_hour("order_hours.hour_at", "order_hours.hour_at + interval '23' hour") }} as hour_at
+    from order_hours
+    inner join markets on order_hours.market_id = markets.market_id
+    where not markets.is_ingested
+),
+
+due_hours as (
+    select markets.market_id, markets.venue, venue_hours.hour_at
+    from markets
+    inner join venue_hours on markets.venue = venue_hours.venue
+    where markets.is_ingested
+    union
+    select markets.market_id, markets.venue, archive_hours.hour_at
+    from archive_hours
+    inner join markets on archive_hours.market_id = markets.market_id
+    union
+    select markets.market_id, markets.venue, heard_spans.hour_at
+    from heard_spans
+    inner join markets on heard_spans.market_id = markets.market_id
+    inner join venue_hours on markets.venue = venue_hours.venue and heard_spans.hour_at = venue_hours.hour_at
+),
+
+sourced as (
+    select
+        due_hours.market_id,
+        due_hours.venue,
+        due_hours.hour_at,
+        case when coalesce(archive_hours.is_stored, false) or venue_hours.hour_at is null then 'archive' else 'live' end as source,
+        case when coalesce(archive_hours.is_stored, false) then 60 else coalesce(venue_hours.covered_minutes, 0) end as covered_minutes,
+        coalesce(venue_hours.is_every_order, false) as is_every_order
+    from due_hours
+    left join archive_hours
+        on due_hours.market_id = archive_hours.market_id and due_hours.hour_at = archive_hours.hour_at
+    left join venue_hours
+        on due_hours.venue = venue_hours.venue and due_hours.hour_at = venue_hours.hour_at
+)
+
+-- An order of an hour without a covered minute is not a total of that hour, and counts for nothing.
+select
+    sourced.venue,
+    sourced.market_id,
+    sourced.hour_at,
+    markets.is_ingested,
+    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.long_usd end, 0) as decimal(38,8)) as long_usd,
+    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.short_usd end, 0) as decimal(38,8)) as short_usd,
+    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.order_count end, 0) as bigint) as order_count,
+    cast(
+        coalesce(case when sourced.covered_minutes > 0 then order_hours.unvalued_order_count end, 0) as bigint
+    ) as unvalued_order_count,
+    case when sourced.covered_minutes > 0 then order_hours.largest_order_usd end as largest_order_usd,
+    cast(sourced.covered_minutes as bigint) as covered_minutes,
+    cast(
+        case when sourced.source = 'live' and sourced.is_every_order and sourced.covered_minutes = 60 then 1 else 0 end as bigint
+    ) as exact_hours,
+    cast(case when sourced.source = 'archive' then 1 else 0 end as bigint) as archive_hours,
+    cast(case when sourced.source = 'live' then 1 else 0 end as bigint) as live_hours
+from sourced
+inner join markets on sourced.market_id = markets.market_id
+left join order_hours on sourced.market_id = order_hours.market_id and sourced.hour_at = order_hours.hour_at
+order by sourced.market_id, sourced.hour_at

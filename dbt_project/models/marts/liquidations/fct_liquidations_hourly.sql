@@ -1,0 +1,41 @@
+-- One row per market, venue and all venues together, and UTC hour: `macros/liquidations.sql` has the rules. A market that was only heard has
+-- the hours of its orders.
+with markets as (
+    select
+        venue, market_id, venue as venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
+        covered_minutes, exact_hours, archive_hours, live_hours, 1 as due_hours
+    from {{ ref('int_liquidation_market_hours') }}
+    where is_ingested or order_count > 0
+),
+
+venues as (
+    select
+        venue, market_id, venue as venue_set, hour_at, is_trailing, long_usd, short_usd, order_count, unvalued_order_count,
+        largest_order_usd, covered_minutes, exact_hours, archive_hours, live_hours, 1 as due_hours
+    from {{ ref('int_liquidation_venue_totals') }}
+),
+
+all_venues as (
+    {{ over_all_venues('venues', 'hour_at', 1) }}
+),
+
+totals as (
+    select * from markets
+    union all
+    select
+        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
+        covered_minutes, exact_hours, archive_hours, live_hours, due_hours
+    from venues
+    where not is_trailing
+    union all
+    select * from all_venues
+)
+
+select
+    venue,
+    market_id,
+    hour_at as bar_at,
+    {{ liquidation_columns() }},
+    venue_set
+from totals
+order by venue, market_id, bar_at

@@ -1,0 +1,84 @@
+-- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market that was only heard has
+-- rows as long as an order of it is in that window, covered as its venue is.
+{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
+with venue_windows as (
+    select
+        venue,
+        market_id,
+        venue as venue_set,
+        hour_at,
+        is_trailing,
+        {% for part in parts -%}
+        sum({{ part }}) over day_to_here as {{ part }},
+        {% endfor -%}
+        max(largest_order_usd) over day_to_here as largest_order_usd
+    from {{ ref('int_liquidation_venue_totals') }}
+    window day_to_here as (
+        partition by venue, market_id
+        order by hour_at
+        range between interval '23' hour preceding and current row
+    )
+),
+
+market_windows as (
+    select
+        venue,
+        market_id,
+        is_ingested,
+        hour_at,
+        {% for part in parts -%}
+        sum({{ part }}) over day_to_here as {{ part }},
+        {% endfor -%}
+        max(largest_order_usd) over day_to_here as largest_order_usd
+    from {{ ref('int_liquidation_market_hours') }}
+    window day_to_here as (
+        partition by venue, market_id, is_ingested
+        order by hour_at
+        range between interval '23' hour preceding and current row
+    )
+),
+
+markets as (
+    select
+        market_windows.venue,
+        market_windows.market_id,
+        market_windows.venue as venue_set,
+        market_windows.hour_at,
+        market_windows.long_usd,
+        market_windows.short_usd,
+        market_windows.order_count,
+        market_windows.unvalued_order_count,
+        market_windows.largest_order_usd,
+        {% for part in ['covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
+        case when market_windows.is_ingested then market_windows.{{ part }} else {{ '0' if part == 'archive_hours' else 'venue_windows.' ~ part }} end as {{ part }},
+        {% endfor -%}
+        24 as due_hours
+    from market_windows
+    left join venue_windows
+        on market_windows.venue = venue_windows.venue and market_windows.hour_at = venue_windows.hour_at
+),
+
+all_venues as (
+    {{ over_all_venues('venue_windows', 'hour_at', 24) }}
+),
+
+totals as (
+    select * from markets
+    union all
+    select
+        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
+        covered_minutes, exact_hours, archive_hours, live_hours, 24 as due_hours
+    from venue_windows
+    where not is_trailing
+    union all
+    select * from all_venues
+)
+
+select
+    venue,
+    market_id,
+    hour_at + interval '1' hour as as_of_at,
+    {{ liquidation_columns() }},
+    venue_set
+from totals
+order by venue, market_id, as_of_at
