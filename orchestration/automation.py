@@ -1,4 +1,4 @@
-"""When things run by themselves: the daily schedule, and two sensors.
+"""When things run by themselves: the daily schedule, and three sensors.
 
 Belongs here: jobs, schedules, sensors, and the plain functions that decide. Does not: what the jobs do.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
     from ingestion.ingest import Task
+    from orchestration.alerts.evaluation import Evaluation
 
 INGEST_DAYS: Final = "ingest_days"
 INGEST_MONTHS: Final = "ingest_months"
@@ -117,7 +118,7 @@ def daily_request(settings: Settings, span: Span, day: date) -> dg.RunRequest:
 def sensors(
     settings: Settings, ingest: "Sequence[UnresolvedAssetJobDefinition]", build: "UnresolvedAssetJobDefinition"
 ) -> list[dg.SensorDefinition]:
-    """`changed_source_files` and `build_when_raw_is_newer`."""
+    """`changed_source_files`, `build_when_raw_is_newer` and `alerts`."""
 
     @dg.sensor(
         name="changed_source_files",
@@ -163,7 +164,31 @@ def sensors(
         # The key is the state of raw: a build that failed is not repeated until raw changes again.
         return dg.RunRequest(run_key=f"raw:{decision.isoformat()}")
 
-    return [changed_source_files, build_when_raw_is_newer]
+    has_receiver = settings.alert_webhook_url is not None
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING if has_receiver else dg.DefaultSensorStatus.STOPPED,
+        description="Tells TAKER_ALERT_WEBHOOK_URL of spikes, liquidations, refused publications, stale markets and a "
+        "quiet collector: each once, and until the receiver has it.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from orchestration.alerts.evaluation import evaluate
+
+        done = evaluate(settings, instance=context.instance, only_news=True)
+        if done.faults:
+            # What could be told has been; the rest is for whoever sees a failed tick.
+            raise dg.Failure("; ".join(done.faults), allow_retries=False)
+        return dg.SkipReason(alerts_said(done))
+
+    return [changed_source_files, build_when_raw_is_newer, alerts]
+
+
+def alerts_said(done: "Evaluation") -> str:
+    """One sentence for the sensor's tick."""
+    sent = f"{len(done.new)} new, {done.delivery.delivered} sent, {len(done.undelivered)} undelivered"
+    return f"{sent}; the last attempt: {done.delivery.error}" if done.delivery.error else sent
 
 
 def watched_tasks(settings: Settings, last_day: date) -> "list[Task]":
