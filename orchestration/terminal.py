@@ -341,7 +341,8 @@ def show_alerts(console: Console, done: Evaluation) -> None:
     if not done.new:
         console.print("nothing new")
     for fact, alert in done.known:
-        console.print(f"[dim]known[/]   {escape(fact.key)}: the same as {escape(alert.key)}, {alert.state}")
+        same = "" if fact.key == alert.key else f"the same as {alert.key}, "
+        console.print(f"[dim]known[/]  {escape(f'{fact.key}: {same}{alert.state}')}")
     for alert in done.ended:
         console.print(f"[dim]over[/]    {escape(alert.key)}")
     for one in done.said:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from orchestration.alerts.facts import SIMULATED, Found, Kind, condition, moment, unjudged, utc
+from orchestration.alerts.facts import RECENT, SIMULATED, Found, Kind, condition, moment, unjudged, utc
 from orchestration.alerts.publication import Newest
 
 if TYPE_CHECKING:
@@ -146,15 +146,17 @@ def _shortened(text: str) -> str:
 
 
 def quiet_collector(status: CollectorStatus | None, now: datetime) -> Found:
-    """A collector that stopped beating without saying so, or connections of a beating one that are down."""
+    """A collector that no longer beats, or connections of a beating one that are down."""
     if status is None:
-        return Found(Kind.COLLECTOR, (), "no collector is running here, nor did one stop without saying so")
+        return Found(Kind.COLLECTOR, (), "no collector has run here")
     beat = utc(status.beat_at)
+    if now - beat > RECENT:
+        return Found(Kind.COLLECTOR, (), f"none has run since {moment(beat)}, and nobody expects one any longer")
     if now - beat > QUIET_AFTER:
         subject = "the collector has gone quiet"
         text = (
-            f"The collector has gone quiet: its last sign of life is of {beat:%Y-%m-%d %H:%M:%S} UTC. What venues have "
-            "told since then nobody has heard; `taker collect` starts it again."
+            f"The collector has gone quiet, stopped or stuck: its last sign of life is {beat:%Y-%m-%d %H:%M:%S} UTC. "
+            "What venues have told since then nobody has heard; `taker collect` starts it again."
         )
         fact = condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:quiet", subject, text, now)
         return Found(Kind.COLLECTOR, (fact,), f"the last sign of life is of {moment(beat)}")

@@ -217,6 +217,7 @@ _LIQUIDATIONS: Final = """
         select * from chosen where as_of_at >= {since} and as_of_at <= {now}
     )
     select recent.market_id, recent.as_of_at, recent.total_usd, recent.long_usd, recent.short_usd, recent.order_count,
+           recent.unvalued_order_count,
            recent.coverage_ratio, recent.is_lower_bound, recent.liquidation_source, recent.venues,
            count(history.as_of_at) as history_hours,
            count(*) filter (where history.total_usd < recent.total_usd) as hours_below,
@@ -255,11 +256,13 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
     total, longs, shorts = (f"{largest[name] / 1_000_000:,.1f} M" for name in ("total_usd", "long_usd", "short_usd"))
     bound = "at least " if largest["is_lower_bound"] else ""
     share = largest["hours_below"] / largest["history_hours"]
-    venues = f" over {largest['venues']}" if largest["venues"] else ""
+    # A symbol has one venue, and its name says which.
+    venues = f" on {largest['venues']}" if largest["venues"] and market.endswith(":ALL") else ""
+    unvalued = f", {largest['unvalued_order_count']:,} of unknown value" if largest["unvalued_order_count"] else ""
     text = (
         f"{label}{market}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
-        f"({longs} long, {shorts} short; {largest['order_count']:,} orders{venues}), more than {covered(share)} of the "
-        f"{largest['history_hours']:,} hourly 24 h totals since {largest['history_since']:%Y-%m-%d}. "
+        f"({longs} long, {shorts} short; {largest['order_count']:,} orders{unvalued}{venues}), more than "
+        f"{covered(share)} of the {largest['history_hours']:,} hourly 24 h totals since {largest['history_since']:%Y-%m-%d}. "
         f"Coverage {covered(largest['coverage_ratio'])}, source {largest['liquidation_source']}."
     )
     if largest["headline"]:

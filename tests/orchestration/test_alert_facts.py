@@ -136,9 +136,10 @@ class TestLiquidations:
         )
 
     def test_a_lower_bound_says_at_least_and_how_much_was_heard(self, settings: Settings, marts: Marts) -> None:
-        self.history(marts).totals(1, self.NOON, 900e6, coverage=0.619, is_lower_bound=True).publish()
+        self.history(marts).totals(1, self.NOON, 900e6, coverage=0.619, is_lower_bound=True, unvalued=2).publish()
         (fact,) = facts(settings, Kind.LIQUIDATIONS)
         assert "are at least 900.0 M USD" in fact.text
+        assert "7 orders, 2 of unknown value)" in fact.text
         assert "Coverage 61 %" in fact.text
 
     def test_an_ordinary_total_is_no_news(self, settings: Settings, marts: Marts) -> None:
@@ -162,7 +163,7 @@ class TestLiquidations:
         marts.totals(1, self.NOON, 900e6, market="all:ALL", venue_set="binance_um,bybit").publish()
         (fact,) = facts(settings, Kind.LIQUIDATIONS)
         assert fact.key == "liquidations:all:ALL:2026-01-31T12"
-        assert "7 orders over binance_um,bybit" in fact.text
+        assert "7 orders on binance_um,bybit" in fact.text
         again = Marts(settings.serving_path)
         self.history(again, market="all:ALL", venue_set="binance_um")
         again.totals(1, self.NOON, 900e6, market="all:ALL", venue_set="binance_um,bybit").publish()
@@ -219,8 +220,9 @@ class Collector:
 class TestCollector:
     EARLIER = NOW - timedelta(hours=3)
 
-    def test_one_that_never_ran_or_said_goodbye_is_not_missed(self) -> None:
+    def test_one_that_never_ran_or_not_for_long_is_not_missed(self) -> None:
         assert quiet_collector(None, NOW).facts == ()
+        assert quiet_collector(Collector(self.EARLIER, NOW - timedelta(days=8)), NOW).facts == ()
 
     @pytest.mark.parametrize(("seconds", "told"), [(60, 0), (61, 1)])
     def test_a_minute_without_a_beat_is_quiet(self, seconds: int, told: int) -> None:

@@ -305,6 +305,19 @@ class TestNeverLost:
         house.evaluate()
         assert receiver.taken[-1]["text"].endswith("First seen 2026-02-01 00:30 UTC.\nOver since 2026-02-01 00:40 UTC.")
 
+    def test_what_waits_waits_no_longer_once_another_gets_through(
+        self, house: House, marts: Marts, receiver: Receiver
+    ) -> None:
+        for _ in range(4):
+            receiver.answers.append(Reply(503))
+            (alert,) = house.evaluate().undelivered
+            assert alert.next_attempt_at is not None
+            house.clock.now = alert.next_attempt_at
+        house.clock.now -= timedelta(minutes=1)
+        marts.spike(side="bullish", value=1e9).publish()
+        assert house.evaluate().undelivered == ()
+        assert len(receiver.keys_taken) == 2
+
     def test_one_that_the_receiver_chokes_on_holds_up_no_other(
         self, house: House, marts: Marts, receiver: Receiver
     ) -> None:

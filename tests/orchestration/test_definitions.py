@@ -104,6 +104,7 @@ def test_only_the_sensor_that_stays_at_home_runs_by_default(manifest: Path, sett
     assert sensors == {
         "changed_source_files": dg.DefaultSensorStatus.STOPPED,
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
+        "alerts": dg.DefaultSensorStatus.STOPPED,
     }
     schedules = definitions.schedules or ()
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}

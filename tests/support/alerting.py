@@ -88,15 +88,16 @@ class Marts:
         market: str = BTC,
         coverage: float = 1.0,
         is_lower_bound: bool = False,
-        venue_set: str | None = None,
+        venue_set: str = "binance_um",
+        unvalued: int = 0,
     ) -> Marts:
         """So many hours of 24 h liquidations up to `until`, each of that total."""
         first = until - timedelta(hours=hours - 1)
-        venues = f"'{venue_set}'" if venue_set else "null"
         self.statements.append(
             f"insert into fct_liquidations_rolling_24h select '{market.split(':')[0]}', '{market}', "
-            f"timestamp '{first}' + to_hours(cast(n as integer)), {total * 0.9}, {total * 0.1}, {total}, 7, 0, "
-            f"{total / 3}, {coverage}, {is_lower_bound}, 'live', {venues} from range({hours}) as hours (n)"
+            f"timestamp '{first}' + to_hours(cast(n as integer)), {total * 0.9}, {total * 0.1}, {total}, 7, "
+            f"{unvalued}, {total / 3}, {coverage}, {is_lower_bound}, 'live', '{venue_set}' "
+            f"from range({hours}) as hours (n)"
         )
         return self
 
