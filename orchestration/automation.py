@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
     from ingestion.ingest import Task
+    from orchestration.alerts.evaluation import Evaluation
 
 INGEST_DAYS: Final = "ingest_days"
 INGEST_MONTHS: Final = "ingest_months"
@@ -142,7 +143,7 @@ def sensors(
     recent: "UnresolvedAssetJobDefinition",
     build: "UnresolvedAssetJobDefinition",
 ) -> list[dg.SensorDefinition]:
-    """`changed_source_files`, `seal_finished_hours` and `build_when_raw_is_newer`."""
+    """`changed_source_files`, `seal_finished_hours`, `build_when_raw_is_newer` and `alerts`."""
 
     @dg.sensor(
         name="changed_source_files",
@@ -200,7 +201,25 @@ def sensors(
     def seal_finished_hours() -> dg.RunRequest | dg.SkipReason:
         return seal_decision(settings, datetime.now(UTC))
 
-    return [changed_source_files, seal_finished_hours, build_when_raw_is_newer]
+    has_receiver = settings.alert_webhook_url is not None
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING if has_receiver else dg.DefaultSensorStatus.STOPPED,
+        description="Tells TAKER_ALERT_WEBHOOK_URL of spikes, liquidations, refused publications, stale markets and a "
+        "quiet collector: each once, and until the receiver has it.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from orchestration.alerts.evaluation import evaluate
+
+        done = evaluate(settings, instance=context.instance, only_news=True)
+        if done.faults:
+            # What could be told has been; the rest is for whoever sees a failed tick.
+            raise dg.Failure("; ".join(done.faults), allow_retries=False)
+        return dg.SkipReason(alerts_said(done))
+
+    return [changed_source_files, seal_finished_hours, build_when_raw_is_newer, alerts]
 
 
 def seal_decision(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipReason:
@@ -215,6 +234,12 @@ def seal_decision(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipR
     # The key is what there is to seal: a run that failed is not repeated until another hour has ended.
     hours = hashlib.sha256("\n".join(sorted(map(str, finished))).encode()).hexdigest()
     return dg.RunRequest(run_key=f"seal:{hours}", asset_selection=list(HEARD_KEYS))
+
+
+def alerts_said(done: "Evaluation") -> str:
+    """One sentence for the sensor's tick."""
+    sent = f"{len(done.new)} new, {done.delivery.delivered} sent, {len(done.undelivered)} undelivered"
+    return f"{sent}; the last attempt: {done.delivery.error}" if done.delivery.error else sent
 
 
 def watched_tasks(settings: Settings, last_day: date) -> "list[Task]":

@@ -140,11 +140,15 @@ def demo(
 
 @app.command()
 def status(demo: Demo = False, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Per dataset and market: first and last day, what is missing, partial or corrected."""
+    """Per dataset and market: first and last day, what is missing, partial or corrected. And alerts not delivered."""
     with _speaking(debug):
         from orchestration import answer, terminal
+        from orchestration.alerts import outbox
 
-        series = answer.raw_status(_settings(demo))
+        settings = _settings(demo)
+        # Before what may fail, and beside the series: those are a list that others parse.
+        terminal.show_undelivered(terminal.stderr(), outbox.undelivered(settings.alerts_path))
+        series = answer.raw_status(settings)
         if as_json:
             print(answer.as_json(series))
         else:
@@ -241,6 +245,42 @@ def brief(
             print(answer.as_json(briefs))
         else:
             terminal.show_briefs(terminal.stdout(), briefs)
+
+
+@app.command()
+def alerts(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; record and send nothing.")
+    ] = False,
+    retry_refused: Annotated[
+        bool, typer.Option("--retry-refused", help="Also send again what the receiver refused.")
+    ] = False,
+    demo: Demo = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Send to TAKER_ALERT_WEBHOOK_URL what deserves an alert and was not told yet, and what is undelivered.
+
+    Exit codes: 0 all is told, 1 something is undelivered or could not be judged, 2 there is no receiver.
+    """
+    with _speaking(debug):
+        from orchestration import answer, terminal
+        from orchestration.alerts import evaluation
+
+        settings = _settings(demo)
+        with _instance_if_any(settings) as instance:
+            if dry_run:
+                done = evaluation.rehearse(settings, instance=instance)
+            else:
+                done = evaluation.evaluate(settings, instance=instance, retry_refused=retry_refused)
+        if as_json:
+            print(answer.as_json(evaluation.facts(done)))
+        else:
+            terminal.show_alerts(terminal.stdout(), done)
+        if done.faults:
+            _fail("; ".join(done.faults))
+        if done.undelivered and not dry_run:
+            _fail(f"{len(done.undelivered)} alert(s) undelivered; the sensor `alerts` and this command try again")
 
 
 @app.command()
@@ -380,6 +420,18 @@ def _settings(demo: bool) -> Settings:
 
 
 @contextlib.contextmanager
+def _instance_if_any(settings: Settings) -> Iterator[Any]:
+    """Where runs are recorded; None where none has been, and none is made by asking."""
+    if not (settings.dagster_home / "dagster.yaml").is_file():
+        yield None
+        return
+    from orchestration.instance import open_instance
+
+    with open_instance(settings) as instance:
+        yield instance
+
+
+@contextlib.contextmanager
 def _simulating(quiet: bool) -> Iterator[Any]:
     """A bar for the simulation: `progress(fraction, text)`."""
     if quiet:
@@ -416,12 +468,14 @@ def _speaking(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -> Itera
 
 
 def _is_usage(error: Exception) -> bool:
+    from orchestration.alerts.evaluation import NoReceiver
     from orchestration.answer import DayNotPublished, MarketNotPublished
     from orchestration.claims import ClaimNotUnderstood
     from orchestration.execution import RangeError
     from orchestration.settings import SettingsError
 
-    return isinstance(error, RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished)
+    usage = RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished | NoReceiver
+    return isinstance(error, usage)
 
 
 def _is_expected(error: Exception) -> bool:

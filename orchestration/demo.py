@@ -36,6 +36,8 @@ def demo_settings(first_day: date | None = None) -> Settings:
         first_day=first_day or _remembered("first_day"),
         # Simulated numbers never replace real ones in a database that others read.
         publish_postgres_url=OFF,
+        # Nor do they wake anybody.
+        alert_webhook_url=OFF,
     )
 
 

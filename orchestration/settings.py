@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,10 @@ class Settings(BaseSettings):
     publish_postgres_url: SecretStr | None = None
     venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     rest: Literal["auto", "on", "off"] = "auto"
+    alert_webhook_url: SecretStr | None = None
+    alert_definition: str = "4h_usd"
+    alert_rank: int = 3
+    alert_liquidation_percentile: float = 0.99
 
     aws_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -162,6 +167,42 @@ class Settings(BaseSettings):
                 f"%40 %3A %2F %3F %23 %25, or `{OFF}`"
             )
         return SecretStr(value.get_secret_value().strip())
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _alert_webhook_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or value.get_secret_value().strip().lower() in ("", OFF):
+            return None
+        fault = _webhook_fault(value.get_secret_value().strip())
+        if fault:
+            raise ValueError(f"{fault}; write https://host/path as the receiver gave it to you, or `{OFF}`")
+        return SecretStr(value.get_secret_value().strip())
+
+    @field_validator("alert_definition")
+    @classmethod
+    def _alert_definition(cls, value: str) -> str:
+        # Which definitions there are is a matter of the published marts, so that alerts say when it is none of them.
+        if not re.fullmatch(r"[A-Za-z0-9_]+", value):
+            raise ValueError(f"`{value}` is no name of a definition; write one of dim_spike_definitions, as `4h_usd`")
+        return value
+
+    @field_validator("alert_rank", mode="before")
+    @classmethod
+    def _alert_rank(cls, value: Any) -> Any:
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", str(value).strip()):
+            raise ValueError(f"`{value}` is not allowed; write a whole number from 1, as 3 for the three largest")
+        return int(value)
+
+    @field_validator("alert_liquidation_percentile", mode="before")
+    @classmethod
+    def _alert_liquidation_percentile(cls, value: Any) -> Any:
+        try:
+            share = float(value)
+        except (TypeError, ValueError):
+            share = 0.0
+        if not 0 < share < 1:
+            raise ValueError(f"`{value}` is not allowed; write a share between 0 and 1, as 0.99")
+        return share
 
     @model_validator(mode="before")
     @classmethod
@@ -263,6 +304,11 @@ class Settings(BaseSettings):
         return self.state_dir / "refusals.json"
 
     @property
+    def alerts_path(self) -> Path:
+        """What was found worth an alert, and whether it was delivered."""
+        return self.state_dir / "alerts" / "outbox.sqlite"
+
+    @property
     def dagster_home(self) -> Path:
         return self.state_dir / "dagster"
 
@@ -295,6 +341,10 @@ class Settings(BaseSettings):
             "TAKER_REST": self.rest,
             # Said even when there is none: a variable that is empty or missing would be looked up in `.env`.
             "TAKER_PUBLISH_POSTGRES_URL": _revealed(self.publish_postgres_url) or OFF,
+            "TAKER_ALERT_WEBHOOK_URL": _revealed(self.alert_webhook_url) or OFF,
+            "TAKER_ALERT_DEFINITION": self.alert_definition,
+            "TAKER_ALERT_RANK": str(self.alert_rank),
+            "TAKER_ALERT_LIQUIDATION_PERCENTILE": str(self.alert_liquidation_percentile),
         }
 
     def aws_environment(self) -> dict[str, str]:
@@ -436,6 +486,20 @@ def _postgres_fault(url: str) -> str | None:
         return "its port is not a number from 1 to 65535"
     # libpq would fall back to a database named like the user, which is nobody's wish.
     return None if parts.get("dbname") else "it names no database"
+
+
+def _webhook_fault(url: str) -> str | None:
+    """What is wrong with a receiver's address, in words that quote nothing of it: it holds a token."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "it holds spaces or letters that no address has"
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return "it cannot be read as an address"
+    if parts.scheme not in ("https", "http"):
+        return "it does not begin with https://"
+    return None if is_address else "it names no host"
 
 
 def _profile_region() -> str | None:

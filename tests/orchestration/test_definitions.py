@@ -129,6 +129,7 @@ def test_only_the_sensors_that_stay_at_home_run_by_default(manifest: Path, setti
         "changed_source_files": dg.DefaultSensorStatus.STOPPED,
         "seal_finished_hours": dg.DefaultSensorStatus.RUNNING,
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
+        "alerts": dg.DefaultSensorStatus.STOPPED,
     }
     schedules = definitions.schedules or ()
     assert {schedule.name for schedule in schedules} == {"daily_ingest", "daily_ingest_months", "hourly_today"}

@@ -1,0 +1,274 @@
+"""The use case: look at everything, record what is news, send what is due.
+
+Belongs here: the order of these, and what came of them as facts. Does not: any of them, or how they are shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from orchestration.alerts import conditions, outbox, publication
+from orchestration.alerts.facts import Fact, Found, Kind, unjudged
+from orchestration.alerts.outbox import Alert, Outbox, Sorted
+from orchestration.alerts.publication import Newest
+from orchestration.alerts.webhook import Outcome, Webhook
+from orchestration.answer import NothingPublished
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from orchestration.alerts.conditions import CollectorStatus
+
+_READ: Final = "publication"
+_RECEIVER: Final = "receiver"
+# A sensor has a minute, and there is another evaluation after this one.
+_SENDING_TIME: Final = timedelta(seconds=30)
+_SENT_AT_ONCE: Final = 25
+
+
+class NoReceiver(Exception):
+    """There is nobody to send alerts to. The text says how to name somebody."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of sending. `error`: of the attempt that failed last, without the address."""
+
+    delivered: int = 0
+    failed: int = 0
+    refused: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found and did; in a dry run, what it would have done.
+
+    `said`: one sentence per kind: what was looked at, and why there is nothing else. `undelivered`: what no receiver
+    has by now. `faults`: what somebody must put right.
+    """
+
+    is_dry: bool
+    new: tuple[Alert, ...]
+    known: tuple[tuple[Fact, Alert], ...]
+    ended: tuple[Alert, ...]
+    said: tuple[Found, ...]
+    undelivered: tuple[Alert, ...]
+    delivery: Delivery
+    faults: tuple[str, ...]
+
+
+def evaluate(
+    settings: Settings,
+    *,
+    instance: dg.DagsterInstance | None,
+    clock: Callable[[], datetime] | None = None,
+    collector: Callable[[Path], CollectorStatus | None] | None = None,
+    only_news: bool = False,
+    retry_refused: bool = False,
+) -> Evaluation:
+    """Record what is news and send what is due.
+
+    `instance`: where runs are recorded, None where none has been. `only_news`: do not read a publication again that was
+    read before, which makes an evaluation of nothing new cheap. `retry_refused`: also send again what was refused.
+
+    Raises NoReceiver when TAKER_ALERT_WEBHOOK_URL is not set.
+    """
+    if settings.alert_webhook_url is None:
+        raise NoReceiver(
+            "TAKER_ALERT_WEBHOOK_URL is not set, so there is nobody to send alerts to; `taker alerts --dry-run` shows "
+            "what would be sent"
+        )
+    clock = clock or _now
+    now = clock()
+    with outbox.opened(settings.alerts_path) as box:
+        looked = _looked(settings, instance, collector, now, box.remembered(_READ) if only_news else None)
+        result = box.record(looked.found, now, remember={} if looked.memory is None else {_READ: looked.memory})
+        _notice_receiver(box, settings.alert_webhook_url)
+        if retry_refused:
+            box.retry(refused=True)
+        delivery = _deliver(box, Webhook(settings.alert_webhook_url), clock)
+        return _evaluation(looked.found, result, box.undelivered(), delivery)
+
+
+def rehearse(
+    settings: Settings,
+    *,
+    instance: dg.DagsterInstance | None,
+    clock: Callable[[], datetime] | None = None,
+    collector: Callable[[Path], CollectorStatus | None] | None = None,
+) -> Evaluation:
+    """What `evaluate` would record and send. Writes nothing, sends nothing, and needs no receiver."""
+    now = (clock or _now)()
+    with outbox.seen(settings.alerts_path) as box:
+        looked = _looked(settings, instance, collector, now, None)
+        return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
+
+
+def facts(done: Evaluation) -> dict[str, Any]:
+    """An evaluation for machines."""
+    return {
+        "dry_run": done.is_dry,
+        "new": [_facts(alert) for alert in done.new],
+        "known": [{"key": alert.key, "state": alert.state} for _, alert in done.known],
+        "ended": [alert.key for alert in done.ended],
+        "kinds": [{"kind": one.kind, "judged": one.is_judged, "said": one.said} for one in done.said],
+        "undelivered": [_facts(alert) for alert in done.undelivered],
+        "delivered": done.delivery.delivered,
+        "last_error": done.delivery.error,
+        "faults": list(done.faults),
+    }
+
+
+def _facts(alert: Alert) -> dict[str, Any]:
+    shown = ("key", "kind", "subject", "text", "first_seen_at", "ended_at", "state", "attempts", "last_error")
+    return {name: getattr(alert, name) for name in shown}
+
+
+def _evaluation(
+    found: Sequence[Found], result: Sorted, undelivered: Sequence[Alert], delivery: Delivery | None
+) -> Evaluation:
+    return Evaluation(
+        is_dry=delivery is None,
+        new=result.new,
+        known=result.known,
+        ended=result.ended,
+        said=tuple(found),
+        undelivered=tuple(undelivered),
+        delivery=delivery or Delivery(),
+        faults=tuple(dict.fromkeys(one.fault for one in found if one.fault)),
+    )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What a look at everything found. `memory`: what spares the next one the same publication, None: nothing does."""
+
+    found: tuple[Found, ...]
+    memory: str | None
+
+
+def _looked(
+    settings: Settings,
+    instance: dg.DagsterInstance | None,
+    collector: Callable[[Path], CollectorStatus | None] | None,
+    now: datetime,
+    remembered: str | None,
+) -> _Looked:
+    state = _state(settings)
+    memory = json.loads(remembered) if remembered is not None else {}
+    newest: tuple[Newest, ...] | None
+    if state is not None and memory.get("state") == state:
+        marts, newest = _of_marts("nothing was published since the last evaluation"), _newest(memory["newest"])
+    else:
+        marts, newest = _read(settings, now)
+    found = (
+        *marts,
+        _guarded(Kind.AUDIT, lambda: conditions.refused_publication(instance, now, is_simulated=settings.is_simulated)),
+        unjudged(Kind.STALE, "nothing is published") if newest is None else conditions.stale_markets(newest, now),
+        _guarded(
+            Kind.COLLECTOR,
+            lambda: conditions.quiet_collector((collector or _collector_status)(settings.spool_dir), now),
+        ),
+    )
+    # A fault is said until it is mended, which a publication that counts as read would not be asked for.
+    is_read = newest is not None and not any(one.fault for one in marts)
+    said = [asdict(one) for one in newest or ()]
+    return _Looked(found, json.dumps({"state": state, "newest": said}, default=str) if is_read else None)
+
+
+def _state(settings: Settings) -> str | None:
+    """What an answer of the marts depends on; None while there are none."""
+    of_file = publication.state_of(settings.serving_path)
+    if of_file is None:
+        return None
+    markets = ",".join(market.market_id for market in settings.markets)
+    asked = (settings.alert_definition, settings.alert_rank, settings.alert_liquidation_percentile, markets)
+    return "|".join([of_file, *map(str, asked)])
+
+
+def _read(settings: Settings, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
+    import duckdb
+
+    try:
+        done = publication.read(settings, now)
+    except NothingPublished:
+        return _of_marts("nothing is published"), None
+    except duckdb.Error as error:
+        said = f"the published marts cannot be read: {str(error).strip().splitlines()[0]}"
+        return tuple(replace(one, fault=said) for one in _of_marts(said)), None
+    return done.found, done.newest
+
+
+def _of_marts(said: str) -> tuple[Found, ...]:
+    return tuple(unjudged(kind, said) for kind in (Kind.SPIKE, Kind.LIQUIDATIONS))
+
+
+def _newest(remembered: Iterable[dict[str, Any]]) -> tuple[Newest, ...]:
+    return tuple(
+        Newest(one["market_id"], date.fromisoformat(one["day"]) if one["day"] else None, one["headline"])
+        for one in remembered
+    )
+
+
+def _guarded(kind: Kind, look: Callable[[], Found]) -> Found:
+    """One kind that cannot be judged keeps no other from being told; it is a fault, and said to be one."""
+    try:
+        return look()
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return unjudged(kind, f"{kind} could not be judged: {type(error).__name__}: {said}", is_fault=True)
+
+
+def _collector_status(spool_dir: Path) -> CollectorStatus | None:
+    from ingestion.live.status import read_status  # type: ignore[import-not-found,unused-ignore]
+
+    status: CollectorStatus | None = read_status(spool_dir)
+    return status
+
+
+def _notice_receiver(box: Outbox, url: SecretStr) -> None:
+    """To another receiver everything is sent at once that the former one refused or could not take."""
+    # A digest of it: the address itself is written nowhere.
+    digest = hashlib.sha256(url.get_secret_value().encode()).hexdigest()
+    before = box.remembered(_RECEIVER)
+    if before != digest:
+        box.remember(_RECEIVER, digest)
+        box.retry(refused=True)
+
+
+def _deliver(box: Outbox, webhook: Webhook, clock: Callable[[], datetime]) -> Delivery:
+    began = clock()
+    done = Delivery()
+    for _ in range(_SENT_AT_ONCE):
+        now = clock()
+        if now - began > _SENDING_TIME:
+            break
+        alert = box.take(now, is_answering=done.delivered > 0)
+        if alert is None:
+            break
+        answer = webhook.send(alert, now)
+        if answer.outcome is Outcome.DELIVERED:
+            box.delivered(alert, clock())
+            done = replace(done, delivered=done.delivered + 1)
+        elif answer.outcome is Outcome.REFUSED:
+            box.refused(alert, answer.said)
+            done = replace(done, refused=done.refused + 1, error=answer.said)
+        else:
+            box.postponed(alert, answer.said, clock(), asked=answer.wait, is_unsure=answer.is_unsure)
+            # A receiver that is down is down for the others too, and each attempt may last as long as this one.
+            return replace(done, failed=done.failed + 1, error=answer.said)
+    return done
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

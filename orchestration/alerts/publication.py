@@ -1,0 +1,323 @@
+"""What the published marts hold that deserves an alert: spikes, liquidations, and each market's newest day.
+
+Belongs here: questions to serving/marts.duckdb, answered as facts; the file is open only while they are asked. Does
+not: what is lasting rather than found at a bar (`orchestration.alerts.conditions`), what was told already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.alerts.facts import RECENT, SIMULATED, Fact, Found, Kind, covered, moment, unjudged, utc
+from orchestration.answer import closest, connect, literal
+from orchestration.settings import Settings
+from orchestration.terminal import amount
+
+if TYPE_CHECKING:
+    import duckdb
+
+SPIKES: Final = "fct_taker_spike_ranks"
+LIQUIDATIONS: Final = "fct_liquidations_rolling_24h"
+_DEFINITIONS: Final = "dim_spike_definitions"
+_BRIEFS: Final = "rpt_market_brief_daily"
+_DAILY: Final = "fct_net_taker_volume_daily"
+
+# Total of 24 hours: whatever is less than that apart counts some orders twice.
+_ROLLING: Final = timedelta(hours=24)
+# A percentile of less history says nothing. An hour heard in part would make the history look quieter than it was.
+HISTORY_HOURS_NEEDED: Final = 30 * 24
+_HISTORY_DAYS: Final = 365
+_HISTORY_COVERAGE: Final = 0.9
+_UNITS: Final = {"usd": " USD", "base": " in base", "sell_ratio": ""}
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest published day of a market, None without one, and what its brief says of it."""
+
+    market_id: str
+    day: date | None
+    headline: str | None
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one reading of a publication found. `newest`: of each configured market."""
+
+    found: tuple[Found, ...]
+    newest: tuple[Newest, ...]
+
+
+def read(settings: Settings, now: datetime) -> Read:
+    """Ask the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
+    with connect(settings.serving_path) as connection:
+        columns: dict[str, set[str]] = {}
+        for table, column in connection.execute("select table_name, column_name from duckdb_columns()").fetchall():
+            columns.setdefault(table, set()).add(column)
+        found = (_spikes(connection, columns, settings, now), _liquidations(connection, columns, settings, now))
+        return Read(found, _newest(connection, columns, settings))
+
+
+def state_of(serving: Path) -> str | None:
+    """What changes whenever another publication is put in place; None while there is none."""
+    try:
+        stat = serving.stat()
+    except FileNotFoundError:
+        return None
+    return f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _spikes(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+) -> Found:
+    if not {SPIKES, _DEFINITIONS} <= set(columns):
+        return unjudged(Kind.SPIKE, f"the publication has no {SPIKES}; publish anew with `taker run`")
+    rows = _records(connection, f"from {_DEFINITIONS} order by definition_id")
+    names = [row["definition_id"] for row in rows]
+    wanted = settings.alert_definition
+    definition = next((row for row in rows if row["definition_id"] == wanted), None)
+    if definition is None:
+        close = closest(wanted, names)
+        hint = f"did you mean `{close}`?" if close else f"published are {', '.join(names)}"
+        return unjudged(
+            Kind.SPIKE,
+            f"TAKER_ALERT_DEFINITION: `{wanted}` is no definition of the published marts; {hint}",
+            is_fault=True,
+        )
+    since = now - RECENT
+    records = _records(
+        connection,
+        _SPIKES.format(
+            spikes=SPIKES,
+            definition=literal(wanted),
+            rank=settings.alert_rank,
+            hours=int(definition["decluster_hours"]),
+            # The most extreme comes first: the smallest net, the largest sell ratio.
+            sign="<>" if definition["unit"] == "sell_ratio" else "=",
+            provisional="is_provisional" if "is_provisional" in columns[SPIKES] else "false",
+            since=_timestamp(since),
+            headline=_headline_of("candidates.market_id", "cast(candidates.bar_at as date)", columns),
+        ),
+    )
+    facts = tuple(_spike(row, definition) for row in records if row["is_recent"])
+    older = len(records) - len(facts)
+    said = f"ranks 1 to {settings.alert_rank} under {wanted}, of bars since {moment(since)}"
+    return Found(Kind.SPIKE, facts, f"{said}; {older} earlier ones are history and are not sent" if older else said)
+
+
+# Of the bars that may be a spike of their own, those that rank high enough. A bar that a more extreme one is near to is
+# none, whatever comes; of the others it is known only later, and an alert cannot wait for that.
+_SPIKES: Final = """
+    with ranked as (
+        select *, {provisional} as provisional,
+               case when (side = 'bearish') {sign} true then value else -value end as pressure
+        from {spikes}
+        where definition_id = {definition}
+    ),
+    compared as (
+        select *, min(pressure) over (
+            partition by market_id, side order by bar_at
+            range between interval {hours} hours preceding and interval {hours} hours following
+        ) as lowest_nearby
+        from ranked
+    ),
+    candidates as (
+        select *, bar_at >= {since} as is_recent
+        from compared
+        where (is_event and event_rank <= {rank})
+            or (is_event is null and spike_rank <= {rank} and pressure = lowest_nearby)
+    )
+    select market_id, side, bar_at, value, spike_rank, event_rank, is_event, window_bars, coverage_ratio,
+           bar_coverage_ratio, provisional, is_recent, {headline} as headline
+    from candidates
+    order by bar_at, market_id, side
+"""
+
+
+def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
+    market, side, at, name = row["market_id"], row["side"], row["bar_at"], definition["definition_id"]
+    hours = definition["decluster_hours"]
+    label = SIMULATED if _is_simulated(market) else ""
+    window = f"{definition['window_days']} days to it"
+    if row["is_event"]:
+        ranked = f"rank {row['event_rank']} among the events of the {window}"
+        alone = f"It is an event of its own: no bar within {hours} h is more extreme. As a bar it "
+        alone += f"ranks {row['spike_rank']} of {row['window_bars']}."
+    else:
+        ranked = f"rank {row['spike_rank']} of {row['window_bars']} bars in the {window}"
+        alone = f"Whether it is an event of its own is not known yet: that takes {hours} h more."
+    what = "taker sell ratio" if definition["unit"] == "sell_ratio" else "net taker volume"
+    bars = definition["smoothing_bars"]
+    smoothed = f", mean of {bars} bars" if bars > 1 else ""
+    grain = {"1d": "UTC day of", "4h": "4 h from", "1h": "hour from"}.get(definition["grain"], "bar from")
+    start = f"{at:%Y-%m-%d}" if definition["grain"] == "1d" else moment(at)
+    sentences = [
+        f"{label}{market}: {side} spike under {name}, {ranked}.",
+        f"{what} {amount(row['value'], definition['unit'])}{_UNITS.get(definition['unit'], '')} "
+        f"in the {grain} {start}{smoothed}; coverage of the bar {covered(row['bar_coverage_ratio'])}, "
+        f"of its window {covered(row['coverage_ratio'])}.",
+        alone,
+    ]
+    if row["provisional"]:
+        sentences.append("Provisional: the venue's archive does not have this bar yet, and may change it.")
+    text = " ".join([sentences[0], sentences[1][0].upper() + sentences[1][1:], *sentences[2:]])
+    if row["headline"]:
+        text = f"{text}\n{row['headline']}"
+    series = f"{Kind.SPIKE}:{name}:{market}:{side}"
+    subject = f"{label}{market}: {side} spike under {name}, {start}"
+    begins = utc(at)
+    return Fact(Kind.SPIKE, series, f"{series}:{at:%Y-%m-%dT%H}", subject, text, begins, begins, timedelta(hours=hours))
+
+
+def _liquidations(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+) -> Found:
+    if LIQUIDATIONS not in columns:
+        return unjudged(Kind.LIQUIDATIONS, f"the publication has no {LIQUIDATIONS}")
+    since = now - RECENT
+    markets = ", ".join(literal(market.market_id) for market in settings.markets)
+    shape = {
+        "liquidations": LIQUIDATIONS,
+        # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
+        "chosen": f"market_id in ({markets}) or (venue in ('all', 'simulated_all') and market_id like '%:ALL')",
+        "venue_set": "venue_set" if "venue_set" in columns[LIQUIDATIONS] else "null",
+        "coverage": _HISTORY_COVERAGE,
+        "days": _HISTORY_DAYS,
+        "since": _timestamp(since),
+        "now": _timestamp(now),
+        "headline": _headline_of("recent.market_id", "cast(recent.as_of_at as date)", columns),
+    }
+    rows = _records(connection, _LIQUIDATIONS.format(**shape))
+    facts: list[Fact] = []
+    said = []
+    for market, of_market in groupby(rows, key=lambda row: row["market_id"]):
+        judged = list(of_market)
+        if judged[-1]["history_hours"] < HISTORY_HOURS_NEEDED:
+            have = judged[-1]["history_hours"]
+            said.append(f"{market} has {have} of the {HISTORY_HOURS_NEEDED} hours of history it needs")
+        facts += _episodes(judged, settings.alert_liquidation_percentile)
+    if not rows:
+        said.append(f"no configured market has any since {moment(since)}")
+    looked = f"24 h totals above the percentile {settings.alert_liquidation_percentile:g} of their own history"
+    return Found(Kind.LIQUIDATIONS, tuple(facts), "; ".join([looked, *said]))
+
+
+# Each recent total beside those of the year before it: none that shares an order with it, none heard only in part, and
+# of a sum over venues only those over the same ones.
+_LIQUIDATIONS: Final = """
+    with chosen as (
+        select *, {venue_set} as venues from {liquidations} where {chosen}
+    ),
+    recent as (
+        select * from chosen where as_of_at >= {since} and as_of_at <= {now}
+    )
+    select recent.market_id, recent.as_of_at, recent.total_usd, recent.long_usd, recent.short_usd, recent.order_count,
+           recent.unvalued_order_count,
+           recent.coverage_ratio, recent.is_lower_bound, recent.liquidation_source, recent.venues,
+           count(history.as_of_at) as history_hours,
+           count(*) filter (where history.total_usd < recent.total_usd) as hours_below,
+           min(history.as_of_at) as history_since,
+           {headline} as headline
+    from recent
+    left join chosen as history
+        on recent.market_id = history.market_id
+        and recent.venues is not distinct from history.venues
+        and history.coverage_ratio >= {coverage}
+        and history.as_of_at <= recent.as_of_at - interval 24 hours
+        and history.as_of_at > recent.as_of_at - interval {days} days
+    group by all
+    order by recent.market_id, recent.as_of_at
+"""
+
+
+def _episodes(rows: Sequence[Mapping[str, Any]], percentile: float) -> list[Fact]:
+    """One fact for each stretch of totals above the percentile, told by its largest."""
+    episodes: list[list[Mapping[str, Any]]] = []
+    for row in rows:
+        enough = row["history_hours"] >= HISTORY_HOURS_NEEDED
+        if not enough or row["hours_below"] < percentile * row["history_hours"]:
+            continue
+        if episodes and row["as_of_at"] - episodes[-1][-1]["as_of_at"] <= _ROLLING:
+            episodes[-1].append(row)
+        else:
+            episodes.append([row])
+    return [_liquidation(episode) for episode in episodes]
+
+
+def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
+    largest = max(episode, key=lambda row: row["total_usd"])
+    market = largest["market_id"]
+    label = SIMULATED if _is_simulated(market) else ""
+    total, longs, shorts = (f"{largest[name] / 1_000_000:,.1f} M" for name in ("total_usd", "long_usd", "short_usd"))
+    bound = "at least " if largest["is_lower_bound"] else ""
+    share = largest["hours_below"] / largest["history_hours"]
+    # A symbol has one venue, and its name says which.
+    venues = f" on {largest['venues']}" if largest["venues"] and market.endswith(":ALL") else ""
+    unvalued = f", {largest['unvalued_order_count']:,} of unknown value" if largest["unvalued_order_count"] else ""
+    text = (
+        f"{label}{market}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
+        f"({longs} long, {shorts} short; {largest['order_count']:,} orders{unvalued}{venues}), more than "
+        f"{covered(share)} of the {largest['history_hours']:,} hourly 24 h totals since {largest['history_since']:%Y-%m-%d}. "
+        f"Coverage {covered(largest['coverage_ratio'])}, source {largest['liquidation_source']}."
+    )
+    if largest["headline"]:
+        text = f"{text}\n{largest['headline']}"
+    series = f"{Kind.LIQUIDATIONS}:{market}"
+    first, last = episode[0]["as_of_at"], episode[-1]["as_of_at"]
+    return Fact(
+        Kind.LIQUIDATIONS,
+        series,
+        f"{series}:{first:%Y-%m-%dT%H}",
+        f"{label}{market}: liquidations of {bound}{total} USD in 24 h, {moment(largest['as_of_at'])}",
+        text,
+        utc(first),
+        utc(last),
+        _ROLLING,
+    )
+
+
+def _newest(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings
+) -> tuple[Newest, ...]:
+    if _DAILY not in columns:
+        return ()
+    # A day that only the running hours of a venue's api have touched is no day yet.
+    ended = "not (is_provisional and coverage_ratio < 0.95)" if "is_provisional" in columns[_DAILY] else "true"
+    rows = _records(
+        connection,
+        f"""
+        with newest as (
+            select market_id, max(trade_date) filter (where {ended}) as day from {_DAILY} group by market_id
+        )
+        select market_id, day, {_headline_of("newest.market_id", "newest.day", columns)} as headline from newest
+        """,
+    )
+    found = {row["market_id"]: Newest(row["market_id"], row["day"], row["headline"]) for row in rows}
+    markets = [market.market_id for market in settings.markets]
+    return tuple(found.get(market, Newest(market, None, None)) for market in markets)
+
+
+def _headline_of(market: str, day: str, columns: Mapping[str, set[str]]) -> str:
+    """SQL of what the brief of that market and day says, NULL without one."""
+    if _BRIEFS not in columns:
+        return "null"
+    return f"(select any_value(headline) from {_BRIEFS} as b where b.market_id = {market} and b.brief_date = {day})"
+
+
+def _records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    done = connection.execute(sql)
+    names = [column[0] for column in done.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in done.fetchall()]
+
+
+def _timestamp(at: datetime) -> str:
+    return f"timestamp '{utc(at):%Y-%m-%d %H:%M:%S}'"
+
+
+def _is_simulated(market_id: str) -> bool:
+    return market_id.startswith("simulated")

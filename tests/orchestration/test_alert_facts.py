@@ -1,0 +1,310 @@
+"""What deserves an alert: spikes, liquidations, stale markets, refused publications, a quiet collector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import duckdb
+import pytest
+
+from ingestion.markets import Market
+from orchestration.alerts.conditions import quiet_collector, refused_publication, stale_markets
+from orchestration.alerts.facts import Fact, Found, Kind
+from orchestration.alerts.publication import Newest, read
+from orchestration.assets.publish import PUBLISHED_KEY
+from orchestration.automation import BUILD_AND_PUBLISH
+from orchestration.settings import Settings
+from tests.support.alerting import BTC, ETH, NOW, SIMULATED, SPIKE, Marts
+
+
+@pytest.fixture
+def marts(settings: Settings) -> Marts:
+    return Marts(settings.serving_path)
+
+
+def found(settings: Settings, kind: Kind, now: datetime = NOW) -> Found:
+    return next(one for one in read(settings, now).found if one.kind is kind)
+
+
+def facts(settings: Settings, kind: Kind, now: datetime = NOW) -> tuple[Fact, ...]:
+    return found(settings, kind, now).facts
+
+
+def keys(settings: Settings, kind: Kind = Kind.SPIKE, now: datetime = NOW) -> list[str]:
+    return [fact.key for fact in facts(settings, kind, now)]
+
+
+class TestSpikes:
+    def test_an_unsettled_bar_is_told_by_its_rank_and_says_what_is_not_known(
+        self, settings: Settings, marts: Marts
+    ) -> None:
+        marts.spike(rank=3).day(date(2026, 1, 31)).publish()
+        (fact,) = facts(settings, Kind.SPIKE)
+        assert fact.key == "spike:4h_usd:binance_um:BTCUSDT:bearish:2026-01-31T16"
+        assert fact.text == (
+            "binance_um:BTCUSDT: bearish spike under 4h_usd, rank 3 of 4380 bars in the 730 days to it. Net taker "
+            "volume -1,416.0 M USD in the 4 h from 2026-01-31 16:00 UTC; coverage of the bar 100 %, of its window 100 "
+            "%. Whether it is an event of its own is not known yet: that takes 24 h more.\n"
+            "binance_um:BTCUSDT on 2026-01-31: takers sold <more>."
+        )
+
+    def test_a_settled_event_is_told_by_its_rank_among_events(self, settings: Settings, marts: Marts) -> None:
+        marts.spike(rank=7, event=(True, 3)).spike(SPIKE - timedelta(days=3), rank=1, event=(False, None)).publish()
+        (fact,) = facts(settings, Kind.SPIKE)
+        assert "rank 3 among the events of the 730 days to it" in fact.text
+        assert "ranks 7 of 4380" in fact.text
+
+    @pytest.mark.parametrize(("rank", "told"), [(3, 1), (4, 0)])
+    def test_only_ranks_up_to_k_are_told(self, settings: Settings, marts: Marts, rank: int, told: int) -> None:
+        marts.spike(rank=rank).publish()
+        assert len(keys(settings)) == told
+        assert len(keys(settings.model_copy(update={"alert_rank": rank}))) == 1
+
+    def test_of_bars_near_each_other_only_the_most_extreme_may_be_an_event(
+        self, settings: Settings, marts: Marts
+    ) -> None:
+        later = SPIKE + timedelta(hours=4)
+        marts.spike(SPIKE, 3, value=-1000e6).spike(later, 1, value=-2000e6)
+        marts.spike(SPIKE, 2, value=900e6, side="bullish").spike(later, 3, value=800e6, side="bullish").publish()
+        assert keys(settings) == [
+            "spike:4h_usd:binance_um:BTCUSDT:bullish:2026-01-31T16",
+            "spike:4h_usd:binance_um:BTCUSDT:bearish:2026-01-31T20",
+        ]
+
+    def test_of_sell_ratios_the_larger_is_the_more_bearish(self, settings: Settings, marts: Marts) -> None:
+        wanted = settings.model_copy(update={"alert_definition": "daily_sell_ratio"})
+        first, second = datetime(2026, 1, 30, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC)
+        marts.spike(first, 2, value=0.58, definition="daily_sell_ratio")
+        marts.spike(second, 2, value=0.57, definition="daily_sell_ratio").publish()
+        (fact,) = facts(wanted, Kind.SPIKE)
+        assert fact.key.endswith("2026-01-30T00")
+        assert "Taker sell ratio 0.5800 in the UTC day of 2026-01-30" in fact.text
+
+    def test_two_years_of_history_are_not_news(self, settings: Settings, marts: Marts) -> None:
+        for days in (8, 100, 700):
+            marts.spike(SPIKE - timedelta(days=days), rank=1, event=(True, 1))
+        marts.publish()
+        assert keys(settings) == []
+        assert "3 earlier ones are history" in found(settings, Kind.SPIKE).said
+
+    def test_provisional_simulated_and_smoothed_bars_say_so(self, settings: Settings, marts: Marts) -> None:
+        wanted = settings.model_copy(update={"alert_definition": "4h_ma2_usd"})
+        marts.spike(market=SIMULATED, definition="4h_ma2_usd", provisional=True, coverage=0.999).publish()
+        (fact,) = facts(wanted, Kind.SPIKE)
+        assert fact.text.startswith("SIMULATED: simulated:BTCUSDT")
+        assert fact.subject.startswith("SIMULATED: ")
+        assert "mean of 2 bars" in fact.text
+        assert "of its window 99 %" in fact.text
+        assert "Provisional: the venue's archive does not have this bar yet" in fact.text
+
+    def test_a_publication_of_before_provisional_bars_is_read_too(self, settings: Settings, marts: Marts) -> None:
+        marts.spike().sql("alter table fct_taker_spike_ranks drop is_provisional").publish()
+        assert len(keys(settings)) == 1
+
+    def test_a_definition_that_is_not_published_is_a_fault_that_names_the_nearest(
+        self, settings: Settings, marts: Marts
+    ) -> None:
+        marts.publish()
+        said = found(settings.model_copy(update={"alert_definition": "4h_us"}), Kind.SPIKE)
+        assert not said.is_judged
+        assert said.fault is not None
+        assert "TAKER_ALERT_DEFINITION: `4h_us` is no definition" in said.fault
+        assert "did you mean `4h_usd`?" in said.fault
+
+
+class TestLiquidations:
+    NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def history(self, marts: Marts, hours: int = 1000, market: str = BTC, **more: object) -> Marts:
+        return marts.totals(hours, self.NOON - timedelta(hours=30), 50e6, market=market, **more)  # type: ignore[arg-type]
+
+    def test_a_total_above_the_percentile_is_one_fact_told_by_its_largest(
+        self, settings: Settings, marts: Marts
+    ) -> None:
+        self.history(marts).totals(3, self.NOON, 900e6).totals(1, self.NOON + timedelta(hours=1), 1240e6)
+        marts.day(date(2026, 1, 31)).publish()
+        (fact,) = facts(settings, Kind.LIQUIDATIONS)
+        assert fact.key == "liquidations:binance_um:BTCUSDT:2026-01-31T10"
+        assert fact.until_at == datetime(2026, 1, 31, 13, tzinfo=UTC)
+        assert fact.text == (
+            "binance_um:BTCUSDT: liquidations of the 24 h to 2026-01-31 13:00 UTC are 1,240.0 M USD (1,116.0 M long, "
+            "124.0 M short; 7 orders), more than 100 % of the 1,000 hourly 24 h totals since 2025-12-19. Coverage "
+            "100 %, source live.\nbinance_um:BTCUSDT on 2026-01-31: takers sold <more>."
+        )
+
+    def test_a_lower_bound_says_at_least_and_how_much_was_heard(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts).totals(1, self.NOON, 900e6, coverage=0.619, is_lower_bound=True, unvalued=2).publish()
+        (fact,) = facts(settings, Kind.LIQUIDATIONS)
+        assert "are at least 900.0 M USD" in fact.text
+        assert "7 orders, 2 of unknown value)" in fact.text
+        assert "Coverage 61 %" in fact.text
+
+    def test_an_ordinary_total_is_no_news(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts).totals(1, self.NOON, 50e6).publish()
+        assert facts(settings, Kind.LIQUIDATIONS) == ()
+
+    def test_without_enough_history_it_is_silent_and_says_so(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts, 700).totals(1, self.NOON, 900e6).publish()
+        said = found(settings, Kind.LIQUIDATIONS)
+        assert said.facts == ()
+        assert "binance_um:BTCUSDT has 700 of the 720 hours of history it needs" in said.said
+
+    def test_hours_heard_in_part_are_no_history(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts, 1000, coverage=0.5).totals(1, self.NOON, 900e6).publish()
+        assert "has 0 of the 720 hours" in found(settings, Kind.LIQUIDATIONS).said
+
+    def test_the_sum_of_all_venues_is_compared_with_the_same_venues_only(
+        self, settings: Settings, marts: Marts
+    ) -> None:
+        self.history(marts, market="all:ALL", venue_set="binance_um,bybit")
+        marts.totals(1, self.NOON, 900e6, market="all:ALL", venue_set="binance_um,bybit").publish()
+        (fact,) = facts(settings, Kind.LIQUIDATIONS)
+        assert fact.key == "liquidations:all:ALL:2026-01-31T12"
+        assert "7 orders on binance_um,bybit" in fact.text
+        again = Marts(settings.serving_path)
+        self.history(again, market="all:ALL", venue_set="binance_um")
+        again.totals(1, self.NOON, 900e6, market="all:ALL", venue_set="binance_um,bybit").publish()
+        assert facts(settings, Kind.LIQUIDATIONS) == ()
+
+    def test_symbols_that_nobody_chose_are_left_out(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts, market=ETH).totals(1, self.NOON, 900e6, market=ETH).publish()
+        assert facts(settings, Kind.LIQUIDATIONS) == ()
+        chosen = settings.model_copy(update={"markets": (Market.parse(ETH),)})
+        assert len(facts(chosen, Kind.LIQUIDATIONS)) == 1
+
+    def test_an_older_publication_has_none_and_says_so(self, settings: Settings, marts: Marts) -> None:
+        marts.sql("drop table fct_liquidations_rolling_24h").publish()
+        said = found(settings, Kind.LIQUIDATIONS)
+        assert (said.is_judged, said.said) == (False, "the publication has no fct_liquidations_rolling_24h")
+
+
+class TestStale:
+    def test_yesterday_is_expected_at_noon_and_not_before(self) -> None:
+        newest = [Newest(BTC, date(2026, 1, 30), "the headline")]
+        morning, noon = datetime(2026, 2, 1, 11, 59, tzinfo=UTC), datetime(2026, 2, 1, 12, tzinfo=UTC)
+        assert stale_markets(newest, morning).facts == ()
+        (fact,) = stale_markets(newest, noon).facts
+        assert fact.series == "stale:binance_um:BTCUSDT"
+        assert "newest published day is 2026-01-30, 1 day behind 2026-01-31" in fact.text
+        assert "The last that is known: the headline" in fact.text
+
+    def test_a_market_without_any_day_is_stale(self) -> None:
+        (fact,) = stale_markets([Newest(SIMULATED, None, None)], NOW).facts
+        assert fact.text.startswith("SIMULATED: simulated:BTCUSDT is stale: it has no published day at all.")
+
+    def test_a_day_of_a_few_provisional_hours_is_no_day(self, settings: Settings, marts: Marts) -> None:
+        marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, provisional=True).publish()
+        assert [one.day for one in read(settings, NOW).newest] == [date(2026, 1, 30)]
+        marts.day(date(2026, 1, 31), ETH).publish()
+        both = settings.model_copy(update={"markets": tuple(Market.parse(text) for text in (BTC, ETH))})
+        assert [one.day for one in read(both, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
+
+
+@dataclass(frozen=True)
+class Connection:
+    name: str
+    is_up: bool
+    last_frame_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Collector:
+    started_at: datetime
+    beat_at: datetime
+    connections: tuple[Connection, ...] = ()
+
+
+class TestCollector:
+    EARLIER = NOW - timedelta(hours=3)
+
+    def test_one_that_never_ran_or_not_for_long_is_not_missed(self) -> None:
+        assert quiet_collector(None, NOW).facts == ()
+        assert quiet_collector(Collector(self.EARLIER, NOW - timedelta(days=8)), NOW).facts == ()
+
+    @pytest.mark.parametrize(("seconds", "told"), [(60, 0), (61, 1)])
+    def test_a_minute_without_a_beat_is_quiet(self, seconds: int, told: int) -> None:
+        found = quiet_collector(Collector(self.EARLIER, NOW - timedelta(seconds=seconds)), NOW)
+        assert [fact.series for fact in found.facts] == ["collector:quiet"] * told
+
+    def test_a_connection_is_told_when_it_has_been_down_for_five_minutes(self) -> None:
+        def since(**ago: float) -> datetime:
+            return NOW - timedelta(**ago)
+
+        connections = (
+            Connection("bybit", False, since(minutes=6)),
+            Connection("okx", False, since(minutes=4)),
+            Connection("binance_um", True, since(minutes=30)),
+            Connection("binance_cm", False, None),
+        )
+        found = quiet_collector(Collector(self.EARLIER, NOW, connections), NOW)
+        assert [fact.series for fact in found.facts] == [
+            "collector:connection:bybit",
+            "collector:connection:binance_cm",
+        ]
+        assert "has heard nothing since 2026-02-01 00:24:00 UTC" in found.facts[0].text
+
+
+class TestRefusedPublication:
+    @pytest.fixture
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+
+    def run(self, instance: dg.DagsterInstance, *, passes: bool, mart_fails: bool = False, job: str = "") -> None:
+        @dg.asset
+        def mart() -> None:
+            if mart_fails:
+                raise RuntimeError("postgresql://taker:geheim@db/x")
+
+        @dg.asset_check(asset=mart, name="gx_taker_flow", blocking=True)
+        def check() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=passes, description="[critical] net = buy - sell: 3 rows")
+
+        @dg.asset(key=PUBLISHED_KEY, deps=[mart])
+        def published() -> None: ...
+
+        name = job or BUILD_AND_PUBLISH
+        definitions = dg.Definitions(
+            assets=[mart, published],
+            asset_checks=[check],
+            jobs=[dg.define_asset_job(name, selection=dg.AssetSelection.assets(mart, published))],
+        )
+        definitions.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
+
+    def judged(self, instance: dg.DagsterInstance | None) -> Found:
+        return refused_publication(instance, NOW, is_simulated=False)
+
+    def test_the_failed_check_and_its_evidence_are_told(self, instance: dg.DagsterInstance) -> None:
+        self.run(instance, passes=False)
+        (fact,) = self.judged(instance).facts
+        assert fact.parts == {"gx_taker_flow"}
+        assert (
+            "the audit failed.\ngx_taker_flow: [critical] net = buy - sell: 3 rows\nThe former publication" in fact.text
+        )
+
+    def test_a_later_publication_ends_it_and_other_jobs_do_not(self, instance: dg.DagsterInstance) -> None:
+        self.run(instance, passes=False)
+        self.run(instance, passes=True, job="ingest_days")
+        assert len(self.judged(instance).facts) == 1
+        self.run(instance, passes=True)
+        assert self.judged(instance).facts == ()
+
+    def test_a_run_that_failed_elsewhere_is_told_without_its_words(self, instance: dg.DagsterInstance) -> None:
+        self.run(instance, passes=True, mart_fails=True)
+        (fact,) = self.judged(instance).facts
+        assert "the run failed in mart, not in the audit" in fact.text
+        assert "geheim" not in fact.text
+
+    def test_where_nothing_ever_ran_nothing_can_be_told(self, instance: dg.DagsterInstance) -> None:
+        assert not self.judged(None).is_judged
+        assert not self.judged(instance).is_judged
+
+
+def test_nothing_is_opened_once_it_was_read(settings: Settings, marts: Marts) -> None:
+    marts.spike().publish()
+    read(settings, NOW)
+    with duckdb.connect(str(settings.serving_path)) as writer:
+        writer.execute("create table written as select 1")
