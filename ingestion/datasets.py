@@ -130,7 +130,12 @@ TRADES = Dataset(
     description="Every single trade.",
     span=Span.DAY,
     columns=(
-        Column("trade_id", WHOLE, "Id of the trade, per market.", Rule.NOT_NEGATIVE),
+        Column(
+            "trade_id",
+            WHOLE,
+            "Id of the trade, per market; where the venue gives none, its place in its day, from 1.",
+            Rule.NOT_NEGATIVE,
+        ),
         _TRADE_PRICE,
         _TRADE_QUANTITY,
         Column(

@@ -387,7 +387,7 @@ def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table
 
 
 def _instants_of_seconds(seconds: pa.Array) -> pa.Array:
-    """Instants from the text of seconds with a fraction, as a decimal throughout: a float would move microseconds."""
+    """Instants from the text of seconds with a fraction, as a decimal throughout."""
     micro = pc.round(seconds.cast(pa.decimal128(38, 18)), 6).cast(pa.decimal128(26, 6))
     return pc.multiply(micro, pa.scalar(Decimal(10**6), pa.decimal128(7, 0))).cast(pa.int64()).cast(INSTANT)
 

@@ -315,12 +315,15 @@ class TestTradesWithoutNumbers:
     """A layout with words for sides, seconds for times, gzip for a zip, and no number for a trade: Bybit's."""
 
     def test_seconds_with_a_fraction_are_exact_to_the_microsecond(self, tmp_path: Path) -> None:
-        """None of these is a float's nearest; the last one is a float's noise around 64,700 microseconds."""
-        seconds = [f"{MIDNIGHT}", f"{MIDNIGHT}.064701", f"{MIDNIGHT + 1}.1", f"{MIDNIGHT + 2}.06470000001"]
+        micros = list(range(0, 1_000_000, 37))
+        rows = [bybit_row(f"{MIDNIGHT}.{micro:06}".rstrip("0").rstrip("."), n=micro) for micro in micros]
+        _, table = decoded_gzip(tmp_path, rows)
+        assert [at.microsecond for at in table["traded_at"].to_pylist()] == micros
+
+    def test_digits_beyond_the_microsecond_are_rounded(self, tmp_path: Path) -> None:
+        seconds = [f"{MIDNIGHT}.06470000001", f"{MIDNIGHT + 1}.0646999999", f"{MIDNIGHT + 2}.5E0"]
         _, table = decoded_gzip(tmp_path, [bybit_row(text, n=n) for n, text in enumerate(seconds)])
-        start = datetime(2024, 1, 2, tzinfo=UTC)
-        assert [(at - start).total_seconds() for at in table["traded_at"].to_pylist()] == [0, 0.064701, 1.1, 2.0647]
-        assert [at.microsecond for at in table["traded_at"].to_pylist()] == [0, 64_701, 100_000, 64_700]
+        assert [at.microsecond for at in table["traded_at"].to_pylist()] == [64_700, 64_700, 500_000]
 
     def test_the_last_microsecond_of_the_day_belongs_to_it_and_midnight_does_not(self, tmp_path: Path) -> None:
         found, _ = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT + 86_399}.999999")])

@@ -19,12 +19,14 @@ from ingestion.fetch import Archives, Place
 from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
 from ingestion.markets import Market
 from ingestion.object_store import S3Options, open_store
-from ingestion.periods import days_between
+from ingestion.periods import Period, days_between
 from ingestion.raw_zone import RawZone
+from ingestion.venues.bybit import BybitArchive
 from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows, archives_at
 
 BTC = Market.parse("binance_um:BTCUSDT")
 BYBIT = Market.parse("bybit:BTCUSD")
+BYBIT_ARCHIVE = BybitArchive()
 COIN_M = Market.parse("binance_cm:BTCUSD_PERP")
 FIRST, SECOND, THIRD = (date(2024, 1, n) for n in (1, 2, 3))
 JANUARY = list(days_between(date(2024, 1, 1), date(2024, 1, 31)))
@@ -253,6 +255,7 @@ class TestAVenueWithoutChecksums:
         return ingest(plan(TRADES, BYBIT, FIRST, FIRST), archives=archives, zone=zone, now=NOON)[0]
 
     def test_only_its_trades_are_planned_and_only_by_day(self) -> None:
+        assert BYBIT_ARCHIVE.whole(TRADES, BYBIT, "", Period.of_month(FIRST)) is None
         assert [task.period.label for task in plan(TRADES, BYBIT, FIRST, SECOND)] == ["2024-01-01", "2024-01-02"]
         assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
 
