@@ -33,8 +33,8 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
     from ingestion.live.collector import Collector, plan
 
     urls = _addresses(settings, venues)
-    markets = [*settings.markets, *(instruments(settings, urls) if every_symbol else ())]
-    plans = plan(list(dict.fromkeys(markets)), urls, trades=trades)
+    more = instruments(settings, urls) if every_symbol else []
+    plans = plan(settings.markets, urls, trades=trades, more=more)
     _say(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
     for venue in urls:
         if venue not in {each.venue for each in plans}:

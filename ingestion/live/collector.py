@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES
 from ingestion.live.connection import Line, Tuning
 from ingestion.live.coverage import VenueCoverage
 from ingestion.live.spool import HOUR_NS, SpoolWriter, held, hour_label
@@ -43,10 +44,13 @@ class Collected:
     was_ever_up: bool
 
 
-def plan(markets: Sequence[Market], urls: Mapping[str, str], *, trades: bool = False) -> list[VenuePlan]:
+def plan(
+    markets: Sequence[Market], urls: Mapping[str, str], *, trades: bool = False, more: Sequence[Market] = ()
+) -> list[VenuePlan]:
     """What to listen to: the liquidations of every venue in `urls` (venue → address), and the trades of `markets`.
 
-    A venue that must be told each symbol and has none among `markets` is left out.
+    `more`: markets whose liquidations are wanted too, where a venue must be told each symbol. Such a venue is left out
+    when there is no market of it at all.
     """
     plans = []
     for venue, url in urls.items():
@@ -54,7 +58,11 @@ def plan(markets: Sequence[Market], urls: Mapping[str, str], *, trades: bool = F
         if feed is None:
             continue
         own = [market for market in markets if market.venue == venue]
-        subscriptions = feed.subscriptions(own, trades=trades, url=url)
+        heard = list(dict.fromkeys([*own, *(market for market in more if market.venue == venue)]))
+        subscriptions = feed.subscriptions(heard, trades=False, url=url)
+        if trades:
+            both = feed.subscriptions(own, trades=True, url=url)
+            subscriptions += [each for each in both if each.dataset == LIVE_TRADES.name]
         if subscriptions:
             plans.append(VenuePlan(venue, feed, tuple(subscriptions)))
     return plans
@@ -147,7 +155,7 @@ class Collector:
         for venue, coverage in self._coverage:
             for minute in coverage.newly_covered(self.clock()):
                 self.spool.append(venue, minute)
-                if minute.dataset == "liquidations":
+                if minute.dataset == LIQUIDATIONS.name:
                     self._covered[venue] = self._covered.get(venue, 0) + 1
 
     def _say_hour(self, hour: int) -> None:

@@ -226,6 +226,7 @@ class Line:
         rotate_at = self._rotation_time()
         while True:
             if current.task.done():
+                current.task.result()  # a fault of ours is no fault of the network
                 if current.up_at is not None and time.monotonic() - current.up_at >= self.tuning.steady:
                     attempt = 0
                 pause = self._backoff(attempt)
@@ -259,8 +260,8 @@ class Line:
             await asyncio.wait({is_up, connection.task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             is_up.cancel()
-        if connection.task.done() and not connection.task.cancelled():
-            connection.task.result()  # a fault of ours is no fault of the network
+        if connection.task.done():
+            connection.task.result()
         if connection.is_up:
             self.was_ever_up = True
             self.report(f"{self.name}: connected" if beside is None else f"{self.name}: connected anew, before the cut")

@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -64,12 +64,11 @@ _DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_T
 
 @dataclass(frozen=True)
 class FinishedHour:
-    """An hour of a venue that can be sealed. `hour`: `2026-11-26T13`. `files`, `size`: of the spool, size in bytes."""
+    """An hour of a venue that can be sealed. `hour`: `2026-11-26T13`. `files`: of the spool; a restart adds one."""
 
     venue: str
     hour: str
     files: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -88,14 +87,9 @@ class Sealed:
 
 def finished_hours(spool_dir: Path, *, now: datetime) -> list[FinishedHour]:
     """The hours that `seal` would seal, by venue and time; empty when there is nothing to do."""
-    hours: dict[tuple[str, str], list[Segment]] = defaultdict(list)
-    for segment in finished_segments(spool_dir, now=now):
-        if segment.venue in VENUES:
-            hours[segment.venue, segment.hour].append(segment)
-    return [
-        FinishedHour(venue, hour, len(files), sum(file.path.stat().st_size for file in files))
-        for (venue, hour), files in sorted(hours.items())
-    ]
+    found = [segment for segment in finished_segments(spool_dir, now=now) if segment.venue in VENUES]
+    hours = Counter((segment.venue, segment.hour) for segment in found)
+    return [FinishedHour(venue, hour, files) for (venue, hour), files in sorted(hours.items())]
 
 
 def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:

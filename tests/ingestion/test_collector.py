@@ -340,6 +340,24 @@ def test_a_disk_that_fills_ends_the_collector_with_a_sentence(tmp_path: Path, ve
         asyncio.run(run())
 
 
+def test_a_fault_of_our_own_ends_the_collector_instead_of_looking_like_the_network(
+    tmp_path: Path, venue: VenueServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, message: bytes) -> str | None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        plans = plans_of(venue.url)
+        monkeypatch.setattr(type(plans[0].feed), "refusal", broken)
+        running = asyncio.create_task(Collector(tmp_path, plans, report=print, tuning=IMPATIENT).run(asyncio.Event()))
+        await until(lambda: venue.callers, "the line")
+        await in_thread(venue.say, messages.force_order(at=now_ms()))
+        await asyncio.wait_for(running, DEADLINE)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+
+
 def test_a_second_collector_does_not_begin(tmp_path: Path, venue: VenueServer) -> None:
     async def scenario(listening: Listening) -> None:
         await listening.heard("binance_um: connected")

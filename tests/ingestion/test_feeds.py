@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.live.collector import plan
 from ingestion.markets import Market
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Execution, Liquidation, Malformed, Trade
@@ -242,6 +243,18 @@ def test_okx_is_asked_for_swaps_and_futures_whatever_the_markets() -> None:
     (only,) = venue_of("okx").feed.subscriptions([], trades=True, url="ws://host")
     assert [channel["instType"] for channel in json.loads(only.hello[0])["args"]] == ["SWAP", "FUTURES"]
     assert only.symbols == ()
+
+
+def test_every_symbol_is_heard_for_liquidations_and_only_the_markets_for_trades() -> None:
+    markets, more = (
+        [Market.parse("bybit:BTCUSDT")],
+        [Market.parse(f"bybit:{symbol}") for symbol in ("BTCUSDT", "XUSDT")],
+    )
+    (planned,) = plan(markets, {"bybit": "ws://host"}, trades=True, more=more)
+    assert [(each.name, each.symbols) for each in planned.subscriptions] == [
+        ("bybit linear", ("BTCUSDT", "XUSDT")),
+        ("bybit linear trades", ("BTCUSDT",)),
+    ]
 
 
 # ---- recorded messages ----

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, seal
@@ -252,8 +253,11 @@ def test_sealing_goes_on_while_a_collector_writes(spool: Path, zone: RawZone) ->
 
 def test_sealed_files_leave_the_spool_stay_readable_for_a_month_and_then_go(spool: Path, zone: RawZone) -> None:
     spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    as_it_came = segments(spool)[0].path.read_bytes()
     seal(spool, zone, now=LATER)
     assert segments(spool) == []
+    (kept,) = spool.glob("sealed/binance_um/*")
+    assert pa.CompressedInputStream(pa.OSFile(str(kept)), "zstd").read() == as_it_came
     assert [path.suffix for path in spool.glob("sealed/binance_um/*")] == [".zst"]
     seal(spool, zone, now=LATER + KEEP_SEALED)
     assert not [*spool.glob("sealed/binance_um/*")]
