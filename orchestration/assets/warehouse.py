@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from packaging.version import Version
 
 from orchestration.assets.raw import OWNERS
@@ -88,7 +88,10 @@ def warehouse_assets(settings: Settings, manifest: Mapping[str, Any], progress: 
         manifest=manifest,
         name="warehouse",
         exclude="resource_type:unit_test",
-        dagster_dbt_translator=TakerTranslator(),
+        dagster_dbt_translator=TakerTranslator(
+            # The receipts asset writes two tables, the index and the coverage beside it.
+            DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+        ),
         pool="warehouse",
     )
     def warehouse(context: dg.AssetExecutionContext, dbt: ProjectDbt, config: BuildConfig) -> Iterator[Any]:
