@@ -95,6 +95,27 @@ class MarketDay:
 
 
 @dataclass(frozen=True)
+class Liquidated:
+    """What was liquidated in the 24 hours [as_of_at − 24 h, as_of_at), in USD.
+
+    `market_id`: a market, `venue:ALL`, or `all:ALL` for the venues of `venue_set` together. Totals are None when nobody
+    listened. `unvalued_order_count` of the orders are in no total. `is_lower_bound`: there may have been more.
+    """
+
+    market_id: str
+    as_of_at: datetime
+    long_usd: Decimal | None
+    short_usd: Decimal | None
+    order_count: int | None
+    unvalued_order_count: int | None
+    largest_order_usd: Decimal | None
+    coverage_ratio: float
+    is_lower_bound: bool
+    liquidation_source: str
+    venue_set: str
+
+
+@dataclass(frozen=True)
 class SeriesStatus:
     """One dataset of one market in the raw zone, in UTC days.
 
@@ -206,6 +227,33 @@ _RANKS_OF_DAY = """
                  case when (r.value < 0) = (r.side = 'bearish') then 0 else 1 end, r.bar_at
     ) = 1
     order by r.definition_id
+"""
+
+
+def last_liquidations(serving: Path, markets: Sequence[str] | None = None) -> list[Liquidated]:
+    """The newest 24 hours: of all venues, of each venue, and of each market (default: all that were asked for by name).
+
+    Only those as new as the published flow; none where this publication knows of no liquidations.
+    """
+    import duckdb
+
+    with connect(serving) as connection:
+        try:
+            rows = [Liquidated(*row) for row in connection.execute(_LAST_LIQUIDATIONS).fetchall()]
+        except duckdb.Error:  # a publication made before there was such a mart
+            return []
+    return [row for row in rows if markets is None or row.market_id.endswith(":ALL") or row.market_id in markets]
+
+
+_LAST_LIQUIDATIONS = """
+    select l.market_id, l.as_of_at, l.long_usd, l.short_usd, l.order_count, l.unvalued_order_count,
+           l.largest_order_usd, l.coverage_ratio, l.is_lower_bound, l.liquidation_source, l.venue_set
+    from fct_liquidations_rolling_24h as l
+    left join dim_markets as m on m.market_id = l.market_id
+    where (ends_with(l.market_id, ':ALL') or m.is_ingested)
+      and l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily)
+    qualify row_number() over (partition by l.market_id order by l.as_of_at desc) = 1
+    order by l.venue not in ('all', 'simulated_all'), not ends_with(l.market_id, ':ALL'), l.market_id
 """
 
 
@@ -402,7 +450,7 @@ def as_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, MarketDay | Rank | RunningDay | SeriesStatus):
+    if isinstance(value, MarketDay | Rank | RunningDay | SeriesStatus | Liquidated):
         return asdict(value)
     if isinstance(value, date | datetime):
         return value.isoformat()

@@ -245,6 +245,11 @@ def brief(
             print(answer.as_json(briefs))
         else:
             terminal.show_briefs(terminal.stdout(), briefs)
+            if day is None:
+                shown = [brief["market_id"] for brief in briefs]
+                terminal.show_liquidations(
+                    terminal.stdout(), answer.last_liquidations(_settings(demo).serving_path, shown)
+                )
 
 
 @app.command()
@@ -374,11 +379,13 @@ def _run(
         )
     markets = [market.market_id for market in settings.markets]
     days = answer.latest_days(settings.serving_path, markets) if report.published else []
+    liquidations = answer.last_liquidations(settings.serving_path, markets) if report.published else []
     disagreements = answer.disagreements(settings.serving_path, markets) if report.published else []
     if as_json:
-        print(answer.as_json(_facts(settings, report, days, disagreements)))
+        print(answer.as_json(_facts(settings, report, days, liquidations, disagreements)))
     elif not quiet:
         terminal.show_days(terminal.stdout(), days)
+        terminal.show_liquidations(terminal.stdout(), liquidations)
     terminal.show_report(errors, report, [] if quiet or as_json else disagreements, problems_only=quiet or as_json)
     if not report.published:
         standing = "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
@@ -390,7 +397,9 @@ def _run(
         _fail(f"published, but {failed} thing(s) failed, listed above; run the same command again to retry")
 
 
-def _facts(settings: Settings, report: RunReport, days: list[Any], disagreements: list[str]) -> dict[str, Any]:
+def _facts(
+    settings: Settings, report: RunReport, days: list[Any], liquidations: list[Any], disagreements: list[str]
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -406,6 +415,7 @@ def _facts(settings: Settings, report: RunReport, days: list[Any], disagreements
         "run_ids": report.run_ids,
         "database": str(settings.serving_path),
         "markets": days,
+        "liquidations_24h": liquidations,
     }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ingestion.ingest import Outcome
     from orchestration.alerts.evaluation import Evaluation
     from orchestration.alerts.outbox import Undelivered
-    from orchestration.answer import MarketDay, Rank, RunningDay, SeriesStatus
+    from orchestration.answer import Liquidated, MarketDay, Rank, RunningDay, SeriesStatus
     from orchestration.claims import Answer, Verdict
     from orchestration.execution import RunReport
 
@@ -151,6 +151,39 @@ def running_line(day: RunningDay) -> str:
     )
 
 
+def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
+    """What was liquidated in the last 24 hours, each total beside the share of them that was heard."""
+    if not rows:
+        return
+    table = Table(title="[bold]liquidations of the last 24 hours, USD", title_justify="left")
+    for name in ("", "to (UTC)"):
+        table.add_column(name)
+    for name in ("longs", "shorts", "orders", "largest", "heard"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in rows:
+        table.add_row(*liquidation_row(row))
+    console.print()
+    console.print(table)
+
+
+def liquidation_row(row: Liquidated) -> list[str]:
+    """The row as text. A bound is said to be one, and what nobody heard is a dash."""
+    label = "SIMULATED " if row.market_id.startswith("simulated") else ""
+    is_over_venues = row.market_id in ("all:ALL", "simulated_all:ALL")
+    name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
+    least = "≥ " if row.is_lower_bound else ""
+    return [
+        escape(label + name),
+        _bar(row.as_of_at, "1h"),
+        *("–" if usd is None else f"{least}{usd / 1_000_000:,.1f} M" for usd in (row.long_usd, row.short_usd)),
+        _count(row.order_count),
+        "–" if row.largest_order_usd is None else f"{row.largest_order_usd / 1_000_000:,.2f} M",
+        share(row.coverage_ratio),
+        f"{row.unvalued_order_count:,} orders without a value in USD" if row.unvalued_order_count else "",
+    ]
+
+
 def rank_row(rank: Rank) -> list[str]:
     at = _bar(rank.bar_at, "1d" if rank.definition_id.startswith("daily") else "")
     event = "not known yet" if rank.is_event is None else _count(rank.event_rank)
@@ -245,6 +278,7 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
     }
     longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
     covered = brief["liquidations_coverage_ratio"]
+    all_longs, all_shorts = brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd")
     return [
         ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
         (
@@ -265,6 +299,14 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             if longs is None or shorts is None
             else f"at least {longs / 1_000_000:,.1f} M USD long, {shorts / 1_000_000:,.1f} M USD short; "
             f"coverage {share(covered)}",
+        ),
+        (
+            "on all markets heard",
+            "–"
+            if all_longs is None or all_shorts is None
+            else f"at least {all_longs / 1_000_000:,.1f} M USD long, {all_shorts / 1_000_000:,.1f} M USD short; "
+            f"{brief['all_liquidations_venue_set'].replace(',', ', ')}, "
+            f"{share(brief['all_liquidations_coverage_ratio'])} of the day",
         ),
         (
             "open interest",

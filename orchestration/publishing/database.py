@@ -57,14 +57,14 @@ def _schema_of(out: duckdb.DuckDBPyConnection, mart: str, warehouse: str) -> str
 
 
 def span_of(out: duckdb.DuckDBPyConnection, marts: Sequence[str]) -> tuple[date | None, date | None, tuple[str, ...]]:
-    """First and last day with a daily bar, None without any, and the markets."""
+    """First and last day with a daily bar, None without any, and the markets that were asked for by name."""
     first = last = None
     if "fct_net_taker_volume_daily" in marts:
         found = out.execute("select min(trade_date), max(trade_date) from fct_net_taker_volume_daily").fetchone()
         first, last = found or (None, None)
     markets: tuple[str, ...] = ()
     if "dim_markets" in marts:
-        rows = out.execute("select market_id from dim_markets order by market_id").fetchall()
+        rows = out.execute("select market_id from dim_markets where is_ingested order by market_id").fetchall()
         markets = tuple(market for (market,) in rows)
     return first, last, markets
 

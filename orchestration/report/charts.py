@@ -185,7 +185,7 @@ def dominance() -> Spec:
 
 @cache
 def liquidations() -> Spec:
-    """Liquidated longs below zero, shorts above; a cross on zero is a day the archive does not have. Data: `daily`."""
+    """Liquidated longs below zero, shorts above; a cross on zero is a day nothing is known of. Data: `daily`."""
     import altair as alt
 
     base = alt.Chart(alt.NamedData("daily")).transform_filter(_SHOWN).transform_calculate(end=f"datum.t + {DAY_MS}")

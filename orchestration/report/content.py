@@ -18,7 +18,7 @@ from orchestration import answer
 if TYPE_CHECKING:
     import duckdb
 
-    from orchestration.answer import MarketDay
+    from orchestration.answer import Liquidated, MarketDay
 
 Row = dict[str, Any]
 
@@ -55,7 +55,11 @@ class MarketContent:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything on the page. `publication` is the one row of that table, `tables` the comments by table name."""
+    """Everything on the page. `publication` is the one row of that table, `tables` the comments by table name.
+
+    `liquidations`: the newest 24 hours of all venues, each venue and each market. `liquidation_days`: the last 30 days
+    of all venues and of each venue, newest first.
+    """
 
     publication: Row
     markets: Sequence[MarketContent]
@@ -63,6 +67,8 @@ class ReportContent:
     claims: Sequence[Row] = ()
     revisions: Sequence[Row] = ()
     revision_count: int = 0
+    liquidations: Sequence[Liquidated] = ()
+    liquidation_days: Sequence[Row] = ()
     tables: Mapping[str, Described] = field(default_factory=dict)
 
     @property
@@ -79,11 +85,14 @@ class ReportContent:
 def read_content(serving: Path) -> ReportContent:
     """Read the page's content from `serving` (marts.duckdb). Raises answer.NothingPublished."""
     latest = {day.market_id: day for day in answer.latest_days(serving)}
+    liquidations = answer.last_liquidations(serving)
     with answer.connect(serving) as connection:
         tables = _described(connection)
         publication = _rows(connection, "select * from publication")[0]
         read = _Reader(connection, tables)
-        markets = [_market(read, row, latest.get(row["market_id"])) for row in read.all("dim_markets", "market_id")]
+        # Hundreds of markets may only have been heard in the liquidations of their venue: they have no section.
+        known = [row for row in read.all("dim_markets", "market_id") if row.get("is_ingested") is not False]
+        markets = [_market(read, row, latest.get(row["market_id"])) for row in known]
         return ReportContent(
             publication={
                 **publication,
@@ -95,6 +104,11 @@ def read_content(serving: Path) -> ReportContent:
             claims=read.where("fct_claim_verdicts", _CLAIMS),
             revisions=read.where("fct_spike_rank_revisions", _REVISIONS),
             revision_count=_count(read, "fct_spike_rank_revisions"),
+            liquidations=liquidations,
+            # The mart of rolling days came together with the rows over whole venues.
+            liquidation_days=read.where("fct_liquidations_daily", _LIQUIDATION_DAYS)
+            if "fct_liquidations_rolling_24h" in tables
+            else [],
             tables=tables,
         )
 
@@ -170,6 +184,15 @@ _DAILY: Final = """
     left join fct_liquidations_daily as l using (market_id, trade_date)
     where market_id = ? and d.is_running is not true
     order by trade_date
+"""
+
+_LIQUIDATION_DAYS: Final = """
+    select market_id, trade_date, long_usd, short_usd, order_count, unvalued_order_count, coverage_ratio,
+           is_lower_bound, liquidation_source, venue_set
+    from fct_liquidations_daily
+    where ends_with(market_id, ':ALL')
+      and trade_date > (select max(trade_date) from fct_liquidations_daily where ends_with(market_id, ':ALL')) - 30
+    order by trade_date desc, venue not in ('all', 'simulated_all'), market_id
 """
 
 _EVENTS: Final = """

@@ -128,6 +128,19 @@ def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
             f"{parts.change(brief['distance_from_high_ratio'])} from the high of 365 days",
         ),
         ("Liquidated, long / short, USD", liquidated, f"lower bounds · coverage {parts.share(covered)}"),
+        *(
+            [
+                (
+                    "Liquidated on all markets, long / short, USD",
+                    f"{parts.usd(brief['all_long_liquidations_usd'])} / "
+                    f"{parts.usd(brief['all_short_liquidations_usd'])}",
+                    f"lower bounds · {parts.listed(brief['all_liquidations_venue_set'].split(','))} · "
+                    f"{parts.share(brief['all_liquidations_coverage_ratio'])} of the day heard",
+                )
+            ]
+            if brief.get("all_liquidations_coverage_ratio")
+            else []
+        ),
         (
             "Open interest, USD",
             parts.usd(brief["open_interest_usd"]),
@@ -307,7 +320,7 @@ def _liquidations(key: str, market: MarketContent, content: ReportContent) -> st
     if not asked:
         return parts.empty(
             f"There are no liquidations of {escape(market.market_id)}: <code>fct_liquidations_daily</code> holds no "
-            "day of it. Venues stopped publishing them in their archives, or this publication did not ask."
+            "day of it. Venues stopped publishing them in their archives, and nobody listened to their feed."
         )
     known = [row for row in asked if row["long_usd"] is not None]
     longs, shorts = (sum((row[name] for row in known), Decimal(0)) for name in ("long_usd", "short_usd"))
@@ -315,7 +328,7 @@ def _liquidations(key: str, market: MarketContent, content: ReportContent) -> st
     said = (
         f"Liquidations of {market.market_id} on {parts.day_count(len(known))}: longs at least {parts.usd(longs)} USD, "
         f"shorts at least {parts.usd(shorts)} USD."
-        + (f" The archive lacks {parts.day_count(absent)} of those asked for." if absent else "")
+        + (f" Nothing is known of {parts.day_count(absent)}." if absent else "")
     )
     largest = sorted(known, key=lambda row: (row["long_usd"] + row["short_usd"], row["trade_date"]), reverse=True)[:7]
     return (
@@ -323,7 +336,7 @@ def _liquidations(key: str, market: MarketContent, content: ReportContent) -> st
             [
                 (charts.BUY, "", "shorts liquidated (up)"),
                 (charts.SELL, "", "longs liquidated (down)"),
-                ("", "×", "a day the archive does not have"),
+                ("", "×", "a day that nothing is known of"),
             ]
         )
         + parts.figure(key, "liquidations", said, f"USD per UTC day, lower bounds. {said}")
@@ -345,9 +358,9 @@ def _liquidations(key: str, market: MarketContent, content: ReportContent) -> st
             content,
             [("fct_liquidations_daily", name) for name in ("long_usd", "short_usd", "is_lower_bound")],
             window=f"UTC days, {asked[0]['trade_date']} to {asked[-1]['trade_date']}.",
-            source="<code>fct_liquidations_daily</code>, from the venue's archived liquidation orders.",
-            coverage=f"{len(known):,} of {len(asked):,} days that were asked for are in the archive. Every total "
-            "is a lower bound.",
+            source="<code>fct_liquidations_daily</code>, from the venue's archived liquidation orders, or its feed.",
+            coverage=f"Of {len(known):,} of {len(asked):,} days something is known; the table has the share of each. "
+            "A total is a lower bound, unless the feed carries every order and all of the day was heard.",
         )
     )
 

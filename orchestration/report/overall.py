@@ -7,11 +7,83 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from html import escape
 from itertools import groupby
+from typing import Final
 
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
+
+_ALL: Final = ("all:ALL", "simulated_all:ALL")
+
+
+def liquidations(content: ReportContent) -> str:
+    """The last 24 hours, and the days before, over whole venues. What nobody heard is not known, and no zero."""
+    if not content.liquidations and not content.liquidation_days:
+        return parts.section(
+            "liquidations",
+            "Liquidations, all markets",
+            parts.empty(
+                "No venue's liquidation feed was listened to, so that there are no totals over markets. "
+                "<code>taker collect</code> listens."
+            ),
+        )
+    columns = ["#Longs, USD", "#Shorts, USD", "#Orders", "#Without a value", "#Heard"]
+    now = parts.table(
+        "Liquidations of the last 24 hours",
+        ["Where", "Until (UTC)", *columns],
+        [
+            [
+                _where(row.market_id, row.venue_set),
+                parts.instant(row.as_of_at),
+                *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
+                parts.whole(row.order_count),
+                parts.whole(row.unvalued_order_count),
+                parts.share(row.coverage_ratio),
+            ]
+            for row in content.liquidations
+        ],
+    )
+    days = parts.table(
+        "Liquidations per UTC day, newest first",
+        ["Where", "UTC day", *columns],
+        [
+            [
+                _where(row["market_id"], row["venue_set"]),
+                str(row["trade_date"]),
+                *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
+                parts.whole(row["order_count"]),
+                parts.whole(row["unvalued_order_count"]),
+                parts.share(row["coverage_ratio"]),
+            ]
+            for row in content.liquidation_days
+        ],
+        tall=len(content.liquidation_days) > 12,
+    )
+    proof = parts.proof(
+        content,
+        [
+            ("fct_liquidations_rolling_24h", name)
+            for name in ("long_usd", "short_usd", "unvalued_order_count", "coverage_ratio", "is_lower_bound")
+        ],
+        window="The 24 hours before the hour named; UTC days.",
+        source="<code>fct_liquidations_rolling_24h</code>, <code>fct_liquidations_daily</code>: the venues' feeds, and "
+        "their archives where they have the day.",
+        coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
+        "over is not covered yet. ≥ marks a lower bound.",
+    )
+    return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
+
+
+def _where(market_id: str, venue_set: str) -> str:
+    """Invented numbers are never told without that word."""
+    label = "SIMULATED · " if market_id.startswith("simulated") else ""
+    return label + (f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id)
+
+
+def _bound(usd: Decimal | None, is_lower_bound: bool) -> str:
+    return parts.NONE if usd is None else f"{'≥ ' if is_lower_bound else ''}{parts.usd(usd)}"
 
 
 def claims(content: ReportContent) -> str:

@@ -42,6 +42,7 @@ def render(content: ReportContent) -> str:
         '<main id="content" tabindex="-1">',
         *(market.section(key, held, content) for key, held in markets.items()),
         "" if markets else parts.empty("This publication holds no market."),
+        overall.liquidations(content),
         overall.claims(content),
         overall.revisions(content),
         overall.definitions(content),
@@ -83,6 +84,7 @@ def _header(content: ReportContent) -> str:
 def _navigation(content: ReportContent, markets: Mapping[str, MarketContent]) -> str:
     links = [(key, parts.market_name(held)) for key, held in markets.items()]
     links += [
+        ("liquidations", "Liquidations"),
         ("claims", "Claims"),
         ("revisions", "Revisions"),
         ("definitions", "Definitions"),

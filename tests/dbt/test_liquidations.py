@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from ingestion.markets import DOLLARS
+from orchestration.answer import last_liquidations
 from orchestration.checks.suites import SUITES, AuditSuite, validate
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
 
@@ -357,6 +358,21 @@ def test_the_audit_passes(listened: Listened, suite: AuditSuite) -> None:
     with duckdb.connect(str(listened.warehouse.path), read_only=True) as connection:
         verdict = validate(connection.execute(suite.query).df(), suite.build())
     assert [result for result in verdict.results if not result["success"]] == []
+
+
+def test_the_answer_is_the_newest_24_hours_of_all_then_venues_then_markets(listened: Listened) -> None:
+    rows = last_liquidations(listened.warehouse.path)
+    ends = [(row.market_id, int((row.as_of_at - START) / HOUR)) for row in rows]
+    # Bybit fell silent; the archive of the perpetual ended two years before.
+    venues = [("binance_um:ALL", 48), ("bybit:ALL", 31), ("okx:ALL", 48), ("simulated:ALL", 48)]
+    assert ends == [("all:ALL", 48), ("simulated_all:ALL", 48), *venues, (CONFIGURED, 48), (SIMULATED, 48)]
+    expected = due(listened, "all", "all:ALL", range(24, 48))
+    assert {name: getattr(rows[0], name) for name in ("long_usd", "coverage_ratio", "venue_set")} == {
+        name: expected[name] for name in ("long_usd", "coverage_ratio", "venue_set")
+    }
+    assert {row.market_id for row in last_liquidations(listened.warehouse.path, [CONFIGURED])} == {
+        row.market_id for row in rows
+    } - {SIMULATED}
 
 
 def test_heard_markets_are_known_by_their_own_names(listened: Listened) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -160,6 +161,17 @@ def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
         assert sentence in said.text
     drawn = {attributes["data-chart"] for attributes in said.all("div") if attributes.get("data-chart")}
     assert drawn == {"net", "price", "verdict", "cover"}
+
+
+def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "all of binance_um, bybit and okx 2026-06-30 14:00 ≥ 484.0 M ≥ 300.0 M 4,321 7 50.00%" in text
+    assert "bybit:ALL 2026-06-30 14:00 484.0 M 300.0 M 4,321 0 100.00%" in text
+    assert "okx:ALL 2026-06-30 14:00 – – – – 0.00%" in text
+    invented = [replace(row, market_id="simulated_all:ALL", venue_set="simulated") for row in full.liquidations[:1]]
+    assert "SIMULATED · all of simulated 2026-" in Text(render(reports.content(liquidations=invented))).text
+    none = Text(render(reports.content(liquidations=[], liquidation_days=[]))).text
+    assert "No venue's liquidation feed was listened to" in none
 
 
 def test_a_publication_without_markets_still_has_a_page() -> None:

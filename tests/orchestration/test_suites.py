@@ -50,11 +50,15 @@ insert into spike_definitions values
 
 create table dim_markets (
     market_id varchar, venue varchar, symbol varchar, base_asset varchar, quote_asset varchar, contract_type varchar,
-    contract_size decimal(18, 8), is_simulated boolean
+    contract_size decimal(18, 8), contract_size_source varchar, listed_at timestamp, is_ingested boolean,
+    is_simulated boolean
 );
 insert into dim_markets values
-    ('binance_um:BTCUSDT', 'binance_um', 'BTCUSDT', 'BTC', 'USDT', 'linear', 1, false),
-    ('binance_cm:BTCUSD_PERP', 'binance_cm', 'BTCUSD_PERP', 'BTC', 'USD', 'inverse', 100, false);
+    ('binance_um:BTCUSDT', 'binance_um', 'BTCUSDT', 'BTC', 'USDT', 'linear', 1, 'instruments', '2019-09-08', true,
+     false),
+    ('binance_cm:BTCUSD_PERP', 'binance_cm', 'BTCUSD_PERP', 'BTC', 'USD', 'inverse', 100, 'seed', null, true, false),
+    ('bybit:XRPUSDT', 'bybit', 'XRPUSDT', 'XRP', 'USDT', 'linear', 1, 'convention', null, false, false),
+    ('binance_um:ETHBTC', 'binance_um', 'ETHBTC', null, null, null, null, 'unknown', null, false, false);
 
 -- Every hour of 22 days, but for one missing hour of the linear market and one absent day of the inverse one.
 create table hours as
@@ -338,20 +342,108 @@ inner join fct_net_taker_volume_daily as daily
     on daily.market_id = bearish.market_id and daily.trade_date = cast(bearish.bar_at as date)
 where definition_id = 'daily_sell_ratio' and bearish.side = 'bearish' and bullish.side = 'bullish';
 
-create table fct_liquidations_daily as
+-- Of the archive five days, the third of them absent; of the feeds of two venues the 48 hours of 10 and 11 March, one
+-- of which nobody listened to on Binance. Bybit sends every order.
+create table fct_liquidations_hourly as
+with hours as (
+    select
+        'binance_cm' as venue, bar_at, null::integer as n, bar_at::date <> '2024-03-03' as is_heard, false as is_exact
+    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05 23:00', interval 1 hour) as series (bar_at)
+    union all
+    select venue, timestamp '2024-03-10' + to_hours(n::integer), n, venue = 'bybit' or n <> 5, venue = 'bybit'
+    from (values ('binance_um'), ('bybit')) as venues (venue)
+    cross join range(48) as numbers (n)
+),
+markets as (
+    select
+        venue, 'binance_cm:BTCUSD_PERP' as market_id, bar_at, is_heard, is_exact,
+        case hour(bar_at) when 4 then 300.5 else 0 end as longs,
+        case hour(bar_at) when 4 then 200.25 else 0 end as shorts,
+        case hour(bar_at) when 4 then 3 else 0 end as orders, 0 as unvalued,
+        case hour(bar_at) when 4 then 250 end as largest
+    from hours where venue = 'binance_cm'
+    union all
+    select
+        venue, 'binance_um:BTCUSDT', bar_at, is_heard, is_exact, if(n % 3 = 0, n + 0.5, 0), if(n % 3 = 0, 2.25, 0),
+        if(n % 3 = 0, 2, 0), 0, if(n % 3 = 0, greatest(n + 0.5, 2.25), null)
+    from hours where venue = 'binance_um'
+    union all
+    select venue, 'bybit:XRPUSDT', bar_at, is_heard, is_exact, 7, 0, 1, 0, 7
+    from hours where venue = 'bybit' and n % 20 = 0
+    union all
+    select venue, 'binance_um:ETHBTC', bar_at, is_heard, is_exact, 0, 0, 1, 1, null
+    from hours where venue = 'binance_um' and n = 30
+),
+venues as (
+    select
+        hours.venue, hours.venue || ':ALL' as market_id, bar_at, any_value(hours.is_heard) as is_heard,
+        any_value(hours.is_exact) as is_exact, coalesce(sum(longs), 0) as longs, coalesce(sum(shorts), 0) as shorts,
+        coalesce(sum(orders), 0) as orders, coalesce(sum(unvalued), 0) as unvalued, max(largest) as largest
+    from hours left join markets using (venue, bar_at)
+    where hours.venue <> 'binance_cm' group by hours.venue, bar_at
+),
+rows_of_one as (
+    select *, is_heard::integer::double as share, venue as venue_set from markets
+    union all
+    select *, is_heard::integer::double, venue from venues
+    union all
+    select
+        'all', 'all:ALL', bar_at, true, false, sum(longs) filter (is_heard), sum(shorts) filter (is_heard),
+        sum(orders) filter (is_heard), sum(unvalued) filter (is_heard), max(largest) filter (is_heard),
+        avg(is_heard::integer), 'binance_um,bybit'
+    from venues group by bar_at
+)
 select
-    'binance_cm' as venue, 'binance_cm:BTCUSD_PERP' as market_id, trade_date::date as trade_date,
-    case when is_stored then 300.5 end::decimal(38, 8) as long_usd,
-    case when is_stored then 200.25 end::decimal(38, 8) as short_usd,
-    case when is_stored then 500.75 end::decimal(38, 8) as total_usd,
-    case when is_stored then 3 end::bigint as order_count,
-    case when is_stored then 250 end::decimal(38, 8) as largest_order_usd,
-    case when is_stored then 1 else 0 end::double as coverage_ratio,
-    true as is_lower_bound
-from (
-    select trade_date, trade_date <> timestamp '2024-03-03' as is_stored
-    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (trade_date)
-) as days;
+    venue, market_id, bar_at,
+    case when is_heard then longs end::decimal(38, 8) as long_usd,
+    case when is_heard then shorts end::decimal(38, 8) as short_usd,
+    case when is_heard then longs + shorts end::decimal(38, 8) as total_usd,
+    case when is_heard then orders end::bigint as order_count,
+    case when is_heard then unvalued end::bigint as unvalued_order_count,
+    case when is_heard then largest end::decimal(38, 8) as largest_order_usd,
+    share as coverage_ratio,
+    not is_exact as is_lower_bound,
+    case venue when 'binance_cm' then 'archive' else 'live' end as liquidation_source,
+    venue_set
+from rows_of_one;
+
+-- A day, or a rolling day, is a window of 24 hours that ends at some hour. A market that was only heard has a row where
+-- an order is in it, covered as its venue is.
+create table liquidation_windows as
+with ends as (
+    select distinct venue, bar_at + interval 1 hour as until_at from fct_liquidations_hourly
+    union
+    select distinct venue, date_trunc('day', bar_at) + interval 1 day from fct_liquidations_hourly
+),
+covered as (
+    select e.venue, e.until_at, h.market_id, sum(h.coverage_ratio) / 24 as share
+    from ends as e
+    join fct_liquidations_hourly as h
+        on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
+    group by all
+)
+select
+    h.venue, h.market_id, e.until_at,
+    sum(long_usd)::decimal(38, 8) as long_usd, sum(short_usd)::decimal(38, 8) as short_usd,
+    sum(total_usd)::decimal(38, 8) as total_usd, sum(order_count)::bigint as order_count,
+    sum(unvalued_order_count)::bigint as unvalued_order_count, max(largest_order_usd) as largest_order_usd,
+    any_value(c.share) as coverage_ratio,
+    any_value(h.venue <> 'bybit' or c.share < 1) as is_lower_bound,
+    any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set
+from fct_liquidations_hourly as h
+join ends as e on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
+join covered as c
+    on c.venue = h.venue and c.until_at = e.until_at
+    and c.market_id = case when h.market_id in ('bybit:XRPUSDT', 'binance_um:ETHBTC') then h.venue || ':ALL'
+        else h.market_id end
+group by h.venue, h.market_id, e.until_at;
+
+create table fct_liquidations_daily as
+select venue, market_id, (until_at - interval 1 day)::date as trade_date, * exclude (venue, market_id, until_at)
+from liquidation_windows where hour(until_at) = 0;
+
+create table fct_liquidations_rolling_24h as
+select venue, market_id, until_at as as_of_at, * exclude (venue, market_id, until_at) from liquidation_windows;
 
 -- The receipts of the configured flow datasets stand in a table of their own, as in the warehouse.
 create table stg_raw__receipts as
@@ -363,11 +455,11 @@ from (
     select
         'klines' as dataset, market_id, trade_date,
         market_id = 'binance_cm:BTCUSD_PERP' and trade_date = timestamp '2024-03-16' as absent
-    from (select distinct market_id from dim_markets) as markets,
+    from (select market_id from dim_markets where is_ingested) as markets,
         generate_series(timestamp '2024-03-01', timestamp '2024-03-21', interval 1 day) as series (trade_date)
     union all
     select 'aggTrades', market_id, trade_date, false
-    from (select distinct market_id from dim_markets) as markets,
+    from (select market_id from dim_markets where is_ingested) as markets,
         generate_series(timestamp '2024-03-20', timestamp '2024-03-22', interval 1 day) as series (trade_date)
     union all
     select 'liquidationSnapshot', 'binance_cm:BTCUSD_PERP', trade_date, trade_date = timestamp '2024-03-03'
@@ -570,6 +662,10 @@ select
     l.long_usd as long_liquidations_usd,
     l.short_usd as short_liquidations_usd,
     coalesce(l.coverage_ratio, 0)::double as liquidations_coverage_ratio,
+    a.long_usd as all_long_liquidations_usd,
+    a.short_usd as all_short_liquidations_usd,
+    coalesce(a.coverage_ratio, 0)::double as all_liquidations_coverage_ratio,
+    a.venue_set as all_liquidations_venue_set,
     1000::decimal(38, 8) as open_interest,
     40000000::decimal(38, 8) as open_interest_usd,
     0.0003::double as funding_rate,
@@ -582,6 +678,7 @@ from fct_net_taker_volume_daily as d
 left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.trade_date = d.trade_date - 1
 left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
 left join fct_liquidations_daily as l on l.market_id = d.market_id and l.trade_date = d.trade_date
+left join fct_liquidations_daily as a on a.market_id = 'all:ALL' and a.trade_date = d.trade_date
 left join ranks as r
     on r.market_id = d.market_id and r.brief_date = d.trade_date
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
@@ -707,6 +804,7 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
 HOURLY, DAILY = "fct_net_taker_volume_hourly", "fct_net_taker_volume_daily"
 RANKS, RECONCILIATION = "fct_taker_spike_ranks", "fct_flow_reconciliation_daily"
 DOMINANCE, LIQUIDATIONS = "fct_taker_dominance_daily", "fct_liquidations_daily"
+LIQUIDATIONS_HOURLY, LIQUIDATIONS_ROLLING = "fct_liquidations_hourly", "fct_liquidations_rolling_24h"
 CLAIMS, RETURNS, STUDY = "fct_claim_verdicts", "fct_spike_forward_returns", "agg_spike_event_study"
 BRIEF, HISTORY = "rpt_market_brief_daily", "fct_spike_rank_revisions"
 
@@ -721,6 +819,11 @@ ONE_EVENT = f"""(definition_id, market_id, side, bar_at) = (
     select (definition_id, market_id, side, bar_at) from {RANKS}
     where definition_id = '4h_usd' and event_rank = 1 order by market_id, side, bar_at limit 1)"""
 ONE_LIQUIDATION_DAY = "trade_date = date '2024-03-02'"
+ABSENT_LIQUIDATION_DAY = "trade_date = date '2024-03-03'"
+ONE_LIQUIDATION_HOUR = f"market_id = '{INVERSE}' and bar_at = timestamp '2024-03-02 04:00'"
+ONE_LIVE_HOUR = "bar_at = timestamp '2024-03-11 06:00'"
+ONE_ROLLING_DAY = f"market_id = '{INVERSE}' and as_of_at = timestamp '2024-03-03 00:00'"
+LATER = "{0} = {0} + interval 1 minute"
 TRUE_CLAIM = "claim_id = 'true' and definition_id = 'daily_usd'"
 FALSE_CLAIM = "claim_id = 'false' and definition_id = 'daily_usd'"
 ONE_RETURN = f"""(definition_id, market_id, side, event_at, horizon_days) = (
@@ -750,6 +853,39 @@ def _sum_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_venue_set_right", "venue_set = 'binance_um'"),
         one("is_state_right", "is_provisional = true"),
         one("is_state_right", "is_running = true"),
+    ]
+
+
+def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
+    """What may go wrong in a liquidations mart; `row` selects one of the archive, 300.5 and 200.25 USD in 3 orders."""
+
+    def one(column: str, change: str, where: str = row) -> Corruption:
+        return Corruption(mart, column, f"update {mart} set {change} where {where}")
+
+    time_column = {LIQUIDATIONS: "trade_date", LIQUIDATIONS_HOURLY: "bar_at"}.get(mart, "as_of_at")
+    return [
+        Corruption(mart, f"venue, market_id, {time_column}", f"insert into {mart} select * from {mart} where {row}"),
+        one("sum_residual", "total_usd = total_usd + 0.00000001"),
+        one("smallest_amount", "short_usd = -1, total_usd = 299.5"),
+        one("smallest_amount", "unvalued_order_count = -1"),
+        one("is_absence_unknown", "total_usd = 0", "coverage_ratio = 0"),
+        one("is_absence_unknown", "order_count = 0", "coverage_ratio = 0"),
+        one("is_absence_unknown", "long_usd = null"),
+        one("is_count_consistent", "order_count = 0"),
+        one("is_count_consistent", "unvalued_order_count = 3"),
+        one("is_largest_within_total", "largest_order_usd = 501"),
+        one("coverage_ratio", "coverage_ratio = 2"),
+        one("coverage_ratio", "coverage_ratio = null"),
+        one("is_bound_honest", "is_lower_bound = false"),
+        one("is_bound_honest", "is_lower_bound = false, liquidation_source = 'live', coverage_ratio = 0.99"),
+        one("is_bound_honest", "is_lower_bound = false, liquidation_source = 'live', unvalued_order_count = 1"),
+        one("is_lower_bound", "is_lower_bound = null"),
+        one("liquidation_source", "liquidation_source = 'guess'"),
+        one("liquidation_source", "liquidation_source = null"),
+        one("is_venue_set_right", "venue_set = 'okx'"),
+        one("is_venue_set_right", "venue_set = null"),
+        one("is_venue_set_right", "venue_set = 'binance_um,simulated'", "venue = 'all'"),
+        one("is_id_of_parts", "market_id = 'okx:BTC-USD-SWAP'"),
     ]
 
 
@@ -940,40 +1076,73 @@ CORRUPTIONS = [
     ),
     _update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "volume_difference_usd", "volume_usd = volume_usd - 1"),
     # Liquidations.
-    Corruption(
-        LIQUIDATIONS,
-        "venue, market_id, trade_date",
-        f"insert into {LIQUIDATIONS} select * from {LIQUIDATIONS} where {ONE_LIQUIDATION_DAY}",
-    ),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "sum_residual", "total_usd = total_usd + 0.00000001"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "smallest_amount", "short_usd = -1, total_usd = 299.5"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, "coverage_ratio = 0", "is_absence_unknown", "total_usd = 0"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_absence_unknown", "long_usd = null"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_count_consistent", "order_count = 0"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_largest_within_total", "largest_order_usd = 501"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_ratio", "coverage_ratio = 2"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_ratio", "coverage_ratio = null"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_lower_bound", "is_lower_bound = false"),
-    _update(LIQUIDATIONS, LIQUIDATIONS, ONE_LIQUIDATION_DAY, "is_lower_bound", "is_lower_bound = null"),
+    *_liquidation_corruptions(LIQUIDATIONS, ONE_LIQUIDATION_DAY),
+    *_liquidation_corruptions(LIQUIDATIONS_HOURLY, ONE_LIQUIDATION_HOUR),
+    *_liquidation_corruptions(LIQUIDATIONS_ROLLING, ONE_ROLLING_DAY),
     Corruption(LIQUIDATIONS, "days_since_previous", f"delete from {LIQUIDATIONS} where {ONE_LIQUIDATION_DAY}", WARNING),
+    _update(LIQUIDATIONS_HOURLY, LIQUIDATIONS_HOURLY, ONE_LIQUIDATION_HOUR, "is_whole_hour", LATER.format("bar_at")),
+    _update(LIQUIDATIONS_ROLLING, LIQUIDATIONS_ROLLING, ONE_ROLLING_DAY, "is_whole_hour", LATER.format("as_of_at")),
+    Corruption(
+        f"{LIQUIDATIONS_HOURLY}_widths", "long_residual", f"delete from {LIQUIDATIONS_HOURLY} where venue = 'bybit'"
+    ),
+    *(
+        _update(f"{LIQUIDATIONS_HOURLY}_widths", LIQUIDATIONS_HOURLY, f"{row} and {ONE_LIVE_HOUR}", column, change)
+        for column, change in (
+            ("long_residual", "long_usd = long_usd + 0.00000001"),
+            ("short_residual", "short_usd = null"),
+            ("count_residual", "order_count = order_count + 1"),
+            ("unvalued_residual", "unvalued_order_count = unvalued_order_count + 1"),
+        )
+        for row in (f"market_id = '{LINEAR}'", "market_id = 'binance_um:ALL'", "venue = 'all'")
+    ),
     Corruption(f"{LIQUIDATIONS}_days", "is_in_mart", f"delete from {LIQUIDATIONS} where coverage_ratio = 0"),
+    Corruption(f"{LIQUIDATIONS}_days", "is_in_mart", f"delete from {LIQUIDATIONS} where venue = 'all'"),
     Corruption(
         f"{LIQUIDATIONS}_days",
-        "has_receipt",
-        "delete from stg_raw__receipts where dataset = 'liquidationSnapshot' and trade_date = date '2024-03-02'",
+        "has_hours",
+        f"delete from {LIQUIDATIONS_HOURLY} where cast(bar_at as date) = date '2024-03-02'",
     ),
-    _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ONE_LIQUIDATION_DAY, "coverage_error", "coverage_ratio = 0"),
-    _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ONE_LIQUIDATION_DAY, "surplus_rows", "order_count = 25"),
-    # Markets.
+    *(
+        _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ONE_LIQUIDATION_DAY, column, change)
+        for column, change in (
+            ("long_difference", "long_usd = long_usd + 0.00000001"),
+            ("short_difference", "short_usd = null"),
+            ("count_difference", "order_count = 2"),
+            ("coverage_error", "coverage_ratio = 0"),
+            ("coverage_excess", "coverage_ratio = 0.5"),
+            ("surplus_rows", "order_count = 25"),
+        )
+    ),
+    _update(f"{LIQUIDATIONS}_days", LIQUIDATIONS, ABSENT_LIQUIDATION_DAY, "coverage_error", "coverage_ratio = 1"),
+    Corruption(
+        f"{LIQUIDATIONS_ROLLING}_windows",
+        "has_hours",
+        f"delete from {LIQUIDATIONS_HOURLY} where market_id = 'bybit:XRPUSDT'",
+    ),
+    *(
+        _update(f"{LIQUIDATIONS_ROLLING}_windows", LIQUIDATIONS_ROLLING, ONE_ROLLING_DAY, column, change)
+        for column, change in (
+            ("long_difference", "long_usd = long_usd + 0.00000001"),
+            ("short_difference", "short_usd = null"),
+            ("count_difference", "order_count = order_count + 1"),
+            ("is_largest_right", "largest_order_usd = null"),
+            ("coverage_excess", "coverage_ratio = 0.5"),
+        )
+    ),
     Corruption("dim_markets", "", "delete from dim_markets"),
     Corruption("dim_markets", "market_id", "insert into dim_markets select * from dim_markets limit 1"),
     Corruption("dim_markets", "is_id_of_parts", "update dim_markets set symbol = 'ETHUSDT'"),
     Corruption("dim_markets", "has_assets", "update dim_markets set base_asset = null"),
     Corruption("dim_markets", "contract_type", "update dim_markets set contract_type = 'quanto'"),
-    Corruption("dim_markets", "contract_type", "update dim_markets set contract_type = null"),
+    Corruption("dim_markets", "has_assets", "update dim_markets set contract_type = null"),
+    Corruption("dim_markets", "has_assets", "update dim_markets set is_ingested = true"),
     Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = 0"),
-    Corruption("dim_markets", "contract_size", "update dim_markets set contract_size = null"),
-    Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_size = 100"),
+    Corruption("dim_markets", "contract_size_source", "update dim_markets set contract_size_source = 'guess'"),
+    Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size = null"),
+    Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size_source = 'unknown'"),
+    Corruption("dim_markets", "is_flow_valued", "update dim_markets set contract_size = null"),
+    Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_type = 'inverse'"),
+    Corruption("dim_markets", "is_ingested", "update dim_markets set is_ingested = null"),
     Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),
     Corruption("dim_markets", "is_labelled", "update dim_markets set is_simulated = true"),
     Corruption("dim_markets_references", "is_known_market", f"delete from dim_markets where market_id = '{INVERSE}'"),
@@ -1073,6 +1242,8 @@ CORRUPTIONS = [
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "daily_usd_rank = daily_usd_rank + 1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "hourly_ma7_usd_rank = null"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_venue_set = 'okx'"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),
@@ -1156,6 +1327,8 @@ def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: 
         RANKS,
         RECONCILIATION,
         LIQUIDATIONS,
+        LIQUIDATIONS_HOURLY,
+        LIQUIDATIONS_ROLLING,
         "dim_markets",
         "stg_raw__receipts",
         "int_flow_receipts",

@@ -13,7 +13,17 @@ from rich.console import Console
 from orchestration.answer import MarketDay, Rank
 from orchestration.claims import Answer, Claim, Verdict
 from orchestration.execution import CheckFinding, RunReport
-from orchestration.terminal import brief_rows, claim_sentence, show_claim, show_days, show_report, show_rows
+from orchestration.terminal import (
+    brief_rows,
+    claim_sentence,
+    liquidation_row,
+    show_claim,
+    show_days,
+    show_liquidations,
+    show_report,
+    show_rows,
+)
+from tests.support import reports
 
 BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC
 
@@ -124,6 +134,39 @@ def test_liquidations_are_told_as_lower_bounds_with_coverage() -> None:
     assert dict(brief_rows({**BRIEF, **known}))["liquidations"] == (
         "at least 484.0 M USD long, 300.0 M USD short; coverage 50.00%"
     )
+
+
+def test_the_brief_names_the_venues_behind_the_liquidations_of_all_markets() -> None:
+    assert dict(brief_rows(BRIEF))["on all markets heard"] == "–"
+    known = {
+        "all_long_liquidations_usd": Decimal(484_000_000),
+        "all_short_liquidations_usd": Decimal(300_000_000),
+        "all_liquidations_coverage_ratio": 0.97,
+        "all_liquidations_venue_set": "binance_um,bybit,okx",
+    }
+    assert dict(brief_rows({**BRIEF, **known}))["on all markets heard"] == (
+        "at least 484.0 M USD long, 300.0 M USD short; binance_um, bybit, okx, 97.00% of the day"
+    )
+
+
+def test_the_last_24_hours_say_what_is_a_bound_and_what_nobody_heard() -> None:
+    heard, exact, silent, _ = (liquidation_row(row) for row in reports.last_liquidations())
+    assert heard == [
+        "all of binance_um, bybit, okx",
+        "2026-06-30 14:00",
+        "≥ 484.0 M",
+        "≥ 300.0 M",
+        "4,321",
+        "484.00 M",
+        "50.00%",
+        "7 orders without a value in USD",
+    ]
+    assert exact[0] == "bybit:ALL"
+    assert exact[2:4] == ["484.0 M", "300.0 M"]
+    assert silent[2:] == ["–", "–", "–", "–", "0.00%", ""]
+    text = printed(lambda console: show_liquidations(console, reports.last_liquidations()))
+    assert "all of binance_um, bybit, okx" in text
+    assert printed(lambda console: show_liquidations(console, [])) == ""
 
 
 def test_a_claim_is_summed_up_by_naming_every_definition_that_has_a_say() -> None:

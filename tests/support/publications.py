@@ -51,7 +51,7 @@ class Publisher:
     def build_days(self, days: int) -> None:
         """One market and so many days of it, from 2026-01-01."""
         self.build(
-            f"create or replace table {MARKETS} as select 'simulated:BTCUSDT' as market_id",
+            f"create or replace table {MARKETS} as select 'simulated:BTCUSDT' as market_id, true as is_ingested",
             f"create or replace table {DAILY} as "
             "select 'simulated:BTCUSDT' as market_id, date '2026-01-01' + cast(n as integer) as trade_date, "
             f"cast(n as decimal(38, 8)) as net_taker_usd from range({days}) as r(n)",

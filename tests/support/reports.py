@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.answer import MarketDay, Rank
+from orchestration.answer import Liquidated, MarketDay, Rank
 from orchestration.report.content import Described, MarketContent, ReportContent, Row
 
 FIRST_DAY = date(2024, 6, 1)
@@ -172,6 +172,36 @@ def revisions() -> list[Row]:
     ]
 
 
+def last_liquidations() -> list[Liquidated]:
+    """All venues, half heard; a venue wholly heard; one that nobody heard; a market."""
+    at = datetime(2026, 6, 30, 14)  # noqa: DTZ001 - the marts' instants are naive UTC
+    longs, shorts = Decimal(484_000_000), Decimal(300_000_000)
+    return [
+        Liquidated("all:ALL", at, longs, shorts, 4_321, 7, longs, 0.5, True, "live", "binance_um,bybit,okx"),
+        Liquidated("bybit:ALL", at, longs, shorts, 4_321, 0, longs, 1.0, False, "live", "bybit"),
+        Liquidated("okx:ALL", at, None, None, None, None, None, 0.0, True, "live", "okx"),
+        Liquidated("bybit:BTCUSDT", at, longs, shorts, 40, 0, longs, 1.0, True, "mixed", "bybit"),
+    ]
+
+
+def liquidation_days() -> list[Row]:
+    return [
+        {
+            "market_id": "all:ALL",
+            "trade_date": LAST_DAY - timedelta(days=number),
+            "long_usd": Decimal(484_000_000 - number),
+            "short_usd": Decimal(300_000_000),
+            "order_count": 4_321,
+            "unvalued_order_count": 7,
+            "coverage_ratio": 0.97,
+            "is_lower_bound": True,
+            "liquidation_source": "live",
+            "venue_set": "binance_um,bybit,okx",
+        }
+        for number in range(30)
+    ]
+
+
 def definitions() -> list[Row]:
     return [
         {
@@ -261,6 +291,8 @@ def content(**changes: Any) -> ReportContent:
         "claims": claims(),
         "revisions": revisions(),
         "revision_count": 1,
+        "liquidations": last_liquidations(),
+        "liquidation_days": liquidation_days(),
         "tables": {
             "fct_net_taker_volume_daily": Described(
                 "Net taker volume per market and UTC day.",
