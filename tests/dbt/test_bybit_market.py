@@ -1,19 +1,22 @@
-"""Bybit through the public command: files in its layout become bars with the right side and the right dollars.
+"""Files in Bybit's layout, ingested and built: bars with the right side and the right dollars, from trades alone.
 
-There are no klines beside them, so what the trades say is all there is. One run, of one day of two markets.
+There are no klines beside them, so what the trades say is all there is.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from tests.support.archives import ArchiveFolder
-from tests.support.commands import Taker
+from ingestion.datasets import TRADES
+from ingestion.ingest import ingest, plan
+from ingestion.markets import Market
+from ingestion.object_store import open_store
+from ingestion.raw_zone import RawZone
+from tests.dbt.warehouse import Warehouse
+from tests.support.archives import ArchiveFolder, archives_at
 
 DAY = date(2026, 1, 5)
 LINEAR, INVERSE = "bybit:BTCUSDT", "bybit:BTCUSD"
@@ -25,7 +28,7 @@ def row(symbol: str, hour: float, side: str, size: str, price: str, n: int) -> s
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Taker:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     folder = ArchiveFolder(tmp_path_factory.mktemp("bybit") / "archive")
     linear = [
         row("BTCUSDT", 9.5, "Sell", "0.25", "90000.5", 3),
@@ -35,18 +38,20 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     folder.bybit_trades(DAY, [*linear, linear[0]])  # newest first, as in older files, and one of them twice
     inverse = [row("BTCUSD", 9, "Sell", "700", "90000", 1), row("BTCUSD", 9.5, "Buy", "450", "45000", 2)]
     folder.bybit_trades(DAY, inverse, symbol="BTCUSD")
-    settings = {
-        "TAKER_MARKETS": f"{LINEAR},{INVERSE}",
-        "TAKER_VENUE_URLS": f"bybit.archive={folder.url}",
-        "TAKER_TRADES_DATASET": "trades",
-    }
-    taker = Taker(tmp_path_factory.mktemp("store"), settings)
-    assert taker.done("run", "--from", str(DAY), "--to", str(DAY))["published"]
-    return taker
+    root = tmp_path_factory.mktemp("store")
+    zone = RawZone(open_store(root))
+    tasks = [task for market in (LINEAR, INVERSE) for task in plan(TRADES, Market.parse(market), DAY, DAY)]
+    outcomes = ingest(tasks, archives=archives_at(folder.url, has_checksums=False), zone=zone, now=datetime.now(UTC))
+    assert [outcome.status for outcome in outcomes] == ["stored", "stored"]
+    zone.write_index()
+    warehouse = Warehouse(root / "warehouse", zone.url, trades_dataset="trades")
+    marts = ("+fct_net_taker_volume_hourly", "+fct_net_taker_volume_daily")
+    warehouse.dbt("build", "--exclude-resource-type", "unit_test", "test", "--select", *marts)
+    return warehouse
 
 
-def test_every_hour_has_the_takers_side_and_its_dollars(published: Taker) -> None:
-    assert published.query(
+def test_every_hour_has_the_takers_side_and_its_dollars(built: Warehouse) -> None:
+    assert built.rows(
         "select market_id, hour(bar_at), taker_buy_usd, taker_sell_usd, net_taker_usd, flow_source "
         "from fct_net_taker_volume_hourly where taker_buy_usd + taker_sell_usd > 0 order by all"
     ) == [
@@ -57,17 +62,8 @@ def test_every_hour_has_the_takers_side_and_its_dollars(published: Taker) -> Non
     ]
 
 
-def test_a_day_of_inverse_trades_is_worth_their_contracts_over_their_prices_in_base(published: Taker) -> None:
-    (found,) = published.query(
+def test_a_day_of_inverse_trades_is_worth_their_contracts_over_their_prices_in_base(built: Warehouse) -> None:
+    (found,) = built.rows(
         f"select taker_buy_base, taker_sell_base from fct_net_taker_volume_daily where market_id = '{INVERSE}'"
     )
     assert found == (Decimal("0.01"), Decimal("0.00777778"))
-
-
-def test_the_receipt_says_that_nobody_published_a_checksum(published: Taker) -> None:
-    place = Path(published.storage, f"raw/trades/venue=bybit/symbol=BTCUSDT/date={DAY}/receipt.json")
-    receipt = json.loads(place.read_text())
-    (source,) = receipt["sources"]
-    assert source["key"] == f"trading/BTCUSDT/BTCUSDT{DAY}.csv.gz"
-    assert source["fingerprint"] == f"no published checksum; sha256={source['sha256']}"
-    assert (receipt["rows"], receipt["duplicate_rows"]) == (3, 1)
