@@ -474,7 +474,7 @@ class BinanceFeed:
         if product is None:
             inverse = _INVERSE.match(text(fields, "s")) is not None
             return inverse == (self.product is ContractType.INVERSE)
-        if product not in _PRODUCTS:
+        if not isinstance(product, int) or product not in _PRODUCTS:
             raise Malformed(f"`st` is neither 1 (USD-M) nor 2 (COIN-M): {product!r}")
         return _PRODUCTS[product] is self.product
 

@@ -18,6 +18,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Instants are milliseconds. Seconds or microseconds in their place would lie outside of these years.
 _FIRST_MS: Final = 1_230_768_000_000  # 2009
 _LAST_MS: Final = 4_102_444_800_000  # 2100
+# Beyond these a value cannot be stored, and is none that a venue documents.
+_LONGEST_TEXT: Final = 100
+_LONGEST_WHOLE: Final = 20
+_WHOLE_LIMIT: Final = 2**63
 
 
 def parsed(message: str | bytes) -> Any:
@@ -41,10 +45,14 @@ def listed(value: Any, what: str) -> list[Any]:
 
 
 def text(fields: dict[str, Any], name: str) -> str:
-    """A field that must be there and hold something."""
+    """A field that must be there and hold something that can be written down."""
     value = fields.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
         raise Malformed(f"`{name}` is no text: {_shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise Malformed(f"`{name}` is no text: {_shown(value)}") from None
     return value
 
 
@@ -63,11 +71,11 @@ def number(fields: dict[str, Any], name: str) -> Decimal:
 
 
 def whole(fields: dict[str, Any], name: str) -> int:
-    """A whole number, also where it is written as text."""
+    """A whole number of 64 bits, also where it is written as text."""
     value = fields.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_WHOLE:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _WHOLE_LIMIT:
         raise Malformed(f"`{name}` is no whole number: {_shown(value)}")
     return value
 

@@ -232,7 +232,7 @@ def _subscription(
 
 
 def _liquidation(symbol: str, detail: dict[str, Any], occurrences: Occurrences) -> Liquidation:
-    side, position = text(detail, "side"), detail.get("posSide") or "net"
+    side, position = text(detail, "side"), text(detail, "posSide") if detail.get("posSide") else "net"
     if side not in _LONG_ORDERS:
         raise Malformed(f"`side` is neither buy nor sell: {side!r}")
     if position != "net" and position not in _LONG_POSITIONS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -341,3 +342,46 @@ def test_a_sealed_file_that_comes_back_changes_nothing(spool: Path, zone: RawZon
     assert len(first) == 3
     assert seal(spool, zone, now=LATER + timedelta(hours=1)) == []
     assert state(zone) == before
+
+
+# ---- whatever a venue sends ----
+
+AT = ms(NOON)
+EVERY_FORM = {
+    "binance_um": [messages.force_order(at=AT), messages.agg_trade(at=AT), messages.single_trade("ADL", at=AT)],
+    "bybit": [messages.all_liquidation(("Buy", "1", "6"), at=AT), messages.public_trade(at=AT)],
+    "okx": [messages.liquidation_order("sell", "long", at=AT), messages.okx_trade(at=AT)],
+}
+ODD_VALUES: list[Any] = [
+    *(None, True, False, -1, 0, 2**63, 2**70, 1.5, -0.1, 1e300, [], [1], {}, {"a": 1}),
+    *("", " ", "1e999999999", "1e-999999999", "1E+9", "0.123456789", "9" * 5000, "9" * 20, "-0", "NaN", "Infinity"),
+    *("\ud800", "ALL", "../x", "a b", "btcusdt", "BTCUSDT\n", "x" * 300, "\x00", "SELL", "net", "MARKET"),
+]
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(leaf for key, each in inner for leaf in leaves(each, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
+    if not path:
+        return by
+    key, *rest = path
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[key] = replaced(changed[key], tuple(rest), by)
+    return changed
+
+
+@pytest.mark.parametrize("venue", sorted(EVERY_FORM))
+def test_no_message_whatever_it_holds_stops_the_sealing(venue: str, spool: Path, zone: RawZone) -> None:
+    sent = [
+        json.dumps(replaced(json.loads(message), path, odd))
+        for message in EVERY_FORM[venue]
+        for path in leaves(json.loads(message))
+        for odd in ODD_VALUES
+    ]
+    spooled(spool, *(heard(message, NOON) for message in sent), venue=venue)
+    sealed = seal(spool, zone, now=LATER)
+    assert segments(spool) == []
+    assert sum(each.receipt.malformed_messages for each in sealed) > len(sent) // 10
