@@ -262,8 +262,9 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
     text = (
         f"{label}{market}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
         f"({longs} long, {shorts} short; {largest['order_count']:,} orders{unvalued}{venues}), more than "
-        f"{covered(share)} of the {largest['history_hours']:,} hourly 24 h totals since {largest['history_since']:%Y-%m-%d}. "
-        f"Coverage {covered(largest['coverage_ratio'])}, source {largest['liquidation_source']}."
+        f"{covered(share)} of the {largest['history_hours']:,} hourly 24 h totals since "
+        f"{largest['history_since']:%Y-%m-%d}. Coverage {covered(largest['coverage_ratio'])}, "
+        f"source {largest['liquidation_source']}."
     )
     if largest["headline"]:
         text = f"{text}\n{largest['headline']}"

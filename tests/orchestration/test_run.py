@@ -151,6 +151,10 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
     assert "2026-03-01" in err
     assert "the former publication stands" in err
     assert published_at(house) == before
+    alerts = json.loads(CliRunner().invoke(app, ["alerts", "--dry-run", "--json"]).stdout)
+    (refused,) = [alert for alert in alerts["new"] if alert["kind"] == "audit"]
+    assert refused["text"].startswith("SIMULATED: Nothing was published at")
+    assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
 
 
 def test_status_tells_what_the_raw_zone_holds(house: Path) -> None:
