@@ -190,7 +190,9 @@ class Api:
             if known:
                 raise VenueRefused(known)
             if self._given_up_in_a_row >= _GIVEN_UP_IN_A_ROW:
-                raise VenueUnavailable(f"{self.url} is not answering; {path} was not tried. Later, {_RUN_AGAIN}")
+                raise VenueUnavailable(
+                    f"{self.url} is not answering, so nothing more was asked of it. Later, {_RUN_AGAIN}"
+                )
             reason = ""
             for attempt in range(self._attempts):
                 budget = self._budget(path)

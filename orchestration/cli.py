@@ -83,7 +83,8 @@ def run(
     """Ingest, build, audit, publish, and show the latest day.
 
     Without days: two years of klines, metrics and funding, and the last 7 days of trades and liquidations, up to
-    yesterday (UTC). With --from, every dataset from that day.
+    yesterday (UTC), then the hours since, from the venues' REST apis. With --from, every dataset from that day. With
+    --to, nothing later than that day.
     """
     with _speaking(debug):
         from orchestration.settings import load_settings

@@ -154,7 +154,7 @@ def sealed_metadata(sealed: Sequence[Any]) -> Mapping[str, Any]:
     """Rows and hours that were sealed, and the bytes that a torn tail cost."""
     return {
         "rows": sum(one.rows for one in sealed),
-        "hours": sum(one.hours if isinstance(one.hours, int) else len(one.hours) for one in sealed),
+        "hours": sorted({hour for one in sealed for hour in one.hours}),
         "torn_bytes": sum(one.torn_bytes for one in sealed),
         "markets": sorted({one.market_id for one in sealed}),
         "days": sorted({str(one.day) for one in sealed}),
