@@ -34,13 +34,28 @@ order_hours as (
     group by market_id, hour_at
 ),
 
-heard_spans as (
+-- Each order's hour and those after it, up to the next order's: no hour twice, however many orders a market has.
+heard_orders as (
     select
         order_hours.market_id,
-        {{ each_hour("order_hours.hour_at", "order_hours.hour_at + interval '23' hour") }} as hour_at
+        order_hours.hour_at,
+        lead(order_hours.hour_at) over (
+            partition by order_hours.market_id
+            order by order_hours.hour_at
+        ) as next_hour_at
     from order_hours
     inner join markets on order_hours.market_id = markets.market_id
     where not markets.is_ingested
+),
+
+heard_spans as (
+    select
+        market_id,
+        {{ each_hour(
+            "hour_at",
+            "least(hour_at + interval '23' hour, coalesce(next_hour_at, hour_at + interval '24' hour) - interval '1' hour)"
+        ) }} as hour_at
+    from heard_orders
 ),
 
 due_hours as (
