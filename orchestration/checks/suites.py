@@ -1352,7 +1352,7 @@ select
         when contract_type = 'inverse' then quote_asset = 'USD'
         else true
     end as is_size_of_type,
-    coalesce((contract_type = 'aggregate') = (venue in ({_SUM_VENUES})), false) as is_sum_named,
+    (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
 """

@@ -39,6 +39,7 @@ RESULTS = (
     "fct_taker_dominance_daily",
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
+    "int_market_bars",
     "fct_liquidations_daily",
     "int_closes_daily",
     "int_forward_returns",
@@ -49,10 +50,14 @@ RESULTS = (
 
 @dataclass
 class RawFolder:
-    """`raw/` with files and a receipt index. Rows are dictionaries by the stored column names."""
+    """`raw/` with files, a receipt index and, of what was listened to, a coverage table.
+
+    Rows are dictionaries by the stored column names. The market of a venue-wide object is `venue:ALL`.
+    """
 
     root: Path
     receipts: dict[tuple[str, str, str, date], dict[str, Any]] = field(default_factory=dict)
+    coverage: dict[tuple[str, str, datetime], dict[str, Any]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -86,6 +91,27 @@ class RawFolder:
         period = Period.holding(day, DATASETS[dataset].span)
         self.path(dataset, market_id, period).unlink(missing_ok=True)
         self._receipt(dataset, market_id, day, "", "absent", period, 0, b"")
+
+    def listened(
+        self,
+        market_id: str,
+        hour_at: datetime,
+        minutes: int = 60,
+        *,
+        dataset: str = "liquidations",
+        all_orders: bool = False,
+    ) -> None:
+        """So many minutes of the hour had a connection that was up and answering."""
+        market = Market.parse(market_id)
+        self.coverage[dataset, market_id, hour_at] = {
+            "dataset": dataset,
+            "venue": market.venue,
+            "symbol": market.symbol,
+            "hour_at": hour_at,
+            "covered_minutes": minutes,
+            "is_every_order": all_orders,
+            "known_at": datetime(2026, 1, 1, tzinfo=UTC),
+        }
 
     def _receipt(
         self,
@@ -124,9 +150,12 @@ class RawFolder:
 
     def write_index(self) -> None:
         (self.root / "raw").mkdir(parents=True, exist_ok=True)
-        schema = RawZone(open_store(self.root)).index().schema
-        table = pa.Table.from_pylist(list(self.receipts.values()), schema=schema)
+        zone = RawZone(open_store(self.root))
+        table = pa.Table.from_pylist(list(self.receipts.values()), schema=zone.index().schema)
         pq.write_table(table, self.root / "raw" / "receipts.parquet")
+        if self.coverage:
+            listened = pa.Table.from_pylist(list(self.coverage.values()), schema=zone.coverage().schema)
+            pq.write_table(listened, self.root / "raw" / "coverage.parquet")
 
 
 def _harmless(type_: pa.DataType) -> Any:
