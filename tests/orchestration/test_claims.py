@@ -30,6 +30,10 @@ class TestUnderstanding:
     def test_the_same_claim_may_be_written_in_many_ways(self, text: str) -> None:
         assert understand(text) == NEWS
 
+    @pytest.mark.parametrize("market", ["all:BTC", "okx:BTC-USDT-SWAP", "BTC-USDT-SWAP"])
+    def test_a_sum_over_venues_and_a_symbol_with_dashes_are_markets(self, market: str) -> None:
+        assert understand(f"{market} 2026-01-31 bearish rank 3 in 730 days") == replace(NEWS, market=market)
+
     def test_a_range_of_days_and_the_day_of_the_claim(self) -> None:
         assert understand("BTCUSDT 2025-10-01..2025-10-31 bearish rank 2 in 730 days as of 2026-02-03") == OCTOBER
         assert understand("BTCUSDT 2025-10-01 to 2025-10-31 second bearish as of 2026-02-03") == OCTOBER
@@ -87,7 +91,7 @@ class TestUnderstanding:
 
 
 class TestTheMarket:
-    PUBLISHED = ("binance_cm:BTCUSD_PERP", "binance_um:BTCUSDT", "simulated:BTCUSDT")
+    PUBLISHED = ("all:BTC", "binance_cm:BTCUSD_PERP", "binance_um:BTCUSDT", "simulated:BTCUSDT")
 
     @pytest.mark.parametrize(
         ("written", "meant"),
@@ -95,6 +99,8 @@ class TestTheMarket:
             ("binance_um:BTCUSDT", "binance_um:BTCUSDT"),
             ("BINANCE_UM:btcusdt", "binance_um:BTCUSDT"),
             ("btcusd_perp", "binance_cm:BTCUSD_PERP"),
+            ("all:BTC", "all:BTC"),
+            ("btc", "all:BTC"),
         ],
     )
     def test_is_found_by_id_or_symbol_in_any_case(self, written: str, meant: str) -> None:
