@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ class TestTheMarket:
     def test_misspelt_gets_a_suggestion_and_unknown_the_list(self) -> None:
         with pytest.raises(MarketNotPublished, match="did you mean `BTCUSD_PERP`"):
             resolve_market("BTCUSDPERP", self.PUBLISHED)
-        with pytest.raises(MarketNotPublished, match="published are: binance_cm:BTCUSD_PERP, "):
+        with pytest.raises(MarketNotPublished, match="published are: all:BTC, binance_cm:BTCUSD_PERP, "):
             resolve_market("DOGE", self.PUBLISHED)
 
     def test_may_be_left_out_where_there_is_only_one(self) -> None:
