@@ -230,7 +230,7 @@ def _guarded(kind: Kind, look: Callable[[], Found]) -> Found:
 
 
 def _collector_status(spool_dir: Path) -> CollectorStatus | None:
-    from ingestion.live.status import read_status  # type: ignore[import-not-found,unused-ignore]
+    from ingestion.live.status import read_status
 
     status: CollectorStatus | None = read_status(spool_dir)
     return status

@@ -1620,7 +1620,7 @@ select
         union
         select market_id from fct_net_taker_volume_daily
     ) as is_flow_valued,
-    coalesce(coalesce(contract_type = 'aggregate', false) = (venue in ({_SUM_VENUES})), false) as is_sum_named,
+    (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
 """

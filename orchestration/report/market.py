@@ -481,9 +481,10 @@ def _completeness(key: str, market: MarketContent, content: ReportContent) -> st
     if not market.daily:
         return parts.empty("There is no day to show.")
     if market.facts.get("contract_type") == "aggregate":
+        covered = _covered([row for row in market.daily if row["coverage_ratio"] is not None])
         return parts.empty(
             "A sum over venues has no sources of its own: each of its markets says what its bars stand on, and a bar "
-            f"is covered as its least covered market is. {_covered(market.daily)}"
+            f"is covered as its least covered market is. {covered}"
         )
     days = rows.calendar_days(market)
     covers, verdicts = (parts.counted(row[name] for row in days) for name in ("cover", "verdict"))

@@ -41,11 +41,12 @@ def marts() -> duckdb.DuckDBPyConnection:
     connection.execute(
         "create table dim_spike_definitions as select 'daily_usd' as definition_id, '1d' as grain, 'usd' as unit;"
         "create table fct_taker_spike_ranks (definition_id varchar, market_id varchar, side varchar, bar_at timestamp,"
-        " value decimal(38,8), is_event boolean, bar_coverage_ratio double)"
+        " value decimal(38,8), is_event boolean, bar_coverage_ratio double, is_provisional boolean, is_running boolean,"
+        " set_changed_at timestamp)"
     )
     values = {10: -300, 20: -200}
     connection.executemany(
-        "insert into fct_taker_spike_ranks values ('daily_usd', 'v:S', 'bearish', ?, ?, ?, 1)",
+        "insert into fct_taker_spike_ranks values ('daily_usd', 'v:S', 'bearish', ?, ?, ?, 1, false, false, null)",
         [(date(2024, 1, 1) + timedelta(days=n), values.get(n, n), n in values) for n in range(30)],
     )
     return connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ class TestUnderstanding:
     )
     def test_the_same_claim_may_be_written_in_many_ways(self, text: str) -> None:
         assert understand(text) == NEWS
+
+    @pytest.mark.parametrize("market", ["all:BTC", "okx:BTC-USDT-SWAP", "BTC-USDT-SWAP"])
+    def test_a_sum_over_venues_and_a_symbol_with_dashes_are_markets(self, market: str) -> None:
+        assert understand(f"{market} 2026-01-31 bearish rank 3 in 730 days") == replace(NEWS, market=market)
 
     def test_a_range_of_days_and_the_day_of_the_claim(self) -> None:
         assert understand("BTCUSDT 2025-10-01..2025-10-31 bearish rank 2 in 730 days as of 2026-02-03") == OCTOBER
@@ -87,7 +92,7 @@ class TestUnderstanding:
 
 
 class TestTheMarket:
-    PUBLISHED = ("binance_cm:BTCUSD_PERP", "binance_um:BTCUSDT", "simulated:BTCUSDT")
+    PUBLISHED = ("all:BTC", "binance_cm:BTCUSD_PERP", "binance_um:BTCUSDT", "simulated:BTCUSDT")
 
     @pytest.mark.parametrize(
         ("written", "meant"),
@@ -95,6 +100,8 @@ class TestTheMarket:
             ("binance_um:BTCUSDT", "binance_um:BTCUSDT"),
             ("BINANCE_UM:btcusdt", "binance_um:BTCUSDT"),
             ("btcusd_perp", "binance_cm:BTCUSD_PERP"),
+            ("all:BTC", "all:BTC"),
+            ("btc", "all:BTC"),
         ],
     )
     def test_is_found_by_id_or_symbol_in_any_case(self, written: str, meant: str) -> None:
@@ -107,7 +114,7 @@ class TestTheMarket:
     def test_misspelt_gets_a_suggestion_and_unknown_the_list(self) -> None:
         with pytest.raises(MarketNotPublished, match="did you mean `BTCUSD_PERP`"):
             resolve_market("BTCUSDPERP", self.PUBLISHED)
-        with pytest.raises(MarketNotPublished, match="published are: binance_cm:BTCUSD_PERP, "):
+        with pytest.raises(MarketNotPublished, match="published are: all:BTC, binance_cm:BTCUSD_PERP, "):
             resolve_market("DOGE", self.PUBLISHED)
 
     def test_may_be_left_out_where_there_is_only_one(self) -> None:

@@ -125,6 +125,22 @@ def test_incomplete_and_contradicted_days_are_listed(full: ReportContent) -> Non
         assert str(reports.day(number)) in text
 
 
+def test_a_provisional_day_is_marked_in_chart_and_table() -> None:
+    provisional = {**reports.daily_row(749), "flow_source": "rest_klines", "is_provisional": True}
+    shown = reports.market(daily=[provisional])
+
+    assert [cell["source"] for cell in rows.calendar_days(shown)] == ["rest klines (provisional)"]
+    assert "rest klines (provisional)" in Text(render(reports.content(markets=[shown]))).text
+
+
+def test_a_sum_over_venues_has_no_reconciliation_of_its_own() -> None:
+    total = reports.market(facts={**reports.market().facts, "contract_type": "aggregate"})
+    text = Text(render(reports.content(markets=[total]))).text
+
+    assert "A sum over venues has no sources of its own" in text
+    assert "Do trades and the venue's own bars agree?" not in text
+
+
 def test_a_claim_says_under_which_definitions_it_holds(full: ReportContent) -> None:
     text = Text(render(full)).text
     assert "✓ Holds under 4h_usd; ✗ not under daily_usd." in text

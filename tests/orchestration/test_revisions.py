@@ -11,7 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.revisions import REVISIONS, SOURCES, HistoryBroken, carry_revisions, refuse_broken
+from orchestration.revisions import (
+    _FILES_OF_SUMS,
+    REVISIONS,
+    SOURCES,
+    HistoryBroken,
+    carry_revisions,
+    refuse_broken,
+)
 
 MARKET = "binance_um:BTCUSDT"
 FIRST = date(2024, 3, 1)
@@ -299,3 +306,62 @@ def test_without_ranks_there_is_nothing_to_compare(tmp_path: Path) -> None:
         assert carry_revisions(new, None, published_at=PUBLISHED, run_id="r") == 0
         refuse_broken(new)
         assert new.execute(f"select count(*) from {REVISIONS}").fetchone() == (0,)
+
+
+def publish_provisional(folder: Path, values: Mapping[int, int], *, provisional: int | None, number: int) -> int:
+    """As `publish`, of a publication whose ranks say which day is provisional."""
+    warehouse, staged, serving = folder / "warehouse.duckdb", folder / "staged.duckdb", folder / "marts.duckdb"
+    with duckdb.connect(str(staged)) as new:
+        new.execute("create table bars (bar_at timestamp, value decimal(38, 8))")
+        for day, value in values.items():
+            new.execute("insert into bars values (?, ?)", [FIRST + timedelta(days=day - 1), value])
+        new.execute(MARTS)
+        new.execute(
+            "alter table fct_taker_spike_ranks add column is_provisional boolean;"
+            "update fct_taker_spike_ranks set is_provisional = bar_at = coalesce(?, timestamp '1970-01-01')",
+            [None if provisional is None else day_at(provisional)],
+        )
+        former = serving if serving.exists() else None
+        at = PUBLISHED + timedelta(days=number)
+        added = carry_revisions(new, former, published_at=at, run_id=f"run-{number}", warehouse=warehouse.stem)
+        new.execute("create table publication as select ?::timestamp as published_at", [at.replace(tzinfo=None)])
+        refuse_broken(new)
+    staged.replace(serving)
+    return added
+
+
+def test_what_was_provisional_is_no_revision_and_what_was_not_is_one(tmp_path: Path) -> None:
+    values = {1: 5, 2: -10, 3: 7, 4: -30, 5: 2, 6: -20, 7: 1, 8: -25, 9: 3, 10: 4}
+    publish_provisional(tmp_path, values, provisional=10, number=1)
+
+    assert publish_provisional(tmp_path, {**values, 10: 6}, provisional=None, number=2) == 0
+    assert publish_provisional(tmp_path, {**values, 10: 7}, provisional=None, number=3) == 2
+
+
+def test_a_revised_bar_that_turns_provisional_has_its_history_told_to_the_end(tmp_path: Path) -> None:
+    """The archive's day was withdrawn, and came back."""
+    values = {1: 5, 2: -10, 3: 7, 4: -30, 5: 2, 6: -20, 7: 1, 8: -25, 9: 3, 10: 4}
+    publish_provisional(tmp_path, values, provisional=None, number=1)
+
+    assert publish_provisional(tmp_path, {**values, 10: 6}, provisional=10, number=2) == 2
+    assert publish_provisional(tmp_path, {**values, 10: 8}, provisional=10, number=3) == 2
+
+
+def test_a_sum_over_venues_is_revised_by_the_files_of_its_markets() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create table dim_markets as select * from (values
+                ('binance_um:BTCUSDT', 'linear', 'BTC', false), ('bybit:ETHUSDT', 'linear', 'ETH', false),
+                ('simulated:BTCUSDT', 'linear', 'BTC', true), ('all:BTC', 'aggregate', 'BTC', false)
+            ) as t (market_id, contract_type, base_asset, is_simulated)
+            """
+        )
+        changed = (
+            "select market_id, date '2024-03-01' as trade_date, 'a.zip' as source_key, 'late_file' as cause "
+            "from dim_markets where contract_type <> 'aggregate'"
+        )
+        files = connection.execute(_FILES_OF_SUMS.format(changed_files=changed, markets="dim_markets")).fetchall()
+
+    assert [market for market, *_ in files].count("all:BTC") == 1
+    assert len(files) == 4

@@ -6,11 +6,13 @@ import io
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 from rich.console import Console
 
-from orchestration.answer import MarketDay, Rank
+from orchestration.answer import MarketDay, Rank, RunningDay, latest_days
 from orchestration.claims import Answer, Claim, Verdict
 from orchestration.execution import CheckFinding, RunReport
 from orchestration.terminal import (
@@ -202,3 +204,54 @@ def test_a_query_without_rows_still_shows_its_columns() -> None:
     text = printed(lambda console: show_rows(console, ["market_id"], []))
     assert "market_id" in text
     assert "0 rows" in text
+
+
+def test_a_running_day_is_told_after_the_last_ended_one() -> None:
+    running = RunningDay(date(2026, 2, 1), Decimal("12000000"), Decimal("90000000"), "rest_klines", 0.25)
+    console = Console(file=io.StringIO(), width=200)
+
+    show_days(console, [replace(day(), is_provisional=True, venue_set="binance_um,bybit", running=running)])
+
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "over binance_um, bybit · 2026-01-31 UTC" in said
+    assert "source klines (provisional)" in said
+    assert "today so far, provisional · 2026-02-01 UTC · net taker volume +12.0 M USD of 90.0 M traded" in said
+    assert "25.00% of the day · not ranked" in said
+
+
+def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
+    """A sum over venues is answered with the markets that it is summed from."""
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(
+            """
+            create table dim_markets as select * from (values
+                ('v:BTCUSDT', 'linear', 'BTC', false), ('w:BTCUSDT', 'linear', 'BTC', false),
+                ('v:ETHUSDT', 'linear', 'ETH', false), ('all:BTC', 'aggregate', 'BTC', false)
+            ) as t (market_id, contract_type, base_asset, is_simulated);
+            create table fct_net_taker_volume_daily as
+            select
+                market_id, day::date as trade_date, 1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd,
+                0.5::double as taker_sell_ratio, 'rest_klines' as flow_source, 1.0::double as coverage_ratio,
+                day > timestamp '2026-01-30' as is_provisional, day = timestamp '2026-02-01' as is_running,
+                'v,w' as venue_set
+            from dim_markets cross join generate_series(timestamp '2026-01-30', timestamp '2026-02-01', interval 1 day)
+                as days (day);
+            create table fct_taker_dominance_daily (
+                market_id varchar, trade_date date, sell_dominance_percentile double
+            );
+            create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
+            create table dim_spike_definitions (definition_id varchar, unit varchar);
+            create table fct_taker_spike_ranks (
+                definition_id varchar, market_id varchar, side varchar, bar_at timestamp, value decimal(38, 8),
+                spike_rank bigint, window_bars bigint, percentile double, event_rank bigint, is_event boolean
+            );
+            """
+        )
+
+    days = latest_days(serving, ["v:BTCUSDT"])
+
+    assert [d.market_id for d in days] == ["all:BTC", "v:BTCUSDT"]
+    assert {(d.trade_date, d.is_provisional, d.venue_set) for d in days} == {(date(2026, 1, 31), True, "v,w")}
+    assert [d.running.trade_date for d in days if d.running] == [date(2026, 2, 1)] * 2
+    assert len(latest_days(serving)) == 4

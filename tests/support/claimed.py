@@ -52,7 +52,8 @@ select
         partition by definition_id, market_id, side order by bar_at
         range between interval 1 day preceding and interval 1 day following
     ) end as is_event,
-    null::bigint as event_rank, bar_coverage_ratio
+    null::bigint as event_rank, bar_coverage_ratio, false as is_provisional, false as is_running,
+    null::timestamp as set_changed_at
 from sides;
 
 create table rpt_market_brief_daily as
