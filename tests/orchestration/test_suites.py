@@ -471,7 +471,7 @@ select dataset, market_id, trade_date as bar_date, status, row_count
 from stg_raw__receipts
 where dataset <> 'liquidationSnapshot';
 
-insert into dim_markets values ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, false);
+insert into dim_markets values ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, 'convention', null, true, false);
 
 create table dim_spike_definitions as from spike_definitions;
 
