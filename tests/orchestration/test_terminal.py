@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -198,6 +199,14 @@ def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
     text = printed(lambda console: show_report(console, RunReport(checks=[warning, block]), []))
     assert "warning suite: trades are complete: 2 rows\n" in text
     assert "first: {row}" in text.split("blocked")[1]
+
+
+def test_what_the_archive_and_what_an_api_does_not_have_is_said_in_their_own_words() -> None:
+    asked = Counter({"metrics": 3, "restTrades": 2})
+    report = RunReport(asked=asked, absent=Counter({"metrics": 1, "restTrades": 2}))
+    text = printed(lambda console: show_report(console, report, []))
+    assert "metrics: 2 of 3 files asked for are in the archive" in text
+    assert "restTrades: none of 2 days asked for are in the api" in text
 
 
 def test_a_query_without_rows_still_shows_its_columns() -> None:
