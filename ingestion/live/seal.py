@@ -412,12 +412,12 @@ def _added(held: Any, found: Sequence[dict[str, int]]) -> dict[str, int]:
 
 
 def _heard_symbols(held: Any, found: Sequence[dict[str, str]]) -> dict[str, str]:
-    """Symbols per hour: those that every file of the hour listened to."""
+    """Symbols per hour: those that every file of the hour listened to, `-` when there is none."""
     merged: dict[str, str] = dict(held)
     for heard in found:
         for hour, symbols in heard.items():
             both = set(symbols.split()) & set(merged.get(hour, symbols).split())
-            merged[hour] = " ".join(sorted(both))
+            merged[hour] = " ".join(sorted(both)) or "-"
     return dict(sorted(merged.items()))
 
 

@@ -112,6 +112,7 @@ class RawFolder:
             "hour_at": hour_at,
             "covered_minutes": minutes,
             "is_every_order": all_orders,
+            "heard_symbols": "",
             "known_at": datetime(2026, 1, 1, tzinfo=UTC),
         }
 

@@ -2,12 +2,12 @@
 -- every hour of the days that its archive was asked for. A market that was only heard has the hours of its orders and the 23 after
 -- each: venues have hundreds of symbols, and a rolling day needs no more.
 with markets as (
-    select market_id, venue, is_ingested
+    select market_id, venue, symbol, is_ingested
     from {{ ref('dim_markets') }}
 ),
 
 venue_hours as (
-    select venue, hour_at, covered_minutes, is_every_order
+    select venue, hour_at, covered_minutes, is_every_order, heard_symbols
     from {{ ref('int_liquidation_venue_hours') }}
     where not is_trailing
 ),
@@ -80,9 +80,15 @@ sourced as (
         due_hours.venue,
         due_hours.hour_at,
         case when coalesce(archive_hours.is_stored, false) or venue_hours.hour_at is null then 'archive' else 'live' end as source,
-        case when coalesce(archive_hours.is_stored, false) then 60 else coalesce(venue_hours.covered_minutes, 0) end as covered_minutes,
+        case
+            when coalesce(archive_hours.is_stored, false) then 60
+            -- A venue that must be told each symbol was heard for those that it was told.
+            when venue_hours.heard_symbols <> '' and ' ' || venue_hours.heard_symbols || ' ' not like '% ' || markets.symbol || ' %' then 0
+            else coalesce(venue_hours.covered_minutes, 0)
+        end as covered_minutes,
         coalesce(venue_hours.is_every_order, false) as is_every_order
     from due_hours
+    inner join markets on due_hours.market_id = markets.market_id
     left join archive_hours
         on due_hours.market_id = archive_hours.market_id and due_hours.hour_at = archive_hours.hour_at
     left join venue_hours

@@ -2,7 +2,7 @@
 -- `is_trailing`: the day after the last hour, as far as another venue goes on: a venue belongs to the sum over all venues as long as
 -- it was heard within the last 24 hours, so that one that falls silent lowers the coverage of that sum and does not vanish from it.
 with heard_hours as (
-    select venue, hour_at, covered_minutes, is_every_order
+    select venue, hour_at, covered_minutes, is_every_order, heard_symbols
     from {{ ref('stg_raw__coverage') }}
     where dataset = 'liquidations' and symbol = 'ALL'
 ),
@@ -31,7 +31,8 @@ select
     hours.hour_at,
     hours.hour_at > hours.last_hour_at as is_trailing,
     cast(coalesce(heard_hours.covered_minutes, 0) as bigint) as covered_minutes,
-    coalesce(heard_hours.is_every_order, false) as is_every_order
+    coalesce(heard_hours.is_every_order, false) as is_every_order,
+    coalesce(heard_hours.heard_symbols, '') as heard_symbols
 from hours
 left join heard_hours on hours.venue = heard_hours.venue and hours.hour_at = heard_hours.hour_at
 order by hours.venue, hours.hour_at

@@ -10,6 +10,7 @@ select
     {{ utc_timestamp('hour_at') }} as hour_at,
     max(covered_minutes) as covered_minutes,
     min(case when is_every_order then 1 else 0 end) = 1 as is_every_order,
+    max(heard_symbols) as heard_symbols,
     max({{ utc_timestamp('known_at') }}) as known_at
 from {{ raw_relation('coverage') }}
 group by dataset, venue, symbol, {{ utc_timestamp('hour_at') }}
