@@ -251,7 +251,7 @@ _LAST_LIQUIDATIONS = """
     from fct_liquidations_rolling_24h as l
     left join dim_markets as m on m.market_id = l.market_id
     where (ends_with(l.market_id, ':ALL') or m.is_ingested)
-      and l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily)
+      and l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running)
     qualify row_number() over (partition by l.market_id order by l.as_of_at desc) = 1
     order by l.venue not in ('all', 'simulated_all'), not ends_with(l.market_id, ':ALL'), l.market_id
 """

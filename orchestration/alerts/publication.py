@@ -99,6 +99,7 @@ def _spikes(
             hours=int(definition["decluster_hours"]),
             # The most extreme comes first: the smallest net, the largest sell ratio.
             sign="<>" if definition["unit"] == "sell_ratio" else "=",
+            finished="not is_running" if "is_running" in columns[SPIKES] else "true",
             provisional="is_provisional" if "is_provisional" in columns[SPIKES] else "false",
             since=_timestamp(since),
             headline=_headline_of("candidates.market_id", "cast(candidates.bar_at as date)", columns),
@@ -117,7 +118,7 @@ _SPIKES: Final = """
         select *, {provisional} as provisional,
                case when (side = 'bearish') {sign} true then value else -value end as pressure
         from {spikes}
-        where definition_id = {definition}
+        where definition_id = {definition} and {finished}
     ),
     compared as (
         select *, min(pressure) over (
@@ -288,7 +289,7 @@ def _newest(
     if _DAILY not in columns:
         return ()
     # A day that only the running hours of a venue's api have touched is no day yet.
-    ended = "not (is_provisional and coverage_ratio < 0.95)" if "is_provisional" in columns[_DAILY] else "true"
+    ended = "not is_running" if "is_running" in columns[_DAILY] else "true"
     rows = _records(
         connection,
         f"""

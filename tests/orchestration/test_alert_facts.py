@@ -100,8 +100,13 @@ class TestSpikes:
         assert "of its window 99 %" in fact.text
         assert "Provisional: the venue's archive does not have this bar yet" in fact.text
 
+    def test_a_bar_that_is_still_running_is_no_spike_and_hides_none(self, settings: Settings, marts: Marts) -> None:
+        marts.spike().spike(SPIKE + timedelta(hours=8), rank=1, value=-3000e6, running=True).publish()
+        assert [key.rsplit(":", 1)[-1] for key in keys(settings)] == [f"{SPIKE:%Y-%m-%dT%H}"]
+
     def test_a_publication_of_before_provisional_bars_is_read_too(self, settings: Settings, marts: Marts) -> None:
-        marts.spike().sql("alter table fct_taker_spike_ranks drop is_provisional").publish()
+        marts.spike().sql("alter table fct_taker_spike_ranks drop is_provisional")
+        marts.sql("alter table fct_taker_spike_ranks drop is_running").publish()
         assert len(keys(settings)) == 1
 
     def test_a_definition_that_is_not_published_is_a_fault_that_names_the_nearest(
@@ -195,8 +200,8 @@ class TestStale:
         (fact,) = stale_markets([Newest(SIMULATED, None, None)], NOW).facts
         assert fact.text.startswith("SIMULATED: simulated:BTCUSDT is stale: it has no published day at all.")
 
-    def test_a_day_of_a_few_provisional_hours_is_no_day(self, settings: Settings, marts: Marts) -> None:
-        marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, provisional=True).publish()
+    def test_a_day_that_is_still_running_is_no_day(self, settings: Settings, marts: Marts) -> None:
+        marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, running=True).publish()
         assert [one.day for one in read(settings, NOW).newest] == [date(2026, 1, 30)]
         marts.day(date(2026, 1, 31), ETH).publish()
         both = settings.model_copy(update={"markets": tuple(Market.parse(text) for text in (BTC, ETH))})

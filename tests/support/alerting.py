@@ -26,7 +26,7 @@ select * from (values
 create table fct_taker_spike_ranks (
     definition_id varchar, market_id varchar, side varchar, bar_at timestamp, value decimal(38, 8), spike_rank bigint,
     percentile double, window_bars bigint, coverage_ratio double, is_event boolean, event_rank bigint,
-    bar_coverage_ratio double, is_provisional boolean
+    bar_coverage_ratio double, is_provisional boolean, is_running boolean
 );
 create table fct_liquidations_rolling_24h (
     venue varchar, market_id varchar, as_of_at timestamp, long_usd decimal(38, 8), short_usd decimal(38, 8),
@@ -34,7 +34,7 @@ create table fct_liquidations_rolling_24h (
     coverage_ratio double, is_lower_bound boolean, liquidation_source varchar, venue_set varchar
 );
 create table fct_net_taker_volume_daily (
-    market_id varchar, trade_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_provisional boolean
+    market_id varchar, trade_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_running boolean
 );
 create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
 """
@@ -72,11 +72,13 @@ class Marts:
         definition: str = "4h_usd",
         event: tuple[bool, int | None] | None = None,
         provisional: bool = False,
+        running: bool = False,
         coverage: float = 1.0,
     ) -> Marts:
         """A bar of that rank. `event`: whether it is one, and its rank among them; None while nobody knows."""
         is_event, event_rank = event or (None, None)
         row = [definition, market, side, at, value, rank, 0.999, 4380, coverage, is_event, event_rank, 1.0, provisional]
+        row.append(running)
         return self._add("fct_taker_spike_ranks", row)
 
     def totals(
@@ -101,9 +103,9 @@ class Marts:
         )
         return self
 
-    def day(self, day: date, market: str = BTC, *, coverage: float = 1.0, provisional: bool = False) -> Marts:
+    def day(self, day: date, market: str = BTC, *, coverage: float = 1.0, running: bool = False) -> Marts:
         """A daily bar and its brief."""
-        self._add("fct_net_taker_volume_daily", [market, day, -1, coverage, provisional])
+        self._add("fct_net_taker_volume_daily", [market, day, -1, coverage, running])
         label = "SIMULATED: " if market.startswith("simulated") else ""
         return self._add("rpt_market_brief_daily", [market, day, f"{label}{market} on {day}: takers sold <more>."])
 
