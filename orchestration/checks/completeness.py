@@ -118,7 +118,8 @@ def newest_days(serving: Path, markets: Iterable[str]) -> list[tuple[str, date |
     with duckdb.connect(str(serving), read_only=True) as connection:
         found = dict(
             connection.execute(
-                "select market_id, max(trade_date) from fct_net_taker_volume_daily where not is_running group by market_id"
+                "select market_id, max(trade_date) from fct_net_taker_volume_daily"
+                " where not is_running group by market_id"
             ).fetchall()
         )
     return [(market, found.get(market)) for market in markets]

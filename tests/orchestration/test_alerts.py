@@ -447,7 +447,7 @@ def no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_collector")
 class TestSensor:
     def sensor(self, settings: Settings) -> dg.SensorDefinition:
-        sensors = automation.sensors(settings, [], automation_job())
+        sensors = automation.sensors(settings, [], automation_job(), automation_job())
         return next(sensor for sensor in sensors if sensor.name == "alerts")
 
     def test_it_runs_by_default_only_where_there_is_a_receiver(self, settings: Settings, alerting: Settings) -> None:

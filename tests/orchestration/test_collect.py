@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,61 +25,14 @@ from ingestion.raw_zone import ObjectId, RawZone, Receipt
 from orchestration.collecting import collect, instruments
 from orchestration.settings import load_settings
 from tests.support import messages
-from tests.support.commands import ROOT
-from tests.support.venue_server import DEADLINE, VenueServer, wait_for
+from tests.support.collecting import collecting
+from tests.support.venue_server import VenueServer, wait_for
 
 
 @pytest.fixture
 def venue() -> Iterator[VenueServer]:
     with VenueServer().running() as server:
         yield server
-
-
-class Collecting:
-    """A running `taker collect`, and what it printed so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self._reading = threading.Thread(target=self._read, daemon=True)
-        self._reading.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-
-    def says(self, words: str) -> None:
-        wait_for(lambda: any(words in line for line in self.lines), f"`{words}` in {self.lines}", 60)
-
-    def ended(self, signum: signal.Signals | None = None) -> int:
-        if signum is not None:
-            self.process.send_signal(signum)
-        code = self.process.wait(DEADLINE)
-        self._reading.join(DEADLINE)
-        return code
-
-
-@contextmanager
-def collecting(folder: Path, url: str, *arguments: str, venues: str = "binance_um") -> Iterator[Collecting]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchestration.cli", "collect", "--venues", venues, *arguments],
-        cwd=ROOT,
-        env=outside
-        | {
-            "TAKER_STORAGE_URL": str(folder),
-            "TAKER_VENUE_URLS": ",".join(f"{v}.live={url}" for v in venues.split(",")),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield Collecting(process)
-    finally:
-        process.kill()
-        process.wait(DEADLINE)
 
 
 def quantities(spool: Path) -> list[int]:
