@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -436,15 +434,6 @@ class TestFaults:
             assert "published are 4h_ma2_usd, 4h_usd, daily_sell_ratio" in fault
 
 
-@pytest.fixture
-def no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = ModuleType("ingestion.live.status")
-    status.read_status = lambda spool_dir: None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ingestion.live", ModuleType("ingestion.live"))
-    monkeypatch.setitem(sys.modules, "ingestion.live.status", status)
-
-
-@pytest.mark.usefixtures("no_collector")
 class TestSensor:
     def sensor(self, settings: Settings) -> dg.SensorDefinition:
         sensors = automation.sensors(settings, [], automation_job(), automation_job())
