@@ -467,7 +467,6 @@ def automation_job() -> Any:
 
 @pytest.mark.usefixtures("no_collector")
 class TestCommand:
-    @pytest.fixture(autouse=True)
     def in_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(evaluation, "_now", lambda: NOW)
