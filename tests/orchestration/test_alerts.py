@@ -465,7 +465,6 @@ def automation_job() -> Any:
     return dg.define_asset_job(automation.BUILD_AND_PUBLISH, selection=dg.AssetSelection.assets("mart"))
 
 
-@pytest.mark.usefixtures("no_collector")
 class TestCommand:
     def in_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
