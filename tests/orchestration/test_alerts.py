@@ -466,6 +466,7 @@ def automation_job() -> Any:
 
 
 class TestCommand:
+    @pytest.fixture(autouse=True)
     def in_its_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(evaluation, "_now", lambda: NOW)
