@@ -16,7 +16,8 @@ anything of dbt's or of the other macro files, and the SQL is standard SQL. -#}
     case
         when {{ unit }} = 'sell_ratio' then 'sell ratio ' || cast(cast({{ value }} as decimal(9,4)) as varchar)
         when {{ unit }} = 'base' then cast(cast(round({{ value }}) as bigint) as varchar) || ' base'
-        when abs({{ value }}) >= 10000000 then cast(cast(round({{ value }} / 1000000) as bigint) as varchar) || ' M USD'
+        when abs({{ value }}) >= 100000000 then cast(cast(round({{ value }} / 1000000) as bigint) as varchar) || ' M USD'
+        when abs({{ value }}) >= 1000000 then cast(cast({{ value }} / 1000000 as decimal(18,1)) as varchar) || ' M USD'
         else cast(cast(round({{ value }}) as bigint) as varchar) || ' USD'
     end
 {%- endmacro %}
