@@ -16,6 +16,7 @@ INSTANT: Final = pa.timestamp("us", tz="UTC")
 # 18 digits fit a 64-bit integer, which Parquet can delta-encode; volumes of cheap coins need more.
 ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.PRICE: pa.decimal128(18, 8),
+    Kind.FINE_PRICE: pa.decimal128(38, 12),
     Kind.AMOUNT: pa.decimal128(38, 8),
     Kind.RATIO: pa.decimal128(38, 18),
     Kind.INSTANT: INSTANT,

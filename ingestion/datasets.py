@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.arrow` has the types."""
 
     PRICE = "price or small quantity: 18 digits, 8 of them decimals"
+    FINE_PRICE = "price of any coin: 38 digits, 12 of them decimals"
     AMOUNT = "volume: 38 digits, 8 of them decimals"
     RATIO = "ratio: 38 digits, 18 of them decimals"
     INSTANT = "instant in microseconds, UTC"
@@ -29,6 +30,7 @@ class Kind(StrEnum):
 
 
 PRICE: Final = Kind.PRICE
+FINE_PRICE: Final = Kind.FINE_PRICE
 AMOUNT: Final = Kind.AMOUNT
 RATIO: Final = Kind.RATIO
 INSTANT: Final = Kind.INSTANT
@@ -249,8 +251,18 @@ LIQUIDATIONS = Dataset(
         _RECEIVED_AT,
         Column("is_long_liquidated", FLAG, "True: a long was closed. The venues' own sides differ in meaning."),
         Column("venue_side", TEXT, "The side as the venue says it, kept for reference only."),
-        Column("price", PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
+        Column("price", FINE_PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
         Column("quantity", AMOUNT, "Filled: base or contracts, in the venue's unit.", Rule.NOT_NEGATIVE),
+        Column(
+            "original_quantity",
+            AMOUNT,
+            "Ordered, in the venue's unit: with the limit it tells states of one order from another order's.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column(
+            "limit_price", FINE_PRICE, "Limit of the order, where the venue says it.", Rule.NOT_NEGATIVE, nullable=True
+        ),
         Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not say."),
         Column("event_id", TEXT, "Equal for the same order heard twice."),
         Column("base_asset", TEXT, "What is bought and sold; empty when the symbol is not understood."),

@@ -45,9 +45,12 @@ class StoredObject:
 class ObjectStore(Protocol):
     """Keys are relative, `/`-separated and never start with `/`. Every failure is a StorageError."""
 
-    def put_file(self, key: str, path: Path) -> None: ...
-    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False) -> bool:
-        """Write the object; with `only_if_absent`, leave an existing one alone and return False."""
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None: ...
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
+        """Write the object; with `only_if_absent`, leave an existing one alone and return False.
+
+        `durable`: it is on the disk, and not only on its way there, when this returns. On S3 it always is.
+        """
         ...
 
     def get_bytes(self, key: str) -> bytes | None:
@@ -84,15 +87,15 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
-    def put_file(self, key: str, path: Path) -> None:
-        with self._staged(key) as staged, path.open("rb") as source, staged.open("wb") as target:
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
+        with self._staged(key, durable) as staged, path.open("rb") as source, staged.open("wb") as target:
             while block := source.read(1 << 20):
                 target.write(block)
 
-    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False) -> bool:
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         if only_if_absent and (self.root / key).exists():
             return False
-        with self._staged(key) as staged:
+        with self._staged(key, durable) as staged:
             staged.write_bytes(payload)
         return True
 
@@ -135,14 +138,21 @@ class LocalStore:
                 yield StoredObject(key, stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}-{stat.st_size}")
 
     @contextmanager
-    def _staged(self, key: str) -> Iterator[Path]:
+    def _staged(self, key: str, durable: bool) -> Iterator[Path]:
         """A hidden file beside the target that becomes the target when the block ends well."""
         target = self.root / key
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield staged
+            if durable:
+                _sync(staged)
             os.replace(staged, target)
+            if durable:
+                for folder in (target.parent, *target.parent.parents):
+                    _sync(folder)
+                    if folder == self.root:
+                        break
         except OSError as error:
             raise StorageError(
                 f"cannot write {target}: {error.strerror or error}; "
@@ -150,6 +160,15 @@ class LocalStore:
             ) from error
         finally:
             staged.unlink(missing_ok=True) if staged.parent.is_dir() else None
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class S3Store:
@@ -190,11 +209,11 @@ class S3Store:
             ),
         )
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
         with self._speaking(key, "write"):
             self._client.upload_file(str(path), self.bucket, self.prefix + key)
 
-    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False) -> bool:
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}
         with self._speaking(key, "write"):
             try:

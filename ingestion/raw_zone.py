@@ -65,7 +65,9 @@ class ObjectId:
 
 @dataclass(frozen=True)
 class Source:
-    """One file of the venue's archive that went into a raw object. `rows` as the file had them, defects included.
+    """What went into a raw object: a file of the venue's archive, a spool file, a window of its api.
+
+    `rows` as the file had them, defects included.
 
     `sha256`: of the bytes. The venue published it, unless `fingerprint` says that it did not, and what the server said
     of the file instead: ETag, size and time of change.
@@ -89,7 +91,8 @@ class Receipt:
     we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
     `is_every_order`: the venue sends every order there is, not at most one a second. `heard_symbols`: per hour, the
     symbols that were listened to, separated by spaces, where it was not every symbol of the venue.
-    `malformed_messages`, `misdated_rows`, `torn_bytes`: what was heard and could not be used.
+    `malformed_messages`, `misdated_rows`, `torn_bytes`: what was heard and could not be used; `lost_messages`: the
+    first two together, by the hour in which they were heard.
     """
 
     dataset: str
@@ -123,6 +126,7 @@ class Receipt:
     malformed_messages: int = 0
     misdated_rows: int = 0
     torn_bytes: int = 0
+    lost_messages: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def market(self) -> Market:
@@ -185,6 +189,7 @@ _COVERAGE_SCHEMA: Final = pa.schema(
         ("hour_at", INSTANT),
         ("covered_minutes", pa.int32()),
         ("is_every_order", pa.bool_()),
+        ("lost_messages", pa.int32()),
         # Empty: every symbol of the venue. Else a total over the venue is one over these symbols only.
         ("heard_symbols", pa.string()),
         ("known_at", INSTANT),
@@ -224,9 +229,11 @@ class RawZone:
             if not _only_grew(held, receipt):
                 kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
                 self.store.put_bytes(kept, held_bytes, only_if_absent=True)
+        # A file of an archive can be had again; what was heard cannot.
+        durable = receipt.dataset not in ARCHIVED
         if data is not None:
-            self.store.put_file(object_id.data_key, data)
-        self.store.put_bytes(object_id.receipt_key, receipt.to_json())
+            self.store.put_file(object_id.data_key, data, durable=durable)
+        self.store.put_bytes(object_id.receipt_key, receipt.to_json(), durable=durable)
         return receipt
 
     def history(self, object_id: ObjectId) -> list[Receipt]:
@@ -245,11 +252,15 @@ class RawZone:
 
     def coverage(self) -> pa.Table:
         """What we listened to, as last written: one row per dataset, venue, symbol and hour of what we collected."""
+        held = self._held_coverage()
+        return held if held is not None else _COVERAGE_SCHEMA.empty_table()
+
+    def _held_coverage(self) -> pa.Table | None:
         payload = self.store.get_bytes(COVERAGE_KEY)
         if payload is None:
-            return _COVERAGE_SCHEMA.empty_table()
+            return None
         written = pq.read_table(io.BytesIO(payload))
-        return written if written.schema.equals(_COVERAGE_SCHEMA) else _COVERAGE_SCHEMA.empty_table()
+        return written if written.schema.equals(_COVERAGE_SCHEMA) else None
 
     def write_index(self) -> pa.Table:
         """Bring the index, and the coverage beside it, up to date with the receipts.
@@ -259,7 +270,9 @@ class RawZone:
         listed = self._receipts_listed()
         written = self.index()
         versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
-        changed = [found for found in listed if versions.get(found.key) != found.version]
+        # A coverage table that is missing, or of an older version, is made from every receipt, and the index with it.
+        anew = self._held_coverage() is None
+        changed = [found for found in listed if anew or versions.get(found.key) != found.version]
         if not changed and len(versions) == len(listed):
             return written
         still_true = {found.key for found in listed} - {found.key for found in changed}
@@ -286,10 +299,11 @@ class RawZone:
         return _readable(payload)
 
     def _write_coverage(self, changed: Sequence[tuple[StoredObject, Receipt | None]], still_true: set[str]) -> None:
-        written = self.coverage()
+        held = self._held_coverage()
+        written = held if held is not None else _COVERAGE_SCHEMA.empty_table()
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
         rows = [row for found, receipt in changed if receipt for row in _coverage_rows(found, receipt)]
-        if not rows and kept.num_rows == written.num_rows:
+        if held is not None and not rows and kept.num_rows == written.num_rows:
             return
         table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_COVERAGE_SCHEMA)])
         table = table.sort_by([(name, "ascending") for name in ("dataset", "venue", "symbol", "hour_at")])
@@ -345,6 +359,7 @@ def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]
             "hour_at": datetime.strptime(f"{hour} +0000", "%Y-%m-%dT%H %z"),
             "covered_minutes": minutes,
             "is_every_order": receipt.is_every_order,
+            "lost_messages": receipt.lost_messages.get(hour, 0),
             "heard_symbols": receipt.heard_symbols.get(hour, ""),
             "known_at": receipt.known_at,
             "receipt_key": found.key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,7 @@ from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolW
 from ingestion.markets import Market
 from ingestion.object_store import open_store
 from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from ingestion.raw_zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from tests.support import messages
 
 DAY = date(2026, 9, 21)
@@ -228,6 +229,22 @@ def test_a_venue_that_was_told_its_symbols_says_which_in_its_coverage(spool: Pat
     zone.write_index()
     (hour,) = zone.coverage().to_pylist()
     assert (hour["covered_minutes"], hour["is_every_order"], hour["heard_symbols"]) == (2, True, "BTCUSDT")
+
+
+def test_coverage_that_is_missing_or_of_an_older_version_is_made_from_every_receipt(spool: Path, zone: RawZone) -> None:
+    spooled(spool, covered(NOON))
+    spooled(spool, covered(NOON), venue="okx")
+    seal(spool, zone, now=LATER)
+    zone.write_index()
+    whole = zone.coverage()
+    zone.store.delete(COVERAGE_KEY)
+    zone.write_index()
+    assert zone.coverage().equals(whole)
+    older = io.BytesIO()
+    pq.write_table(whole.drop_columns(["heard_symbols"]), older)
+    zone.store.put_bytes(COVERAGE_KEY, older.getvalue())
+    zone.write_index()
+    assert zone.coverage().equals(whole)
 
 
 # ---- when, and again ----
