@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, seal
