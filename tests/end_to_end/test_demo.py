@@ -37,7 +37,7 @@ def again(demo: Demo, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def dailies(demo: Demo) -> dict[tuple[str, date], tuple[Any, ...]]:
-    rows = demo.taker.query("select * from fct_net_taker_volume_daily")
+    rows = demo.taker.query("select market_id, trade_date, * from fct_net_taker_volume_daily")
     return {(row[0], row[1]): row for row in rows}
 
 

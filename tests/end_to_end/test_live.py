@@ -37,7 +37,6 @@ pytestmark = pytest.mark.xdist_group("live")
 MARKETS = "binance_um:BTCUSDT,bybit:BTCUSDT"
 # 0.4 × 60,000.5 long on Binance; 0.5 × 60,000 long and 0.1 × 60,000 short on Bybit; 39 contracts of 0.01 short on OKX.
 LONG_USD, SHORT_USD = Decimal("24000.2") + 30000, Decimal("6000") + Decimal("23400.195")
-YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 MINUTE_NS = 60 * 10**9
 
 
@@ -48,6 +47,7 @@ class Live:
     taker: Taker
     archive: ArchiveFolder
     api: ApiServer
+    yesterday: date
     facts: dict[str, Any]
 
     def kline_rows(self, day: date) -> list[str]:
@@ -59,7 +59,7 @@ class Live:
         self.archive.put(key, self.kline_rows(day), KLINE_HEADER)
 
     def run(self) -> dict[str, Any]:
-        answer = self.taker.done("run", "--markets", MARKETS, "--from", f"{YESTERDAY - timedelta(days=2)}")
+        answer = self.taker.done("run", "--markets", MARKETS, "--from", f"{self.yesterday - timedelta(days=2)}")
         assert isinstance(answer, dict)
         return answer
 
@@ -73,12 +73,12 @@ def bybit_rows(day: date) -> list[str]:
     ]
 
 
-def cover(spool: Path, venue: str, minutes: int, *symbols: str) -> None:
-    """Minutes of the running hour that were heard whole, from its first on."""
+def cover(spool: Path, venue: str, minutes: int, at_ms: int, *symbols: str) -> None:
+    """Minutes of the hour of an instant that were heard whole, from its first on."""
 
     async def write() -> None:
         writer = SpoolWriter(spool)
-        hour = time.time_ns() // (60 * MINUTE_NS) * 60 * MINUTE_NS
+        hour = at_ms * 1_000_000 // (60 * MINUTE_NS) * 60 * MINUTE_NS
         for minute in range(minutes):
             writer.append(venue, CoveredMinute(hour + minute * MINUTE_NS, "liquidations", symbols))
         writer.finish()
@@ -98,6 +98,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         feeds = {venue: stack.enter_context(FeedServer().running()) for venue in ("binance_um", "bybit", "okx")}
         urls = {venue: feed.url for venue, feed in feeds.items()}
         at = time.time_ns() // 1_000_000
+        yesterday = datetime.fromtimestamp(at / 1000, UTC).date() - timedelta(days=1)
 
         with collecting(storage, urls, markets=MARKETS) as first:
             for connection in ("binance_um", "bybit linear", "okx"):
@@ -114,9 +115,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             feeds["okx"].say(messages.liquidation_order("buy", "short", at=at))
             assert second.ended(signal.SIGTERM) == 0
 
-        cover(spool, "binance_um", 60)
-        cover(spool, "bybit", 60, "BTCUSDT")
-        cover(spool, "okx", 30)
+        cover(spool, "binance_um", 60, at)
+        cover(spool, "bybit", 60, at, "BTCUSDT")
+        cover(spool, "okx", 30, at)
         zone = RawZone(open_store(storage))
         sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
         assert sum(each.rows for each in sealed) == 4
@@ -127,13 +128,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             {
                 "TAKER_ARCHIVE_URL": archive.url,
                 "TAKER_VENUE_URLS": ",".join(f"{place}={url}" for place, url in places.items()),
-                "TAKER_FIRST_DAY": f"{YESTERDAY - timedelta(days=2)}",
+                "TAKER_FIRST_DAY": f"{yesterday - timedelta(days=2)}",
             },
         )
-        made = Live(taker, archive, api, {})
+        made = Live(taker, archive, api, yesterday, {})
         for ago in (2, 1):
-            made.publish_day(YESTERDAY - timedelta(days=ago))
-            bybit.bybit_trades(YESTERDAY - timedelta(days=ago), bybit_rows(YESTERDAY - timedelta(days=ago)))
+            made.publish_day(yesterday - timedelta(days=ago))
+            bybit.bybit_trades(yesterday - timedelta(days=ago), bybit_rows(yesterday - timedelta(days=ago)))
         made.facts = made.run()
         yield made
 
@@ -157,14 +158,14 @@ class TestBeforeTheArchive:
     def test_what_the_archive_lacks_comes_from_the_api_and_says_so(self, live: Live) -> None:
         rows = live.taker.query(
             "select trade_date, flow_source, is_provisional, volume_usd from fct_net_taker_volume_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date <= '{YESTERDAY}' order by trade_date"
+            f" where market_id = 'binance_um:BTCUSDT' and trade_date <= '{live.yesterday}' order by trade_date"
         )
         assert [row[1:3] for row in rows] == [("klines", False), ("klines", False), ("rest_klines", True)]
-        bars = [live.api.bar(millis(YESTERDAY, hour * 3600)) for hour in range(24)]
+        bars = [live.api.bar(millis(live.yesterday, hour * 3600)) for hour in range(24)]
         assert rows[-1][3] == sum(Decimal(bar[7]) for bar in bars)
 
     def test_two_venues_are_also_one_market(self, live: Live) -> None:
-        day = YESTERDAY - timedelta(days=1)
+        day = live.yesterday - timedelta(days=1)
         rows = live.taker.query(
             "select market_id, venue_set, net_taker_usd from fct_net_taker_volume_daily"
             f" where trade_date = '{day}' order by market_id"
@@ -183,15 +184,15 @@ class TestBeforeTheArchive:
 
 class TestWhenTheFileArrives:
     def test_it_takes_the_place_of_the_provisional_hours_and_the_two_are_compared(self, live: Live) -> None:
-        live.publish_day(YESTERDAY)
+        live.publish_day(live.yesterday)
         live.run()
         (day,) = live.taker.query(
             "select flow_source, is_provisional, coverage_ratio from fct_net_taker_volume_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{YESTERDAY}'"
+            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{live.yesterday}'"
         )
         assert day == ("klines", False, 1)
         (compared,) = live.taker.query(
             "select rest_hours, rest_difference_usd, rest_verdict from fct_flow_reconciliation_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{YESTERDAY}'"
+            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{live.yesterday}'"
         )
         assert compared == (24, 0, "exact")
