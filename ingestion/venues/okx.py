@@ -37,8 +37,9 @@ from ingestion.venues.venue import (
 
 _CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|\d{6})$")
 
-# Linear contracts are a number of coins each, which only the venue knows; these are its oldest ones.
-_LINEAR_SIZES: Final = {"BTC": Decimal("0.01"), "ETH": Decimal("0.1")}
+# Linear contracts are a number of coins each, which only the venue knows, and which differs between contracts of one
+# coin; these are its oldest ones.
+_LINEAR_SIZES: Final = {"BTC-USDT-SWAP": Decimal("0.01"), "ETH-USDT-SWAP": Decimal("0.1")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class OkxGrammar:
         if quote == "USD":
             size = Decimal(100) if base == "BTC" else Decimal(10)
             return Market("okx", symbol, base, quote, ContractType.INVERSE, size)
-        return Market("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(base))
+        return Market("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(symbol))
 
 
 # ---- api -------------------------------------------------------------------------------------------------------------
