@@ -483,7 +483,7 @@ def _liquidation(order: dict[str, Any]) -> Liquidation:
     symbol, side, status = text(order, "s"), text(order, "S"), text(order, "X")
     if side not in _LONG_SIDES:
         raise Malformed(f"`S` is neither SELL nor BUY: {side!r}")
-    # `p` is the order's limit near the bankruptcy price, `q` what was ordered; `ap` and `z` are what was traded.
+    # `p` is the order's limit near the bankruptcy price, `q` what was ordered; `ap` and `z` are what was traded so far.
     price, quantity = number(order, "ap"), number(order, "z")
     at = whole(order, "T")
     return Liquidation(
@@ -495,6 +495,8 @@ def _liquidation(order: dict[str, Any]) -> Liquidation:
         venue_side=side,
         order_status=status,
         event_id=f"{symbol}:{at}:{side}:{price}:{quantity}:{status}",
+        original_quantity=number(order, "q"),
+        limit_price=number(order, "p"),
     )
 
 

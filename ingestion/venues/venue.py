@@ -110,7 +110,8 @@ class Liquidation:
 
     `is_long_liquidated`: True: a long was closed (whatever the venue calls that side). `quantity`: filled, in the
     venue's unit (base or contracts). `price`: average price of the fill; where the venue gives only one price, that.
-    `event_id`: equal for the same event seen twice (two connections), different otherwise.
+    `event_id`: equal for the same event seen twice (two connections), different otherwise. `original_quantity`,
+    `limit_price`: what was ordered, where the venue says it: equal in every state of one order.
     """
 
     symbol: str
@@ -121,6 +122,8 @@ class Liquidation:
     venue_side: str
     order_status: str
     event_id: str
+    original_quantity: Decimal | None = None
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
