@@ -32,7 +32,7 @@ from ingestion.datasets import (
 )
 from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.messages import flag, instant, mapping, number, parsed, text, whole
+from ingestion.venues.messages import answer, flag, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -443,13 +443,11 @@ class BinanceFeed:
         return wanted
 
     def refusal(self, message: str | bytes) -> str | None:
-        if (b'"error"' if isinstance(message, bytes) else '"error"') not in message:  # type: ignore[operator]
-            return None
-        try:
-            fault = mapping(parsed(message), "the message").get("error")
-        except Malformed:
-            return None
+        fault = answer(message, '"error"').get("error")
         return str(fault) if fault else None
+
+    def is_acceptance(self, message: str | bytes) -> bool:
+        return False  # what is wanted is in the address
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         outer = mapping(parsed(message), "the message")

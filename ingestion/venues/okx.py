@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES
 from ingestion.markets import ContractType, Market
-from ingestion.venues.messages import Occurrences, instant, listed, mapping, number, parsed, text, whole
+from ingestion.venues.messages import Occurrences, answer, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -181,13 +181,11 @@ class OkxFeed:
         return wanted
 
     def refusal(self, message: str | bytes) -> str | None:
-        if (b'"error"' if isinstance(message, bytes) else '"error"') not in message:  # type: ignore[operator]
-            return None
-        try:
-            fields = mapping(parsed(message), "the message")
-        except Malformed:
-            return None
+        fields = answer(message, '"error"')
         return str(fields.get("msg") or "no reason given") if fields.get("event") == "error" else None
+
+    def is_acceptance(self, message: str | bytes) -> bool:
+        return answer(message, '"subscribe"').get("event") == "subscribe"
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         if message in ("pong", b"pong"):

@@ -210,6 +210,14 @@ class VenueFeed(Protocol):
         """
         ...
 
+    def is_acceptance(self, message: str | bytes) -> bool:
+        """Whether the message answers one of the subscription's `hello` with yes. A pong does not; nothing that cannot
+        be read does.
+
+        Asked of every message until a connection is up, so it must be cheap. Never, where there is no `hello`.
+        """
+        ...
+
     def read(self, message: str | bytes) -> Iterator[Event]:
         """The events in one message: none in an acknowledgement or a pong. Raises Malformed."""
         ...
