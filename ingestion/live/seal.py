@@ -98,6 +98,17 @@ def finished_hours(spool_dir: Path, *, now: datetime) -> list[FinishedHour]:
     return [FinishedHour(venue, hour, files) for (venue, hour), files in sorted(hours.items())]
 
 
+def heard_venues(spool_dir: Path, zone: RawZone | None = None) -> list[str]:
+    """The venues that a collector here has listened to, and those of which liquidations are stored. StorageError."""
+    found = {
+        path.parent.name for folder in (spool_dir, spool_dir / SEALED_FOLDER) for path in folder.glob("*/*.spool*")
+    }
+    if zone is not None:
+        stored = zone.store.list(f"raw/{LIQUIDATIONS.name}")
+        found |= {each.key.split("/")[2].removeprefix("venue=") for each in stored}
+    return [venue for venue in VENUES if venue in found]
+
+
 def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
     """Seal every finished hour; the objects written, by venue and day. StorageError, OSError.
 

@@ -235,7 +235,7 @@ _COMPLAINTS: Final[dict[int, Complaint]] = {
     -1008: Complaint("busy", "the venue is overloaded"),
     -1015: Complaint("too_many", "too many requests"),
     -1100: Complaint("wrong", "a parameter holds illegal characters"),
-    -1121: Complaint("wrong", "the venue knows no such symbol; check TAKER_MARKETS"),
+    -1121: Complaint("unknown", "the venue knows no such symbol; check TAKER_MARKETS"),
     -1127: Complaint("wrong", "more time was asked for than one question may span"),
     -1130: Complaint("wrong", "a parameter is out of range, such as a time further back than the venue keeps"),
 }

@@ -67,7 +67,7 @@ _COMPLAINTS: Final[dict[int, Complaint]] = {
     50013: Complaint("busy", "the venue is overloaded"),
     50026: Complaint("busy", "the venue has a fault inside"),
     50061: Complaint("too_many", "too many requests"),
-    51001: Complaint("wrong", "the venue knows no such instrument; check TAKER_MARKETS"),
+    51001: Complaint("unknown", "the venue knows no such instrument; check TAKER_MARKETS"),
 }
 
 

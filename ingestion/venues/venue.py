@@ -291,10 +291,11 @@ class Complaint:
     """What an answer says went wrong, in one sentence without a full stop.
 
     `kind`: `busy`: the same question may be answered a moment later. `too_many`: we asked too much and must wait.
-    `refused`: it answers nobody here. `wrong`: the question itself; to repeat it is of no use.
+    `refused`: it answers nobody here. `unknown`: there is no such market. `wrong`: anything else about the question; to
+    repeat it is of no use.
     """
 
-    kind: Literal["busy", "too_many", "refused", "wrong"]
+    kind: Literal["busy", "too_many", "refused", "unknown", "wrong"]
     sentence: str
 
 

@@ -365,6 +365,15 @@ def test_on_a_busy_market_bybits_thousand_trades_hold_no_finished_hour(house: Ho
 # ---- instruments
 
 
+def test_a_venue_that_was_only_heard_is_asked_for_its_contracts_and_for_nothing_else(house: House) -> None:
+    apis = {"binance_um": api("binance_um"), "okx": api("okx")}
+    tasks = plan_recent([BITCOIN], zone=house.zone, apis=apis, now=house.now, heard=["binance_um", "okx", "bybit"])
+    assert [str(task) for task in tasks if task.market != BITCOIN] == [
+        "binance_um:ALL instruments 2026-03-02",
+        "okx:ALL instruments 2026-03-02",
+    ]
+
+
 def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(house: House) -> None:
     house.run(BITCOIN, only="instruments")
     rows = {row["symbol_name"]: row for row in house.rows("instruments", TODAY, whole("binance_um"))}
@@ -393,6 +402,26 @@ def test_a_venue_that_refuses_fails_by_itself_in_one_sentence(house: House) -> N
     assert len(house.venue.asked("/exchangeInfo")) == 1
     assert not house.venue.asked("/klines")
     assert {outcome.status for outcome in outcomes if outcome.task.market.venue == "okx"} == {"stored"}
+
+
+def test_a_market_that_the_venue_does_not_know_is_asked_for_once(house: House) -> None:
+    typo, unknown = Market.parse("binance_um:BTTCUSDT"), Planned(400, {"code": -1121, "msg": "Invalid symbol."})
+    house.venue.plan("/klines", unknown)
+    outcomes = house.run(typo, BITCOIN)
+    of_it = [outcome for outcome in outcomes if outcome.task.market == typo]
+    assert len(of_it) > 60
+    assert {outcome.status for outcome in of_it} == {"failed"}
+    assert len({str(outcome.error) for outcome in of_it}) == 1
+    assert [asked["symbol"] for asked in house.venue.asked("/klines")].count("BTTCUSDT") == 1
+    assert not [asked for asked in house.venue.asked("/aggTrades") if asked["symbol"] == "BTTCUSDT"]
+    assert "failed" not in {outcome.status for outcome in outcomes if outcome.task.market == BITCOIN}
+
+
+def test_another_wrong_question_is_no_verdict_on_the_market(house: House) -> None:
+    house.venue.plan("/takerlongshortRatio", Planned(400, {"code": -1130, "msg": "startTime is invalid."}))
+    outcomes = [outcome for outcome in house.run(BITCOIN) if outcome.task.dataset is TAKER_RATIO]
+    assert [outcome.status for outcome in outcomes].count("failed") == 1
+    assert [outcome.status for outcome in outcomes].count("stored") > 20
 
 
 def test_hours_that_came_before_a_failure_are_kept(house: House) -> None:
