@@ -17,9 +17,9 @@ from ingestion.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
 from ingestion.errors import SourceDefect, VenueRefused
 from ingestion.ingest import Outcome, Task
 from ingestion.markets import Market
-from ingestion.object_store import open_store
+from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from ingestion.raw_zone import INDEX_KEY, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, ingest_recent, plan_recent
 from ingestion.venues import venue_of
 from ingestion.venues.venue import VenueApi
@@ -385,6 +385,25 @@ def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(hou
     house.now += timedelta(hours=3)
     house.run(BITCOIN, only="instruments")
     assert len(house.venue.asked("/exchangeInfo")) == 1
+
+
+@pytest.mark.xdist_group("s3")
+def test_today_grows_in_s3_as_it_does_in_a_folder(house: House, s3_url: str, seaweedfs: S3Options) -> None:
+    folder, remote = house.zone, RawZone(open_store(s3_url, seaweedfs))
+    began = house.now
+    for zone in (folder, remote):
+        house.zone, house.now = zone, began
+        with_yesterday_archived(house)
+        house.run(BITCOIN)
+        house.now += timedelta(hours=1)
+        assert {outcome.status for outcome in house.run(BITCOIN)} == {"stored", "unchanged"}
+        zone.write_index()
+    stored = [
+        {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw")} for zone in (folder, remote)
+    ]
+    # The index names the versions that a store gives to its objects.
+    assert {key for key in stored[0] if stored[0][key] != stored[1][key]} == {INDEX_KEY}
+    assert stored[0].keys() == stored[1].keys()
 
 
 # ---- what goes wrong

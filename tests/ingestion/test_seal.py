@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.errors import StorageError
-from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, seal
+from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, heard_venues, seal
 from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
 from ingestion.markets import Market
-from ingestion.object_store import open_store
+from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period
 from ingestion.raw_zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from tests.support import messages
@@ -437,6 +437,26 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
     monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", 2)
     assert seal(spool, zone, now=LATER) == []
     assert state(zone) == before
+
+
+@pytest.mark.xdist_group("s3")
+def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_ends_it_there_too(
+    spool: Path, zone: RawZone, s3_url: str, seaweedfs: S3Options, tmp_path: Path
+) -> None:
+    remote = RawZone(open_store(s3_url, seaweedfs))
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        for folder, into in ((spool, zone), (tmp_path / "other", remote)):
+            spooled(folder, heard(messages.force_order(at=ms(at)), at), heard(b"{not json", at), covered(at))
+            seal(folder, into, now=at + timedelta(hours=1))
+    assert state(remote) == state(zone)
+    assert liquidations(remote)[1].lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert heard_venues(tmp_path / "nowhere", remote) == ["binance_um"]
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    remote.store.put_bytes(object_id.receipt_key, b"{")
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON + timedelta(hours=2)))
+    with pytest.raises(StorageError, match="cannot be read"):
+        seal(spool, remote, now=LATER)
 
 
 class Killed(BaseException):
