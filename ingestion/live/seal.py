@@ -48,7 +48,7 @@ from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 
 # Higher whenever the same files would be read into other rows: what an older one read may then be read anew.
-SEAL_VERSION: Final = 1
+SEAL_VERSION: Final = 2
 # A venue may repeat what happened a while ago; no venue tells the future. Beyond, one of the two clocks is wrong.
 _LATEST: Final = timedelta(hours=24)
 _EARLIEST: Final = timedelta(minutes=10)
@@ -376,8 +376,8 @@ def _stored(
     new = [read for read in found.reads if _identity(read.source) not in known]
     if not new:
         return None
-    before = [zone.rows(object_id)] if held else []
     dataset = found.rows.dataset
+    before = [_of_today(zone.rows(object_id), dataset)] if held else []
     table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
     target = scratch / "data.parquet"
     pq.write_table(table, target, compression="zstd")
@@ -416,6 +416,15 @@ def _stored(
         torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
     )
     return zone.put(object_id, target, receipt)
+
+
+def _of_today(table: pa.Table, dataset: Dataset) -> pa.Table:
+    """Rows that an older version stored, with the columns of this one: what it did not keep is empty."""
+    columns = [
+        table[name].cast(kind) if name in table.column_names else pa.nulls(table.num_rows, kind)
+        for name, kind in zip(dataset.schema.names, dataset.schema.types, strict=True)
+    ]
+    return pa.table(columns, schema=dataset.schema)
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:

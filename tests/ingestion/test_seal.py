@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.errors import StorageError
-from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, heard_venues, seal
+from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, finished_hours, heard_venues, seal
 from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
 from ingestion.markets import Market
 from ingestion.object_store import S3Options, open_store
@@ -407,19 +408,37 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
     assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
     assert (state(zone), segments(spool)) == (before, [])
 
-    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", 2)
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
     monkeypatch.setattr("ingestion.venues.binance._LONG_SIDES", {"SELL": False, "BUY": True})
     put_back(spool)
     read = seal(spool, zone, now=LATER + timedelta(days=1))
     assert [(str(each.day), each.rows, each.receipt.decoder_version) for each in read] == [
-        ("2026-09-21", 2, 2),
-        ("2026-09-22", 0, 2),
+        ("2026-09-21", 2, SEAL_VERSION + 1),
+        ("2026-09-22", 0, SEAL_VERSION + 1),
     ]
     rows, receipt = liquidations(zone)
     assert [row["is_long_liquidated"] for row in rows] == [False, False]
     assert (receipt.covered_minutes, receipt.malformed_messages) == ({"2026-09-21T12": 1}, 1)
     put_back(spool)
     assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
+
+
+def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    (first,) = seal(spool, zone, now=LATER)
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
+    place = older.column_names.index("price")
+    pq.write_table(older.set_column(place, "price", older["price"].cast(pa.decimal128(18, 8))), tmp_path / "older")
+    zone.put(object_id, tmp_path / "older", replace(first.receipt, decoder_version=SEAL_VERSION - 1))
+    at = NOON + timedelta(hours=1)
+    spooled(spool, heard(messages.force_order(at=ms(at)), at))
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone)
+    assert [row["original_quantity"] for row in rows] == [None, Decimal("0.5")]
+    assert rows[0]["price"] == rows[1]["price"] == Decimal("60000.5")
+    # So the first hour can still be read anew.
+    assert receipt.decoder_version == SEAL_VERSION - 1
 
 
 def test_one_file_of_several_is_not_read_anew_and_counted_twice(
@@ -434,7 +453,7 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
         seal(spool, zone, now=at + timedelta(hours=1))
     before = state(zone)
     last.path.write_bytes(copy)
-    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", 2)
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
     assert seal(spool, zone, now=LATER) == []
     assert state(zone) == before
 
