@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import urllib3
 
-from ingestion.errors import VenueRefused, VenueUnavailable
+from ingestion.errors import UnknownToVenue, VenueRefused, VenueUnavailable
 from ingestion.venues.venue import Complaint, Limit
 
 # Others on this address use the same budget, and a request may reach the venue in the next window.
@@ -275,7 +275,8 @@ class Api:
         if status in _WORTH_RETRYING or (found and found.kind == "busy"):
             return False, f"HTTP {status}{said}", None, None
         if found or status != 200:
-            raise VenueUnavailable(f"{where} was answered with HTTP {status}{said}")
+            kind = UnknownToVenue if found and found.kind == "unknown" else VenueUnavailable
+            raise kind(f"{where} was answered with HTTP {status}{said}")
         if not is_json:
             return False, f"the answer is not JSON: {answer.body[:60]!r}", None, None
         return True, "", None, parsed

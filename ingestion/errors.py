@@ -20,6 +20,10 @@ class VenueUnavailable(IngestionError):
     """A venue's api did not answer, or answered that something is wrong with the question."""
 
 
+class UnknownToVenue(VenueUnavailable):
+    """A venue's api knows no such market. To ask more of it, about any day, brings the same answer."""
+
+
 class VenueRefused(IngestionError):
     """A venue's api wants nothing more from us for now, or ever from here. Asking again makes it worse."""
 

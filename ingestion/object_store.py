@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from ingestion.durable import sync
 from ingestion.errors import StorageError
 
 if TYPE_CHECKING:
@@ -146,11 +147,11 @@ class LocalStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield staged
             if durable:
-                _sync(staged)
+                sync(staged)
             os.replace(staged, target)
             if durable:
                 for folder in (target.parent, *target.parent.parents):
-                    _sync(folder)
+                    sync(folder)
                     if folder == self.root:
                         break
         except OSError as error:
@@ -160,15 +161,6 @@ class LocalStore:
             ) from error
         finally:
             staged.unlink(missing_ok=True) if staged.parent.is_dir() else None
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or a folder's list of names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class S3Store:

@@ -213,6 +213,18 @@ class RawZone:
         """The object's current receipt; None when it was never asked for."""
         return _readable(self.store.get_bytes(object_id.receipt_key))
 
+    def heard_receipt(self, object_id: ObjectId) -> Receipt | None:
+        """The receipt of what cannot be asked for again: StorageError, not None, for one that cannot be read."""
+        payload = self.store.get_bytes(object_id.receipt_key)
+        receipt = _readable(payload)
+        if payload is not None and receipt is None:
+            raise StorageError(
+                f"{object_id.receipt_key} cannot be read, and without it the hours stored beside it would be "
+                "overwritten; restore it from a copy, or delete it and put the day's sealed files back into the spool "
+                "(docs/collect.md)"
+            )
+        return receipt
+
     def rows(self, object_id: ObjectId) -> pa.Table:
         """The stored rows of one object. StorageError when there are none."""
         payload = self.store.get_bytes(object_id.data_key)

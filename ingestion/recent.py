@@ -30,7 +30,7 @@ import pyarrow.csv as pacsv
 
 from ingestion.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, encode
-from ingestion.errors import IngestionError, SourceDefect, StorageError, VenueRefused
+from ingestion.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
 from ingestion.ingest import Outcome, Status, Task
 from ingestion.markets import Market
 from ingestion.periods import Period, days_between, periods_between
@@ -94,10 +94,12 @@ def plan_recent(
     now: datetime,
     kline_interval: str = "1h",
     trades_dataset: str = "aggTrades",
+    heard: Sequence[str] = (),
 ) -> list[Task]:
     """The objects that the apis of the markets' venues can bring up to date, those that matter most first.
 
-    `apis`: by venue; a venue that is not among them is not asked. Bars and ratios: from the day after the last archived
+    `apis`: by venue; a venue that is not among them is not asked. `heard`: venues whose contracts are wanted without
+    any market of theirs, as liquidations of them were heard. Bars and ratios: from the day after the last archived
     day of klines (of `kline_interval`) up to today. Trades: from the day after the last archived one (of
     `trades_dataset`, or what the venue has instead), at most as far as the api goes, the newest day first.
     """
@@ -105,7 +107,7 @@ def plan_recent(
     finished = _finished(now)
     asked = [market for market in markets if market.venue in apis]
     tasks = []
-    for venue in dict.fromkeys(market.venue for market in asked):
+    for venue in dict.fromkeys([*(market.venue for market in asked), *(venue for venue in heard if venue in apis)]):
         if INSTRUMENTS.name in apis[venue].offers:
             tasks.append(_task(INSTRUMENTS, Market.whole_venue(venue), today))
     for market in asked:
@@ -149,15 +151,19 @@ def ingest_recent(
     def run(venue: str) -> None:
         deadlines: dict[Market, datetime] = {}
         refusal: IngestionError | None = None
+        unknown: dict[Market, IngestionError] = {}
         for task in [task for task in tasks if task.market.venue == venue]:
             started = time.monotonic()
             deadline = deadlines.setdefault(task.market, clock() + patience)
-            if refusal is None:
+            known_fault = refusal or unknown.get(task.market)
+            if known_fault is None:
                 outcome = _brought_up_to_date(task, access[venue], zone, clock, deadline)
                 outcome = replace(outcome, seconds=time.monotonic() - started)
                 refusal = outcome.error if isinstance(outcome.error, VenueRefused) else None
+                if isinstance(outcome.error, UnknownToVenue):
+                    unknown[task.market] = outcome.error
             else:
-                outcome = Outcome(task, "failed", None, refusal)  # the same words for all that it concerns
+                outcome = Outcome(task, "failed", None, known_fault)  # the same words for all that it concerns
             with reporting:
                 outcomes[task] = outcome
                 report(outcome)

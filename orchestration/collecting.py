@@ -19,6 +19,7 @@ from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from ingestion.live.collector import Collected, Collector
+    from ingestion.raw_zone import ObjectId, RawZone
 
 # The list of a venue's contracts may be this old.
 _INSTRUMENTS_DAYS: Final = 7
@@ -72,11 +73,11 @@ def _addresses(settings: Settings, venues: str | None) -> dict[str, str]:
 
 
 def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
-    """Every open contract of the venues that must be told each symbol, as they were last asked for."""
-    from ingestion.object_store import open_store
-    from ingestion.raw_zone import ObjectId, RawZone
+    """Every open contract of the venues that must be told each symbol, as they were last asked for, or are now."""
+    from ingestion.raw_zone import ObjectId
+    from orchestration.resources import StorageResource
 
-    zone = RawZone(open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None))
+    zone = StorageResource(settings).raw_zone()
     today = datetime.now(UTC).date()
     found: list[Market] = []
     for venue in urls:
@@ -87,15 +88,32 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
         ids = [ObjectId("instruments", Market.whole_venue(venue), "", Period.of_day(day)) for day in days]
         newest = next((object_id for object_id in ids if zone.receipt(object_id) is not None), None)
         if newest is None:
-            raise IngestionError(
-                f"{venue} must be told each symbol, and no list of its contracts was stored in the last "
-                f"{_INSTRUMENTS_DAYS} days; let `taker run` ask for it first, or leave --every-symbol away"
-            )
+            newest = _asked_now(settings, venue, zone)
         for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
             if row["is_trading"]:
                 with contextlib.suppress(UnknownMarket):
                     found.append(Market.parse(f"{venue}:{row['symbol_name']}"))
     return found
+
+
+def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
+    """Ask the venue for its contracts, and store them as any run does."""
+    from ingestion.recent import ingest_recent, plan_recent
+    from orchestration.resources import ApiResource
+
+    unlisted = f"{venue} must be told each symbol, and no list of its contracts was stored in the last week"
+    with ApiResource(settings).open([venue]) as access:
+        apis = {name: one.api for name, one in access.items() if name == venue}
+        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
+        for outcome in ingest_recent(tasks, access=access, zone=zone):
+            if outcome.receipt is not None:
+                return outcome.task.object_id
+            why = outcome.error or "it listed none"
+            raise IngestionError(f"{unlisted}; asked now: {why}; leave --every-symbol away to listen to TAKER_MARKETS")
+    raise IngestionError(
+        f"{unlisted}, and its api may not be asked: let TAKER_REST be on, give its address in TAKER_VENUE_URLS "
+        f"({venue}.rest=…), or leave --every-symbol away"
+    )
 
 
 def _say(line: str) -> None:

@@ -187,9 +187,10 @@ def run(
 
 def _today_keys(settings: Settings) -> list[dg.AssetKey]:
     """What can be brought up to this hour: what some venue's api is asked for, and what a collector has heard."""
+    from ingestion.live.seal import heard_venues
     from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
 
-    asked = ASKED_KEYS if settings.rest_urls else ()
+    asked = ASKED_KEYS if settings.rest_urls_with(heard_venues(settings.spool_dir)) else ()
     return [*asked, *(HEARD_KEYS if settings.spool_dir.is_dir() else ())]
 
 

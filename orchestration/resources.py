@@ -6,7 +6,7 @@ Does not: decisions. Plain objects rather than ConfigurableResource: their secre
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,13 +42,13 @@ class ArchiveResource:
 
 @dataclass(frozen=True)
 class ApiResource:
-    """The REST apis of the configured markets' venues, as far as settings let us ask them."""
+    """The REST apis of the configured markets' venues, and of others on demand, as far as settings let us ask them."""
 
     settings: Settings
 
     @contextmanager
-    def open(self) -> Iterator[dict[str, Access]]:
-        """By venue, one client each: it is there that the weight of a run is counted."""
+    def open(self, heard: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
+        """By venue, one client each: it is there that the weight of a run is counted. `heard`: venues to add."""
         from ingestion.api import Api, Refusals
         from ingestion.recent import Access
         from ingestion.venues import venue_of
@@ -56,7 +56,7 @@ class ApiResource:
         refusals = Refusals(self.settings.refusals_path)
         opened: dict[str, Access] = {}
         clients: list[Api] = []
-        for venue, url in self.settings.rest_urls.items():
+        for venue, url in self.settings.rest_urls_with(heard).items():
             api = venue_of(venue).api
             assert api is not None, venue
             clients.append(Api(venue, url, api.limits, api.complaint, refusals=refusals))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -285,7 +285,16 @@ class Settings(BaseSettings):
     @property
     def rest_urls(self) -> dict[str, str]:
         """Where the apis of the configured markets' venues are asked, by venue; without those that are not."""
-        urls = {venue: self.rest_url_of(venue) for venue in dict.fromkeys(m.venue for m in self.markets)}
+        return self.rest_urls_with(())
+
+    def rest_urls_with(self, heard: Iterable[str]) -> dict[str, str]:
+        """The same with venues that were only listened to: not at home, where their feed was heard elsewhere."""
+        own = dict.fromkeys(market.venue for market in self.markets)
+        urls = {venue: self.rest_url_of(venue) for venue in own}
+        for venue in heard:
+            is_at_home = f"{venue}.live" not in self.venue_urls or f"{venue}.rest" in self.venue_urls
+            if venue not in own and (is_at_home or self.rest == "on"):
+                urls[venue] = self.rest_url_of(venue)
         return {venue: url for venue, url in urls.items() if url is not None}
 
     def live_url_of(self, venue: str) -> str | None:

@@ -12,6 +12,8 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,7 +26,15 @@ from ingestion.venues.venue import Subscription, VenueFeed
 _LARGEST_MESSAGE: Final = 16 << 20
 # Subscriptions are refused at the beginning; later messages need not be looked at.
 _LOOKED_AT: Final = 200
-_REFUSALS: Final = {403: "forbidden", 418: "banned for a while", 429: "too many connections", 451: "not offered here"}
+# A venue never bans for longer than three days; a longer Retry-After is a mistake.
+_LONGEST_RETRY_AFTER: Final = 3 * 86_400.0
+_BANNED: Final = 418
+_REFUSALS: Final = {
+    403: "forbidden",
+    _BANNED: "banned for a while",
+    429: "too many connections",
+    451: "not offered here",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Tuning:
     handshake, and again for the answer to the subscription. `overlap`: how long the old connection of a rotation goes
     on beside the new one. `rotation_share`: of the venue's longest connection, when the new one is made.
     `unreached`: after so long without any connection at all the collector says so.
+    `longest_ban`: a venue that refuses this address is left alone for `longest_backoff`, or for as long as it says; one
+    that bans it for twice as long each time, up to this.
     """
 
     first_backoff: float = 0.5
@@ -46,10 +58,25 @@ class Tuning:
     rotation_share: float = 0.95
     tick: float = 1.0
     unreached: float = 60.0
+    longest_ban: float = 3600.0
 
 
 class _Refused(Exception):
     """The venue does not want the subscription, or does not answer to it."""
+
+
+def _seconds(retry_after: str | None) -> float:
+    """What a Retry-After header asks for, in seconds from now; 0 where there is none that can be read."""
+    if retry_after is None:
+        return 0.0
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # no date, or one without a zone
+            return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)  # `nan` compares as 0
 
 
 class _Connection:
@@ -63,10 +90,12 @@ class _Connection:
         self.proof: Proof | None = None
         self.ws: ClientConnection | None = None
         self.fault = ""
-        self.is_retired = False
+        self.refused_with = 0
+        self.retry_after = 0.0
         self._heard_at = time.monotonic()
         self._is_waiting = False
         self._messages = 0
+        self._accepted = 0
         self.task = asyncio.create_task(self._run(), name=line.name)
 
     @property
@@ -108,7 +137,8 @@ class _Connection:
         except ConnectionClosed as closed:
             self.fault = self.fault or f"closed: {closed}"
         except InvalidStatus as refused:
-            status = refused.response.status_code
+            status = self.refused_with = refused.response.status_code
+            self.retry_after = _seconds(refused.response.headers.get("Retry-After"))
             self.fault = f"refused with HTTP {status}" + (f" ({_REFUSALS[status]})" if status in _REFUSALS else "")
         except (OSError, TimeoutError, WebSocketException, EOFError) as error:
             self.fault = self.fault or f"{error or type(error).__name__}"
@@ -123,11 +153,13 @@ class _Connection:
             line.messages += 1
             line.last_message_ns = at
             self._heard(at)
-            if self._messages <= _LOOKED_AT:
+            if self._messages <= _LOOKED_AT or self.up_at is None:
                 refusal = line.feed.refusal(message)
                 if refusal is not None:
                     raise _Refused(f"the venue refused the subscription: {refusal}")
-                if self.up_at is None and self._messages >= len(line.subscription.hello):
+                # A pong is no answer to it, and neither is a greeting.
+                self._accepted += line.feed.is_acceptance(message)
+                if self.up_at is None and self._accepted >= len(line.subscription.hello):
                     self._is_now_up()
             if spool.is_full:
                 self._is_waiting = True
@@ -200,6 +232,8 @@ class Line:
         self.last_frame_ns: int | None = None
         self.last_message_ns: int | None = None
         self.was_ever_up = False
+        self._refusals = 0
+        self._not_before = 0.0
         self._connections: list[_Connection] = []
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -242,7 +276,7 @@ class Line:
             successor = await self._opened(beside=current)
             if successor.is_up:
                 self._retire(current)
-                current, rotate_at = successor, self._rotation_time()
+                current, rotate_at, attempt = successor, self._rotation_time(), 0
             else:
                 # The old connection is still the better one; the venue will cut it at worst.
                 rotate_at = time.monotonic() + self._backoff(attempt)
@@ -262,6 +296,7 @@ class Line:
             is_up.cancel()
         if connection.task.done():
             connection.task.result()
+        self._note_refusal(connection)
         if connection.is_up:
             self.was_ever_up = True
             self.report(f"{self.name}: connected" if beside is None else f"{self.name}: connected anew, before the cut")
@@ -275,7 +310,6 @@ class Line:
             await connection.close()
             self._forget_ended()
 
-        connection.is_retired = True
         task = asyncio.create_task(close())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -289,7 +323,18 @@ class Line:
 
     def _backoff(self, attempt: int) -> float:
         pause = min(self.tuning.longest_backoff, self.tuning.first_backoff * 2.0 ** min(attempt, 30))
-        return pause * random.uniform(0.5, 1.0)
+        return max(pause * random.uniform(0.5, 1.0), self._not_before - time.monotonic())
+
+    def _note_refusal(self, connection: _Connection) -> None:
+        """Who is told to stay away, and comes back at once, is banned for longer."""
+        if connection.refused_with not in _REFUSALS:
+            self._refusals = 0
+            return
+        longest = self.tuning.longest_backoff
+        if connection.refused_with == _BANNED:
+            longest = max(longest, min(self.tuning.longest_ban, longest * 2.0 ** min(self._refusals, 30)))
+        self._refusals += 1
+        self._not_before = time.monotonic() + max(connection.retry_after, longest)
 
     def _rotation_time(self) -> float:
         """When to replace a connection that is made now; lines differ, so that they do not rotate together."""

@@ -29,7 +29,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ingestion.arrow import ARROW_TYPES
 from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
+from ingestion.durable import sync
 from ingestion.live.spool import (
     SEALED_FOLDER,
     CoveredMinute,
@@ -39,13 +41,14 @@ from ingestion.live.spool import (
     finished_segments,
     hour_label,
 )
-from ingestion.markets import ALL_SYMBOLS, Market, UnknownMarket
+from ingestion.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.periods import Period
 from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 
-SEAL_VERSION: Final = 1
+# Higher whenever the same files would be read into other rows: what an older one read may then be read anew.
+SEAL_VERSION: Final = 2
 # A venue may repeat what happened a while ago; no venue tells the future. Beyond, one of the two clocks is wrong.
 _LATEST: Final = timedelta(hours=24)
 _EARLIEST: Final = timedelta(minutes=10)
@@ -55,10 +58,13 @@ KEEP_SEALED: Final = timedelta(days=30)
 _ROWS_PER_CHUNK: Final = 20_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_id",)}
-_DECIMALS: Final = 8
-_SMALLEST: Final = Decimal(1).scaleb(-_DECIMALS)
 _WIDE: Final = Context(prec=60)
-_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 30}
+# No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
+# one absurd message must not stop every build.
+_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.FINE_PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
+_LARGEST_VALUE: Final = Decimal(10) ** 16
+# A quotient such as an average price has as many decimals as it likes, and is rounded, but by no more than this.
+_ROUNDED: Final = Decimal("1e-6")
 _DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_TRADES}
 
 
@@ -92,6 +98,17 @@ def finished_hours(spool_dir: Path, *, now: datetime) -> list[FinishedHour]:
     return [FinishedHour(venue, hour, files) for (venue, hour), files in sorted(hours.items())]
 
 
+def heard_venues(spool_dir: Path, zone: RawZone | None = None) -> list[str]:
+    """The venues that a collector here has listened to, and those of which liquidations are stored. StorageError."""
+    found = {
+        path.parent.name for folder in (spool_dir, spool_dir / SEALED_FOLDER) for path in folder.glob("*/*.spool*")
+    }
+    if zone is not None:
+        stored = zone.store.list(f"raw/{LIQUIDATIONS.name}")
+        found |= {each.key.split("/")[2].removeprefix("venue=") for each in stored}
+    return [venue for venue in VENUES if venue in found]
+
+
 def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
     """Seal every finished hour; the objects written, by venue and day. StorageError, OSError.
 
@@ -102,9 +119,12 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
     sealed = []
     with _alone(spool_dir):
         by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
-        for segment in finished_segments(spool_dir, now=now):
-            if segment.venue in VENUES:
-                by_day[segment.venue, segment.hour.partition("T")[0]].append(closed(segment))
+        finished = [each for each in finished_segments(spool_dir, now=now) if each.venue in VENUES]
+        # Files that were put back are read together: an object can hold messages of the hours next to its day.
+        put_back = {each.venue for each in finished if _kept(spool_dir, each).exists()}
+        for segment in finished:
+            day = "" if segment.venue in put_back else segment.hour.partition("T")[0]
+            by_day[segment.venue, day].append(closed(segment))
         for (venue, _), files in sorted(by_day.items()):
             with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
                 sealed += _seal_files(venue, files, zone, now, Path(scratch))
@@ -154,6 +174,7 @@ class _Read:
     size: int
     rows: int = 0
     covered: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     symbols: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
     misdated: int = 0
@@ -206,12 +227,16 @@ class _Reading:
                 events = list(self.feed.read(record.message))
                 rows = [(event, self._row(event, received_at)) for event in events]
             except Malformed:
+                # Nobody knows what it was: perhaps an order.
                 own.malformed += 1
+                own.lost[hour_label(record.received_ns)] += 1
                 continue
             for event, row in rows:
                 dataset, symbol, happened_at = _placed(event)
                 if not -_EARLIEST <= received_at - happened_at <= _LATEST:
-                    own.misdated += 1
+                    _, read = part(dataset, symbol, received_at.date())
+                    read.misdated += 1
+                    read.lost[hour_label(record.received_ns)] += 1
                     continue
                 table, read = part(dataset, symbol, happened_at.date())
                 table.add(row)
@@ -239,6 +264,8 @@ class _Reading:
                 "venue_side": event.venue_side,
                 "price": event.price,
                 "quantity": event.quantity,
+                "original_quantity": event.original_quantity,
+                "limit_price": event.limit_price,
                 "order_status": event.order_status,
                 "event_id": event.event_id,
                 "base_asset": market.base_asset if market else "",
@@ -246,7 +273,7 @@ class _Reading:
                 "contract_type": market.contract_type.value if market else "",
                 "contract_size": market.contract_size if market else None,
             }
-            return _fitting(row, _AMOUNTS[LIQUIDATIONS.name])
+            return _fitting(row, LIQUIDATIONS, market)
         if market is None:
             raise Malformed(f"a trade of {event.symbol}, which is no symbol of {self.venue}")
         row = {
@@ -261,7 +288,7 @@ class _Reading:
             "execution": event.execution,
             "received_at": received_at,
         }
-        return _fitting(row, _AMOUNTS[LIVE_TRADES.name])
+        return _fitting(row, LIVE_TRADES, market)
 
     def _market(self, symbol: str) -> Market | None:
         if symbol not in self._markets:
@@ -290,19 +317,26 @@ _AMOUNTS: Final[dict[str, list[Column]]] = {
 }
 
 
-def _fitting(row: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
-    """The row with its amounts at the stored eight decimals: only an average price can have more."""
-    for column in columns:
+def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> dict[str, Any]:
+    """The row with its amounts at the stored decimals. Malformed when one would not be what was said any more."""
+    for column in _AMOUNTS[dataset.name]:
         value: Decimal | None = row[column.name]
         if value is None:
             continue
         if value >= _LIMITS[column.kind]:
             raise Malformed(f"`{column.name}` is too large to be one: {value}")
-        if _decimals(value) > _DECIMALS:
-            stored = value.quantize(_SMALLEST, context=_WIDE)
-            if stored != value and column.name != "price":
-                raise Malformed(f"`{column.name}` has more than {_DECIMALS} decimals: {value}")
+        scale: int = ARROW_TYPES[column.kind].scale
+        if _decimals(value) > scale:
+            stored = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
+            allowed = value * _ROUNDED if column.kind is Kind.FINE_PRICE else 0
+            if abs(stored - value) > allowed:
+                raise Malformed(f"`{column.name}` has more than {scale} decimals: {value}")
             row[column.name] = stored
+    # Each may be possible, and their product, or quotient, absurd.
+    price, quantity = row["price"], row["quantity"]
+    is_inverse = market is not None and market.contract_type is ContractType.INVERSE
+    if price * quantity >= _LARGEST_VALUE or (is_inverse and quantity >= _LARGEST_VALUE * price > 0):
+        raise Malformed(f"{quantity} at {price} is too much to be one order")
     return row
 
 
@@ -335,13 +369,15 @@ def _stored(
     object_id: ObjectId, found: _Object, zone: RawZone, now: datetime, scratch: Path, *, is_every_order: bool
 ) -> Receipt | None:
     """Merge into the day's object; None when all of it was there already."""
-    held = zone.receipt(object_id)
+    held = zone.heard_receipt(object_id)
     known = {(source.key, source.sha256) for source in held.sources} if held else set()
-    new = [read for read in found.reads if (read.source.key, read.source.sha256) not in known]
+    if held and held.decoder_version != SEAL_VERSION and known <= {_identity(read.source) for read in found.reads}:
+        held, known = None, set()  # all that an older version read is here again: the object is made from it anew
+    new = [read for read in found.reads if _identity(read.source) not in known]
     if not new:
         return None
-    before = [zone.rows(object_id)] if held else []
     dataset = found.rows.dataset
+    before = [_of_today(zone.rows(object_id), dataset)] if held else []
     table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
     target = scratch / "data.parquet"
     pq.write_table(table, target, compression="zstd")
@@ -362,7 +398,6 @@ def _stored(
     receipt = replace(
         start,
         known_at=now,
-        decoder_version=SEAL_VERSION,
         rows=table.num_rows,
         stored_bytes=target.stat().st_size,
         day_rows={object_id.period.label: table.num_rows},
@@ -371,7 +406,9 @@ def _stored(
         max_at=times["max"],
         sources=sources,
         stored_sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
-        covered_minutes=_added(start.covered_minutes, [read.covered for read in new]),
+        # Each minute is in one file only.
+        covered_minutes=_added(start.covered_minutes, [read.covered for read in new], at_most=60),
+        lost_messages=_added(start.lost_messages, [read.lost for read in new]),
         is_every_order=is_every_order,
         heard_symbols=_heard_symbols(start.heard_symbols, [read.symbols for read in new]),
         malformed_messages=start.malformed_messages + sum(read.malformed for read in new),
@@ -379,6 +416,15 @@ def _stored(
         torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
     )
     return zone.put(object_id, target, receipt)
+
+
+def _of_today(table: pa.Table, dataset: Dataset) -> pa.Table:
+    """Rows that an older version stored, with the columns of this one: what it did not keep is empty."""
+    columns = [
+        table[name].cast(kind) if name in table.column_names else pa.nulls(table.num_rows, kind)
+        for name, kind in zip(dataset.schema.names, dataset.schema.types, strict=True)
+    ]
+    return pa.table(columns, schema=dataset.schema)
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:
@@ -402,13 +448,17 @@ def _chunks(values: Any) -> list[pa.Array]:
     return list(values.chunks) if isinstance(values, pa.ChunkedArray) else [values]
 
 
-def _added(held: Any, found: Sequence[dict[str, int]]) -> dict[str, int]:
-    """Minutes per hour. Each minute is in one file only, so they add up."""
+def _identity(source: Source) -> tuple[str, str]:
+    return source.key, source.sha256
+
+
+def _added(held: Any, found: Sequence[dict[str, int]], at_most: int | None = None) -> dict[str, int]:
+    """Counts per hour, of all files together."""
     total: dict[str, int] = defaultdict(int, held)
-    for covered in found:
-        for hour, minutes in covered.items():
-            total[hour] += minutes
-    return {hour: min(minutes, 60) for hour, minutes in sorted(total.items())}
+    for counts in found:
+        for hour, count in counts.items():
+            total[hour] += count
+    return {hour: count if at_most is None else min(count, at_most) for hour, count in sorted(total.items())}
 
 
 def _heard_symbols(held: Any, found: Sequence[dict[str, str]]) -> dict[str, str]:
@@ -426,15 +476,22 @@ def _heard_symbols(held: Any, found: Sequence[dict[str, str]]) -> dict[str, str]
 
 def _archive(spool_dir: Path, file: Segment) -> None:
     """Move a sealed file away from the spool, compressed. A kill in between leaves it to be sealed again."""
-    folder = spool_dir / SEALED_FOLDER / file.venue
+    target = _kept(spool_dir, file)
+    folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{file.name}.zst"
     staged = folder / f".{file.name}.{os.getpid()}"
     with file.path.open("rb") as raw, pa.CompressedOutputStream(str(staged), "zstd") as packed:
         while block := raw.read(1 << 20):
             packed.write(block)
+    sync(staged)
     os.replace(staged, target)
+    for each in (folder, folder.parent, spool_dir):
+        sync(each)
     file.path.unlink()
+
+
+def _kept(spool_dir: Path, file: Segment) -> Path:
+    return spool_dir / SEALED_FOLDER / file.venue / f"{file.name}.zst"
 
 
 def _forget_old(spool_dir: Path, now: datetime) -> None:

@@ -29,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
+from ingestion.durable import sync
 from ingestion.errors import IngestionError
 
 FORMAT: Final = b"TKSPOOL1"
@@ -276,7 +277,6 @@ class SpoolWriter:
         self.pending_limit = pending_limit
         self.clock = clock
         self.peak_pending = 0
-        self.written = 0
         self._pending: dict[_Place, list[bytes]] = {}
         self._pending_bytes = 0
         self._files: dict[_Place, tuple[IO[bytes], Path]] = {}
@@ -348,7 +348,6 @@ class SpoolWriter:
             while rest:
                 rest = rest[file.write(rest) :]
             self._unsynced.add(place)
-            self.written += len(payloads)
         if sync:
             for place in self._unsynced:
                 os.fsync(self._files[place][0].fileno())
@@ -363,7 +362,7 @@ class SpoolWriter:
             path = folder / f"{label}.{_unused(folder, label, self.clock())}.spool.open"
             file = path.open("xb", buffering=0)
             file.write(FORMAT)
-            _sync_folder(folder)
+            sync(folder)
             self._files[place] = (file, path)
         return self._files[place][0]
 
@@ -377,19 +376,10 @@ class SpoolWriter:
             file, path = self._files.pop(place)
             file.close()
             path.rename(path.with_suffix(""))
-            _sync_folder(path.parent)
+            sync(path.parent)
 
 
 def _unused(folder: Path, hour: str, started: int) -> int:
     """A start that no file of the hour has yet, sealed ones included: also when the clock was set back."""
     every = [*folder.glob(f"{hour}.*"), *(folder.parent / SEALED_FOLDER / folder.name).glob(f"{hour}.*")]
     return max([started, *(int(path.name.split(".")[1]) + 1 for path in every)])
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is on disk only once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -32,7 +32,7 @@ from ingestion.datasets import (
 )
 from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.messages import flag, instant, mapping, number, parsed, text, whole
+from ingestion.venues.messages import answer, flag, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -235,7 +235,7 @@ _COMPLAINTS: Final[dict[int, Complaint]] = {
     -1008: Complaint("busy", "the venue is overloaded"),
     -1015: Complaint("too_many", "too many requests"),
     -1100: Complaint("wrong", "a parameter holds illegal characters"),
-    -1121: Complaint("wrong", "the venue knows no such symbol; check TAKER_MARKETS"),
+    -1121: Complaint("unknown", "the venue knows no such symbol; check TAKER_MARKETS"),
     -1127: Complaint("wrong", "more time was asked for than one question may span"),
     -1130: Complaint("wrong", "a parameter is out of range, such as a time further back than the venue keeps"),
 }
@@ -443,13 +443,11 @@ class BinanceFeed:
         return wanted
 
     def refusal(self, message: str | bytes) -> str | None:
-        if (b'"error"' if isinstance(message, bytes) else '"error"') not in message:  # type: ignore[operator]
-            return None
-        try:
-            fault = mapping(parsed(message), "the message").get("error")
-        except Malformed:
-            return None
+        fault = answer(message, '"error"').get("error")
         return str(fault) if fault else None
+
+    def is_acceptance(self, message: str | bytes) -> bool:
+        return False  # what is wanted is in the address
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         outer = mapping(parsed(message), "the message")
@@ -483,7 +481,7 @@ def _liquidation(order: dict[str, Any]) -> Liquidation:
     symbol, side, status = text(order, "s"), text(order, "S"), text(order, "X")
     if side not in _LONG_SIDES:
         raise Malformed(f"`S` is neither SELL nor BUY: {side!r}")
-    # `p` is the order's limit near the bankruptcy price, `q` what was ordered; `ap` and `z` are what was traded.
+    # `p` is the order's limit near the bankruptcy price, `q` what was ordered; `ap` and `z` are what was traded so far.
     price, quantity = number(order, "ap"), number(order, "z")
     at = whole(order, "T")
     return Liquidation(
@@ -495,6 +493,8 @@ def _liquidation(order: dict[str, Any]) -> Liquidation:
         venue_side=side,
         order_status=status,
         event_id=f"{symbol}:{at}:{side}:{price}:{quantity}:{status}",
+        original_quantity=number(order, "q"),
+        limit_price=number(order, "p"),
     )
 
 

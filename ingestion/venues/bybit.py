@@ -16,7 +16,7 @@ from typing import Any, Final
 from ingestion.datasets import INSTRUMENTS, LIQUIDATIONS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
 from ingestion.markets import ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.messages import Occurrences, instant, listed, mapping, number, parsed, text, whole
+from ingestion.venues.messages import Occurrences, answer, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -251,13 +251,12 @@ class BybitFeed:
         return wanted
 
     def refusal(self, message: str | bytes) -> str | None:
-        if (b'"success":false' if isinstance(message, bytes) else '"success":false') not in message:  # type: ignore[operator]
-            return None
-        try:
-            fault = mapping(parsed(message), "the message")
-        except Malformed:
-            return None
-        return str(fault.get("ret_msg") or "no reason given")
+        fields = answer(message, '"success":false')
+        return str(fields.get("ret_msg") or "no reason given") if fields else None
+
+    def is_acceptance(self, message: str | bytes) -> bool:
+        fields = answer(message, '"subscribe"')
+        return fields.get("op") == "subscribe" and fields.get("success") is True
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         outer = mapping(parsed(message), "the message")

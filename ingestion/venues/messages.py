@@ -32,6 +32,16 @@ def parsed(message: str | bytes) -> Any:
         raise Malformed(f"no JSON: {error}") from None
 
 
+def answer(message: str | bytes, word: str) -> dict[str, Any]:
+    """The fields of a message that holds `word`; none of another, or of one that cannot be read."""
+    if (word.encode() if isinstance(message, bytes) else word) not in message:  # type: ignore[operator]
+        return {}
+    try:
+        return mapping(parsed(message), "the message")
+    except Malformed:
+        return {}
+
+
 def mapping(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(f"{what} is no object: {_shown(value)}")

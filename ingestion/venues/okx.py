@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES
 from ingestion.markets import ContractType, Market
-from ingestion.venues.messages import Occurrences, instant, listed, mapping, number, parsed, text, whole
+from ingestion.venues.messages import Occurrences, answer, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -37,8 +37,9 @@ from ingestion.venues.venue import (
 
 _CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|\d{6})$")
 
-# Linear contracts are a number of coins each, which only the venue knows; these are its oldest ones.
-_LINEAR_SIZES: Final = {"BTC": Decimal("0.01"), "ETH": Decimal("0.1")}
+# Linear contracts are a number of coins each, which only the venue knows, and which differs between contracts of one
+# coin; these are its oldest ones.
+_LINEAR_SIZES: Final = {"BTC-USDT-SWAP": Decimal("0.01"), "ETH-USDT-SWAP": Decimal("0.1")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class OkxGrammar:
         if quote == "USD":
             size = Decimal(100) if base == "BTC" else Decimal(10)
             return Market("okx", symbol, base, quote, ContractType.INVERSE, size)
-        return Market("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(base))
+        return Market("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(symbol))
 
 
 # ---- api -------------------------------------------------------------------------------------------------------------
@@ -66,7 +67,7 @@ _COMPLAINTS: Final[dict[int, Complaint]] = {
     50013: Complaint("busy", "the venue is overloaded"),
     50026: Complaint("busy", "the venue has a fault inside"),
     50061: Complaint("too_many", "too many requests"),
-    51001: Complaint("wrong", "the venue knows no such instrument; check TAKER_MARKETS"),
+    51001: Complaint("unknown", "the venue knows no such instrument; check TAKER_MARKETS"),
 }
 
 
@@ -180,13 +181,11 @@ class OkxFeed:
         return wanted
 
     def refusal(self, message: str | bytes) -> str | None:
-        if (b'"error"' if isinstance(message, bytes) else '"error"') not in message:  # type: ignore[operator]
-            return None
-        try:
-            fields = mapping(parsed(message), "the message")
-        except Malformed:
-            return None
+        fields = answer(message, '"error"')
         return str(fields.get("msg") or "no reason given") if fields.get("event") == "error" else None
+
+    def is_acceptance(self, message: str | bytes) -> bool:
+        return answer(message, '"subscribe"').get("event") == "subscribe"
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         if message in ("pong", b"pong"):

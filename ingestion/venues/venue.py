@@ -110,7 +110,8 @@ class Liquidation:
 
     `is_long_liquidated`: True: a long was closed (whatever the venue calls that side). `quantity`: filled, in the
     venue's unit (base or contracts). `price`: average price of the fill; where the venue gives only one price, that.
-    `event_id`: equal for the same event seen twice (two connections), different otherwise.
+    `event_id`: equal for the same event seen twice (two connections), different otherwise. `original_quantity`,
+    `limit_price`: what was ordered, where the venue says it: equal in every state of one order.
     """
 
     symbol: str
@@ -121,6 +122,8 @@ class Liquidation:
     venue_side: str
     order_status: str
     event_id: str
+    original_quantity: Decimal | None = None
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,14 @@ class VenueFeed(Protocol):
         """
         ...
 
+    def is_acceptance(self, message: str | bytes) -> bool:
+        """Whether the message answers one of the subscription's `hello` with yes. A pong does not; nothing that cannot
+        be read does.
+
+        Asked of every message until a connection is up, so it must be cheap. Never, where there is no `hello`.
+        """
+        ...
+
     def read(self, message: str | bytes) -> Iterator[Event]:
         """The events in one message: none in an acknowledgement or a pong. Raises Malformed."""
         ...
@@ -280,10 +291,11 @@ class Complaint:
     """What an answer says went wrong, in one sentence without a full stop.
 
     `kind`: `busy`: the same question may be answered a moment later. `too_many`: we asked too much and must wait.
-    `refused`: it answers nobody here. `wrong`: the question itself; to repeat it is of no use.
+    `refused`: it answers nobody here. `unknown`: there is no such market. `wrong`: anything else about the question; to
+    repeat it is of no use.
     """
 
-    kind: Literal["busy", "too_many", "refused", "wrong"]
+    kind: Literal["busy", "too_many", "refused", "unknown", "wrong"]
     sentence: str
 
 

@@ -18,6 +18,7 @@ from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from ingestion.ingest import Outcome
+    from ingestion.live.seal import Sealed
 
 API_KEY: Final = dg.AssetKey(["api", "futures"])
 FEED_KEY: Final = dg.AssetKey(["feed", "futures"])
@@ -68,10 +69,12 @@ def recent_assets(settings: Settings, progress: Progress) -> dg.AssetsDefinition
         apis: dg.ResourceParam[ApiResource],
         storage: dg.ResourceParam[StorageResource],
     ) -> Any:
+        from ingestion.live.seal import heard_venues
         from ingestion.recent import ingest_recent, plan_recent
 
         zone = storage.raw_zone()
-        with apis.open() as access:
+        heard = heard_venues(settings.spool_dir, zone)
+        with apis.open(heard) as access:
             tasks = plan_recent(
                 settings.markets,
                 zone=zone,
@@ -79,6 +82,7 @@ def recent_assets(settings: Settings, progress: Progress) -> dg.AssetsDefinition
                 now=datetime.now(UTC),
                 kline_interval=settings.kline_interval[0],
                 trades_dataset=settings.trades_dataset,
+                heard=heard,
             )
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]
             progress.ingesting("today", len(tasks))
@@ -150,12 +154,14 @@ def failures(outcomes: "Sequence[Outcome]") -> str:
     return "\n".join([head, *(f"{name}: {fault}" for name, fault in zip(named, failed, strict=True))])
 
 
-def sealed_metadata(sealed: Sequence[Any]) -> Mapping[str, Any]:
-    """Rows and hours that were sealed, and the bytes that a torn tail cost."""
+def sealed_metadata(sealed: "Sequence[Sealed]") -> Mapping[str, Any]:
+    """Rows and hours that were sealed, and what could not be used: torn in the hours, the rest in their days so far."""
     return {
         "rows": sum(one.rows for one in sealed),
         "hours": sorted({hour for one in sealed for hour in one.hours}),
         "torn_bytes": sum(one.torn_bytes for one in sealed),
+        "malformed_messages": sum(one.receipt.malformed_messages for one in sealed),
+        "misdated_rows": sum(one.receipt.misdated_rows for one in sealed),
         "markets": sorted({one.market_id for one in sealed}),
         "days": sorted({str(one.day) for one in sealed}),
     }

@@ -122,7 +122,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
         assert sum(each.rows for each in sealed) == 4
 
-        places = {"binance_um.rest": api.url, "bybit.archive": bybit.url}
+        # Nobody configured OKX; as it was heard, it is asked for its contracts.
+        places = {"binance_um.rest": api.url, "okx.rest": api.url, "bybit.archive": bybit.url}
         taker = Taker(
             storage,
             {

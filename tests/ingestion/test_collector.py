@@ -274,6 +274,80 @@ def test_a_subscription_that_is_never_answered_is_no_connection(tmp_path: Path, 
     Listening(tmp_path, plans_of(venue.url, "okx"), tuning=impatient).run(scenario)
 
 
+@pytest.mark.parametrize("name", ["okx", "bybit"])
+def test_a_venue_that_answers_pings_and_no_subscription_is_never_up(
+    tmp_path: Path, venue: VenueServer, name: str
+) -> None:
+    venue.accepts = False
+    venue.greeting = ['{"event":"notice","msg":"welcome"}', "pong", '{"success":true,"ret_msg":"pong","op":"ping"}']
+
+    async def scenario(listening: Listening) -> None:
+        await listening.received(6)
+        await listening.heard("not connected (the venue did not answer to the subscription)", 2)
+
+    impatient = replace(IMPATIENT, opening=0.2)
+    listening = Listening(tmp_path, plans_of(venue.url, name, Market.parse("bybit:BTCUSDT")), tuning=impatient)
+    assert not listening.run(scenario).was_ever_up
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least"),
+    [
+        (429, {}, 30),
+        (451, {}, 30),
+        (403, {"Retry-After": "45"}, 45),
+        (418, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, 3 * 86_400),
+        (418, {"Retry-After": "soon"}, 30),
+    ],
+)
+def test_a_venue_that_sends_us_away_is_left_alone_as_long_as_it_says_and_at_least_the_longest_backoff(
+    tmp_path: Path, venue: VenueServer, status: int, headers: dict[str, str], least: int
+) -> None:
+    venue.refuse_with, venue.refuse_headers = status, headers
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("trying again in")
+
+    listening = Listening(tmp_path, plans_of(venue.url), tuning=replace(IMPATIENT, longest_backoff=30))
+    listening.run(scenario)
+    assert pauses(listening) == [pytest.approx(least, abs=1)]
+    assert venue.refused == 1
+
+
+def test_a_ban_that_goes_on_is_waited_out_for_twice_as_long_each_time(tmp_path: Path, venue: VenueServer) -> None:
+    venue.refuse_with = 418
+
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("trying again in", 4)
+
+    tuning = replace(IMPATIENT, longest_backoff=0.2, longest_ban=0.7)
+    listening = Listening(tmp_path, plans_of(venue.url), tuning=tuning)
+    listening.run(scenario)
+    assert pauses(listening) == [pytest.approx(pause, abs=0.11) for pause in (0.2, 0.4, 0.7, 0.7)]
+
+
+def test_failed_rotations_are_forgotten_once_one_succeeds(tmp_path: Path, venue: VenueServer) -> None:
+    async def scenario(listening: Listening) -> None:
+        await listening.heard("binance_um: connected")
+        venue.refuse_with = 503
+        await listening.heard("could not connect anew", 4)
+        venue.refuse_with = None
+        await listening.heard("connected anew, before the cut")
+        await in_thread(venue.drop)
+        await listening.heard("trying again in")
+
+    short = [replace(each, feed=replace(each.feed, longest_connection_seconds=0.3)) for each in plans_of(venue.url)]
+    listening = Listening(tmp_path, short, tuning=replace(IMPATIENT, first_backoff=0.1, longest_backoff=60))
+    listening.run(scenario)
+    assert pauses(listening)[0] <= 0.1
+
+
+def pauses(listening: Listening) -> list[float]:
+    """Seconds before each next attempt, as they were said."""
+    said = [line.rpartition("trying again in ")[2] for line in listening.said if "trying again in" in line]
+    return [float(each.removesuffix(" s")) for each in said]
+
+
 def test_a_venue_that_bars_this_place_is_said_and_the_others_go_on(tmp_path: Path, venue: VenueServer) -> None:
     with VenueServer().running() as barred:
         barred.refuse_with = 451

@@ -161,6 +161,27 @@ def test_an_acknowledgement_or_a_pong_holds_no_event(venue: str, message: str | 
 
 
 @pytest.mark.parametrize(
+    ("venue", "message", "is_yes"),
+    [
+        ("bybit", '{"success":true,"ret_msg":"","op":"subscribe","conn_id":"x"}', True),
+        ("bybit", '{"success":true,"ret_msg":"subscribe","op":"subscribe"}', True),
+        ("bybit", '{"success":false,"ret_msg":"no","op":"subscribe"}', False),
+        ("bybit", '{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}', False),
+        ("bybit", '"subscribe"', False),
+        ("bybit", messages.all_liquidation(("Buy", "1", "6"), at=1), False),
+        ("okx", '{"event":"subscribe","arg":{"channel":"liquidation-orders","instType":"SWAP"},"connId":"x"}', True),
+        ("okx", '{"event":"error","code":"60012","msg":"Invalid request: \\"subscribe\\""}', False),
+        ("okx", "pong", False),
+        ("okx", '{"event":"subscribe"', False),
+        ("binance_um", '{"result":null,"id":1}', False),
+    ],
+)
+@pytest.mark.parametrize("form", [str, str.encode])
+def test_only_the_answer_to_a_subscription_accepts_it(venue: str, message: str, is_yes: bool, form: type) -> None:
+    assert venue_of(venue).feed.is_acceptance(form(message)) is is_yes
+
+
+@pytest.mark.parametrize(
     ("venue", "message", "reason"),
     [
         ("binance_um", '{"error":{"code":2,"msg":"Invalid request"},"id":1}', "Invalid request"),

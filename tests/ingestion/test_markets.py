@@ -27,16 +27,18 @@ from ingestion.markets import ContractType, Market, UnknownMarket
         ("bybit:BTCUSD", "BTC", "USD", ContractType.INVERSE, 1),
         ("bybit:BTCUSDZ26", "BTC", "USD", ContractType.INVERSE, 1),
         ("okx:BTC-USDT-SWAP", "BTC", "USDT", ContractType.LINEAR, "0.01"),
+        ("okx:BTC-USDC-SWAP", "BTC", "USDC", ContractType.LINEAR, None),
+        ("okx:BTC-USDT-261225", "BTC", "USDT", ContractType.LINEAR, None),
         ("okx:BTC-USD-SWAP", "BTC", "USD", ContractType.INVERSE, 100),
         ("okx:XRP-USD-230929", "XRP", "USD", ContractType.INVERSE, 10),
     ],
 )
 def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
-    text: str, base: str, quote: str, kind: ContractType, size: int | str
+    text: str, base: str, quote: str, kind: ContractType, size: int | str | None
 ) -> None:
     market = Market.parse(text)
     assert (market.base_asset, market.quote_asset, market.contract_type) == (base, quote, kind)
-    assert market.contract_size == Decimal(size)
+    assert market.contract_size == (None if size is None else Decimal(size))
     assert str(market) == market.market_id == text
 
 

@@ -17,9 +17,9 @@ from ingestion.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
 from ingestion.errors import SourceDefect, VenueRefused
 from ingestion.ingest import Outcome, Task
 from ingestion.markets import Market
-from ingestion.object_store import open_store
+from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from ingestion.raw_zone import INDEX_KEY, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, ingest_recent, plan_recent
 from ingestion.venues import venue_of
 from ingestion.venues.venue import VenueApi
@@ -365,6 +365,15 @@ def test_on_a_busy_market_bybits_thousand_trades_hold_no_finished_hour(house: Ho
 # ---- instruments
 
 
+def test_a_venue_that_was_only_heard_is_asked_for_its_contracts_and_for_nothing_else(house: House) -> None:
+    apis = {"binance_um": api("binance_um"), "okx": api("okx")}
+    tasks = plan_recent([BITCOIN], zone=house.zone, apis=apis, now=house.now, heard=["binance_um", "okx", "bybit"])
+    assert [str(task) for task in tasks if task.market != BITCOIN] == [
+        "binance_um:ALL instruments 2026-03-02",
+        "okx:ALL instruments 2026-03-02",
+    ]
+
+
 def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(house: House) -> None:
     house.run(BITCOIN, only="instruments")
     rows = {row["symbol_name"]: row for row in house.rows("instruments", TODAY, whole("binance_um"))}
@@ -376,6 +385,25 @@ def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(hou
     house.now += timedelta(hours=3)
     house.run(BITCOIN, only="instruments")
     assert len(house.venue.asked("/exchangeInfo")) == 1
+
+
+@pytest.mark.xdist_group("s3")
+def test_today_grows_in_s3_as_it_does_in_a_folder(house: House, s3_url: str, seaweedfs: S3Options) -> None:
+    folder, remote = house.zone, RawZone(open_store(s3_url, seaweedfs))
+    began = house.now
+    for zone in (folder, remote):
+        house.zone, house.now = zone, began
+        with_yesterday_archived(house)
+        house.run(BITCOIN)
+        house.now += timedelta(hours=1)
+        assert {outcome.status for outcome in house.run(BITCOIN)} == {"stored", "unchanged"}
+        zone.write_index()
+    stored = [
+        {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw")} for zone in (folder, remote)
+    ]
+    # The index names the versions that a store gives to its objects.
+    assert {key for key in stored[0] if stored[0][key] != stored[1][key]} == {INDEX_KEY}
+    assert stored[0].keys() == stored[1].keys()
 
 
 # ---- what goes wrong
@@ -393,6 +421,26 @@ def test_a_venue_that_refuses_fails_by_itself_in_one_sentence(house: House) -> N
     assert len(house.venue.asked("/exchangeInfo")) == 1
     assert not house.venue.asked("/klines")
     assert {outcome.status for outcome in outcomes if outcome.task.market.venue == "okx"} == {"stored"}
+
+
+def test_a_market_that_the_venue_does_not_know_is_asked_for_once(house: House) -> None:
+    typo, unknown = Market.parse("binance_um:BTTCUSDT"), Planned(400, {"code": -1121, "msg": "Invalid symbol."})
+    house.venue.plan("/klines", unknown)
+    outcomes = house.run(typo, BITCOIN)
+    of_it = [outcome for outcome in outcomes if outcome.task.market == typo]
+    assert len(of_it) > 60
+    assert {outcome.status for outcome in of_it} == {"failed"}
+    assert len({str(outcome.error) for outcome in of_it}) == 1
+    assert [asked["symbol"] for asked in house.venue.asked("/klines")].count("BTTCUSDT") == 1
+    assert not [asked for asked in house.venue.asked("/aggTrades") if asked["symbol"] == "BTTCUSDT"]
+    assert "failed" not in {outcome.status for outcome in outcomes if outcome.task.market == BITCOIN}
+
+
+def test_another_wrong_question_is_no_verdict_on_the_market(house: House) -> None:
+    house.venue.plan("/takerlongshortRatio", Planned(400, {"code": -1130, "msg": "startTime is invalid."}))
+    outcomes = [outcome for outcome in house.run(BITCOIN) if outcome.task.dataset is TAKER_RATIO]
+    assert [outcome.status for outcome in outcomes].count("failed") == 1
+    assert [outcome.status for outcome in outcomes].count("stored") > 20
 
 
 def test_hours_that_came_before_a_failure_are_kept(house: House) -> None:

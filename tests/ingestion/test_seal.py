@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.live.seal import KEEP_SEALED, Sealed, finished_hours, seal
+from ingestion.errors import StorageError
+from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, finished_hours, heard_venues, seal
 from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
 from ingestion.markets import Market
-from ingestion.object_store import open_store
+from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period
 from ingestion.raw_zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from tests.support import messages
@@ -207,10 +209,83 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
     assert sealed.torn_bytes == 8
 
 
-def test_an_average_price_of_many_decimals_is_kept_to_eight(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON), ap="0.0000123456789"), NOON))
+def test_what_was_lost_is_told_by_the_hour_in_which_it_was_heard(spool: Path, zone: RawZone) -> None:
+    one = NOON + timedelta(hours=1)
+    late = NOON - timedelta(hours=30)
+    spooled(spool, heard(b"{not json", NOON), covered(NOON), covered(one))
+    spooled(spool, heard(b"{not json", one), heard(messages.force_order(at=ms(late)), one))
+    (sealed,) = seal(spool, zone, now=LATER)
+    assert sealed.receipt.lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 2}
+    assert (sealed.receipt.malformed_messages, sealed.receipt.misdated_rows) == (2, 1)
+    zone.write_index()
+    assert zone.coverage()["lost_messages"].to_pylist() == [1, 2]
+
+
+def test_a_trade_of_another_time_is_lost_to_its_market_and_not_to_liquidations(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.agg_trade(at=ms(NOON - timedelta(hours=30))), NOON))
     seal(spool, zone, now=LATER)
-    assert liquidations(zone)[0][0]["price"] == Decimal("0.00001235")
+    assert trades(zone, "binance_um:BTCUSDT")[1].lost_messages == {"2026-09-21T12": 1}
+    assert liquidations(zone)[1].lost_messages == {}
+
+
+def test_what_was_ordered_stands_beside_what_was_filled(spool: Path, zone: RawZone) -> None:
+    partly = messages.force_order(at=ms(NOON), z="0.1", X="PARTIALLY_FILLED")
+    wholly = messages.force_order(at=ms(NOON) + 40, z="0.5")
+    spooled(spool, heard(partly, NOON), heard(wholly, NOON))
+    seal(spool, zone, now=LATER)
+    rows, _ = liquidations(zone)
+    told = [(row["quantity"], row["original_quantity"], row["limit_price"]) for row in rows]
+    assert told == [
+        (Decimal("0.1"), Decimal("0.5"), Decimal("59000")),
+        (Decimal("0.5"), Decimal("0.5"), Decimal("59000")),
+    ]
+
+
+def test_a_venue_that_does_not_say_what_was_ordered_leaves_it_empty(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.liquidation_order("sell", "long", at=ms(NOON)), NOON), venue="okx")
+    seal(spool, zone, now=LATER)
+    (row,), _ = liquidations(zone, venue="okx")
+    assert (row["original_quantity"], row["limit_price"]) == (None, None)
+
+
+def test_a_price_of_many_decimals_is_kept_to_twelve(spool: Path, zone: RawZone) -> None:
+    prices = ("0.000006812", "0.0000123456789", "0.000000006812345")
+    spooled(spool, *(heard(messages.force_order(at=ms(NOON) + n, ap=price), NOON) for n, price in enumerate(prices)))
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone)
+    assert [row["price"] for row in rows] == [Decimal("0.000006812"), Decimal("0.000012345679")]
+    assert receipt.malformed_messages == 1  # twelve decimals of the last one are not what was said
+
+
+def test_a_trade_that_does_not_fit_exactly_is_counted_and_never_rounded(spool: Path, zone: RawZone) -> None:
+    spooled(
+        spool,
+        heard(messages.agg_trade(at=ms(NOON), p="0.000000001"), NOON),
+        heard(messages.agg_trade(number=2, at=ms(NOON), q="0.123456789"), NOON),
+        heard(messages.agg_trade(number=3, at=ms(NOON), p="0.00000001"), NOON),
+    )
+    seal(spool, zone, now=LATER)
+    assert [row["trade_number"] for row in trades(zone, "binance_um:BTCUSDT")[0]] == [3]
+    assert liquidations(zone)[1].malformed_messages == 2
+
+
+@pytest.mark.parametrize(
+    ("symbol", "fields"),
+    [
+        ("BTCUSDT", {"z": "1e25", "ap": "60000"}),
+        ("BTCUSDT", {"z": "1e14", "ap": "60000"}),
+        ("BTCUSDT", {"q": "1e15"}),
+        ("BTCUSD_PERP", {"z": "1e14", "ap": "0.0000001"}),
+    ],
+)
+def test_what_no_order_can_be_worth_is_malformed(
+    symbol: str, fields: dict[str, str], spool: Path, zone: RawZone
+) -> None:
+    venue = "binance_cm" if symbol == "BTCUSD_PERP" else "binance_um"
+    spooled(spool, heard(messages.force_order(symbol, at=ms(NOON), **fields), NOON), venue=venue)
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone, venue=venue)
+    assert (rows, receipt.malformed_messages) == ([], 1)
 
 
 def test_an_hour_in_which_nothing_was_said_is_a_fact_too(spool: Path, zone: RawZone) -> None:
@@ -280,6 +355,127 @@ def test_sealed_files_leave_the_spool_stay_readable_for_a_month_and_then_go(spoo
     assert [path.suffix for path in spool.glob("sealed/binance_um/*")] == [".zst"]
     seal(spool, zone, now=LATER + KEEP_SEALED)
     assert not [*spool.glob("sealed/binance_um/*")]
+
+
+def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    happened: list[str] = []
+    forget = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        happened.append(f"unlink {path.suffix}")
+        forget(path, missing_ok)
+
+    monkeypatch.setattr("ingestion.live.seal.sync", lambda path: happened.append(f"sync {path.name.split('.')[0]}"))
+    monkeypatch.setattr(Path, "unlink", unlink)
+    seal(spool, zone, now=LATER)
+    # The copy is hidden until it is whole.
+    assert happened[-5:] == ["sync ", "sync binance_um", "sync sealed", "sync spool", "unlink .spool"]
+
+
+def test_a_receipt_that_cannot_be_read_ends_the_sealing_and_loses_nothing(spool: Path, zone: RawZone) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    (first,) = seal(spool, zone, now=LATER)
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    for torn in (b"", first.receipt.to_json()[:-40]):
+        zone.store.put_bytes(object_id.receipt_key, torn)
+        spooled(spool, heard(messages.force_order(at=ms(NOON + timedelta(hours=1))), NOON + timedelta(hours=1)))
+        with pytest.raises(StorageError, match=r"receipt\.json cannot be read.*docs/collect\.md"):
+            seal(spool, zone, now=LATER)
+        assert segments(spool)
+        assert zone.rows(object_id).num_rows == 1
+
+
+def put_back(spool: Path) -> None:
+    """As docs/collect.md tells."""
+    for kept in spool.glob("sealed/*/*.zst"):
+        target = spool / kept.parent.name / kept.name.removesuffix(".zst")
+        target.write_bytes(pa.CompressedInputStream(pa.OSFile(str(kept)), "zstd").read())
+
+
+def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight = datetime(2026, 9, 22, tzinfo=UTC)
+    for at in (NOON, midnight):
+        late = messages.force_order(at=ms(at) - 5)
+        spooled(spool, heard(late, at), heard(b"{not json", at), covered(at))
+        seal(spool, zone, now=at + timedelta(hours=2))
+    before = state(zone)
+    put_back(spool)
+    assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
+    assert (state(zone), segments(spool)) == (before, [])
+
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
+    monkeypatch.setattr("ingestion.venues.binance._LONG_SIDES", {"SELL": False, "BUY": True})
+    put_back(spool)
+    read = seal(spool, zone, now=LATER + timedelta(days=1))
+    assert [(str(each.day), each.rows, each.receipt.decoder_version) for each in read] == [
+        ("2026-09-21", 2, SEAL_VERSION + 1),
+        ("2026-09-22", 0, SEAL_VERSION + 1),
+    ]
+    rows, receipt = liquidations(zone)
+    assert [row["is_long_liquidated"] for row in rows] == [False, False]
+    assert (receipt.covered_minutes, receipt.malformed_messages) == ({"2026-09-21T12": 1}, 1)
+    put_back(spool)
+    assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
+
+
+def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    (first,) = seal(spool, zone, now=LATER)
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
+    place = older.column_names.index("price")
+    pq.write_table(older.set_column(place, "price", older["price"].cast(pa.decimal128(18, 8))), tmp_path / "older")
+    zone.put(object_id, tmp_path / "older", replace(first.receipt, decoder_version=SEAL_VERSION - 1))
+    at = NOON + timedelta(hours=1)
+    spooled(spool, heard(messages.force_order(at=ms(at)), at))
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone)
+    assert [row["original_quantity"] for row in rows] == [None, Decimal("0.5")]
+    assert rows[0]["price"] == rows[1]["price"] == Decimal("60000.5")
+    # So the first hour can still be read anew.
+    assert receipt.decoder_version == SEAL_VERSION - 1
+
+
+def test_one_file_of_several_is_not_read_anew_and_counted_twice(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill just before an update of Taker leaves it in the spool, sealed."""
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        spooled(spool, heard(messages.force_order(at=ms(at)), at), covered(at))
+        (last,) = segments(spool)
+        copy = last.path.read_bytes()
+        seal(spool, zone, now=at + timedelta(hours=1))
+    before = state(zone)
+    last.path.write_bytes(copy)
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
+    assert seal(spool, zone, now=LATER) == []
+    assert state(zone) == before
+
+
+@pytest.mark.xdist_group("s3")
+def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_ends_it_there_too(
+    spool: Path, zone: RawZone, s3_url: str, seaweedfs: S3Options, tmp_path: Path
+) -> None:
+    remote = RawZone(open_store(s3_url, seaweedfs))
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        for folder, into in ((spool, zone), (tmp_path / "other", remote)):
+            spooled(folder, heard(messages.force_order(at=ms(at)), at), heard(b"{not json", at), covered(at))
+            seal(folder, into, now=at + timedelta(hours=1))
+    assert state(remote) == state(zone)
+    assert liquidations(remote)[1].lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert heard_venues(tmp_path / "nowhere", remote) == ["binance_um"]
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    remote.store.put_bytes(object_id.receipt_key, b"{")
+    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON + timedelta(hours=2)))
+    with pytest.raises(StorageError, match="cannot be read"):
+        seal(spool, remote, now=LATER)
 
 
 class Killed(BaseException):

@@ -26,6 +26,8 @@ from orchestration.collecting import collect, instruments
 from orchestration.settings import load_settings
 from tests.support import messages
 from tests.support.collecting import collecting
+from tests.support.venue_http import Planned
+from tests.support.venue_http import VenueServer as ApiServer
 from tests.support.venue_server import VenueServer, wait_for
 
 
@@ -131,13 +133,33 @@ def test_a_bounded_run_that_heard_something_succeeds(tmp_path: Path, venue: Venu
     [
         ("kraken", False, "`kraken` is no venue with a feed; write one or more of binance_um"),
         ("bybit", False, "there is nothing to listen to"),
-        ("bybit", True, "no list of its contracts was stored"),
+        ("bybit", True, "no list of its contracts was stored in the last week, and its api may not be asked"),
     ],
 )
 def test_what_cannot_be_listened_to_is_said(tmp_path: Path, venues: str, every_symbol: bool, sentence: str) -> None:
-    settings = load_settings(storage_url=str(tmp_path))
+    settings = load_settings(storage_url=str(tmp_path), rest="off")
     with pytest.raises(IngestionError, match=sentence):
         collect(settings, trades=False, venues=venues, every_symbol=every_symbol, seconds=1)
+
+
+def test_every_symbol_is_asked_for_where_there_is_no_list_and_only_once(tmp_path: Path) -> None:
+    with ApiServer().running() as api:
+        settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
+        found = instruments(settings, {"bybit": "ws://host"})
+        again = instruments(settings, {"bybit": "ws://host"})
+        asked = api.asked("/instruments-info")
+    assert "bybit:BTCUSDT" in [market.market_id for market in found]
+    assert found == again
+    assert set(tmp_path.glob("raw/*")) == {tmp_path / "raw/instruments"}
+    assert len(asked) == 3  # two pages of linear ones, one of inverse ones
+
+
+def test_a_venue_that_will_not_list_its_contracts_is_said(tmp_path: Path) -> None:
+    with ApiServer().running() as api:
+        api.plan("/instruments-info", Planned(451, {"retCode": 0, "retMsg": "no"}))
+        settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
+        with pytest.raises(IngestionError, match=r"asked now: .*HTTP 451.*leave --every-symbol away"):
+            instruments(settings, {"bybit": "ws://host"})
 
 
 def test_every_symbol_is_what_the_venue_listed_last_and_still_trades(tmp_path: Path) -> None:

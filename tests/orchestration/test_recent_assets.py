@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +13,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ingestion.live.seal import Sealed
 from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone
+from ingestion.raw_zone import RawZone, Receipt
 from orchestration.assets.raw import raw_key
 from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS, heard_assets, recent_assets
 from orchestration.automation import seal_decision
@@ -119,6 +120,28 @@ def test_a_venue_that_refuses_fails_the_step_and_what_others_brought_is_news(
     assert here.refusals_path.is_file()
 
 
+@pytest.mark.parametrize("where", ["spool/bybit", "spool/sealed/bybit", "sealed in the raw zone"])
+def test_the_contracts_of_a_venue_that_was_heard_are_asked_for_too(
+    here: Settings, instance: dg.DagsterInstance, venue: VenueServer, where: str
+) -> None:
+    settings = here.model_copy(update={"venue_urls": {**here.venue_urls, "bybit.rest": venue.url}})
+    key = "raw/liquidations/venue=bybit/symbol=ALL/day=2026-03-01/receipt.json"
+    left = "2026-03-01T04.1.spool" if "spool" in where else key
+    path = settings.state_dir / where / left if "spool" in where else settings.state_dir / left
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert ingest(settings, instance, [raw_key("instruments")]).success
+    folder = settings.state_dir / "raw/instruments"
+    assert sorted(found.name for found in folder.iterdir()) == ["venue=binance_um", "venue=bybit", "venue=okx"]
+
+
+def test_a_venue_that_is_heard_elsewhere_is_not_asked_at_home(here: Settings) -> None:
+    assert set(here.rest_urls_with(["bybit"])) == {"binance_um", "okx", "bybit"}
+    elsewhere = here.model_copy(update={"venue_urls": {**here.venue_urls, "bybit.live": "ws://127.0.0.1:9"}})
+    assert set(elsewhere.rest_urls_with(["bybit"])) == {"binance_um", "okx"}
+    assert set(elsewhere.model_copy(update={"rest": "off"}).rest_urls_with(["bybit"])) == set()
+
+
 def test_without_an_api_to_ask_nothing_happens(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     mirrored = load_settings(archive_url=(tmp_path / "archive").as_uri(), storage_url=str(tmp_path / "var"))
     assert mirrored.rest_urls == {}
@@ -130,16 +153,11 @@ def test_without_an_api_to_ask_nothing_happens(tmp_path: Path, instance: dg.Dags
 # ---- what the collector has heard
 
 
-@dataclass(frozen=True)
-class Sealed:
-    venue: str
-    dataset: str
-    market_id: str
-    day: date
-    hours: tuple[str, ...]
-    rows: int
-    torn_bytes: int
-    receipt: None = None
+def sealed(hour: str) -> Sealed:
+    day = date(2026, 3, 2)
+    receipt = Receipt("liquidations", "okx", "ALL", "", f"{day}", "stored", day, day, NOW, 1)
+    receipt = replace(receipt, rows=7, malformed_messages=2, misdated_rows=1)
+    return Sealed("okx", "liquidations", "okx:ALL", day, (hour,), 7, 3, receipt)
 
 
 @pytest.fixture
@@ -161,16 +179,16 @@ def test_sealed_hours_are_materialized_by_dataset(
     here: Settings, instance: dg.DagsterInstance, sealing: Callable[..., None]
 ) -> None:
     here.spool_dir.mkdir(parents=True)
-    heard = [Sealed("okx", "liquidations", "okx:ALL", date(2026, 3, 2), (hour,), 7, 3) for hour in ("04", "05")]
-    sealing(sealed=heard)
+    sealing(sealed=[sealed(hour) for hour in ("04", "05")])
     result = ingest(here, instance, HEARD_KEYS)
     assert result.success
     assert materialized(result) == {"liquidations"}
     event = instance.get_latest_materialization_event(raw_key("liquidations"))
     assert event is not None
     assert event.asset_materialization is not None
-    found = {name: event.asset_materialization.metadata[name].value for name in ("rows", "hours", "torn_bytes")}
-    assert found == {"rows": 14, "hours": ["04", "05"], "torn_bytes": 6}
+    told = ("rows", "hours", "torn_bytes", "malformed_messages", "misdated_rows")
+    found = {name: event.asset_materialization.metadata[name].value for name in told}
+    assert found == {"rows": 14, "hours": ["04", "05"], "torn_bytes": 6, "malformed_messages": 4, "misdated_rows": 2}
 
 
 def test_without_a_collector_there_is_nothing_to_seal(here: Settings, instance: dg.DagsterInstance) -> None:

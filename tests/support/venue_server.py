@@ -34,15 +34,18 @@ class Caller:
 class VenueServer:
     """Runs in a thread of its own; every method may be called from any thread.
 
-    `greeting`: said to every new caller. `refuse_with`: an HTTP status in place of a handshake. `answers`: whether it
-    acknowledges subscriptions and text pings.
+    `greeting`: said to every new caller. `refuse_with`: an HTTP status in place of a handshake, with `refuse_headers`.
+    `answers`: whether it acknowledges subscriptions and text pings; `accepts`: whether it does subscriptions.
     """
 
     def __init__(self, greeting: Sequence[str] = ()) -> None:
         self.greeting = list(greeting)
         self.refuse_with: int | None = None
+        self.refuse_headers: dict[str, str] = {}
         self.answers = True
+        self.accepts = True
         self.refusal: str | None = None
+        self.refused = 0
         self.ever: list[Caller] = []
         self.callers: list[Caller] = []
         self._loop = asyncio.new_event_loop()
@@ -129,7 +132,13 @@ class VenueServer:
                 caller.connection.transport.abort()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        return connection.respond(HTTPStatus(self.refuse_with), "no\n") if self.refuse_with else None
+        if not self.refuse_with:
+            return None
+        self.refused += 1
+        response = connection.respond(HTTPStatus(self.refuse_with), "no\n")
+        for name, value in self.refuse_headers.items():
+            response.headers[name] = value
+        return response
 
     async def _talk(self, connection: ServerConnection) -> None:
         caller = Caller(connection, connection.request.path)
@@ -153,6 +162,8 @@ class VenueServer:
         if not self.answers:
             return None
         if "subscribe" in asked:
+            if not self.accepts:
+                return None
             return self.refusal or '{"success":true,"event":"subscribe","op":"subscribe"}'
         return "pong" if asked == "ping" else '{"op":"pong"}'
 
