@@ -12,6 +12,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from ingestion.markets import is_simulated
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
 
@@ -78,7 +79,7 @@ def liquidations(content: ReportContent) -> str:
 
 def _where(market_id: str, venue_set: str) -> str:
     """Invented numbers are never told without that word."""
-    label = "SIMULATED · " if market_id.startswith("simulated") else ""
+    label = "SIMULATED · " if is_simulated(market_id) else ""
     return label + (f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id)
 
 
