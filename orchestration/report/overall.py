@@ -74,6 +74,11 @@ def liquidations(content: ReportContent) -> str:
         coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
         "over is not covered yet. ≥ marks a lower bound.",
     )
+    if not content.liquidation_days:
+        days = parts.empty(
+            "No venue's feed was listened to as a whole, so that there are no days of a venue or of all of them; the "
+            "days of each market are in its own section."
+        )
     return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
 
 
