@@ -31,6 +31,11 @@ ALL_SYMBOLS: Final = "ALL"
 DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 
 
+def is_simulated(market_id: str) -> bool:
+    """Whether it is a market of the simulated exchange, or a sum over such (`simulated_all:…`)."""
+    return market_id.startswith(SIMULATED_VENUE)
+
+
 @dataclass(frozen=True, order=True)
 class Market:
     """One futures contract on one venue.

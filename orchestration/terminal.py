@@ -18,6 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ingestion.datasets import ARCHIVED
+from ingestion.markets import is_simulated
 from orchestration.progress import Progress
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
 
 def liquidation_row(row: Liquidated) -> list[str]:
     """The row as text. A bound is said to be one, and what nobody heard is a dash."""
-    label = "SIMULATED " if row.market_id.startswith("simulated") else ""
+    label = "SIMULATED " if is_simulated(row.market_id) else ""
     is_over_venues = row.market_id in ("all:ALL", "simulated_all:ALL")
     name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
     least = "≥ " if row.is_lower_bound else ""

@@ -96,6 +96,7 @@ class Collector:
         self._coverage: list[tuple[str, VenueCoverage]] = []
         self._covered: dict[str, int] = {}
         self._counted: dict[str, int] = {}
+        self._up_since: dict[str, int] = {}
 
     async def run(self, stop: asyncio.Event) -> Collected:
         """Listen until `stop`; everything heard is then on disk. SpoolBusy, SpoolFailed."""
@@ -115,7 +116,7 @@ class Collector:
                 self._note_coverage()
                 self.spool.finish()
                 await writing
-            self._write_status()
+            self._write_status(is_stopped=stop.is_set())
         for fault in ended:
             if isinstance(fault, Exception):
                 raise fault
@@ -171,26 +172,35 @@ class Collector:
         self._covered = {}
         self.report(f"hour {hour_label(hour * HOUR_NS)}: {venues}")
 
-    def _write_status(self) -> None:
+    def _write_status(self, *, is_stopped: bool = False) -> None:
+        now = self.clock()
+        self._up_since = {line.name: self._up_since.get(line.name, now) for line in self.lines if line.is_up}
         write_status(
             self.spool_dir,
             CollectorStatus(
                 started_at=_instant(self._started_at),
-                beat_at=_instant(self.clock()),
+                beat_at=_instant(now),
                 pid=os.getpid(),
                 connections=tuple(
                     ConnectionStatus(
                         name=line.name,
                         venue=line.venue,
                         is_up=line.is_up,
-                        last_frame_at=None if line.last_frame_ns is None else _instant(line.last_frame_ns),
-                        last_message_at=None if line.last_message_ns is None else _instant(line.last_message_ns),
+                        last_frame_at=_instant_or_none(line.last_frame_ns),
+                        last_message_at=_instant_or_none(line.last_message_ns),
+                        up_since=_instant_or_none(self._up_since.get(line.name)),
+                        is_venue_wide=line.subscription.dataset == LIQUIDATIONS.name and not line.subscription.symbols,
                     )
                     for line in self.lines
                 ),
+                stopped_at=_instant(now) if is_stopped else None,
             ),
         )
 
 
 def _instant(at_ns: int) -> datetime:
     return datetime.fromtimestamp(at_ns / 1e9, UTC)
+
+
+def _instant_or_none(at_ns: int | None) -> datetime | None:
+    return None if at_ns is None else _instant(at_ns)

@@ -20,6 +20,8 @@ class ConnectionStatus:
     """One subscription. `is_up`: connected and subscribed. `last_frame_at`: last message or pong; None before any.
 
     `last_message_at`: last message alone; a line that answers pings and says nothing for hours may be a wrong address.
+    `up_since`: since when it is up without an interruption. `is_venue_wide`: it carries the liquidations of every
+    symbol of its venue, so that hours without any are not to be expected.
     """
 
     name: str
@@ -27,16 +29,22 @@ class ConnectionStatus:
     is_up: bool
     last_frame_at: datetime | None
     last_message_at: datetime | None = None
+    up_since: datetime | None = None
+    is_venue_wide: bool = False
 
 
 @dataclass(frozen=True)
 class CollectorStatus:
-    """What the collector said of itself at `beat_at`, UTC. It stays as it was when a collector ends or is killed."""
+    """What the collector said of itself at `beat_at`, UTC. It stays as it was when a collector is killed or fails.
+
+    `stopped_at`: when it ended because somebody wanted it to (SIGTERM, Ctrl-C, its time was over); None until then.
+    """
 
     started_at: datetime
     beat_at: datetime
     pid: int
     connections: tuple[ConnectionStatus, ...]
+    stopped_at: datetime | None = None
 
 
 def write_status(spool_dir: Path, status: CollectorStatus) -> None:
@@ -61,9 +69,12 @@ def read_status(spool_dir: Path) -> CollectorStatus | None:
                     is_up=each["is_up"],
                     last_frame_at=_instant(each["last_frame_at"]),
                     last_message_at=_instant(each["last_message_at"]),
+                    up_since=_instant(each.get("up_since")),
+                    is_venue_wide=each.get("is_venue_wide", False),
                 )
                 for each in raw["connections"]
             ),
+            stopped_at=_instant(raw.get("stopped_at")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -8,63 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from orchestration.alerts.facts import RECENT, SIMULATED, Found, Kind, condition, moment, unjudged, utc
+from ingestion.live.status import CollectorStatus, ConnectionStatus
+from ingestion.markets import is_simulated
+from orchestration.alerts.facts import RECENT, Fact, Found, Kind, condition, labelled, moment, unjudged, utc
 from orchestration.alerts.publication import Newest
+from orchestration.staleness import expected_day, stale
 
 if TYPE_CHECKING:
     import dagster as dg
 
-# Archives are up by then on all but bad days; a run at night brings the day in hours before.
-STALE_FROM_HOUR: Final = 12
 QUIET_AFTER: Final = timedelta(minutes=1)
 DOWN_AFTER: Final = timedelta(minutes=5)
+# Of a whole venue's symbols some position is liquidated within minutes, and hours without any are a rarity.
+SPEECHLESS_AFTER: Final = timedelta(hours=6)
 _RUNS_LOOKED_AT: Final = 50
 _EVIDENCE_SHOWN: Final = 600
 
 
-class ConnectionStatus(Protocol):
-    """What is read of one of the collector's connections."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def is_up(self) -> bool: ...
-    @property
-    def last_frame_at(self) -> datetime | None: ...
-
-
-class CollectorStatus(Protocol):
-    """What is read of the collector."""
-
-    @property
-    def started_at(self) -> datetime: ...
-    @property
-    def beat_at(self) -> datetime: ...
-    @property
-    def connections(self) -> Sequence[ConnectionStatus]: ...
-
-
 def stale_markets(newest: Sequence[Newest], now: datetime) -> Found:
-    """Markets without a bar of yesterday at noon (UTC), of the day before yesterday until then."""
-    expected = utc(now).date() - timedelta(days=1 if utc(now).hour >= STALE_FROM_HOUR else 2)
+    """Markets that lack the day that they should have by `now`."""
+    headlines = {one.market_id: one.headline for one in newest}
     facts = []
-    for one in newest:
-        if one.day is not None and one.day >= expected:
-            continue
-        label = SIMULATED if one.market_id.startswith("simulated") else ""
-        subject = f"{label}{one.market_id} is stale"
-        if one.day is None:
-            text = f"{subject}: it has no published day at all."
-        else:
-            behind = (expected - one.day).days
-            days = f"{behind} day{'' if behind == 1 else 's'}"
-            text = f"{subject}: its newest published day is {one.day}, {days} behind {expected}."
-        text += " `taker status` says what is missing, `taker run` fetches it."
-        if one.headline:
-            text += f"\nThe last that is known: {one.headline}"
-        facts.append(condition(Kind.STALE, f"{Kind.STALE}:{one.market_id}", subject, text, now))
+    for market, behind in stale({one.market_id: one.day for one in newest}, now).items():
+        subject = labelled(f"{market} is stale", is_simulated=is_simulated(market))
+        text = f"{subject}: {behind}. `taker status` says what is missing, `taker run` fetches it."
+        if headlines[market]:
+            text += f"\nThe last that is known: {headlines[market]}"
+        facts.append(condition(Kind.STALE, f"{Kind.STALE}:{market}", subject, text, now))
+    expected = expected_day(now)
     return Found(Kind.STALE, tuple(facts), f"{len(newest)} market(s), each with a bar of {expected} expected")
 
 
@@ -91,20 +64,20 @@ def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, i
         return Found(Kind.AUDIT, (), f"{name} of {at} failed only after it had published")
     failed = _failed_checks(event.event_specific_data for event in said)
     steps = sorted({str(event.step_key) for event in said if event.event_type is DagsterEventType.STEP_FAILURE})
-    label = SIMULATED if is_simulated else ""
     stands = f"The former publication stands. {name[0].upper()}{name[1:]} in Dagster has the evidence."
     if failed:
         shown = "\n".join(f"{check}: {_shortened(why)}" for check, why in list(failed.items())[:5])
         more = f"\n… and {len(failed) - 5} more checks" if len(failed) > 5 else ""
-        subject = f"{label}publication refused: {len(failed)} failed check{'' if len(failed) == 1 else 's'}"
-        text = f"{label}Nothing was published at {at}: the audit failed.\n{shown}{more}\n{stands}"
+        subject = f"publication refused: {len(failed)} failed check{'' if len(failed) == 1 else 's'}"
+        text = f"Nothing was published at {at}: the audit failed.\n{shown}{more}\n{stands}"
         parts: Collection[str] = failed
     else:
         # Nothing of an error's own text: what it quotes is not for us to know.
         where = ", ".join(steps) or "before its first step"
-        subject = f"{label}publication failed: {where}"
-        text = f"{label}Nothing was published at {at}: the run failed in {where}, not in the audit. {stands}"
+        subject = f"publication failed: {where}"
+        text = f"Nothing was published at {at}: the run failed in {where}, not in the audit. {stands}"
         parts = [f"step {step}" for step in steps]
+    subject, text = (labelled(said, is_simulated=is_simulated) for said in (subject, text))
     fact = condition(Kind.AUDIT, f"{Kind.AUDIT}:{'checks' if failed else 'run'}", subject, text, now, *parts)
     return Found(Kind.AUDIT, (fact,), f"the latest run that was to publish, {name} of {at}")
 
@@ -146,9 +119,12 @@ def _shortened(text: str) -> str:
 
 
 def quiet_collector(status: CollectorStatus | None, now: datetime) -> Found:
-    """A collector that no longer beats, or connections of a beating one that are down."""
+    """A collector that no longer beats though nobody stopped it; of a beating one, lines that are down or silent."""
     if status is None:
         return Found(Kind.COLLECTOR, (), "no collector has run here")
+    if status.stopped_at is not None:
+        at = moment(status.stopped_at)
+        return Found(Kind.COLLECTOR, (), f"it was stopped on purpose at {at}; nothing is heard until `taker collect`")
     beat = utc(status.beat_at)
     if now - beat > RECENT:
         return Found(Kind.COLLECTOR, (), f"none has run since {moment(beat)}, and nobody expects one any longer")
@@ -160,15 +136,36 @@ def quiet_collector(status: CollectorStatus | None, now: datetime) -> Found:
         )
         fact = condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:quiet", subject, text, now)
         return Found(Kind.COLLECTOR, (fact,), f"the last sign of life is of {moment(beat)}")
-    facts = []
-    for connection in status.connections:
-        heard = utc(connection.last_frame_at or status.started_at)
-        if connection.is_up or now - heard <= DOWN_AFTER:
-            continue
-        subject = f"the collector's connection {connection.name} is down"
+    told = [_troubled(connection, utc(status.started_at), now) for connection in status.connections]
+    facts = tuple(fact for fact in told if fact is not None)
+    return Found(Kind.COLLECTOR, facts, f"{len(status.connections)} connection(s), last beat {moment(beat)}")
+
+
+def _troubled(connection: ConnectionStatus, started_at: datetime, now: datetime) -> Fact | None:
+    """What is wrong with one line, if anything is."""
+    name = connection.name
+    heard = utc(connection.last_frame_at or started_at)
+    if not connection.is_up:
+        if now - heard <= DOWN_AFTER:
+            return None
         text = (
-            f"The collector's connection {connection.name} is down and has heard nothing since "
-            f"{heard:%Y-%m-%d %H:%M:%S} UTC. It is being tried again; what it misses, coverage will say."
+            f"The collector's connection {name} is down and has heard nothing since {heard:%Y-%m-%d %H:%M:%S} UTC. "
+            "It is being tried again; what it misses, coverage will say."
         )
-        facts.append(condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:connection:{connection.name}", subject, text, now))
-    return Found(Kind.COLLECTOR, tuple(facts), f"{len(status.connections)} connection(s), last beat {moment(beat)}")
+        subject = f"the collector's connection {name} is down"
+        return condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:connection:{name}", subject, text, now)
+    # What was silent while it was down is no sign of anything; and one that answers nothing at all, as after the
+    # machine slept, will be found to be down.
+    silent_since = max(utc(at or started_at) for at in (connection.last_message_at, connection.up_since))
+    if not connection.is_venue_wide or now - silent_since <= SPEECHLESS_AFTER or now - heard > DOWN_AFTER:
+        return None
+    hours = int((now - silent_since) / timedelta(hours=1))
+    subject = f"the collector's connection {name} answers and says nothing"
+    text = (
+        f"The collector's connection {name} is up and answers, but for {hours} hours, since "
+        f"{silent_since:%Y-%m-%d %H:%M:%S} UTC, not one message has come over it, though it is for liquidations of "
+        "every symbol of the venue. It may be that calm; more likely the address is a wrong one, or the venue has "
+        "moved the stream: compare TAKER_VENUE_URLS with what the venue announces. Meanwhile these minutes count as "
+        "covered, with nothing in them."
+    )
+    return condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:silent:{name}", subject, text, now)

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
+from ingestion.live.status import read_status
 from orchestration.alerts import conditions, outbox, publication
 from orchestration.alerts.facts import Fact, Found, Kind, unjudged
 from orchestration.alerts.outbox import Alert, Outbox, Sorted
@@ -25,8 +25,6 @@ from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
-
-    from orchestration.alerts.conditions import CollectorStatus
 
 _READ: Final = "publication"
 _RECEIVER: Final = "receiver"
@@ -72,7 +70,6 @@ def evaluate(
     *,
     instance: dg.DagsterInstance | None,
     clock: Callable[[], datetime] | None = None,
-    collector: Callable[[Path], CollectorStatus | None] | None = None,
     only_news: bool = False,
     retry_refused: bool = False,
 ) -> Evaluation:
@@ -91,7 +88,7 @@ def evaluate(
     clock = clock or _now
     now = clock()
     with outbox.opened(settings.alerts_path) as box:
-        looked = _looked(settings, instance, collector, now, box.remembered(_READ) if only_news else None)
+        looked = _looked(settings, instance, now, box.remembered(_READ) if only_news else None)
         result = box.record(looked.found, now, remember={} if looked.memory is None else {_READ: looked.memory})
         _notice_receiver(box, settings.alert_webhook_url)
         if retry_refused:
@@ -105,12 +102,11 @@ def rehearse(
     *,
     instance: dg.DagsterInstance | None,
     clock: Callable[[], datetime] | None = None,
-    collector: Callable[[Path], CollectorStatus | None] | None = None,
 ) -> Evaluation:
     """What `evaluate` would record and send. Writes nothing, sends nothing, and needs no receiver."""
     now = (clock or _now)()
     with outbox.seen(settings.alerts_path) as box:
-        looked = _looked(settings, instance, collector, now, None)
+        looked = _looked(settings, instance, now, None)
         return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
 
 
@@ -160,7 +156,6 @@ class _Looked:
 def _looked(
     settings: Settings,
     instance: dg.DagsterInstance | None,
-    collector: Callable[[Path], CollectorStatus | None] | None,
     now: datetime,
     remembered: str | None,
 ) -> _Looked:
@@ -175,10 +170,7 @@ def _looked(
         *marts,
         _guarded(Kind.AUDIT, lambda: conditions.refused_publication(instance, now, is_simulated=settings.is_simulated)),
         unjudged(Kind.STALE, "nothing is published") if newest is None else conditions.stale_markets(newest, now),
-        _guarded(
-            Kind.COLLECTOR,
-            lambda: conditions.quiet_collector((collector or _collector_status)(settings.spool_dir), now),
-        ),
+        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(settings.spool_dir), now)),
     )
     # A fault is said until it is mended, which a publication that counts as read would not be asked for.
     is_read = newest is not None and not any(one.fault for one in marts)
@@ -227,13 +219,6 @@ def _guarded(kind: Kind, look: Callable[[], Found]) -> Found:
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         return unjudged(kind, f"{kind} could not be judged: {type(error).__name__}: {said}", is_fault=True)
-
-
-def _collector_status(spool_dir: Path) -> CollectorStatus | None:
-    from ingestion.live.status import read_status
-
-    status: CollectorStatus | None = read_status(spool_dir)
-    return status
 
 
 def _notice_receiver(box: Outbox, url: SecretStr) -> None:

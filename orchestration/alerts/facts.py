@@ -13,7 +13,6 @@ from typing import Final
 
 # Older ones are history: a first start is no reason to tell two years of it.
 RECENT: Final = timedelta(days=7)
-SIMULATED: Final = "SIMULATED: "
 
 
 class Kind(StrEnum):
@@ -76,6 +75,11 @@ def unjudged(kind: Kind, said: str, *, is_fault: bool = False) -> Found:
 def condition(kind: Kind, series: str, subject: str, text: str, now: datetime, *parts: str) -> Fact:
     """A condition that is found at `now`; its key counts only if it is new."""
     return Fact(kind, series, f"{series}:{now:%Y-%m-%dT%H:%M:%S}", subject, text, parts=frozenset(parts))
+
+
+def labelled(text: str, *, is_simulated: bool) -> str:
+    """Invented numbers are never told without that word."""
+    return f"SIMULATED: {text}" if is_simulated else text
 
 
 def covered(ratio: float) -> str:

@@ -13,9 +13,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.alerts.facts import RECENT, SIMULATED, Fact, Found, Kind, covered, moment, unjudged, utc
+from ingestion.markets import is_simulated
+from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
 from orchestration.answer import closest, connect, literal
 from orchestration.settings import Settings
+from orchestration.staleness import newest_days
 from orchestration.terminal import amount
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ SPIKES: Final = "fct_taker_spike_ranks"
 LIQUIDATIONS: Final = "fct_liquidations_rolling_24h"
 _DEFINITIONS: Final = "dim_spike_definitions"
 _BRIEFS: Final = "rpt_market_brief_daily"
-_DAILY: Final = "fct_net_taker_volume_daily"
 
 # Total of 24 hours: whatever is less than that apart counts some orders twice.
 _ROLLING: Final = timedelta(hours=24)
@@ -143,7 +144,7 @@ _SPIKES: Final = """
 def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
     market, side, at, name = row["market_id"], row["side"], row["bar_at"], definition["definition_id"]
     hours = definition["decluster_hours"]
-    label = SIMULATED if _is_simulated(market) else ""
+    named = labelled(market, is_simulated=is_simulated(market))
     window = f"{definition['window_days']} days to it"
     if row["is_event"]:
         ranked = f"rank {row['event_rank']} among the events of the {window}"
@@ -158,7 +159,7 @@ def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
     grain = {"1d": "UTC day of", "4h": "4 h from", "1h": "hour from"}.get(definition["grain"], "bar from")
     start = f"{at:%Y-%m-%d}" if definition["grain"] == "1d" else moment(at)
     sentences = [
-        f"{label}{market}: {side} spike under {name}, {ranked}.",
+        f"{named}: {side} spike under {name}, {ranked}.",
         f"{what} {amount(row['value'], definition['unit'])}{_UNITS.get(definition['unit'], '')} "
         f"in the {grain} {start}{smoothed}; coverage of the bar {covered(row['bar_coverage_ratio'])}, "
         f"of its window {covered(row['coverage_ratio'])}.",
@@ -170,7 +171,7 @@ def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
     if row["headline"]:
         text = f"{text}\n{row['headline']}"
     series = f"{Kind.SPIKE}:{name}:{market}:{side}"
-    subject = f"{label}{market}: {side} spike under {name}, {start}"
+    subject = f"{named}: {side} spike under {name}, {start}"
     begins = utc(at)
     return Fact(Kind.SPIKE, series, f"{series}:{at:%Y-%m-%dT%H}", subject, text, begins, begins, timedelta(hours=hours))
 
@@ -187,6 +188,7 @@ def _liquidations(
         # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
         "chosen": f"market_id in ({markets}) or (venue in ('all', 'simulated_all') and market_id like '%:ALL')",
         "venue_set": "venue_set" if "venue_set" in columns[LIQUIDATIONS] else "null",
+        "symbols": "heard_symbol_count" if "heard_symbol_count" in columns[LIQUIDATIONS] else "cast(null as bigint)",
         "coverage": _HISTORY_COVERAGE,
         "days": _HISTORY_DAYS,
         "since": _timestamp(since),
@@ -209,17 +211,17 @@ def _liquidations(
 
 
 # Each recent total beside those of the year before it: none that shares an order with it, none heard only in part, and
-# of a sum over venues only those over the same ones.
+# of a sum only those over the same venues and over as many symbols (NULL: over every symbol).
 _LIQUIDATIONS: Final = """
     with chosen as (
-        select *, {venue_set} as venues from {liquidations} where {chosen}
+        select *, {venue_set} as venues, {symbols} as symbols from {liquidations} where {chosen}
     ),
     recent as (
         select * from chosen where as_of_at >= {since} and as_of_at <= {now}
     )
     select recent.market_id, recent.as_of_at, recent.total_usd, recent.long_usd, recent.short_usd, recent.order_count,
            recent.unvalued_order_count,
-           recent.coverage_ratio, recent.is_lower_bound, recent.liquidation_source, recent.venues,
+           recent.coverage_ratio, recent.is_lower_bound, recent.liquidation_source, recent.venues, recent.symbols,
            count(history.as_of_at) as history_hours,
            count(*) filter (where history.total_usd < recent.total_usd) as hours_below,
            min(history.as_of_at) as history_since,
@@ -228,6 +230,7 @@ _LIQUIDATIONS: Final = """
     left join chosen as history
         on recent.market_id = history.market_id
         and recent.venues is not distinct from history.venues
+        and recent.symbols is not distinct from history.symbols
         and history.coverage_ratio >= {coverage}
         and history.as_of_at <= recent.as_of_at - interval 24 hours
         and history.as_of_at > recent.as_of_at - interval {days} days
@@ -253,15 +256,18 @@ def _episodes(rows: Sequence[Mapping[str, Any]], percentile: float) -> list[Fact
 def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
     largest = max(episode, key=lambda row: row["total_usd"])
     market = largest["market_id"]
-    label = SIMULATED if _is_simulated(market) else ""
+    named = labelled(market, is_simulated=is_simulated(market))
     total, longs, shorts = (f"{largest[name] / 1_000_000:,.1f} M" for name in ("total_usd", "long_usd", "short_usd"))
     bound = "at least " if largest["is_lower_bound"] else ""
     share = largest["hours_below"] / largest["history_hours"]
     # A symbol has one venue, and its name says which.
-    venues = f" on {largest['venues']}" if largest["venues"] and market.endswith(":ALL") else ""
+    is_sum = market.endswith(":ALL")
+    venues = f" on {largest['venues']}" if largest["venues"] and is_sum else ""
+    if is_sum and largest["symbols"] is not None:
+        venues += f", of the {largest['symbols']:,} symbol{'' if largest['symbols'] == 1 else 's'} heard"
     unvalued = f", {largest['unvalued_order_count']:,} of unknown value" if largest["unvalued_order_count"] else ""
     text = (
-        f"{label}{market}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
+        f"{named}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
         f"({longs} long, {shorts} short; {largest['order_count']:,} orders{unvalued}{venues}), more than "
         f"{covered(share)} of the {largest['history_hours']:,} hourly 24 h totals since "
         f"{largest['history_since']:%Y-%m-%d}. Coverage {covered(largest['coverage_ratio'])}, "
@@ -275,7 +281,7 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
         Kind.LIQUIDATIONS,
         series,
         f"{series}:{first:%Y-%m-%dT%H}",
-        f"{label}{market}: liquidations of {bound}{total} USD in 24 h, {moment(largest['as_of_at'])}",
+        f"{named}: liquidations of {bound}{total} USD in 24 h, {moment(largest['as_of_at'])}",
         text,
         utc(first),
         utc(last),
@@ -286,22 +292,12 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
 def _newest(
     connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings
 ) -> tuple[Newest, ...]:
-    if _DAILY not in columns:
-        return ()
-    # A day that only the running hours of a venue's api have touched is no day yet.
-    ended = "not is_running" if "is_running" in columns[_DAILY] else "true"
-    rows = _records(
-        connection,
-        f"""
-        with newest as (
-            select market_id, max(trade_date) filter (where {ended}) as day from {_DAILY} group by market_id
-        )
-        select market_id, day, {_headline_of("newest.market_id", "newest.day", columns)} as headline from newest
-        """,
-    )
-    found = {row["market_id"]: Newest(row["market_id"], row["day"], row["headline"]) for row in rows}
-    markets = [market.market_id for market in settings.markets]
-    return tuple(found.get(market, Newest(market, None, None)) for market in markets)
+    found = []
+    for market, day in newest_days(connection, [market.market_id for market in settings.markets]).items():
+        said = "null" if day is None else _headline_of(literal(market), f"date '{day}'", columns)
+        ((headline,),) = connection.execute(f"select {said}").fetchall()
+        found.append(Newest(market, day, headline))
+    return tuple(found)
 
 
 def _headline_of(market: str, day: str, columns: Mapping[str, set[str]]) -> str:
@@ -319,7 +315,3 @@ def _records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, 
 
 def _timestamp(at: datetime) -> str:
     return f"timestamp '{utc(at):%Y-%m-%d %H:%M:%S}'"
-
-
-def _is_simulated(market_id: str) -> bool:
-    return market_id.startswith("simulated")

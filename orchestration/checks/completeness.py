@@ -1,22 +1,24 @@
 """Is anything missing, and is it fresh? Warnings: an old gap must not stop today's numbers.
 
-Belongs here: missing days of the raw zone, age of the published marts. Does not: whether numbers are right (`suites`).
+Belongs here: missing days of the raw zone, and the check of what `orchestration.staleness` finds. Does not: whether
+numbers are right (`suites`).
 """
 
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ingestion.datasets import ARCHIVED
+from orchestration.answer import connect
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY
 from orchestration.resources import StorageResource
-from orchestration.settings import Settings, yesterday
+from orchestration.settings import Settings
+from orchestration.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,15 +56,6 @@ def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
     return [(earlier + one, later - one) for earlier, later in itertools.pairwise(ordered) if later - earlier > one]
 
 
-def stale_markets(newest: Iterable[tuple[str, date | None]], expected: date) -> dict[str, str]:
-    """Markets whose newest published day is before `expected`, with how late they are."""
-    return {
-        market: f"{day}, {(expected - day).days} day(s) behind {expected}" if day else "no published day"
-        for market, day in newest
-        if day is None or day < expected
-    }
-
-
 def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """`no_missing_days` on the receipts, `is_fresh` on the published marts."""
 
@@ -96,30 +89,20 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset=PUBLISHED_KEY,
         name="is_fresh",
-        description="Every configured market has a daily bar for yesterday (UTC).",
+        description=f"Every configured market has a daily bar of yesterday, from {EXPECTED_FROM_HOUR}:00 UTC on; "
+        "until then of the day before.",
     )
     def is_fresh() -> dg.AssetCheckResult:
-        wanted = [market.market_id for market in settings.markets]
-        stale = stale_markets(newest_days(settings.serving_path, wanted), yesterday())
+        now = datetime.now(UTC)
+        with connect(settings.serving_path) as connection:
+            newest = newest_days(connection, [market.market_id for market in settings.markets])
+        behind = stale(newest, now)
         return dg.AssetCheckResult(
-            passed=not stale,
+            passed=not behind,
             severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"{market}: {age}" for market, age in stale.items()) or "up to yesterday",
-            metadata=dict(stale),
+            description="; ".join(f"{market}: {age}" for market, age in behind.items())
+            or f"up to {expected_day(now)} or later",
+            metadata=dict(behind),
         )
 
     return [no_missing_days, is_fresh]
-
-
-def newest_days(serving: Path, markets: Iterable[str]) -> list[tuple[str, date | None]]:
-    """Newest published day per market; None for a market without any."""
-    import duckdb
-
-    with duckdb.connect(str(serving), read_only=True) as connection:
-        found = dict(
-            connection.execute(
-                "select market_id, max(trade_date) from fct_net_taker_volume_daily"
-                " where not is_running group by market_id"
-            ).fetchall()
-        )
-    return [(market, found.get(market)) for market in markets]

@@ -43,9 +43,9 @@ def _latest(market: MarketContent, content: ReportContent) -> str:
     )
     cards = [
         (
-            f"Net taker volume, {day.trade_date}",
-            parts.toned(day.net_taker_usd, f"{parts.usd(day.net_taker_usd)} USD"),
-            f"bought − sold · from {day.flow_source} · coverage {parts.share(day.coverage_ratio)}",
+            "Net taker volume, USD",
+            parts.toned(day.net_taker_usd, parts.usd(day.net_taker_usd)),
+            f"{day.trade_date} · bought − sold · from {day.flow_source} · coverage {parts.share(day.coverage_ratio)}",
         ),
         (
             "Taker sell ratio",
@@ -127,7 +127,11 @@ def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
             f"{parts.change(brief['price_change_ratio'])} in a day · "
             f"{parts.change(brief['distance_from_high_ratio'])} from the high of 365 days",
         ),
-        ("Liquidated, long / short, USD", liquidated, f"lower bounds · coverage {parts.share(covered)}"),
+        (
+            "Liquidated, long / short",
+            liquidated,
+            f"{'USD, lower bounds · ' if covered else ''}coverage {parts.share(covered)}",
+        ),
         *(
             [
                 (
@@ -144,7 +148,8 @@ def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
         (
             "Open interest, USD",
             parts.usd(brief["open_interest_usd"]),
-            f"last of the day, from the venue's metrics · funding of the day {parts.change(brief['funding_rate'], 4)}",
+            "last of the day, from the venue's metrics · funding of the day "
+            + ("not known" if brief["funding_rate"] is None else parts.change(brief["funding_rate"], 4)),
         ),
     ]
 

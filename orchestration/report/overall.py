@@ -12,6 +12,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from ingestion.markets import is_simulated
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
 
@@ -73,12 +74,17 @@ def liquidations(content: ReportContent) -> str:
         coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
         "over is not covered yet. ≥ marks a lower bound.",
     )
+    if not content.liquidation_days:
+        days = parts.empty(
+            "No venue's feed was listened to as a whole, so that there are no days of a venue or of all of them; the "
+            "days of each market are in its own section."
+        )
     return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
 
 
 def _where(market_id: str, venue_set: str) -> str:
     """Invented numbers are never told without that word."""
-    label = "SIMULATED · " if market_id.startswith("simulated") else ""
+    label = "SIMULATED · " if is_simulated(market_id) else ""
     return label + (f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id)
 
 

@@ -52,6 +52,16 @@
   days.addEventListener("change", () => set("days", Number(days.value)));
   definition.addEventListener("change", () => { filterTables(); set("definition", definition.value); });
 
+  // A link to a section is followed before the charts above it have their height, and so lands elsewhere.
+  let hasMoved = false;
+  for (const act of ["wheel", "touchstart", "keydown", "pointerdown"]) {
+    addEventListener(act, () => { hasMoved = true; }, { once: true, passive: true });
+  }
+  function land() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && !hasMoved) target.scrollIntoView({ behavior: "instant" });
+  }
+
   (async () => {
     for (const figure of document.querySelectorAll(".chart")) {
       const made = await vegaEmbed(figure, specOf(figure), {
@@ -60,6 +70,7 @@
       });
       views.push(made.view);
     }
+    land();
     document.documentElement.dataset.drawn = String(views.length);
   })();
 })();

@@ -104,6 +104,22 @@ def test_the_console_is_silent_and_no_other_host_is_asked(
     assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
 
 
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_link_to_a_section_lands_there_though_charts_are_drawn_above_it(
+    browser: Browser, report: Path, viewport: ViewportSize
+) -> None:
+    page = browser.new_page(viewport=viewport)
+    page.goto(f"{report.as_uri()}#liquidations")
+    page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    heading = page.locator("#liquidations-title").bounding_box()
+    bar = page.locator(".bar").bounding_box()
+    assert heading is not None
+    assert bar is not None
+    hidden = max(0, bar["y"] + bar["height"])
+    assert hidden <= heading["y"] + 1 < viewport["height"] / 3
+    page.close()
+
+
 def test_nothing_on_a_phone_is_wider_than_the_phone(phone: Visit) -> None:
     assert phone.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 

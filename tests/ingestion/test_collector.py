@@ -138,12 +138,17 @@ def test_status_says_who_is_up_and_since_when_it_was_heard(tmp_path: Path, venue
         await in_thread(venue.say, messages.force_order(at=now_ms()))
         await until(lambda: first().is_up and first().last_message_at, "a status that says so")
 
+        assert first().is_venue_wide
+        assert read_status(tmp_path).started_at <= first().up_since <= read_status(tmp_path).beat_at
+        assert read_status(tmp_path).stopped_at is None
+
     assert read_status(tmp_path) is None
     Listening(tmp_path, plans_of(venue.url)).run(scenario)
     status = read_status(tmp_path)
     assert status is not None
     assert [(each.name, each.venue, each.is_up) for each in status.connections] == [("binance_um", "binance_um", False)]
     assert status.started_at <= status.connections[0].last_frame_at <= status.beat_at
+    assert (status.stopped_at, status.connections[0].up_since) == (status.beat_at, None)
 
 
 # ---- when the venue misbehaves ----

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
 
+from ingestion.live.status import CollectorStatus, ConnectionStatus
 from ingestion.markets import Market
 from orchestration.alerts.conditions import quiet_collector, refused_publication, stale_markets
 from orchestration.alerts.facts import Fact, Found, Kind
@@ -174,6 +176,21 @@ class TestLiquidations:
         again.totals(1, self.NOON, 900e6, market="all:ALL", venue_set="binance_um,bybit").publish()
         assert facts(settings, Kind.LIQUIDATIONS) == ()
 
+    def test_a_sum_is_compared_only_with_sums_of_as_many_symbols(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts, market="all:ALL", symbols=3).totals(1, self.NOON, 900e6, market="all:ALL", symbols=3)
+        marts.publish()
+        (fact,) = facts(settings, Kind.LIQUIDATIONS)
+        assert "7 orders on binance_um, of the 3 symbols heard)" in fact.text
+        for symbols in (400, None):
+            again = self.history(Marts(settings.serving_path), market="all:ALL", symbols=3)
+            again.totals(1, self.NOON, 900e6, market="all:ALL", symbols=symbols).publish()
+            assert facts(settings, Kind.LIQUIDATIONS) == ()
+
+    def test_a_publication_of_before_symbols_were_counted_is_read_too(self, settings: Settings, marts: Marts) -> None:
+        self.history(marts, market="all:ALL").totals(1, self.NOON, 900e6, market="all:ALL")
+        marts.sql("alter table fct_liquidations_rolling_24h drop heard_symbol_count").publish()
+        assert len(facts(settings, Kind.LIQUIDATIONS)) == 1
+
     def test_symbols_that_nobody_chose_are_left_out(self, settings: Settings, marts: Marts) -> None:
         self.history(marts, market=ETH).totals(1, self.NOON, 900e6, market=ETH).publish()
         assert facts(settings, Kind.LIQUIDATIONS) == ()
@@ -208,48 +225,73 @@ class TestStale:
         assert [one.day for one in read(both, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
 
 
-@dataclass(frozen=True)
-class Connection:
-    name: str
-    is_up: bool
-    last_frame_at: datetime | None
+def ago(**passed: float) -> datetime:
+    return NOW - timedelta(**passed)
 
 
-@dataclass(frozen=True)
-class Collector:
-    started_at: datetime
-    beat_at: datetime
-    connections: tuple[Connection, ...] = ()
+def line(name: str, heard: datetime | None, *, is_up: bool = True, **more: Any) -> ConnectionStatus:
+    """A line of the collector, and when a message or a pong came over it last."""
+    return ConnectionStatus(name, name.split()[0], is_up, heard, **more)
+
+
+def judged(
+    *lines: ConnectionStatus, beat_at: datetime = NOW, started_at: datetime | None = None, **more: Any
+) -> tuple[Fact, ...]:
+    """What is told of a collector that has run for three hours."""
+    return quiet_collector(CollectorStatus(started_at or ago(hours=3), beat_at, 1, lines, **more), NOW).facts
 
 
 class TestCollector:
-    EARLIER = NOW - timedelta(hours=3)
-
     def test_one_that_never_ran_or_not_for_long_is_not_missed(self) -> None:
         assert quiet_collector(None, NOW).facts == ()
-        assert quiet_collector(Collector(self.EARLIER, NOW - timedelta(days=8)), NOW).facts == ()
+        assert judged(beat_at=ago(days=8)) == ()
 
     @pytest.mark.parametrize(("seconds", "told"), [(60, 0), (61, 1)])
     def test_a_minute_without_a_beat_is_quiet(self, seconds: int, told: int) -> None:
-        found = quiet_collector(Collector(self.EARLIER, NOW - timedelta(seconds=seconds)), NOW)
-        assert [fact.series for fact in found.facts] == ["collector:quiet"] * told
+        facts = judged(beat_at=ago(seconds=seconds))
+        assert [fact.series for fact in facts] == ["collector:quiet"] * told
+
+    def test_one_that_was_stopped_is_not_missed_and_said_to_be_stopped(self) -> None:
+        at = ago(hours=5)
+        assert judged(line("okx", at, is_up=False), beat_at=at, stopped_at=at) == ()
+        said = quiet_collector(CollectorStatus(at, at, 1, (), stopped_at=at), NOW).said
+        assert said.startswith("it was stopped on purpose at 2026-01-31 19:30 UTC")
+
+    def test_a_line_that_answers_and_says_nothing_for_six_hours_is_told_as_what_it_may_be(self) -> None:
+        up: dict[str, Any] = {"up_since": ago(days=1), "is_venue_wide": True}
+        facts = judged(
+            line("binance_um", NOW, last_message_at=ago(hours=6, seconds=1), **up),
+            line("binance_cm", NOW, last_message_at=ago(hours=6), **up),
+            line("okx", NOW, last_message_at=None, **up),
+            started_at=ago(days=1),
+        )
+        assert [fact.series for fact in facts] == ["collector:silent:binance_um", "collector:silent:okx"]
+        assert "for 6 hours, since 2026-01-31 18:29:59 UTC, not one message" in facts[0].text
+        assert "for 24 hours" in facts[1].text
+        assert "It may be that calm; more likely the address is a wrong one" in facts[0].text
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            line("bybit linear", NOW, up_since=ago(days=1)),
+            line("okx", NOW, up_since=ago(minutes=1), is_venue_wide=True),
+            line("okx", ago(hours=9), up_since=ago(days=1), is_venue_wide=True),
+        ],
+        ids=["of chosen symbols", "was down all the while", "after the machine slept"],
+    )
+    def test_hours_without_a_message_that_prove_nothing_are_not_told(self, line: ConnectionStatus) -> None:
+        silent = replace(line, last_message_at=ago(hours=9))
+        assert judged(silent, started_at=ago(days=1)) == ()
 
     def test_a_connection_is_told_when_it_has_been_down_for_five_minutes(self) -> None:
-        def since(**ago: float) -> datetime:
-            return NOW - timedelta(**ago)
-
-        connections = (
-            Connection("bybit", False, since(minutes=6)),
-            Connection("okx", False, since(minutes=4)),
-            Connection("binance_um", True, since(minutes=30)),
-            Connection("binance_cm", False, None),
+        facts = judged(
+            line("bybit", ago(minutes=6), is_up=False),
+            line("okx", ago(minutes=4), is_up=False),
+            line("binance_um", ago(minutes=30)),
+            line("binance_cm", None, is_up=False),
         )
-        found = quiet_collector(Collector(self.EARLIER, NOW, connections), NOW)
-        assert [fact.series for fact in found.facts] == [
-            "collector:connection:bybit",
-            "collector:connection:binance_cm",
-        ]
-        assert "has heard nothing since 2026-02-01 00:24:00 UTC" in found.facts[0].text
+        assert [fact.series for fact in facts] == ["collector:connection:bybit", "collector:connection:binance_cm"]
+        assert "has heard nothing since 2026-02-01 00:24:00 UTC" in facts[0].text
 
 
 class TestRefusedPublication:

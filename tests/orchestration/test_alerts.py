@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
+from ingestion.live.status import CollectorStatus, write_status
 from orchestration import automation
 from orchestration.alerts import evaluation, outbox, publication
 from orchestration.alerts.evaluation import Evaluation, NoReceiver, evaluate, rehearse
@@ -52,29 +53,25 @@ def clock() -> Clock:
     return Clock()
 
 
-@dataclass(frozen=True)
-class Status:
-    started_at: Any
-    beat_at: Any
-    connections: tuple[Any, ...] = ()
-
-
 @dataclass
 class House:
     """Everything an evaluation looks at, with the collector's state in the test's hands."""
 
     settings: Settings
     clock: Clock
-    status: Status | None = None
 
     def evaluate(self, **options: Any) -> Evaluation:
-        return evaluate(self.settings, instance=None, clock=self.clock, collector=lambda _: self.status, **options)
+        return evaluate(self.settings, instance=None, clock=self.clock, **options)
 
     def rehearse(self) -> Evaluation:
-        return rehearse(self.settings, instance=None, clock=self.clock, collector=lambda _: self.status)
+        return rehearse(self.settings, instance=None, clock=self.clock)
 
-    def beat(self, *, is_alive: bool) -> None:
-        self.status = Status(self.clock.now, self.clock.now - timedelta(minutes=0 if is_alive else 5))
+    def beat(self, *, is_alive: bool = True, is_stopped: bool = False) -> None:
+        """The last sign of life of a collector: of now, or of five minutes ago."""
+        at = self.clock.now - timedelta(minutes=0 if is_alive else 5)
+        self.settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        status = CollectorStatus(at, at, 1, (), stopped_at=at if is_stopped else None)
+        write_status(self.settings.spool_dir, status)
 
 
 @pytest.fixture
@@ -152,6 +149,14 @@ class TestOnce:
             told.append(len(house.evaluate().new))
         assert told == [0, 1, 0, 0, 1]
         assert receiver.keys_taken == ["collector:quiet:2026-02-01T00:34:00", "collector:quiet:2026-02-01T00:40:00"]
+
+    def test_a_collector_that_was_stopped_is_not_missed(self, house: House) -> None:
+        house.beat()
+        house.evaluate()
+        house.beat(is_stopped=True)
+        for _ in range(2):
+            house.clock.forward(hours=8)
+            assert house.evaluate().new == ()
 
     def test_what_cannot_be_judged_does_not_end(self, house: House, settings: Settings) -> None:
         house.clock.now = NOW + timedelta(days=2)
@@ -416,13 +421,14 @@ class TestCheap:
 
 class TestFaults:
     def test_one_kind_that_cannot_be_judged_keeps_no_other_from_being_told(
-        self, house: House, marts: Marts, receiver: Receiver
+        self, house: House, marts: Marts, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(_: Path) -> None:
             raise ValueError("collector.json is cut off")
 
         marts.spike().publish()
-        done = evaluate(house.settings, instance=None, clock=house.clock, collector=broken)
+        monkeypatch.setattr(evaluation, "read_status", broken)
+        done = house.evaluate()
         assert done.faults == ("collector could not be judged: ValueError: collector.json is cut off",)
         assert receiver.keys_taken == [KEY]
 
@@ -501,6 +507,18 @@ class TestCommand:
         status = self.taker("status")
         assert "alerts  1 undelivered, the oldest of 2026-02-01 00:30 UTC; last error: HTTP 503" in status.stderr
         assert TOKEN not in done.output + status.output
+
+    def test_machines_are_told_what_is_undelivered_without_a_receiver(
+        self, marts: Marts, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        marts.spike().publish()
+        monkeypatch.setenv("TAKER_ALERT_WEBHOOK_URL", receiver.url)
+        receiver.answers.append(Reply(503))
+        self.taker("alerts")
+        monkeypatch.delenv("TAKER_ALERT_WEBHOOK_URL")
+        facts = json.loads(self.taker("alerts", "--dry-run", "--json").stdout)
+        (alert,) = facts["undelivered"]
+        assert (alert["key"], alert["state"], alert["last_error"]) == (KEY, "waiting", "HTTP 503")
 
     def test_of_the_demo_nobody_is_told(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TAKER_ALERT_WEBHOOK_URL", receiver.url)

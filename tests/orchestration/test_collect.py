@@ -67,6 +67,7 @@ def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_pat
             say(5)
         killed_at = time.monotonic()
         assert first.ended(signal.SIGKILL) == -signal.SIGKILL
+    assert read_status(spool).stopped_at is None
     kept = quantities(spool)
     # The interval is one second; half of one more for a machine that is busy.
     due = [number for at_second, number in said if at_second < killed_at - 1.5]
@@ -101,7 +102,10 @@ def test_a_polite_stop_leaves_everything_on_disk(tmp_path: Path, venue: VenueSer
     assert "stopped; 500 messages" in running.lines[-1]
     assert [segment.path.suffix for segment in segments(tmp_path / "spool")] == [".spool"]
     assert not is_held(tmp_path / "spool")
-    assert read_status(tmp_path / "spool").pid == running.process.pid
+    status = read_status(tmp_path / "spool")
+    assert status.pid == running.process.pid
+    assert status.stopped_at is not None
+    assert status.connections[0].is_venue_wide
 
 
 def test_a_second_collector_refuses_with_a_sentence(tmp_path: Path, venue: VenueServer) -> None:

@@ -1,13 +1,16 @@
-"""Missing days and freshness, over plain tables and days."""
+"""Missing days and freshness, over plain tables and a small publication."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import pyarrow as pa
 
-from orchestration.checks.completeness import Gap, missing_days, stale_markets
+from orchestration.checks.completeness import Gap, completeness_checks, missing_days
+from orchestration.settings import Settings
+from tests.support.alerting import Marts
 
 MARKET = "binance_um:BTCUSDT"
 
@@ -37,7 +40,19 @@ def test_each_dataset_and_interval_is_looked_at_by_itself() -> None:
     assert [(gap.interval, gap.days) for gap in missing_days(both)] == [("1h", 1)]
 
 
-def test_a_market_is_stale_when_its_newest_day_is_not_yesterday() -> None:
-    yesterday = date(2026, 1, 10)
-    found = stale_markets([("a", yesterday), ("b", date(2026, 1, 8)), ("c", None)], yesterday)
-    assert found == {"b": "2026-01-08, 2 day(s) behind 2026-01-10", "c": "no published day"}
+def fresh(settings: Settings) -> dg.AssetCheckResult:
+    (check,) = [each for each in completeness_checks(settings) if each.check_key.name == "is_fresh"]
+    result = check()
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def test_a_market_without_its_newest_day_is_a_warning_that_says_how_far_behind_it_is(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    marts = Marts(settings.serving_path).day(today - timedelta(days=4))
+    marts.publish()
+    result = fresh(settings)
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"its newest published day is {today - timedelta(days=4)}" in str(result.description)
+    marts.day(today - timedelta(days=1)).publish()
+    assert fresh(settings).passed

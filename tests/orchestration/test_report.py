@@ -188,6 +188,9 @@ def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportCo
     assert "SIMULATED · all of simulated 2026-" in Text(render(reports.content(liquidations=invented))).text
     none = Text(render(reports.content(liquidations=[], liquidation_days=[]))).text
     assert "No venue's liquidation feed was listened to" in none
+    no_sums = Text(render(reports.content(liquidation_days=[]))).text
+    assert "No venue's feed was listened to as a whole" in no_sums
+    assert "Liquidations per UTC day" not in no_sums
 
 
 def test_a_publication_without_markets_still_has_a_page() -> None:

@@ -31,7 +31,8 @@ create table fct_taker_spike_ranks (
 create table fct_liquidations_rolling_24h (
     venue varchar, market_id varchar, as_of_at timestamp, long_usd decimal(38, 8), short_usd decimal(38, 8),
     total_usd decimal(38, 8), order_count bigint, unvalued_order_count bigint, largest_order_usd decimal(38, 8),
-    coverage_ratio double, is_lower_bound boolean, liquidation_source varchar, venue_set varchar
+    coverage_ratio double, is_lower_bound boolean, liquidation_source varchar, venue_set varchar,
+    heard_symbol_count bigint
 );
 create table fct_net_taker_volume_daily (
     market_id varchar, trade_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_running boolean
@@ -92,13 +93,15 @@ class Marts:
         is_lower_bound: bool = False,
         venue_set: str = "binance_um",
         unvalued: int = 0,
+        symbols: int | None = None,
     ) -> Marts:
-        """So many hours of 24 h liquidations up to `until`, each of that total."""
+        """So many hours of 24 h liquidations up to `until`, each of that total. `symbols`: heard, None: every one."""
         first = until - timedelta(hours=hours - 1)
         self.statements.append(
             f"insert into fct_liquidations_rolling_24h select '{market.split(':')[0]}', '{market}', "
             f"timestamp '{first}' + to_hours(cast(n as integer)), {total * 0.9}, {total * 0.1}, {total}, 7, "
-            f"{unvalued}, {total / 3}, {coverage}, {is_lower_bound}, 'live', '{venue_set}' "
+            f"{unvalued}, {total / 3}, {coverage}, {is_lower_bound}, 'live', '{venue_set}', "
+            f"{'null' if symbols is None else symbols} "
             f"from range({hours}) as hours (n)"
         )
         return self
