@@ -1260,6 +1260,7 @@ select
     is_lower_bound,
     liquidation_source,
     venue_set,
+    heard_symbol_count,
     case
         when coverage_ratio = 0 then 0 else {_residual("long_usd + short_usd - total_usd")}
     end as sum_residual,
@@ -1281,7 +1282,10 @@ select
     total_usd is null or coalesce(largest_order_usd, 0) <= total_usd as is_largest_within_total,
     coalesce(
         is_lower_bound
-        or (coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'),
+        or (
+            coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'
+            and heard_symbol_count is null
+        ),
         false
     ) as is_bound_honest,
     coalesce(
@@ -1291,6 +1295,8 @@ select
         and (venue = 'simulated_all') <= (venue_set = 'simulated'),
         false
     ) as is_venue_set_right,
+    heard_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
+        as is_symbol_count_of_sum,
     coalesce(
         starts_with(market_id, venue || ':')
         and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
@@ -1302,7 +1308,7 @@ from {mart}
 
 def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]:
     usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count", "unvalued_order_count")
-    heard = ("coverage_ratio", "liquidation_source", "venue_set")
+    heard = ("coverage_ratio", "liquidation_source", "venue_set", "heard_symbol_count")
     return [
         _unique("venue", "market_id", time_column),
         _zero("sum_residual", "longs + shorts = total, to the last digit", usd),
@@ -1318,6 +1324,12 @@ def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]
         _known("liquidation_source", "the source is known"),
         _true("is_venue_set_right", "the venues behind a row are named, and simulated ones stay apart", heard),
         _true("is_id_of_parts", "a row is of a market of its venue, or of ALL", ("venue",)),
+        _between("heard_symbol_count", 0, None, "no number of symbols is negative", ("venue_set",)),
+        _true(
+            "is_symbol_count_of_sum",
+            "symbols are counted of sums that were heard, and of no market",
+            ("heard_symbol_count", "coverage_ratio"),
+        ),
     ]
 
 
@@ -2074,6 +2086,7 @@ select
     briefs.all_short_liquidations_usd,
     briefs.all_liquidations_coverage_ratio,
     briefs.all_liquidations_venue_set,
+    briefs.all_liquidations_heard_symbol_count,
     briefs.open_interest,
     briefs.open_interest_usd,
     briefs.funding_rate,
@@ -2117,6 +2130,7 @@ select
         briefs.all_long_liquidations_usd is not distinct from all_liquidations.long_usd
         and briefs.all_short_liquidations_usd is not distinct from all_liquidations.short_usd
         and briefs.all_liquidations_venue_set is not distinct from all_liquidations.venue_set
+        and briefs.all_liquidations_heard_symbol_count is not distinct from all_liquidations.heard_symbol_count
         and coalesce(
             briefs.all_liquidations_coverage_ratio = coalesce(all_liquidations.coverage_ratio, 0), false
         )
@@ -2183,6 +2197,7 @@ def _brief() -> gx.ExpectationSuite:
                 "all_short_liquidations_usd",
                 "all_liquidations_coverage_ratio",
                 "all_liquidations_venue_set",
+                "all_liquidations_heard_symbol_count",
             ),
         ),
         _between("open_interest", 0, None, "open interest is not negative"),

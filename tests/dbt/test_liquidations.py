@@ -119,6 +119,8 @@ def raw_rows(orders: list[Order], venue: str, day: date) -> Iterator[Record]:
                 "is_long_liquidated": order.is_long,
                 "price": order.price,
                 "quantity": order.quantity,
+                "original_quantity": None,
+                "limit_price": None,
                 "event_id": f"{number}",
                 "base_asset": "B" if quote else "",
                 "quote_asset": quote,
@@ -231,6 +233,7 @@ def due(found: Listened, venue: str, market_id: str, hours: range) -> Record:
         "is_lower_bound": not (exact and unvalued == 0),
         "liquidation_source": "live",
         "venue_set": ",".join(venues),
+        "heard_symbol_count": None,
     }
 
 
@@ -330,6 +333,61 @@ def test_the_archive_replaces_what_was_heard(listened: Listened, tmp_path: Path)
         (SIMULATED_ETH, 0, 40, 0.8333, "live"),
         ("simulated_all:ALL", 120_000, 40, 0.8333, "mixed"),
     ]
+
+
+def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_among_them(tmp_path: Path) -> None:
+    """X is told for the first half of the day alone; a message is lost in an hour of the second. Y is told all day."""
+    zone = RawFolder(tmp_path / "zone")
+    for hour in range(24):
+        at = (START + hour * HOUR).replace(tzinfo=UTC)
+        symbols = "XUSDT YUSDT ZUSDT" if hour < 12 else "YUSDT"
+        lost = 1 if hour == 20 else 0
+        zone.listened("bybit:ALL", at, all_orders=True, heard_symbols=symbols, lost_messages=lost)
+        zone.listened("binance_um:ALL", at, 30)
+    heard = [
+        {
+            "symbol_name": symbol,
+            "liquidated_at": (START + hour * HOUR).replace(tzinfo=UTC),
+            "received_at": (START + hour * HOUR).replace(tzinfo=UTC),
+            "is_long_liquidated": True,
+            "price": Decimal("0.000006812345"),
+            "quantity": Decimal(1_000_000),
+            "original_quantity": None,
+            "limit_price": None,
+            "event_id": f"{symbol}{hour}",
+            "base_asset": "B",
+            "quote_asset": "USDT",
+            "contract_type": "linear",
+            "contract_size": Decimal(1),
+        }
+        for symbol, hour in (("XUSDT", 3), ("YUSDT", 3), ("YUSDT", 19), ("ZUSDT", 13))
+    ]
+    zone.store("liquidations", "bybit:ALL", FIRST, heard)
+    zone.store("liquidations", "binance_um:ALL", FIRST, [])
+    zone.write_index()
+    warehouse = Warehouse(tmp_path / "warehouse", zone.url)
+    warehouse.dbt("build", "--select", "+fct_liquidations_daily", "+fct_liquidations_rolling_24h", *NO_TESTS)
+    said = "long_usd, order_count, coverage_ratio, is_lower_bound, heard_symbol_count"
+    fine = Decimal("6.812345")
+    # What Z lost was in an hour in which nobody listened to it.
+    assert warehouse.rows(f"select market_id, {said} from fct_liquidations_daily order by 1") == [
+        ("all:ALL", 3 * fine, 3, 0.75, True, 1),
+        ("binance_um:ALL", 0, 0, 0.5, True, None),
+        ("bybit:ALL", 3 * fine, 3, 1, True, 1),
+        ("bybit:XUSDT", fine, 1, 0.5, True, None),
+        ("bybit:YUSDT", 2 * fine, 2, 1, True, None),
+    ]
+    windows = "from fct_liquidations_rolling_24h where as_of_at"
+    assert warehouse.rows(f"select market_id, {said} {windows} = '2026-03-01 12:00' order by 1") == [
+        ("all:ALL", 2 * fine, 2, 0.375, True, 3),
+        ("binance_um:ALL", 0, 0, 0.25, True, None),
+        ("bybit:ALL", 2 * fine, 2, 0.5, True, 3),
+        ("bybit:XUSDT", fine, 1, 0.5, True, None),
+        ("bybit:YUSDT", fine, 1, 0.5, True, None),
+    ]
+    lost = "select bar_at, is_lower_bound from fct_liquidations_hourly where market_id = 'bybit:YUSDT' order by 1"
+    warehouse.dbt("build", "--select", "fct_liquidations_hourly", *NO_TESTS)
+    assert [bound for _, bound in warehouse.rows(lost)] == [False, False]
 
 
 def test_the_brief_of_a_day_has_the_market_s_and_everybody_s_liquidations(listened: Listened) -> None:

@@ -404,7 +404,8 @@ select
     share as coverage_ratio,
     not is_exact as is_lower_bound,
     case venue when 'binance_cm' then 'archive' else 'live' end as liquidation_source,
-    venue_set
+    venue_set,
+    case when market_id = 'all:ALL' then 2 end::bigint as heard_symbol_count
 from rows_of_one;
 
 -- A day, or a rolling day, is a window of 24 hours that ends at some hour. A market that was only heard has a row where
@@ -429,7 +430,8 @@ select
     sum(unvalued_order_count)::bigint as unvalued_order_count, max(largest_order_usd) as largest_order_usd,
     any_value(c.share) as coverage_ratio,
     any_value(h.venue <> 'bybit' or c.share < 1) as is_lower_bound,
-    any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set
+    any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set,
+    min(h.heard_symbol_count) as heard_symbol_count
 from fct_liquidations_hourly as h
 join ends as e on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
 join covered as c
@@ -666,6 +668,7 @@ select
     a.short_usd as all_short_liquidations_usd,
     coalesce(a.coverage_ratio, 0)::double as all_liquidations_coverage_ratio,
     a.venue_set as all_liquidations_venue_set,
+    a.heard_symbol_count as all_liquidations_heard_symbol_count,
     1000::decimal(38, 8) as open_interest,
     40000000::decimal(38, 8) as open_interest_usd,
     0.0003::double as funding_rate,
@@ -886,6 +889,10 @@ def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_venue_set_right", "venue_set = null"),
         one("is_venue_set_right", "venue_set = 'binance_um,simulated'", "venue = 'all'"),
         one("is_id_of_parts", "market_id = 'okx:BTC-USD-SWAP'"),
+        one("heard_symbol_count", "heard_symbol_count = -1", "venue = 'all'"),
+        one("is_symbol_count_of_sum", "heard_symbol_count = 1"),
+        one("is_symbol_count_of_sum", "heard_symbol_count = 1", "coverage_ratio = 0"),
+        one("is_bound_honest", "is_lower_bound = false, heard_symbol_count = 5", "market_id = 'bybit:ALL'"),
     ]
 
 
@@ -1244,6 +1251,7 @@ CORRUPTIONS = [
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_venue_set = 'okx'"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_heard_symbol_count = 9"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),
