@@ -760,6 +760,7 @@ with definitions as (
         smoothing_bars,
         window_days,
         decluster_hours,
+        nullif(venue, '') as venue,
         case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
     from spike_definitions
 ),
@@ -768,6 +769,7 @@ ranks as (
     select
         ranks.*,
         definitions.definition_id is not null as is_defined,
+        coalesce(definitions.venue is null or definitions.venue = ranks.venue, false) as is_of_its_venue,
         definitions.smoothing_bars,
         definitions.decluster_hours,
         definitions.bar_hours,
@@ -822,6 +824,7 @@ select
     ranks.is_event,
     cast(ranks.event_rank as double) as event_rank,
     ranks.is_defined,
+    ranks.is_of_its_venue,
     ranks.bar_sides,
     {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
     cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
@@ -862,6 +865,7 @@ def _ranks() -> gx.ExpectationSuite:
     expectations = [
         _unique(*key),
         _true("is_defined", "the definition stands in spike_definitions"),
+        _true("is_of_its_venue", "a definition of a venue ranks that venue's markets alone"),
         _one_of("side", ["bearish", "bullish"], "a spike is bearish or bullish"),
         _between("bar_sides", 2, 2, "each bar is ranked on both sides, once"),
         _between("percentile", 0, 1, "a percentile is a share", ranks),
@@ -922,6 +926,7 @@ with definitions as (
         definition_id,
         unit,
         smoothing_bars,
+        nullif(venue, '') as venue,
         case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
     from spike_definitions
 ),
@@ -947,6 +952,7 @@ due as (
         and daily.volume_usd > 0
         and daily.source_bar_hours <= definitions.bar_hours
         and definitions.smoothing_bars * definitions.bar_hours <= 24
+        and (definitions.venue is null or definitions.venue = daily.venue)
     left join full_days
         on full_days.market_id = daily.market_id
         and full_days.trade_date = daily.trade_date
@@ -977,6 +983,7 @@ daily_values as (
         on definitions.bar_hours = 24
         and definitions.smoothing_bars = 1
         and daily.volume_usd > 0
+        and (definitions.venue is null or definitions.venue = daily.venue)
     left join fct_taker_spike_ranks as ranks
         on ranks.definition_id = definitions.definition_id
         and ranks.market_id = daily.market_id

@@ -71,8 +71,8 @@ def liquidations(content: ReportContent) -> str:
         source="<code>fct_liquidations_rolling_24h</code>, <code>fct_liquidations_daily</code>: the venues' feeds, and "
         "their archives where they have the day.",
         coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
-        "over is not covered yet. ≥ marks a lower bound. Where symbols are counted, a venue that must be told each one was "
-        "heard for so many only, and the total is of these.",
+        "over is not covered yet. ≥ marks a lower bound. Where symbols are counted, a venue that must be told each one "
+        "was heard for so many only, and the total is of these.",
     )
     return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
 
@@ -238,7 +238,7 @@ def definitions(content: ReportContent) -> str:
     units = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
     table = parts.table(
         "Spike definitions of this publication",
-        ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours"],
+        ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours", "Markets"],
         [
             [
                 parts.code(row["definition_id"]),
@@ -247,6 +247,7 @@ def definitions(content: ReportContent) -> str:
                 units.get(row["unit"], row["unit"]),
                 parts.whole(row["window_days"]),
                 parts.whole(row["decluster_hours"]),
+                f"of {row['venue']}" if row.get("venue") else "every one",
             ]
             for row in content.definitions
         ],

@@ -39,14 +39,15 @@ SUITE_BY_NAME = {suite.name: suite for suite in ALL_SUITES}
 GOOD_MARTS = """
 create table spike_definitions (
     definition_id varchar, grain varchar, smoothing_bars integer, unit varchar, window_days integer,
-    decluster_hours integer
+    decluster_hours integer, venue varchar
 );
 insert into spike_definitions values
-    ('daily_usd', '1d', 1, 'usd', 10, 24),
-    ('daily_base', '1d', 1, 'base', 10, 24),
-    ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24),
-    ('4h_usd', '4h', 1, 'usd', 10, 24),
-    ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24);
+    ('daily_usd', '1d', 1, 'usd', 10, 24, null),
+    ('daily_base', '1d', 1, 'base', 10, 24, null),
+    ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24, null),
+    ('4h_usd', '4h', 1, 'usd', 10, 24, null),
+    ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24, null),
+    ('sums_usd', '1d', 1, 'usd', 10, 24, 'all');
 
 create table dim_markets (
     market_id varchar, venue varchar, symbol varchar, base_asset varchar, quote_asset varchar, contract_type varchar,
@@ -249,7 +250,8 @@ smoothed as (
         avg(case unit when 'usd' then net_taker_usd::double when 'base' then net_taker_base::double
             else taker_sell_ratio end) over smoothing as value,
         count(*) over smoothing as smoothed_bars
-    from spike_definitions inner join changes using (grain)
+    from (select * rename (venue as of_venue) from spike_definitions) inner join changes using (grain)
+    where of_venue is null or of_venue = venue
     window smoothing as (
         partition by definition_id, market_id order by bar_at
         range between to_hours((smoothing_bars - 1)
@@ -965,6 +967,7 @@ CORRUPTIONS = [
     _update(RANKS, RANKS, RANKED_BAR, "is_rank_of_one_set", "set_changed_at = timestamp '2024-03-12'"),
     _update(RANKS, RANKS, RANKED_BAR, "is_running_provisional", "is_running = true"),
     _update(RANKS, RANKS, RANKED_BAR, "is_change_of_sum", "set_changed_at = timestamp '2000-01-01'"),
+    _update(RANKS, "spike_definitions", "definition_id = 'daily_usd'", "is_of_its_venue", "venue = 'okx'"),
     _update(RANKS, RANKS, RANKED_BAR, "is_venue_set_named", "venue_set = 'binance_um,bybit'"),
     Corruption(RANKS, "bar_sides", f"delete from {RANKS} where {RANKED_BAR}"),
     _update(RANKS, RANKS, RANKED_BAR, "percentile", "percentile = -0.1"),
