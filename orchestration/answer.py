@@ -260,6 +260,13 @@ _LAST_LIQUIDATIONS = """
 """
 
 
+def of_symbols(count: int | None) -> str:
+    """What follows a total that is not of every symbol, since the venue must be told each. Empty for None."""
+    if count is None:
+        return ""
+    return f" ({count:,} symbol{'' if count == 1 else 's'} heard where each must be asked for)"
+
+
 def resolve_market(written: str | None, published: Sequence[str]) -> str:
     """The published market that was meant: by its id, by its symbol where only one venue has it, or the only one."""
     choices = ", ".join(published)

@@ -18,6 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ingestion.datasets import ARCHIVED
+from orchestration.answer import of_symbols
 from orchestration.progress import Progress
 
 if TYPE_CHECKING:
@@ -182,11 +183,6 @@ def liquidation_row(row: Liquidated) -> list[str]:
         share(row.coverage_ratio),
         f"{row.unvalued_order_count:,} orders without a value in USD" if row.unvalued_order_count else "",
     ]
-
-
-def of_symbols(count: int | None) -> str:
-    """What follows a total that is not of every symbol, since the venue must be told each."""
-    return "" if count is None else f" ({count:,} symbols heard where each must be asked for)"
 
 
 def rank_row(rank: Rank) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
+from orchestration.answer import of_symbols
 from orchestration.report import charts, parts, rows
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
 
@@ -139,7 +140,7 @@ def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
                     f"{parts.usd(brief['all_short_liquidations_usd'])}",
                     f"lower bounds · {parts.listed(brief['all_liquidations_venue_set'].split(','))} · "
                     f"{parts.share(brief['all_liquidations_coverage_ratio'])} of the day heard"
-                    f"{parts.of_symbols(symbols)}",
+                    f"{of_symbols(symbols)}",
                 )
             ]
             if brief.get("all_liquidations_coverage_ratio")

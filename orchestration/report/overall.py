@@ -12,6 +12,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from orchestration.answer import of_symbols
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
 
@@ -81,7 +82,7 @@ def _where(market_id: str, venue_set: str, symbols: int | None) -> str:
     """Invented numbers are never told without that word, nor those of some symbols without how many they are."""
     label = "SIMULATED · " if market_id.startswith("simulated") else ""
     where = f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id
-    return f"{label}{where}{parts.of_symbols(symbols)}"
+    return f"{label}{where}{of_symbols(symbols)}"
 
 
 def _bound(usd: Decimal | None, is_lower_bound: bool) -> str:

@@ -140,11 +140,6 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
-def of_symbols(count: int | None) -> str:
-    """What follows a total that is not of every symbol, since the venue must be told each."""
-    return "" if count is None else f" ({count:,} symbols heard where each must be asked for)"
-
-
 def code(text: Any) -> Html:
     return Html(f"<code>{escape(str(text))}</code>")
 

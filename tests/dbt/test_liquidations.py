@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jinja2
 import pytest
 
 from ingestion.markets import DOLLARS
@@ -467,6 +468,29 @@ def test_a_venue_that_contradicts_the_seed_fails_the_build_and_says_how(tmp_path
     ]
     # Nothing is valued with a size that is in doubt.
     assert not warehouse.rows("from duckdb_tables() where table_name = 'dim_markets'")
+
+
+@pytest.mark.parametrize(
+    ("listed_on", "conflicts"), [("2020-08-10", 0), ("2020-08-11", 1), ("2020-08-09", 1), (None, 0)]
+)
+def test_a_listing_day_that_the_venue_contradicts_is_a_conflict(listed_on: str | None, conflicts: int) -> None:
+    """The generic test's own SQL: the seed as committed has no such day to contradict."""
+    text = (PROJECT / "tests/generic/same_listing_day.sql").read_text()
+    text = text.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
+    module: Any = jinja2.Environment(autoescape=False).from_string(text).module
+    day = "null" if listed_on is None else f"'{listed_on}'"
+    seed = f"(select 'v:S' as market_id, cast({day} as date) as listed_on)"
+    told = (
+        "(select 'v:S' as market_id, timestamp '2020-08-10 23:59:59' as listed_at,"
+        " timestamp '2026-03-01' as observed_at union all select 'v:T', timestamp '2001-01-01', timestamp '2026-03-01')"
+    )
+    found = duckdb.sql(str(module.same_listing_day(seed, "listed_on", told))).fetchall()
+    assert len(found) == conflicts
+    for *_, said in found:
+        assert said == (
+            f"seed markets.csv says {listed_on}, the venue said 2020-08-10 on 2026-03-01: correct or empty listed_on "
+            "of v:S in dbt_project/seeds/markets.csv"
+        )
 
 
 def test_dollars_are_the_same_for_dbt_and_for_ingestion() -> None:
