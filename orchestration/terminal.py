@@ -19,6 +19,7 @@ from rich.table import Table
 
 from ingestion.datasets import ARCHIVED
 from ingestion.markets import is_simulated
+from orchestration.answer import of_symbols
 from orchestration.progress import Progress
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def liquidation_row(row: Liquidated) -> list[str]:
     name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
     least = "≥ " if row.is_lower_bound else ""
     return [
-        escape(label + name),
+        escape(label + name + of_symbols(row.heard_symbol_count)),
         _bar(row.as_of_at, "1h"),
         *("–" if usd is None else f"{least}{usd / 1_000_000:,.1f} M" for usd in (row.long_usd, row.short_usd)),
         _count(row.order_count),
@@ -280,6 +281,7 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
     longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
     covered = brief["liquidations_coverage_ratio"]
     all_longs, all_shorts = brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd")
+    symbols = brief.get("all_liquidations_heard_symbol_count")
     return [
         ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
         (
@@ -302,12 +304,12 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"coverage {share(covered)}",
         ),
         (
-            "on all markets heard",
+            "on all markets heard" if symbols is None else "of the symbols heard",
             "–"
             if all_longs is None or all_shorts is None
             else f"at least {all_longs / 1_000_000:,.1f} M USD long, {all_shorts / 1_000_000:,.1f} M USD short; "
             f"{brief['all_liquidations_venue_set'].replace(',', ', ')}, "
-            f"{share(brief['all_liquidations_coverage_ratio'])} of the day",
+            f"{share(brief['all_liquidations_coverage_ratio'])} of the day{of_symbols(symbols)}",
         ),
         (
             "open interest",

@@ -2,14 +2,19 @@
 DECIMAL(18,8) times DECIMAL(18,8) overflows. -#}
 
 {#- USD (quote of a linear contract): quantity × contract size × price. Inverse: contracts × contract size, whatever the price. NULL when the
-contract size is. DECIMAL(38,16); the product of three has 24 decimals and is rounded once. -#}
-{% macro notional_usd(contract_type, contract_size, price, quantity) -%}
+contract size is. `price_scale`: the decimals of the price. DECIMAL(38, `scale`), rounded once. The product of three has 16 + `price_scale` decimals,
+and 38 − 16 − `price_scale` digits before them are its limit. -#}
+{% macro notional_usd(contract_type, contract_size, price, quantity, price_scale=8, scale=16) -%}
     case
-        when {{ contract_type }} = 'inverse' then cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
-        when {{ contract_size }} = 1 then cast({{ quantity }} as decimal(38,8)) * cast({{ price }} as decimal(38,8))
+        when {{ contract_type }} = 'inverse' then cast(
+            cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8)) as decimal(38,{{ scale }})
+        )
+        when {{ contract_size }} = 1 then cast(
+            cast({{ quantity }} as decimal(38,8)) * cast({{ price }} as decimal(38,{{ price_scale }})) as decimal(38,{{ scale }})
+        )
         else cast(
-            cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(18,8)) * cast({{ price }} as decimal(18,8))
-            as decimal(38,16)
+            cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(18,8)) * cast({{ price }} as decimal(38,{{ price_scale }}))
+            as decimal(38,{{ scale }})
         )
     end
 {%- endmacro %}

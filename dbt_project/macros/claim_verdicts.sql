@@ -171,7 +171,7 @@ judged as (
         larger_listed.larger_events,
         cast(coalesce(windows.covered_bars, 0) * dated.bar_hours as double) / (dated.window_days * 24) as window_coverage,
         case
-            when windows.window_bars is null then 'there are no bars of this market and grain'
+            when windows.window_bars is null then 'it ranks no bars of this market'
             when windows.covered_bars * dated.bar_hours < 0.95 * dated.window_days * 24 then 'less than 95 % of the window is covered'
             when windows.has_changed_set then 'the markets that are summed changed'
             when found.bar_at is null then 'there is no bar in the claimed range'

@@ -760,6 +760,7 @@ with definitions as (
         smoothing_bars,
         window_days,
         decluster_hours,
+        nullif(venue, '') as venue,
         case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
     from spike_definitions
 ),
@@ -768,6 +769,7 @@ ranks as (
     select
         ranks.*,
         definitions.definition_id is not null as is_defined,
+        coalesce(definitions.venue is null or definitions.venue = ranks.venue, false) as is_of_its_venue,
         definitions.smoothing_bars,
         definitions.decluster_hours,
         definitions.bar_hours,
@@ -822,6 +824,7 @@ select
     ranks.is_event,
     cast(ranks.event_rank as double) as event_rank,
     ranks.is_defined,
+    ranks.is_of_its_venue,
     ranks.bar_sides,
     {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
     cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
@@ -862,6 +865,7 @@ def _ranks() -> gx.ExpectationSuite:
     expectations = [
         _unique(*key),
         _true("is_defined", "the definition stands in spike_definitions"),
+        _true("is_of_its_venue", "a definition of a venue ranks that venue's markets alone"),
         _one_of("side", ["bearish", "bullish"], "a spike is bearish or bullish"),
         _between("bar_sides", 2, 2, "each bar is ranked on both sides, once"),
         _between("percentile", 0, 1, "a percentile is a share", ranks),
@@ -922,6 +926,7 @@ with definitions as (
         definition_id,
         unit,
         smoothing_bars,
+        nullif(venue, '') as venue,
         case grain when '1h' then 1 when '4h' then 4 when '1d' then 24 end as bar_hours
     from spike_definitions
 ),
@@ -947,6 +952,7 @@ due as (
         and daily.volume_usd > 0
         and daily.source_bar_hours <= definitions.bar_hours
         and definitions.smoothing_bars * definitions.bar_hours <= 24
+        and (definitions.venue is null or definitions.venue = daily.venue)
     left join full_days
         on full_days.market_id = daily.market_id
         and full_days.trade_date = daily.trade_date
@@ -977,6 +983,7 @@ daily_values as (
         on definitions.bar_hours = 24
         and definitions.smoothing_bars = 1
         and daily.volume_usd > 0
+        and (definitions.venue is null or definitions.venue = daily.venue)
     left join fct_taker_spike_ranks as ranks
         on ranks.definition_id = definitions.definition_id
         and ranks.market_id = daily.market_id
@@ -1260,6 +1267,7 @@ select
     is_lower_bound,
     liquidation_source,
     venue_set,
+    heard_symbol_count,
     case
         when coverage_ratio = 0 then 0 else {_residual("long_usd + short_usd - total_usd")}
     end as sum_residual,
@@ -1281,7 +1289,10 @@ select
     total_usd is null or coalesce(largest_order_usd, 0) <= total_usd as is_largest_within_total,
     coalesce(
         is_lower_bound
-        or (coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'),
+        or (
+            coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'
+            and heard_symbol_count is null
+        ),
         false
     ) as is_bound_honest,
     coalesce(
@@ -1291,6 +1302,8 @@ select
         and (venue = 'simulated_all') <= (venue_set = 'simulated'),
         false
     ) as is_venue_set_right,
+    heard_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
+        as is_symbol_count_of_sum,
     coalesce(
         starts_with(market_id, venue || ':')
         and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
@@ -1302,7 +1315,7 @@ from {mart}
 
 def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]:
     usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count", "unvalued_order_count")
-    heard = ("coverage_ratio", "liquidation_source", "venue_set")
+    heard = ("coverage_ratio", "liquidation_source", "venue_set", "heard_symbol_count")
     return [
         _unique("venue", "market_id", time_column),
         _zero("sum_residual", "longs + shorts = total, to the last digit", usd),
@@ -1318,6 +1331,12 @@ def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]
         _known("liquidation_source", "the source is known"),
         _true("is_venue_set_right", "the venues behind a row are named, and simulated ones stay apart", heard),
         _true("is_id_of_parts", "a row is of a market of its venue, or of ALL", ("venue",)),
+        _between("heard_symbol_count", 0, None, "no number of symbols is negative", ("venue_set",)),
+        _true(
+            "is_symbol_count_of_sum",
+            "symbols are counted of sums that were heard, and of no market",
+            ("heard_symbol_count", "coverage_ratio"),
+        ),
     ]
 
 
@@ -2074,6 +2093,7 @@ select
     briefs.all_short_liquidations_usd,
     briefs.all_liquidations_coverage_ratio,
     briefs.all_liquidations_venue_set,
+    briefs.all_liquidations_heard_symbol_count,
     briefs.open_interest,
     briefs.open_interest_usd,
     briefs.funding_rate,
@@ -2117,6 +2137,7 @@ select
         briefs.all_long_liquidations_usd is not distinct from all_liquidations.long_usd
         and briefs.all_short_liquidations_usd is not distinct from all_liquidations.short_usd
         and briefs.all_liquidations_venue_set is not distinct from all_liquidations.venue_set
+        and briefs.all_liquidations_heard_symbol_count is not distinct from all_liquidations.heard_symbol_count
         and coalesce(
             briefs.all_liquidations_coverage_ratio = coalesce(all_liquidations.coverage_ratio, 0), false
         )
@@ -2183,6 +2204,7 @@ def _brief() -> gx.ExpectationSuite:
                 "all_short_liquidations_usd",
                 "all_liquidations_coverage_ratio",
                 "all_liquidations_venue_set",
+                "all_liquidations_heard_symbol_count",
             ),
         ),
         _between("open_interest", 0, None, "open interest is not negative"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
+from orchestration.answer import of_symbols
 from orchestration.report import charts, parts, rows
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
 
@@ -115,6 +116,7 @@ def _latest(market: MarketContent, content: ReportContent) -> str:
 
 def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
     covered = brief["liquidations_coverage_ratio"]
+    symbols = brief.get("all_liquidations_heard_symbol_count")
     liquidated = (
         f"{parts.usd(brief['long_liquidations_usd'])} / {parts.usd(brief['short_liquidations_usd'])}"
         if covered
@@ -135,11 +137,14 @@ def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
         *(
             [
                 (
-                    "Liquidated on all markets, long / short, USD",
+                    "Liquidated on all markets, long / short, USD"
+                    if symbols is None
+                    else "Liquidated of the symbols heard, long / short, USD",
                     f"{parts.usd(brief['all_long_liquidations_usd'])} / "
                     f"{parts.usd(brief['all_short_liquidations_usd'])}",
                     f"lower bounds · {parts.listed(brief['all_liquidations_venue_set'].split(','))} · "
-                    f"{parts.share(brief['all_liquidations_coverage_ratio'])} of the day heard",
+                    f"{parts.share(brief['all_liquidations_coverage_ratio'])} of the day heard"
+                    f"{of_symbols(symbols)}",
                 )
             ]
             if brief.get("all_liquidations_coverage_ratio")

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from ingestion.markets import is_simulated
+from orchestration.answer import of_symbols
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
 
@@ -36,7 +37,7 @@ def liquidations(content: ReportContent) -> str:
         ["Where", "Until (UTC)", *columns],
         [
             [
-                _where(row.market_id, row.venue_set),
+                _where(row.market_id, row.venue_set, row.heard_symbol_count),
                 parts.instant(row.as_of_at),
                 *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
                 parts.whole(row.order_count),
@@ -51,7 +52,7 @@ def liquidations(content: ReportContent) -> str:
         ["Where", "UTC day", *columns],
         [
             [
-                _where(row["market_id"], row["venue_set"]),
+                _where(row["market_id"], row["venue_set"], row.get("heard_symbol_count")),
                 str(row["trade_date"]),
                 *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
                 parts.whole(row["order_count"]),
@@ -72,7 +73,8 @@ def liquidations(content: ReportContent) -> str:
         source="<code>fct_liquidations_rolling_24h</code>, <code>fct_liquidations_daily</code>: the venues' feeds, and "
         "their archives where they have the day.",
         coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
-        "over is not covered yet. ≥ marks a lower bound.",
+        "over is not covered yet. ≥ marks a lower bound. Where symbols are counted, a venue that must be told each one "
+        "was heard for so many only, and the total is of these.",
     )
     if not content.liquidation_days:
         days = parts.empty(
@@ -82,10 +84,11 @@ def liquidations(content: ReportContent) -> str:
     return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
 
 
-def _where(market_id: str, venue_set: str) -> str:
-    """Invented numbers are never told without that word."""
+def _where(market_id: str, venue_set: str, symbols: int | None) -> str:
+    """Invented numbers are never told without that word, nor those of some symbols without how many they are."""
     label = "SIMULATED · " if is_simulated(market_id) else ""
-    return label + (f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id)
+    where = f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id
+    return f"{label}{where}{of_symbols(symbols)}"
 
 
 def _bound(usd: Decimal | None, is_lower_bound: bool) -> str:
@@ -242,7 +245,7 @@ def definitions(content: ReportContent) -> str:
     units = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
     table = parts.table(
         "Spike definitions of this publication",
-        ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours"],
+        ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours", "Markets"],
         [
             [
                 parts.code(row["definition_id"]),
@@ -251,6 +254,7 @@ def definitions(content: ReportContent) -> str:
                 units.get(row["unit"], row["unit"]),
                 parts.whole(row["window_days"]),
                 parts.whole(row["decluster_hours"]),
+                f"of {row['venue']}" if row.get("venue") else "every one",
             ]
             for row in content.definitions
         ],

@@ -71,6 +71,22 @@ def test_the_rule_needs_nothing_but_the_published_marts(
     assert row["bar_at"].date() == date(2024, 1, 21)
 
 
+def test_a_definition_of_another_venue_cannot_tell_and_says_so(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute("insert into dim_spike_definitions values ('sums_usd', '1d', 'usd')")
+    claim = (
+        "(select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
+        " date '2024-01-21' as event_from, date '2024-01-21' as event_to, 2 as claimed_rank, 20 as window_days)"
+    )
+    rule = verdict_sql(claim, "fct_taker_spike_ranks", "dim_spike_definitions")
+    said = marts.execute(f"select definition_id, holds, verdict_sentence from ({rule}) order by 1 desc").fetchall()
+    assert said[0] == (
+        "sums_usd",
+        None,
+        "Cannot tell under sums_usd: it ranks no bars of this market in the 20 days to 2024-01-22.",
+    )
+    assert said[1][:2] == ("daily_usd", True)
+
+
 def test_every_claim_has_a_verdict_under_every_definition_even_without_data(empty: Warehouse) -> None:
     verdicts = empty.rows("select claim_id, definition_id, holds from fct_claim_verdicts")
     asked = [

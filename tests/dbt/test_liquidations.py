@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jinja2
 import pytest
 
 from ingestion.markets import DOLLARS
@@ -119,6 +120,8 @@ def raw_rows(orders: list[Order], venue: str, day: date) -> Iterator[Record]:
                 "is_long_liquidated": order.is_long,
                 "price": order.price,
                 "quantity": order.quantity,
+                "original_quantity": None,
+                "limit_price": None,
                 "event_id": f"{number}",
                 "base_asset": "B" if quote else "",
                 "quote_asset": quote,
@@ -231,6 +234,7 @@ def due(found: Listened, venue: str, market_id: str, hours: range) -> Record:
         "is_lower_bound": not (exact and unvalued == 0),
         "liquidation_source": "live",
         "venue_set": ",".join(venues),
+        "heard_symbol_count": None,
     }
 
 
@@ -332,6 +336,61 @@ def test_the_archive_replaces_what_was_heard(listened: Listened, tmp_path: Path)
     ]
 
 
+def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_among_them(tmp_path: Path) -> None:
+    """X is told for the first half of the day alone; a message is lost in an hour of the second. Y is told all day."""
+    zone = RawFolder(tmp_path / "zone")
+    for hour in range(24):
+        at = (START + hour * HOUR).replace(tzinfo=UTC)
+        symbols = "XUSDT YUSDT ZUSDT" if hour < 12 else "YUSDT"
+        lost = 1 if hour == 20 else 0
+        zone.listened("bybit:ALL", at, all_orders=True, heard_symbols=symbols, lost_messages=lost)
+        zone.listened("binance_um:ALL", at, 30)
+    heard = [
+        {
+            "symbol_name": symbol,
+            "liquidated_at": (START + hour * HOUR).replace(tzinfo=UTC),
+            "received_at": (START + hour * HOUR).replace(tzinfo=UTC),
+            "is_long_liquidated": True,
+            "price": Decimal("0.000006812345"),
+            "quantity": Decimal(1_000_000),
+            "original_quantity": None,
+            "limit_price": None,
+            "event_id": f"{symbol}{hour}",
+            "base_asset": "B",
+            "quote_asset": "USDT",
+            "contract_type": "linear",
+            "contract_size": Decimal(1),
+        }
+        for symbol, hour in (("XUSDT", 3), ("YUSDT", 3), ("YUSDT", 19), ("ZUSDT", 13))
+    ]
+    zone.store("liquidations", "bybit:ALL", FIRST, heard)
+    zone.store("liquidations", "binance_um:ALL", FIRST, [])
+    zone.write_index()
+    warehouse = Warehouse(tmp_path / "warehouse", zone.url)
+    warehouse.dbt("build", "--select", "+fct_liquidations_daily", "+fct_liquidations_rolling_24h", *NO_TESTS)
+    said = "long_usd, order_count, coverage_ratio, is_lower_bound, heard_symbol_count"
+    fine = Decimal("6.812345")
+    # What Z lost was in an hour in which nobody listened to it.
+    assert warehouse.rows(f"select market_id, {said} from fct_liquidations_daily order by 1") == [
+        ("all:ALL", 3 * fine, 3, 0.75, True, 1),
+        ("binance_um:ALL", 0, 0, 0.5, True, None),
+        ("bybit:ALL", 3 * fine, 3, 1, True, 1),
+        ("bybit:XUSDT", fine, 1, 0.5, True, None),
+        ("bybit:YUSDT", 2 * fine, 2, 1, True, None),
+    ]
+    windows = "from fct_liquidations_rolling_24h where as_of_at"
+    assert warehouse.rows(f"select market_id, {said} {windows} = '2026-03-01 12:00' order by 1") == [
+        ("all:ALL", 2 * fine, 2, 0.375, True, 3),
+        ("binance_um:ALL", 0, 0, 0.25, True, None),
+        ("bybit:ALL", 2 * fine, 2, 0.5, True, 3),
+        ("bybit:XUSDT", fine, 1, 0.5, True, None),
+        ("bybit:YUSDT", fine, 1, 0.5, True, None),
+    ]
+    lost = "select bar_at, is_lower_bound from fct_liquidations_hourly where market_id = 'bybit:YUSDT' order by 1"
+    warehouse.dbt("build", "--select", "fct_liquidations_hourly", *NO_TESTS)
+    assert [bound for _, bound in warehouse.rows(lost)] == [False, False]
+
+
 def test_the_brief_of_a_day_has_the_market_s_and_everybody_s_liquidations(listened: Listened) -> None:
     days = {
         row["market_id"]: row
@@ -409,6 +468,29 @@ def test_a_venue_that_contradicts_the_seed_fails_the_build_and_says_how(tmp_path
     ]
     # Nothing is valued with a size that is in doubt.
     assert not warehouse.rows("from duckdb_tables() where table_name = 'dim_markets'")
+
+
+@pytest.mark.parametrize(
+    ("listed_on", "conflicts"), [("2020-08-10", 0), ("2020-08-11", 1), ("2020-08-09", 1), (None, 0)]
+)
+def test_a_listing_day_that_the_venue_contradicts_is_a_conflict(listed_on: str | None, conflicts: int) -> None:
+    """The generic test's own SQL: the seed as committed has no such day to contradict."""
+    text = (PROJECT / "tests/generic/same_listing_day.sql").read_text()
+    text = text.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
+    module: Any = jinja2.Environment(autoescape=False).from_string(text).module
+    day = "null" if listed_on is None else f"'{listed_on}'"
+    seed = f"(select 'v:S' as market_id, cast({day} as date) as listed_on)"
+    told = (
+        "(select 'v:S' as market_id, timestamp '2020-08-10 23:59:59' as listed_at,"
+        " timestamp '2026-03-01' as observed_at union all select 'v:T', timestamp '2001-01-01', timestamp '2026-03-01')"
+    )
+    found = duckdb.sql(str(module.same_listing_day(seed, "listed_on", told))).fetchall()
+    assert len(found) == conflicts
+    for *_, said in found:
+        assert said == (
+            f"seed markets.csv says {listed_on}, the venue said 2020-08-10 on 2026-03-01: correct or empty listed_on "
+            "of v:S in dbt_project/seeds/markets.csv"
+        )
 
 
 def test_dollars_are_the_same_for_dbt_and_for_ingestion() -> None:

@@ -102,8 +102,13 @@ class RawFolder:
         *,
         dataset: str = "liquidations",
         all_orders: bool = False,
+        heard_symbols: str = "",
+        lost_messages: int = 0,
     ) -> None:
-        """So many minutes of the hour had a connection that was up and answering."""
+        """So many minutes of the hour had a connection that was up and answering.
+
+        `heard_symbols`: those alone, parted by blanks (empty: every symbol); `lost_messages` could not be used.
+        """
         market = Market.parse(market_id)
         self.coverage[dataset, market_id, hour_at] = {
             "dataset": dataset,
@@ -112,7 +117,8 @@ class RawFolder:
             "hour_at": hour_at,
             "covered_minutes": minutes,
             "is_every_order": all_orders,
-            "heard_symbols": "",
+            "lost_messages": lost_messages,
+            "heard_symbols": heard_symbols,
             "known_at": datetime(2026, 1, 1, tzinfo=UTC),
         }
 

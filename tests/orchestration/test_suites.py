@@ -39,14 +39,15 @@ SUITE_BY_NAME = {suite.name: suite for suite in ALL_SUITES}
 GOOD_MARTS = """
 create table spike_definitions (
     definition_id varchar, grain varchar, smoothing_bars integer, unit varchar, window_days integer,
-    decluster_hours integer
+    decluster_hours integer, venue varchar
 );
 insert into spike_definitions values
-    ('daily_usd', '1d', 1, 'usd', 10, 24),
-    ('daily_base', '1d', 1, 'base', 10, 24),
-    ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24),
-    ('4h_usd', '4h', 1, 'usd', 10, 24),
-    ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24);
+    ('daily_usd', '1d', 1, 'usd', 10, 24, null),
+    ('daily_base', '1d', 1, 'base', 10, 24, null),
+    ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24, null),
+    ('4h_usd', '4h', 1, 'usd', 10, 24, null),
+    ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24, null),
+    ('sums_usd', '1d', 1, 'usd', 10, 24, 'all');
 
 create table dim_markets (
     market_id varchar, venue varchar, symbol varchar, base_asset varchar, quote_asset varchar, contract_type varchar,
@@ -249,7 +250,8 @@ smoothed as (
         avg(case unit when 'usd' then net_taker_usd::double when 'base' then net_taker_base::double
             else taker_sell_ratio end) over smoothing as value,
         count(*) over smoothing as smoothed_bars
-    from spike_definitions inner join changes using (grain)
+    from (select * rename (venue as of_venue) from spike_definitions) inner join changes using (grain)
+    where of_venue is null or of_venue = venue
     window smoothing as (
         partition by definition_id, market_id order by bar_at
         range between to_hours((smoothing_bars - 1)
@@ -404,7 +406,8 @@ select
     share as coverage_ratio,
     not is_exact as is_lower_bound,
     case venue when 'binance_cm' then 'archive' else 'live' end as liquidation_source,
-    venue_set
+    venue_set,
+    case when market_id = 'all:ALL' then 2 end::bigint as heard_symbol_count
 from rows_of_one;
 
 -- A day, or a rolling day, is a window of 24 hours that ends at some hour. A market that was only heard has a row where
@@ -429,7 +432,8 @@ select
     sum(unvalued_order_count)::bigint as unvalued_order_count, max(largest_order_usd) as largest_order_usd,
     any_value(c.share) as coverage_ratio,
     any_value(h.venue <> 'bybit' or c.share < 1) as is_lower_bound,
-    any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set
+    any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set,
+    min(h.heard_symbol_count) as heard_symbol_count
 from fct_liquidations_hourly as h
 join ends as e on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
 join covered as c
@@ -666,6 +670,7 @@ select
     a.short_usd as all_short_liquidations_usd,
     coalesce(a.coverage_ratio, 0)::double as all_liquidations_coverage_ratio,
     a.venue_set as all_liquidations_venue_set,
+    a.heard_symbol_count as all_liquidations_heard_symbol_count,
     1000::decimal(38, 8) as open_interest,
     40000000::decimal(38, 8) as open_interest_usd,
     0.0003::double as funding_rate,
@@ -886,6 +891,10 @@ def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_venue_set_right", "venue_set = null"),
         one("is_venue_set_right", "venue_set = 'binance_um,simulated'", "venue = 'all'"),
         one("is_id_of_parts", "market_id = 'okx:BTC-USD-SWAP'"),
+        one("heard_symbol_count", "heard_symbol_count = -1", "venue = 'all'"),
+        one("is_symbol_count_of_sum", "heard_symbol_count = 1"),
+        one("is_symbol_count_of_sum", "heard_symbol_count = 1", "coverage_ratio = 0"),
+        one("is_bound_honest", "is_lower_bound = false, heard_symbol_count = 5", "market_id = 'bybit:ALL'"),
     ]
 
 
@@ -958,6 +967,7 @@ CORRUPTIONS = [
     _update(RANKS, RANKS, RANKED_BAR, "is_rank_of_one_set", "set_changed_at = timestamp '2024-03-12'"),
     _update(RANKS, RANKS, RANKED_BAR, "is_running_provisional", "is_running = true"),
     _update(RANKS, RANKS, RANKED_BAR, "is_change_of_sum", "set_changed_at = timestamp '2000-01-01'"),
+    _update(RANKS, "spike_definitions", "definition_id = 'daily_usd'", "is_of_its_venue", "venue = 'okx'"),
     _update(RANKS, RANKS, RANKED_BAR, "is_venue_set_named", "venue_set = 'binance_um,bybit'"),
     Corruption(RANKS, "bar_sides", f"delete from {RANKS} where {RANKED_BAR}"),
     _update(RANKS, RANKS, RANKED_BAR, "percentile", "percentile = -0.1"),
@@ -1244,6 +1254,7 @@ CORRUPTIONS = [
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_venue_set = 'okx'"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_heard_symbol_count = 9"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),

@@ -152,6 +152,21 @@ def test_the_brief_names_the_venues_behind_the_liquidations_of_all_markets() -> 
     )
 
 
+def test_a_total_of_some_symbols_is_not_told_as_one_of_all_markets() -> None:
+    known = {
+        "all_long_liquidations_usd": Decimal(484_000_000),
+        "all_short_liquidations_usd": Decimal(300_000_000),
+        "all_liquidations_coverage_ratio": 1.0,
+        "all_liquidations_venue_set": "binance_um,bybit",
+        "all_liquidations_heard_symbol_count": 1,
+    }
+    rows = dict(brief_rows({**BRIEF, **known}))
+    assert "on all markets heard" not in rows
+    assert rows["of the symbols heard"].endswith("100.00% of the day (1 symbol heard where each must be asked for)")
+    told = liquidation_row(replace(reports.last_liquidations()[0], heard_symbol_count=3))
+    assert told[0] == "all of binance_um, bybit, okx (3 symbols heard where each must be asked for)"
+
+
 def test_the_last_24_hours_say_what_is_a_bound_and_what_nobody_heard() -> None:
     heard, exact, silent, _ = (liquidation_row(row) for row in reports.last_liquidations())
     assert heard == [

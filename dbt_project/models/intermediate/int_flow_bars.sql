@@ -22,14 +22,15 @@ markets as (
     where contract_size is not null
 ),
 
--- The venue's ids of recent trades may be any text: their place in the day stands for them.
+-- The venue's ids of recent trades may be any text: their place in the day stands for them. Numbers written as text are in order by their
+-- length first; texts that are no numbers have one length at a venue.
 {%- for source in trade_sources if source != 'trades' %}
 {{ source }}_in_order as (
     select
         trades.*,
         row_number() over (
             partition by trades.market_id, trades.trade_date
-            order by trades.traded_at, trades.trade_number, trades.trade_id
+            order by trades.traded_at, trades.trade_number, length(trades.trade_id), trades.trade_id
         ) as place
     from {{ ref('stg_raw__' ~ source) }} as trades
     where {{ in_build_window('trades', source, 'trade_date') }}

@@ -1,13 +1,13 @@
 -- One row per market and hour, in parts (see macros/liquidations.sql). An ingested market has every hour that its venue was listened to, and
--- every hour of the days that its archive was asked for. A market that was only heard has the hours of its orders and the 23 after
--- each: venues have hundreds of symbols, and a rolling day needs no more.
+-- every hour of the days that its archive was asked for. A market that was only heard has the hours of its orders and the 23 before and
+-- after each: venues have hundreds of symbols, and a day or rolling day with an order in it needs no more.
 with markets as (
     select market_id, venue, symbol, is_ingested
     from {{ ref('dim_markets') }}
 ),
 
 venue_hours as (
-    select venue, hour_at, covered_minutes, is_every_order, heard_symbols
+    select venue, hour_at, covered_minutes, is_every_order and lost_messages = 0 as is_every_order, heard_symbols
     from {{ ref('int_liquidation_venue_hours') }}
     where not is_trailing
 ),
@@ -34,15 +34,15 @@ order_hours as (
     group by market_id, hour_at
 ),
 
--- Each order's hour and those after it, up to the next order's: no hour twice, however many orders a market has.
+-- Each order's hour and those around it, from where the order's before ends: no hour twice, however many orders a market has.
 heard_orders as (
     select
         order_hours.market_id,
         order_hours.hour_at,
-        lead(order_hours.hour_at) over (
+        lag(order_hours.hour_at) over (
             partition by order_hours.market_id
             order by order_hours.hour_at
-        ) as next_hour_at
+        ) as previous_hour_at
     from order_hours
     inner join markets on order_hours.market_id = markets.market_id
     where not markets.is_ingested
@@ -52,8 +52,8 @@ heard_spans as (
     select
         market_id,
         {{ each_hour(
-            "hour_at",
-            "least(hour_at + interval '23' hour, coalesce(next_hour_at, hour_at + interval '24' hour) - interval '1' hour)"
+            "greatest(hour_at - interval '23' hour, coalesce(previous_hour_at, hour_at - interval '48' hour) + interval '24' hour)",
+            "hour_at + interval '23' hour"
         ) }} as hour_at
     from heard_orders
 ),

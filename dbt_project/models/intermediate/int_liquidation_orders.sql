@@ -1,7 +1,7 @@
 -- One row per liquidation order, from the archive where its day is stored there, else as it was heard live.
--- The archive publishes an order's states as it fills, each with what is filled so far, and every row twice: only the last state
--- counts, once.
-with states as (
+-- Both publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last state counts,
+-- once. Where a feed does not say what was ordered at which limit, each message is an order.
+with archived_states as (
     select distinct
         market_id,
         liquidated_at,
@@ -17,20 +17,68 @@ with states as (
     from {{ ref('stg_raw__liquidations') }}
 ),
 
+archived_days as (
+    select market_id, trade_date
+    from {{ ref('stg_raw__receipts') }}
+    where dataset = 'liquidationSnapshot' and status = 'stored'
+),
+
+heard as (
+    select *
+    from {{ ref('stg_raw__collected_liquidations') }} as messages
+    where not exists (
+        select 1
+        from archived_days
+        where archived_days.market_id = messages.market_id and archived_days.trade_date = messages.trade_date
+    )
+),
+
+-- In a union of unequal scales the engine keeps the smaller one and rounds: prices of the archive have 8 decimals, those of feeds 12.
+states as (
+    select
+        market_id,
+        liquidated_at,
+        trade_date,
+        'archive' as liquidation_source,
+        is_long_liquidated,
+        order_type,
+        cast(original_quantity as decimal(38,8)) as original_quantity,
+        cast(price as decimal(38,12)) as limit_price,
+        cast(average_price as decimal(38,12)) as average_price,
+        order_status,
+        cast(accumulated_fill_quantity as decimal(38,8)) as filled_quantity
+    from archived_states
+    union all
+    select
+        market_id,
+        liquidated_at,
+        trade_date,
+        'live' as liquidation_source,
+        is_long_liquidated,
+        'LIMIT' as order_type,
+        cast(original_quantity as decimal(38,8)) as original_quantity,
+        cast(limit_price as decimal(38,12)) as limit_price,
+        cast(price as decimal(38,12)) as average_price,
+        order_status,
+        cast(quantity as decimal(38,8)) as filled_quantity
+    from heard
+    where original_quantity is not null and limit_price is not null
+),
+
 compared as (
     select
         states.*,
-        lag(accumulated_fill_quantity) over (
-            partition by market_id, order_side, order_type, original_quantity, price
-            order by liquidated_at, accumulated_fill_quantity
+        lag(filled_quantity) over (
+            partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price
+            order by liquidated_at, filled_quantity
         ) as previous_fill,
         lag(order_status) over (
-            partition by market_id, order_side, order_type, original_quantity, price
-            order by liquidated_at, accumulated_fill_quantity
+            partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price
+            order by liquidated_at, filled_quantity
         ) as previous_status,
         lag(liquidated_at) over (
-            partition by market_id, order_side, order_type, original_quantity, price
-            order by liquidated_at, accumulated_fill_quantity
+            partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price
+            order by liquidated_at, filled_quantity
         ) as previous_at
     from states
 ),
@@ -43,13 +91,13 @@ numbered as (
         sum(
             case
                 when previous_status is null or previous_status = 'FILLED' then 1
-                when accumulated_fill_quantity <= previous_fill then 1
+                when filled_quantity <= previous_fill then 1
                 when liquidated_at > previous_at + interval '1' minute then 1
                 else 0
             end
         ) over (
-            partition by market_id, order_side, order_type, original_quantity, price
-            order by liquidated_at, accumulated_fill_quantity
+            partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price
+            order by liquidated_at, filled_quantity
             rows between unbounded preceding and current row
         ) as order_number
     from compared
@@ -59,55 +107,31 @@ last_states as (
     select
         numbered.*,
         row_number() over (
-            partition by market_id, order_side, order_type, original_quantity, price, order_number
-            order by liquidated_at desc, accumulated_fill_quantity desc
+            partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price, order_number
+            order by liquidated_at desc, filled_quantity desc
         ) as states_from_last
     from numbered
 ),
 
-archived_orders as (
+orders as (
+    select market_id, liquidated_at, trade_date, liquidation_source, is_long_liquidated, average_price, filled_quantity
+    from last_states
+    where states_from_last = 1
+    union all
     select
         market_id,
         liquidated_at,
         trade_date,
-        'archive' as liquidation_source,
-        is_long_liquidated,
-        average_price,
-        accumulated_fill_quantity as filled_quantity
-    from last_states
-    where states_from_last = 1
-),
-
-archived_days as (
-    select market_id, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = 'liquidationSnapshot' and status = 'stored'
-),
-
-live_orders as (
-    select
-        heard.market_id,
-        heard.liquidated_at,
-        heard.trade_date,
         'live' as liquidation_source,
-        heard.is_long_liquidated,
-        heard.price as average_price,
-        heard.quantity as filled_quantity
-    from {{ ref('stg_raw__collected_liquidations') }} as heard
-    where not exists (
-        select 1
-        from archived_days
-        where archived_days.market_id = heard.market_id and archived_days.trade_date = heard.trade_date
-    )
-),
-
-orders as (
-    select * from archived_orders
-    union all
-    select * from live_orders
+        is_long_liquidated,
+        cast(price as decimal(38,12)) as average_price,
+        cast(quantity as decimal(38,8)) as filled_quantity
+    from heard
+    where original_quantity is null or limit_price is null
 )
 
--- What is not quoted in dollars, or of a contract whose size nobody knows, has no value here: it is counted, and never guessed.
+-- What is not quoted in dollars, or of a contract whose size nobody knows, has no value here: it is counted, and never guessed. Nor has what
+-- would be worth ten billion dollars: no order is, and an absurd message must not take the decimals' room from all others.
 select
     orders.market_id,
     orders.liquidated_at,
@@ -116,15 +140,17 @@ select
     orders.liquidation_source,
     orders.is_long_liquidated,
     orders.average_price,
-    cast(orders.filled_quantity as decimal(38,8)) as filled_quantity,
-    cast(
-        case
-            when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
-                then {{ notional_usd(
-                    'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity'
-                ) }}
-        end as decimal(38,8)
-    ) as liquidated_usd
+    orders.filled_quantity,
+    case
+        when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
+            and cast(orders.filled_quantity as double) * markets.contract_size < 1e20
+            and cast(orders.filled_quantity as double) * markets.contract_size
+                * case when markets.contract_type = 'inverse' then 1 else cast(orders.average_price as double) end < 1e10
+            then {{ notional_usd(
+                'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
+                price_scale=12, scale=8
+            ) }}
+    end as liquidated_usd
 from orders
 inner join {{ ref('dim_markets') }} as markets on orders.market_id = markets.market_id
 order by orders.market_id, orders.liquidated_at, orders.is_long_liquidated, orders.average_price, orders.filled_quantity

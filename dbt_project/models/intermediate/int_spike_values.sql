@@ -6,7 +6,8 @@ with definitions as (
         smoothing_bars,
         unit,
         window_days * 24 as window_hours,
-        decluster_hours
+        decluster_hours,
+        nullif(venue, '') as venue
     from {{ ref('spike_definitions') }}
 ),
 
@@ -32,7 +33,9 @@ unsmoothed as (
             when 'sell_ratio' then cast(bars.taker_sell_ratio as decimal(38,8))
         end as bar_value
     from {{ ref('int_bars') }} as bars
-    inner join definitions on bars.grain_hours = definitions.bar_hours
+    inner join definitions
+        on bars.grain_hours = definitions.bar_hours
+        and (definitions.venue is null or definitions.venue = bars.venue)
 ),
 
 smoothed as (

@@ -53,7 +53,7 @@ markets as (
             when coalesce(receipted.contract_size, heard.contract_size) is not null then 'convention'
             else 'unknown'
         end as contract_size_source,
-        instruments.listed_at,
+        coalesce(instruments.listed_at, cast(seed.listed_on as timestamp)) as listed_at,
         receipted.market_id is not null as is_ingested,
         coalesce(receipted.venue, heard.venue) = 'simulated' as is_simulated
     from named

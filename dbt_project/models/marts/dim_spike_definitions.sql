@@ -5,6 +5,7 @@ select
     smoothing_bars,
     unit,
     window_days,
-    decluster_hours
+    decluster_hours,
+    nullif(venue, '') as venue
 from {{ ref('spike_definitions') }}
 order by definition_id

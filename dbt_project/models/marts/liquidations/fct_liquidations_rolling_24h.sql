@@ -1,5 +1,5 @@
 -- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market that was only heard has
--- rows as long as an order of it is in that window, covered as its venue is.
+-- rows as long as an order of it is in that window.
 {% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
 with venue_windows as (
     select
@@ -11,7 +11,8 @@ with venue_windows as (
         {% for part in parts -%}
         sum({{ part }}) over day_to_here as {{ part }},
         {% endfor -%}
-        max(largest_order_usd) over day_to_here as largest_order_usd
+        max(largest_order_usd) over day_to_here as largest_order_usd,
+        min(heard_symbol_count) over day_to_here as heard_symbol_count
     from {{ ref('int_liquidation_venue_totals') }}
     window day_to_here as (
         partition by venue, market_id
@@ -40,22 +41,23 @@ market_windows as (
 
 markets as (
     select
-        market_windows.venue,
-        market_windows.market_id,
-        market_windows.venue as venue_set,
-        market_windows.hour_at,
-        market_windows.long_usd,
-        market_windows.short_usd,
-        market_windows.order_count,
-        market_windows.unvalued_order_count,
-        market_windows.largest_order_usd,
-        {% for part in ['covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
-        case when market_windows.is_ingested then market_windows.{{ part }} else {{ '0' if part == 'archive_hours' else 'venue_windows.' ~ part }} end as {{ part }},
-        {% endfor -%}
+        venue,
+        market_id,
+        venue as venue_set,
+        hour_at,
+        long_usd,
+        short_usd,
+        order_count,
+        unvalued_order_count,
+        largest_order_usd,
+        covered_minutes,
+        exact_hours,
+        archive_hours,
+        live_hours,
+        cast(null as bigint) as heard_symbol_count,
         24 as due_hours
     from market_windows
-    left join venue_windows
-        on market_windows.venue = venue_windows.venue and market_windows.hour_at = venue_windows.hour_at
+    where is_ingested or order_count > 0
 ),
 
 all_venues as (
@@ -67,7 +69,7 @@ totals as (
     union all
     select
         venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, 24 as due_hours
+        covered_minutes, exact_hours, archive_hours, live_hours, heard_symbol_count, 24 as due_hours
     from venue_windows
     where not is_trailing
     union all
