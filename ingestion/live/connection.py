@@ -151,7 +151,8 @@ class _Connection:
             spool.append(venue, Heard(at, name, message))
             self._messages += 1
             line.messages += 1
-            line.last_message_ns = at
+            if line.feed.tells(message):
+                line.last_message_ns = at
             self._heard(at)
             if self._messages <= _LOOKED_AT or self.up_at is None:
                 refusal = line.feed.refusal(message)

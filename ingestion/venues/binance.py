@@ -32,7 +32,7 @@ from ingestion.datasets import (
 )
 from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.messages import answer, flag, instant, mapping, number, parsed, text, whole
+from ingestion.venues.messages import answer, flag, holds, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -448,6 +448,9 @@ class BinanceFeed:
 
     def is_acceptance(self, message: str | bytes) -> bool:
         return False  # what is wanted is in the address
+
+    def tells(self, message: str | bytes) -> bool:
+        return holds(message, "data")
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         outer = mapping(parsed(message), "the message")

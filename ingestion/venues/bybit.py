@@ -16,7 +16,7 @@ from typing import Any, Final
 from ingestion.datasets import INSTRUMENTS, LIQUIDATIONS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
 from ingestion.markets import ContractType, Market
 from ingestion.periods import Period, Span
-from ingestion.venues.messages import Occurrences, answer, instant, listed, mapping, number, parsed, text, whole
+from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -257,6 +257,9 @@ class BybitFeed:
     def is_acceptance(self, message: str | bytes) -> bool:
         fields = answer(message, '"subscribe"')
         return fields.get("op") == "subscribe" and fields.get("success") is True
+
+    def tells(self, message: str | bytes) -> bool:
+        return holds(message, "data")
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         outer = mapping(parsed(message), "the message")

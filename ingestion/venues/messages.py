@@ -123,3 +123,8 @@ class Occurrences:
 
 def _shown(value: object) -> str:
     return repr(value)[:80]
+
+
+def holds(message: str | bytes, key: str) -> bool:
+    """Whether the message has that key somewhere, at a glance and without parsing it."""
+    return f'"{key}"' in message if isinstance(message, str) else f'"{key}"'.encode() in message

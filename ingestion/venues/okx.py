@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES
 from ingestion.markets import ContractType, Market
-from ingestion.venues.messages import Occurrences, answer, instant, listed, mapping, number, parsed, text, whole
+from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
     ApiClient,
@@ -186,6 +186,9 @@ class OkxFeed:
 
     def is_acceptance(self, message: str | bytes) -> bool:
         return answer(message, '"subscribe"').get("event") == "subscribe"
+
+    def tells(self, message: str | bytes) -> bool:
+        return holds(message, "data")
 
     def read(self, message: str | bytes) -> Iterator[Event]:
         if message in ("pong", b"pong"):

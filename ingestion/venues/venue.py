@@ -218,6 +218,10 @@ class VenueFeed(Protocol):
         """
         ...
 
+    def tells(self, message: str | bytes) -> bool:
+        """Whether the message is of the market, and no acknowledgement, pong or notice. Asked of all: a glance only."""
+        ...
+
     def read(self, message: str | bytes) -> Iterator[Event]:
         """The events in one message: none in an acknowledgement or a pong. Raises Malformed."""
         ...

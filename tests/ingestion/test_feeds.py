@@ -365,3 +365,35 @@ def test_a_recorded_row_without_price_is_kept_and_never_flow(real_data: Path) ->
     heard = [event for message in capture for event in read("binance_cm", message)]
     assert len(heard) == len(capture) == 51
     assert all(event.quantity == int(event.quantity) for event in heard)  # contracts
+
+
+@pytest.mark.parametrize(
+    ("venue", "message"),
+    [
+        ("binance_um", '{"result":null,"id":1}'),
+        ("bybit", '{"success":true,"ret_msg":"pong","conn_id":"a","op":"ping"}'),
+        ("bybit", '{"success":true,"ret_msg":"","conn_id":"a","op":"subscribe"}'),
+        ("okx", "pong"),
+        ("okx", '{"event":"subscribe","arg":{"channel":"liquidation-orders","instType":"SWAP"},"connId":"a"}'),
+    ],
+)
+def test_an_answer_to_us_tells_nothing_of_the_market(venue: str, message: str) -> None:
+    feed = venue_of(venue).feed
+    assert feed is not None
+    assert not feed.tells(message)
+    assert not feed.tells(message.encode())
+
+
+@pytest.mark.parametrize(
+    ("venue", "message"),
+    [
+        ("binance_um", messages.force_order(at=1)),
+        ("bybit", messages.all_liquidation(("Buy", "1", "2"), at=1)),
+        ("okx", messages.liquidation_order("sell", "long", at=1)),
+    ],
+)
+def test_an_order_does(venue: str, message: str) -> None:
+    feed = venue_of(venue).feed
+    assert feed is not None
+    assert feed.tells(message)
+    assert feed.tells(message.encode())
