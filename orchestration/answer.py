@@ -142,7 +142,9 @@ def connect(serving: Path) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     if not serving.is_file():
-        raise NothingPublished(f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look")
+        raise NothingPublished(
+            f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
+        )
     connection = duckdb.connect(str(serving), read_only=True)
     connection.execute("set timezone = 'UTC'")
     connection.execute("set enable_external_access = false")  # a query reads the marts, and no other file

@@ -75,6 +75,7 @@ class TerminalProgress(Progress):
         self._begin("load Dagster and dbt", None)
 
     def ingesting(self, dataset: str, objects: int) -> None:
+        self._finish()  # says what failed of the dataset before
         self._bytes = self._failed = 0
         if objects:  # a venue that publishes no such data deserves no bar
             self._begin(f"ingest {dataset}", objects)

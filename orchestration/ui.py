@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Final
@@ -26,8 +27,13 @@ load_from:
 """
 
 
+class PortInUse(Exception):
+    """Something answers on the port already. The text says how to take another one."""
+
+
 def serve(settings: Settings, port: int) -> None:
-    """Replace this process by `dagster dev`, reachable from this machine only."""
+    """Replace this process by `dagster dev`, reachable from this machine only. PortInUse before anything starts."""
+    _refuse_a_busy_port(port)
     home = prepare_home(settings)
     ensure_manifest(settings)
     workspace = home / "workspace.yaml"
@@ -41,3 +47,17 @@ def serve(settings: Settings, port: int) -> None:
     # Dagster recommends its next command line at every start; this one is the one that is tested here.
     quiet = {"PYTHONWARNINGS": "ignore"}
     os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
+
+
+def _refuse_a_busy_port(port: int) -> None:
+    """Dagster would go on without its web server, and whoever looks would see another one's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        # As the server does: a port whose last connections are still closing is free.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(
+                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); end what uses it, or take another one: "
+                f"`taker ui --port {port + 1}`, `make ui PORT={port + 1}`"
+            ) from error

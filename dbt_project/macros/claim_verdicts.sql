@@ -95,7 +95,12 @@ ranked as (
     select
         bars.*,
         rank() over (partition by claim_id, definition_id order by extremeness) as bar_rank,
-        case when is_event then rank() over (partition by claim_id, definition_id, is_event order by extremeness) end as event_rank
+        case when is_event then rank() over (partition by claim_id, definition_id, is_event order by extremeness) end as event_rank,
+        -- Up to and with bars as extreme as this one, less these: the more extreme ones alone.
+        sum(case when is_event then 1 else 0 end) over (partition by claim_id, definition_id order by extremeness)
+        - sum(case when is_event then 1 else 0 end) over (partition by claim_id, definition_id, extremeness) as larger_events,
+        sum(case when is_event is null then 1 else 0 end) over (partition by claim_id, definition_id order by extremeness)
+        - sum(case when is_event is null then 1 else 0 end) over (partition by claim_id, definition_id, extremeness) as larger_unsettled
     from bars
 ),
 
@@ -107,7 +112,14 @@ windows as (
         max(set_changed_at) >= min(bar_at) as has_changed_set,
         sum(bar_coverage) as covered_bars,
         sum(case when is_in_range then bar_coverage else 0 end) as covered_range_bars,
-        max(case when is_in_range and is_event is null then 1 else 0 end) = 1 as has_unsettled_bars,
+        -- Were it an event, its rank would be one more than the larger events, of which some are not known yet.
+        max(
+            case
+                when is_in_range and is_event is null
+                    and claimed_rank between larger_events + 1 and larger_events + larger_unsettled + 1 then 1
+                else 0
+            end
+        ) = 1 as may_yet_have_the_rank,
         min(case when event_rank = claimed_rank then {{ bar_text('grain', 'unit', 'bar_at', 'value') }} end) as holder
     from ranked
     group by claim_id, definition_id
@@ -166,7 +178,7 @@ judged as (
         found.bar_rank = dated.claimed_rank and found.extremeness = found.range_extreme as is_rank_by_bars,
         coalesce(found.event_rank = dated.claimed_rank, false) as is_rank_by_events,
         coalesce(windows.window_bars, 0) as window_bars,
-        coalesce(windows.has_unsettled_bars, false) as has_unsettled_bars,
+        coalesce(windows.may_yet_have_the_rank, false) as may_yet_have_the_rank,
         windows.holder,
         larger_listed.larger_events,
         cast(coalesce(windows.covered_bars, 0) * dated.bar_hours as double) / (dated.window_days * 24) as window_coverage,
@@ -194,8 +206,7 @@ decided as (
         case
             when blind_reason is not null then null
             when is_rank_by_bars or is_rank_by_events then true
-            -- A bar that may yet turn out to be an event may yet have the rank.
-            when has_unsettled_bars then null
+            when may_yet_have_the_rank then null
             else false
         end as holds,
         {{ bar_text('grain', 'unit', 'bar_at', 'value') }} as found_text,

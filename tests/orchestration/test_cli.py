@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -240,3 +241,17 @@ def test_with_a_first_day_every_dataset_begins_there(settings: Settings) -> None
 def test_reversed_days_are_refused(settings: Settings) -> None:
     with pytest.raises(RangeError, match="swap them"):
         ingest_ranges(settings, date(2022, 1, 2), date(2022, 1, 1))
+
+
+def test_the_ui_refuses_a_port_that_something_else_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster would go on without its web server."""
+    monkeypatch.setenv("TAKER_STORAGE_URL", str(tmp_path))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = CliRunner().invoke(app, ["ui", "--port", str(port)])
+    assert done.exit_code == 1
+    assert f"port {port} of 127.0.0.1 cannot be had" in done.stderr
+    assert f"--port {port + 1}" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -13,10 +13,15 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
+from ingestion.datasets import DATASETS
+from ingestion.errors import ArchiveUnavailable
+from ingestion.ingest import Outcome, plan
+from ingestion.markets import Market
 from orchestration.answer import MarketDay, Rank, RunningDay, latest_days
 from orchestration.claims import Answer, Claim, Verdict
 from orchestration.execution import CheckFinding, RunReport
 from orchestration.terminal import (
+    TerminalProgress,
     brief_rows,
     claim_sentence,
     liquidation_row,
@@ -279,3 +284,16 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
     assert {(d.trade_date, d.is_provisional, d.venue_set) for d in days} == {(date(2026, 1, 31), True, "v,w")}
     assert [d.running.trade_date for d in days if d.running] == [date(2026, 2, 1)] * 2
     assert len(latest_days(serving)) == 4
+
+
+def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None:
+    (task,) = plan(DATASETS["fundingRate"], Market.parse("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
+
+    def ingest(console: Console) -> None:
+        with TerminalProgress(console) as progress:
+            progress.ingesting("fundingRate", 1)
+            progress.ingested(Outcome(task, "failed", None, ArchiveUnavailable("down")))
+            progress.ingesting("klines", 1)
+
+    said = [line for line in printed(ingest).splitlines() if "fundingRate" in line]
+    assert "1 failed" in said[-1]
