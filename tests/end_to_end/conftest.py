@@ -20,8 +20,12 @@ def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return made_demo(tmp_path_factory.mktemp("demo"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; tests that need it skip where there is none."""
+    """A real Chromium; tests that need it skip where there is none.
+
+    It ends with its module: as long as Playwright runs, its event loop is that of the thread, and no later test of the
+    same worker could run one of its own.
+    """
     with running_chromium() as started:
         yield started
