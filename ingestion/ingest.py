@@ -239,13 +239,12 @@ def _published(task: Task, held: Receipt | None, archive: Archive) -> _Published
     """The fewest archive objects that hold the task's days: the whole period where it is published, else its days."""
     wants_all = (task.first_day, task.last_day) == (task.period.first_day, task.period.last_day)
     if wants_all or not _is_published_by_day(task):
-        whole = _archive(task).whole(task.dataset, task.market, task.interval, task.period)
-        proof = archive.proof(whole.key) if whole else None
-        if whole and proof:
+        whole = _proven(task, task.period, archive)
+        if whole:
             known = _days_beside(whole, held)
             late = _by_day(task, known, archive)
             found = {source.period.first_day for source, _ in late}
-            return _Published(((whole, proof), *late), tuple(day for day in known if day not in found), whole=True)
+            return _Published((*whole, *late), tuple(day for day in known if day not in found), whole=True)
     if task.period.span is Span.DAY:
         return _Published((), (task.first_day,), whole=False)
     days = list(_days_of(task))
@@ -264,14 +263,22 @@ def _archive(task: Task) -> VenueArchive:
 
 def _is_published_by_day(task: Task) -> bool:
     day = Period.of_day(task.first_day)
-    return _archive(task).whole(task.dataset, task.market, task.interval, day) is not None
+    return bool(_archive(task).objects(task.dataset, task.market, task.interval, day))
 
 
-def _days_beside(whole: SourceObject, held: Receipt | None) -> list[date]:
-    """The days that the whole object was found to lack when it was last read."""
-    if held is None or whole.key not in {source.key for source in held.sources}:
+def _proven(task: Task, period: Period, archive: Archive) -> tuple[tuple[SourceObject, Proof], ...]:
+    """The objects that together hold `period`, with their proofs; none unless the archive has every one of them."""
+    sources = _archive(task).objects(task.dataset, task.market, task.interval, period)
+    proofs = [(source, archive.proof(source.key)) for source in sources]
+    return tuple((source, proof) for source, proof in proofs if proof) if all(proof for _, proof in proofs) else ()
+
+
+def _days_beside(whole: Sequence[tuple[SourceObject, Proof]], held: Receipt | None) -> list[date]:
+    """The days that the objects of the whole period were found to lack when they were last read."""
+    keys = {source.key for source, _ in whole}
+    if held is None or not keys <= {source.key for source in held.sources}:
         return []
-    by_day = [Period.of_day(date.fromisoformat(_day_in(s.key))) for s in held.sources if s.key != whole.key]
+    by_day = [Period.of_day(date.fromisoformat(_day_in(s.key))) for s in held.sources if s.key not in keys]
     return sorted({*held.absent_days, *(period.first_day for period in by_day)})
 
 
@@ -279,10 +286,7 @@ def _by_day(task: Task, days: Sequence[date], archive: Archive) -> tuple[tuple[S
     """The objects of single days that the archive has."""
     if not _is_published_by_day(task):
         return ()
-    venue = _archive(task)
-    candidates = [venue.whole(task.dataset, task.market, task.interval, Period.of_day(day)) for day in days]
-    checked = [(source, archive.proof(source.key)) for source in candidates if source]
-    return tuple((source, proof) for source, proof in checked if proof)
+    return tuple(found for day in days for found in _proven(task, Period.of_day(day), archive))
 
 
 def _day_in(key: str) -> str:

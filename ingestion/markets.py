@@ -7,6 +7,7 @@ Does not: which symbols a venue has or where its files lie (`ingestion.venues`),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -31,6 +32,20 @@ ALL_SYMBOLS: Final = "ALL"
 DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 
 
+# Binance and OKX deliver dated contracts at this hour (UTC) of the day in the symbol.
+DELIVERY_HOUR: Final = 8
+
+
+def delivery_instant(yymmdd: str | None) -> datetime | None:
+    """08:00 UTC of a symbol's six-digit day (`200925`); None for no day, or for digits that are no date."""
+    if not yymmdd:
+        return None
+    try:
+        return datetime.strptime(yymmdd, "%y%m%d").replace(hour=DELIVERY_HOUR, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def is_simulated(market_id: str) -> bool:
     """Whether it is a market of the simulated exchange, or a sum over such (`simulated_all:…`)."""
     return market_id.startswith(SIMULATED_VENUE)
@@ -41,7 +56,9 @@ class Market:
     """One futures contract on one venue.
 
     `contract_size`: USD per contract for inverse contracts, base per contract for linear ones (1 where the venue counts
-    in base). None: the venue must be asked, or the seed `markets.csv` must say it.
+    in base). None: the venue must be asked, or the seed `markets.csv` must say it. `base_multiplier`: units of
+    `base_asset` in one unit that the venue prices and counts (1000 for 1000SHIB). `delivers_at`: when a dated contract
+    is delivered (UTC); nothing is traded from then on. None for a perpetual one.
     """
 
     venue: str
@@ -50,6 +67,8 @@ class Market:
     quote_asset: str
     contract_type: ContractType
     contract_size: Decimal | None
+    base_multiplier: int = 1
+    delivers_at: datetime | None = None
 
     @property
     def market_id(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
@@ -30,6 +30,7 @@ from ingestion.periods import Period, days_between
 
 INDEX_KEY: Final = "raw/receipts.parquet"
 COVERAGE_KEY: Final = "raw/coverage.parquet"
+DEFECTS_KEY: Final = "raw/defects.parquet"
 
 
 @dataclass(frozen=True, order=True)
@@ -80,15 +81,42 @@ class Source:
     fingerprint: str = ""
 
 
+DefectKind = Literal["quarantined_rows", "replaced_source", "refused_source", "implausible"]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something published that was not used as it was published.
+
+    `quarantined_rows`: rows set aside and kept beside the data; the rest of the file is used. `replaced_source`: a file
+    that could not be used, or not for that day, and what was used instead. `refused_source`: a file that could not be
+    used at all, with nothing in its place. `implausible`: the file was read, but what it holds can be no market's flow.
+
+    `reason`: one sentence without a full stop. `day`: the UTC day it concerns, `hour` its hour (`2026-11-26T13`); None
+    for all of the period. `rows`: how many. `source_key`, `source_sha256`: the file. `used_instead`: keys of the files
+    used in its place, separated by blanks.
+    """
+
+    kind: DefectKind
+    reason: str
+    day: date | None = None
+    hour: str | None = None
+    rows: int = 0
+    source_key: str = ""
+    source_sha256: str = ""
+    used_instead: str = ""
+
+
 @dataclass(frozen=True)
 class Receipt:
     """What the raw zone holds for one object and how it came to be.
 
-    `status`: `absent` when the venue has no file for any day asked for; then there is no data object. `first_day` to
-    `last_day`: the days asked for so far; `absent_days` of them have no rows. `id_gaps`: ids missing between the first
-    and the last. `revision`: 1, and one more each time the venue replaced a file that the object was made of.
-    `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file. `covered_minutes`: of what
-    we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
+    `status`: `absent` when the venue has no file for any day asked for, `refused` when it has, and nothing of it can be
+    used (`defects` says why); then there is no data object. `defects`: what was published and not used so.
+    `first_day` to `last_day`: the days asked for so far; `absent_days` of them have no rows. `id_gaps`: ids missing
+    between the first and the last. `revision`: 1, and one more each time the venue replaced a file that the object was
+    made of. `known_at`: when this state was stored (UTC). `stored_bytes`: size of the Parquet file. `covered_minutes`:
+    of what we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
     `is_every_order`: the venue sends every order there is, not at most one a second. `heard_symbols`: per hour, the
     symbols that were listened to, separated by spaces, where it was not every symbol of the venue.
     `malformed_messages`, `misdated_rows`, `torn_bytes`: what was heard and could not be used; `lost_messages`: the
@@ -100,7 +128,7 @@ class Receipt:
     symbol: str
     interval: str
     period: str
-    status: Literal["stored", "absent"]
+    status: Literal["stored", "absent", "refused"]
     first_day: date
     last_day: date
     known_at: datetime
@@ -127,6 +155,7 @@ class Receipt:
     misdated_rows: int = 0
     torn_bytes: int = 0
     lost_messages: Mapping[str, int] = field(default_factory=dict)
+    defects: tuple[Defect, ...] = ()
 
     @property
     def market(self) -> Market:
@@ -146,6 +175,10 @@ class Receipt:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         values["absent_days"] = tuple(date.fromisoformat(day) for day in values["absent_days"])
         values["sources"] = tuple(Source(**source) for source in values["sources"])
+        values["defects"] = tuple(
+            Defect(**{**defect, "day": date.fromisoformat(defect["day"]) if defect["day"] else None})
+            for defect in values.get("defects", ())
+        )
         return cls(**values)
 
 
@@ -159,6 +192,8 @@ _INDEX_SCHEMA: Final = pa.schema(
         ("quote_asset", pa.string()),
         ("contract_type", pa.string()),
         ("contract_size", pa.decimal128(18, 8)),
+        ("base_multiplier", pa.int64()),
+        ("delivered_at", INSTANT),
         ("interval", pa.string()),
         ("period", pa.string()),
         ("day", pa.date32()),
@@ -192,6 +227,27 @@ _COVERAGE_SCHEMA: Final = pa.schema(
         ("lost_messages", pa.int32()),
         # Empty: every symbol of the venue. Else a total over the venue is one over these symbols only.
         ("heard_symbols", pa.string()),
+        ("known_at", INSTANT),
+        ("receipt_key", pa.string()),
+    ]
+)
+
+_DEFECTS_SCHEMA: Final = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("venue", pa.string()),
+        ("symbol", pa.string()),
+        ("market_id", pa.string()),
+        ("interval", pa.string()),
+        ("period", pa.string()),
+        ("kind", pa.string()),
+        ("reason", pa.string()),
+        # Empty: all of the period.
+        ("day", pa.date32()),
+        ("hour_at", INSTANT),
+        ("row_count", pa.int64()),
+        ("source_key", pa.string()),
+        ("used_instead", pa.string()),
         ("known_at", INSTANT),
         ("receipt_key", pa.string()),
     ]
@@ -256,49 +312,35 @@ class RawZone:
 
     def index(self) -> pa.Table:
         """The index as last written: one row per dataset, market, interval and UTC day; empty before that."""
-        payload = self.store.get_bytes(INDEX_KEY)
-        if payload is None:
-            return _INDEX_SCHEMA.empty_table()
-        written = pq.read_table(io.BytesIO(payload))
-        return written if written.schema.equals(_INDEX_SCHEMA) else _INDEX_SCHEMA.empty_table()
+        return self._written(_INDEX)
 
     def coverage(self) -> pa.Table:
         """What we listened to, as last written: one row per dataset, venue, symbol and hour of what we collected."""
-        held = self._held_coverage()
-        return held if held is not None else _COVERAGE_SCHEMA.empty_table()
+        return self._written(_COVERAGE)
 
-    def _held_coverage(self) -> pa.Table | None:
-        payload = self.store.get_bytes(COVERAGE_KEY)
-        if payload is None:
-            return None
-        written = pq.read_table(io.BytesIO(payload))
-        return written if written.schema.equals(_COVERAGE_SCHEMA) else None
+    def defects(self) -> pa.Table:
+        """What was published and not used as published, as last written: one row per defect of a current receipt."""
+        return self._written(_DEFECTS)
 
     def write_index(self) -> pa.Table:
-        """Bring the index, and the coverage beside it, up to date with the receipts.
+        """Bring the index, and the coverage and defects beside it, up to date with the receipts.
 
         Reads only those receipts that changed since it was last written.
         """
         listed = self._receipts_listed()
         written = self.index()
         versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
-        # A coverage table that is missing, or of an older version, is made from every receipt, and the index with it.
-        anew = self._held_coverage() is None
+        # A table beside the index that is missing, or of an older version, is made from every receipt, and so are all.
+        anew = any(self._held(beside) is None for beside in _BESIDE_THE_INDEX)
         changed = [found for found in listed if anew or versions.get(found.key) != found.version]
         if not changed and len(versions) == len(listed):
             return written
         still_true = {found.key for found in listed} - {found.key for found in changed}
-        kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
         with ThreadPoolExecutor(16) as pool:
             read = [(found, receipt) for found, receipt in zip(changed, pool.map(self._read, changed), strict=True)]
-        self._write_coverage(read, still_true)
-        rows = [row for found, receipt in read if receipt for row in _index_rows(found, receipt)]
-        table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_INDEX_SCHEMA)])
-        table = table.sort_by([(name, "ascending") for name in ("dataset", "market_id", "interval", "day")])
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self.store.put_bytes(INDEX_KEY, buffer.getvalue())
-        return table
+        for beside in _BESIDE_THE_INDEX:
+            self._write_derived(beside, read, still_true)
+        return self._write_derived(_INDEX, read, still_true)
 
     def _receipts_listed(self) -> list[StoredObject]:
         return [found for found in self.store.list("raw") if found.key.endswith("/receipt.json")]
@@ -310,18 +352,33 @@ class RawZone:
             raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
         return _readable(payload)
 
-    def _write_coverage(self, changed: Sequence[tuple[StoredObject, Receipt | None]], still_true: set[str]) -> None:
-        held = self._held_coverage()
-        written = held if held is not None else _COVERAGE_SCHEMA.empty_table()
+    def _written(self, derived: _Derived) -> pa.Table:
+        held = self._held(derived)
+        return held if held is not None else derived.schema.empty_table()
+
+    def _held(self, derived: _Derived) -> pa.Table | None:
+        """The derived table as stored; None where it is missing or of an older version."""
+        payload = self.store.get_bytes(derived.key)
+        if payload is None:
+            return None
+        table = pq.read_table(io.BytesIO(payload))
+        return table if table.schema.equals(derived.schema) else None
+
+    def _write_derived(
+        self, derived: _Derived, changed: Sequence[tuple[StoredObject, Receipt | None]], still_true: set[str]
+    ) -> pa.Table:
+        held = self._held(derived)
+        written = held if held is not None else derived.schema.empty_table()
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
-        rows = [row for found, receipt in changed if receipt for row in _coverage_rows(found, receipt)]
+        rows = [row for found, receipt in changed if receipt for row in derived.rows_of(found, receipt)]
         if held is not None and not rows and kept.num_rows == written.num_rows:
-            return
-        table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=_COVERAGE_SCHEMA)])
-        table = table.sort_by([(name, "ascending") for name in ("dataset", "venue", "symbol", "hour_at")])
+            return held
+        table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
+        table = table.sort_by([(name, "ascending") for name in derived.order])
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        self.store.put_bytes(COVERAGE_KEY, buffer.getvalue())
+        self.store.put_bytes(derived.key, buffer.getvalue())
+        return table
 
 
 def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
@@ -339,6 +396,8 @@ def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
             "quote_asset": market.quote_asset,
             "contract_type": market.contract_type.value,
             "contract_size": market.contract_size,
+            "base_multiplier": market.base_multiplier,
+            "delivered_at": market.delivers_at,
             "interval": receipt.interval,
             "period": receipt.period,
             "day": day,
@@ -368,7 +427,7 @@ def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]
             "dataset": receipt.dataset,
             "venue": receipt.venue,
             "symbol": receipt.symbol,
-            "hour_at": datetime.strptime(f"{hour} +0000", "%Y-%m-%dT%H %z"),
+            "hour_at": _hour_at(hour),
             "covered_minutes": minutes,
             "is_every_order": receipt.is_every_order,
             "lost_messages": receipt.lost_messages.get(hour, 0),
@@ -378,6 +437,55 @@ def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]
         }
         for hour, minutes in sorted(receipt.covered_minutes.items())
     ]
+
+
+def _defect_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": receipt.dataset,
+            "venue": receipt.venue,
+            "symbol": receipt.symbol,
+            "market_id": receipt.market.market_id,
+            "interval": receipt.interval,
+            "period": receipt.period,
+            "kind": defect.kind,
+            "reason": defect.reason,
+            "day": defect.day,
+            "hour_at": _hour_at(defect.hour) if defect.hour else None,
+            "row_count": defect.rows,
+            "source_key": defect.source_key,
+            "used_instead": defect.used_instead,
+            "known_at": receipt.known_at,
+            "receipt_key": found.key,
+        }
+        for defect in receipt.defects
+    ]
+
+
+def _hour_at(hour: str) -> datetime:
+    """The instant of an hour as receipts write it, `2026-11-26T13`."""
+    return datetime.strptime(f"{hour} +0000", "%Y-%m-%dT%H %z")
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """A table made of the receipts: its key, its columns, the rows that one receipt gives, the order of all rows."""
+
+    key: str
+    schema: pa.Schema
+    rows_of: Callable[[StoredObject, Receipt], list[dict[str, Any]]]
+    order: tuple[str, ...]
+
+
+_INDEX: Final = _Derived(INDEX_KEY, _INDEX_SCHEMA, _index_rows, ("dataset", "market_id", "interval", "day"))
+_COVERAGE: Final = _Derived(COVERAGE_KEY, _COVERAGE_SCHEMA, _coverage_rows, ("dataset", "venue", "symbol", "hour_at"))
+_DEFECTS: Final = _Derived(
+    DEFECTS_KEY,
+    _DEFECTS_SCHEMA,
+    _defect_rows,
+    ("dataset", "market_id", "interval", "period", "day", "hour_at", "kind", "source_key", "reason"),
+)
+_BESIDE_THE_INDEX: Final = (_COVERAGE, _DEFECTS)
 
 
 def _readable(payload: bytes | None) -> Receipt | None:

@@ -30,7 +30,7 @@ from ingestion.datasets import (
     TRADES,
     Dataset,
 )
-from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market
+from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market, delivery_instant
 from ingestion.periods import Period, Span
 from ingestion.venues.messages import answer, flag, holds, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
@@ -61,8 +61,8 @@ _TEXT: Final = "text"
 
 # ---- symbols ---------------------------------------------------------------------------------------------------------
 
-_LINEAR: Final = re.compile(rf"^(?P<base>\w+?)(?P<quote>{'|'.join(DOLLARS)})(?P<delivery>_\d{{6}})?$")
-_INVERSE: Final = re.compile(r"^(?P<base>\w+?)(?P<quote>USD)_(?:PERP|\d{6})$")
+_LINEAR: Final = re.compile(rf"^(?P<base>\w+?)(?P<quote>{'|'.join(DOLLARS)})(?:_(?P<delivery>\d{{6}}))?$")
+_INVERSE: Final = re.compile(r"^(?P<base>\w+?)(?P<quote>USD)_(?:PERP|(?P<delivery>\d{6}))$")
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,14 @@ class BinanceGrammar:
             # Binance's contract specifications: 100 USD for bitcoin, 10 USD for every other coin.
             base = inverse["base"]
             size = Decimal(100) if base == "BTC" else Decimal(10)
-            return Market(self.venue, symbol, base, "USD", ContractType.INVERSE, size)
+            delivers_at = delivery_instant(inverse["delivery"])
+            return Market(self.venue, symbol, base, "USD", ContractType.INVERSE, size, delivers_at=delivers_at)
         linear = _LINEAR.match(symbol) if ContractType.LINEAR in self.kinds else None
         if linear:
-            return Market(self.venue, symbol, linear["base"], linear["quote"], ContractType.LINEAR, Decimal(1))
+            base, quote_asset, delivers_at = linear["base"], linear["quote"], delivery_instant(linear["delivery"])
+            return Market(
+                self.venue, symbol, base, quote_asset, ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
+            )
         return None
 
 
@@ -192,13 +196,13 @@ class BinanceArchive:
         """The columns of the dataset's files for this kind of contract, in file order."""
         return Layout(_trades(market.contract_type) if dataset.name == TRADES.name else _COLUMNS[dataset.name])
 
-    def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
-        """The one object that holds all of `period`, if the venue makes such objects."""
+    def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
+        """The one object that holds all of `period`, where the venue makes such objects."""
         if period.span is Span.MONTH and dataset.name not in _PUBLISHED_BY_MONTH_ONLY | _PUBLISHED_BOTH_WAYS:
-            return None
+            return ()
         if period.span is Span.DAY and dataset.name in _PUBLISHED_BY_MONTH_ONLY:
-            return None
-        return SourceObject(_key(dataset, market, interval, period), period)
+            return ()
+        return (SourceObject(_key(dataset, market, interval, period), period),)
 
 
 def _key(dataset: Dataset, market: Market, interval: str, period: Period) -> str:

@@ -103,11 +103,11 @@ class BybitArchive:
     def layout(self, dataset: Dataset, market: Market) -> Layout:
         return _TRADES
 
-    def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
-        """The one object that holds all of `period`, if the venue makes such objects."""
+    def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
+        """The one object that holds all of `period`, where the venue makes such objects."""
         if dataset.name != TRADES.name or period.span is not Span.DAY:
-            return None
-        return SourceObject(f"trading/{market.symbol}/{market.symbol}{period.label}.csv.gz", period)
+            return ()
+        return (SourceObject(f"trading/{market.symbol}/{market.symbol}{period.label}.csv.gz", period),)
 
 
 # ---- api -------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES
-from ingestion.markets import ContractType, Market
+from ingestion.markets import ContractType, Market, delivery_instant
 from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
@@ -35,7 +35,7 @@ from ingestion.venues.venue import (
     moment,
 )
 
-_CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|\d{6})$")
+_CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|(?P<delivery>\d{6}))$")
 
 # Linear contracts are a number of coins each, which only the venue knows, and which differs between contracts of one
 # coin; these are its oldest ones.
@@ -50,11 +50,12 @@ class OkxGrammar:
         found = _CONTRACT.match(symbol)
         if not found:
             return None
-        base, quote = found["base"], found["quote"]
+        base, quote, delivers_at = found["base"], found["quote"], delivery_instant(found["delivery"])
         if quote == "USD":
             size = Decimal(100) if base == "BTC" else Decimal(10)
-            return Market("okx", symbol, base, quote, ContractType.INVERSE, size)
-        return Market("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(symbol))
+            return Market("okx", symbol, base, quote, ContractType.INVERSE, size, delivers_at=delivers_at)
+        linear_size = _LINEAR_SIZES.get(symbol)
+        return Market("okx", symbol, base, quote, ContractType.LINEAR, linear_size, delivers_at=delivers_at)
 
 
 # ---- api -------------------------------------------------------------------------------------------------------------

@@ -87,8 +87,11 @@ class VenueArchive(Protocol):
 
     def layout(self, dataset: Dataset, market: Market) -> Layout: ...
 
-    def whole(self, dataset: Dataset, market: Market, interval: str, period: Period) -> SourceObject | None:
-        """The one object that holds all of `period`, if the venue makes such objects."""
+    def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
+        """All objects that together hold `period`; none where the venue makes no such objects.
+
+        Most venues make one. Where a venue's day is not a UTC day, a UTC day is made of parts of two.
+        """
         ...
 
 

@@ -39,7 +39,7 @@ def declared(table: str) -> dict[str, str]:
 
 
 def test_every_dataset_is_a_source_and_nothing_else_is() -> None:
-    assert set(SOURCES) == {*DATASETS, "receipts", "coverage"}
+    assert set(SOURCES) == {*DATASETS, "receipts", "coverage", "defects"}
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -62,11 +62,16 @@ def test_the_coverage_table_has_every_column_that_is_read(tmp_path: Path) -> Non
     assert declared("coverage").items() <= written.items()
 
 
+def test_the_defects_table_has_every_column_that_is_read(tmp_path: Path) -> None:
+    written = {field.name: sql_type(field.type) for field in RawZone(open_store(tmp_path)).defects().schema}
+    assert declared("defects").items() <= written.items()
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_is_described_and_names_its_asset(name: str) -> None:
     assert SOURCES[name]["config"]["meta"]["dagster"]["asset_key"] == [
         "raw",
-        "receipts" if name == "coverage" else name,
+        "receipts" if name in ("coverage", "defects") else name,
     ]
     assert SOURCES[name]["description"]
     assert all(column["description"] for column in SOURCES[name]["columns"])

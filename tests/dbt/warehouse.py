@@ -52,7 +52,7 @@ RESULTS = (
 
 @dataclass
 class RawFolder:
-    """`raw/` with files, a receipt index and, of what was listened to, a coverage table.
+    """`raw/` with files, a receipt index, a table of defects and, of what was collected, a coverage table.
 
     Rows are dictionaries by the stored column names. The market of a venue-wide object is `venue:ALL`.
     """
@@ -60,6 +60,7 @@ class RawFolder:
     root: Path
     receipts: dict[tuple[str, str, str, date], dict[str, Any]] = field(default_factory=dict)
     coverage: dict[tuple[str, str, datetime], dict[str, Any]] = field(default_factory=dict)
+    defects: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -122,6 +123,41 @@ class RawFolder:
             "known_at": datetime(2026, 1, 1, tzinfo=UTC),
         }
 
+    def defect(
+        self,
+        kind: str,
+        dataset: str,
+        market_id: str,
+        day: date,
+        *,
+        hour_at: datetime | None = None,
+        rows: int = 0,
+        reason: str = "a reason",
+        source_key: str = "a/file.zip",
+        used_instead: str = "",
+        interval: str = "",
+    ) -> None:
+        """Something published that was not used as published (`ingestion.raw_zone.Defect`)."""
+        market = Market.parse(market_id)
+        self.defects.append(
+            {
+                "dataset": dataset,
+                "venue": market.venue,
+                "symbol": market.symbol,
+                "market_id": market_id,
+                "interval": interval,
+                "period": Period.holding(day, DATASETS[dataset].span).label,
+                "kind": kind,
+                "reason": reason,
+                "day": day,
+                "hour_at": hour_at,
+                "row_count": rows,
+                "source_key": source_key,
+                "used_instead": used_instead,
+                "known_at": datetime(2026, 1, 1, tzinfo=UTC),
+            }
+        )
+
     def _receipt(
         self,
         dataset: str,
@@ -143,6 +179,8 @@ class RawFolder:
             "quote_asset": market.quote_asset,
             "contract_type": market.contract_type.value,
             "contract_size": market.contract_size,
+            "base_multiplier": market.base_multiplier,
+            "delivered_at": market.delivers_at,
             "interval": interval,
             "period": period.label,
             "day": day,
@@ -165,6 +203,9 @@ class RawFolder:
         if self.coverage:
             listened = pa.Table.from_pylist(list(self.coverage.values()), schema=zone.coverage().schema)
             pq.write_table(listened, self.root / "raw" / "coverage.parquet")
+        if self.defects:
+            defects = pa.Table.from_pylist(self.defects, schema=zone.defects().schema)
+            pq.write_table(defects, self.root / "raw" / "defects.parquet")
 
 
 def _harmless(type_: pa.DataType) -> Any:

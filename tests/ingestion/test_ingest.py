@@ -255,7 +255,7 @@ class TestAVenueWithoutChecksums:
         return ingest(plan(TRADES, BYBIT, FIRST, FIRST), archives=archives, zone=zone, now=NOON)[0]
 
     def test_only_its_trades_are_planned_and_only_by_day(self) -> None:
-        assert BYBIT_ARCHIVE.whole(TRADES, BYBIT, "", Period.of_month(FIRST)) is None
+        assert BYBIT_ARCHIVE.objects(TRADES, BYBIT, "", Period.of_month(FIRST)) == ()
         assert [task.period.label for task in plan(TRADES, BYBIT, FIRST, SECOND)] == ["2024-01-01", "2024-01-02"]
         assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
 

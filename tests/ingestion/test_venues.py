@@ -116,15 +116,13 @@ class TestEveryVenue:
                 for period in sorted(
                     {period for span in Span for day in DAYS for period in [Period.holding(day, span)]}
                 ):
-                    found = archive.whole(dataset, market, interval, period)
-                    if found is None:
-                        continue
-                    spans_with_objects.add(period.span)
-                    assert found.period == period
-                    assert market.symbol in found.key
-                    assert period.label in found.key.rsplit("/", 1)[-1]
-                    assert not found.key.startswith("/")
-                    keys.append(found.key)
+                    for found in archive.objects(dataset, market, interval, period):
+                        spans_with_objects.add(period.span)
+                        assert found.period == period
+                        assert market.symbol in found.key
+                        assert period.label in found.key.rsplit("/", 1)[-1]
+                        assert not found.key.startswith("/")
+                        keys.append(found.key)
             assert spans_with_objects, f"{dataset.name} is published in no pieces at all"
         assert len(keys) == len(set(keys))
 

@@ -30,7 +30,7 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
 
 {#- Where a dataset's files lie under the raw zone, and the partition columns that only their paths hold. -#}
 {% macro raw_layout(dataset) -%}
-    {%- if dataset in ['receipts', 'coverage'] -%}
+    {%- if dataset in ['receipts', 'coverage', 'defects'] -%}
         {{ return({'pattern': dataset ~ '.parquet', 'partitions': {}}) }}
     {%- elif dataset == 'klines' -%}
         {{ return({

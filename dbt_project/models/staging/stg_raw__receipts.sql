@@ -12,6 +12,8 @@ select
     quote_asset,
     contract_type,
     contract_size,
+    coalesce(base_multiplier, 1) as base_multiplier,
+    {{ utc_timestamp('delivered_at') }} as delivered_at,
     "interval" as kline_interval,
     period,
     "day" as trade_date,
