@@ -5,7 +5,11 @@ Belongs here: checks on typed rows against their dataset and period. Does not: p
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +17,83 @@ import pyarrow.compute as pc
 from ingestion.datasets import Dataset, Rule
 from ingestion.errors import ContractViolation
 from ingestion.periods import Period
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """One way in which rows break the contract: the rows as a boolean array, and the values that are at fault.
+
+    `what` goes on where the column's name ends: "is negative".
+    """
+
+    column: str
+    what: str
+    failing: Any
+    values: Any
+
+    @property
+    def label(self) -> str:
+        return f"`{self.column}` {self.what}"
+
+
+def row_faults(rows: pa.Table | pa.RecordBatch, dataset: Dataset, period: Period) -> Iterator[RowFault]:
+    """Every way in which some of the typed rows break the contract of their dataset, or lie outside their period."""
+    for column in dataset.columns:
+        values = rows.column(column.name)
+        if not column.nullable and values.null_count:
+            yield RowFault(column.name, "is empty", pc.is_null(values), values)
+        is_decimal = pa.types.is_decimal(values.type)
+        if column.rule is Rule.NOT_NEGATIVE or is_decimal:
+            bounds = pc.min_max(values).as_py()
+            if bounds["min"] is None:
+                continue
+            if column.rule is Rule.NOT_NEGATIVE and bounds["min"] < 0:
+                yield _fault(column.name, "is negative", pc.less(values, pa.scalar(0, type=values.type)), values)
+            if is_decimal and max(bounds["max"], bounds["min"].copy_abs()) > largest(values.type):
+                most = largest(values.type)
+                above = pc.greater(values, pa.scalar(most, type=values.type))
+                failing = pc.or_(above, pc.less(values, pa.scalar(most.copy_negate(), type=values.type)))
+                yield _fault(column.name, too_large(values.type), failing, values)
+    for part, whole in dataset.at_most:
+        failing = pc.greater(rows.column(part), rows.column(whole))
+        if pc.any(failing).as_py():
+            yield _fault(part, f"exceeds `{whole}`", failing, rows.column(part))
+    times = rows.column(dataset.time_column)
+    earliest, latest = bounds_of(dataset, period)
+    bounds = pc.min_max(times.cast(pa.int64())).as_py()
+    if bounds["min"] is not None and (bounds["min"] < earliest or bounds["max"] > latest):
+        micros = times.cast(pa.int64())
+        failing = pc.or_(pc.less(micros, earliest), pc.greater(micros, latest))
+        yield _fault(dataset.time_column, f"lies outside {period}", failing, times)
+
+
+def bounds_of(dataset: Dataset, period: Period) -> tuple[int, int]:
+    """The first and the last instant of a row of that period's file, in microseconds since the epoch."""
+    jitter = dataset.jitter // _MICROSECOND
+    earliest = (period.starts_at - _EPOCH) // _MICROSECOND - jitter
+    latest = (period.ends_at - _EPOCH) // _MICROSECOND + jitter
+    return earliest, latest if dataset.closed_period or jitter else latest - 1
+
+
+def largest(stored: pa.Decimal128Type) -> Decimal:
+    """The largest number of a stored decimal type."""
+    return Decimal((0, (9,) * stored.precision, -stored.scale))
+
+
+def too_large(stored: pa.Decimal128Type) -> str:
+    digits = stored.precision - stored.scale
+    return f"has more than {digits} digits before its decimal point, which is what Taker stores"
+
+
+def too_fine(stored: pa.Decimal128Type) -> str:
+    return f"has more than {stored.scale} decimals, which is what Taker stores"
+
+
+def _fault(column: str, what: str, failing: Any, values: Any) -> RowFault:
+    return RowFault(column, what, pc.fill_null(failing, False), values)
 
 
 class ContractCheck:
@@ -22,36 +103,23 @@ class ContractCheck:
     """
 
     def __init__(self, dataset: Dataset, period: Period, where: str) -> None:
-        self._dataset, self._where = dataset, where
-        self._start = pa.scalar(period.starts_at, type=pa.timestamp("us", tz="UTC"))
-        self._end = pa.scalar(period.ends_at, type=pa.timestamp("us", tz="UTC"))
-        self._period = period
+        self._dataset, self._where, self._period = dataset, where, period
         self._rows = 0
         self._faults: dict[str, tuple[int, str]] = {}
 
     def add(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Check typed rows that follow those added before, in file order."""
-        for column in self._dataset.columns:
-            values = rows.column(column.name)
-            if not column.nullable and values.null_count:
-                self._count(f"column `{column.name}` is empty", pc.is_null(values), values)
-            if column.rule is Rule.NOT_NEGATIVE:
-                self._count(
-                    f"column `{column.name}` is negative", pc.less(values, pa.scalar(0, type=values.type)), values
-                )
-        for part, whole in self._dataset.at_most:
-            self._count(
-                f"`{part}` exceeds `{whole}`", pc.greater(rows.column(part), rows.column(whole)), rows.column(part)
-            )
-        times = rows.column(self._dataset.time_column)
-        past_end = pc.greater if self._dataset.closed_period else pc.greater_equal
-        outside = pc.or_(pc.less(times, self._start), past_end(times, self._end))
-        self._count(f"`{self._dataset.time_column}` lies outside {self._period}", outside, times)
+        for fault in row_faults(rows, self._dataset, self._period):
+            name = f"column {fault.label}" if fault.what in ("is empty", "is negative") else fault.label
+            first = pc.index(fault.failing, True).as_py()
+            place = f"at row {self._rows + first + 1}: {shown(fault.values[first])}"
+            so_far, place = self._faults.get(name, (0, place))
+            self._faults[name] = (so_far + pc.sum(fault.failing).as_py(), place)
         self._rows += rows.num_rows
 
     @property
     def has_faults(self) -> bool:
-        """True once a row broke the contract: what follows is checked to be named, and not worth storing."""
+        """True once a row broke the contract."""
         return bool(self._faults)
 
     def finish(self) -> None:
@@ -61,16 +129,8 @@ class ContractCheck:
                 [f"{fault} in {count} rows, first {first}" for fault, (count, first) in self._faults.items()],
             )
 
-    def _count(self, fault: str, failing: Any, values: Any) -> None:
-        count = pc.sum(failing).as_py()
-        if not count:
-            return
-        first = pc.index(failing, True).as_py()
-        so_far, place = self._faults.get(fault, (0, f"at row {self._rows + first + 1}: {_shown(values[first])}"))
-        self._faults[fault] = (so_far + count, place)
 
-
-def _shown(value: pa.Scalar) -> str:
+def shown(value: pa.Scalar) -> str:
     """The value as text; a time beyond the calendar as its microseconds."""
     try:
         return str(value.as_py())

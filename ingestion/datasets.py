@@ -7,6 +7,7 @@ Does not: how a venue names or orders those columns in its files (`ingestion.ven
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -77,8 +78,10 @@ class Dataset:
     `span`: length of one raw object. `time_column`: decides whether a row belongs to its file's period.
     `id_column`: rows are stored in its order and its gaps are counted; None where the venue gives no id, then rows are
     stored in time order. `positive`: rows with a zero in any of these are dropped and counted. `closed_period`: the
-    first instant of the next day still belongs to the file (labels at the end of an interval). `at_most`: pairs of
-    columns of which the first never exceeds the second. `one_per_time`: no two rows may share their time.
+    first instant of the next day still belongs to the file (labels at the end of an interval). `jitter`: a time so much
+    before or after the file's period still belongs to the file, and a row to the day that it reaches so much later
+    (stamps of an event at midnight that are a moment early or late). `at_most`: pairs of columns of which the first
+    never exceeds the second. `one_per_time`: no two rows may share their time.
     `is_venue_wide`: one object holds every symbol of the venue; its rows say which (`symbol_name`), its key says ALL.
     """
 
@@ -91,6 +94,7 @@ class Dataset:
     positive: tuple[str, ...] = ()
     has_interval: bool = False
     closed_period: bool = False
+    jitter: timedelta = timedelta()
     at_most: tuple[tuple[str, str], ...] = ()
     one_per_time: bool = False
     origin: Origin = Origin.ARCHIVE
@@ -212,6 +216,7 @@ FUNDING_RATE = Dataset(
         Column("funding_rate", PRICE, "Share of the position's notional; positive: longs pay shorts."),
     ),
     time_column="calculated_at",
+    jitter=timedelta(seconds=30),
 )
 
 LIQUIDATION_SNAPSHOT = Dataset(

@@ -1,26 +1,30 @@
 """Bytes become typed rows: one packed CSV in, one ordered Parquet file out.
 
-Belongs here: inflating, parsing by rule, ordering, dropping and counting of defects, Parquet encoding. Types are given,
-never inferred, and decimals never pass through a float. Rules look at the data, not at the calendar: a first byte that
-is a digit means no header row, a time of 10^15 or more is microseconds.
+Belongs here: inflating, parsing by rule, ordering, setting rows aside, dropping and counting, Parquet encoding. Types
+are given, never inferred, and decimals never pass through a float. Rules look at the data, not at the calendar: a
+number in the first row means no header row, a time of 10^15 or more is microseconds.
 Does not: fetching, naming, or which file belongs to what (`ingestion.ingest`).
 
 A file whose rows come in id order, as nearly all do, streams through in blocks, so memory does not grow with the file.
 Held whole, to be sorted, are a file that breaks the order and one whose rows the venue does not number: their place in
 the day is known only once all of them are.
+
+A file is first read as one whose every row is well, which is fast. Where that fails, it is read again as text, every
+row is judged by itself, and what cannot be used of it is set aside (`ingestion.quarantine`).
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -33,12 +37,12 @@ import pyarrow.parquet as pq
 from isal import igzip
 
 from ingestion.arrow import INSTANT
-from ingestion.contracts import ContractCheck
+from ingestion.contracts import ContractCheck, bounds_of, largest, row_faults, shown, too_fine, too_large
 from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import ContractType
 from ingestion.periods import Period
-from ingestion.quarantine import Quarantined
+from ingestion.quarantine import Fault, Quarantined, QuarantineFile, RowSetAside, Tally
 from ingestion.venues.venue import Layout, SourceColumn
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
@@ -51,7 +55,23 @@ _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
-_NUMBER: Final = r"^-?\d*\.?\d*([eE][-+]?\d+)?$"
+_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_FIGURE: Final = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
+_TEXT_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)?", re.ASCII)
+# What stands for "no value" in a column that may be empty.
+_NO_VALUE: Final = frozenset(
+    ["nan", "null", "none", *(sign + word for sign in ("", "-", "+") for word in ("inf", "infinity"))]
+)
+# Digits of the longest number that is looked at: more than any stored type has.
+_EXACT: Final = Context(prec=400, rounding=ROUND_HALF_EVEN)
+_LONGEST_NUMBER: Final = 150
+# Values that are parsed one by one rather than by halves.
+_FEW: Final = 16
+# Rows of a wrong number of columns in succession after which a file is given up.
+_MOST_MISSHAPEN: Final = 1_000_000
+# A row's origin in one number: the place of its source, and its own number in it.
+_PER_SOURCE: Final = 1 << 40
+_CARRIED: Final = -1
 
 
 @dataclass(frozen=True)
@@ -129,6 +149,10 @@ class _OutOfOrder(Exception):
     """The rows of a file do not come in strictly increasing id order: it must be sorted whole."""
 
 
+class _Faulty(Exception):
+    """Something of a file is not as it must be: every row of it has to be judged by itself."""
+
+
 def decode(
     sources: Sequence[SourceFile],
     dataset: Dataset,
@@ -141,19 +165,38 @@ def decode(
 
     `carried`: rows stored earlier, with the dataset's schema, that no source holds any more and that stay.
 
-    Raises SourceDefect for what cannot be parsed, ContractViolation for rows that break the dataset's contract; then
-    `target` does not exist. The same input gives the same bytes.
+    `quarantine`: the Parquet file to write rows to that cannot be used; there is none when there are no such rows.
+
+    Raises SourceDefect or ContractViolation for a file of which nothing can be trusted: damaged, without a column, or
+    with more than half of its rows unreadable or in breach of the contract; then neither file exists. The same input
+    gives the same bytes.
     """
+    aside = QuarantineFile(quarantine)
+    streams = dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None
     try:
-        if dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None:
+        try:
+            if streams:
+                try:
+                    return _write(_stream(sources[0], dataset, layout), dataset, layout, target)
+                except _OutOfOrder:
+                    streams = False
+            return _write(_sorted_whole(sources, dataset, layout, carried), dataset, layout, target)
+        except _Faulty:
+            pass
+        if streams:
             try:
-                return _write(_stream(sources[0], dataset, layout), dataset, layout, target)
+                return _write(_stream_of_good_rows(sources[0], dataset, layout, aside), dataset, layout, target)
             except _OutOfOrder:
-                pass
-        return _write(_sorted_whole(sources, dataset, layout, carried), dataset, layout, target)
+                aside.close()
+        return _write(_sorted_whole(sources, dataset, layout, carried, aside), dataset, layout, target)
     except BaseException:
-        target.unlink(missing_ok=True)
+        aside.close()
+        for path in (target, quarantine):
+            if path is not None:
+                path.unlink(missing_ok=True)
         raise
+    finally:
+        aside.close()
 
 
 # A table of rows to write, or, last of all, the counts.
@@ -161,74 +204,135 @@ _Item: TypeAlias = "pa.Table | Decoded"
 
 
 def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_Item]:
-    """Tables of ordered rows as they are read, then the counts. `_OutOfOrder` when the file is not in id order."""
+    """Tables of ordered rows as they are read, then the counts.
+
+    `_OutOfOrder` when the file is not in id order, `_Faulty` when a row of it is not as it must be.
+    """
     found = Decoded()
-    check = ContractCheck(dataset, source.period, source.key)
-    last_row: pa.Table | None = None
-    distinct = 0
+    order = _IdOrder(dataset)
     for table in _typed_batches(source, dataset, layout):
-        check.add(table)
-        if check.has_faults:
-            continue
         found.rows += table.num_rows
-        joined = pa.concat_tables([last_row, table]) if last_row is not None else table
-        steps = np.diff(joined.column(dataset.id_column).to_numpy())
-        if (steps <= 0).any():
-            raise _OutOfOrder
-        first_id, last_id = (table.column(dataset.id_column)[n].as_py() for n in (0, -1))
-        found.first_id = first_id if found.first_id is None else found.first_id
-        found.last_id = last_id
-        distinct += table.num_rows
-        last_row = table.slice(table.num_rows - 1)
+        order.add(table)
         yield _without_zero_rows(table, dataset, found)
-    check.finish()
     found.source_rows = [found.rows]
-    if found.first_id is not None and found.last_id is not None:
-        found.id_gaps = found.last_id - found.first_id + 1 - distinct
+    order.complete(found)
     yield found
 
 
-def _sorted_whole(
-    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None
+def _stream_of_good_rows(
+    source: SourceFile, dataset: Dataset, layout: Layout, aside: QuarantineFile
 ) -> Iterator[_Item]:
-    """All rows of all sources as one sorted table without duplicates, then the counts."""
+    """As `_stream`, of a file with rows that are not as they must be: those go aside."""
+    found = Decoded()
+    order = _IdOrder(dataset)
+    tally = Tally(source.key, source.period)
+    rows, first_at = 0, None
+    for block in _judged_blocks(source, dataset, layout):
+        rows, first_at = rows + block.row_count, block.first_at
+        tally.add(block.set_aside)
+        aside.add(source.key, block.set_aside)
+        if block.good.num_rows:
+            order.add(block.good)
+            yield _without_zero_rows(block.good, dataset, found)
+    found.quarantined = tally.finish(rows, first_at)
+    found.source_rows = [rows]
+    order.complete(found)
+    yield found
+
+
+class _IdOrder:
+    """The ids of tables that follow each other: strictly increasing, else `_OutOfOrder`; and how many are missing."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._name = dataset.id_column
+        self._first: int | None = None
+        self._last: int | None = None
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        ids = table.column(self._name).to_numpy()
+        if (np.diff(ids) <= 0).any() or (self._last is not None and ids[0] <= self._last):
+            raise _OutOfOrder
+        self._first = int(ids[0]) if self._first is None else self._first
+        self._last = int(ids[-1])
+        self._rows += len(ids)
+
+    def complete(self, found: Decoded) -> None:
+        found.first_id, found.last_id = self._first, self._last
+        if self._first is not None and self._last is not None:
+            found.id_gaps = self._last - self._first + 1 - self._rows
+
+
+def _sorted_whole(
+    sources: Sequence[SourceFile],
+    dataset: Dataset,
+    layout: Layout,
+    carried: pa.Table | None,
+    aside: QuarantineFile | None = None,
+) -> Iterator[_Item]:
+    """All rows of all sources as one sorted table without duplicates, then the counts.
+
+    Without `aside`, `_Faulty` when a row is not as it must be, or two rows contradict each other; with it, those rows
+    go aside.
+    """
     found = Decoded()
     schema = _read_schema(dataset, layout)
-    tables = [schema.empty_table()] if carried is None else [carried]
-    for source in sources:
-        check = ContractCheck(dataset, source.period, source.key)
+    tables = [schema.empty_table() if carried is None else carried]
+    origins = [np.full(tables[0].num_rows, _CARRIED)]
+    for place, source in enumerate(sources):
         rows = 0
-        for table in _typed_batches(source, dataset, layout):
-            check.add(table)
-            tables.append(table)
-            rows += table.num_rows
-        check.finish()
+        if aside is None:
+            for table in _typed_batches(source, dataset, layout):
+                tables.append(table)
+                rows += table.num_rows
+        else:
+            tally = Tally(source.key, source.period)
+            first_at = None
+            for block in _judged_blocks(source, dataset, layout):
+                tables.append(block.good)
+                origins.append(place * _PER_SOURCE + block.good_numbers)
+                tally.add(block.set_aside)
+                rows, first_at = rows + block.row_count, block.first_at
+            tally.finish(rows, first_at)
         found.source_rows.append(rows)
     table = pa.concat_tables(tables)
     del tables
     order_by = (None if layout.numbers_rows else dataset.id_column) or dataset.time_column
     # Every column takes part, so that equal rows stand side by side and the same rows always give the same bytes.
     names = [order_by, *(name for name in schema.names if name != order_by)]
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
-    ordered = table.take(order)
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names]).to_numpy()
+    ordered = table.take(pa.array(order))
     del table
     repeated = _repeats(ordered)
+    contradictions: dict[int, list[Fault]] = {}
+    keys = [order_by] if order_by == dataset.id_column or dataset.one_per_time else []
+    for name in [*keys, *([layout.identity] if layout.identity is not None else [])]:
+        clashing = _clashing(ordered.column(name), repeated)
+        if not clashing.any():
+            continue
+        if aside is None:
+            raise _Faulty
+        label = f"`{name}` is that of several rows with different contents"
+        places = np.concatenate(origins)[order[clashing]]
+        values = ordered.column(name).filter(pa.array(clashing))
+        if (places == _CARRIED).any():
+            where = " and ".join(source.key for source in sources)
+            raise ContractViolation(where, [f"{label}, one of them stored earlier: `{shown(values[0])}`"])
+        for origin, value in zip(places.tolist(), values, strict=True):
+            contradictions.setdefault(origin, []).append(Fault(label, shown(value), is_unreadable=False))
+    if aside is not None:
+        found.quarantined = _set_aside(sources, dataset, layout, contradictions, aside)
+    if contradictions:
+        well = ~np.isin(np.concatenate(origins)[order], list(contradictions))
+        order, repeated, ordered = order[well], repeated[well], ordered.filter(pa.array(well))
     found.duplicate_rows = int(repeated.sum())
     kept = ordered.filter(pa.array(~repeated)) if found.duplicate_rows else ordered
     del ordered
     # In file order again, without the duplicates: who stands behind a higher one?
-    places = order.to_numpy()[~repeated]
-    keys = _as_integers(kept.column(order_by))[np.argsort(places)]
-    if len(keys):
-        found.out_of_order_rows = int((keys < np.maximum.accumulate(keys)).sum())
-    where = " and ".join(s.key for s in sources)
-    if (order_by == dataset.id_column or dataset.one_per_time) and kept.num_rows:
-        clashing = np.flatnonzero(np.diff(_as_integers(kept.column(order_by))) == 0)
-        if len(clashing):
-            twice = kept.column(order_by)[int(clashing[0])].as_py()
-            raise ContractViolation(where, [_appears_twice(order_by, twice, len(clashing))])
+    in_file = _as_integers(kept.column(order_by))[np.argsort(order[~repeated])]
+    if len(in_file):
+        found.out_of_order_rows = int((in_file < np.maximum.accumulate(in_file)).sum())
     if layout.identity is not None:
-        _check_identity(kept.column(layout.identity), layout.identity, where)
         kept = kept.drop_columns(layout.identity)
     if layout.numbers_rows:
         place = kept.schema.get_field_index(dataset.id_column)
@@ -242,19 +346,36 @@ def _sorted_whole(
     yield found
 
 
-def _check_identity(values: pa.ChunkedArray, name: str, where: str) -> None:
-    """Every row says which trade it is, and no two different rows say the same."""
-    if values.null_count:
-        raise ContractViolation(where, [f"column `{name}` is empty in {values.null_count} rows"])
-    clashes = len(values) - pc.count_distinct(values).as_py()
-    if clashes:
-        counts = pc.value_counts(values)
-        twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py()
-        raise ContractViolation(where, [_appears_twice(name, twice, clashes)])
+def _set_aside(
+    sources: Sequence[SourceFile],
+    dataset: Dataset,
+    layout: Layout,
+    contradictions: Mapping[int, Sequence[Fault]],
+    aside: QuarantineFile,
+) -> tuple[Quarantined, ...]:
+    """Write the rows of all sources that are not used, and count them. `contradictions`: by source and row number."""
+    found: list[Quarantined] = []
+    for place, source in enumerate(sources):
+        first = place * _PER_SOURCE
+        own = {n - first: faults for n, faults in contradictions.items() if first <= n < first + _PER_SOURCE}
+        tally = Tally(source.key, source.period)
+        rows, first_at = 0, None
+        for block in _judged_blocks(source, dataset, layout, own):
+            tally.add(block.set_aside)
+            aside.add(source.key, block.set_aside)
+            rows, first_at = rows + block.row_count, block.first_at
+        found += tally.finish(rows, first_at)
+    return tuple(found)
 
 
-def _appears_twice(name: str, first: object, count: int) -> str:
-    return f"`{name}` {first} and {count - 1} others appear twice with different rows"
+def _clashing(values: pa.ChunkedArray, repeated: Any) -> Any:
+    """Boolean array over ordered rows: the value is that of another row too, with different contents."""
+    distinct = values.filter(pa.array(~repeated))
+    if pc.count_distinct(distinct).as_py() == len(distinct):
+        return np.zeros(len(values), dtype=bool)
+    counts = pc.value_counts(distinct)
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    return pc.is_in(values, value_set=twice).to_numpy()
 
 
 def _repeats(ordered: pa.Table) -> Any:
@@ -331,7 +452,8 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
 
 def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
     """The rows by UTC day; one day, as in nearly every table, costs no copy."""
-    days = rows.column(dataset.time_column).cast(pa.int64()).to_numpy() // 86_400_000_000
+    micros = rows.column(dataset.time_column).cast(pa.int64()).to_numpy()
+    days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
     distinct = days[:1] if days.min() == days.max() else np.unique(days)
     for day in distinct:
         of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == day))
@@ -411,22 +533,25 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
             reader = pacsv.open_csv(
                 text,
                 read_options=pacsv.ReadOptions(column_names=names, block_size=_CSV_BLOCK),
-                parse_options=pacsv.ParseOptions(quote_char='"', newlines_in_values=False),
+                # A quote that is never closed would swallow rows: a file with quotes around values is read as text.
+                parse_options=pacsv.ParseOptions(quote_char=False),
                 convert_options=pacsv.ConvertOptions(
                     column_types=types,
-                    include_columns=list(types),
-                    null_values=[""],
+                    include_columns=[name for name in names if name in types],
+                    null_values=["", '""'],
                     strings_can_be_null=True,
-                    quoted_strings_can_be_null=True,
                     true_values=true_values,
                     false_values=false_values,
                 ),
             )
             for batch in reader:
                 if batch.num_rows:
-                    yield _stored(batch, dataset, layout)
+                    table = _stored(batch, dataset, layout)
+                    if any(True for _ in row_faults(table, dataset, source.period)):
+                        raise _Faulty
+                    yield table
         except pa.ArrowInvalid as error:
-            raise _parse_defect(source, dataset, layout, error) from error
+            raise _Faulty from error
 
 
 def _words(layout: Layout) -> tuple[list[str], list[str]]:
@@ -449,14 +574,18 @@ def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
             types[column.name] = pa.string() if column.is_rounded else stored[column.stored_as]
         elif column.name == layout.identity:
             types[column.name] = pa.string()
+        elif column.must_equal is not None:
+            types[column.name] = pa.dictionary(pa.int32(), pa.string())
     return types
 
 
 def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table:
-    """The batch with the stored names, types and order."""
+    """The batch with the stored names, types and order. `_Faulty` where a text is not as it must be."""
     schema = _read_schema(dataset, layout)
     columns = {}
     for column in layout.columns:
+        if column.name in batch.schema.names and _differs(batch.column(column.name), column, layout):
+            raise _Faulty
         if column.name == layout.identity:
             columns[column.name] = batch.column(column.name)
         if column.stored_as is None:
@@ -474,6 +603,17 @@ def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table
     if layout.numbers_rows and dataset.id_column is not None:
         columns[dataset.id_column] = pa.array(np.zeros(batch.num_rows, np.int64))
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _differs(values: pa.Array, column: SourceColumn, layout: Layout) -> bool:
+    """Some of the values are not those of this market, do not name their trade, or are in quotes."""
+    if column.name == layout.identity and values.null_count:
+        return True
+    if column.must_equal is not None:
+        distinct = values.dictionary if pa.types.is_dictionary(values.type) else values.unique()
+        if values.null_count or distinct.to_pylist() != [column.must_equal]:
+            return True
+    return pa.types.is_string(values.type) and bool(pc.any(pc.starts_with(values, '"')).as_py())
 
 
 def _instants_of_seconds(seconds: pa.Array) -> pa.Array:
@@ -496,62 +636,364 @@ def _instants(epoch: pa.Array) -> pa.Array:
 def _column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
     """The names of the file's columns: from its header row, which is consumed, or from the layout if it has none."""
     expected = [c.name for c in layout.columns]
-    start = text.peek(1)[:1]
-    if not start or start.isdigit() or start == b"-":
+    first = text.peek(1).split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    # A broken first row is still a row: no name of a column is a number.
+    if first == [""] or any(_FIGURE.fullmatch(value.strip().strip('"')) for value in first):
         return expected
-    names = [name.strip().strip('"') for name in text.readline().decode("utf-8", "replace").strip().split(",")]
-    missing = [c.name for c in layout.columns if (c.stored_as or c.name == layout.identity) and c.name not in names]
-    if missing:
-        raise ContractViolation(
-            source.key, [f"column `{name}` is missing (the header says {', '.join(names)})" for name in missing]
-        )
+    line = text.readline().decode("utf-8", "replace").lstrip("\ufeff").strip()
+    names = [name.strip().strip('"') for name in line.split(",")]
+    needed = [c.name for c in layout.columns if c.stored_as or c.name == layout.identity]
+    faults = [f"column `{name}` is missing (the header says {line})" for name in needed if name not in names]
+    faults += [f"column `{name}` is there twice (the header says {line})" for name in needed if names.count(name) > 1]
+    if faults:
+        raise ContractViolation(source.key, faults)
     return names
 
 
-def _parse_defect(source: SourceFile, dataset: Dataset, layout: Layout, error: pa.ArrowInvalid) -> SourceDefect:
-    """Read the file once more as text, to say which values of which rows could not be read."""
-    faults: list[str] = []
-    try:
-        with _csv_text(source, layout) as text:
-            names = _column_names(text, source, layout)
-            rows = pacsv.read_csv(
+# ---- a file with faults: every row judged by itself ------------------------------------------------------------------
+
+
+@dataclass
+class _TextBlock:
+    """Rows of a file as text: the bytes of each column, the rows' numbers, and those with a wrong number of columns."""
+
+    columns: dict[str, pa.Array]
+    numbers: Any
+    misshapen: list[_Misshapen]
+
+
+@dataclass(frozen=True)
+class _Misshapen:
+    number: int
+    line: str
+    column_count: int
+
+
+@dataclass
+class _JudgedBlock:
+    """Rows of a file, judged: the good ones with `_read_schema`, and those that are set aside, both in file order.
+
+    `first_at`: time of the first row of the file that has one, as far as it is read; microseconds since the epoch.
+    """
+
+    good: pa.Table
+    good_numbers: Any
+    set_aside: list[RowSetAside]
+    row_count: int
+    first_at: int | None
+
+
+class _Unreadable(ValueError):
+    """A text is not what its column holds; the message goes on where the column's name ends."""
+
+
+def _text_blocks(source: SourceFile, layout: Layout) -> Iterator[_TextBlock]:
+    """The file's rows as they stand, block by block. Quotes are left to whoever reads a value: rows end with lines."""
+    with _csv_text(source, layout) as text:
+        names = _column_names(text, source, layout)
+        if not text.peek(1):
+            return
+        misshapen: list[_Misshapen] = []
+
+        def keep(row: pacsv.InvalidRow) -> str:
+            misshapen.append(_Misshapen(row.number, row.text[:1000], row.actual_columns))
+            return "skip" if len(misshapen) < _MOST_MISSHAPEN else "error"
+
+        last = 0
+        try:
+            reader = pacsv.open_csv(
                 text,
-                read_options=pacsv.ReadOptions(column_names=names),
-                convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+                read_options=pacsv.ReadOptions(column_names=names, block_size=_CSV_BLOCK, use_threads=False),
+                parse_options=pacsv.ParseOptions(quote_char=False, invalid_row_handler=keep),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
+                ),
             )
-        types = _source_types(dataset, layout)
-        for column in layout.columns:
-            if column.name in types:
-                faults.extend(_unreadable(rows.column(column.name), column, types[column.name], layout))
+            for batch in reader:
+                # The numbers that rows of a wrong shape leave; some of those may stand in a block to come.
+                taken = [row.number for row in misshapen]
+                numbers = np.arange(last + 1, last + 1 + batch.num_rows + len(taken))
+                numbers = numbers[~np.isin(numbers, taken)][: batch.num_rows]
+                end = int(numbers[-1]) if batch.num_rows else last
+                before = [row for row in misshapen if row.number <= end]
+                misshapen[:] = [row for row in misshapen if row.number > end]
+                last = max([end, *(row.number for row in before)])
+                yield _TextBlock(dict(zip(names, batch.columns, strict=True)), numbers, before)
+        except pa.ArrowInvalid as error:
+            if misshapen:
+                first = misshapen[0]
+                fault = (
+                    f"{len(misshapen)} rows have another number of columns than {len(names)}, first row {first.number} "
+                    f"with {first.column_count}: `{first.line[:200]}`"
+                )
+            else:
+                fault = f"the text after row {last} is no row of {len(names)} columns ({error})"
+            raise SourceDefect(f"{source.key} cannot be read, nothing of it was stored: {fault}") from error
+        if misshapen:
+            yield _TextBlock({name: pa.array([], pa.binary()) for name in names}, np.arange(0), misshapen)
+
+
+def _judged_blocks(
+    source: SourceFile, dataset: Dataset, layout: Layout, contradictions: Mapping[int, Sequence[Fault]] | None = None
+) -> Iterator[_JudgedBlock]:
+    """The file's rows, each of them good or set aside. `contradictions`: faults of rows by number, found elsewhere."""
+    schema = _read_schema(dataset, layout)
+    earliest, latest = bounds_of(dataset, source.period)
+    last_at: int | None = None
+    first_at: int | None = None
+    for block in _text_blocks(source, layout):
+        table, found = _judged(block, dataset, layout, schema, source.period)
+        for number, faults in (contradictions or {}).items():
+            place = int(np.searchsorted(block.numbers, number))
+            if place < len(block.numbers) and block.numbers[place] == number:
+                found.setdefault(place, []).extend(faults)
+        # The time that each row is counted at: its own, else that of the row before it.
+        times = table.column(dataset.time_column).cast(pa.int64())
+        micros = pc.fill_null(times, earliest - 1).to_numpy()
+        has_time = (micros >= earliest) & (micros <= latest)
+        counted_at = np.maximum.accumulate(np.where(has_time, np.arange(len(micros)), -1))
+        jitter = dataset.jitter // timedelta(microseconds=1)
+
+        def at(place: int) -> int | None:
+            held = int(counted_at[place]) if place >= 0 else -1  # noqa: B023  (called within this turn)
+            return int(micros[held]) + jitter if held >= 0 else last_at  # noqa: B023
+
+        lines = _lines(block, sorted(found))
+        set_aside = [
+            RowSetAside(int(block.numbers[place]), lines[place], tuple(found[place]), at(place))
+            for place in sorted(found)
+        ]
+        expected = len(block.columns)
+        for row in block.misshapen:
+            fault = Fault(f"the row does not have {expected} columns", f"{row.column_count} columns", True)
+            place = int(np.searchsorted(block.numbers, row.number)) - 1
+            set_aside.append(RowSetAside(row.number, row.line, (fault,), at(place)))
+        set_aside.sort(key=lambda row: row.number)
+        if has_time.any():
+            first_at = int(micros[has_time][0]) + jitter if first_at is None else first_at
+            last_at = int(micros[has_time][-1]) + jitter
+        good = np.ones(len(block.numbers), dtype=bool)
+        good[list(found)] = False
+        yield _JudgedBlock(
+            table.filter(pa.array(good)),
+            block.numbers[good],
+            set_aside,
+            len(block.numbers) + len(block.misshapen),
+            first_at,
+        )
+
+
+def _judged(
+    block: _TextBlock, dataset: Dataset, layout: Layout, schema: pa.Schema, period: Period
+) -> tuple[pa.Table, dict[int, list[Fault]]]:
+    """The rows with `schema`, empty where a value cannot be read, and the faults of those that have any, by place."""
+    found: dict[int, list[Fault]] = {}
+    stored: dict[str, pa.Array] = {}
+    unreadable: dict[str, set[int]] = {}
+    nullable = {c.name for c in dataset.columns if c.nullable}
+
+    def fault(place: int, label: str, value: str | None, *, is_unreadable: bool) -> None:
+        found.setdefault(place, []).append(Fault(label, value, is_unreadable))
+
+    for column in layout.columns:
+        name = column.name
+        target = column.stored_as or (name if name == layout.identity else None)
+        if name not in block.columns or (target is None and column.must_equal is None):
+            continue
+        texts, bad = _texts(block.columns[name])
+        if target is None:
+            values = texts
+        else:
+            wanted = schema.field(target).type
+            if target in nullable and not pa.types.is_string(wanted):
+                texts = pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(sorted(_NO_VALUE))), None, texts)
+            values, unread = _converted(texts, *_reading(column, wanted, layout))
+            bad = {**dict(unread), **bad}
+            stored[target] = values
+            unreadable[target] = set(bad)
+        for place, what in bad.items():
+            fault(place, f"`{name}` {what}", _shown_text(block.columns[name][place]), is_unreadable=True)
+        if column.must_equal is not None:
+            other = pc.fill_null(pc.not_equal(texts, column.must_equal), target is None)
+            for place in np.flatnonzero(other.to_numpy(zero_copy_only=False)).tolist():
+                value = _shown_text(block.columns[name][place])
+                fault(place, f"`{name}` is not {column.must_equal}", value, is_unreadable=False)
+        if name == layout.identity:
+            for place in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
+                fault(place, f"`{name}` is empty", None, is_unreadable=False)
+    if layout.numbers_rows and dataset.id_column is not None:
+        stored[dataset.id_column] = pa.array(np.zeros(len(block.numbers), np.int64))
+    table = pa.table([stored[name] for name in schema.names], schema=schema)
+    for breach in row_faults(table, dataset, period):
+        values = breach.values
+        for place in np.flatnonzero(breach.failing.to_numpy()).tolist():
+            if breach.what == "is empty":
+                if place not in unreadable.get(breach.column, ()):
+                    fault(place, breach.label, None, is_unreadable=False)
+            else:
+                value = shown(values[place])
+                if pa.types.is_decimal(values.type):
+                    value = f"{values[place].as_py().normalize(_EXACT):f}"
+                fault(place, breach.label, value, is_unreadable=False)
+    return table, found
+
+
+def _texts(raw: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """A column's bytes as text without blanks and quotes around it, empty text as no value; and what is no text."""
+    bad: dict[int, str] = {}
+    try:
+        texts = raw.cast(pa.string())
     except pa.ArrowInvalid:
-        pass  # not even rows of text: the first error says it best
-    detail = "; ".join(faults) or str(error)
-    return SourceDefect(f"{source.key} cannot be read, nothing of it was stored: {detail}")
+        decoded = []
+        for place, value in enumerate(raw.to_pylist()):
+            try:
+                decoded.append(value.decode())
+            except UnicodeDecodeError:
+                decoded.append("")
+                bad[place] = "is not text in UTF-8"
+        texts = pa.array(decoded, pa.string())
+    texts = pc.utf8_trim(texts, " \t\r")
+    if pc.any(pc.starts_with(texts, '"')).as_py():
+        texts = pc.replace_substring_regex(texts, r'^"(.*)"$', r"\1")
+    return pc.if_else(pc.equal(texts, ""), None, texts), bad
 
 
-def _unreadable(values: pa.ChunkedArray, column: SourceColumn, wanted: pa.DataType, layout: Layout) -> Iterator[str]:
-    """What is wrong with the text of one column, with the number of rows and the first of them."""
+def _shown_text(raw: pa.Scalar) -> str:
+    text: str = raw.as_py().decode("utf-8", "replace")
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _lines(block: _TextBlock, places: Sequence[int]) -> dict[int, str]:
+    """The text of some rows, as it stands in the file."""
+    if not places:
+        return {}
+    columns = [values.take(pa.array(places)).to_pylist() for values in block.columns.values()]
+    lines = (b",".join(values).decode("utf-8", "replace") for values in zip(*columns, strict=True))
+    return dict(zip(places, lines, strict=True))
+
+
+# How a column is read: all of it at once (ArrowInvalid when that fails), one value (`_Unreadable`), and its type.
+_Reading: TypeAlias = "tuple[Callable[[pa.Array], pa.Array], Callable[[str], Any], pa.DataType]"
+
+
+def _converted(
+    texts: pa.Array, at_once: Callable[[pa.Array], pa.Array], one: Callable[[str], Any], wanted: pa.DataType
+) -> tuple[pa.Array, list[tuple[int, str]]]:
+    """The values of a column, and what is wrong with those that cannot be read (empty then), by place.
+
+    As many as possible at once: where that fails, each half of them by itself, and the last few one by one.
+    """
+    try:
+        return at_once(texts), []
+    except pa.ArrowInvalid:
+        pass
+    count = len(texts)
+    if count > _FEW:
+        halves = texts.slice(0, count // 2), texts.slice(count // 2)
+        (values, bad), (more, also) = (_converted(half, at_once, one, wanted) for half in halves)
+        return pa.concat_arrays([values, more]), [*bad, *((place + count // 2, what) for place, what in also)]
+    read: list[Any] = []
+    faults: list[tuple[int, str]] = []
+    for place, text in enumerate(texts.to_pylist()):
+        try:
+            read.append(None if text is None else one(text))
+        except _Unreadable as error:
+            read.append(None)
+            faults.append((place, str(error)))
+    return pa.array(read, wanted), faults
+
+
+def _reading(column: SourceColumn, wanted: pa.DataType, layout: Layout) -> _Reading:
+    """How a column of a faulty file is read. Whatever the fast way reads, this reads the same."""
+    if column.time == "epoch":
+        return lambda texts: _instants(texts.cast(pa.int64())), _one_epoch, wanted
+    if column.time == "epoch_seconds":
+        return _instants_of_seconds, _one_of_seconds, wanted
+    if column.time == "text":
+        return lambda texts: texts.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(INSTANT), _one_time, wanted
     if pa.types.is_boolean(wanted):
-        true_words, false_words = _words(layout)
-        meant = f"{true_words[0]} or {false_words[0]}"
-        rules = {f"is not {meant}": rf"^({'|'.join([*true_words, *false_words])}|)$"}
-    elif pa.types.is_int64(wanted):
-        rules = {"is not a whole number": r"^-?\d+$"}
-    elif pa.types.is_decimal(wanted):
-        rules = {
-            "is not a number": _NUMBER,
-            f"has more than {wanted.scale} decimals": rf"^[^.]*(\.\d{{0,{wanted.scale}}}0*)?$|[eE]|[^-.\d]",
-        }
-    elif column.time == "epoch_seconds" or column.is_rounded:
-        rules = {"is not a number": _NUMBER}
-    else:
-        return
-    for fault, well in rules.items():
-        failing = pc.invert(pc.match_substring_regex(values, well))
-        count = pc.sum(failing).as_py()
-        if count:
-            first = pc.index(failing, True).as_py()
-            yield f"column `{column.name}` {fault} in {count} rows, first at row {first + 1}: `{values[first].as_py()}`"
+        words = _words(layout)
+        return lambda texts: _flags(texts, *words), lambda text: _one_flag(text, *words), wanted
+    if pa.types.is_int64(wanted):
+        return lambda texts: texts.cast(pa.int64()), _one_whole, wanted
+    if pa.types.is_decimal(wanted):
+        if column.is_rounded:
+            return lambda texts: _rounded(texts, wanted), lambda text: _one_rounded(text, wanted), wanted
+        return lambda texts: texts.cast(wanted), lambda text: _one_decimal(text, wanted), wanted
+    return lambda texts: texts, str, wanted
+
+
+def _flags(texts: pa.Array, true_words: list[str], false_words: list[str]) -> pa.Array:
+    is_true = pc.is_in(texts, pa.array(true_words))
+    known = pc.or_(is_true, pc.is_in(texts, pa.array(false_words)))
+    if pc.any(pc.invert(pc.or_(known, texts.is_null()))).as_py():
+        raise pa.ArrowInvalid("a word that is neither")
+    return pc.if_else(known, is_true, None)
+
+
+def _one_flag(text: str, true_words: list[str], false_words: list[str]) -> bool:
+    if text not in true_words and text not in false_words:
+        raise _Unreadable(f"is not {true_words[0]} or {false_words[0]}")
+    return text in true_words
+
+
+def _number(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise _Unreadable("is not a number")
+    number = Decimal(text)
+    # Beyond any stored type, and not worth exact arithmetic: `1e-999999999` would take all the memory there is.
+    if len(number.as_tuple().digits) > _LONGEST_NUMBER or (number and abs(number.adjusted()) > _LONGEST_NUMBER):
+        raise _Unreadable("has more digits than Taker stores")
+    return number if number else Decimal(0)
+
+
+def _one_decimal(text: str, stored: pa.Decimal128Type) -> Decimal:
+    number = _number(text)
+    if number and number.adjusted() >= stored.precision - stored.scale:
+        raise _Unreadable(too_large(stored))
+    fitting = number.quantize(Decimal(1).scaleb(-stored.scale), context=_EXACT)
+    if fitting != number:
+        raise _Unreadable(too_fine(stored))
+    return fitting
+
+
+def _one_rounded(text: str, stored: pa.Decimal128Type) -> Decimal:
+    fitting = _number(text).quantize(Decimal(1).scaleb(-stored.scale), context=_EXACT)
+    if fitting.copy_abs() > largest(stored):
+        raise _Unreadable(too_large(stored))
+    return fitting
+
+
+def _one_whole(text: str) -> int:
+    try:
+        number = _number(text)
+    except _Unreadable as error:
+        raise _Unreadable("is not a whole number") from error
+    whole = int(number)
+    if whole != number:
+        raise _Unreadable("is not a whole number")
+    if not -(2**63) <= whole < 2**63:
+        raise _Unreadable("does not fit a whole number of 64 bits, which is what Taker stores")
+    return whole
+
+
+def _one_epoch(text: str) -> int:
+    whole = _one_whole(text)
+    return whole if whole >= _MICROSECONDS_FROM else max(whole * 1000, -(2**62))
+
+
+def _one_of_seconds(text: str) -> int:
+    micros = int((_number(text) * 10**6).to_integral_value(context=_EXACT))
+    return max(min(micros, 2**62), -(2**62))
+
+
+def _one_time(text: str) -> datetime:
+    if not _TEXT_TIME.fullmatch(text):
+        raise _Unreadable("is not a time like 2024-01-02 00:00:00")
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise _Unreadable("is not a time like 2024-01-02 00:00:00") from error
 
 
 def _csv_text(source: SourceFile, layout: Layout) -> AbstractContextManager[io.BufferedReader]:

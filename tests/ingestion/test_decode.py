@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
 from ingestion.decode import DayFacts, Decoded, SourceFile, decode
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import Market
 from ingestion.periods import Period
+from ingestion.quarantine import Quarantined
 from ingestion.venues import archive_of
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import (
@@ -56,8 +57,10 @@ def decoded_file(
     path: Path, folder: Path, dataset: Dataset = AGG_TRADES, market: Market = LINEAR, day: date = DAY
 ) -> tuple[Decoded, pa.Table]:
     target = folder / "data.parquet"
+    (folder / "quarantine.parquet").unlink(missing_ok=True)
     source = SourceFile(path, "venue/file.zip", Period.of_day(day))
-    found = decode([source], dataset, archive_of(market).layout(dataset, market), target)
+    layout = archive_of(market).layout(dataset, market)
+    found = decode([source], dataset, layout, target, quarantine=folder / "quarantine.parquet")
     return found, pq.read_table(target)
 
 
@@ -153,65 +156,165 @@ class TestKnownDefects:
         assert found.rows == 1
 
 
-class TestWhatCannotBeTrue:
-    """Each is refused with the file and the fault named, and nothing is left behind."""
+def aside(folder: Path, rows: list[str], **how: Any) -> tuple[Decoded, pa.Table, list[tuple[int, str, str]]]:
+    """One file of these rows: the counts, the stored table, and number, line and reason of the rows set aside."""
+    found, table = decoded(folder, rows, **how)
+    path = folder / "quarantine.parquet"
+    kept = rows_of(pq.read_table(path), "row_number", "line", "reason") if path.exists() else []
+    return found, table, kept
+
+
+class TestOneRowThatCannotBeUsed:
+    """It is set aside with its reason, and the rest of the file is used."""
+
+    @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            (f"102,cheap,1,8,9,{millis(DAY)},true", "`price` is not a number: `cheap`"),
+            (f"102,NaN,1,8,9,{millis(DAY)},true", "`price` is not a number: `NaN`"),
+            (f"x7,1,1,8,9,{millis(DAY)},true", "`agg_trade_id` is not a whole number: `x7`"),
+            (f"102,1,1,8,9,{millis(DAY)},maybe", "`is_buyer_maker` is not true or false: `maybe`"),
+            (f"102,,1,8,9,{millis(DAY)},true", "`price` is empty"),
+            (f"102,1,-0.5,8,9,{millis(DAY)},true", "`quantity` is negative: `-0.5`"),
+            ("1,2,3", "the row does not have 7 columns: `3 columns`"),
+            (
+                f"102,1,1,8,9,{millis(DAY) + 86_400_000}300,true",
+                "`traded_at` lies outside 2024-01-02: `2024-01-03 00:00:00.000300+00:00`",
+            ),
+            (
+                f"102,cheap,-1,8,9,{millis(DAY)},true",
+                "`price` is not a number: `cheap`; `quantity` is negative: `-1`",
+            ),
+        ],
+    )
+    def test_is_kept_with_column_value_and_reason(self, tmp_path: Path, row: str, reason: str) -> None:
+        rows = agg_rows(DAY)
+        rows[2] = row
+        found, table, kept = aside(tmp_path, rows)
+        assert table["agg_trade_id"].to_pylist() == [100, 101, 103, 104]
+        assert kept == [(3, row, reason)]
+        assert (found.rows, found.source_rows) == (4, [5])
+        assert found.quarantined == (Quarantined("venue/file.zip", DAY, "2024-01-02T00", f"{reason} (row 3)", 1),)
+
+    def test_too_fine_for_our_type_says_that_the_limit_is_ours(self, tmp_path: Path) -> None:
+        scale = AGG_TRADES.schema.field("price").type.scale
+        fine = "0." + "0" * scale + "1"
+        rows = [*agg_rows(DAY), f"105,{fine},1,8,9,{millis(DAY)},true"]
+        _, _, kept = aside(tmp_path, rows)
+        assert kept[0][2] == f"`price` has more than {scale} decimals, which is what Taker stores: `{fine}`"
+
+    def test_too_large_for_our_type_in_e_notation_is_never_stored_cut(self, tmp_path: Path) -> None:
+        wanted = AGG_TRADES.schema.field("price").type
+        large = f"1e{wanted.precision - wanted.scale}"
+        rows = [*agg_rows(DAY), f"105,{large},1,8,9,{millis(DAY)},true"]
+        _, table, kept = aside(tmp_path, rows)
+        assert table.num_rows == 5
+        assert "digits before its decimal point, which is what Taker stores" in kept[0][2]
+
+    def test_may_not_be_the_other_row_of_its_id_and_then_neither_is_used(self, tmp_path: Path) -> None:
+        rows = [*agg_rows(DAY), f"101,1,1,8,9,{millis(DAY)},true"]
+        _, table, kept = aside(tmp_path, rows)
+        assert table["agg_trade_id"].to_pylist() == [100, 102, 103, 104]
+        assert [(number, reason) for number, _, reason in kept] == [
+            (n, "`agg_trade_id` is that of several rows with different contents: `101`") for n in (2, 6)
+        ]
+
+    def test_of_another_symbol_is_set_aside(self, tmp_path: Path) -> None:
+        rows = [f"{DAY} 00:0{n}:00,BTCUSDT,1,1,1,1,1,1" for n in range(3)]
+        rows.append(f"{DAY} 00:05:00,ETHUSDT,1,1,1,1,1,1")
+        _, table, kept = aside(tmp_path, rows, dataset=METRICS, header=METRIC_HEADER)
+        assert (table.num_rows, kept[0][2]) == (3, "`symbol` is not BTCUSDT: `ETHUSDT`")
+
+    def test_of_bars_exceeds_its_whole(self, tmp_path: Path) -> None:
+        rows = kline_rows(DAY)
+        rows[1] = rows[1].replace(",7,4,", ",7,10.00000001,")
+        _, table, kept = aside(tmp_path, rows, dataset=KLINES, header=KLINE_HEADER)
+        assert (table.num_rows, kept[0][2]) == (5, "`taker_buy_volume` exceeds `volume`: `10.00000001`")
+
+    def test_two_bars_of_one_time_are_both_set_aside(self, tmp_path: Path) -> None:
+        rows = kline_rows(DAY)
+        rows.insert(1, rows[0].replace(",100,110,", ",101,110,"))
+        _, table, kept = aside(tmp_path, rows, dataset=KLINES, header=KLINE_HEADER)
+        assert table.num_rows == 5
+        assert [number for number, _, _ in kept] == [1, 2]
+
+    def test_first_of_a_file_without_header_is_still_a_row(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY)
+        rows[0] = rows[0].replace("100,", "?,", 1)
+        _, table, kept = aside(tmp_path, rows, header=None)
+        assert (table.num_rows, kept[0][0]) == (4, 1)
+
+    @pytest.mark.parametrize("word", ["", '""', "NaN", "nan", "null", "None", "inf"])
+    def test_no_value_in_a_ratio_is_no_fault(self, tmp_path: Path, word: str) -> None:
+        found, table, kept = aside(
+            tmp_path, [f"{DAY} 00:05:00,BTCUSDT,1,1,{word},1,1,1"], dataset=METRICS, header=METRIC_HEADER
+        )
+        assert (table["top_trader_account_long_short_ratio"].to_pylist(), kept) == ([None], [])
+        assert found.quarantined == ()
+
+    @pytest.mark.parametrize(("text", "value"), [("6.1e-05", "0.000061"), ("1E+2", "100"), ("1.0E-8", "0.00000001")])
+    def test_e_notation_is_a_number_like_any_other(self, tmp_path: Path, text: str, value: str) -> None:
+        rows = [*agg_rows(DAY, 3), f"103,{text},1,8,9,{millis(DAY)},true", f"104,cheap,1,8,9,{millis(DAY)},true"]
+        for lines in (rows[:4], rows):  # the fast way, and row by row
+            _, table, _ = aside(tmp_path, lines)
+            assert table["price"].to_pylist()[3] == Decimal(value)
+
+    @pytest.mark.parametrize("off", [-2, 2, -30_000, 30_000])
+    def test_a_funding_time_may_jitter_around_the_period(self, tmp_path: Path, off: int) -> None:
+        at = millis(DAY) + off + (86_400_000 if off > 0 else 0)
+        rows = [f"{at},8,0.0001"]
+        found, table, kept = aside(
+            tmp_path, rows, dataset=FUNDING_RATE, header="calc_time,funding_interval_hours,last_funding_rate"
+        )
+        assert (table.num_rows, kept) == (1, [])
+        assert list(found.day_rows) == [DAY if off < 0 else date(2024, 1, 3)]
+
+    def test_does_not_change_what_the_good_rows_are_stored_as(self, tmp_path: Path) -> None:
+        decoded(tmp_path, agg_rows(DAY, 60_000))
+        plain = (tmp_path / "data.parquet").read_bytes()
+        aside(tmp_path, [*agg_rows(DAY, 60_000), "broken"])
+        assert pq.read_table(tmp_path / "data.parquet").num_rows == 60_000
+        assert (tmp_path / "data.parquet").read_bytes() == plain
+
+
+class TestWhatCannotBeTrusted:
+    """A file is refused whole, with file, column, row and value named, and nothing is left behind."""
 
     def refused(self, folder: Path, rows: list[str], header: str | None = AGG_HEADER, kind: Any = SourceDefect) -> str:
         with pytest.raises(kind) as refusal:
             decoded(folder, rows, header=header)
         assert not (folder / "data.parquet").exists()
+        assert not (folder / "quarantine.parquet").exists()
         assert "venue/file.zip" in str(refusal.value)
         return str(refusal.value)
 
-    def test_text_in_a_number(self, tmp_path: Path) -> None:
-        rows = agg_rows(DAY)
-        rows[2] = rows[2].replace("42000.5", "cheap")
-        assert "`price` is not a number in 1 rows, first at row 3: `cheap`" in self.refused(tmp_path, rows)
-
-    def test_text_in_an_id(self, tmp_path: Path) -> None:
-        rows = [*agg_rows(DAY), f"x7,1,1,8,9,{millis(DAY)},true"]
-        message = self.refused(tmp_path, rows)
-        assert "`agg_trade_id` is not a whole number in 1 rows, first at row 6: `x7`" in message
+    def test_more_than_half_of_its_rows_are_faulty(self, tmp_path: Path) -> None:
+        rows = [row.replace("42000.5", "cheap") for row in agg_rows(DAY, 2)]
+        message = self.refused(tmp_path, [*rows, *agg_rows(DAY, 1)])
+        assert "`price` is not a number in 2 rows, first at row 1: `cheap`" in message
+        assert "2 of 3 rows are faulty" in message
 
     def test_every_unreadable_column_is_named_at_once(self, tmp_path: Path) -> None:
         message = self.refused(tmp_path, [f"7,cheap,little,8,9,{millis(DAY)},maybe"])
         assert all(name in message for name in ("`price`", "`quantity`", "`is_buyer_maker`"))
-
-    def test_a_decimal_too_fine_to_be_stored_exactly(self, tmp_path: Path) -> None:
-        message = self.refused(tmp_path, [f"7,1.123456789,1,8,9,{millis(DAY)},true"])
-        assert "`price` has more than 8 decimals in 1 rows, first at row 1: `1.123456789`" in message
-
-    def test_a_row_that_is_too_short(self, tmp_path: Path) -> None:
-        assert "Expected 7 columns, got 3" in self.refused(tmp_path, [*agg_rows(DAY), "1,2,3"])
 
     def test_a_missing_column(self, tmp_path: Path) -> None:
         rows = [row.rsplit(",", 1)[0] for row in agg_rows(DAY)]
         message = self.refused(tmp_path, rows, AGG_HEADER.rsplit(",", 1)[0], ContractViolation)
         assert "column `is_buyer_maker` is missing" in message
 
-    def test_a_negative_quantity(self, tmp_path: Path) -> None:
-        rows = [*agg_rows(DAY), f"105,42000,-0.5,8,9,{millis(DAY)},true"]
-        message = self.refused(tmp_path, rows, kind=ContractViolation)
-        assert "`quantity` is negative in 1 rows, first at row 6: -0.50000000" in message
-
-    def test_an_empty_value(self, tmp_path: Path) -> None:
-        rows = [*agg_rows(DAY), f"105,,1,8,9,{millis(DAY)},true"]
-        assert "`price` is empty in 1 rows" in self.refused(tmp_path, rows, kind=ContractViolation)
-
     @pytest.mark.parametrize("day", [date(2024, 1, 1), date(2024, 1, 3)])
-    def test_a_row_of_another_day(self, tmp_path: Path, day: date) -> None:
-        rows = [*agg_rows(DAY), f"105,42000,1,8,9,{millis(day)},true"]
-        message = self.refused(tmp_path, rows, kind=ContractViolation)
-        assert f"`traded_at` lies outside 2024-01-02 in 1 rows, first at row 6: {day}" in message
+    def test_every_row_is_of_another_day(self, tmp_path: Path, day: date) -> None:
+        message = self.refused(tmp_path, agg_rows(day), kind=ContractViolation)
+        assert f"`traded_at` lies outside 2024-01-02 in 5 rows, first at row 1: `{day}" in message
 
     def test_all_broken_promises_are_named_at_once(self, tmp_path: Path) -> None:
         message = self.refused(tmp_path, [f"7,-1,-1,8,9,{millis(date(2020, 1, 1))},true"], kind=ContractViolation)
         assert all(fault in message for fault in ("`price` is negative", "`quantity` is negative", "lies outside"))
 
-    def test_one_id_with_two_different_rows(self, tmp_path: Path) -> None:
-        rows = [*agg_rows(DAY, 2), f"101,1,1,8,9,{millis(DAY)},true"]
-        message = self.refused(tmp_path, rows, kind=ContractViolation)
-        assert "`agg_trade_id` 101 and 0 others appear twice with different rows" in message
+    def test_every_row_is_of_another_symbol(self, tmp_path: Path) -> None:
+        with pytest.raises(ContractViolation, match="`symbol` is not BTCUSDT in 1 rows, first at row 1: `ETHUSDT`"):
+            decoded(tmp_path, [f"{DAY} 00:05:00,ETHUSDT,1,1,1,1,1,1"], METRICS, METRIC_HEADER)
 
     def test_a_time_beyond_the_calendar(self, tmp_path: Path) -> None:
         """Nanoseconds, say: neither milliseconds nor microseconds, and no day of any calendar."""
@@ -325,12 +428,6 @@ class TestOtherDatasets:
         _, table = decoded(tmp_path, [row], KLINES, KLINE_HEADER)
         assert table["volume"].to_pylist() == [Decimal(volume)]
 
-    def test_two_different_bars_of_one_hour_are_refused(self, tmp_path: Path) -> None:
-        start = millis(DAY)
-        rows = [f"{start},1,1,1,1,{volume},{start + 1},1,1,1,1,0" for volume in (1, 2)]
-        with pytest.raises(ContractViolation, match=r"`opened_at` 2024-01-02 .* twice with different rows"):
-            decoded(tmp_path, rows, KLINES, KLINE_HEADER)
-
     def test_a_bar_of_which_more_was_bought_than_traded_is_refused(self, tmp_path: Path) -> None:
         start = millis(DAY)
         with pytest.raises(ContractViolation, match="`taker_buy_volume` exceeds `volume` in 1 rows"):
@@ -394,9 +491,10 @@ class TestTradesWithoutNumbers:
         assert table["is_buyer_maker"].to_pylist() == [False, True]
 
     @pytest.mark.parametrize("side", ["sell", "true", "1", "Hold"])
-    def test_a_word_that_is_neither_side_is_refused(self, tmp_path: Path, side: str) -> None:
-        with pytest.raises(SourceDefect, match=f"`side` is not Sell or Buy in 1 rows, first at row 2: `{side}`"):
-            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}"), bybit_row(f"{MIDNIGHT}", side, n=2)])
+    def test_a_word_that_is_neither_side_is_set_aside(self, tmp_path: Path, side: str) -> None:
+        found, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}"), bybit_row(f"{MIDNIGHT}", side, n=2)])
+        assert table.num_rows == 1
+        assert found.quarantined[0].reason == f"`side` is not Sell or Buy: `{side}` (row 2)"
 
     def test_numbers_follow_time_and_then_every_other_column_whatever_the_order_of_the_file(
         self, tmp_path: Path
@@ -420,7 +518,9 @@ class TestTradesWithoutNumbers:
         assert (table.num_rows, found.duplicate_rows, found.source_rows) == (2, 1, [3])
 
     def test_one_match_that_says_two_things_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ContractViolation, match=f"`trdMatchID` {match(1)} and 0 others appear twice with"):
+        with pytest.raises(
+            ContractViolation, match="`trdMatchID` is that of several rows with different contents in 2 rows"
+        ):
             decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}"), bybit_row(f"{MIDNIGHT}", size="0.7")])
 
     def test_a_trade_that_does_not_say_which_it_is_is_refused(self, tmp_path: Path) -> None:
@@ -448,7 +548,7 @@ class TestTradesWithoutNumbers:
         with pytest.raises(ContractViolation, match=f"column `{name}` is missing"):
             decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}")], BYBIT_HEADER.replace(name, "other"))
 
-    @pytest.mark.parametrize("text", ["soon", "1704153600,5", "2024-01-02 00:00:00"])
+    @pytest.mark.parametrize("text", ["soon", "1704153600;5", "2024-01-02 00:00:00"])
     def test_a_time_that_is_no_number_is_named(self, tmp_path: Path, text: str) -> None:
         with pytest.raises(SourceDefect, match="`timestamp` is not a number in 1 rows"):
             decoded_gzip(tmp_path, [bybit_row(f'"{text}"')])
