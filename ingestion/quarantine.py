@@ -111,9 +111,12 @@ class Tally:
         """
         if self.rows * 2 > source_rows:
             self._refuse(source_rows)
+        # Rows at the file's beginning without a time of their own are counted at the first one that there is.
+        counts: dict[tuple[str | None, tuple[str, ...]], _Count] = {}
+        for (hour, labels), count in self._counts.items():
+            counts.setdefault((hour or self._hour(first_at), labels), _Count(count.first)).rows += count.rows
         found = []
-        for (hour, _), count in self._counts.items():
-            hour = hour or self._hour(first_at)
+        for (hour, _), count in counts.items():
             place = f"row {count.first.number}" if count.rows == 1 else f"first at row {count.first.number}"
             day = date.fromisoformat(hour[:10]) if hour else None
             found.append(Quarantined(self.source_key, day, hour, f"{count.first.reason} ({place})", count.rows))

@@ -632,3 +632,69 @@ def test_a_layout_may_leave_columns_out(tmp_path: Path) -> None:
     spot = Layout((*usual.columns, SourceColumn("is_best_match", None)))
     source = SourceFile(tmp_path / key, key, Period.of_day(DAY))
     assert decode([source], AGG_TRADES, spot, tmp_path / "data.parquet").rows == 5
+
+
+# What may stand in place of a good row, and can never be one: by the row's place in the file.
+_BROKEN = (
+    "{id},cheap,1,8,9,{at},true",
+    "{id},1,,8,9,{at},true",
+    "{id},1,-1,8,9,{at},true",
+    "{id},1,1,8,9,{at},perhaps",
+    "{id},1,1,8,9,soon,true",
+    "{id},1,1,8,9,0,true",
+    "{id},1,1",
+    "{id},1,1,8,9,{at},true,more",
+    '{id},"1,1,8,9,{at},true',
+    "?,1,1,8,9,{at},true",
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    places=st.lists(st.none() | st.sampled_from(_BROKEN), min_size=1, max_size=40),
+    in_order=st.booleans(),
+)
+def test_any_mixture_of_good_and_broken_rows_is_told_apart_exactly(
+    tmp_path_factory: pytest.TempPathFactory, places: list[str | None], in_order: bool
+) -> None:
+    good_rows = agg_rows(DAY, 2 * len(places) + 1)
+    rows = [
+        good_rows[n] if broken is None else broken.format(id=100 + n, at=millis(DAY, n))
+        for n, broken in enumerate(places)
+    ]
+    rows += good_rows[len(rows) :]  # always more good ones than broken ones
+    if not in_order:
+        rows.reverse()
+    is_good = [row in good_rows for row in rows]
+    found, table, kept = aside(tmp_path_factory.mktemp("mixed"), rows)
+    assert table["agg_trade_id"].to_pylist() == sorted(
+        int(row.split(",")[0]) for row, good in zip(rows, is_good, strict=True) if good
+    )
+    assert [(number, line) for number, line, _ in kept] == [
+        (n, row) for n, (row, good) in enumerate(zip(rows, is_good, strict=True), 1) if not good
+    ]
+    assert sum(one.rows for one in found.quarantined) == len(kept)
+    assert found.source_rows == [len(rows)]
+
+
+def test_many_blocks_with_broken_rows_keep_numbers_and_hours(tmp_path: Path) -> None:
+    """More than one CSV block, so that numbers and the time of the row before carry over."""
+    rows = agg_rows(DAY, 80_000)
+    broken = [0, 7, 39_999, 40_000, 79_999]
+    for n in broken:
+        rows[n] = "too,short"
+    found, table, kept = aside(tmp_path, rows)
+    assert table.num_rows == 80_000 - len(broken)
+    assert [number for number, _, _ in kept] == [n + 1 for n in broken]
+    assert [(one.hour, one.rows) for one in found.quarantined] == [
+        ("2024-01-02T00", 2),
+        ("2024-01-02T11", 2),
+        ("2024-01-02T22", 1),
+    ]
+
+
+def test_a_column_that_a_venue_adds_and_an_rpi_column_are_no_matter(tmp_path: Path) -> None:
+    row = bybit_row(f"{MIDNIGHT}.1338", price="68819.20", notional="3.44096e+04") + ",0"
+    _, table = decoded_gzip(tmp_path, [row], f"{BYBIT_HEADER},RPI")
+    assert rows_of(table, "price", "venue_notional") == [(Decimal("68819.20"), Decimal("34409.6"))]
+    assert table["traded_at"].to_pylist()[0].microsecond == 133_800

@@ -109,3 +109,43 @@ def test_the_published_form_of_a_checksum_is_read(quoted: Path, tmp_path: Path) 
     assert Archive(tmp_path.as_uri()).checksum(name) == (
         "2068add7e570b1e17afc71e53e22fee716010f08976643ead345d6c96bfbd60b"
     )
+
+
+def test_single_trades_of_2026_are_read_for_both_kinds_of_contract(quoted: Path, tmp_path: Path) -> None:
+    lines = (quoted / "binance_trades_2026-09-01_quoted.csv").read_text().splitlines()
+    for product, market in (("um", LINEAR), ("cm", INVERSE)):
+        csv = tmp_path / f"{product}.csv"
+        own = [line.removeprefix(f"{product}: ") for line in lines if line.startswith(f"{product}: ")]
+        csv.write_text("\n".join(own))
+        found, table = read(csv, tmp_path, TRADES, market, Period.of_day(date(2026, 9, 1)))
+        assert (table.num_rows, found.quarantined) == (len(own) - 1, ())
+        # The contract size that we hold gives the very notional that the venue prints.
+        assert found.day_facts[date(2026, 9, 1)].notional_mismatches == 0
+
+
+def test_every_era_of_bybits_trades_is_read(quoted: Path, tmp_path: Path) -> None:
+    lines = [
+        line
+        for line in (quoted / "bybit_eras_2020_2026_quoted.csv").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    header, rows = lines[0], lines[1:]
+    assert rows
+    for row in rows:
+        values = dict(zip(header.split(","), row.split(","), strict=True))
+        market = Market.parse(f"bybit:{values['symbol']}")
+        at = datetime.fromtimestamp(int(values["timestamp"].split(".")[0]), UTC)
+        archive = ArchiveFolder(tmp_path / "archive")
+        without_rpi = header.removesuffix(",RPI"), row.rpartition(",")[0]
+        for names, text in ((header, row), without_rpi):
+            key = archive.put_gzip("file.csv.gz", [text], names)
+            source = SourceFile(archive.root / key, key, Period.of_day(at.date()))
+            target = tmp_path / "data.parquet"
+            found = decode([source], TRADES, archive_of(market).layout(TRADES, market), target)
+            stored = pq.read_table(target).to_pylist()[0]
+            assert found.quarantined == ()
+            assert (stored["price"], stored["quantity"]) == (Decimal(values["price"]), Decimal(values["size"]))
+            assert stored["is_buyer_maker"] == (values["side"] == "Sell")
+            fraction = Decimal(values["timestamp"]) % 1
+            assert stored["traded_at"] == at.replace(microsecond=int(fraction * 10**6))
+            assert found.day_facts[at.date()].notional_mismatches == 0
