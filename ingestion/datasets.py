@@ -144,8 +144,9 @@ TRADES = Dataset(
             "venue_notional",
             AMOUNT,
             "The venue's own product, kept for reference only: quote for linear contracts (rounded in older files), "
-            "base for inverse ones.",
+            "base for inverse ones; empty where the venue prints none.",
             Rule.NOT_NEGATIVE,
+            nullable=True,
         ),
         _TRADED_AT,
         _IS_BUYER_MAKER,

@@ -224,7 +224,8 @@ def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
 
 def _fetched(source: SourceObject, proof: Proof, archive: Archive, folder: Path) -> tuple[SourceFile, Proof]:
     download = archive.download(source.key, proof, folder)
-    return SourceFile(download.path, source.key, source.period), download.proof
+    file = SourceFile(download.path, source.key, source.period, source.holds, source.is_shared)
+    return file, download.proof
 
 
 def _widened(task: Task, held: Receipt | None) -> Task:
@@ -269,8 +270,16 @@ def _is_published_by_day(task: Task) -> bool:
 def _proven(task: Task, period: Period, archive: Archive) -> tuple[tuple[SourceObject, Proof], ...]:
     """The objects that together hold `period`, with their proofs; none unless the archive has every one of them."""
     sources = _archive(task).objects(task.dataset, task.market, task.interval, period)
-    proofs = [(source, archive.proof(source.key)) for source in sources]
-    return tuple((source, proof) for source, proof in proofs if proof) if all(proof for _, proof in proofs) else ()
+    found = [_offered(source, archive) for source in sources]
+    return tuple(one for one in found if one is not None) if all(found) else ()
+
+
+def _offered(source: SourceObject, archive: Archive) -> tuple[SourceObject, Proof] | None:
+    """The object, or the one that stands in for it, with its proof; None where the archive has neither."""
+    proof = archive.proof(source.key)
+    if proof is not None:
+        return source, proof
+    return _offered(source.otherwise, archive) if source.otherwise is not None else None
 
 
 def _days_beside(whole: Sequence[tuple[SourceObject, Proof]], held: Receipt | None) -> list[date]:

@@ -34,7 +34,8 @@ class SourceColumn:
     `epoch`: whole milliseconds or microseconds, told apart by size. `epoch_seconds`: seconds with a fraction, of which
     more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
     `true_when`, `false_when`: for a stored boolean that the file spells as words, what each is; any other is refused.
-    `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored.
+    `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored. `equals`: what
+    every row of the file must hold here, where the file has the column at all: the symbol.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SourceColumn:
     true_when: str | None = None
     false_when: str | None = None
     is_rounded: bool = False
+    equals: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,34 @@ class Layout:
     `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day (from 1), by
     time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
     that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
+
+    `is_bilingual`: the header may say each name in two languages (`price/价格`), in any encoding and any
+    order. `headerless`: orders of columns in files of such a layout that have no header, told apart by their number.
     """
 
     columns: tuple[SourceColumn, ...]
     packing: Literal["zip", "gzip"] = "zip"
     numbers_rows: bool = False
     identity: str | None = None
+    is_bilingual: bool = False
+    headerless: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class SourceObject:
-    """One object of the archive: its key, and the days its rows may come from."""
+    """One object of the archive: its key, and the period that its rows are wanted for.
+
+    `holds`: the instants that the venue cuts the object at, from the first to before the second, where those are not
+    the period's own: rows of these instants belong there, and those outside `period` are left to another day's object.
+    `is_shared`: it holds several symbols; rows of others are left out. `otherwise`: the object that has the same rows
+    where the archive has none under `key`.
+    """
 
     key: str
     period: Period
+    holds: tuple[datetime, datetime] | None = None
+    is_shared: bool = False
+    otherwise: SourceObject | None = None
 
 
 class VenueArchive(Protocol):
