@@ -1639,6 +1639,7 @@ select
         union
         select market_id from fct_net_taker_volume_daily
     ) as is_flow_valued,
+    coalesce(contract_size is not null or not is_ingested, false) as is_size_known,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
@@ -1660,6 +1661,13 @@ def _markets() -> gx.ExpectationSuite:
         _one_of("contract_size_source", _SIZE_SOURCES, "who says a contract's size is named", contract),
         _true("is_size_explained", "a size has a source, and no size has none", contract),
         _true("is_flow_valued", "no flow is valued with a size that nobody knows", contract),
+        _true(
+            "is_size_known",
+            "what a contract is worth is known of every market asked for; without it trades are kept and not valued: "
+            "let the venue be asked (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv",
+            contract,
+            WARNING,
+        ),
         _true("is_size_of_type", "inverse contracts are sized in USD", contract),
         _known("is_ingested", "whether a market was asked for is known"),
         _true("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),

@@ -1151,6 +1151,13 @@ CORRUPTIONS = [
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size = null"),
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size_source = 'unknown'"),
     Corruption("dim_markets", "is_flow_valued", "update dim_markets set contract_size = null"),
+    Corruption(
+        "dim_markets",
+        "is_size_known",
+        "update dim_markets set contract_size = null, contract_size_source = 'unknown', is_ingested = true "
+        "where market_id = 'bybit:XRPUSDT'",
+        WARNING,
+    ),
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_type = 'inverse'"),
     Corruption("dim_markets", "is_ingested", "update dim_markets set is_ingested = null"),
     Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),

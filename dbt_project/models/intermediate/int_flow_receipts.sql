@@ -41,4 +41,6 @@ select
     ) as build_state
 from receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
+-- Without a contract's size nothing is valued: such a day is no day without trades.
+where markets.contract_size is not null
 order by receipts.market_id, source, receipts.kline_interval, bar_date
