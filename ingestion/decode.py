@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -64,6 +64,15 @@ class SourceFile:
     is_shared: bool = False
 
 
+@dataclass(frozen=True)
+class Quarantined:
+    source_key: str
+    day: date | None
+    hour: str | None
+    reason: str
+    rows: int
+
+
 @dataclass
 class Decoded:
     """What was found on the way. Counts are over all source files of the object.
@@ -83,6 +92,7 @@ class Decoded:
     last_id: int | None = None
     min_at: datetime | None = None
     max_at: datetime | None = None
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 class _OutOfOrder(Exception):
@@ -90,7 +100,12 @@ class _OutOfOrder(Exception):
 
 
 def decode(
-    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, target: Path, carried: pa.Table | None = None
+    sources: Sequence[SourceFile],
+    dataset: Dataset,
+    layout: Layout,
+    target: Path,
+    carried: pa.Table | None = None,
+    quarantine: Path | None = None,
 ) -> Decoded:
     """Write the rows of `sources` to the Parquet file `target`, in id order (time order where there is no id).
 
@@ -641,3 +656,22 @@ def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target:
             raise ContractViolation(where, [fault])
     found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
     return _write([_without_zero_rows(kept, dataset, found), found], dataset, target)
+
+
+def rewrite(rows: pa.Table, found: Decoded, dataset: Dataset, target: Path) -> Decoded:
+    """Write `rows`, which are the first of those that were decoded, to `target` in their place; the counts are theirs.
+
+    Gaps between ids are counted again; an id of a row that was dropped for a zero is one of them where it is among the
+    ids that are gone.
+    """
+    kept = _write([rows, replace(found)], dataset, target)
+    if dataset.id_column is None:
+        return kept
+    if not rows.num_rows:
+        kept.first_id = kept.last_id = None
+        kept.id_gaps = 0
+        return kept
+    kept.last_id = rows.column(dataset.id_column)[-1].as_py()
+    gone = (found.last_id or 0) - (kept.last_id or 0)
+    kept.id_gaps = max(0, found.id_gaps - max(0, gone - (found.rows - rows.num_rows)))
+    return kept

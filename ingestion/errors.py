@@ -29,7 +29,11 @@ class VenueRefused(IngestionError):
 
 
 class ChecksumMismatch(IngestionError):
-    """The bytes that arrived are not the bytes the venue published a checksum for."""
+    """The bytes that arrived are not the bytes the venue published a checksum for. Both are sha256, lower-case hex."""
+
+    def __init__(self, text: str, received: str = "", published: str = "") -> None:
+        self.received, self.published = received, published
+        super().__init__(text)
 
 
 class SourceDefect(IngestionError):

@@ -198,7 +198,9 @@ class Archive:
         target.unlink(missing_ok=True)
         raise ChecksumMismatch(
             f"{self.url}/{key} has sha256 {received} but {published} is published for it; nothing was stored. "
-            "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent"
+            "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent",
+            received or "",
+            published,
         )
 
     @property

@@ -6,6 +6,7 @@ Does not: what every venue's archive owes (`test_venues`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +25,7 @@ from ingestion.object_store import open_store
 from ingestion.periods import Period
 from ingestion.raw_zone import RawZone
 from ingestion.venues import archive_of
-from tests.support.archives import OKX_HEADER, ArchiveFolder, archives_at, millis
+from tests.support.archives import OKX_HEADER, ArchiveFolder, ArchiveServer, archives_at, millis
 
 SWAP, INVERSE = Market.parse("okx:BTC-USDT-SWAP"), Market.parse("okx:BTC-USD-SWAP")
 DAY = date(2025, 9, 1)
@@ -50,8 +51,14 @@ def row(
     return f"{symbol},{number},{side},100000.5,{size},{millis(day, hour * 3600)},0"
 
 
-def brought(archives: Archives, zone: RawZone, market: Market = SWAP, last: date = DAY, first: date = DAY) -> Any:
-    return ingest(plan(TRADES, market, first, last), archives=archives, zone=zone, now=NOON)
+def brought(
+    archives: Archives,
+    zone: RawZone,
+    market: Market = SWAP,
+    last: date = DAY,
+    notice: Callable[[str], None] = lambda text: None,
+) -> Any:
+    return ingest(plan(TRADES, market, DAY, last), archives=archives, zone=zone, now=NOON, notice=notice)
 
 
 def ids(zone: RawZone, outcome: Outcome) -> list[int]:
@@ -99,7 +106,7 @@ class TestADayOfTwoFiles:
         archive_folder.okx_trades(DAY, [row(n, n) for n in range(24)])
         archive_folder.okx_trades(NEXT, [row(30, 24)])
         (outcome,) = brought(archives, local_zone)
-        assert outcome.status == "failed"
+        assert outcome.status == "refused"
         assert "2025-08-31 16:00 to 2025-09-01 16:00 UTC" in str(outcome.error)
 
     @pytest.mark.parametrize("missing", [DAY, NEXT])
@@ -109,12 +116,34 @@ class TestADayOfTwoFiles:
         rows = {DAY: [row(1, 3)], NEXT: [row(2, 17)]}
         there = NEXT if missing == DAY else DAY
         archive_folder.okx_trades(there, rows[there])
-        (outcome,) = brought(archives, local_zone)
+        said: list[str] = []
+        (outcome,) = brought(archives, local_zone, notice=said.append)
         assert outcome.status == "absent"
+        (text,) = said
+        assert text.startswith("okx:BTC-USDT-SWAP trades: only a part of these days is in the archive yet")
+        assert f"2025-09-01 ({FOLDER}/{missing:%Y%m%d}/BTC-USDT-SWAP-trades-{missing}.zip)" in text
         archive_folder.okx_trades(missing, rows[missing])
         (outcome,) = brought(archives, local_zone)
         assert (outcome.status, ids(local_zone, outcome)) == ("stored", [1, 2])
         assert brought(archives, local_zone)[0].status == "unchanged"
+
+    def test_days_of_which_no_file_is_there_yet_are_absent_without_a_word(
+        self, archives: Archives, local_zone: RawZone
+    ) -> None:
+        said: list[str] = []
+        assert [one.status for one in brought(archives, local_zone, last=NEXT, notice=said.append)] == ["absent"] * 2
+        assert said == []
+
+    def test_a_file_that_two_days_share_is_downloaded_once(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        days = [DAY + timedelta(days=n) for n in range(4)]
+        keys = [archive_folder.okx_trades(day, [row(10 + n, -7, day=day)]) for n, day in enumerate(days)]
+        outcomes = brought(archives_at(archive_server.url, has_checksums=False), local_zone, last=days[-2])
+        assert [one.status for one in outcomes] == ["stored"] * 3
+        assert sorted(key for key in archive_server.requests if key in keys) == keys
+        sizes = [(archive_folder.root / key).stat().st_size for key in keys]
+        assert sum(one.bytes_downloaded for one in outcomes) == sum(sizes)
 
     @pytest.mark.parametrize("part", [DAY, NEXT])
     def test_a_change_of_either_file_replaces_the_day(
@@ -143,7 +172,7 @@ class TestADayOfTwoFiles:
         archive_folder.okx_trades(DAY, [row(1, 3), row(2, 4, symbol="ETH-USDT-SWAP")])
         archive_folder.okx_trades(NEXT, [row(5, 17)])
         (outcome,) = brought(archives, local_zone)
-        assert outcome.status == "failed"
+        assert outcome.status == "refused"
         assert "BTC-USDT-SWAP-trades-2025-09-01.zip" in str(outcome.error)
         assert "`instrument_name` is not `BTC-USDT-SWAP`, first at row 2: `ETH-USDT-SWAP`" in str(outcome.error)
 
