@@ -107,7 +107,9 @@ class Dataset:
 _TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's clock, UTC.")
 _IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
 _TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
-_TRADE_QUANTITY = Column("quantity", PRICE, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE)
+_TRADE_QUANTITY = Column(
+    "quantity", PRICE, "Base, or contracts: of inverse markets, and where the venue counts so.", Rule.NOT_NEGATIVE
+)
 
 AGG_TRADES = Dataset(
     name="aggTrades",

@@ -411,6 +411,7 @@ def _facts(
         "simulated": settings.is_simulated,
         "objects": dict(report.outcomes),
         "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},
+        "notices": report.notices,
         "bytes_downloaded": report.bytes_downloaded,
         "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
         "problems": report.problems,

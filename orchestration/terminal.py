@@ -357,6 +357,8 @@ def show_report(
             count = "none" if absent == asked else f"{asked - absent:,}"
             what = "files asked for are in the archive" if dataset in ARCHIVED else "days asked for are in the api"
             console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} {what}")
+    for text in () if problems_only else report.notices:
+        console.print(f"[yellow]note[/]    {escape(text)}")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
 

@@ -15,6 +15,8 @@ from tests.support.commands import Taker
 
 FIRST = date(2026, 1, 5)
 DAYS = [FIRST + timedelta(days=n) for n in range(3)]
+# Its second file is not published yet.
+LAST = FIRST + timedelta(days=3)
 SWAP, INVERSE, DATED, UNSIZED = "BTC-USDT-SWAP", "BTC-USD-SWAP", "BTC-USD-260106", "SOL-USDT-SWAP"
 BINANCE = "binance_um:BTCUSDT"
 SYMBOLS = (SWAP, INVERSE, DATED, UNSIZED)
@@ -44,7 +46,7 @@ def binance_bars(day: date) -> list[str]:
 @pytest.fixture(scope="module")
 def okx(tmp_path_factory: pytest.TempPathFactory) -> ArchiveFolder:
     folder = ArchiveFolder(tmp_path_factory.mktemp("okx") / "okx")
-    for day in [*DAYS, DAYS[-1] + timedelta(days=1)]:
+    for day in [*DAYS, LAST]:
         for symbol in (SWAP, INVERSE, UNSIZED):
             folder.okx_trades(day, trades(symbol, day), symbol=symbol)
     # Delivered on 2026-01-06 at 08:00 UTC, so that its last file ends there.
@@ -65,7 +67,7 @@ def taker(okx: ArchiveFolder, tmp_path_factory: pytest.TempPathFactory) -> Taker
 
 @pytest.fixture(scope="module")
 def facts(taker: Taker) -> dict[str, object]:
-    found: dict[str, object] = taker.done("run", "--markets", MARKETS, "--from", str(DAYS[0]), "--to", str(DAYS[-1]))
+    found: dict[str, object] = taker.done("run", "--markets", MARKETS, "--from", str(DAYS[0]), "--to", str(LAST))
     return found
 
 
@@ -95,6 +97,15 @@ def test_a_dated_contract_ends_with_its_delivery(taker: Taker, facts: dict[str, 
         "select bar_at::date, count(*) filter (where trade_count > 0) from fct_net_taker_volume_hourly "
         "where market_id = 'okx:BTC-USD-260106' and bar_at::date <= date '2026-01-06' group by all order by all"
     ) == [(DAYS[0], 24), (DAYS[1], 8)]
+
+
+def test_a_day_of_which_a_file_is_not_there_yet_is_no_bar_and_named_with_the_file(
+    taker: Taker, facts: dict[str, object]
+) -> None:
+    notices = [text for text in facts["notices"] if text.startswith("okx:BTC-USDT-SWAP trades: ")]  # type: ignore[attr-defined]
+    (text,) = notices
+    assert "2026-01-08 (traderecords/trades/daily/20260109/BTC-USDT-SWAP-trades-2026-01-09.zip)" in text
+    assert "BTC-USDT-SWAP-trades-2026-01-08.zip" not in text
 
 
 def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, object]) -> None:
