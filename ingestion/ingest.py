@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,9 +32,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.datasets import Dataset
+from ingestion.datasets import ARCHIVED, KLINE_INTERVALS, Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, Quarantined, SourceFile, decode, rewrite
-from ingestion.errors import ChecksumMismatch, ContractViolation, IngestionError, SourceDefect, StorageError
+from ingestion.errors import (
+    AbsenceUnknown,
+    ChecksumMismatch,
+    ContractViolation,
+    IngestionError,
+    SourceDefect,
+    StorageError,
+)
 from ingestion.fetch import Archive, Archives, Proof
 from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
@@ -47,6 +56,8 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?=[^/]*$)")
 # So many defects of set-aside rows in one receipt; more are summed by day.
 _MOST_QUARANTINED: Final = 200
 _LONGEST_REASON: Final = 500
+# So many receipts are read to find a file that the archive has.
+_MOST_PROBES: Final = 5
 _NUMBERS: Final = re.compile(r"\d[\d.:+-]*")
 _STAYS: Final = "; what was stored of the day before stays in use"
 # What errors say besides what is wrong with the file.
@@ -128,7 +139,7 @@ def ingest(
     decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
     reporting = threading.Lock()
 
-    def run(task: Task) -> Outcome:
+    def run(task: Task, *, is_last_word: bool) -> Outcome:
         started = time.monotonic()
         try:
             archive = archives.of(task.market.venue)
@@ -142,12 +153,37 @@ def ingest(
         except Exception as fault:  # a fault of ours in one object must not take the others with it
             bug = IngestionError(f"{task}: unexpected {type(fault).__name__}: {fault}; nothing of it was stored")
             outcome = Outcome(task, "failed", None, bug, time.monotonic() - started)
-        with reporting:
-            report(outcome)
+        if is_last_word or not isinstance(outcome.error, AbsenceUnknown):
+            with reporting:
+                report(outcome)
         return outcome
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        return list(pool.map(run, tasks))
+        outcomes = list(pool.map(partial(run, is_last_word=False), tasks))
+        # Whether a file is absent or kept from us is known once the archive has served any other.
+        undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
+        for venue in {task.market.venue for task in undecided}:
+            archives.of(venue).serves_any(
+                _likely_keys([task for task in undecided if task.market.venue == venue], zone)
+            )
+        decided = dict(zip(undecided, pool.map(partial(run, is_last_word=True), undecided), strict=True))
+    for text in archives.notices:
+        notice(text)
+    return [decided.get(outcome.task, outcome) for outcome in outcomes]
+
+
+def _likely_keys(tasks: Sequence[Task], zone: RawZone) -> Iterator[str]:
+    """Keys that the archive of these tasks has if it serves us at all: what was read of it before, then what every
+    dataset would be called for the first and the last of the days."""
+    held = (zone.receipt(task.object_id) for task in tasks[:_MOST_PROBES])
+    yield from (source.key for receipt in held if receipt for source in receipt.sources[:1])
+    for task in (tasks[-1], tasks[0]):
+        archive = _archive(task)
+        for dataset, span in product(ARCHIVED.values(), Span):
+            for interval in KLINE_INTERVALS if dataset.has_interval else ("",):
+                if archive.publishes(dataset, task.market, task.first_day):
+                    period = Period.holding(task.first_day, span)
+                    yield from (s.key for s in archive.objects(dataset, task.market, interval, period))
 
 
 def changed_sources(
@@ -169,8 +205,14 @@ def changed_sources(
             if held is None:
                 return False  # nobody asked for it yet
             asked = _widened(task, held)
-            offer = _Offer(asked, held, archives.of(task.market.venue), retries=False)
-            published = offer.published()
+            archive = archives.of(task.market.venue)
+            offer = _Offer(asked, held, archive, retries=False)
+            try:
+                published = offer.published()
+            except AbsenceUnknown:
+                if not archive.serves_any(_likely_keys([task], zone)):
+                    raise
+                published = offer.published()
             for refusal in offer.refusals.values():
                 if not refusal.sha256:  # its checksum cannot be read, so nothing can be said of it
                     report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))

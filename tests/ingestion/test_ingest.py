@@ -22,7 +22,15 @@ from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period, days_between
 from ingestion.raw_zone import RawZone
 from ingestion.venues.bybit import BybitArchive
-from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows, archives_at, kline_rows, millis
+from tests.support.archives import (
+    ACCESS_DENIED,
+    ArchiveFolder,
+    ArchiveServer,
+    agg_rows,
+    archives_at,
+    kline_rows,
+    millis,
+)
 
 BTC = Market.parse("binance_um:BTCUSDT")
 BYBIT = Market.parse("bybit:BTCUSD")
@@ -615,6 +623,49 @@ class TestAMonthThatCannotBeUsed:
         assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+
+class TestAMirrorThatHidesWhatIsAbsent:
+    def ingested(self, tasks: list[Task], server: ArchiveServer, zone: RawZone) -> tuple[list[Outcome], list[str]]:
+        server.denies = ACCESS_DENIED
+        notices: list[str] = []
+        archives = archives_at(server.url)
+        return ingest(tasks, archives=archives, zone=zone, now=NOON, notice=notices.append), notices
+
+    def test_what_it_denies_is_absent_as_long_as_it_serves_anything(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(THIRD)
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert statuses(outcomes) == ["absent", "absent", "stored"]
+        (notice,) = notices
+        assert notice.startswith(f"{archive_server.url} does not let us see what is absent")
+
+    def test_a_dataset_without_any_file_is_absent_where_another_one_has_files(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_day(FIRST)
+        outcomes, notices = self.ingested(plan(METRICS, BTC, FIRST, SECOND), archive_server, local_zone)
+        assert (statuses(outcomes), len(notices)) == (["absent", "absent"], 1)
+
+    def test_one_that_serves_nothing_does_not_serve_us(
+        self, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert (statuses(outcomes), notices) == (["failed"] * 3, [])
+        assert "the archive does not serve us" in str(outcomes[0].error)
+        assert local_zone.receipt(outcomes[0].task.object_id) is None
+
+    def test_looking_for_changes_finds_what_was_read_before(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        run(trades(), archive_folder, local_zone)
+        archive_server.denies = ACCESS_DENIED
+        archives = archives_at(archive_server.url)
+        failed: list[Outcome] = []
+        assert changed_sources(trades(), archives=archives, zone=local_zone, report=failed.append) == []
+        assert failed == []
 
 
 class TestLookingForChanges:
