@@ -56,6 +56,7 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?=[^/]*$)")
 # So many defects of set-aside rows in one receipt; more are summed by day.
 _MOST_QUARANTINED: Final = 200
 _LONGEST_REASON: Final = 500
+_AFTER_DELIVERY: Final = "after the delivery of the contract at"
 # So many receipts are read to find a file that the archive has.
 _MOST_PROBES: Final = 5
 _NUMBERS: Final = re.compile(r"\d[\d.:+-]*")
@@ -480,8 +481,8 @@ def _with_days(
     task, held = offer.task, offer.held
     data, quarantine = folder / "data.parquet", folder / "quarantine.parquet"
     set_aside: dict[date, int] = {}
-    for found in decoded.quarantined:
-        if found.day is not None and task.first_day <= found.day <= task.last_day:
+    for found in decoded.quarantined if task.period.span is Span.MONTH else ():
+        if found.day and task.first_day <= found.day <= task.last_day and not found.reason.startswith(_AFTER_DELIVERY):
             set_aside[found.day] = set_aside.get(found.day, 0) + found.rows
     better: list[_Unit] = []
     for unit in offer.by_day(sorted({*lacking, *set_aside})):
@@ -593,7 +594,7 @@ def _until_delivery(
     times = rows.column(task.dataset.time_column)
     late = pc.greater_equal(times, pa.scalar(delivered, type=times.type))
     after = rows.filter(late)
-    reason = f"after the delivery of the contract at {delivered:%Y-%m-%d %H:%M} UTC"
+    reason = f"{_AFTER_DELIVERY} {delivered:%Y-%m-%d %H:%M} UTC"
     key = files[0].key if len(files) == 1 else ""
     counts: dict[tuple[date, str | None], int] = {}
     for at in after.column(task.dataset.time_column).to_pylist():
@@ -685,7 +686,8 @@ def _days_beside(whole: _Unit, held: Receipt | None) -> list[date]:
     if held is None or not keys <= {source.key for source in held.sources}:
         return []
     by_day = [date.fromisoformat(_day_in(s.key)) for s in held.sources if s.key not in keys]
-    faulty = [d.day for d in held.defects if d.kind == "quarantined_rows" and d.source_key in keys and d.day]
+    aside = [d for d in held.defects if d.kind == "quarantined_rows" and d.source_key in keys]
+    faulty = [d.day for d in aside if d.day and not d.reason.startswith(_AFTER_DELIVERY)]
     inside = [day for day in faulty if held.first_day <= day <= held.last_day]
     return sorted({*held.absent_days, *by_day, *inside})
 

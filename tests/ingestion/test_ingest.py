@@ -24,6 +24,8 @@ from ingestion.raw_zone import RawZone
 from ingestion.venues.bybit import BybitArchive
 from tests.support.archives import (
     ACCESS_DENIED,
+    AGG_HEADER,
+    KLINE_HEADER,
     ArchiveFolder,
     ArchiveServer,
     agg_rows,
@@ -623,6 +625,83 @@ class TestAMonthThatCannotBeUsed:
         assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+
+DELIVERED = Market.parse("binance_cm:BTCUSD_200925")
+SEPTEMBER = list(days_between(date(2020, 9, 1), date(2020, 9, 30)))
+DELIVERED_MONTH = "data/futures/cm/monthly/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09.zip"
+
+
+class TestADeliveredContract:
+    """Files of a contract go on for months after its delivery, with bars that no market had."""
+
+    def tasks(self, last: date = date(2020, 12, 31)) -> list[Task]:
+        return plan(KLINES, DELIVERED, SEPTEMBER[0], last, interval="4h")
+
+    def publish(self, folder: ArchiveFolder) -> None:
+        folder.put(DELIVERED_MONTH, [row for day in SEPTEMBER for row in kline_rows(day)], KLINE_HEADER)
+
+    def test_has_nothing_planned_after_its_day(self) -> None:
+        assert [(t.first_day, t.last_day) for t in self.tasks()] == [(date(2020, 9, 1), date(2020, 9, 25))]
+        assert plan(AGG_TRADES, DELIVERED, date(2020, 9, 26), date(2020, 9, 30)) == []
+
+    def test_has_no_bar_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        receipt = outcome.receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.max_at) == (24 * 6 + 2, datetime(2020, 9, 25, 4, tzinfo=UTC))
+        assert local_zone.rows(outcome.task.object_id).num_rows == receipt.rows
+        aside = [(d.day, d.hour, d.rows) for d in receipt.defects]
+        assert aside == [
+            *((date(2020, 9, 25), f"2020-09-25T{hour:02d}", 1) for hour in (8, 12, 16, 20)),
+            *((date(2020, 9, day), None, 6) for day in range(26, 31)),
+        ]
+        assert {d.reason for d in receipt.defects} == {"after the delivery of the contract at 2020-09-25 08:00 UTC"}
+        kept = pq.read_table(local_zone.store.url(outcome.task.object_id.quarantine_key), partitioning=None)
+        assert kept.num_rows == 34
+        archive_folder.put(
+            "data/futures/cm/daily/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09-25.zip",
+            kline_rows(date(2020, 9, 25)),
+            KLINE_HEADER,
+        )
+        assert statuses(run(self.tasks(), archive_folder, local_zone)) == ["unchanged"]
+
+    def test_is_corrected_where_it_was_stored_with_such_bars(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        wrong = replace(
+            outcome.receipt,
+            last_day=SEPTEMBER[-1],
+            rows=180,
+            max_at=datetime(2020, 9, 30, 20, tzinfo=UTC),
+            day_rows={day.isoformat(): 6 for day in SEPTEMBER},
+            defects=(),
+        )
+        local_zone.store.put_bytes(outcome.task.object_id.receipt_key, wrong.to_json())
+        assert max(row["day"] for row in local_zone.write_index().to_pylist()) == date(2020, 9, 25)
+        (again,) = run(self.tasks(), archive_folder, local_zone)
+        assert again.receipt is not None
+        assert (again.status, again.receipt.rows, again.receipt.last_day) == ("stored", 146, date(2020, 9, 25))
+
+    def test_has_no_trade_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        day = date(2020, 9, 25)
+        rows = agg_rows(day, 2, first_id=1) + [
+            f"{3 + n},42000.5,0.1,{3 + n},{3 + n},{millis(day, 8 * 3600 + n)},true" for n in range(3)
+        ]
+        key = f"data/futures/cm/daily/aggTrades/BTCUSD_200925/BTCUSD_200925-aggTrades-{day}.zip"
+        archive_folder.put(key, rows, AGG_HEADER)
+        receipt = run(plan(AGG_TRADES, DELIVERED, day, day), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.first_id, receipt.last_id, receipt.id_gaps) == (2, 1, 2, 0)
+        assert [(d.kind, d.hour, d.rows) for d in receipt.defects] == [("quarantined_rows", "2020-09-25T08", 3)]
 
 
 class TestAMirrorThatHidesWhatIsAbsent:
