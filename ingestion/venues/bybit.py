@@ -130,7 +130,11 @@ class BybitArchive:
         return dataset.name == TRADES.name
 
     def layout(self, dataset: Dataset, market: Market) -> Layout:
-        return _TRADES
+        columns = tuple(
+            replace(column, must_equal=market.symbol) if column.name == "symbol" else column
+            for column in _TRADES.columns
+        )
+        return replace(_TRADES, columns=columns, contract_type=market.contract_type, contract_size=market.contract_size)
 
     def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
         """The one object that holds all of `period`, where the venue makes such objects."""
