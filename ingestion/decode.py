@@ -654,3 +654,21 @@ def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target:
             raise ContractViolation(where, [fault])
     found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
     return _write([_without_zero_rows(kept, dataset, found), found], dataset, None, target)
+
+
+def rewrite(rows: pa.Table, found: Decoded, dataset: Dataset, layout: Layout, target: Path) -> Decoded:
+    """Write `rows`, which are the first of those that were decoded, to `target` in their place; the counts are theirs.
+
+    Gaps between ids are those before the last row. A zero row that was dropped after it may hide one.
+    """
+    kept = _write([rows, replace(found)], dataset, layout, target)
+    if dataset.id_column is None:
+        return kept
+    if not rows.num_rows:
+        kept.first_id = kept.last_id = None
+        kept.id_gaps = 0
+        return kept
+    kept.last_id = rows.column(dataset.id_column)[-1].as_py()
+    gone = (found.last_id or 0) - (kept.last_id or 0)
+    kept.id_gaps = max(0, found.id_gaps - max(0, gone - (found.rows - rows.num_rows)))
+    return kept

@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.datasets import ARCHIVED, KLINE_INTERVALS, Dataset
-from ingestion.decode import DECODER_VERSION, Decoded, Quarantined, SourceFile, decode, rewrite
+from ingestion.decode import DECODER_VERSION, Decoded, SourceFile, decode, rewrite
 from ingestion.errors import (
     AbsenceUnknown,
     ChecksumMismatch,
@@ -45,6 +45,8 @@ from ingestion.errors import (
 from ingestion.fetch import Archive, Archives, Proof
 from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
+from ingestion.plausibility import doubts
+from ingestion.quarantine import Quarantined
 from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import archive_of
 from ingestion.venues.venue import SourceObject, VenueArchive
@@ -594,6 +596,7 @@ def _until_delivery(
     times = rows.column(task.dataset.time_column)
     late = pc.greater_equal(times, pa.scalar(delivered, type=times.type))
     after = rows.filter(late)
+    layout = _archive(task).layout(task.dataset, task.market)
     reason = f"{_AFTER_DELIVERY} {delivered:%Y-%m-%d %H:%M} UTC"
     key = files[0].key if len(files) == 1 else ""
     counts: dict[tuple[date, str | None], int] = {}
@@ -602,7 +605,7 @@ def _until_delivery(
         counts[at.date(), hour] = counts.get((at.date(), hour), 0) + 1
     aside = tuple(Quarantined(key, day, hour, reason, count) for (day, hour), count in counts.items())
     _keep_aside(after, key, reason, quarantine)
-    kept = rewrite(rows.filter(pc.invert(late)), decoded, task.dataset, target)
+    kept = rewrite(rows.filter(pc.invert(late)), decoded, task.dataset, layout, target)
     return replace(kept, quarantined=(*decoded.quarantined, *aside))
 
 
@@ -801,8 +804,21 @@ def _refusal_defects(refusal: _Refusal, task: Task, made: _Made) -> Iterator[Def
 def _defects(task: Task, made: _Made, refusals: Iterable[_Refusal]) -> tuple[Defect, ...]:
     """Everything that was published and not used as it was published, in a fixed order."""
     refused = (defect for refusal in refusals for defect in _refusal_defects(refusal, task, made))
-    found = [*made.replaced, *refused, *_quarantined(made)]
+    found = [*made.replaced, *refused, *_quarantined(made), *_implausible(made)]
     return tuple(sorted(found, key=lambda d: (d.day or date.min, d.hour or "", d.kind, d.source_key, d.reason)))
+
+
+def _implausible(made: _Made) -> Iterator[Defect]:
+    """The days whose trades can be no market's. They are stored as published; flow must not use them."""
+    for day, facts in made.decoded.day_facts.items():
+        for reason in doubts(facts):
+            yield Defect("implausible", reason, day, None, facts.rows, *_file_of(made, day))
+
+
+def _file_of(made: _Made, day: date) -> tuple[str, str]:
+    """The key and sha256 of the one file that the day was read from; empty where there are several."""
+    files = [source for source in made.sources if len(made.sources) == 1 or _day_in(source.key) == day.isoformat()]
+    return (files[0].key, files[0].sha256) if len(files) == 1 else ("", "")
 
 
 def _quarantined(made: _Made) -> list[Defect]:

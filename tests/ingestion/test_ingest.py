@@ -26,6 +26,7 @@ from tests.support.archives import (
     ACCESS_DENIED,
     AGG_HEADER,
     KLINE_HEADER,
+    TRADE_HEADER,
     ArchiveFolder,
     ArchiveServer,
     agg_rows,
@@ -625,6 +626,31 @@ class TestAMonthThatCannotBeUsed:
         assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+
+class TestTradesThatCanBeNoMarket:
+    """They are stored as they were published, and the receipt says why no flow may be made of them."""
+
+    def test_a_day_on_one_side_is_stored_and_called_implausible(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        key = f"data/futures/um/daily/trades/BTCUSDT/BTCUSDT-trades-{FIRST}.zip"
+        rows = [
+            f"{n},{43000 + n % 9},0.{n % 7 + 1},{(43000 + n % 9) * (n % 7 + 1) / 10:.2f},{millis(FIRST, n)},true"
+            for n in range(1000)
+        ]
+        archive_folder.put(key, rows, TRADE_HEADER)
+        outcome = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows) == ("stored", 1000)
+        (defect,) = outcome.receipt.defects
+        assert (defect.kind, defect.day, defect.rows, defect.source_key) == ("implausible", FIRST, 1000, key)
+        assert defect.reason == "the taker sold in every one of 1000 trades"
+        assert statuses(run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)) == ["unchanged"]
+        archive_folder.put(key, rows[:999], TRADE_HEADER)
+        receipt = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert receipt.defects == ()
 
 
 DELIVERED = Market.parse("binance_cm:BTCUSD_200925")
