@@ -16,6 +16,11 @@ class ArchiveUnavailable(IngestionError):
     """The venue's archive did not answer, or refused."""
 
 
+class AbsenceUnknown(ArchiveUnavailable):
+    """The archive denied access to an object, as it does to absent ones where it hides what it has; and nothing shows
+    yet that it serves us at all."""
+
+
 class VenueUnavailable(IngestionError):
     """A venue's api did not answer, or answered that something is wrong with the question."""
 

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,12 +32,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.datasets import Dataset
-from ingestion.decode import DECODER_VERSION, Decoded, Quarantined, SourceFile, decode, rewrite
-from ingestion.errors import ChecksumMismatch, ContractViolation, IngestionError, SourceDefect, StorageError
+from ingestion.datasets import ARCHIVED, KLINE_INTERVALS, Dataset
+from ingestion.decode import DECODER_VERSION, Decoded, SourceFile, decode, rewrite
+from ingestion.errors import (
+    AbsenceUnknown,
+    ChecksumMismatch,
+    ContractViolation,
+    IngestionError,
+    SourceDefect,
+    StorageError,
+)
 from ingestion.fetch import Archive, Archives, Proof
 from ingestion.markets import SIMULATED_VENUE, Market
 from ingestion.periods import Period, Span, days_between, periods_between
+from ingestion.plausibility import doubts
+from ingestion.quarantine import Quarantined
 from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.shared import SharedDownloads
 from ingestion.venues import archive_of
@@ -48,6 +59,9 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?=[^/]*$)")
 # So many defects of set-aside rows in one receipt; more are summed by day.
 _MOST_QUARANTINED: Final = 200
 _LONGEST_REASON: Final = 500
+_AFTER_DELIVERY: Final = "after the delivery of the contract at"
+# So many receipts are read to find a file that the archive has.
+_MOST_PROBES: Final = 5
 _NUMBERS: Final = re.compile(r"\d[\d.:+-]*")
 _STAYS: Final = "; what was stored of the day before stays in use"
 # What errors say besides what is wrong with the file.
@@ -129,7 +143,7 @@ def ingest(
     decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
     reporting = threading.Lock()
 
-    def run(task: Task) -> Outcome:
+    def run(task: Task, *, is_last_word: bool) -> Outcome:
         started = time.monotonic()
         try:
             archive = archives.of(task.market.venue)
@@ -145,16 +159,26 @@ def ingest(
         except Exception as fault:  # a fault of ours in one object must not take the others with it
             bug = IngestionError(f"{task}: unexpected {type(fault).__name__}: {fault}; nothing of it was stored")
             outcome = Outcome(task, "failed", None, bug, time.monotonic() - started)
-        downloads.release(_shared_keys(task))
-        with reporting:
-            report(outcome)
+        if is_last_word or not isinstance(outcome.error, AbsenceUnknown):
+            downloads.release(_shared_keys(task))
+            with reporting:
+                report(outcome)
         return outcome
 
     waiting: dict[Task, tuple[str, ...]] = {}
     with tempfile.TemporaryDirectory(prefix="taker-") as shared, ThreadPoolExecutor(_CONNECTIONS) as pool:
         downloads = SharedDownloads(map(_shared_keys, tasks), Path(shared))
-        outcomes = list(pool.map(run, tasks))
-    for text in _waiting_texts(waiting, (outcome.task for outcome in outcomes if outcome.status == "absent")):
+        outcomes = list(pool.map(partial(run, is_last_word=False), tasks))
+        # Whether a file is absent or kept from us is known once the archive has served any other.
+        undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
+        for venue in {task.market.venue for task in undecided}:
+            archives.of(venue).serves_any(
+                _likely_keys([task for task in undecided if task.market.venue == venue], zone)
+            )
+        decided = dict(zip(undecided, pool.map(partial(run, is_last_word=True), undecided), strict=True))
+    outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes]
+    absent = [outcome.task for outcome in outcomes if outcome.status == "absent"]
+    for text in (*archives.notices, *_waiting_texts(waiting, absent)):
         notice(text)
     return outcomes
 
@@ -185,6 +209,20 @@ def _waiting_texts(waiting: Mapping[Task, tuple[str, ...]], absent: Iterable[Tas
         )
 
 
+def _likely_keys(tasks: Sequence[Task], zone: RawZone) -> Iterator[str]:
+    """Keys that the archive of these tasks has if it serves us at all: what was read of it before, then what every
+    dataset would be called for the first and the last of the days."""
+    held = (zone.receipt(task.object_id) for task in tasks[:_MOST_PROBES])
+    yield from (source.key for receipt in held if receipt for source in receipt.sources[:1])
+    for task in (tasks[-1], tasks[0]):
+        archive = _archive(task)
+        for dataset, span in product(ARCHIVED.values(), Span):
+            for interval in KLINE_INTERVALS if dataset.has_interval else ("",):
+                if archive.publishes(dataset, task.market, task.first_day):
+                    period = Period.holding(task.first_day, span)
+                    yield from (s.key for s in archive.objects(dataset, task.market, interval, period))
+
+
 def changed_sources(
     tasks: Sequence[Task],
     *,
@@ -204,8 +242,14 @@ def changed_sources(
             if held is None:
                 return False  # nobody asked for it yet
             asked = _widened(task, held)
-            offer = _Offer(asked, held, archives.of(task.market.venue), retries=False)
-            published = offer.published()
+            archive = archives.of(task.market.venue)
+            offer = _Offer(asked, held, archive, retries=False)
+            try:
+                published = offer.published()
+            except AbsenceUnknown:
+                if not archive.serves_any(_likely_keys([task], zone)):
+                    raise
+                published = offer.published()
             for refusal in offer.refusals.values():
                 if not refusal.sha256:  # its checksum cannot be read, so nothing can be said of it
                     report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))
@@ -505,8 +549,8 @@ def _with_days(
     task, held = offer.task, offer.held
     data, quarantine = folder / "data.parquet", folder / "quarantine.parquet"
     set_aside: dict[date, int] = {}
-    for found in decoded.quarantined:
-        if found.day is not None and task.first_day <= found.day <= task.last_day:
+    for found in decoded.quarantined if task.period.span is Span.MONTH else ():
+        if found.day and task.first_day <= found.day <= task.last_day and not found.reason.startswith(_AFTER_DELIVERY):
             set_aside[found.day] = set_aside.get(found.day, 0) + found.rows
     better: list[_Unit] = []
     for unit in offer.by_day(sorted({*lacking, *set_aside})):
@@ -618,7 +662,8 @@ def _until_delivery(
     times = rows.column(task.dataset.time_column)
     late = pc.greater_equal(times, pa.scalar(delivered, type=times.type))
     after = rows.filter(late)
-    reason = f"after the delivery of the contract at {delivered:%Y-%m-%d %H:%M} UTC"
+    layout = _archive(task).layout(task.dataset, task.market)
+    reason = f"{_AFTER_DELIVERY} {delivered:%Y-%m-%d %H:%M} UTC"
     key = files[0].key if len(files) == 1 else ""
     counts: dict[tuple[date, str | None], int] = {}
     for at in after.column(task.dataset.time_column).to_pylist():
@@ -626,7 +671,7 @@ def _until_delivery(
         counts[at.date(), hour] = counts.get((at.date(), hour), 0) + 1
     aside = tuple(Quarantined(key, day, hour, reason, count) for (day, hour), count in counts.items())
     _keep_aside(after, key, reason, quarantine)
-    kept = rewrite(rows.filter(pc.invert(late)), decoded, task.dataset, target)
+    kept = rewrite(rows.filter(pc.invert(late)), decoded, task.dataset, layout, target)
     return replace(kept, quarantined=(*decoded.quarantined, *aside))
 
 
@@ -714,7 +759,8 @@ def _days_beside(whole: _Unit, held: Receipt | None) -> list[date]:
     if held is None or not keys <= {source.key for source in held.sources}:
         return []
     by_day = [date.fromisoformat(_day_in(s.key)) for s in held.sources if s.key not in keys]
-    faulty = [d.day for d in held.defects if d.kind == "quarantined_rows" and d.source_key in keys and d.day]
+    aside = [d for d in held.defects if d.kind == "quarantined_rows" and d.source_key in keys]
+    faulty = [d.day for d in aside if d.day and not d.reason.startswith(_AFTER_DELIVERY)]
     inside = [day for day in faulty if held.first_day <= day <= held.last_day]
     return sorted({*held.absent_days, *by_day, *inside})
 
@@ -828,8 +874,21 @@ def _refusal_defects(refusal: _Refusal, task: Task, made: _Made) -> Iterator[Def
 def _defects(task: Task, made: _Made, refusals: Iterable[_Refusal]) -> tuple[Defect, ...]:
     """Everything that was published and not used as it was published, in a fixed order."""
     refused = (defect for refusal in refusals for defect in _refusal_defects(refusal, task, made))
-    found = [*made.replaced, *refused, *_quarantined(made)]
+    found = [*made.replaced, *refused, *_quarantined(made), *_implausible(made)]
     return tuple(sorted(found, key=lambda d: (d.day or date.min, d.hour or "", d.kind, d.source_key, d.reason)))
+
+
+def _implausible(made: _Made) -> Iterator[Defect]:
+    """The days whose trades can be no market's. They are stored as published; flow must not use them."""
+    for day, facts in made.decoded.day_facts.items():
+        for reason in doubts(facts):
+            yield Defect("implausible", reason, day, None, facts.rows, *_file_of(made, day))
+
+
+def _file_of(made: _Made, day: date) -> tuple[str, str]:
+    """The key and sha256 of the one file that the day was read from; empty where there are several."""
+    files = [source for source in made.sources if len(made.sources) == 1 or _day_in(source.key) == day.isoformat()]
+    return (files[0].key, files[0].sha256) if len(files) == 1 else ("", "")
 
 
 def _quarantined(made: _Made) -> list[Defect]:

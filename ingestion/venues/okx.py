@@ -93,7 +93,7 @@ class OkxArchive:
     def layout(self, dataset: Dataset, market: Market) -> Layout:
         return Layout(
             columns=(
-                SourceColumn("instrument_name", None, equals=market.symbol),
+                SourceColumn("instrument_name", None, must_equal=market.symbol),
                 SourceColumn("trade_id", "trade_id"),
                 SourceColumn("side", "is_buyer_maker", true_when="sell", false_when="buy"),
                 SourceColumn("price", "price"),

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ingestion.markets import Market
+from ingestion.markets import ContractType, Market
 
 if TYPE_CHECKING:
     from ingestion.datasets import Dataset
@@ -34,8 +34,9 @@ class SourceColumn:
     `epoch`: whole milliseconds or microseconds, told apart by size. `epoch_seconds`: seconds with a fraction, of which
     more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
     `true_when`, `false_when`: for a stored boolean that the file spells as words, what each is; any other is refused.
-    `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored. `equals`: what
-    every row of the file must hold here, where the file has the column at all: the symbol.
+    `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored.
+    `must_equal`: what every row of the file says here, stored or not: a row that says anything else is not of this
+    market. Not checked where the file lacks the column and it is not stored.
     """
 
     name: str
@@ -44,7 +45,7 @@ class SourceColumn:
     true_when: str | None = None
     false_when: str | None = None
     is_rounded: bool = False
-    equals: str | None = None
+    must_equal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Layout:
     `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day (from 1), by
     time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
     that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
+    `contract_type`, `contract_size`: what the printed notional of trades follows from; None where it is not checked.
 
     `is_bilingual`: the header may say each name in two languages (`price/价格`), in any encoding and any
     order. `headerless`: orders of columns in files of such a layout that have no header, told apart by their number.
@@ -65,6 +67,8 @@ class Layout:
     identity: str | None = None
     is_bilingual: bool = False
     headerless: tuple[tuple[str, ...], ...] = ()
+    contract_type: ContractType | None = None
+    contract_size: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,17 @@ pytestmark = pytest.mark.xdist_group("okx_market")
 
 
 def trades(symbol: str, day: date) -> list[str]:
-    """The rows of the file of a day of UTC+8: a buy of 3 contracts each even minute, a sale of 1 each odd one."""
-    ordinal = (day - FIRST).days * 1440 + 10_000
-    return [
-        f"{symbol},{ordinal + n},{'sell' if n % 2 else 'buy'},50000.0,{1.0 if n % 2 else 3.0},"
-        f"{millis(day, n * 60 - 8 * 3600)},{n % 5 % 2}"
-        for n in range(24 * 60)
-    ]
+    """The rows of the file of a day of UTC+8: a buy of 3 contracts each even minute, a sale of 1 each odd one.
+
+    Prices of 49,999 and 50,001 take turns, so that each hour's buys and sales are at 50,000 on average.
+    """
+    rows = []
+    for n in range(24 * 60):
+        side, size = ("sell", "1.0") if n % 2 else ("buy", "3.0")
+        price = "49999.0" if n % 4 < 2 else "50001.0"
+        number, at = (day - FIRST).days * 1440 + 10_000 + n, millis(day, n * 60 - 8 * 3600)
+        rows.append(f"{symbol},{number},{side},{price},{size},{at},{n % 5 % 2}")
+    return rows
 
 
 def binance_bars(day: date) -> list[str]:

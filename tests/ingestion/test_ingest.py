@@ -22,7 +22,18 @@ from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period, days_between
 from ingestion.raw_zone import RawZone
 from ingestion.venues.bybit import BybitArchive
-from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows, archives_at, kline_rows, millis
+from tests.support.archives import (
+    ACCESS_DENIED,
+    AGG_HEADER,
+    KLINE_HEADER,
+    TRADE_HEADER,
+    ArchiveFolder,
+    ArchiveServer,
+    agg_rows,
+    archives_at,
+    kline_rows,
+    millis,
+)
 
 BTC = Market.parse("binance_um:BTCUSDT")
 BYBIT = Market.parse("bybit:BTCUSD")
@@ -616,6 +627,151 @@ class TestAMonthThatCannotBeUsed:
         assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+
+class TestTradesThatCanBeNoMarket:
+    """They are stored as they were published, and the receipt says why no flow may be made of them."""
+
+    def test_a_day_on_one_side_is_stored_and_called_implausible(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        key = f"data/futures/um/daily/trades/BTCUSDT/BTCUSDT-trades-{FIRST}.zip"
+        rows = [
+            f"{n},{43000 + n % 9},0.{n % 7 + 1},{(43000 + n % 9) * (n % 7 + 1) / 10:.2f},{millis(FIRST, n)},true"
+            for n in range(1000)
+        ]
+        archive_folder.put(key, rows, TRADE_HEADER)
+        outcome = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows) == ("stored", 1000)
+        (defect,) = outcome.receipt.defects
+        assert (defect.kind, defect.day, defect.rows, defect.source_key) == ("implausible", FIRST, 1000, key)
+        assert defect.reason == "the taker sold in every one of 1000 trades"
+        assert statuses(run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)) == ["unchanged"]
+        archive_folder.put(key, rows[:999], TRADE_HEADER)
+        receipt = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert receipt.defects == ()
+
+
+DELIVERED = Market.parse("binance_cm:BTCUSD_200925")
+SEPTEMBER = list(days_between(date(2020, 9, 1), date(2020, 9, 30)))
+DELIVERED_MONTH = "data/futures/cm/monthly/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09.zip"
+
+
+class TestADeliveredContract:
+    """Files of a contract go on for months after its delivery, with bars that no market had."""
+
+    def tasks(self, last: date = date(2020, 12, 31)) -> list[Task]:
+        return plan(KLINES, DELIVERED, SEPTEMBER[0], last, interval="4h")
+
+    def publish(self, folder: ArchiveFolder) -> None:
+        folder.put(DELIVERED_MONTH, [row for day in SEPTEMBER for row in kline_rows(day)], KLINE_HEADER)
+
+    def test_has_nothing_planned_after_its_day(self) -> None:
+        assert [(t.first_day, t.last_day) for t in self.tasks()] == [(date(2020, 9, 1), date(2020, 9, 25))]
+        assert plan(AGG_TRADES, DELIVERED, date(2020, 9, 26), date(2020, 9, 30)) == []
+
+    def test_has_no_bar_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        receipt = outcome.receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.max_at) == (24 * 6 + 2, datetime(2020, 9, 25, 4, tzinfo=UTC))
+        assert local_zone.rows(outcome.task.object_id).num_rows == receipt.rows
+        aside = [(d.day, d.hour, d.rows) for d in receipt.defects]
+        assert aside == [
+            *((date(2020, 9, 25), f"2020-09-25T{hour:02d}", 1) for hour in (8, 12, 16, 20)),
+            *((date(2020, 9, day), None, 6) for day in range(26, 31)),
+        ]
+        assert {d.reason for d in receipt.defects} == {"after the delivery of the contract at 2020-09-25 08:00 UTC"}
+        kept = pq.read_table(local_zone.store.url(outcome.task.object_id.quarantine_key), partitioning=None)
+        assert kept.num_rows == 34
+        archive_folder.put(
+            "data/futures/cm/daily/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09-25.zip",
+            kline_rows(date(2020, 9, 25)),
+            KLINE_HEADER,
+        )
+        assert statuses(run(self.tasks(), archive_folder, local_zone)) == ["unchanged"]
+
+    def test_is_corrected_where_it_was_stored_with_such_bars(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        wrong = replace(
+            outcome.receipt,
+            last_day=SEPTEMBER[-1],
+            rows=180,
+            max_at=datetime(2020, 9, 30, 20, tzinfo=UTC),
+            day_rows={day.isoformat(): 6 for day in SEPTEMBER},
+            defects=(),
+        )
+        local_zone.store.put_bytes(outcome.task.object_id.receipt_key, wrong.to_json())
+        assert max(row["day"] for row in local_zone.write_index().to_pylist()) == date(2020, 9, 25)
+        (again,) = run(self.tasks(), archive_folder, local_zone)
+        assert again.receipt is not None
+        assert (again.status, again.receipt.rows, again.receipt.last_day) == ("stored", 146, date(2020, 9, 25))
+
+    def test_has_no_trade_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        day = date(2020, 9, 25)
+        rows = agg_rows(day, 2, first_id=1) + [
+            f"{3 + n},42000.5,0.1,{3 + n},{3 + n},{millis(day, 8 * 3600 + n)},true" for n in range(3)
+        ]
+        key = f"data/futures/cm/daily/aggTrades/BTCUSD_200925/BTCUSD_200925-aggTrades-{day}.zip"
+        archive_folder.put(key, rows, AGG_HEADER)
+        receipt = run(plan(AGG_TRADES, DELIVERED, day, day), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.first_id, receipt.last_id, receipt.id_gaps) == (2, 1, 2, 0)
+        assert [(d.kind, d.hour, d.rows) for d in receipt.defects] == [("quarantined_rows", "2020-09-25T08", 3)]
+
+
+class TestAMirrorThatHidesWhatIsAbsent:
+    def ingested(self, tasks: list[Task], server: ArchiveServer, zone: RawZone) -> tuple[list[Outcome], list[str]]:
+        server.denies = ACCESS_DENIED
+        notices: list[str] = []
+        archives = archives_at(server.url)
+        return ingest(tasks, archives=archives, zone=zone, now=NOON, notice=notices.append), notices
+
+    def test_what_it_denies_is_absent_as_long_as_it_serves_anything(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(THIRD)
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert statuses(outcomes) == ["absent", "absent", "stored"]
+        (notice,) = notices
+        assert notice.startswith(f"{archive_server.url} does not let us see what is absent")
+
+    def test_a_dataset_without_any_file_is_absent_where_another_one_has_files(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_day(FIRST)
+        outcomes, notices = self.ingested(plan(METRICS, BTC, FIRST, SECOND), archive_server, local_zone)
+        assert (statuses(outcomes), len(notices)) == (["absent", "absent"], 1)
+
+    def test_one_that_serves_nothing_does_not_serve_us(
+        self, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert (statuses(outcomes), notices) == (["failed"] * 3, [])
+        assert "the archive does not serve us" in str(outcomes[0].error)
+        assert local_zone.receipt(outcomes[0].task.object_id) is None
+
+    def test_looking_for_changes_finds_what_was_read_before(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        run(trades(), archive_folder, local_zone)
+        archive_server.denies = ACCESS_DENIED
+        archives = archives_at(archive_server.url)
+        failed: list[Outcome] = []
+        assert changed_sources(trades(), archives=archives, zone=local_zone, report=failed.append) == []
+        assert failed == []
 
 
 class TestLookingForChanges:
