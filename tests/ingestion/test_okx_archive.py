@@ -166,6 +166,18 @@ class TestADayOfTwoFiles:
         (outcome,) = brought(archives, local_zone)
         assert (outcome.receipt.rows, outcome.receipt.duplicate_rows) == (3, 1)
 
+    def test_a_price_of_eleven_decimals_is_stored_as_published(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
+    ) -> None:
+        sats = Market.parse("okx:SATS-USDT-SWAP")
+        for day, hour in ((DAY, 3), (NEXT, 17)):
+            line = f"{sats.symbol},{hour},buy,0.00000001265,3,{millis(DAY, hour * 3600)},0"
+            archive_folder.okx_trades(day, [line], symbol=sats.symbol)
+        (outcome,) = brought(archives, local_zone, sats)
+        assert outcome.status == "stored"
+        prices = local_zone.rows(outcome.task.object_id).column("price").to_pylist()
+        assert prices == [Decimal("0.00000001265")] * 2
+
     def test_another_symbols_file_is_refused_whole(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
     ) -> None:
