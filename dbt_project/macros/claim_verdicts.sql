@@ -230,7 +230,8 @@ select
     window_coverage as coverage_ratio,
     holds,
     case
-        when not holds then null
+        -- NULL is no verdict: neither `holds` nor `not holds` is true of it.
+        when holds is not true then null
         when is_rank_by_bars and is_rank_by_events then 'bars and events'
         when is_rank_by_bars then 'bars'
         when is_rank_by_events then 'events'
