@@ -99,9 +99,9 @@ def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
 
 def _unknown_as_broken(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> pd.DataFrame:
     """The frame with a failing value wherever the outcome of a rule is NULL: Great Expectations would skip it."""
-    changed = {}
+    changed: dict[str, pd.Series] = {}
     for expectation in suite.expectations:
-        column, broken = expectation.configuration.kwargs.get("column"), (expectation.meta or {}).get(_IF_NULL)
+        column, broken = str(expectation.configuration.kwargs.get("column")), (expectation.meta or {}).get(_IF_NULL)
         if broken is not None and column in frame and frame[column].isna().any():
             changed[column] = frame[column].astype(object).where(frame[column].notna(), broken)
     return frame.assign(**changed)
@@ -211,13 +211,13 @@ def _between(
     *,
     strictly_above: bool = False,
 ) -> Expectation:
-    kwargs = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
+    kwargs: dict[str, Any] = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
     return _expect("ExpectColumnValuesToBeBetween", rule, severity, shows, **kwargs)
 
 
 def _zero(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    kwargs = {"column": column, "min_value": 0, "max_value": 0}
-    return _expect("ExpectColumnValuesToBeBetween", rule, severity, shows, if_null=1, **kwargs)
+    kind = "ExpectColumnValuesToBeBetween"
+    return _expect(kind, rule, severity, shows, if_null=1, column=column, min_value=0, max_value=0)
 
 
 def _one_of(
@@ -227,8 +227,8 @@ def _one_of(
 
 
 def _true(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    kwargs = {"column": column, "value_set": [True]}
-    return _expect("ExpectColumnValuesToBeInSet", rule, severity, shows, if_null=False, **kwargs)
+    kind = "ExpectColumnValuesToBeInSet"
+    return _expect(kind, rule, severity, shows, if_null=False, column=column, value_set=[True])
 
 
 def _never(column: str, value: str, rule: str, shows: Sequence[str]) -> Expectation:
