@@ -390,7 +390,7 @@ def _bring_up_to_date(
             if not published.units:
                 return _without_files(offer, published, zone, now)
             if held is not None and _describes(held, task, published, offer.refusals.values()):
-                return "unchanged", held, offer.downloaded, None
+                return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
             try:
                 made = _made(offer, published, zone, Path(scratch), decoding)
                 break
@@ -399,6 +399,15 @@ def _bring_up_to_date(
         quarantine = made.quarantine if made.quarantine.exists() else None
         receipt = _receipt(task, now, made, offer.refusals.values())
         return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
+
+
+def _cleared(task: Task, held: Receipt, published: _Published, zone: RawZone) -> Receipt:
+    """The receipt without the refusals of files that are offered again as they were when they were used."""
+    offered = {source.key for unit in published.units for source, _ in unit.parts}
+    still = tuple(d for d in held.defects if d.kind != "refused_source" or d.source_key not in offered)
+    if still == held.defects:
+        return held
+    return zone.put(task.object_id, None, replace(held, defects=still))
 
 
 def _without_files(

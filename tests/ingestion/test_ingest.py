@@ -222,6 +222,10 @@ class TestIngesting:
         before = fingerprints(zone)
         assert statuses(run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=2))) == ["refused"]
         assert fingerprints(zone) == before
+        archive_folder.agg_trades(FIRST)  # the good one again
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == good
+        archive_folder.put_bytes(key, b"no zip")
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == outcome.receipt
         archive_folder.agg_trades(FIRST, agg_rows(FIRST, 9))
         mended = run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=3))[0]
         assert mended.receipt is not None
