@@ -332,21 +332,26 @@ class _Offer:
         self._fetched: dict[str, tuple[SourceFile, Proof]] = {}
 
     def published(self) -> _Published:
-        """The fewest objects that hold the task's days: the whole period where it is published, else its days."""
+        """The fewest objects that hold the task's days: the whole period where it is published, else its days; of a
+        part of the period its days, unless one of them has no file of use and the whole period has."""
         task = self.task
-        if _wants_all(task) or not self._is_by_day:
-            whole = self._unit(task.period)
-            if whole:
-                known = _days_beside(whole, self.held)
-                late = self.by_day(known)
-                found = {unit.period.first_day for unit in late}
-                return _Published((whole, *late), tuple(day for day in known if day not in found), whole=True)
-        if task.period.span is Span.DAY:
+        wants_whole = _wants_all(task) or not self._is_by_day
+        whole = self._unit(task.period) if wants_whole else None
+        if whole is None and task.period.span is Span.DAY:
             return _Published((), (task.first_day,), whole=False)
-        days = list(_days_of(task))
+        if whole is None:
+            units, missing = self._of_days(list(_days_of(task)))
+            whole = self._unit(task.period) if missing and not wants_whole else None
+            if whole is None:
+                return _Published(units, missing, whole=False)
+        late, missing = self._of_days(_days_beside(whole, self.held))
+        return _Published((whole, *late), missing, whole=True)
+
+    def _of_days(self, days: Sequence[date]) -> tuple[tuple[_Unit, ...], tuple[date, ...]]:
+        """The objects of single days, and the days that there is none of use for."""
         units = self.by_day(days)
         found = {unit.period.first_day for unit in units}
-        return _Published(units, tuple(day for day in days if day not in found), whole=False)
+        return units, tuple(day for day in days if day not in found)
 
     def by_day(self, days: Sequence[date]) -> tuple[_Unit, ...]:
         """The objects of single days that the archive has."""
@@ -451,7 +456,7 @@ def _bring_up_to_date(
                 waiting[asked] = offer.waits_for
                 return _without_files(offer, published, zone, now)
             if held is not None and _describes(held, task, published, offer.refusals.values()):
-                return "unchanged", held, offer.downloaded, None
+                return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
             try:
                 made = _made(offer, published, zone, Path(scratch), decoding)
                 break
@@ -460,6 +465,15 @@ def _bring_up_to_date(
         quarantine = made.quarantine if made.quarantine.exists() else None
         receipt = _receipt(task, now, made, offer.refusals.values())
         return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
+
+
+def _cleared(task: Task, held: Receipt, published: _Published, zone: RawZone) -> Receipt:
+    """The receipt without the refusals of files that are offered again as they were when they were used."""
+    offered = {source.key for unit in published.units for source, _ in unit.parts}
+    still = tuple(d for d in held.defects if d.kind != "refused_source" or d.source_key not in offered)
+    if still == held.defects:
+        return held
+    return zone.put(task.object_id, None, replace(held, defects=still))
 
 
 def _without_files(

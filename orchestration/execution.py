@@ -83,8 +83,9 @@ class RunReport:
 
     @property
     def nothing_came(self) -> bool:
-        """Every object that was asked for failed: the archive is down or not ours, and asking on is of no use."""
-        return set(self.outcomes) == {"failed"}
+        """Not one object that was asked for could be had, and no file is known to be absent: the archive is down, or
+        not one of ours."""
+        return bool(self.outcomes) and set(self.outcomes) <= {"failed", "refused"}
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,10 @@ def run(
                 job = automation.INGEST_DAYS if wanted.span is Span.DAY else automation.INGEST_MONTHS
                 keys = [raw_key(name) for name in wanted.datasets]
                 _execute(definitions, job, instance, report, tags=tags, asset_selection=keys, debug=debug)
-                if report.nothing_came:
-                    return report
+                if set(report.outcomes) == {"failed"}:
+                    return report  # to ask on is of no use
+            if report.nothing_came:
+                return report
             definitions = build_definitions(settings, listener)
             today = _today_keys(settings) if last_day is None else []
             if today:

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
 from ingestion.errors import StorageError
@@ -219,6 +222,10 @@ class TestIngesting:
         before = fingerprints(zone)
         assert statuses(run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=2))) == ["refused"]
         assert fingerprints(zone) == before
+        archive_folder.agg_trades(FIRST)  # the good one again
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == good
+        archive_folder.put_bytes(key, b"no zip")
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == outcome.receipt
         archive_folder.agg_trades(FIRST, agg_rows(FIRST, 9))
         mended = run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=3))[0]
         assert mended.receipt is not None
@@ -609,6 +616,25 @@ class TestAMonthThatCannotBeUsed:
         assert (bool(instead[date(2024, 1, 7)]), bool(instead[date(2024, 1, 8)])) == (True, False)
         assert statuses(run(klines(*WHOLE_JANUARY), archive_folder, local_zone)) == ["unchanged"]
 
+    @pytest.mark.parametrize("broken", [True, False], ids=["broken", "absent"])
+    def test_nor_a_day_of_a_part_of_it_costs_anything_where_the_month_has_it(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone, broken: bool
+    ) -> None:
+        keys = self.publish_days(archive_folder)
+        archive_folder.klines_of_month(JANUARY)
+        if broken:
+            archive_folder.put_bytes(keys[SECOND], b"no zip")
+        else:
+            archive_folder.remove(keys[SECOND])
+        outcome = run(klines(FIRST, THIRD), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert {day: outcome.receipt.day_rows[f"2024-01-0{day}"] for day in (1, 2, 3)} == {1: 6, 2: 6, 3: 6}
+        assert outcome.receipt.absent_days == ()
+        used = [(d.kind, d.source_key, d.used_instead) for d in outcome.receipt.defects]
+        assert used == ([("replaced_source", keys[SECOND], MONTH_KEY)] if broken else [])
+        assert [row["day"] for row in local_zone.write_index().to_pylist()] == [FIRST, SECOND, THIRD]
+        assert statuses(run(klines(FIRST, THIRD), archive_folder, local_zone)) == ["unchanged"]
+
     def test_with_no_day_beside_it_is_refused(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
         archive_folder.put_bytes(MONTH_KEY, b"no zip")
         outcome = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0]
@@ -627,6 +653,40 @@ class TestAMonthThatCannotBeUsed:
         assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+    @settings(max_examples=15, deadline=None)
+    @given(
+        month=st.sampled_from(["good", "no zip", "another checksum", "absent"]),
+        days=st.lists(st.sampled_from(["good", "no zip", "another checksum", "absent"]), min_size=31, max_size=31),
+    )
+    def test_costs_exactly_the_days_without_any_good_file(self, month: str, days: list[str]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            archive, zone = ArchiveFolder(Path(folder, "archive")), RawZone(open_store(Path(folder, "store")))
+            states = dict(zip(JANUARY, days, strict=True))
+            archive.klines_of_month(JANUARY)
+            keys = {MONTH_KEY: month} | {archive.klines_of_day(day): state for day, state in states.items()}
+            for key, state in keys.items():
+                if state == "no zip":
+                    archive.put_bytes(key, b"no zip")
+                elif state == "another checksum":
+                    archive.claim(key, "0" * 64)
+                elif state == "absent":
+                    archive.remove(key)
+            (outcome,) = run(klines(*WHOLE_JANUARY), archive, zone)
+            held = {day for day, state in states.items() if "good" in (month, state)}
+            receipt = outcome.receipt
+            assert receipt is not None
+            assert {date.fromisoformat(day) for day in receipt.day_rows} == held
+            assert receipt.rows == 6 * len(held)
+            broken = {key for key, state in keys.items() if state in ("no zip", "another checksum")}
+            unused = broken if month != "good" else set()
+            assert {defect.source_key for defect in receipt.defects} == unused
+            expected = "stored" if held else ("refused" if broken else "absent")
+            assert (outcome.status, receipt.status) == (expected, expected)
+            before = fingerprints(zone)
+            (again,) = run(klines(*WHOLE_JANUARY), archive, zone, NOON + timedelta(days=1))
+            assert again.status == ("unchanged" if held else expected)
+            assert fingerprints(zone) == before
 
 
 class TestTradesThatCanBeNoMarket:
