@@ -55,13 +55,13 @@ class BybitGrammar:
     def market(self, symbol: str) -> Market | None:
         linear = _LINEAR.match(symbol)
         if linear:
-            return Market("bybit", symbol, linear["base"], "USDT", ContractType.LINEAR, Decimal(1))
+            return Market.of("bybit", symbol, linear["base"], "USDT", ContractType.LINEAR, Decimal(1))
         inverse = _INVERSE.match(symbol)
         if inverse:
-            return Market("bybit", symbol, inverse["base"], "USD", ContractType.INVERSE, Decimal(1))
+            return Market.of("bybit", symbol, inverse["base"], "USD", ContractType.INVERSE, Decimal(1))
         usdc = _LINEAR_USDC.match(symbol)
         if usdc:
-            return Market("bybit", symbol, usdc["base"], "USDC", ContractType.LINEAR, Decimal(1))
+            return Market.of("bybit", symbol, usdc["base"], "USDC", ContractType.LINEAR, Decimal(1))
         return None
 
 
@@ -170,7 +170,7 @@ class BybitApi:
         market = self.grammar.market(row["symbol"])
         if market is None:
             return None
-        market = replace(market, base_asset=row["baseCoin"], quote_asset=row["quoteCoin"])
+        market = market.as_named(row["baseCoin"], row["quoteCoin"])
         launched = int(row.get("launchTime") or 0)
         # Linear contracts are counted in base, inverse ones in USD.
         return Instrument(market, Decimal(1), moment(launched) if launched else None, row["status"] == "Trading")
