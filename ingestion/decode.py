@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from isal import igzip
 
-from ingestion.arrow import INSTANT, parquet_writer, too_fine
+from ingestion.arrow import INSTANT, ROW_GROUP, parquet_writer, too_fine
 from ingestion.contracts import ContractCheck
 from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
@@ -45,7 +45,6 @@ DECODER_VERSION: Final = 1
 
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
-_ROW_GROUP: Final = 1 << 20
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 # In the quote asset: older files print the product of price and quantity with two decimals.
@@ -335,11 +334,11 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
                     if layout is not None and dataset.name in FLOW_DATASETS:
                         facts = _facts(of_day, dataset, layout)
                         day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
-            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            if sum(t.num_rows for t in pending) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
                 pending.clear()
         if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
     found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
     found.day_facts = dict(sorted(day_facts.items()))
     return found

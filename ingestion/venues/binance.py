@@ -80,13 +80,11 @@ class BinanceGrammar:
             base = inverse["base"]
             size = Decimal(100) if base == "BTC" else Decimal(10)
             delivers_at = delivery_instant(inverse["delivery"])
-            return Market(self.venue, symbol, base, "USD", ContractType.INVERSE, size, delivers_at=delivers_at)
+            return Market.of(self.venue, symbol, base, "USD", ContractType.INVERSE, size, delivers_at)
         linear = _LINEAR.match(symbol) if ContractType.LINEAR in self.kinds else None
         if linear:
             base, quote_asset, delivers_at = linear["base"], linear["quote"], delivery_instant(linear["delivery"])
-            return Market(
-                self.venue, symbol, base, quote_asset, ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
-            )
+            return Market.of(self.venue, symbol, base, quote_asset, ContractType.LINEAR, Decimal(1), delivers_at)
         return None
 
 
@@ -289,7 +287,7 @@ class BinanceApi:
         market = self.grammar.market(row["symbol"])
         if market is None:
             return None  # not quoted in dollars
-        market = replace(market, base_asset=row["baseAsset"], quote_asset=row["quoteAsset"])
+        market = market.as_named(row["baseAsset"], row["quoteAsset"])
         # Linear contracts are counted in base and have no size of their own.
         size = Decimal(str(row["contractSize"])) if market.contract_type is ContractType.INVERSE else Decimal(1)
         listed_at = moment(row["onboardDate"]) if row.get("onboardDate") else None

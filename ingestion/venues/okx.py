@@ -38,7 +38,11 @@ from ingestion.venues.venue import (
     moment,
 )
 
-_CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|(?P<delivery>\d{6}))$")
+# USD_UM is linear: priced in USD, margined and settled in USD or any of several stable coins. Its XPERP are perpetual
+# in all but name: futures that are delivered in years.
+_CONTRACT: Final = re.compile(
+    r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)(?P<margin>_UM(?:_XPERP)?)?-(?:SWAP|(?P<delivery>\d{6}))$"
+)
 
 # Linear contracts are a number of coins each, which only the venue knows, and which differs between contracts of one
 # coin; these are its oldest ones.
@@ -47,18 +51,17 @@ _LINEAR_SIZES: Final = {"BTC-USDT-SWAP": Decimal("0.01"), "ETH-USDT-SWAP": Decim
 
 @dataclass(frozen=True)
 class OkxGrammar:
-    shape: str = "like BTC-USDT-SWAP, BTC-USDT-261225 (linear) or BTC-USD-SWAP (inverse)"
+    shape: str = "like BTC-USDT-SWAP, BTC-USDT-261225, BTC-USD_UM-SWAP (linear) or BTC-USD-SWAP (inverse)"
 
     def market(self, symbol: str) -> Market | None:
         found = _CONTRACT.match(symbol)
-        if not found:
+        if not found or (found["margin"] and found["quote"] != "USD"):
             return None
         base, quote, delivers_at = found["base"], found["quote"], delivery_instant(found["delivery"])
-        if quote == "USD":
+        if quote == "USD" and not found["margin"]:
             size = Decimal(100) if base == "BTC" else Decimal(10)
-            return Market("okx", symbol, base, quote, ContractType.INVERSE, size, delivers_at=delivers_at)
-        linear_size = _LINEAR_SIZES.get(symbol)
-        return Market("okx", symbol, base, quote, ContractType.LINEAR, linear_size, delivers_at=delivers_at)
+            return Market.of("okx", symbol, base, quote, ContractType.INVERSE, size, delivers_at)
+        return Market.of("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(symbol), delivers_at)
 
 
 # ---- archive ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,12 @@ with build_window as (
 ),
 
 markets as (
-    select market_id, contract_type, contract_size
+    select
+        market_id,
+        contract_type,
+        contract_size,
+        coalesce(base_multiplier, 1) as base_multiplier,
+        {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor
     from {{ ref('dim_markets') }}
     where contract_size is not null
 ),
@@ -162,20 +167,22 @@ bars as (
     {%- endfor %}
 )
 
+-- Here, once for every source, amounts of base and prices become those of one unit of the base asset, where the venue counts thousands of it.
 select
-    cast(market_id as varchar) as market_id,
-    cast(source as varchar) as source,
-    cast(bar_hours as integer) as bar_hours,
-    cast(bar_at as timestamp) as bar_at,
-    cast(bar_date as date) as bar_date,
-    cast(taker_buy_usd as decimal(38,16)) as taker_buy_usd,
-    cast(taker_sell_usd as decimal(38,16)) as taker_sell_usd,
-    cast(taker_buy_base as decimal(38,16)) as taker_buy_base,
-    cast(taker_sell_base as decimal(38,16)) as taker_sell_base,
-    cast(open_price as decimal(38,18)) as open_price,
-    cast(high_price as decimal(38,18)) as high_price,
-    cast(low_price as decimal(38,18)) as low_price,
-    cast(close_price as decimal(38,18)) as close_price,
-    cast(trade_count as bigint) as trade_count,
-    cast(covered_minutes as bigint) as covered_minutes
+    cast(bars.market_id as varchar) as market_id,
+    cast(bars.source as varchar) as source,
+    cast(bars.bar_hours as integer) as bar_hours,
+    cast(bars.bar_at as timestamp) as bar_at,
+    cast(bars.bar_date as date) as bar_date,
+    cast(bars.taker_buy_usd as decimal(38,16)) as taker_buy_usd,
+    cast(bars.taker_sell_usd as decimal(38,16)) as taker_sell_usd,
+    cast(bars.taker_buy_base * markets.base_multiplier as decimal(38,16)) as taker_buy_base,
+    cast(bars.taker_sell_base * markets.base_multiplier as decimal(38,16)) as taker_sell_base,
+    cast(bars.open_price * markets.unit_price_factor as decimal(38,18)) as open_price,
+    cast(bars.high_price * markets.unit_price_factor as decimal(38,18)) as high_price,
+    cast(bars.low_price * markets.unit_price_factor as decimal(38,18)) as low_price,
+    cast(bars.close_price * markets.unit_price_factor as decimal(38,18)) as close_price,
+    cast(bars.trade_count as bigint) as trade_count,
+    cast(bars.covered_minutes as bigint) as covered_minutes
 from bars
+inner join markets on bars.market_id = markets.market_id

@@ -37,7 +37,8 @@ select
     receipts.out_of_order_rows,
     md5(
         receipts.status || ' ' || coalesce(receipts.stored_sha256, '') || ' '
-        || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' {{ flow_logic_version() }}'
+        || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' '
+        || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ flow_logic_version() }}'
     ) as build_state
 from receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id

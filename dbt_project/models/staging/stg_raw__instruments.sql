@@ -14,6 +14,7 @@ told as (
         nullif(instruments.quote_asset, '') as quote_asset,
         nullif(instruments.contract_type, '') as contract_type,
         nullif(instruments.contract_size, 0) as contract_size,
+        nullif(instruments.base_multiplier, 0) as base_multiplier,
         {{ utc_timestamp('instruments.listed_at') }} as listed_at,
         instruments.is_trading,
         row_number() over (
@@ -35,6 +36,7 @@ select
     quote_asset,
     contract_type,
     contract_size,
+    base_multiplier,
     listed_at,
     is_trading
 from told
