@@ -356,6 +356,12 @@ INSTRUMENTS = Dataset(
         Column("contract_type", TEXT, "linear or inverse."),
         Column("contract_size", PRICE, "USD per contract (inverse), base per contract (linear).", Rule.NOT_NEGATIVE),
         Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column(
+            "delivers_at",
+            INSTANT,
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            nullable=True,
+        ),
         Column("is_trading", FLAG, "True: open for trading when asked."),
     ),
     time_column="observed_at",

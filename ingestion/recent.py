@@ -368,6 +368,7 @@ def _instrument_rows(found: Sequence[Instrument], now: datetime) -> pa.Table:
             "contract_type": one.market.contract_type.value,
             "contract_size": one.contract_size,
             "listed_at": one.listed_at,
+            "delivers_at": one.delivers_at,
             "is_trading": one.is_trading,
         }
         for one in found

@@ -1,5 +1,6 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
 -- of what the archive does not have yet.
+-- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `dim_markets`.
 -- Amounts keep the 16 decimals that an exact product has; they are rounded once, in `int_bars`.
 {{ config(
     materialized='incremental',
@@ -17,7 +18,7 @@ with build_window as (
 ),
 
 markets as (
-    select market_id, contract_type, contract_size
+    select market_id, contract_type, contract_size, listed_at, delivered_at
     from {{ ref('dim_markets') }}
     where contract_size is not null
 ),
@@ -49,7 +50,9 @@ valued_{{ source }} as (
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
     from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
-    inner join markets on trades.market_id = markets.market_id
+    inner join markets
+        on trades.market_id = markets.market_id
+        and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
     {%- if source == 'trades' %}
     where {{ in_build_window('trades', 'trades', 'trade_date') }}
     {%- endif %}
@@ -111,6 +114,11 @@ valued_{{ source }} as (
         klines.low_price,
         klines.close_price,
         klines.trade_count,
+        greatest(klines.bar_at, coalesce(markets.listed_at, klines.bar_at)) as lives_from_at,
+        least(
+            klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }},
+            coalesce(markets.delivered_at, klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }})
+        ) as lives_until_at,
         case
             when markets.contract_type = 'inverse' then klines.volume * cast(markets.contract_size as decimal(38,8))
             else cast(klines.quote_volume as decimal(38,16))
@@ -150,8 +158,10 @@ valued_{{ source }} as (
         low_price,
         close_price,
         trade_count,
-        bar_hours * 60 as covered_minutes
+        {{ minutes_between('lives_from_at', 'lives_until_at') }} as covered_minutes
     from valued_{{ source }}
+    -- A venue may go on publishing bars of a contract that it has delivered, or begin before it lists one.
+    where lives_from_at < lives_until_at
 ),
 {% endfor %}
 bars as (

@@ -9,7 +9,8 @@ with receipted as (
         max(base_asset) as base_asset,
         max(quote_asset) as quote_asset,
         max(contract_type) as contract_type,
-        max(contract_size) as contract_size
+        max(contract_size) as contract_size,
+        max(delivered_at) as delivered_at
     from {{ ref('stg_raw__receipts') }}
     where symbol <> 'ALL'
     group by market_id
@@ -54,6 +55,7 @@ markets as (
             else 'unknown'
         end as contract_size_source,
         coalesce(instruments.listed_at, cast(seed.listed_on as timestamp)) as listed_at,
+        coalesce(instruments.delivered_at, receipted.delivered_at) as delivered_at,
         receipted.market_id is not null as is_ingested,
         coalesce(receipted.venue, heard.venue) = 'simulated' as is_simulated
     from named
@@ -75,6 +77,7 @@ aggregates as (
         cast(1 as decimal(18,8)) as contract_size,
         'convention' as contract_size_source,
         cast(null as timestamp) as listed_at,
+        cast(null as timestamp) as delivered_at,
         true as is_ingested,
         is_simulated
     from {{ ref('int_aggregate_markets') }}

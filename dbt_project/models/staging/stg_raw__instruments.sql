@@ -15,6 +15,7 @@ told as (
         nullif(instruments.contract_type, '') as contract_type,
         nullif(instruments.contract_size, 0) as contract_size,
         {{ utc_timestamp('instruments.listed_at') }} as listed_at,
+        {{ utc_timestamp('instruments.delivers_at') }} as delivered_at,
         instruments.is_trading,
         row_number() over (
             partition by instruments.venue, instruments.symbol_name
@@ -36,6 +37,7 @@ select
     contract_type,
     contract_size,
     listed_at,
+    delivered_at,
     is_trading
 from told
 where times_from_last = 1
