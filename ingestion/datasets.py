@@ -380,6 +380,12 @@ INSTRUMENTS = Dataset(
             nullable=True,
         ),
         Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column(
+            "delivers_at",
+            INSTANT,
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            nullable=True,
+        ),
         Column("is_trading", FLAG, "True: open for trading when asked."),
     ),
     time_column="observed_at",

@@ -377,6 +377,7 @@ def _instrument_rows(found: Sequence[Instrument], now: datetime) -> tuple[pa.Tab
             "contract_size": one.contract_size,
             "base_multiplier": one.market.base_multiplier,
             "listed_at": one.listed_at,
+            "delivers_at": one.delivers_at,
             "is_trading": one.is_trading,
         }
         for one in found

@@ -233,6 +233,8 @@ _ARCHIVE: Final = BinanceArchive(published=_binance_publishes)
 
 _HOUR: Final = timedelta(hours=1)
 _USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
+# The `deliveryDate` of a perpetual contract: 2100-12-25 08:00 UTC.
+_NEVER_DELIVERED: Final = 4_133_404_800_000
 _TRADES_A_PAGE: Final = 1000
 _BARS_A_PAGE: Final = 99  # one more would cost twice the weight
 _RATIOS_A_PAGE: Final = 500
@@ -292,7 +294,14 @@ class BinanceApi:
         size = Decimal(str(row["contractSize"])) if market.contract_type is ContractType.INVERSE else Decimal(1)
         listed_at = moment(row["onboardDate"]) if row.get("onboardDate") else None
         status = row.get("status") or row.get("contractStatus")
-        return Instrument(market, size, listed_at, is_trading=status == "TRADING")
+        delivers = int(row.get("deliveryDate") or 0)
+        return Instrument(
+            market,
+            size,
+            listed_at,
+            is_trading=status == "TRADING",
+            delivers_at=moment(delivers) if 0 < delivers < _NEVER_DELIVERED else None,
+        )
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         bars: list[ApiBar] = []

@@ -205,8 +205,15 @@ class BybitApi:
             return None
         market = market.as_named(row["baseCoin"], row["quoteCoin"])
         launched = int(row.get("launchTime") or 0)
+        delivered = int(row.get("deliveryTime") or 0)
         # Linear contracts are counted in base, inverse ones in USD.
-        return Instrument(market, Decimal(1), moment(launched) if launched else None, row["status"] == "Trading")
+        return Instrument(
+            market,
+            Decimal(1),
+            listed_at=moment(launched) if launched else None,
+            is_trading=row["status"] == "Trading",
+            delivers_at=moment(delivered) if delivered else None,
+        )
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         return []

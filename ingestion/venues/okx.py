@@ -181,7 +181,9 @@ class OkxApi:
             return None
         size = Decimal(row["ctVal"]) * Decimal(row.get("ctMult") or 1)
         listed_at = moment(row["listTime"]) if row.get("listTime") else None
-        return Instrument(market, size, listed_at, is_trading=row["state"] == "live")
+        delivers = int(row.get("expTime") or 0)
+        delivers_at = moment(delivers) if delivers else None
+        return Instrument(market, size, listed_at, is_trading=row["state"] == "live", delivers_at=delivers_at)
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         return []

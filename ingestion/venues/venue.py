@@ -255,12 +255,16 @@ class VenueFeed(Protocol):
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a venue says of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract."""
+    """What a venue says of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract.
+
+    `delivers_at`: instant of delivery of a dated contract; None for a perpetual one.
+    """
 
     market: Market
     contract_size: Decimal
     listed_at: datetime | None
     is_trading: bool
+    delivers_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
 -- of what the archive does not have yet.
+-- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `dim_markets`.
 -- A trade in USD has the 20 decimals of its exact product, and is rounded only in the sum of its hour: casting down each of a million trades
 -- costs more than all the rest. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
 {{ config(
@@ -23,7 +24,9 @@ markets as (
         contract_type,
         contract_size,
         coalesce(base_multiplier, 1) as base_multiplier,
-        {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor
+        {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor,
+        listed_at,
+        delivered_at
     from {{ ref('dim_markets') }}
     where contract_size is not null
 ),
@@ -55,7 +58,9 @@ valued_{{ source }} as (
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
     from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
-    inner join markets on trades.market_id = markets.market_id
+    inner join markets
+        on trades.market_id = markets.market_id
+        and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
     {%- if source == 'trades' %}
     where {{ in_build_window('trades', 'trades', 'trade_date') }}
     {%- endif %}
@@ -117,6 +122,11 @@ valued_{{ source }} as (
         klines.low_price,
         klines.close_price,
         klines.trade_count,
+        greatest(klines.bar_at, coalesce(markets.listed_at, klines.bar_at)) as lives_from_at,
+        least(
+            klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }},
+            coalesce(markets.delivered_at, klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }})
+        ) as lives_until_at,
         case
             when markets.contract_type = 'inverse' then klines.volume * cast(markets.contract_size as decimal(38,8))
             else cast(klines.quote_volume as decimal(38,16))
@@ -156,8 +166,10 @@ valued_{{ source }} as (
         low_price,
         close_price,
         trade_count,
-        bar_hours * 60 as covered_minutes
+        {{ minutes_between('lives_from_at', 'lives_until_at') }} as covered_minutes
     from valued_{{ source }}
+    -- A venue may go on publishing bars of a contract that it has delivered, or begin before it lists one.
+    where lives_from_at < lives_until_at
 ),
 {% endfor %}
 bars as (

@@ -10,7 +10,8 @@ with receipted as (
         max(quote_asset) as quote_asset,
         max(contract_type) as contract_type,
         max(contract_size) as contract_size,
-        max(base_multiplier) as base_multiplier
+        max(base_multiplier) as base_multiplier,
+        max(delivered_at) as delivered_at
     from {{ ref('stg_raw__receipts') }}
     where symbol <> 'ALL'
     group by market_id
@@ -59,6 +60,7 @@ markets as (
             else 'unknown'
         end as contract_size_source,
         coalesce(instruments.listed_at, cast(seed.listed_on as timestamp)) as listed_at,
+        coalesce(instruments.delivered_at, receipted.delivered_at) as delivered_at,
         receipted.market_id is not null as is_ingested,
         coalesce(receipted.venue, heard.venue) = 'simulated' as is_simulated
     from named
@@ -81,6 +83,7 @@ aggregates as (
         cast(1 as bigint) as base_multiplier,
         'convention' as contract_size_source,
         cast(null as timestamp) as listed_at,
+        cast(null as timestamp) as delivered_at,
         true as is_ingested,
         is_simulated
     from {{ ref('int_aggregate_markets') }}

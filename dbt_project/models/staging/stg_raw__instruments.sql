@@ -16,6 +16,7 @@ told as (
         nullif(instruments.contract_size, 0) as contract_size,
         nullif(instruments.base_multiplier, 0) as base_multiplier,
         {{ utc_timestamp('instruments.listed_at') }} as listed_at,
+        {{ utc_timestamp('instruments.delivers_at') }} as delivered_at,
         instruments.is_trading,
         row_number() over (
             partition by instruments.venue, instruments.symbol_name
@@ -38,6 +39,7 @@ select
     contract_size,
     base_multiplier,
     listed_at,
+    delivered_at,
     is_trading
 from told
 where times_from_last = 1
