@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -34,9 +34,11 @@ from isal import igzip
 
 from ingestion.arrow import INSTANT
 from ingestion.contracts import ContractCheck
-from ingestion.datasets import Dataset
+from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
+from ingestion.markets import ContractType
 from ingestion.periods import Period
+from ingestion.quarantine import Quarantined
 from ingestion.venues.venue import Layout, SourceColumn
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
@@ -47,6 +49,8 @@ _CSV_BLOCK: Final = 2 << 20
 _ROW_GROUP: Final = 1 << 20
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
+# In the quote asset: older files print the product of price and quantity with two decimals.
+NOTIONAL_TOLERANCE: Final = 0.01
 _NUMBER: Final = r"^-?\d*\.?\d*([eE][-+]?\d+)?$"
 
 
@@ -59,12 +63,51 @@ class SourceFile:
     period: Period
 
 
+@dataclass(frozen=True)
+class DayFacts:
+    """What the stored rows of one UTC day of trades look like, for judging whether they can be a market's.
+
+    `buyer_maker_rows`: rows with `is_buyer_maker` true. Prices and quantities in the file's own units. `min_at` and
+    `max_at`: first and last time of the day's rows. `notional_mismatches`: rows whose `venue_notional` differs from
+    what price, quantity and contract size give by more than a thousandth and by more than `NOTIONAL_TOLERANCE` (0.01
+    of the quote asset, whichever asset the file prints); None where the file has no such column, or where the
+    contract's size is unknown.
+    """
+
+    rows: int
+    buyer_maker_rows: int
+    min_price: Decimal
+    max_price: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_at: datetime
+    max_at: datetime
+    notional_mismatches: int | None = None
+
+    def joined(self, other: DayFacts) -> DayFacts:
+        """The facts of both together, of one day."""
+        known = self.notional_mismatches is not None and other.notional_mismatches is not None
+        return DayFacts(
+            rows=self.rows + other.rows,
+            buyer_maker_rows=self.buyer_maker_rows + other.buyer_maker_rows,
+            min_price=min(self.min_price, other.min_price),
+            max_price=max(self.max_price, other.max_price),
+            min_quantity=min(self.min_quantity, other.min_quantity),
+            max_quantity=max(self.max_quantity, other.max_quantity),
+            min_at=min(self.min_at, other.min_at),
+            max_at=max(self.max_at, other.max_at),
+            notional_mismatches=(self.notional_mismatches or 0) + (other.notional_mismatches or 0) if known else None,
+        )
+
+
 @dataclass
 class Decoded:
     """What was found on the way. Counts are over all source files of the object.
 
-    `rows`: stored rows. `day_rows`: stored rows by UTC day. `id_gaps`: ids missing between first and last.
-    `out_of_order_rows`: kept rows that stood after a higher id (or a later time, where there is no id).
+    `rows`: stored rows. `source_rows`: rows of each source file, those set aside included. `day_rows`: stored rows by
+    UTC day. `id_gaps`: ids missing between first and last. `out_of_order_rows`: kept rows that stood after a higher id
+    (or a later time, where there is no id). `day_facts`: of trades datasets, by UTC day with stored rows.
+    `quarantined`: rows set aside, by source, hour and reason.
     """
 
     rows: int = 0
@@ -78,6 +121,8 @@ class Decoded:
     last_id: int | None = None
     min_at: datetime | None = None
     max_at: datetime | None = None
+    day_facts: dict[date, DayFacts] = field(default_factory=dict)
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 class _OutOfOrder(Exception):
@@ -85,7 +130,12 @@ class _OutOfOrder(Exception):
 
 
 def decode(
-    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, target: Path, carried: pa.Table | None = None
+    sources: Sequence[SourceFile],
+    dataset: Dataset,
+    layout: Layout,
+    target: Path,
+    carried: pa.Table | None = None,
+    quarantine: Path | None = None,
 ) -> Decoded:
     """Write the rows of `sources` to the Parquet file `target`, in id order (time order where there is no id).
 
@@ -97,10 +147,10 @@ def decode(
     try:
         if dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None:
             try:
-                return _write(_stream(sources[0], dataset, layout), dataset, target)
+                return _write(_stream(sources[0], dataset, layout), dataset, layout, target)
             except _OutOfOrder:
                 pass
-        return _write(_sorted_whole(sources, dataset, layout, carried), dataset, target)
+        return _write(_sorted_whole(sources, dataset, layout, carried), dataset, layout, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -243,11 +293,12 @@ def _without_zero_rows(table: pa.Table, dataset: Dataset, found: Decoded) -> pa.
     return table.filter(keep)
 
 
-def _write(items: Iterable[_Item], dataset: Dataset, target: Path) -> Decoded:
+def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, target: Path) -> Decoded:
     """Write the tables among `items` and complete the counts, which come last."""
     found = Decoded()
     rows = 0
     day_rows: dict[date, int] = {}
+    day_facts: dict[date, DayFacts] = {}
     earliest = latest = None
     pending: list[pa.Table] = []
 
@@ -263,21 +314,60 @@ def _write(items: Iterable[_Item], dataset: Dataset, target: Path) -> Decoded:
                 bounds = pc.min_max(times).as_py()
                 earliest = min(earliest or bounds["min"], bounds["min"])
                 latest = max(latest or bounds["max"], bounds["max"])
-                _count_days(times, day_rows)
+                for day, of_day in _by_day(item, dataset):
+                    day_rows[day] = day_rows.get(day, 0) + of_day.num_rows
+                    if layout is not None and dataset.name in FLOW_DATASETS:
+                        facts = _facts(of_day, dataset, layout)
+                        day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
             if sum(t.num_rows for t in pending) >= _ROW_GROUP:
                 writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
                 pending.clear()
         if pending:
             writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
     found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
+    found.day_facts = dict(sorted(day_facts.items()))
     return found
 
 
-def _count_days(times: Any, day_rows: dict[date, int]) -> None:
-    days = times.cast(pa.int64()).to_numpy() // 86_400_000_000
-    for day, count in zip(*np.unique(days, return_counts=True), strict=True):
-        utc_day = date(1970, 1, 1).fromordinal(date(1970, 1, 1).toordinal() + int(day))
-        day_rows[utc_day] = day_rows.get(utc_day, 0) + int(count)
+def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
+    """The rows by UTC day; one day, as in nearly every table, costs no copy."""
+    days = rows.column(dataset.time_column).cast(pa.int64()).to_numpy() // 86_400_000_000
+    distinct = days[:1] if days.min() == days.max() else np.unique(days)
+    for day in distinct:
+        of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == day))
+        yield date.fromordinal(date(1970, 1, 1).toordinal() + int(day)), of_day
+
+
+def _facts(trades: pa.Table, dataset: Dataset, layout: Layout) -> DayFacts:
+    price, quantity, at = (
+        pc.min_max(trades.column(name)).as_py() for name in ("price", "quantity", dataset.time_column)
+    )
+    return DayFacts(
+        rows=trades.num_rows,
+        buyer_maker_rows=pc.sum(trades.column("is_buyer_maker")).as_py(),
+        min_price=price["min"],
+        max_price=price["max"],
+        min_quantity=quantity["min"],
+        max_quantity=quantity["max"],
+        min_at=at["min"],
+        max_at=at["max"],
+        notional_mismatches=_notional_mismatches(trades, layout),
+    )
+
+
+def _notional_mismatches(trades: pa.Table, layout: Layout) -> int | None:
+    """Rows whose notional is not what price and quantity give. In floats: a comparison that nothing is stored of."""
+    if layout.contract_type is None or layout.contract_size is None or "venue_notional" not in trades.column_names:
+        return None
+    names = ("price", "quantity", "venue_notional")
+    price, quantity, printed = (trades.column(name).cast(pa.float64()).to_numpy() for name in names)
+    size = float(layout.contract_size)
+    if layout.contract_type is ContractType.LINEAR:
+        expected, in_quote = price * quantity * size, 1.0
+    else:
+        expected, in_quote = quantity * size / price, price
+    difference = np.abs(printed - expected)
+    return int(((difference > 1e-3 * expected) & (difference * in_quote > NOTIONAL_TOLERANCE)).sum())
 
 
 @contextmanager
@@ -563,4 +653,22 @@ def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target:
             fault = f"`{dataset.time_column}` {twice} and {len(clashing) - 1} others appear twice with different rows"
             raise ContractViolation(where, [fault])
     found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
-    return _write([_without_zero_rows(kept, dataset, found), found], dataset, target)
+    return _write([_without_zero_rows(kept, dataset, found), found], dataset, None, target)
+
+
+def rewrite(rows: pa.Table, found: Decoded, dataset: Dataset, layout: Layout, target: Path) -> Decoded:
+    """Write `rows`, which are the first of those that were decoded, to `target` in their place; the counts are theirs.
+
+    Gaps between ids are those before the last row. A zero row that was dropped after it may hide one.
+    """
+    kept = _write([rows, replace(found)], dataset, layout, target)
+    if dataset.id_column is None:
+        return kept
+    if not rows.num_rows:
+        kept.first_id = kept.last_id = None
+        kept.id_gaps = 0
+        return kept
+    kept.last_id = rows.column(dataset.id_column)[-1].as_py()
+    gone = (found.last_id or 0) - (kept.last_id or 0)
+    kept.id_gaps = max(0, found.id_gaps - max(0, gone - (found.rows - rows.num_rows)))
+    return kept

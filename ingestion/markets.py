@@ -32,7 +32,8 @@ ALL_SYMBOLS: Final = "ALL"
 DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 
 
-# Binance and OKX deliver dated contracts at this hour (UTC) of the day in the symbol.
+# Binance, OKX and Bybit deliver dated contracts at this hour (UTC) of the day in the symbol: a convention of theirs,
+# which no symbol says.
 DELIVERY_HOUR: Final = 8
 
 

@@ -56,6 +56,10 @@ class ObjectId:
         return f"{self.folder}/data.parquet"
 
     @property
+    def quarantine_key(self) -> str:
+        return f"{self.folder}/_quarantine.parquet"
+
+    @property
     def receipt_key(self) -> str:
         return f"{self.folder}/receipt.json"
 
@@ -94,7 +98,8 @@ class Defect:
 
     `reason`: one sentence without a full stop. `day`: the UTC day it concerns, `hour` its hour (`2026-11-26T13`); None
     for all of the period. `rows`: how many. `source_key`, `source_sha256`: the file. `used_instead`: keys of the files
-    used in its place, separated by blanks.
+    used in its place, separated by blanks; empty where what was stored before stays in use. `source_fingerprint`: as in
+    `Source`; for bytes that differ from their published checksum, that checksum.
     """
 
     kind: DefectKind
@@ -105,6 +110,7 @@ class Defect:
     source_key: str = ""
     source_sha256: str = ""
     used_instead: str = ""
+    source_fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -288,19 +294,26 @@ class RawZone:
             raise StorageError(f"{object_id.data_key} is missing beside its receipt; delete the receipt and run again")
         return pq.read_table(io.BytesIO(payload), partitioning=None)
 
-    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt) -> Receipt:
-        """Store the object, keep the receipt it replaces, and return the new one with its revision."""
+    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
+        """Store the object, keep the receipt it replaces, and return the new one with its revision.
+
+        `quarantine`: the rows that were set aside, kept beside the data. Without `data`, what is stored stays.
+        """
         held_bytes = self.store.get_bytes(object_id.receipt_key)
         held = _readable(held_bytes)
         if held is not None and held_bytes is not None:
             receipt = replace(receipt, revision=held.revision + _is_corrected(held, receipt))
-            if not _only_grew(held, receipt):
+            if not _only_grew(held, receipt) and not _is_annotated(held, receipt):
                 kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
                 self.store.put_bytes(kept, held_bytes, only_if_absent=True)
         # A file of an archive can be had again; what was heard cannot.
         durable = receipt.dataset not in ARCHIVED
         if data is not None:
             self.store.put_file(object_id.data_key, data, durable=durable)
+            if quarantine is not None:
+                self.store.put_file(object_id.quarantine_key, quarantine, durable=durable)
+            elif held is None or _has_quarantine(held):
+                self.store.delete(object_id.quarantine_key)
         self.store.put_bytes(object_id.receipt_key, receipt.to_json(), durable=durable)
         return receipt
 
@@ -401,7 +414,7 @@ def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
             "interval": receipt.interval,
             "period": receipt.period,
             "day": day,
-            "status": "absent" if day in absent else "stored",
+            "status": "absent" if day in absent else receipt.status,
             "row_count": receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
             "id_gaps": receipt.id_gaps,
             "duplicate_rows": receipt.duplicate_rows,
@@ -418,6 +431,8 @@ def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
             "receipt_version": found.version,
         }
         for day in days_between(receipt.first_day, receipt.last_day)
+        # Files of a delivered contract may go on; what was stored of them before that was known is not used.
+        if market.delivers_at is None or day <= market.delivers_at.date()
     ]
 
 
@@ -502,6 +517,15 @@ def _is_corrected(held: Receipt, receipt: Receipt) -> bool:
     """A file that the held object was made of has other bytes now. A new day of a month, or a late one, is none."""
     before = {source.key: source.sha256 for source in held.sources}
     return any(before.get(source.key, source.sha256) != source.sha256 for source in receipt.sources)
+
+
+def _is_annotated(held: Receipt, receipt: Receipt) -> bool:
+    """The same state of the object, of which more is known: a later file of the venue could not be used."""
+    return receipt == replace(held, defects=receipt.defects)
+
+
+def _has_quarantine(held: Receipt) -> bool:
+    return any(defect.kind == "quarantined_rows" for defect in held.defects)
 
 
 def _only_grew(held: Receipt, receipt: Receipt) -> bool:

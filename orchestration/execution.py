@@ -59,8 +59,10 @@ class RunReport:
     """What came of a run.
 
     `outcomes`: raw objects by status. `asked`, `absent`: raw objects by dataset, and those the venue has no file for.
-    `failed_objects`: (object, fault). `problems`: steps that failed for another reason, one text each. `checks`: the
-    checks that did not pass. `published`: new marts are out.
+    `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in their
+    place: a fact about the venue's files, and no failure of the run. `notices`: what is to be known of an archive.
+    `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
+    `published`: new marts are out.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -68,6 +70,8 @@ class RunReport:
     absent: Counter[str] = field(default_factory=Counter)
     bytes_downloaded: int = 0
     failed_objects: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     checks: list[CheckFinding] = field(default_factory=list)
     published: bool = False
@@ -347,7 +351,14 @@ class _Recorder(Progress):
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":
             self._failed(str(outcome.task), str(outcome.error))
+        if outcome.status == "refused":
+            self._report.refused.append((str(outcome.task), str(outcome.error)))
         self._listener.ingested(outcome)
+
+    def noticed(self, notice: str) -> None:
+        if notice not in self._report.notices:
+            self._report.notices.append(notice)
+        self._listener.noticed(notice)
 
     def _failed(self, name: str, fault: str) -> None:
         """A fault is told once, however many objects fail of it: a venue that refuses refuses everything."""

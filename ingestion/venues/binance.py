@@ -194,7 +194,15 @@ class BinanceArchive:
 
     def layout(self, dataset: Dataset, market: Market) -> Layout:
         """The columns of the dataset's files for this kind of contract, in file order."""
-        return Layout(_trades(market.contract_type) if dataset.name == TRADES.name else _COLUMNS[dataset.name])
+        if dataset.name == TRADES.name:
+            columns = _trades(market.contract_type)
+            return Layout(columns, contract_type=market.contract_type, contract_size=market.contract_size)
+        return Layout(
+            tuple(
+                replace(column, must_equal=market.symbol) if column.stored_as == "symbol_name" else column
+                for column in _COLUMNS[dataset.name]
+            )
+        )
 
     def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
         """The one object that holds all of `period`, where the venue makes such objects."""

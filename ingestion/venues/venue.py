@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ingestion.markets import Market
+from ingestion.markets import ContractType, Market
 
 if TYPE_CHECKING:
     from ingestion.datasets import Dataset
@@ -35,6 +35,8 @@ class SourceColumn:
     more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
     `true_when`, `false_when`: for a stored boolean that the file spells as words, what each is; any other is refused.
     `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored.
+    `must_equal`: what every row of the file says here, stored or not: a row that says anything else is not of this
+    market. Not checked where the file lacks the column and it is not stored.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SourceColumn:
     true_when: str | None = None
     false_when: str | None = None
     is_rounded: bool = False
+    must_equal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,15 @@ class Layout:
     `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day (from 1), by
     time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
     that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
+    `contract_type`, `contract_size`: what the printed notional of trades follows from; None where it is not checked.
     """
 
     columns: tuple[SourceColumn, ...]
     packing: Literal["zip", "gzip"] = "zip"
     numbers_rows: bool = False
     identity: str | None = None
+    contract_type: ContractType | None = None
+    contract_size: Decimal | None = None
 
 
 @dataclass(frozen=True)

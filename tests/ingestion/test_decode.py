@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import Decoded, SourceFile, decode
+from ingestion.decode import DayFacts, Decoded, SourceFile, decode
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import Market
 from ingestion.periods import Period
@@ -29,6 +29,7 @@ from tests.support.archives import (
     TRADE_HEADER,
     ArchiveFolder,
     agg_rows,
+    kline_rows,
     millis,
 )
 
@@ -250,6 +251,62 @@ class TestWhatIsNoProperZip:
         packed[len(packed) // 2] ^= 0xFF
         path.write_bytes(packed)
         self.refused(tmp_path, key, archive_folder)
+
+
+class TestFactsOfADay:
+    """What a day of trades looks like, for whoever judges whether it can be a market's."""
+
+    def test_are_counts_and_bounds_of_the_stored_rows(self, tmp_path: Path) -> None:
+        rows = agg_rows(DAY, 4)
+        rows[1] = f"101,41000,0.0005,8,9,{millis(DAY, 1)},true"
+        rows[2] = f"102,0,9,8,9,{millis(DAY, 2)},true"  # a zero price is not stored
+        found, _ = decoded(tmp_path, rows)
+        start = datetime(2024, 1, 2, tzinfo=UTC)
+        assert found.day_facts == {
+            DAY: DayFacts(
+                rows=3,
+                buyer_maker_rows=2,
+                min_price=Decimal("41000"),
+                max_price=Decimal("42000.5"),
+                min_quantity=Decimal("0.0005"),
+                max_quantity=Decimal("0.004"),
+                min_at=start,
+                max_at=start + timedelta(seconds=3),
+                notional_mismatches=None,
+            )
+        }
+
+    def test_are_joined_over_the_blocks_of_a_file(self, tmp_path: Path) -> None:
+        found, _ = decoded(tmp_path, agg_rows(DAY, 60_000))
+        facts = found.day_facts[DAY]
+        assert (facts.rows, facts.buyer_maker_rows, facts.max_quantity) == (60_000, 30_000, Decimal("0.9999"))
+        assert facts.max_at == datetime(2024, 1, 2, tzinfo=UTC) + timedelta(seconds=59_999)
+
+    @pytest.mark.parametrize(
+        ("printed", "mismatches"), [("5297.49389", 0), ("5297.49", 0), ("5303", 1), ("0.467", 1), ("0", 1)]
+    )
+    def test_count_products_that_are_not_price_times_quantity(
+        self, tmp_path: Path, printed: str, mismatches: int
+    ) -> None:
+        found, _ = decoded(tmp_path, [f"7,11343.67,0.467,{printed},{millis(DAY)},true"], TRADES, TRADE_HEADER)
+        assert found.day_facts[DAY].notional_mismatches == mismatches
+
+    @pytest.mark.parametrize(("printed", "mismatches"), [("0.10569734", 0), ("0.1056", 0), ("8.3", 1), ("0.1058", 0)])
+    def test_of_inverse_contracts_compare_base_with_contracts_times_size_by_price(
+        self, tmp_path: Path, printed: str, mismatches: int
+    ) -> None:
+        header = TRADE_HEADER.replace("quote_qty", "base_qty")
+        row = f"7,78526.1,83.0,{printed},{millis(DAY)},true"
+        found, _ = decoded(tmp_path, [row], TRADES, header, INVERSE)
+        assert found.day_facts[DAY].notional_mismatches == mismatches
+
+    def test_ignore_a_cent_of_rounding_on_a_tiny_trade(self, tmp_path: Path) -> None:
+        found, _ = decoded(tmp_path, [f"7,0.5,0.01,0.01,{millis(DAY)},true"], TRADES, TRADE_HEADER)
+        assert found.day_facts[DAY].notional_mismatches == 0
+
+    def test_are_not_made_of_what_is_no_trade(self, tmp_path: Path) -> None:
+        found, _ = decoded(tmp_path, kline_rows(DAY), KLINES, KLINE_HEADER)
+        assert (found.rows, found.day_facts) == (6, {})
 
 
 class TestOtherDatasets:

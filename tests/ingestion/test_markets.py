@@ -43,6 +43,33 @@ def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
 
 
 @pytest.mark.parametrize(
+    ("text", "delivered"),
+    [
+        ("binance_cm:BTCUSD_200925", "2020-09-25"),
+        ("binance_um:ETHUSDT_260327", "2026-03-27"),
+        ("okx:BTC-USD-230929", "2023-09-29"),
+        ("bybit:BTC-26DEC25", "2025-12-26"),
+        ("bybit:BTC-5SEP25", "2025-09-05"),
+        ("bybit:BTCUSDT-26DEC25", "2025-12-26"),
+        ("bybit:BTCUSDZ25", "2025-12-26"),
+        ("bybit:BTCUSDH24", "2024-03-29"),
+        ("bybit:ETHUSDU23", "2023-09-29"),
+        ("bybit:BTCUSDM21", "2021-06-25"),
+        ("bybit:BTCUSDF26", "2026-01-30"),
+    ],
+)
+def test_a_dated_contract_is_delivered_at_eight_in_the_morning_of_its_day(text: str, delivered: str) -> None:
+    assert str(Market.parse(text).delivers_at) == f"{delivered} 08:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["binance_um:BTCUSDT", "bybit:BTCUSD", "bybit:BTCPERP", "okx:BTC-USDT-SWAP", "bybit:BTC-31FEB25"]
+)
+def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> None:
+    assert Market.parse(text).delivers_at is None
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("BTCUSDT", "is not `venue:SYMBOL`"),

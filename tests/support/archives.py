@@ -19,6 +19,11 @@ from pathlib import Path
 
 from ingestion.fetch import Archives, Place
 
+# What S3 says of a key that is not there to whom may not list the bucket.
+ACCESS_DENIED = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>'
+    b"<RequestId>4442587FB7D0A2F9</RequestId></Error>"
+)
 AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 TRADE_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
 KLINE_HEADER = (
@@ -138,6 +143,8 @@ class ArchiveServer:
 
     `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code
     (with Retry-After: 0 for 429), or "cut" to break the connection in the middle of the body.
+
+    `denies`: what an absent object is answered with HTTP 403 instead of 404: S3's XML, or a page of a firewall.
     """
 
     def __init__(self, folder: ArchiveFolder) -> None:
@@ -145,6 +152,7 @@ class ArchiveServer:
         self.requests: list[str] = []
         self.says = {"ETag", "Last-Modified", "Content-Length"}
         self.answers: dict[str, list[int | str]] = defaultdict(list)
+        self.denies = b""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -174,6 +182,13 @@ class ArchiveServer:
         path = self.folder.root / key
         if planned == 200 and not path.is_file():
             planned = 404
+            if self.denies:
+                request.send_response(403)
+                request.send_header("Content-Length", str(len(self.denies)))
+                request.end_headers()
+                if not is_head:
+                    request.wfile.write(self.denies)
+                return
         if isinstance(planned, int) and planned != 200:
             request.send_response(planned)
             if planned == 429:
