@@ -29,10 +29,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from isal import igzip
 
-from ingestion.arrow import INSTANT
+from ingestion.arrow import INSTANT, parquet_writer, too_fine
 from ingestion.contracts import ContractCheck
 from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
@@ -302,7 +301,7 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
     earliest = latest = None
     pending: list[pa.Table] = []
 
-    with _parquet_writer(dataset, target) as writer:
+    with parquet_writer(dataset.schema, target) as writer:
         for item in items:
             if isinstance(item, Decoded):
                 found = item
@@ -368,29 +367,6 @@ def _notional_mismatches(trades: pa.Table, layout: Layout) -> int | None:
         expected, in_quote = quantity * size / price, price
     difference = np.abs(printed - expected)
     return int(((difference > 1e-3 * expected) & (difference * in_quote > NOTIONAL_TOLERANCE)).sum())
-
-
-@contextmanager
-def _parquet_writer(dataset: Dataset, target: Path) -> Iterator[pq.ParquetWriter]:
-    """Exact decimals as integers where they fit, deltas for what grows or moves in small steps, zstd over it all."""
-    wide = [c.name for c in dataset.columns if pa.types.is_decimal(c.type) and c.type.precision > 18]
-    narrow = [
-        c.name
-        for c in dataset.columns
-        if pa.types.is_int64(c.type) or c.type == INSTANT or (pa.types.is_decimal(c.type) and c.name not in wide)
-    ]
-    dictionary = [c.name for c in dataset.columns if c.name not in narrow and not pa.types.is_boolean(c.type)]
-    with pq.ParquetWriter(
-        target,
-        dataset.schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=dictionary,
-        column_encoding=dict.fromkeys(narrow, "DELTA_BINARY_PACKED"),
-        store_decimal_as_integer=True,
-        write_page_index=False,
-    ) as writer:
-        yield writer
 
 
 def _read_schema(dataset: Dataset, layout: Layout) -> pa.Schema:
@@ -540,7 +516,7 @@ def _unreadable(values: pa.ChunkedArray, column: SourceColumn, wanted: pa.DataTy
     elif pa.types.is_decimal(wanted):
         rules = {
             "is not a number": _NUMBER,
-            f"has more than {wanted.scale} decimals": rf"^[^.]*(\.\d{{0,{wanted.scale}}}0*)?$|[eE]|[^-.\d]",
+            too_fine(wanted): rf"^[^.]*(\.\d{{0,{wanted.scale}}}0*)?$|[eE]|[^-.\d]",
         }
     elif column.time == "epoch_seconds" or column.is_rounded:
         rules = {"is not a number": _NUMBER}

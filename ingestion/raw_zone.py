@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.arrow import INSTANT
-from ingestion.datasets import ARCHIVED
+from ingestion.arrow import INSTANT, with_todays_schema
+from ingestion.datasets import ARCHIVED, DATASETS
 from ingestion.errors import StorageError
 from ingestion.markets import Market
 from ingestion.object_store import ObjectStore, StoredObject
@@ -197,7 +197,7 @@ _INDEX_SCHEMA: Final = pa.schema(
         ("base_asset", pa.string()),
         ("quote_asset", pa.string()),
         ("contract_type", pa.string()),
-        ("contract_size", pa.decimal128(18, 8)),
+        ("contract_size", pa.decimal128(38, 8)),
         ("base_multiplier", pa.int64()),
         ("delivered_at", INSTANT),
         ("interval", pa.string()),
@@ -288,11 +288,11 @@ class RawZone:
         return receipt
 
     def rows(self, object_id: ObjectId) -> pa.Table:
-        """The stored rows of one object. StorageError when there are none."""
+        """The stored rows of one object, under today's schema. StorageError when there are none."""
         payload = self.store.get_bytes(object_id.data_key)
         if payload is None:
             raise StorageError(f"{object_id.data_key} is missing beside its receipt; delete the receipt and run again")
-        return pq.read_table(io.BytesIO(payload), partitioning=None)
+        return with_todays_schema(pq.read_table(io.BytesIO(payload), partitioning=None), DATASETS[object_id.dataset])
 
     def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
         """Store the object, keep the receipt it replaces, and return the new one with its revision.

@@ -274,7 +274,7 @@ def _stored(
     """The object with the rows of the new windows among those it has, and its receipt."""
     if held is not None:
         sources = [*held.sources, *sources]
-        tables = [zone.rows(task.object_id).cast(task.dataset.schema), *tables]
+        tables = [zone.rows(task.object_id), *tables]
     rows = pa.concat_tables(tables)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         target = Path(scratch, "data.parquet")
@@ -367,6 +367,7 @@ def _instrument_rows(found: Sequence[Instrument], now: datetime) -> pa.Table:
             "quote_asset": one.market.quote_asset,
             "contract_type": one.market.contract_type.value,
             "contract_size": one.contract_size,
+            "base_multiplier": one.market.base_multiplier,
             "listed_at": one.listed_at,
             "is_trading": one.is_trading,
         }

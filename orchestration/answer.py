@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.datasets import ARCHIVED
 from orchestration.settings import Settings
@@ -21,6 +21,9 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+
+_RULES: Final = Path(__file__).resolve().parent.parent / "dbt_project" / "macros" / "claim_verdicts.sql"
 
 
 class NothingPublished(Exception):
@@ -43,13 +46,14 @@ class MarketNotPublished(ValueError):
 class Rank:
     """The most extreme bar of the latest day under one definition.
 
+    `side`: that of the value (see docs/metrics.md); None where it is balanced and has no rank.
     `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
     `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
     """
 
     definition_id: str
     unit: str
-    side: str
+    side: str | None
     bar_at: datetime
     value: Decimal
     rank: int | None
@@ -187,7 +191,18 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
 
 
 def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
-    return tuple(Rank(*row) for row in connection.execute(_RANKS_OF_DAY, [market_id, day]).fetchall())
+    sql = _RANKS_OF_DAY.format(
+        side=rule("side_of", "d.unit", "r.value"), leaning=rule("leaning", "d.unit", "cast(r.value as double)")
+    )
+    return tuple(Rank(*row) for row in connection.execute(sql, [market_id, day]).fetchall())
+
+
+def rule(macro: str, *arguments: str) -> str:
+    """The SQL of a rule that dbt builds the marts with; the file uses nothing of dbt on purpose."""
+    import jinja2
+
+    macros = vars(jinja2.Environment(autoescape=False).from_string(_RULES.read_text()).module)
+    return str(macros[macro](*arguments))
 
 
 _LATEST_DAYS = """
@@ -218,19 +233,24 @@ _SUMS = """
     where sums.contract_type = 'aggregate' and parts.contract_type <> 'aggregate'
 """
 
-# Of both sides and all bars of the day, the most extreme one under each definition.
+# Of all bars of the day the most extreme one under each definition, on the side that its value is on. A balanced value
+# is on neither, and may have its rank on both.
 _RANKS_OF_DAY = """
-    select r.definition_id, d.unit, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars, r.percentile,
-           r.event_rank, r.is_event
-    from fct_taker_spike_ranks as r
-    join dim_spike_definitions as d on d.definition_id = r.definition_id
-    where r.market_id = ? and cast(r.bar_at as date) = ?
+    with bars as (
+        select r.*, d.unit, {side} as value_side, abs({leaning}) as distance
+        from fct_taker_spike_ranks as r
+        join dim_spike_definitions as d on d.definition_id = r.definition_id
+        where r.market_id = ? and cast(r.bar_at as date) = ?
+    )
+    select definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at, value,
+           spike_rank, window_bars, percentile, event_rank, is_event
+    from bars
+    where value_side is null or side = value_side
     qualify row_number() over (
-        partition by r.definition_id
-        order by r.spike_rank nulls last, r.percentile desc nulls last, abs(r.value) desc,
-                 case when (r.value < 0) = (r.side = 'bearish') then 0 else 1 end, r.bar_at
+        partition by definition_id
+        order by spike_rank nulls last, percentile desc nulls last, distance desc, bar_at, side
     ) = 1
-    order by r.definition_id
+    order by definition_id
 """
 
 
@@ -256,7 +276,8 @@ _LAST_LIQUIDATIONS = """
     from fct_liquidations_rolling_24h as l
     left join dim_markets as m on m.market_id = l.market_id
     where (ends_with(l.market_id, ':ALL') or m.is_ingested)
-      and l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running)
+      -- Of a market's first day nothing has ended: then no liquidations are too old.
+      and coalesce(l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running), true)
     qualify row_number() over (partition by l.market_id order by l.as_of_at desc) = 1
     order by l.venue not in ('all', 'simulated_all'), not ends_with(l.market_id, ':ALL'), l.market_id
 """

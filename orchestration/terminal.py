@@ -192,7 +192,7 @@ def rank_row(rank: Rank) -> list[str]:
     event = "not known yet" if rank.is_event is None else _count(rank.event_rank)
     return [
         rank.definition_id,
-        rank.side,
+        rank.side or "–",
         at,
         amount(rank.value, rank.unit),
         _count(rank.rank),

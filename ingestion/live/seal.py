@@ -27,9 +27,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ingestion.arrow import ARROW_TYPES
+from ingestion.arrow import ARROW_TYPES, parquet_writer, too_fine
 from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
 from ingestion.durable import sync
 from ingestion.live.spool import (
@@ -61,9 +60,9 @@ _IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_
 _WIDE: Final = Context(prec=60)
 # No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
 # one absurd message must not stop every build.
-_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.FINE_PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
+_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
 _LARGEST_VALUE: Final = Decimal(10) ** 16
-# A quotient such as an average price has as many decimals as it likes, and is rounded, but by no more than this.
+# The average price of a liquidation is a quotient with any number of decimals: rounded, but by no more than this.
 _ROUNDED: Final = Decimal("1e-6")
 _DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_TRADES}
 
@@ -272,6 +271,7 @@ class _Reading:
                 "quote_asset": market.quote_asset if market else "",
                 "contract_type": market.contract_type.value if market else "",
                 "contract_size": market.contract_size if market else None,
+                "base_multiplier": market.base_multiplier if market else None,
             }
             return _fitting(row, LIQUIDATIONS, market)
         if market is None:
@@ -328,9 +328,9 @@ def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> di
         scale: int = ARROW_TYPES[column.kind].scale
         if _decimals(value) > scale:
             stored = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
-            allowed = value * _ROUNDED if column.kind is Kind.FINE_PRICE else 0
+            allowed = value * _ROUNDED if dataset is LIQUIDATIONS and column.kind is Kind.PRICE else 0
             if abs(stored - value) > allowed:
-                raise Malformed(f"`{column.name}` has more than {scale} decimals: {value}")
+                raise Malformed(f"`{column.name}` {too_fine(ARROW_TYPES[column.kind])}: {value}")
             row[column.name] = stored
     # Each may be possible, and their product, or quotient, absurd.
     price, quantity = row["price"], row["quantity"]
@@ -377,10 +377,11 @@ def _stored(
     if not new:
         return None
     dataset = found.rows.dataset
-    before = [_of_today(zone.rows(object_id), dataset)] if held else []
+    before = [zone.rows(object_id)] if held else []
     table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
     target = scratch / "data.parquet"
-    pq.write_table(table, target, compression="zstd")
+    with parquet_writer(dataset.schema, target) as writer:
+        writer.write_table(table)
     sources = (*(held.sources if held else ()), *(read.source for read in new))
     times = pc.min_max(table[dataset.time_column]).as_py()
     start = held or Receipt(
@@ -416,15 +417,6 @@ def _stored(
         torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
     )
     return zone.put(object_id, target, receipt)
-
-
-def _of_today(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """Rows that an older version stored, with the columns of this one: what it did not keep is empty."""
-    columns = [
-        table[name].cast(kind) if name in table.column_names else pa.nulls(table.num_rows, kind)
-        for name, kind in zip(dataset.schema.names, dataset.schema.types, strict=True)
-    ]
-    return pa.table(columns, schema=dataset.schema)
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:

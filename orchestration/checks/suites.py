@@ -5,7 +5,7 @@ Does not: Dagster (`audit.py` turns a verdict into a check), opening the warehou
 
 Exact arithmetic happens in the SQL: pandas receives DECIMAL as float64, so identities arrive as residuals that are zero
 or not. An unknown value never passes as a good one: Great Expectations skips NULLs, so a residual that cannot be
-computed arrives as 1, "off by one whole".
+computed arrives as 1, "off by one whole", and a rule (`_true`, `_zero`) whose outcome is NULL is a rule broken.
 
 `critical` means that we are wrong (an identity broken, a key twice, a day lost) and blocks publication. `warning` means
 that the venue disagrees with itself: a person must see it, and today's numbers go out.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 SAMPLE_ROWS: Final = 10
+# In an expectation's meta: the value that NULL is judged as.
+_IF_NULL: Final = "if_null"
 
 # Marts hold amounts rounded to 1e-8: a sum of 24 rounded hours may differ from the rounded day by half of that per
 # hour, on each side. Anything beyond is a lost bar.
@@ -83,7 +85,8 @@ def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("warehouse").add_dataframe_asset(suite.name)
-    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": frame})
+    judged = _unknown_as_broken(frame, suite)
+    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": judged})
     outcome = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS})
 
     key = list((suite.meta or {}).get("key", ()))
@@ -92,6 +95,16 @@ def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
     results.sort(key=lambda r: (r["success"], r["severity"] != CRITICAL, r["column"], r["expectation"]))
     failed = [r for r in results if not r["success"]]
     return Verdict(not failed, any(r["severity"] == CRITICAL for r in failed), results)
+
+
+def _unknown_as_broken(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> pd.DataFrame:
+    """The frame with a failing value wherever the outcome of a rule is NULL: Great Expectations would skip it."""
+    changed: dict[str, pd.Series] = {}
+    for expectation in suite.expectations:
+        column, broken = str(expectation.configuration.kwargs.get("column")), (expectation.meta or {}).get(_IF_NULL)
+        if broken is not None and column in frame and frame[column].isna().any():
+            changed[column] = frame[column].astype(object).where(frame[column].notna(), broken)
+    return frame.assign(**changed)
 
 
 def _evidence(result: Any, frame: pd.DataFrame, key: list[str]) -> dict[str, Any]:
@@ -169,10 +182,16 @@ def _suite(name: str, key: Sequence[str], expectations: list[Expectation]) -> gx
     return suite
 
 
-def _expect(kind: str, rule: str, severity: str, shows: Sequence[str], **kwargs: Any) -> Expectation:
-    """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs."""
+def _expect(
+    kind: str, rule: str, severity: str, shows: Sequence[str], *, if_null: bool | int | None = None, **kwargs: Any
+) -> Expectation:
+    """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs.
+
+    `if_null`: the value that a NULL is judged as; None: NULLs are not judged.
+    """
     build = getattr(load_great_expectations().expectations, kind)
-    expectation: Expectation = build(description=rule, severity=severity, meta={"shows": list(shows)}, **kwargs)
+    meta = {"shows": list(shows), _IF_NULL: if_null}
+    expectation: Expectation = build(description=rule, severity=severity, meta=meta, **kwargs)
     return expectation
 
 
@@ -192,12 +211,13 @@ def _between(
     *,
     strictly_above: bool = False,
 ) -> Expectation:
-    kwargs = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
+    kwargs: dict[str, Any] = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
     return _expect("ExpectColumnValuesToBeBetween", rule, severity, shows, **kwargs)
 
 
 def _zero(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    return _between(column, 0, 0, rule, shows, severity)
+    kind = "ExpectColumnValuesToBeBetween"
+    return _expect(kind, rule, severity, shows, if_null=1, column=column, min_value=0, max_value=0)
 
 
 def _one_of(
@@ -207,7 +227,8 @@ def _one_of(
 
 
 def _true(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    return _one_of(column, [True], rule, shows, severity)
+    kind = "ExpectColumnValuesToBeInSet"
+    return _expect(kind, rule, severity, shows, if_null=False, column=column, value_set=[True])
 
 
 def _never(column: str, value: str, rule: str, shows: Sequence[str]) -> Expectation:
@@ -826,7 +847,13 @@ select
     ranks.is_defined,
     ranks.is_of_its_venue,
     ranks.bar_sides,
-    {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
+    -- The only bar of its window has no percentile.
+    {
+    _distance(
+        "ranks.percentile * (ranks.window_bars - 1)",
+        "(case when ranks.window_bars > 1 then ranks.opposite_rank - 1 end)",
+    )
+} as percentile_error,
     cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
     ranks.spike_rank is null
     or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE} and ranks.bar_coverage_ratio >= {_MIN_COVERAGE}, false)
@@ -1634,10 +1661,9 @@ select
     coalesce(contract_type <> 'inverse' or quote_asset = 'USD', true) as is_size_of_type,
     coalesce((contract_size is null) = (contract_size_source = 'unknown'), false) as is_size_explained,
     contract_size is not null
-    or market_id not in (
-        select market_id from fct_net_taker_volume_hourly
-        union
-        select market_id from fct_net_taker_volume_daily
+    or not (
+        exists (select 1 from fct_net_taker_volume_hourly as hourly where hourly.market_id = dim_markets.market_id)
+        or exists (select 1 from fct_net_taker_volume_daily as daily where daily.market_id = dim_markets.market_id)
     ) as is_flow_valued,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
@@ -2072,12 +2098,12 @@ select
     coalesce(briefs.market_id, daily.market_id) as market_id,
     coalesce(briefs.brief_date, daily.trade_date) as brief_date,
     daily.market_id is not null as is_in_daily,
-    briefs.market_id is not null or daily.is_running as is_in_brief,
+    briefs.market_id is not null or coalesce(daily.is_running, false) as is_in_brief,
     briefs.market_id is null or coalesce(not daily.is_running, true) as is_of_ended_day,
-    briefs.market_id is null or coalesce(
+    briefs.market_id is null or daily.market_id is null or coalesce(
         (position(', provisional)' in briefs.headline) > 0 or position(', provisional covering' in briefs.headline) > 0)
         = daily.is_provisional,
-        true
+        false
     ) as is_provision_said,
     briefs.side,
     briefs.net_taker_usd,

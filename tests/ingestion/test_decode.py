@@ -178,8 +178,9 @@ class TestWhatCannotBeTrue:
         assert all(name in message for name in ("`price`", "`quantity`", "`is_buyer_maker`"))
 
     def test_a_decimal_too_fine_to_be_stored_exactly(self, tmp_path: Path) -> None:
-        message = self.refused(tmp_path, [f"7,1.123456789,1,8,9,{millis(DAY)},true"])
-        assert "`price` has more than 8 decimals in 1 rows, first at row 1: `1.123456789`" in message
+        message = self.refused(tmp_path, [f"7,1.1234567890123,1.123456789,8,9,{millis(DAY)},true"])
+        assert "`price` has more than the 12 decimals that Taker stores in 1 rows, first at row 1: `1.12345" in message
+        assert "`quantity` has more than the 8 decimals that Taker stores in 1 rows" in message
 
     def test_a_row_that_is_too_short(self, tmp_path: Path) -> None:
         assert "Expected 7 columns, got 3" in self.refused(tmp_path, [*agg_rows(DAY), "1,2,3"])
@@ -434,8 +435,8 @@ class TestTradesWithoutNumbers:
     def test_the_venues_own_quotient_is_rounded_and_nothing_else_is(self, tmp_path: Path) -> None:
         _, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", notional="0.024628270642025587")])
         assert table["venue_notional"].to_pylist() == [Decimal("0.02462827")]
-        with pytest.raises(SourceDefect, match="`price` has more than 8 decimals"):
-            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", price="0.123456789")])
+        with pytest.raises(SourceDefect, match="`price` has more than the 12 decimals"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", price="0.1234567890123")])
 
     def test_columns_may_come_in_any_order_and_new_ones_are_no_matter(self, tmp_path: Path) -> None:
         header = "RPI," + ",".join(reversed(BYBIT_HEADER.split(","))) + ",new"
@@ -511,11 +512,12 @@ def test_a_file_larger_than_one_block_streams_and_sorts_alike(tmp_path: Path) ->
     assert (streamed.rows, streamed.id_gaps, streamed.day_rows) == (60_000, 0, {DAY: 60_000})
 
 
-_PRICES = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal("9999999999.99999999"), places=8)
+_PRICES = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal("9999999999.999999999999"), places=12)
+_SIZES = st.decimals(min_value=Decimal("1e-8"), max_value=Decimal("99999999999999.99999999"), places=8)
 
 
 @settings(max_examples=40, deadline=None)
-@given(values=st.lists(st.tuples(_PRICES, _PRICES, st.booleans()), min_size=1, max_size=30), data=st.data())
+@given(values=st.lists(st.tuples(_PRICES, _SIZES, st.booleans()), min_size=1, max_size=30), data=st.data())
 def test_any_order_of_any_rows_is_stored_exactly_and_once(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Decimal, Decimal, bool]], data: st.DataObject
 ) -> None:

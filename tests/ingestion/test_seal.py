@@ -260,9 +260,9 @@ def test_a_price_of_many_decimals_is_kept_to_twelve(spool: Path, zone: RawZone) 
 def test_a_trade_that_does_not_fit_exactly_is_counted_and_never_rounded(spool: Path, zone: RawZone) -> None:
     spooled(
         spool,
-        heard(messages.agg_trade(at=ms(NOON), p="0.000000001"), NOON),
+        heard(messages.agg_trade(at=ms(NOON), p="0.0000000000001"), NOON),
         heard(messages.agg_trade(number=2, at=ms(NOON), q="0.123456789"), NOON),
-        heard(messages.agg_trade(number=3, at=ms(NOON), p="0.00000001"), NOON),
+        heard(messages.agg_trade(number=3, at=ms(NOON), p="0.000000000001"), NOON),
     )
     seal(spool, zone, now=LATER)
     assert [row["trade_number"] for row in trades(zone, "binance_um:BTCUSDT")[0]] == [3]

@@ -286,6 +286,60 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
     assert len(latest_days(serving)) == 4
 
 
+RANKED = """
+    create table dim_markets as select 'v:S' as market_id, 'linear' as contract_type, 'S' as base_asset,
+        false as is_simulated;
+    create table fct_net_taker_volume_daily as select 'v:S' as market_id, date '2026-01-31' as trade_date,
+        -1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd, 0.5368::double as taker_sell_ratio,
+        'klines' as flow_source, 1.0::double as coverage_ratio, false as is_provisional, false as is_running,
+        'v' as venue_set;
+    create table fct_taker_dominance_daily (market_id varchar, trade_date date, sell_dominance_percentile double);
+    create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
+    create table dim_spike_definitions as select * from (values
+        ('balance', 'usd'), ('best', 'usd'), ('empty', 'usd'), ('ratio', 'sell_ratio'), ('ratios', 'sell_ratio')
+    ) as t (definition_id, unit);
+    create table fct_taker_spike_ranks as
+    select
+        definition_id, 'v:S' as market_id, side, timestamp '2026-01-31' + to_hours(hour) as bar_at,
+        value::decimal(38, 8) as value, case side when 'bearish' then bearish else bullish end::bigint as spike_rank,
+        730::bigint as window_bars, null::double as percentile, null::bigint as event_rank, null::boolean as is_event
+    from (values
+        -- Not ranked, as in a market's first two years: the value alone says the side.
+        ('ratio', 0, 0.5368, null, null),
+        ('ratios', 0, 0.48, null, null), ('ratios', 4, 0.53, null, null), ('ratios', 8, 0.51, null, null),
+        ('empty', 0, 0, null, null),
+        -- Ranked: the better rank of the day, on the side of its own value.
+        ('best', 0, -5, 700, 1), ('best', 4, 9, 729, 2),
+        ('balance', 0, 0, 3, 728)
+    ) as t (definition_id, hour, value, bearish, bullish)
+    cross join (values ('bearish'), ('bullish')) as sides (side)
+"""
+
+
+def test_a_day_is_shown_on_the_side_of_its_value(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(RANKED)
+
+    (day,) = latest_days(serving)
+
+    assert [(r.definition_id, r.side, r.bar_at.hour, r.rank) for r in day.ranks] == [
+        ("balance", "bearish", 0, 3),
+        ("best", "bullish", 4, 2),
+        ("empty", None, 0, None),
+        ("ratio", "bearish", 0, None),
+        ("ratios", "bearish", 4, None),
+    ]
+    lines = printed(lambda console: show_days(console, [day])).splitlines()
+    assert [line.split("│")[2].strip() for line in lines if "2026-01-31 " in line and "│" in line] == [
+        "bearish",
+        "bullish",
+        "–",
+        "bearish",
+        "bearish",
+    ]
+
+
 def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None:
     (task,) = plan(DATASETS["fundingRate"], Market.parse("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
 

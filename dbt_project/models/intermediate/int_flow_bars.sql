@@ -1,6 +1,7 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
 -- of what the archive does not have yet.
--- Amounts keep the 16 decimals that an exact product has; they are rounded once, in `int_bars`.
+-- A trade in USD has the 20 decimals of its exact product, and is rounded only in the sum of its hour: casting down each of a million trades
+-- costs more than all the rest. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -83,10 +84,10 @@ valued_{{ source }} as (
         1 as bar_hours,
         date_trunc('hour', minute_at) as bar_at,
         trade_date as bar_date,
-        coalesce(sum(taker_buy_usd), 0) as taker_buy_usd,
-        coalesce(sum(taker_sell_usd), 0) as taker_sell_usd,
-        coalesce(sum(taker_buy_base), 0) as taker_buy_base,
-        coalesce(sum(taker_sell_base), 0) as taker_sell_base,
+        cast(coalesce(sum(taker_buy_usd), 0) as decimal(38,16)) as taker_buy_usd,
+        cast(coalesce(sum(taker_sell_usd), 0) as decimal(38,16)) as taker_sell_usd,
+        cast(coalesce(sum(taker_buy_base), 0) as decimal(38,16)) as taker_buy_base,
+        cast(coalesce(sum(taker_sell_base), 0) as decimal(38,16)) as taker_sell_base,
         {{ value_at_first('open_price', 'first_trade_id') }} as open_price,
         max(high_price) as high_price,
         min(low_price) as low_price,
@@ -171,10 +172,10 @@ select
     cast(taker_sell_usd as decimal(38,16)) as taker_sell_usd,
     cast(taker_buy_base as decimal(38,16)) as taker_buy_base,
     cast(taker_sell_base as decimal(38,16)) as taker_sell_base,
-    cast(open_price as decimal(18,8)) as open_price,
-    cast(high_price as decimal(18,8)) as high_price,
-    cast(low_price as decimal(18,8)) as low_price,
-    cast(close_price as decimal(18,8)) as close_price,
+    cast(open_price as decimal(38,18)) as open_price,
+    cast(high_price as decimal(38,18)) as high_price,
+    cast(low_price as decimal(38,18)) as low_price,
+    cast(close_price as decimal(38,18)) as close_price,
     cast(trade_count as bigint) as trade_count,
     cast(covered_minutes as bigint) as covered_minutes
 from bars

@@ -13,7 +13,7 @@ select
     market_id,
     trade_date,
     cast(sum(funding_interval_hours) as bigint) as covered_hours,
-    cast(sum(funding_rate) as decimal(18,8)) as funding_rate
+    cast(sum(funding_rate) as decimal(38,18)) as funding_rate
 from fundings
 group by market_id, trade_date
 order by market_id, trade_date

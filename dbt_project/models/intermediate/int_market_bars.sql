@@ -137,7 +137,7 @@ recent_hours as (
         bars.low_price,
         bars.close_price,
         bars.trade_count,
-        case when bars.source = 'rest_klines' then 60 else coalesce(least(heard.covered_minutes, 60), 0) end as covered_minutes
+        case when bars.source = 'rest_klines' then 60 else least(coalesce(heard.covered_minutes, 0), 60) end as covered_minutes
     from recent_bars as bars
     full outer join heard_hours as heard
         on bars.market_id = heard.market_id and bars.source = heard.source and bars.bar_at = heard.bar_at

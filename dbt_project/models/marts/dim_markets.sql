@@ -45,7 +45,7 @@ markets as (
         coalesce(receipted.quote_asset, instruments.quote_asset, heard.quote_asset) as quote_asset,
         coalesce(receipted.contract_type, instruments.contract_type, heard.contract_type) as contract_type,
         cast(
-            coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, heard.contract_size) as decimal(18,8)
+            coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, heard.contract_size) as decimal(38,8)
         ) as contract_size,
         case
             when instruments.contract_size is not null then 'instruments'
@@ -72,7 +72,7 @@ aggregates as (
         base_asset,
         'USD' as quote_asset,
         'aggregate' as contract_type,
-        cast(1 as decimal(18,8)) as contract_size,
+        cast(1 as decimal(38,8)) as contract_size,
         'convention' as contract_size_source,
         cast(null as timestamp) as listed_at,
         true as is_ingested,

@@ -4,7 +4,8 @@ with days as (
     select
         market_id,
         trade_date as brief_date,
-        case when net_taker_usd < 0 then 'bearish' else 'bullish' end as side,
+        -- A day in balance is ranked among the bullish ones.
+        coalesce({{ side_of("'usd'", 'net_taker_usd') }}, 'bullish') as side,
         net_taker_usd,
         taker_sell_ratio,
         flow_source,
