@@ -42,8 +42,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Where progress and complaints go."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    """Where progress and complaints go: the standard error of now, also while a run keeps others from writing to it."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 class TerminalProgress(Progress):
