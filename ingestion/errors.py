@@ -21,6 +21,10 @@ class AbsenceUnknown(ArchiveUnavailable):
     yet that it serves us at all."""
 
 
+class ObjectGone(ArchiveUnavailable):
+    """The archive has no such object, although it has just offered one, or the checksum of one."""
+
+
 class VenueUnavailable(IngestionError):
     """A venue's api did not answer, or answered that something is wrong with the question."""
 

@@ -23,7 +23,14 @@ from urllib.parse import unquote, urlsplit
 import tenacity
 import urllib3
 
-from ingestion.errors import AbsenceUnknown, ArchiveUnavailable, ChecksumMismatch, SourceDefect, StorageError
+from ingestion.errors import (
+    AbsenceUnknown,
+    ArchiveUnavailable,
+    ChecksumMismatch,
+    ObjectGone,
+    SourceDefect,
+    StorageError,
+)
 
 # The simulated exchange puts this file at the root of what it writes.
 SIMULATION_MARKER: Final = "SIMULATED.txt"
@@ -191,8 +198,8 @@ class Archive:
         """Stream `key` into `folder`; the bytes are those that a checksum was published for, where one is.
 
         Raises ChecksumMismatch when the bytes differ even on a second try with the checksum read anew (a file and its
-        checksum are replaced one after the other, so one mismatch may only be bad timing), ArchiveUnavailable when the
-        object cannot be had.
+        checksum are replaced one after the other, so one mismatch may only be bad timing), ObjectGone when there is
+        none, ArchiveUnavailable when it cannot be had.
 
         Without a checksum the sha256 is that of the bytes that came. A file replaced since `proof` was asked for is
         noticed the next time.
@@ -205,7 +212,7 @@ class Archive:
                 published = self.checksum(key) or published
             received = self._retrying(key, lambda stream: _copy(stream, target))
             if received is None:
-                raise ArchiveUnavailable(
+                raise ObjectGone(
                     f"{self.url}/{key} is gone although the archive just said that it has it; try again later"
                 )
             if proof.fingerprint or received == published:

@@ -39,6 +39,7 @@ from ingestion.errors import (
     ChecksumMismatch,
     ContractViolation,
     IngestionError,
+    ObjectGone,
     SourceDefect,
     StorageError,
 )
@@ -65,7 +66,9 @@ _MOST_PROBES: Final = 5
 _NUMBERS: Final = re.compile(r"\d[\d.:+-]*")
 _STAYS: Final = "; what was stored of the day before stays in use"
 # What errors say besides what is wrong with the file.
-_NOTHING_STORED: Final = re.compile(r"[;,] nothing (?:of it )?was stored(?:\. .*$|(?=:)|$)", re.DOTALL)
+_NOTHING_STORED: Final = re.compile(
+    r"[;,] nothing (?:of it )?was stored(?:\. .*$|(?=:)|$)|; try again later$", re.DOTALL
+)
 
 Status = Literal["stored", "unchanged", "absent", "kept", "refused", "failed"]
 
@@ -251,7 +254,9 @@ def changed_sources(
                     raise
                 published = offer.published()
             for refusal in offer.refusals.values():
-                if not refusal.sha256:  # its checksum cannot be read, so nothing can be said of it
+                if (
+                    not refusal.sha256 and not refusal.fingerprint
+                ):  # its checksum cannot be read, so nothing can be said of it
                     report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))
             return bool(published.units) and not _describes(held, asked, published, offer.refusals.values())
         except IngestionError as error:
@@ -361,7 +366,8 @@ class _Offer:
         return tuple(unit for unit in units if unit is not None)
 
     def fetched(self, unit: _Unit, folder: Path) -> list[tuple[SourceFile, Proof]]:
-        """The unit's files on disk. `_Unusable` when the bytes of one are not those a checksum was published for."""
+        """The unit's files on disk. `_Unusable` when the bytes of one are not those a checksum was published for, or
+        when one of several files that may stand in for each other is not there although its checksum is."""
         for source, proof in unit.parts:
             if source.key in self._fetched:
                 continue
@@ -371,6 +377,12 @@ class _Offer:
                 self.refusals[source.key] = _Refusal(
                     source.key, unit.period, _reason(error), error.received, _differing_from(error.published)
                 )
+                raise _Unusable from error
+            except ObjectGone as error:
+                if self.task.period.span is Span.DAY or not self._is_by_day:
+                    raise
+                state = _differing_from(proof.sha256)
+                self.refusals[source.key] = _Refusal(source.key, unit.period, _reason(error), "", state)
                 raise _Unusable from error
             self._fetched[source.key] = file, known
             self.downloaded += file.path.stat().st_size if is_new else 0

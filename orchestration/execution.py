@@ -83,9 +83,11 @@ class RunReport:
 
     @property
     def nothing_came(self) -> bool:
-        """Not one object that was asked for could be had, and no file is known to be absent: the archive is down, or
-        not one of ours."""
-        return bool(self.outcomes) and set(self.outcomes) <= {"failed", "refused"}
+        """Not one object that was asked for could be had or used, for a reason other than that the venue has none: the
+        archive is down, or not one of ours."""
+        return bool(self.outcomes["failed"] + self.outcomes["refused"]) and not any(
+            count for status, count in self.outcomes.items() if status not in ("failed", "refused", "absent")
+        )
 
 
 @dataclass(frozen=True)

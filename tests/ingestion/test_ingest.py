@@ -585,6 +585,26 @@ class TestAMonthThatCannotBeUsed:
         assert receipt is not None
         assert ([source.key for source in receipt.sources], receipt.defects) == ([MONTH_KEY], ())
 
+    def test_that_is_announced_and_not_there_is_read_from_its_days_until_it_comes(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        keys = self.publish_days(archive_folder)
+        whole = archive_folder.root / archive_folder.klines_of_month(JANUARY)
+        good = whole.read_bytes()
+        whole.unlink()
+        (archive_folder.root / keys[SECOND]).unlink()
+        tasks = klines(*WHOLE_JANUARY)
+        outcome = run(tasks, archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows, outcome.receipt.absent_days) == ("stored", 180, (SECOND,))
+        assert all("is gone although" in defect.reason for defect in outcome.receipt.defects)
+        assert statuses(run(tasks, archive_folder, local_zone)) == ["unchanged"]
+        assert changed_sources(tasks, archives=archives_at(archive_folder.url), zone=local_zone) == []
+        whole.write_bytes(good)
+        receipt = run(tasks, archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.defects) == (186, ())
+
     def test_leaves_only_the_days_without_a_good_file_without_rows(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
     ) -> None:
@@ -654,7 +674,7 @@ class TestAMonthThatCannotBeUsed:
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(
         month=st.sampled_from(["good", "no zip", "another checksum", "absent"]),
         days=st.lists(st.sampled_from(["good", "no zip", "another checksum", "absent"]), min_size=31, max_size=31),
