@@ -453,8 +453,12 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
     for (dataset, market_id, interval), rows in sorted(series.items()):
         days = [row["day"] for row in rows]
         stored = [row for row in rows if row["status"] == "stored"]
-        refused = sum(row["status"] == "refused" for row in rows)
         of_it = by_series.get((dataset, market_id, interval), [])
+        # Of a month that is stored, a day of which no file could be used is without rows.
+        refused_days = {day for one in of_it if one.kind == "refused_source" for day in one.days}
+        refused = sum(
+            row["status"] == "refused" or (row["status"] == "absent" and row["day"] in refused_days) for row in rows
+        )
         found.append(
             SeriesStatus(
                 dataset,

@@ -71,10 +71,13 @@ class Unused:
             return f"{self.rows:,} row{'' if self.rows == 1 else 's'} set aside: {why}"
         if self.kind == "implausible":
             return f"implausible, not used as flow: {why}"
+        # Most reasons name the file.
+        unnamed = [key for key in self.files if _name(key) not in why]
+        files = f"{_some(self.files)}: " if len(unnamed) == len(self.files) else ""
         if self.kind == "refused_source":
-            return f"{_some(self.files)} refused, nothing in its place: {why}"
+            return f"refused, nothing in its place: {files}{why}"
         instead = _some(self.used_instead) if self.used_instead else "what was stored before"
-        return f"{_some(self.files)} not used: {why}; used instead: {instead}"
+        return f"not used: {files}{why}; used instead: {instead}"
 
 
 @dataclass(frozen=True)
@@ -283,8 +286,12 @@ def quarantine_of(receipt_key: str) -> str:
 
 def _some(keys: Sequence[str]) -> str:
     """The names of the files; of many, the first and how many follow."""
-    names = [key.rpartition("/")[2] for key in keys] or ["the file"]
+    names = [_name(key) for key in keys] or ["the file"]
     return f"{names[0]} and {len(names) - 1:,} more" if len(names) > 2 else " and ".join(names)
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:

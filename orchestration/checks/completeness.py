@@ -161,7 +161,9 @@ def _summary(found: Sequence[Unused]) -> str:
         "row(s) set aside": sum(one.rows for one in found if one.kind == "quarantined_rows"),
         "file(s) refused": len({key for one in found if one.kind == "refused_source" for key in one.files}),
         "file(s) replaced": len({key for one in found if one.kind == "replaced_source" for key in one.files}),
-        "day(s) implausible": sum(len(one.days) for one in found if one.kind == "implausible"),
+        "day(s) implausible": len(
+            {(one.series, day) for one in found if one.kind == "implausible" for day in one.days}
+        ),
     }
     series = list(dict.fromkeys(one.series for one in found))
     more = f" and {len(series) - _SERIES_NAMED} more" if len(series) > _SERIES_NAMED else ""

@@ -146,11 +146,18 @@ def test_defects_are_told_by_market_dataset_and_kind_flow_first() -> None:
     ]
     replaced, aside, metrics = unused(table(rows))
     assert (replaced.series, replaced.when) == (f"{MARKET} klines 4h", "2025-09-01..2025-09-03")
-    assert replaced.what == "m.zip not used: not a zip; used instead: 1.zip and 2 more"
+    assert replaced.what == "not used: m.zip: not a zip; used instead: 1.zip and 2 more"
     assert aside.what == "5 rows set aside: takers bought more than was traded; and 1 other reason"
     assert aside.kept_in[0] == "raw/klines/venue=binance_um/symbol=BTCUSDT/date=2025-09-04/_quarantine.parquet"
-    assert metrics.what == "BTCUSDT-metrics-2025-09-01.zip refused, nothing in its place: not a zip"
+    assert metrics.what == "refused, nothing in its place: BTCUSDT-metrics-2025-09-01.zip: not a zip"
     assert [one.what for one in unused(table(rows), by_reason=True)][2] == "3 rows set aside: no number"
+
+
+def test_a_file_that_its_reason_names_is_named_once() -> None:
+    (one,) = unused(
+        table([defect("metrics", "refused_source", day(1), "data/m.zip is not a zip", source_key="data/m.zip")])
+    )
+    assert one.what == "refused, nothing in its place: data/m.zip is not a zip"
 
 
 def test_only_the_requested_markets_and_days_are_reported() -> None:

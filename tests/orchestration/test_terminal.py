@@ -376,8 +376,14 @@ def test_days_without_flow_are_named_however_many_other_things_are_missing() -> 
         "missing v:BTC: 6 days without flow, 2025-09-01..2025-09-05, 2025-09-12 (klines: refused"
     )
     assert lines[2].startswith("failed  v:BTC klines 4h 2025-10") or lines[1].startswith("failed  v:BTC klines")
-    assert any("v:BTC klines 4h 2025-09-01..2025-09-30: m.zip not used: not a zip" in line for line in lines)
+    assert any("v:BTC klines 4h 2025-09-01..2025-09-30: not used: m.zip: not a zip" in line for line in lines)
     assert any("… and 20 more; `taker status --defects` lists them" in line for line in lines)
+
+
+def test_the_check_of_unused_data_is_not_told_beside_its_evidence() -> None:
+    report = lossy()
+    report.checks = [CheckFinding("raw/receipts", "no_unused_data", False, "1 file(s) replaced")]
+    assert "no_unused_data" not in printed(lambda console: show_report(console, report, []))
 
 
 def test_quiet_runs_still_name_the_days_without_flow_and_nothing_that_was_replaced() -> None:
