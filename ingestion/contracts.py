@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.arrow import LARGEST_VALUE, LIMITS
 from ingestion.datasets import Dataset, Rule
 from ingestion.errors import ContractViolation
 from ingestion.periods import Period
@@ -39,8 +40,13 @@ class RowFault:
         return f"`{self.column}` {self.what}"
 
 
-def row_faults(rows: pa.Table | pa.RecordBatch, dataset: Dataset, period: Period) -> Iterator[RowFault]:
-    """Every way in which some of the typed rows break the contract of their dataset, or lie outside their period."""
+def row_faults(
+    rows: pa.Table | pa.RecordBatch, dataset: Dataset, period: Period, holds: tuple[datetime, datetime] | None = None
+) -> Iterator[RowFault]:
+    """Every way in which some of the typed rows break the contract of their dataset, or lie outside their period.
+
+    `holds`: the first instant of a file that is not cut at the period's, and the one that ends it (exclusive).
+    """
     for column in dataset.columns:
         values = rows.column(column.name)
         if not column.nullable and values.null_count:
@@ -57,24 +63,45 @@ def row_faults(rows: pa.Table | pa.RecordBatch, dataset: Dataset, period: Period
                 above = pc.greater(values, pa.scalar(most, type=values.type))
                 failing = pc.or_(above, pc.less(values, pa.scalar(most.copy_negate(), type=values.type)))
                 yield _fault(column.name, too_large(values.type), failing, values)
+            elif column.kind in LIMITS and bounds["max"] >= LIMITS[column.kind]:
+                limit = LIMITS[column.kind]
+                failing = pc.greater_equal(values, pa.scalar(limit, type=values.type))
+                yield _fault(column.name, f"is {limit:.0e} or more, which no market has", failing, values)
+    if {"price", "quantity"} <= set(dataset.positive):
+        yield from _worth_too_much(rows.column("price"), rows.column("quantity"))
     for part, whole in dataset.at_most:
         failing = pc.greater(rows.column(part), rows.column(whole))
         if pc.any(failing).as_py():
             yield _fault(part, f"exceeds `{whole}`", failing, rows.column(part))
     times = rows.column(dataset.time_column)
-    earliest, latest = bounds_of(dataset, period)
+    earliest, latest = bounds_of(dataset, period, holds)
     bounds = pc.min_max(times.cast(pa.int64())).as_py()
     if bounds["min"] is not None and (bounds["min"] < earliest or bounds["max"] > latest):
         micros = times.cast(pa.int64())
         failing = pc.or_(pc.less(micros, earliest), pc.greater(micros, latest))
-        yield _fault(dataset.time_column, f"lies outside {period}", failing, times)
+        yield _fault(dataset.time_column, f"lies outside {_span(period, holds)}", failing, times)
 
 
-def bounds_of(dataset: Dataset, period: Period) -> tuple[int, int]:
+def _worth_too_much(prices: Any, quantities: Any) -> Iterator[RowFault]:
+    highest, most = pc.max(prices).as_py() or 0, pc.max(quantities).as_py() or 0
+    if highest * most < LARGEST_VALUE:  # nearly always, and to multiply every row costs ten times as much
+        return
+    worth = pc.multiply(prices.cast(pa.float64()), quantities.cast(pa.float64()))
+    too_much = pc.fill_null(pc.greater_equal(worth, float(LARGEST_VALUE)), False)
+    if pc.any(too_much).as_py():
+        yield _fault("price", f"× `quantity` is {LARGEST_VALUE:.0e} or more, which no trade is", too_much, quantities)
+
+
+def _span(period: Period, holds: tuple[datetime, datetime] | None) -> str:
+    return str(period) if holds is None else f"{holds[0]:%Y-%m-%d %H:%M} to {holds[1]:%Y-%m-%d %H:%M} UTC"
+
+
+def bounds_of(dataset: Dataset, period: Period, holds: tuple[datetime, datetime] | None = None) -> tuple[int, int]:
     """The first and the last instant of a row of that period's file, in microseconds since the epoch."""
     jitter = dataset.jitter // _MICROSECOND
-    earliest = (period.starts_at - _EPOCH) // _MICROSECOND - jitter
-    latest = (period.ends_at - _EPOCH) // _MICROSECOND + jitter
+    starts_at, ends_at = holds or (period.starts_at, period.ends_at)
+    earliest = (starts_at - _EPOCH) // _MICROSECOND - jitter
+    latest = (ends_at - _EPOCH) // _MICROSECOND + jitter
     return earliest, latest if dataset.closed_period or jitter else latest - 1
 
 
@@ -84,12 +111,8 @@ def largest(stored: pa.Decimal128Type) -> Decimal:
 
 
 def too_large(stored: pa.Decimal128Type) -> str:
-    digits = stored.precision - stored.scale
-    return f"has more than {digits} digits before its decimal point, which is what Taker stores"
-
-
-def too_fine(stored: pa.Decimal128Type) -> str:
-    return f"has more than {stored.scale} decimals, which is what Taker stores"
+    """What is said of a number that has more digits before its point than its stored type: the limit is ours."""
+    return f"has more than the {stored.precision - stored.scale} digits before the point that Taker stores"
 
 
 def _fault(column: str, what: str, failing: Any, values: Any) -> RowFault:

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.arrow` has the types."""
+    """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.arrow` has the types.
 
-    PRICE = "price or small quantity: 18 digits, 8 of them decimals"
-    FINE_PRICE = "price of any coin: 38 digits, 12 of them decimals"
-    AMOUNT = "volume: 38 digits, 8 of them decimals"
+    Decided once for every dataset and venue, by the finest steps that venues publish. Prices: OKX quotes SATS and PEPE
+    with 9 to 11 decimals. Quantities: at most 3 decimals on Binance and Bybit (linear contracts in base), 2 on OKX
+    (contracts); files of older years print no more than 8. Nothing is rounded to fit: a value with more decimals is
+    refused, and the refusal says that the limit is Taker's (docs/decisions/0013).
+    """
+
+    PRICE = "price of any coin: 38 digits, 12 of them decimals"
+    AMOUNT = "quantity, volume or contract size: 38 digits, 8 of them decimals"
     RATIO = "ratio: 38 digits, 18 of them decimals"
     INSTANT = "instant in microseconds, UTC"
     WHOLE = "whole number of 64 bits"
@@ -31,7 +36,6 @@ class Kind(StrEnum):
 
 
 PRICE: Final = Kind.PRICE
-FINE_PRICE: Final = Kind.FINE_PRICE
 AMOUNT: Final = Kind.AMOUNT
 RATIO: Final = Kind.RATIO
 INSTANT: Final = Kind.INSTANT
@@ -111,7 +115,9 @@ class Dataset:
 _TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's clock, UTC.")
 _IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
 _TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
-_TRADE_QUANTITY = Column("quantity", PRICE, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE)
+_TRADE_QUANTITY = Column(
+    "quantity", AMOUNT, "Base, or contracts: of inverse markets, and where the venue counts so.", Rule.NOT_NEGATIVE
+)
 
 AGG_TRADES = Dataset(
     name="aggTrades",
@@ -148,8 +154,9 @@ TRADES = Dataset(
             "venue_notional",
             AMOUNT,
             "The venue's own product, kept for reference only: quote for linear contracts (rounded in older files), "
-            "base for inverse ones.",
+            "base for inverse ones; empty where the venue prints none.",
             Rule.NOT_NEGATIVE,
+            nullable=True,
         ),
         _TRADED_AT,
         _IS_BUYER_MAKER,
@@ -213,7 +220,7 @@ FUNDING_RATE = Dataset(
     columns=(
         Column("calculated_at", INSTANT, "When the rate was calculated; jitters by milliseconds."),
         Column("funding_interval_hours", WHOLE, "Hours between two fundings.", Rule.NOT_NEGATIVE),
-        Column("funding_rate", PRICE, "Share of the position's notional; positive: longs pay shorts."),
+        Column("funding_rate", RATIO, "Share of the position's notional; positive: longs pay shorts."),
     ),
     time_column="calculated_at",
     jitter=timedelta(seconds=30),
@@ -256,7 +263,7 @@ LIQUIDATIONS = Dataset(
         _RECEIVED_AT,
         Column("is_long_liquidated", FLAG, "True: a long was closed. The venues' own sides differ in meaning."),
         Column("venue_side", TEXT, "The side as the venue says it, kept for reference only."),
-        Column("price", FINE_PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
+        Column("price", PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
         Column("quantity", AMOUNT, "Filled: base or contracts, in the venue's unit.", Rule.NOT_NEGATIVE),
         Column(
             "original_quantity",
@@ -265,9 +272,7 @@ LIQUIDATIONS = Dataset(
             Rule.NOT_NEGATIVE,
             nullable=True,
         ),
-        Column(
-            "limit_price", FINE_PRICE, "Limit of the order, where the venue says it.", Rule.NOT_NEGATIVE, nullable=True
-        ),
+        Column("limit_price", PRICE, "Limit of the order, where the venue says it.", Rule.NOT_NEGATIVE, nullable=True),
         Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not say."),
         Column("event_id", TEXT, "Equal for the same order heard twice."),
         Column("base_asset", TEXT, "What is bought and sold; empty when the symbol is not understood."),
@@ -275,8 +280,15 @@ LIQUIDATIONS = Dataset(
         Column("contract_type", TEXT, "linear or inverse; empty when the symbol is not understood."),
         Column(
             "contract_size",
-            PRICE,
+            AMOUNT,
             "By the venue's convention: USD per contract (inverse) or base per contract (linear); empty when unknown.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column(
+            "base_multiplier",
+            WHOLE,
+            "Units of the base asset in one unit that the venue prices and counts: 1000 for 1000SHIB; else 1.",
             Rule.NOT_NEGATIVE,
             nullable=True,
         ),
@@ -293,7 +305,7 @@ _RECENT_TRADE = (
     _TRADE_QUANTITY,
     Column(
         "normal_quantity",
-        PRICE,
+        AMOUNT,
         "The part of `quantity` that did not meet retail-price-improvement orders, where the venue says so.",
         Rule.NOT_NEGATIVE,
         nullable=True,
@@ -359,8 +371,26 @@ INSTRUMENTS = Dataset(
         Column("base_asset", TEXT, "What is bought and sold."),
         Column("quote_asset", TEXT, "What it is priced in."),
         Column("contract_type", TEXT, "linear or inverse."),
-        Column("contract_size", PRICE, "USD per contract (inverse), base per contract (linear).", Rule.NOT_NEGATIVE),
+        Column(
+            "contract_size",
+            AMOUNT,
+            "USD per contract (inverse), base as the venue counts it per contract (linear).",
+            Rule.NOT_NEGATIVE,
+        ),
+        Column(
+            "base_multiplier",
+            WHOLE,
+            "Units of the base asset in one unit that the venue prices and counts: 1000 for 1000SHIB; else 1.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
         Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column(
+            "delivers_at",
+            INSTANT,
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            nullable=True,
+        ),
         Column("is_trading", FLAG, "True: open for trading when asked."),
     ),
     time_column="observed_at",

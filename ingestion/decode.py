@@ -22,7 +22,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
@@ -33,11 +33,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from isal import igzip
 
-from ingestion.arrow import INSTANT
-from ingestion.contracts import ContractCheck, bounds_of, largest, row_faults, shown, too_fine, too_large
+from ingestion.arrow import INSTANT, ROW_GROUP, parquet_writer, too_fine
+from ingestion.contracts import ContractCheck, bounds_of, largest, row_faults, shown, too_large
 from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
 from ingestion.markets import ContractType
@@ -50,7 +49,6 @@ DECODER_VERSION: Final = 1
 
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
-_ROW_GROUP: Final = 1 << 20
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 # In the quote asset: older files print the product of price and quantity with two decimals.
@@ -76,11 +74,16 @@ _CARRIED: Final = -1
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One verified file on disk, where it came from, and the period its rows must lie in."""
+    """One verified file on disk, where it came from, and the period its rows must lie in.
+
+    `holds`, `is_shared`: as in `SourceObject`: what else the file rightly holds, which is left out.
+    """
 
     path: Path
     key: str
     period: Period
+    holds: tuple[datetime, datetime] | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,8 +215,10 @@ def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_I
     order = _IdOrder(dataset)
     for table in _typed_batches(source, dataset, layout):
         found.rows += table.num_rows
-        order.add(table)
-        yield _without_zero_rows(table, dataset, found)
+        wanted = _of_period(table, source, dataset)
+        if wanted.num_rows:
+            order.add(wanted)
+            yield _without_zero_rows(wanted, dataset, found)
     found.source_rows = [found.rows]
     order.complete(found)
     yield found
@@ -225,12 +230,12 @@ def _stream_of_good_rows(
     """As `_stream`, of a file with rows that are not as they must be: those go aside."""
     found = Decoded()
     order = _IdOrder(dataset)
-    tally = Tally(source.key, source.period)
+    tally = Tally(source.key, source.period, is_cut_elsewhere=source.holds is not None)
     rows, first_at = 0, None
     for block in _judged_blocks(source, dataset, layout):
         rows, first_at = rows + block.row_count, block.first_at
         tally.add(block.set_aside)
-        aside.add(source.key, block.set_aside)
+        aside.add(source.key, filter(tally.counts, block.set_aside))
         if block.good.num_rows:
             order.add(block.good)
             yield _without_zero_rows(block.good, dataset, found)
@@ -283,10 +288,10 @@ def _sorted_whole(
         rows = 0
         if aside is None:
             for table in _typed_batches(source, dataset, layout):
-                tables.append(table)
+                tables.append(_of_period(table, source, dataset))
                 rows += table.num_rows
         else:
-            tally = Tally(source.key, source.period)
+            tally = Tally(source.key, source.period, is_cut_elsewhere=source.holds is not None)
             first_at = None
             for block in _judged_blocks(source, dataset, layout):
                 tables.append(block.good)
@@ -358,11 +363,11 @@ def _set_aside(
     for place, source in enumerate(sources):
         first = place * _PER_SOURCE
         own = {n - first: faults for n, faults in contradictions.items() if first <= n < first + _PER_SOURCE}
-        tally = Tally(source.key, source.period)
+        tally = Tally(source.key, source.period, is_cut_elsewhere=source.holds is not None)
         rows, first_at = 0, None
         for block in _judged_blocks(source, dataset, layout, own):
             tally.add(block.set_aside)
-            aside.add(source.key, block.set_aside)
+            aside.add(source.key, filter(tally.counts, block.set_aside))
             rows, first_at = rows + block.row_count, block.first_at
         found += tally.finish(rows, first_at)
     return tuple(found)
@@ -423,7 +428,7 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
     earliest = latest = None
     pending: list[pa.Table] = []
 
-    with _parquet_writer(dataset, target) as writer:
+    with parquet_writer(dataset.schema, target) as writer:
         for item in items:
             if isinstance(item, Decoded):
                 found = item
@@ -440,11 +445,11 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
                     if layout is not None and dataset.name in FLOW_DATASETS:
                         facts = _facts(of_day, dataset, layout)
                         day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
-            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            if sum(t.num_rows for t in pending) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
                 pending.clear()
         if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
     found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
     found.day_facts = dict(sorted(day_facts.items()))
     return found
@@ -492,29 +497,6 @@ def _notional_mismatches(trades: pa.Table, layout: Layout) -> int | None:
     return int(((difference > 1e-3 * expected) & (difference * in_quote > NOTIONAL_TOLERANCE)).sum())
 
 
-@contextmanager
-def _parquet_writer(dataset: Dataset, target: Path) -> Iterator[pq.ParquetWriter]:
-    """Exact decimals as integers where they fit, deltas for what grows or moves in small steps, zstd over it all."""
-    wide = [c.name for c in dataset.columns if pa.types.is_decimal(c.type) and c.type.precision > 18]
-    narrow = [
-        c.name
-        for c in dataset.columns
-        if pa.types.is_int64(c.type) or c.type == INSTANT or (pa.types.is_decimal(c.type) and c.name not in wide)
-    ]
-    dictionary = [c.name for c in dataset.columns if c.name not in narrow and not pa.types.is_boolean(c.type)]
-    with pq.ParquetWriter(
-        target,
-        dataset.schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=dictionary,
-        column_encoding=dict.fromkeys(narrow, "DELTA_BINARY_PACKED"),
-        store_decimal_as_integer=True,
-        write_page_index=False,
-    ) as writer:
-        yield writer
-
-
 def _read_schema(dataset: Dataset, layout: Layout) -> pa.Schema:
     """What is read of a file: the dataset's columns, and last what tells its rows apart, where that is not stored."""
     schema = dataset.schema
@@ -545,13 +527,34 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
                 ),
             )
             for batch in reader:
-                if batch.num_rows:
-                    table = _stored(batch, dataset, layout)
-                    if any(True for _ in row_faults(table, dataset, source.period)):
+                own = _of_symbol(batch, source, layout)
+                if own.num_rows:
+                    table = _stored(own, dataset, layout)
+                    if any(True for _ in row_faults(table, dataset, source.period, source.holds)):
                         raise _Faulty
                     yield table
         except pa.ArrowInvalid as error:
             raise _Faulty from error
+
+
+def _of_symbol(batch: pa.RecordBatch, source: SourceFile, layout: Layout) -> pa.RecordBatch:
+    """Of a file that several symbols share, the rows of the file's own, without the column that names it."""
+    for column in layout.columns if source.is_shared else ():
+        if column.must_equal is not None and column.name in batch.schema.names:
+            own = pc.fill_null(pc.equal(batch.column(column.name).cast(pa.string()), column.must_equal), False)
+            batch = batch.filter(own).drop_columns([column.name])
+    return batch
+
+
+def _of_period(table: pa.Table, source: SourceFile, dataset: Dataset) -> pa.Table:
+    """The rows of the wanted period, where the file holds others as well: those are another object's."""
+    return table if source.holds is None else table.filter(_is_wanted(table, source, dataset))
+
+
+def _is_wanted(table: pa.Table, source: SourceFile, dataset: Dataset) -> Any:
+    times = table.column(dataset.time_column)
+    first, end = (pa.scalar(at, type=times.type) for at in (source.period.starts_at, source.period.ends_at))
+    return pc.and_(pc.greater_equal(times, first), pc.less(times, end))
 
 
 def _words(layout: Layout) -> tuple[list[str], list[str]]:
@@ -582,7 +585,7 @@ def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
 def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table:
     """The batch with the stored names, types and order. `_Faulty` where a text is not as it must be."""
     schema = _read_schema(dataset, layout)
-    columns = {}
+    columns: dict[str, Any] = {c.name: pa.nulls(batch.num_rows, c.type) for c in dataset.columns if c.nullable}
     for column in layout.columns:
         if column.name in batch.schema.names and _differs(batch.column(column.name), column, layout):
             raise _Faulty
@@ -636,18 +639,55 @@ def _instants(epoch: pa.Array) -> pa.Array:
 def _column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
     """The names of the file's columns: from its header row, which is consumed, or from the layout if it has none."""
     expected = [c.name for c in layout.columns]
+    if layout.is_bilingual:
+        return _bilingual_names(text, source, layout)
     first = text.peek(1).split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
     # A broken first row is still a row: no name of a column is a number.
     if first == [""] or any(_FIGURE.fullmatch(value.strip().strip('"')) for value in first):
         return expected
     line = text.readline().decode("utf-8", "replace").lstrip("\ufeff").strip()
     names = [name.strip().strip('"') for name in line.split(",")]
+    _check_header(names, line, source, layout)
+    return names
+
+
+def _check_header(names: Sequence[str], line: str, source: SourceFile, layout: Layout) -> None:
+    """Every column that is read is named once, whatever `line` the header is."""
     needed = [c.name for c in layout.columns if c.stored_as or c.name == layout.identity]
     faults = [f"column `{name}` is missing (the header says {line})" for name in needed if name not in names]
     faults += [f"column `{name}` is there twice (the header says {line})" for name in needed if names.count(name) > 1]
     if faults:
         raise ContractViolation(source.key, faults)
+
+
+def _bilingual_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
+    """The names of the columns where a header may say them in two languages, or may not be there.
+
+    A first row that begins as a row of data does (a number, or the symbol) is no header; then the number of its columns
+    says which order they have.
+    """
+    line = _text_of(text.peek(1).split(b"\n", 1)[0]).strip()
+    if not line:
+        return [c.name for c in layout.columns]
+    cells = [cell.strip().strip('"') for cell in line.split(",")]
+    if cells[0].isdecimal() or cells[0] in [c.must_equal for c in layout.columns if c.must_equal is not None]:
+        orders = [order for order in layout.headerless if len(order) == len(cells)]
+        if not orders:
+            raise ContractViolation(source.key, [f"it has no header and {len(cells)} columns: no known order"])
+        return list(orders[0])
+    text.readline()
+    known = {c.name for c in layout.columns}
+    names = [next((part for part in [cell, *cell.split("/")] if part.strip() in known), cell).strip() for cell in cells]
+    _check_header(names, line, source, layout)
     return names
+
+
+def _text_of(line: bytes) -> str:
+    """A header's text: UTF-8 (a byte order mark is none of it), else the encoding of Chinese text on other systems."""
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("gb18030", "replace")
 
 
 # ---- a file with faults: every row judged by itself ------------------------------------------------------------------
@@ -738,11 +778,12 @@ def _judged_blocks(
 ) -> Iterator[_JudgedBlock]:
     """The file's rows, each of them good or set aside. `contradictions`: faults of rows by number, found elsewhere."""
     schema = _read_schema(dataset, layout)
-    earliest, latest = bounds_of(dataset, source.period)
+    earliest, latest = bounds_of(dataset, source.period, source.holds)
     last_at: int | None = None
     first_at: int | None = None
     for block in _text_blocks(source, layout):
-        table, found = _judged(block, dataset, layout, schema, source.period)
+        block = _texts_of_symbol(block, source, layout)
+        table, found = _judged(block, dataset, layout, schema, source)
         for number, faults in (contradictions or {}).items():
             place = int(np.searchsorted(block.numbers, number))
             if place < len(block.numbers) and block.numbers[place] == number:
@@ -774,6 +815,8 @@ def _judged_blocks(
             last_at = int(micros[has_time][-1]) + jitter
         good = np.ones(len(block.numbers), dtype=bool)
         good[list(found)] = False
+        if source.holds is not None:
+            good &= pc.fill_null(_is_wanted(table, source, dataset), False).to_numpy()
         yield _JudgedBlock(
             table.filter(pa.array(good)),
             block.numbers[good],
@@ -783,8 +826,20 @@ def _judged_blocks(
         )
 
 
+def _texts_of_symbol(block: _TextBlock, source: SourceFile, layout: Layout) -> _TextBlock:
+    """Of a file that several symbols share, the rows of the file's own."""
+    for column in layout.columns if source.is_shared else ():
+        if column.must_equal is not None and column.name in block.columns:
+            own = pc.fill_null(pc.equal(_texts(block.columns[column.name])[0], column.must_equal), False)
+            columns = {name: values.filter(own) for name, values in block.columns.items()}
+            name = column.must_equal
+            misshapen = [row for row in block.misshapen if row.line.startswith((name, f'"{name}"'))]
+            return _TextBlock(columns, block.numbers[own.to_numpy(zero_copy_only=False)], misshapen)
+    return block
+
+
 def _judged(
-    block: _TextBlock, dataset: Dataset, layout: Layout, schema: pa.Schema, period: Period
+    block: _TextBlock, dataset: Dataset, layout: Layout, schema: pa.Schema, source: SourceFile
 ) -> tuple[pa.Table, dict[int, list[Fault]]]:
     """The rows with `schema`, empty where a value cannot be read, and the faults of those that have any, by place."""
     found: dict[int, list[Fault]] = {}
@@ -823,8 +878,10 @@ def _judged(
                 fault(place, f"`{name}` is empty", None, is_unreadable=False)
     if layout.numbers_rows and dataset.id_column is not None:
         stored[dataset.id_column] = pa.array(np.zeros(len(block.numbers), np.int64))
+    for missing in nullable - stored.keys():
+        stored[missing] = pa.nulls(len(block.numbers), schema.field(missing).type)
     table = pa.table([stored[name] for name in schema.names], schema=schema)
-    for breach in row_faults(table, dataset, period):
+    for breach in row_faults(table, dataset, source.period, source.holds):
         values = breach.values
         for place in np.flatnonzero(breach.failing.to_numpy()).tolist():
             if breach.what == "is empty":
@@ -1096,3 +1153,21 @@ def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target:
             raise ContractViolation(where, [fault])
     found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
     return _write([_without_zero_rows(kept, dataset, found), found], dataset, None, target)
+
+
+def rewrite(rows: pa.Table, found: Decoded, dataset: Dataset, layout: Layout, target: Path) -> Decoded:
+    """Write `rows`, which are the first of those that were decoded, to `target` in their place; the counts are theirs.
+
+    Gaps between ids are those before the last row. A zero row that was dropped after it may hide one.
+    """
+    kept = _write([rows, replace(found)], dataset, layout, target)
+    if dataset.id_column is None:
+        return kept
+    if not rows.num_rows:
+        kept.first_id = kept.last_id = None
+        kept.id_gaps = 0
+        return kept
+    kept.last_id = rows.column(dataset.id_column)[-1].as_py()
+    gone = (found.last_id or 0) - (kept.last_id or 0)
+    kept.id_gaps = max(0, found.id_gaps - max(0, gone - (found.rows - rows.num_rows)))
+    return kept

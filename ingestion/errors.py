@@ -16,6 +16,15 @@ class ArchiveUnavailable(IngestionError):
     """The venue's archive did not answer, or refused."""
 
 
+class AbsenceUnknown(ArchiveUnavailable):
+    """The archive denied access to an object, as it does to absent ones where it hides what it has; and nothing shows
+    yet that it serves us at all."""
+
+
+class ObjectGone(ArchiveUnavailable):
+    """The archive has no such object, although it has just offered one, or the checksum of one."""
+
+
 class VenueUnavailable(IngestionError):
     """A venue's api did not answer, or answered that something is wrong with the question."""
 
@@ -29,7 +38,11 @@ class VenueRefused(IngestionError):
 
 
 class ChecksumMismatch(IngestionError):
-    """The bytes that arrived are not the bytes the venue published a checksum for."""
+    """The bytes that arrived are not the bytes the venue published a checksum for. Both are sha256, lower-case hex."""
+
+    def __init__(self, text: str, received: str = "", published: str = "") -> None:
+        self.received, self.published = received, published
+        super().__init__(text)
 
 
 class SourceDefect(IngestionError):

@@ -11,7 +11,7 @@ import hashlib
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,14 @@ from urllib.parse import unquote, urlsplit
 import tenacity
 import urllib3
 
-from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect, StorageError
+from ingestion.errors import (
+    AbsenceUnknown,
+    ArchiveUnavailable,
+    ChecksumMismatch,
+    ObjectGone,
+    SourceDefect,
+    StorageError,
+)
 
 # The simulated exchange puts this file at the root of what it writes.
 SIMULATION_MARKER: Final = "SIMULATED.txt"
@@ -37,6 +44,11 @@ _SETTING: Final = "TAKER_ARCHIVE_URL"
 # What a server says of an object that changes when the object does, and what we call it.
 _STATE_HEADERS: Final = {"ETag": "etag", "Content-Length": "size", "Last-Modified": "modified"}
 _UNPUBLISHED: Final = "no published checksum"
+# What S3 answers for a key that is not there: to whom may list the bucket, and to whom may not (with HTTP 403).
+_S3_CODE: Final = re.compile(rb"<Code>\s*(\w+)\s*</Code>")
+_HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
+# Addresses that have served this process an object: a later archive at the same address need not prove it again.
+_SERVED: Final[set[str]] = set()
 # So many objects given up one after the other mean that the archive is down, not that an object is unlucky.
 _GIVEN_UP_IN_A_ROW: Final = 3
 
@@ -97,6 +109,11 @@ class Archives:
                 self._open[place] = Archive(place.url, has_checksums=place.has_checksums, setting=place.setting)
             return self._open[place]
 
+    @property
+    def notices(self) -> list[str]:
+        """What is to be known of the archives that were opened, each thing once."""
+        return sorted({archive.notice for archive in self._open.values() if archive.notice})
+
     def close(self) -> None:
         for archive in self._open.values():
             archive.close()
@@ -107,6 +124,9 @@ class Archive:
 
     An archive that is down is found out once and not once for every object: after a few objects in a row were given up,
     the rest fail at once.
+
+    An S3 mirror that does not let us list its bucket denies access (HTTP 403) to objects that are not there. Such an
+    answer is taken for absence as soon as the mirror has served any other object; before that it is AbsenceUnknown.
 
     `url`: `https://…`, `http://…` or `file:///…`; keys are appended to it. `attempts`: how often one object is tried on
     time-outs, 429 and 5xx. `backoff`: first pause in seconds, doubled each time with jitter; Retry-After wins over it.
@@ -138,6 +158,8 @@ class Archive:
         self._simulated: bool | None = None
         self._attempts = attempts
         self._given_up_in_a_row = 0
+        self._hides_absence = False
+        self._asked_in_vain: set[str] = set()
         self._backoff = tenacity.wait_exponential_jitter(multiplier=backoff, max=60.0, jitter=backoff)
 
     def checksum(self, key: str) -> str | None:
@@ -176,8 +198,8 @@ class Archive:
         """Stream `key` into `folder`; the bytes are those that a checksum was published for, where one is.
 
         Raises ChecksumMismatch when the bytes differ even on a second try with the checksum read anew (a file and its
-        checksum are replaced one after the other, so one mismatch may only be bad timing), ArchiveUnavailable when the
-        object cannot be had.
+        checksum are replaced one after the other, so one mismatch may only be bad timing), ObjectGone when there is
+        none, ArchiveUnavailable when it cannot be had.
 
         Without a checksum the sha256 is that of the bytes that came. A file replaced since `proof` was asked for is
         noticed the next time.
@@ -190,7 +212,7 @@ class Archive:
                 published = self.checksum(key) or published
             received = self._retrying(key, lambda stream: _copy(stream, target))
             if received is None:
-                raise ArchiveUnavailable(
+                raise ObjectGone(
                     f"{self.url}/{key} is gone although the archive just said that it has it; try again later"
                 )
             if proof.fingerprint or received == published:
@@ -198,8 +220,34 @@ class Archive:
         target.unlink(missing_ok=True)
         raise ChecksumMismatch(
             f"{self.url}/{key} has sha256 {received} but {published} is published for it; nothing was stored. "
-            "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent"
+            "Try again later; if it stays, the file was damaged on its way or the archive is inconsistent",
+            received or "",
+            published,
         )
+
+    @property
+    def notice(self) -> str | None:
+        """What is to be known of this archive as a whole, in one sentence without a full stop; None: nothing."""
+        if not self._hides_absence:
+            return None
+        return (
+            f"{self.url} does not let us see what is absent: HTTP 403 is taken for absent where it serves other files"
+        )
+
+    def serves_any(self, keys: Iterable[str]) -> bool:
+        """Whether it is known to serve us objects; asks for those of `keys` that were not asked for in vain before."""
+        for key in keys:
+            with self._lock:
+                if self.url in _SERVED:
+                    return True
+                asked = key in self._asked_in_vain
+                self._asked_in_vain.add(key)
+            if not asked:
+                try:
+                    self.proof(key)
+                except (ArchiveUnavailable, SourceDefect):
+                    continue
+        return self.url in _SERVED
 
     @property
     def is_simulated(self) -> bool:
@@ -282,8 +330,18 @@ class Archive:
         """The body when there is one, None for an absent object, an exception for everything else."""
         status, where = response.status, f"{self.url}/{key}"
         if status == 200:
+            if key != SIMULATION_MARKER:  # some servers answer every address with a page
+                _SERVED.add(self.url)
             return response
         if status == 404:
+            return None
+        if status == 403 and self._code(response, key) in _HIDES_ABSENCE:
+            if self.url not in _SERVED:
+                raise AbsenceUnknown(
+                    f"{where} was refused with HTTP 403, AccessDenied, and so was everything else that was asked for: "
+                    f"the archive does not serve us; check {self.setting} and who may read it"
+                )
+            self._hides_absence = True
             return None
         if status in _WORTH_RETRYING:
             raise _TryAgain(f"HTTP {status}", _retry_after(response.headers.get("Retry-After")))
@@ -293,6 +351,18 @@ class Archive:
                 f"set {self.setting} to a mirror that you may read"
             )
         raise ArchiveUnavailable(f"{where} answered HTTP {status}; check {self.setting}")
+
+    def _code(self, response: urllib3.BaseHTTPResponse, key: str) -> str:
+        """The code of S3's XML answer; empty for another body. To a HEAD there is none, so it is asked again."""
+        body = response.read(4096)
+        if not body:
+            again = self._http().request("GET", f"{self.url}/{key}", preload_content=False, decode_content=False)
+            try:
+                body = again.read(4096) if again.status == 403 else b""
+            finally:
+                again.close()
+        found = _S3_CODE.search(body or b"")
+        return found[1].decode() if found else ""
 
     def _http(self) -> urllib3.PoolManager:
         with self._lock:

@@ -85,10 +85,14 @@ class _Count:
 
 @dataclass
 class Tally:
-    """The rows of one source file that are set aside, counted by hour and reason; their file is not written here."""
+    """The rows of one source file that are set aside, counted by hour and reason; their file is not written here.
+
+    `is_cut_elsewhere`: the file holds rows of other periods, too; what is wrong with those is told with their own.
+    """
 
     source_key: str
     period: Period
+    is_cut_elsewhere: bool = False
     rows: int = 0
     _counts: dict[tuple[str | None, tuple[str, ...]], _Count] = field(default_factory=dict)
     _faults: dict[str, tuple[int, Fault, int]] = field(default_factory=dict)
@@ -97,11 +101,19 @@ class Tally:
         """Count rows that follow those added before, in file order."""
         for row in rows:
             self.rows += 1
-            key = (self._hour(row.at), tuple(fault.label for fault in row.faults))
-            self._counts.setdefault(key, _Count(row)).rows += 1
             for fault in row.faults:
                 count, first, place = self._faults.get(fault.label, (0, fault, row.number))
                 self._faults[fault.label] = (count + 1, first, place)
+            if not self.counts(row):
+                continue
+            key = (self._hour(row.at), tuple(fault.label for fault in row.faults))
+            self._counts.setdefault(key, _Count(row)).rows += 1
+
+    def counts(self, row: RowSetAside) -> bool:
+        """Whether the row is one of the period that is wanted; one of no known time may be."""
+        if not self.is_cut_elsewhere or row.at is None:
+            return True
+        return self.period.starts_at <= _EPOCH + timedelta(microseconds=row.at) < self.period.ends_at
 
     def finish(self, source_rows: int, first_at: int | None) -> tuple[Quarantined, ...]:
         """The counts of a file of so many rows, of which the first with a time has `first_at`.

@@ -13,14 +13,18 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.datasets import ARCHIVED
+from orchestration.defects import Unused, unused
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+
+_RULES: Final = Path(__file__).resolve().parent.parent / "dbt_project" / "macros" / "claim_verdicts.sql"
 
 
 class NothingPublished(Exception):
@@ -43,13 +47,14 @@ class MarketNotPublished(ValueError):
 class Rank:
     """The most extreme bar of the latest day under one definition.
 
+    `side`: that of the value (see docs/metrics.md); None where it is balanced and has no rank.
     `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
     `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
     """
 
     definition_id: str
     unit: str
-    side: str
+    side: str | None
     bar_at: datetime
     value: Decimal
     rank: int | None
@@ -121,8 +126,10 @@ class Liquidated:
 class SeriesStatus:
     """One dataset of one market in the raw zone, in UTC days.
 
-    `missing`: between first and last, never asked for or failed. `absent`: the venue has no file. `partial`: stored,
-    with fewer rows than the day should have or with gaps in its ids. `corrected`: replaced since first stored.
+    `missing`: between first and last, never asked for or failed. `absent`: the venue has no file. `refused`: it has one
+    that cannot be used, and nothing was found in its place. `partial`: stored, with fewer rows than the day should have
+    or with gaps in its ids. `corrected`: replaced since first stored. `defects`: what was published and not used as
+    published, by kind and reason; the counts before it say how many rows, files and days that is.
     """
 
     dataset: str
@@ -135,6 +142,12 @@ class SeriesStatus:
     absent: int
     partial: int
     corrected: int
+    refused: int = 0
+    quarantined_rows: int = 0
+    refused_files: int = 0
+    replaced_files: int = 0
+    implausible_days: int = 0
+    defects: tuple[Unused, ...] = ()
 
 
 def connect(serving: Path) -> duckdb.DuckDBPyConnection:
@@ -187,7 +200,18 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
 
 
 def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
-    return tuple(Rank(*row) for row in connection.execute(_RANKS_OF_DAY, [market_id, day]).fetchall())
+    sql = _RANKS_OF_DAY.format(
+        side=rule("side_of", "d.unit", "r.value"), leaning=rule("leaning", "d.unit", "cast(r.value as double)")
+    )
+    return tuple(Rank(*row) for row in connection.execute(sql, [market_id, day]).fetchall())
+
+
+def rule(macro: str, *arguments: str) -> str:
+    """The SQL of a rule that dbt builds the marts with; the file uses nothing of dbt on purpose."""
+    import jinja2
+
+    macros = vars(jinja2.Environment(autoescape=False).from_string(_RULES.read_text()).module)
+    return str(macros[macro](*arguments))
 
 
 _LATEST_DAYS = """
@@ -218,19 +242,24 @@ _SUMS = """
     where sums.contract_type = 'aggregate' and parts.contract_type <> 'aggregate'
 """
 
-# Of both sides and all bars of the day, the most extreme one under each definition.
+# Of all bars of the day the most extreme one under each definition, on the side that its value is on. A balanced value
+# is on neither, and may have its rank on both.
 _RANKS_OF_DAY = """
-    select r.definition_id, d.unit, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars, r.percentile,
-           r.event_rank, r.is_event
-    from fct_taker_spike_ranks as r
-    join dim_spike_definitions as d on d.definition_id = r.definition_id
-    where r.market_id = ? and cast(r.bar_at as date) = ?
+    with bars as (
+        select r.*, d.unit, {side} as value_side, abs({leaning}) as distance
+        from fct_taker_spike_ranks as r
+        join dim_spike_definitions as d on d.definition_id = r.definition_id
+        where r.market_id = ? and cast(r.bar_at as date) = ?
+    )
+    select definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at, value,
+           spike_rank, window_bars, percentile, event_rank, is_event
+    from bars
+    where value_side is null or side = value_side
     qualify row_number() over (
-        partition by r.definition_id
-        order by r.spike_rank nulls last, r.percentile desc nulls last, abs(r.value) desc,
-                 case when (r.value < 0) = (r.side = 'bearish') then 0 else 1 end, r.bar_at
+        partition by definition_id
+        order by spike_rank nulls last, percentile desc nulls last, distance desc, bar_at, side
     ) = 1
-    order by r.definition_id
+    order by definition_id
 """
 
 
@@ -256,7 +285,8 @@ _LAST_LIQUIDATIONS = """
     from fct_liquidations_rolling_24h as l
     left join dim_markets as m on m.market_id = l.market_id
     where (ends_with(l.market_id, ':ALL') or m.is_ingested)
-      and l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running)
+      -- Of a market's first day nothing has ended: then no liquidations are too old.
+      and coalesce(l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running), true)
     qualify row_number() over (partition by l.market_id order by l.as_of_at desc) = 1
     order by l.venue not in ('all', 'simulated_all'), not ends_with(l.market_id, ':ALL'), l.market_id
 """
@@ -346,6 +376,21 @@ def outdated(error: Exception) -> QueryFailed:
     )
 
 
+def unvalued(serving: Path, markets: Sequence[str]) -> list[str]:
+    """Those of `markets` of which nobody knows what a contract is worth, one sentence each."""
+    with connect(serving) as connection:
+        rows = connection.execute(_UNVALUED).fetchall()
+    return [
+        f"{market_id}: its trades are kept and not valued, since nobody knows what one contract is worth; let the "
+        "venue be asked (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv, then run again"
+        for (market_id,) in rows
+        if market_id in markets
+    ]
+
+
+_UNVALUED = "select market_id from dim_markets where is_ingested and contract_size is null order by market_id"
+
+
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
     """Newest days on which sources contradict each other or trades are incomplete, one sentence each."""
     with connect(serving) as connection:
@@ -402,16 +447,20 @@ def raw_status(settings: Settings) -> list[SeriesStatus]:
     from ingestion.raw_zone import RawZone
 
     store = open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None)
-    index = RawZone(store).index()
+    zone = RawZone(store)
+    index = zone.index()
     if index.num_rows == 0:
         raise NothingPublished(
             f"nothing is indexed in {settings.raw_url}; run `taker run`, or `taker demo` for a first look"
         )
     incomplete = _incomplete_days(settings.serving_path)
-    return _series(index, incomplete)
+    return _series(index, zone.defects(), incomplete)
 
 
-def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+    by_series: dict[tuple[str, str, str], list[Unused]] = {}
+    for one in unused(defects, by_reason=True):
+        by_series.setdefault((one.dataset, one.market_id, one.interval), []).append(one)
     series: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in index.select(_STATUS_COLUMNS).to_pylist():
         series.setdefault((row["dataset"], row["market_id"], row["interval"]), []).append(row)
@@ -419,6 +468,12 @@ def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesSt
     for (dataset, market_id, interval), rows in sorted(series.items()):
         days = [row["day"] for row in rows]
         stored = [row for row in rows if row["status"] == "stored"]
+        of_it = by_series.get((dataset, market_id, interval), [])
+        # Of a month that is stored, a day of which no file could be used is without rows.
+        refused_days = {day for one in of_it if one.kind == "refused_source" for day in one.days}
+        refused = sum(
+            row["status"] == "refused" or (row["status"] == "absent" and row["day"] in refused_days) for row in rows
+        )
         found.append(
             SeriesStatus(
                 dataset,
@@ -429,9 +484,15 @@ def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesSt
                 stored=len(stored),
                 # Of what is asked or collected today, a day without is one that the archive had before us.
                 missing=(max(days) - min(days)).days + 1 - len(set(days)) if dataset in ARCHIVED else 0,
-                absent=len(rows) - len(stored),
+                absent=len(rows) - len(stored) - refused,
                 partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
                 corrected=sum(row["revision"] > 1 for row in stored),
+                refused=refused,
+                quarantined_rows=sum(one.rows for one in of_it if one.kind == "quarantined_rows"),
+                refused_files=len({key for one in of_it if one.kind == "refused_source" for key in one.files}),
+                replaced_files=len({key for one in of_it if one.kind == "replaced_source" for key in one.files}),
+                implausible_days=len({day for one in of_it if one.kind == "implausible" for day in one.days}),
+                defects=tuple(of_it),
             )
         )
     return found

@@ -16,14 +16,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.answer import closest, connect, literal, outdated, resolve_market
+from orchestration.answer import closest, connect, literal, outdated, resolve_market, rule
 
 if TYPE_CHECKING:
     import duckdb
 
 EXAMPLE: Final = "BTCUSDT 2026-01-31 bearish rank 3 in 730 days"
 DEFAULT_WINDOW_DAYS: Final = 730
-_RULE: Final = Path(__file__).resolve().parent.parent / "dbt_project" / "macros" / "claim_verdicts.sql"
 
 
 class ClaimNotUnderstood(ValueError):
@@ -289,7 +288,7 @@ def _verdicts(connection: duckdb.DuckDBPyConnection, claim: Claim, market_id: st
             date '{claim.event_from}' as event_from, date '{claim.event_to}' as event_to, {literal(claim.side)} as side,
             cast({claim.rank} as bigint) as claimed_rank, cast({claim.window_days} as bigint) as window_days
     )"""
-    rule = _rule(asked, "fct_taker_spike_ranks", "dim_spike_definitions")
+    verdicts = rule("claim_verdicts", asked, "fct_taker_spike_ranks", "dim_spike_definitions")
     rows = connection.execute(
         f"""
         select
@@ -301,20 +300,12 @@ def _verdicts(connection: duckdb.DuckDBPyConnection, claim: Claim, market_id: st
             verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
             verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
             verdicts.verdict_sentence
-        from ({rule}) as verdicts
+        from ({verdicts}) as verdicts
         inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
         order by verdicts.definition_id
         """
     ).fetchall()
     return [Verdict(*row) for row in rows]
-
-
-def _rule(claims: str, ranks: str, definitions: str) -> str:
-    """The SQL of the verdicts, from the same file as dbt's; the macro uses nothing of dbt on purpose."""
-    import jinja2
-
-    macros = vars(jinja2.Environment(autoescape=False).from_string(_RULE.read_text()).module)
-    return str(macros["claim_verdicts"](claims, ranks, definitions))
 
 
 def facts(answer: Answer) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestion.datasets import ARCHIVED, FLOW_DATASETS
 from ingestion.periods import Period, Span
 from ingestion.venues import trades_dataset_of
+from orchestration.defects import Losses, losses
 from orchestration.progress import Progress
 from orchestration.settings import Settings, yesterday
 
@@ -59,8 +60,11 @@ class RunReport:
     """What came of a run.
 
     `outcomes`: raw objects by status. `asked`, `absent`: raw objects by dataset, and those the venue has no file for.
-    `failed_objects`: (object, fault). `problems`: steps that failed for another reason, one text each. `checks`: the
-    checks that did not pass. `published`: new marts are out.
+    `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in their
+    place: a fact about the venue's files, and no failure of the run. `notices`: what is to be known of an archive.
+    `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
+    `published`: new marts are out. `losses`: what could not be used of the venues' files, and the days without flow;
+    None when the run ended before that was known.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -68,10 +72,13 @@ class RunReport:
     absent: Counter[str] = field(default_factory=Counter)
     bytes_downloaded: int = 0
     failed_objects: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     checks: list[CheckFinding] = field(default_factory=list)
     published: bool = False
     run_ids: list[str] = field(default_factory=list)
+    losses: Losses | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -79,8 +86,11 @@ class RunReport:
 
     @property
     def nothing_came(self) -> bool:
-        """Every object that was asked for failed: the archive is down or not ours, and asking on is of no use."""
-        return set(self.outcomes) == {"failed"}
+        """Not one object that was asked for could be had or used, for a reason other than that the venue has none: the
+        archive is down, or not one of ours."""
+        return bool(self.outcomes["failed"] + self.outcomes["refused"]) and not any(
+            count for status, count in self.outcomes.items() if status not in ("failed", "refused", "absent")
+        )
 
 
 @dataclass(frozen=True)
@@ -171,18 +181,30 @@ def run(
                 job = automation.INGEST_DAYS if wanted.span is Span.DAY else automation.INGEST_MONTHS
                 keys = [raw_key(name) for name in wanted.datasets]
                 _execute(definitions, job, instance, report, tags=tags, asset_selection=keys, debug=debug)
-                if report.nothing_came:
-                    return report
+                if set(report.outcomes) == {"failed"}:
+                    return report  # to ask on is of no use
+            if report.nothing_came:
+                return report
             definitions = build_definitions(settings, listener)
             today = _today_keys(settings) if last_day is None else []
             if today:
                 _execute(definitions, automation.INGEST_TODAY, instance, report, asset_selection=today, debug=debug)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
             _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
+        report.losses = _losses(settings, ranges)
     if last_day is not None:
         # Whoever asks for days long past knows that they are not fresh.
         report.checks = [check for check in report.checks if check.name != "is_fresh"]
     return report
+
+
+def _losses(settings: Settings, ranges: list[IngestRange]) -> Losses:
+    """What the raw zone, as indexed by the build, lacks of the requested days."""
+    from orchestration.resources import StorageResource
+
+    zone = StorageResource(settings).raw_zone()
+    requested = {name: (wanted.first_day, wanted.last_day) for wanted in ranges for name in wanted.datasets}
+    return losses(zone.index(), zone.defects(), settings.markets, requested, settings.trades_dataset)
 
 
 def _today_keys(settings: Settings) -> list[dg.AssetKey]:
@@ -269,8 +291,10 @@ def _innermost(event: dg.DagsterEvent) -> SerializableErrorInfo:
 
 
 def _shortened(text: str) -> str:
-    """Of a failed dbt command, what dbt says went wrong."""
-    return text.partition("Errors parsed from dbt logs:")[2].strip() or text
+    """Of a failed dbt command, what dbt says went wrong; of anything, no traceback."""
+    from orchestration.dbt import without_tracebacks
+
+    return without_tracebacks(text.partition("Errors parsed from dbt logs:")[2].strip() or text)
 
 
 def check_reachable(settings: Settings) -> None:
@@ -345,7 +369,14 @@ class _Recorder(Progress):
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":
             self._failed(str(outcome.task), str(outcome.error))
+        if outcome.status == "refused":
+            self._report.refused.append((str(outcome.task), str(outcome.error)))
         self._listener.ingested(outcome)
+
+    def noticed(self, notice: str) -> None:
+        if notice not in self._report.notices:
+            self._report.notices.append(notice)
+        self._listener.noticed(notice)
 
     def _failed(self, name: str, fault: str) -> None:
         """A fault is told once, however many objects fail of it: a venue that refuses refuses everything."""
@@ -376,7 +407,10 @@ class _Recorder(Progress):
 
 @contextlib.contextmanager
 def _quiet(debug: bool) -> Iterator[None]:
-    """Dagster and dbt write for log files; people get the progress display and the closing table."""
+    """Dagster, dbt and threads write for log files; people get the progress display and the closing table.
+
+    The display writes to the terminal that it was made for, so it still shows.
+    """
     if debug:
         yield
         return
@@ -384,7 +418,11 @@ def _quiet(debug: bool) -> Iterator[None]:
 
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

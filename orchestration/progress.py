@@ -23,6 +23,9 @@ class Progress:
     def ingested(self, outcome: Outcome) -> None:
         """One raw object is done, whatever became of it."""
 
+    def noticed(self, notice: str) -> None:
+        """Something is to be known of an archive as a whole: one sentence without a full stop."""
+
     def building(self, nodes: int) -> None:
         """dbt begins; `nodes` models, seeds and tests will run."""
 

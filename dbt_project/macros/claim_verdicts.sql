@@ -7,6 +7,18 @@ anything of dbt's or of the other macro files, and the SQL is standard SQL. -#}
     case when ({{ side }} = 'bearish') = ({{ unit }} = 'sell_ratio') then -{{ value }} else {{ value }} end
 {%- endmacro %}
 
+{#- How far a value leans to one side: below zero takers sold more than they bought, above zero they bought more. A net amount is that
+itself; a sell ratio leans away from one half, and takers sold more above it. -#}
+{% macro leaning(unit, value) -%}
+    case when {{ unit }} = 'sell_ratio' then 0.5 - {{ value }} else {{ value }} end
+{%- endmacro %}
+
+{#- The side of a value by itself, without any rank: the only rule by which something is called bearish or bullish for its value. NULL where
+it is balanced or unknown. -#}
+{% macro side_of(unit, value) -%}
+    case when {{ leaning(unit, value) }} < 0 then 'bearish' when {{ leaning(unit, value) }} > 0 then 'bullish' end
+{%- endmacro %}
+
 {#- `2026-01-31 16:00 (-1474 M USD)`, or the day alone for daily bars. -#}
 {% macro bar_text(grain, unit, bar_at, value) -%}
     substring(cast({{ bar_at }} as varchar), 1, case when {{ grain }} = '1d' then 10 else 16 end) || ' (' || {{ value_text(unit, value) }} || ')'
@@ -230,7 +242,8 @@ select
     window_coverage as coverage_ratio,
     holds,
     case
-        when not holds then null
+        -- NULL is no verdict: neither `holds` nor `not holds` is true of it.
+        when holds is not true then null
         when is_rank_by_bars and is_rank_by_events then 'bars and events'
         when is_rank_by_bars then 'bars'
         when is_rank_by_events then 'events'

@@ -27,9 +27,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ingestion.arrow import ARROW_TYPES
+from ingestion.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, parquet_writer, too_fine
 from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
 from ingestion.durable import sync
 from ingestion.live.spool import (
@@ -43,12 +42,12 @@ from ingestion.live.spool import (
 )
 from ingestion.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
+from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 
 # Higher whenever the same files would be read into other rows: what an older one read may then be read anew.
-SEAL_VERSION: Final = 2
+SEAL_VERSION: Final = 3
 # A venue may repeat what happened a while ago; no venue tells the future. Beyond, one of the two clocks is wrong.
 _LATEST: Final = timedelta(hours=24)
 _EARLIEST: Final = timedelta(minutes=10)
@@ -59,11 +58,7 @@ _ROWS_PER_CHUNK: Final = 20_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_id",)}
 _WIDE: Final = Context(prec=60)
-# No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
-# one absurd message must not stop every build.
-_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.FINE_PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
-_LARGEST_VALUE: Final = Decimal(10) ** 16
-# A quotient such as an average price has as many decimals as it likes, and is rounded, but by no more than this.
+# The average price of a liquidation is a quotient with any number of decimals: rounded, but by no more than this.
 _ROUNDED: Final = Decimal("1e-6")
 _DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_TRADES}
 
@@ -177,6 +172,7 @@ class _Read:
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     symbols: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
+    unstorable: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     misdated: int = 0
     torn_bytes: int = 0
 
@@ -225,7 +221,7 @@ class _Reading:
             received_at = _EPOCH + timedelta(microseconds=record.received_ns // 1000)
             try:
                 events = list(self.feed.read(record.message))
-                rows = [(event, self._row(event, received_at)) for event in events]
+                rows = [(event, self._storable(event, received_at)) for event in events]
             except Malformed:
                 # Nobody knows what it was: perhaps an order.
                 own.malformed += 1
@@ -233,6 +229,12 @@ class _Reading:
                 continue
             for event, row in rows:
                 dataset, symbol, happened_at = _placed(event)
+                if isinstance(row, str):
+                    hour = hour_label(record.received_ns)
+                    _, read = part(dataset, symbol, received_at.date())
+                    read.unstorable[hour].append(row)
+                    read.lost[hour] += 1
+                    continue
                 if not -_EARLIEST <= received_at - happened_at <= _LATEST:
                     _, read = part(dataset, symbol, received_at.date())
                     read.misdated += 1
@@ -252,8 +254,16 @@ class _Reading:
             if whole_venue and minute.symbols:
                 read.symbols[hour] = " ".join(minute.symbols)
 
+    def _storable(self, event: Event, received_at: datetime) -> dict[str, Any] | str:
+        """The event as a row, or why it cannot be stored though it is well formed: the rest of its message can."""
+        try:
+            return self._row(event, received_at)
+        except _Unstorable as fault:
+            return str(fault)
+
     def _row(self, event: Event, received_at: datetime) -> dict[str, Any]:
-        """The event as a row of its dataset. Malformed when a value has no place in the stored types."""
+        """The event as a row of its dataset. Malformed when it is none; _Unstorable when a number has more decimals
+        than are stored."""
         market = self._market(event.symbol)
         if isinstance(event, Liquidation):
             row = {
@@ -272,6 +282,7 @@ class _Reading:
                 "quote_asset": market.quote_asset if market else "",
                 "contract_type": market.contract_type.value if market else "",
                 "contract_size": market.contract_size if market else None,
+                "base_multiplier": market.base_multiplier if market else None,
             }
             return _fitting(row, LIQUIDATIONS, market)
         if market is None:
@@ -313,29 +324,34 @@ def _placed(event: Event) -> tuple[str, str, datetime]:
 
 
 _AMOUNTS: Final[dict[str, list[Column]]] = {
-    dataset.name: [column for column in dataset.columns if column.kind in _LIMITS] for dataset in _DAY_OBJECTS.values()
+    dataset.name: [column for column in dataset.columns if column.kind in LIMITS] for dataset in _DAY_OBJECTS.values()
 }
 
 
+class _Unstorable(Exception):
+    """A number of a well-formed event has more decimals than Taker stores. The limit is ours, not the venue's."""
+
+
 def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> dict[str, Any]:
-    """The row with its amounts at the stored decimals. Malformed when one would not be what was said any more."""
+    """The row with its amounts at the stored decimals. Malformed when one is absurd, _Unstorable when it would not be
+    what the venue sent any more."""
     for column in _AMOUNTS[dataset.name]:
         value: Decimal | None = row[column.name]
         if value is None:
             continue
-        if value >= _LIMITS[column.kind]:
+        if value >= LIMITS[column.kind]:
             raise Malformed(f"`{column.name}` is too large to be one: {value}")
         scale: int = ARROW_TYPES[column.kind].scale
         if _decimals(value) > scale:
             stored = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
-            allowed = value * _ROUNDED if column.kind is Kind.FINE_PRICE else 0
+            allowed = value * _ROUNDED if dataset is LIQUIDATIONS and column.kind is Kind.PRICE else 0
             if abs(stored - value) > allowed:
-                raise Malformed(f"`{column.name}` has more than {scale} decimals: {value}")
+                raise _Unstorable(f"`{column.name}` {value} {too_fine(ARROW_TYPES[column.kind])}")
             row[column.name] = stored
     # Each may be possible, and their product, or quotient, absurd.
     price, quantity = row["price"], row["quantity"]
     is_inverse = market is not None and market.contract_type is ContractType.INVERSE
-    if price * quantity >= _LARGEST_VALUE or (is_inverse and quantity >= _LARGEST_VALUE * price > 0):
+    if price * quantity >= LARGEST_VALUE or (is_inverse and quantity >= LARGEST_VALUE * price > 0):
         raise Malformed(f"{quantity} at {price} is too much to be one order")
     return row
 
@@ -377,10 +393,11 @@ def _stored(
     if not new:
         return None
     dataset = found.rows.dataset
-    before = [_of_today(zone.rows(object_id), dataset)] if held else []
+    before = [zone.rows(object_id)] if held else []
     table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
     target = scratch / "data.parquet"
-    pq.write_table(table, target, compression="zstd")
+    with parquet_writer(dataset.schema, target) as writer:
+        writer.write_table(table)
     sources = (*(held.sources if held else ()), *(read.source for read in new))
     times = pc.min_max(table[dataset.time_column]).as_py()
     start = held or Receipt(
@@ -414,17 +431,17 @@ def _stored(
         malformed_messages=start.malformed_messages + sum(read.malformed for read in new),
         misdated_rows=start.misdated_rows + sum(read.misdated for read in new),
         torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
+        defects=(*start.defects, *(defect for read in new for defect in _set_aside(read, object_id.period))),
     )
     return zone.put(object_id, target, receipt)
 
 
-def _of_today(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """Rows that an older version stored, with the columns of this one: what it did not keep is empty."""
-    columns = [
-        table[name].cast(kind) if name in table.column_names else pa.nulls(table.num_rows, kind)
-        for name, kind in zip(dataset.schema.names, dataset.schema.types, strict=True)
+def _set_aside(read: _Read, period: Period) -> list[Defect]:
+    """One defect for each hour in which events were received that cannot be stored."""
+    return [
+        Defect("quarantined_rows", faults[0], period.first_day, hour, len(faults), read.segment.key, read.sha256)
+        for hour, faults in sorted(read.unstorable.items())
     ]
-    return pa.table(columns, schema=dataset.schema)
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:

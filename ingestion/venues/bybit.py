@@ -5,6 +5,7 @@ Belongs here: symbols, archive, api and feed of Bybit. Does not: fetching, decod
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ingestion.datasets import INSTRUMENTS, LIQUIDATIONS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
-from ingestion.markets import ContractType, Market
+from ingestion.markets import ContractType, Market, delivery_instant
 from ingestion.periods import Period, Span
 from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
@@ -43,9 +44,12 @@ from ingestion.venues.venue import (
 # USDT-quoted contracts carry their quote, USDC-quoted perpetuals the word PERP; what ends in USD is inverse, and one
 # contract of it is one USD. Delivery: linear `BTC-26DEC25` (USDC), `BTCUSDT-26DEC25`; inverse `BTCUSDZ25`. There are no
 # underscores, and so none of another venue's `BTCUSD_PERP`.
-_LINEAR: Final = re.compile(r"^(?P<base>[^\W_]+?)USDT(?:-\d{1,2}[A-Z]{3}\d{2})?$")
-_LINEAR_USDC: Final = re.compile(r"^(?P<base>[^\W_]+?)(?:PERP|-\d{1,2}[A-Z]{3}\d{2})$")
-_INVERSE: Final = re.compile(r"^(?P<base>[^\W_]+?)USD(?:[FGHJKMNQUVXZ]\d{2})?$")
+_LINEAR: Final = re.compile(r"^(?P<base>[^\W_]+?)USDT(?:-(?P<delivery>\d{1,2}[A-Z]{3}\d{2}))?$")
+_LINEAR_USDC: Final = re.compile(r"^(?P<base>[^\W_]+?)(?:PERP|-(?P<delivery>\d{1,2}[A-Z]{3}\d{2}))$")
+_INVERSE: Final = re.compile(r"^(?P<base>[^\W_]+?)USD(?P<delivery>[FGHJKMNQUVXZ]\d{2})?$")
+_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+# The futures trade's letters for the months, January first.
+_MONTH_CODES: Final = "FGHJKMNQUVXZ"
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,39 @@ class BybitGrammar:
     def market(self, symbol: str) -> Market | None:
         linear = _LINEAR.match(symbol)
         if linear:
-            return Market("bybit", symbol, linear["base"], "USDT", ContractType.LINEAR, Decimal(1))
+            delivers_at = _delivery_of_day(linear["delivery"])
+            return Market.of(
+                "bybit", symbol, linear["base"], "USDT", ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
+            )
         inverse = _INVERSE.match(symbol)
         if inverse:
-            return Market("bybit", symbol, inverse["base"], "USD", ContractType.INVERSE, Decimal(1))
+            delivers_at = _delivery_of_month(inverse["delivery"])
+            return Market.of(
+                "bybit", symbol, inverse["base"], "USD", ContractType.INVERSE, Decimal(1), delivers_at=delivers_at
+            )
         usdc = _LINEAR_USDC.match(symbol)
         if usdc:
-            return Market("bybit", symbol, usdc["base"], "USDC", ContractType.LINEAR, Decimal(1))
+            delivers_at = _delivery_of_day(usdc["delivery"])
+            return Market.of(
+                "bybit", symbol, usdc["base"], "USDC", ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
+            )
         return None
+
+
+def _delivery_of_day(day: str | None) -> datetime | None:
+    """The instant of delivery that `26DEC25` says; None for no day, or for one that the calendar does not have."""
+    if not day or day[-5:-2] not in _MONTHS:
+        return None
+    return delivery_instant(f"{day[-2:]}{_MONTHS.index(day[-5:-2]) + 1:02d}{day[:-5]:0>2}")
+
+
+def _delivery_of_month(code: str | None) -> datetime | None:
+    """The instant of delivery that `Z25` says, by convention: the last Friday of that month. The symbol itself names
+    no day; contracts of quarters have kept to this."""
+    if not code:
+        return None
+    last = Period.of_month(date(2000 + int(code[1:]), _MONTH_CODES.index(code[0]) + 1, 1)).last_day
+    return delivery_instant(f"{last - timedelta(days=(last.weekday() - calendar.FRIDAY) % 7):%y%m%d}")
 
 
 # ---- archive ---------------------------------------------------------------------------------------------------------
@@ -174,10 +203,17 @@ class BybitApi:
         market = self.grammar.market(row["symbol"])
         if market is None:
             return None
-        market = replace(market, base_asset=row["baseCoin"], quote_asset=row["quoteCoin"])
+        market = market.as_named(row["baseCoin"], row["quoteCoin"])
         launched = int(row.get("launchTime") or 0)
+        delivered = int(row.get("deliveryTime") or 0)
         # Linear contracts are counted in base, inverse ones in USD.
-        return Instrument(market, Decimal(1), moment(launched) if launched else None, row["status"] == "Trading")
+        return Instrument(
+            market,
+            Decimal(1),
+            listed_at=moment(launched) if launched else None,
+            is_trading=row["status"] == "Trading",
+            delivers_at=moment(delivered) if delivered else None,
+        )
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         return []

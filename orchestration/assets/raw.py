@@ -87,7 +87,12 @@ def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: 
         progress.ingesting(dataset.name, len(tasks))
         with archive.open() as opened:
             outcomes = ingest(
-                tasks, archives=opened, zone=storage.raw_zone(), now=datetime.now(UTC), report=progress.ingested
+                tasks,
+                archives=opened,
+                zone=storage.raw_zone(),
+                now=datetime.now(UTC),
+                report=progress.ingested,
+                notice=progress.noticed,
             )
         _record(context, outcomes)
 
@@ -110,7 +115,10 @@ def tasks_for(dataset: Dataset, settings: Settings, first_day: date, last_day: d
 
 
 def _record(context: dg.AssetExecutionContext, outcomes: "Sequence[Outcome]") -> None:
-    """Metadata for each partition; when objects failed, log the good partitions and raise with every fault."""
+    """Metadata for each partition; when objects failed, log the good partitions and raise with every fault.
+
+    A refused file is a fact about the venue's file, recorded with its partition, and fails nothing.
+    """
     by_partition: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_partition[outcome.task.period.label].append(outcome)
@@ -155,6 +163,10 @@ def partition_metadata(outcomes: "Sequence[Outcome]") -> Mapping[str, Any]:
         "duplicate_rows": sum(receipt.duplicate_rows for receipt in receipts),
         "zero_rows": sum(receipt.zero_rows for receipt in receipts),
         "out_of_order_rows": sum(receipt.out_of_order_rows for receipt in receipts),
+        "quarantined_rows": sum(
+            defect.rows for receipt in receipts for defect in receipt.defects if defect.kind == "quarantined_rows"
+        ),
+        "refused": {str(outcome.task): str(outcome.error) for outcome in outcomes if outcome.status == "refused"},
         "objects": {
             str(outcome.task.object_id): {
                 "status": outcome.status,

@@ -5,7 +5,7 @@ Does not: Dagster (`audit.py` turns a verdict into a check), opening the warehou
 
 Exact arithmetic happens in the SQL: pandas receives DECIMAL as float64, so identities arrive as residuals that are zero
 or not. An unknown value never passes as a good one: Great Expectations skips NULLs, so a residual that cannot be
-computed arrives as 1, "off by one whole".
+computed arrives as 1, "off by one whole", and a rule (`_true`, `_zero`) whose outcome is NULL is a rule broken.
 
 `critical` means that we are wrong (an identity broken, a key twice, a day lost) and blocks publication. `warning` means
 that the venue disagrees with itself: a person must see it, and today's numbers go out.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 SAMPLE_ROWS: Final = 10
+# In an expectation's meta: the value that NULL is judged as.
+_IF_NULL: Final = "if_null"
 
 # Marts hold amounts rounded to 1e-8: a sum of 24 rounded hours may differ from the rounded day by half of that per
 # hour, on each side. Anything beyond is a lost bar.
@@ -83,7 +85,8 @@ def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("warehouse").add_dataframe_asset(suite.name)
-    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": frame})
+    judged = _unknown_as_broken(frame, suite)
+    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": judged})
     outcome = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS})
 
     key = list((suite.meta or {}).get("key", ()))
@@ -92,6 +95,16 @@ def validate(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> Verdict:
     results.sort(key=lambda r: (r["success"], r["severity"] != CRITICAL, r["column"], r["expectation"]))
     failed = [r for r in results if not r["success"]]
     return Verdict(not failed, any(r["severity"] == CRITICAL for r in failed), results)
+
+
+def _unknown_as_broken(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> pd.DataFrame:
+    """The frame with a failing value wherever the outcome of a rule is NULL: Great Expectations would skip it."""
+    changed: dict[str, pd.Series] = {}
+    for expectation in suite.expectations:
+        column, broken = str(expectation.configuration.kwargs.get("column")), (expectation.meta or {}).get(_IF_NULL)
+        if broken is not None and column in frame and frame[column].isna().any():
+            changed[column] = frame[column].astype(object).where(frame[column].notna(), broken)
+    return frame.assign(**changed)
 
 
 def _evidence(result: Any, frame: pd.DataFrame, key: list[str]) -> dict[str, Any]:
@@ -169,10 +182,16 @@ def _suite(name: str, key: Sequence[str], expectations: list[Expectation]) -> gx
     return suite
 
 
-def _expect(kind: str, rule: str, severity: str, shows: Sequence[str], **kwargs: Any) -> Expectation:
-    """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs."""
+def _expect(
+    kind: str, rule: str, severity: str, shows: Sequence[str], *, if_null: bool | int | None = None, **kwargs: Any
+) -> Expectation:
+    """`rule` is the sentence a person reads when it fails; `shows` are the further columns that person needs.
+
+    `if_null`: the value that a NULL is judged as; None: NULLs are not judged.
+    """
     build = getattr(load_great_expectations().expectations, kind)
-    expectation: Expectation = build(description=rule, severity=severity, meta={"shows": list(shows)}, **kwargs)
+    meta = {"shows": list(shows), _IF_NULL: if_null}
+    expectation: Expectation = build(description=rule, severity=severity, meta=meta, **kwargs)
     return expectation
 
 
@@ -192,12 +211,13 @@ def _between(
     *,
     strictly_above: bool = False,
 ) -> Expectation:
-    kwargs = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
+    kwargs: dict[str, Any] = {"column": column, "min_value": low, "max_value": high, "strict_min": strictly_above}
     return _expect("ExpectColumnValuesToBeBetween", rule, severity, shows, **kwargs)
 
 
 def _zero(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    return _between(column, 0, 0, rule, shows, severity)
+    kind = "ExpectColumnValuesToBeBetween"
+    return _expect(kind, rule, severity, shows, if_null=1, column=column, min_value=0, max_value=0)
 
 
 def _one_of(
@@ -207,7 +227,8 @@ def _one_of(
 
 
 def _true(column: str, rule: str, shows: Sequence[str] = (), severity: str = CRITICAL) -> Expectation:
-    return _one_of(column, [True], rule, shows, severity)
+    kind = "ExpectColumnValuesToBeInSet"
+    return _expect(kind, rule, severity, shows, if_null=False, column=column, value_set=[True])
 
 
 def _never(column: str, value: str, rule: str, shows: Sequence[str]) -> Expectation:
@@ -489,7 +510,11 @@ def _daily_gaps() -> gx.ExpectationSuite:
 # One row per market-day that hours should add up to; sums over venues are held against their markets instead. Hours of
 # a provisional day come from several sources and all count. On a day of trades, klines fill the hours in which nothing
 # was traded: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources.
-_IS_SAME_SOURCE: Final = "hourly.flow_source = daily.flow_source or (daily.is_provisional and hourly.is_provisional)"
+# Of a day of klines, trades replace single bars: `mixed`.
+_IS_SAME_SOURCE: Final = (
+    "hourly.flow_source = daily.flow_source or daily.flow_source = 'mixed' "
+    "or (daily.is_provisional and hourly.is_provisional)"
+)
 _HOURLY_DAYS_QUERY: Final = f"""
 with hours as (
     select
@@ -826,7 +851,13 @@ select
     ranks.is_defined,
     ranks.is_of_its_venue,
     ranks.bar_sides,
-    {_distance("ranks.percentile * (ranks.window_bars - 1)", "(ranks.opposite_rank - 1)")} as percentile_error,
+    -- The only bar of its window has no percentile.
+    {
+    _distance(
+        "ranks.percentile * (ranks.window_bars - 1)",
+        "(case when ranks.window_bars > 1 then ranks.opposite_rank - 1 end)",
+    )
+} as percentile_error,
     cast(ranks.window_bars + 1 - ranks.spike_rank - ranks.opposite_rank as double) as tied_bars,
     ranks.spike_rank is null
     or coalesce(ranks.coverage_ratio >= {_MIN_COVERAGE} and ranks.bar_coverage_ratio >= {_MIN_COVERAGE}, false)
@@ -1033,6 +1064,7 @@ _VERDICTS: Final = (
     "conflict",
     "trades_only",
     "klines_only",
+    "trades_implausible",
     "provisional_only",
 )
 _REST_VERDICTS: Final = ("exact", "within_tolerance", "conflict", "not_comparable")
@@ -1053,6 +1085,9 @@ judged as (
     select
         *,
         case
+            -- What the volumes cannot tell; the reason must.
+            when verdict = 'trades_implausible' and trades_volume_usd is not null and defect_reason is not null
+                then 'trades_implausible'
             when klines_volume_usd is null and trades_volume_usd is null then 'provisional_only'
             when klines_volume_usd is null then 'trades_only'
             when trades_volume_usd is null then 'klines_only'
@@ -1085,6 +1120,9 @@ select
     duplicate_rows,
     zero_rows,
     out_of_order_rows,
+    quarantined_rows,
+    replaced_sources,
+    defect_reason,
     verdict,
     recomputed_verdict,
     kline_interval,
@@ -1112,7 +1150,7 @@ select
     end as is_rest_verdict_right,
     case when rest_hours > 24 or rest_hours < 0 then false else coalesce(abs(rest_net_usd) <= rest_volume_usd, true) end
         as is_rest_possible,
-    least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows) as smallest_defect_count,
+    least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows, quarantined_rows) as smallest_defect_count,
     coalesce(verdict = recomputed_verdict, false) as is_verdict_right,
     case
         when best_interval_verdict is null then interval_verdict is null
@@ -1138,7 +1176,7 @@ order by market_id, trade_date
 def _reconciliation() -> gx.ExpectationSuite:
     """Every verdict follows from its numbers; warns of the days on which the venue contradicts itself."""
     sources = ("trades_volume_usd", "klines_volume_usd", "difference_usd", "trades_net_usd", "klines_net_usd")
-    defects = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows")
+    defects = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows", "quarantined_rows")
     intervals = (
         "kline_interval",
         "coarser_interval",
@@ -1162,6 +1200,7 @@ def _reconciliation() -> gx.ExpectationSuite:
         _between("smallest_defect_count", 0, None, "counts of defects are not negative", defects),
         _never("verdict", "conflict", "trades and klines tell the same flow", (*sources, *defects)),
         _never("verdict", "trades_incomplete", "the day's trades are complete", (*sources, *defects)),
+        _never("verdict", "trades_implausible", "the day's trades can be a market's flow", ("defect_reason", *sources)),
         _true("is_venue_of_market", "the venue is the market's, and a sum over venues is not reconciled"),
         _one_of("rest_verdict", _REST_VERDICTS, "the verdict on the api is one of the known ones", rest),
         _true("is_rest_verdict_right", "the verdict on the api follows from the volumes", rest),
@@ -1190,21 +1229,31 @@ with days as (
         verdicts.market_id is not null as is_in_reconciliation,
         -- A stored file without a trade is a statement too, but it gives no bar.
         daily.market_id is not null
-        or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null) as is_in_daily,
+        or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null)
+        -- Implausible trades alone give no bar, and neither do bars of which none can be right.
+        or (verdicts.verdict = 'trades_implausible' and verdicts.klines_volume_usd is null)
+        or coalesce(verdicts.doubtful_bars > 0 and verdicts.kline_coverage_ratio = 0, false) as is_in_daily,
         verdicts.market_id is not null and daily.market_id is not null as is_in_both,
         verdicts.verdict,
         daily.flow_source,
         case
             when verdicts.verdict = 'provisional_only' and daily.is_provisional then daily.flow_source
             when verdicts.verdict in ('exact', 'within_tolerance', 'trades_only') then 'trades'
+            -- Implausible trades without klines: only what the api said of the day is left.
+            when verdicts.verdict = 'trades_implausible' and daily.is_provisional then daily.flow_source
+            -- Bars that the trades replace: all of the day where both then agree, else these bars alone.
+            when verdicts.replaced_bars > 0 and daily.flow_source in ('trades', 'mixed') then daily.flow_source
             when verdicts.verdict = 'conflict' and verdicts.kline_coverage_ratio < 1 and verdicts.difference_usd > 0
+                and verdicts.doubtful_bars = 0
                 then 'trades'
             else 'klines'
         end as due_flow_source,
         daily.volume_usd,
         case
-            when verdicts.verdict = 'provisional_only' then daily.volume_usd
+            when verdicts.verdict = 'provisional_only' or daily.is_provisional then daily.volume_usd
             when daily.flow_source = 'trades' then verdicts.trades_volume_usd
+            -- Part trades, part klines: no one source holds the day.
+            when daily.flow_source = 'mixed' then daily.volume_usd
             when verdicts.kline_interval = case daily.source_bar_hours when 1 then '1h' when 4 then '4h' else '1d' end
                 then verdicts.klines_volume_usd
             else daily.volume_usd
@@ -1634,11 +1683,11 @@ select
     coalesce(contract_type <> 'inverse' or quote_asset = 'USD', true) as is_size_of_type,
     coalesce((contract_size is null) = (contract_size_source = 'unknown'), false) as is_size_explained,
     contract_size is not null
-    or market_id not in (
-        select market_id from fct_net_taker_volume_hourly
-        union
-        select market_id from fct_net_taker_volume_daily
+    or not (
+        exists (select 1 from fct_net_taker_volume_hourly as hourly where hourly.market_id = dim_markets.market_id)
+        or exists (select 1 from fct_net_taker_volume_daily as daily where daily.market_id = dim_markets.market_id)
     ) as is_flow_valued,
+    coalesce(contract_size is not null or not is_ingested, false) as is_size_known,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
@@ -1660,6 +1709,13 @@ def _markets() -> gx.ExpectationSuite:
         _one_of("contract_size_source", _SIZE_SOURCES, "who says a contract's size is named", contract),
         _true("is_size_explained", "a size has a source, and no size has none", contract),
         _true("is_flow_valued", "no flow is valued with a size that nobody knows", contract),
+        _true(
+            "is_size_known",
+            "what a contract is worth is known of every market asked for; without it trades are kept and not valued: "
+            "let the venue be asked (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv",
+            contract,
+            WARNING,
+        ),
         _true("is_size_of_type", "inverse contracts are sized in USD", contract),
         _known("is_ingested", "whether a market was asked for is known"),
         _true("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),
@@ -2072,12 +2128,12 @@ select
     coalesce(briefs.market_id, daily.market_id) as market_id,
     coalesce(briefs.brief_date, daily.trade_date) as brief_date,
     daily.market_id is not null as is_in_daily,
-    briefs.market_id is not null or daily.is_running as is_in_brief,
+    briefs.market_id is not null or coalesce(daily.is_running, false) as is_in_brief,
     briefs.market_id is null or coalesce(not daily.is_running, true) as is_of_ended_day,
-    briefs.market_id is null or coalesce(
+    briefs.market_id is null or daily.market_id is null or coalesce(
         (position(', provisional)' in briefs.headline) > 0 or position(', provisional covering' in briefs.headline) > 0)
         = daily.is_provisional,
-        true
+        false
     ) as is_provision_said,
     briefs.side,
     briefs.net_taker_usd,

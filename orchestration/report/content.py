@@ -130,11 +130,12 @@ class _Reader:
 def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketContent:
     market_id = facts["market_id"]
     briefs = read.where("rpt_market_brief_daily", _BRIEF, market_id)
+    side = answer.rule("side_of", "'sell_ratio'", "p.taker_sell_ratio")
     return MarketContent(
         market_id=market_id,
         is_simulated=bool(facts["is_simulated"]),
         facts=facts,
-        daily=read.where("fct_net_taker_volume_daily", _DAILY, market_id),
+        daily=read.where("fct_net_taker_volume_daily", _DAILY.format(side=side), market_id),
         events=read.where("fct_taker_spike_ranks", _EVENTS, market_id, MARKED_EVENTS),
         study=read.where("agg_spike_event_study", _STUDY, market_id),
         returns=read.where("fct_spike_forward_returns", _RETURNS, market_id),
@@ -175,6 +176,7 @@ _DAILY: Final = """
     select k.trade_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
            d.is_provisional,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
+           {side} as side,
            r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,
            l.long_usd, l.short_usd, l.order_count, l.coverage_ratio as liquidations_coverage_ratio
     from days as k

@@ -62,7 +62,7 @@ def _latest(market: MarketContent, content: ReportContent) -> str:
         [
             [
                 parts.code(rank.definition_id),
-                rank.side,
+                rank.side or "–",
                 parts.instant(rank.bar_at),
                 parts.value(rank.value, rank.unit, market),
                 parts.whole(rank.rank),
@@ -302,7 +302,7 @@ def _dominance(key: str, market: MarketContent, content: ReportContent) -> str:
                 [
                     [
                         str(row["trade_date"]),
-                        "selling" if row["sell_dominance_percentile"] > 0.5 else "buying",
+                        {"bearish": "selling", "bullish": "buying", None: "–"}[row["side"]],
                         parts.number(row["taker_sell_ratio"], 4),
                         parts.share(row["sell_dominance_percentile"]),
                         parts.share(row["window_coverage_ratio"]),

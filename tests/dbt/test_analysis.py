@@ -87,6 +87,26 @@ def test_a_definition_of_another_venue_cannot_tell_and_says_so(marts: duckdb.Duc
     assert said[1][:2] == ("daily_usd", True)
 
 
+@pytest.mark.parametrize(
+    ("unit", "value", "side"),
+    [
+        ("sell_ratio", "0.5368", "bearish"),
+        ("sell_ratio", "0.4632", "bullish"),
+        ("sell_ratio", "0.5", None),
+        ("usd", "-1", "bearish"),
+        ("usd", "0.4", "bullish"),
+        ("base", "0", None),
+        ("sell_ratio", "null", None),
+        ("usd", "null", None),
+    ],
+)
+def test_a_value_is_bearish_where_takers_sold_more_than_they_bought(unit: str, value: str, side: str | None) -> None:
+    rule = str(jinja2.Environment().from_string(MACRO.read_text()).module.side_of("unit", "value"))  # type: ignore[attr-defined]
+    given = f"select '{unit}' as unit, cast({value} as decimal(38, 8)) as value"
+
+    assert duckdb.sql(f"select {rule} from ({given})").fetchall() == [(side,)]
+
+
 def test_every_claim_has_a_verdict_under_every_definition_even_without_data(empty: Warehouse) -> None:
     verdicts = empty.rows("select claim_id, definition_id, holds from fct_claim_verdicts")
     asked = [

@@ -201,7 +201,7 @@ class TestOneRowThatCannotBeUsed:
         fine = "0." + "0" * scale + "1"
         rows = [*agg_rows(DAY), f"105,{fine},1,8,9,{millis(DAY)},true"]
         _, _, kept = aside(tmp_path, rows)
-        assert kept[0][2] == f"`price` has more than {scale} decimals, which is what Taker stores: `{fine}`"
+        assert kept[0][2] == f"`price` has more than the {scale} decimals that Taker stores: `{fine}`"
 
     def test_too_large_for_our_type_in_e_notation_is_never_stored_cut(self, tmp_path: Path) -> None:
         wanted = AGG_TRADES.schema.field("price").type
@@ -209,7 +209,7 @@ class TestOneRowThatCannotBeUsed:
         rows = [*agg_rows(DAY), f"105,{large},1,8,9,{millis(DAY)},true"]
         _, table, kept = aside(tmp_path, rows)
         assert table.num_rows == 5
-        assert "digits before its decimal point, which is what Taker stores" in kept[0][2]
+        assert "digits before the point that Taker stores" in kept[0][2]
 
     def test_may_not_be_the_other_row_of_its_id_and_then_neither_is_used(self, tmp_path: Path) -> None:
         rows = [*agg_rows(DAY), f"101,1,1,8,9,{millis(DAY)},true"]
@@ -298,10 +298,25 @@ class TestWhatCannotBeTrusted:
         message = self.refused(tmp_path, [f"7,cheap,little,8,9,{millis(DAY)},maybe"])
         assert all(name in message for name in ("`price`", "`quantity`", "`is_buyer_maker`"))
 
+    def test_decimals_too_fine_to_be_stored_exactly(self, tmp_path: Path) -> None:
+        message = self.refused(tmp_path, [f"7,1.1234567890123,1.123456789,8,9,{millis(DAY)},true"])
+        assert "`price` has more than the 12 decimals that Taker stores in 1 rows, first at row 1: `1.12345" in message
+        assert "`quantity` has more than the 8 decimals that Taker stores in 1 rows" in message
+
     def test_a_missing_column(self, tmp_path: Path) -> None:
         rows = [row.rsplit(",", 1)[0] for row in agg_rows(DAY)]
         message = self.refused(tmp_path, rows, AGG_HEADER.rsplit(",", 1)[0], ContractViolation)
         assert "column `is_buyer_maker` is missing" in message
+
+    def test_what_no_trade_can_be_since_the_marts_could_not_sum_it(self, tmp_path: Path) -> None:
+        rows = [
+            f"{n},{p},{q},8,9,{millis(DAY)},true"
+            for n, (p, q) in enumerate([("1e10", 1), (1, "1e15"), ("1e6", "1e10")])
+        ]
+        message = self.refused(tmp_path, rows, kind=ContractViolation)
+        assert "`price` is 1e+10 or more, which no market has in 1 rows, first at row 1" in message
+        assert "`quantity` is 1e+15 or more, which no market has in 1 rows, first at row 2" in message
+        assert "`price` × `quantity` is 1e+16 or more, which no trade is in 1 rows, first at row 3" in message
 
     @pytest.mark.parametrize("day", [date(2024, 1, 1), date(2024, 1, 3)])
     def test_every_row_is_of_another_day(self, tmp_path: Path, day: date) -> None:
@@ -534,8 +549,8 @@ class TestTradesWithoutNumbers:
     def test_the_venues_own_quotient_is_rounded_and_nothing_else_is(self, tmp_path: Path) -> None:
         _, table = decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", notional="0.024628270642025587")])
         assert table["venue_notional"].to_pylist() == [Decimal("0.02462827")]
-        with pytest.raises(SourceDefect, match="`price` has more than 8 decimals"):
-            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", price="0.123456789")])
+        with pytest.raises(SourceDefect, match="`price` has more than the 12 decimals"):
+            decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT}", price="0.1234567890123")])
 
     def test_columns_may_come_in_any_order_and_new_ones_are_no_matter(self, tmp_path: Path) -> None:
         header = "RPI," + ",".join(reversed(BYBIT_HEADER.split(","))) + ",new"
@@ -611,11 +626,12 @@ def test_a_file_larger_than_one_block_streams_and_sorts_alike(tmp_path: Path) ->
     assert (streamed.rows, streamed.id_gaps, streamed.day_rows) == (60_000, 0, {DAY: 60_000})
 
 
-_PRICES = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal("9999999999.99999999"), places=8)
+_PRICES = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal("9999999999.999999999999"), places=12)
+_SIZES = st.decimals(min_value=Decimal("1e-8"), max_value=Decimal("99999.99999999"), places=8)
 
 
 @settings(max_examples=40, deadline=None)
-@given(values=st.lists(st.tuples(_PRICES, _PRICES, st.booleans()), min_size=1, max_size=30), data=st.data())
+@given(values=st.lists(st.tuples(_PRICES, _SIZES, st.booleans()), min_size=1, max_size=30), data=st.data())
 def test_any_order_of_any_rows_is_stored_exactly_and_once(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Decimal, Decimal, bool]], data: st.DataObject
 ) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import ArchiveUnavailable, ChecksumMismatch, SourceDefect
+from ingestion.errors import AbsenceUnknown, ArchiveUnavailable, ChecksumMismatch, SourceDefect
 from ingestion.fetch import SIMULATION_MARKER, Archive, Archives, Place, Proof, _retry_after
-from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows
+from tests.support.archives import ACCESS_DENIED, ArchiveFolder, ArchiveServer, agg_rows
 
 DAY = date(2024, 1, 2)
 
@@ -262,6 +262,55 @@ class TestAnUnreliableServer:
         key = archive_folder.agg_trades(DAY)
         archive_server.answers[f"{key}.CHECKSUM"] = [429, 429]
         assert Archive(archive_server.url, attempts=3, timeout=5, backoff=60).checksum(key) is not None
+
+
+class TestAMirrorThatHidesWhatIsAbsent:
+    """S3 answers 403 for a key that is not there, to whom may not list the bucket."""
+
+    @pytest.fixture(params=[True, False], ids=["checksums", "heads"])
+    def archive(self, request: pytest.FixtureRequest, archive_server: ArchiveServer) -> Archive:
+        archive_server.denies = ACCESS_DENIED
+        return Archive(archive_server.url, has_checksums=request.param, attempts=2, timeout=5, backoff=0.001)
+
+    def test_nothing_is_absent_before_anything_was_served(self, archive: Archive) -> None:
+        with pytest.raises(AbsenceUnknown, match=r"HTTP 403, AccessDenied.*check TAKER_ARCHIVE_URL"):
+            archive.proof("absent.zip")
+        assert archive.notice is None
+
+    def test_a_denied_key_is_absent_once_another_was_served_and_that_is_said_once(
+        self, archive: Archive, archive_folder: ArchiveFolder
+    ) -> None:
+        assert archive.proof(archive_folder.agg_trades(DAY)) is not None
+        assert archive.notice is None
+        assert archive.proof("absent.zip") is None
+        assert archive.proof("absent-too.zip") is None
+        assert archive.notice is not None
+        assert "does not let us see what is absent: HTTP 403 is taken for absent" in archive.notice
+
+    def test_a_key_that_must_exist_settles_it(self, archive: Archive, archive_folder: ArchiveFolder) -> None:
+        assert not archive.serves_any(["one.zip", "two.zip"])
+        assert archive.serves_any(["one.zip", archive_folder.agg_trades(DAY), "three.zip"])
+        assert archive.proof("absent.zip") is None
+
+    def test_a_key_that_was_asked_for_in_vain_is_not_asked_for_again(
+        self, archive: Archive, archive_server: ArchiveServer
+    ) -> None:
+        assert not archive.serves_any(["one.zip"])
+        asked = len(archive_server.requests)
+        assert not archive.serves_any(["one.zip"])
+        assert len(archive_server.requests) == asked
+
+    def test_the_page_of_a_firewall_is_a_refusal_whatever_was_served(
+        self, archive: Archive, archive_server: ArchiveServer, archive_folder: ArchiveFolder
+    ) -> None:
+        assert archive.proof(archive_folder.agg_trades(DAY)) is not None
+        archive_server.denies = b"<html><body>Access Denied by policy</body></html>"
+        with pytest.raises(ArchiveUnavailable, match="does not serve this place or network"):
+            archive.proof("absent.zip")
+        archive_server.denies = ACCESS_DENIED
+        archive_server.answers["other.zip.CHECKSUM"] = archive_server.answers["other.zip"] = [451]
+        with pytest.raises(ArchiveUnavailable, match="HTTP 451"):
+            archive.proof("other.zip")
 
 
 @pytest.mark.parametrize("header", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00", "0", "soon", None])

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
 from ingestion.errors import StorageError
@@ -22,7 +25,18 @@ from ingestion.object_store import S3Options, open_store
 from ingestion.periods import Period, days_between
 from ingestion.raw_zone import RawZone
 from ingestion.venues.bybit import BybitArchive
-from tests.support.archives import AGG_HEADER, ArchiveFolder, ArchiveServer, agg_rows, archives_at
+from tests.support.archives import (
+    ACCESS_DENIED,
+    AGG_HEADER,
+    KLINE_HEADER,
+    TRADE_HEADER,
+    ArchiveFolder,
+    ArchiveServer,
+    agg_rows,
+    archives_at,
+    kline_rows,
+    millis,
+)
 
 BTC = Market.parse("binance_um:BTCUSDT")
 BYBIT = Market.parse("bybit:BTCUSD")
@@ -176,19 +190,48 @@ class TestIngesting:
         bad = archive_folder.agg_trades(SECOND)
         archive_folder.claim(bad, "0" * 64)
         outcomes = run(trades(), archive_folder, zone)
-        assert statuses(outcomes) == ["stored", "failed", "stored"]
+        assert statuses(outcomes) == ["stored", "refused", "stored"]
         assert "BTCUSDT-aggTrades-2024-01-02.zip" in str(outcomes[1].error)
-        assert not [found for found in zone.store.list("raw") if "2024-01-02" in found.key]
+        stored = [found.key.rsplit("/", 1)[-1] for found in zone.store.list("raw") if "2024-01-02" in found.key]
+        assert stored == ["receipt.json"]
+        assert [(row["day"].day, row["status"]) for row in zone.write_index().to_pylist()] == [
+            (1, "stored"),
+            (2, "refused"),
+            (3, "stored"),
+        ]
+        before = fingerprints(zone)
+        assert statuses(run(trades(), archive_folder, zone, NOON + timedelta(days=1)))[1] == "refused"
+        assert fingerprints(zone) == before
 
     def test_a_bad_correction_leaves_the_good_day_standing(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
-        run(trades(FIRST, FIRST), archive_folder, zone)
+        good = run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt
+        assert good is not None
+        key = good.sources[0].key
+        data = zone.store.get_bytes(f"raw/aggTrades/venue=binance_um/symbol=BTCUSDT/date={FIRST}/data.parquet")
+        archive_folder.put_bytes(key, b"no zip")
+        outcome = run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=1))[0]
+        assert outcome.status == "refused"
+        assert "which was good, stays in use" in str(outcome.error)
+        assert outcome.receipt is not None
+        assert replace(outcome.receipt, defects=()) == good
+        (defect,) = outcome.receipt.defects
+        assert (defect.kind, defect.day, defect.source_key) == ("refused_source", FIRST, key)
+        assert zone.store.get_bytes(outcome.task.object_id.data_key) == data
+        assert zone.history(outcome.task.object_id) == [outcome.receipt]
         before = fingerprints(zone)
-        archive_folder.put(
-            "data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01-01.zip", ["7,x,1,1,1,1,true"], AGG_HEADER
-        )
-        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone)) == ["failed"]
+        assert statuses(run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=2))) == ["refused"]
         assert fingerprints(zone) == before
+        archive_folder.agg_trades(FIRST)  # the good one again
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == good
+        archive_folder.put_bytes(key, b"no zip")
+        assert run(trades(FIRST, FIRST), archive_folder, zone)[0].receipt == outcome.receipt
+        archive_folder.agg_trades(FIRST, agg_rows(FIRST, 9))
+        mended = run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=3))[0]
+        assert mended.receipt is not None
+        assert (mended.status, mended.receipt.rows, mended.receipt.revision) == ("stored", 9, 2)
+        assert mended.receipt.defects == ()
+        assert zone.history(outcome.task.object_id) == [outcome.receipt, mended.receipt]
 
     def test_every_outcome_is_reported_as_it_comes(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
@@ -259,8 +302,9 @@ class TestAVenueWithoutChecksums:
         assert [task.period.label for task in plan(TRADES, BYBIT, FIRST, SECOND)] == ["2024-01-01", "2024-01-02"]
         assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
 
-    def test_a_venue_without_files_has_nothing_planned(self) -> None:
-        assert plan(TRADES, Market.parse("okx:BTC-USDT-SWAP"), FIRST, SECOND) == []
+    def test_a_venue_without_files_has_nothing_planned(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ingestion.ingest.archive_of", lambda market: None)
+        assert plan(TRADES, BYBIT, FIRST, SECOND) == []
 
     def test_the_receipt_says_that_no_checksum_is_published_and_what_was_said_instead(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
@@ -451,6 +495,363 @@ class TestMonthsOfBars:
         before = fingerprints(zone)
         assert statuses(run(tasks, archive_folder, zone)) == ["absent"]
         assert fingerprints(zone) == before
+
+
+MONTH_KEY = "data/futures/um/monthly/klines/BTCUSDT/4h/BTCUSDT-4h-2024-01.zip"
+WHOLE_JANUARY = (JANUARY[0], JANUARY[-1])
+
+
+def stored_rows(zone: RawZone, outcome: Outcome) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = zone.rows(outcome.task.object_id).to_pylist()
+    return rows
+
+
+def with_a_faulty_bar(day: date, *, hour: int = 4) -> list[str]:
+    """The bars of the day, of which the one at `hour` has takers buy more than was traded."""
+    rows = kline_rows(day)
+    fields = rows[hour // 4].split(",")
+    fields[9] = "10.00000001"
+    rows[hour // 4] = ",".join(fields)
+    return rows
+
+
+class TestAMonthThatCannotBeUsed:
+    """One bad file costs itself and nothing else: the days lie beside it."""
+
+    def publish_days(self, folder: ArchiveFolder, *missing: int) -> dict[date, str]:
+        return {day: folder.klines_of_day(day) for day in JANUARY if day.day not in missing}
+
+    @pytest.mark.parametrize(("damage", "said"), [("checksum", "is published for it"), ("bytes", "not a readable zip")])
+    def test_is_read_from_its_days_and_the_receipt_says_what_was_used_instead(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone, damage: str, said: str
+    ) -> None:
+        archive_folder.klines_of_month(JANUARY)
+        good = stored_rows(local_zone, run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0])
+        keys = self.publish_days(archive_folder)
+        if damage == "checksum":
+            archive_folder.claim(MONTH_KEY, "0" * 64)
+        else:
+            archive_folder.put_bytes(MONTH_KEY, b"no zip")
+        outcome = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.error, outcome.receipt.rows) == ("stored", None, 186)
+        assert stored_rows(local_zone, outcome) == good
+        assert {defect.kind for defect in outcome.receipt.defects} == {"replaced_source"}
+        assert {defect.source_key for defect in outcome.receipt.defects} == {MONTH_KEY}
+        assert {defect.day: defect.used_instead for defect in outcome.receipt.defects} == keys
+        assert all(said in defect.reason for defect in outcome.receipt.defects)
+        assert [row["day"] for row in local_zone.write_index().to_pylist()] == JANUARY
+        assert local_zone.defects().num_rows == 31
+
+    def test_is_not_fetched_again_until_it_changes(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        self.publish_days(archive_folder)
+        archive_folder.put_bytes(MONTH_KEY, b"no zip")
+        archives = archives_at(archive_server.url)
+        tasks = klines(*WHOLE_JANUARY)
+        ingest(tasks, archives=archives, zone=local_zone, now=NOON)
+        before = fingerprints(local_zone)
+        archive_server.requests.clear()
+        assert statuses(ingest(tasks, archives=archives, zone=local_zone, now=NOON)) == ["unchanged"]
+        assert len(archive_server.requests) == 32
+        assert all(key.endswith(".CHECKSUM") for key in archive_server.requests)
+        assert fingerprints(local_zone) == before
+        assert changed_sources(tasks, archives=archives, zone=local_zone) == []
+        archive_folder.klines_of_month(JANUARY)
+        assert changed_sources(tasks, archives=archives, zone=local_zone) == tasks
+        receipt = ingest(tasks, archives=archives, zone=local_zone, now=NOON)[0].receipt
+        assert receipt is not None
+        assert ([source.key for source in receipt.sources], receipt.defects) == ([MONTH_KEY], ())
+
+    def test_whose_bytes_differ_from_their_checksum_is_fetched_again_alone(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        self.publish_days(archive_folder)
+        archive_folder.klines_of_month(JANUARY)
+        claimed = (archive_folder.root / f"{MONTH_KEY}.CHECKSUM").read_text()
+        archive_folder.claim(MONTH_KEY, "0" * 64)
+        archives = archives_at(archive_server.url)
+        tasks = klines(*WHOLE_JANUARY)
+        ingest(tasks, archives=archives, zone=local_zone, now=NOON)
+        before = fingerprints(local_zone)
+        archive_server.requests.clear()
+        assert statuses(ingest(tasks, archives=archives, zone=local_zone, now=NOON)) == ["unchanged"]
+        assert {key for key in archive_server.requests if key.endswith(".zip")} == {MONTH_KEY}
+        assert fingerprints(local_zone) == before
+        assert changed_sources(tasks, archives=archives, zone=local_zone) == []
+        (archive_folder.root / f"{MONTH_KEY}.CHECKSUM").write_text(claimed)
+        receipt = ingest(tasks, archives=archives, zone=local_zone, now=NOON)[0].receipt
+        assert receipt is not None
+        assert ([source.key for source in receipt.sources], receipt.defects) == ([MONTH_KEY], ())
+
+    def test_that_is_announced_and_not_there_is_read_from_its_days_until_it_comes(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        keys = self.publish_days(archive_folder)
+        whole = archive_folder.root / archive_folder.klines_of_month(JANUARY)
+        good = whole.read_bytes()
+        whole.unlink()
+        (archive_folder.root / keys[SECOND]).unlink()
+        tasks = klines(*WHOLE_JANUARY)
+        outcome = run(tasks, archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows, outcome.receipt.absent_days) == ("stored", 180, (SECOND,))
+        assert all("is gone although" in defect.reason for defect in outcome.receipt.defects)
+        assert statuses(run(tasks, archive_folder, local_zone)) == ["unchanged"]
+        assert changed_sources(tasks, archives=archives_at(archive_folder.url), zone=local_zone) == []
+        whole.write_bytes(good)
+        receipt = run(tasks, archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.defects) == (186, ())
+
+    def test_leaves_only_the_days_without_a_good_file_without_rows(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        archive_folder.put_bytes(MONTH_KEY, b"no zip")
+        keys = self.publish_days(archive_folder, 16)
+        archive_folder.put_bytes(keys[date(2024, 1, 19)], b"no zip either")
+        outcome = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        lost = (date(2024, 1, 16), date(2024, 1, 19))
+        assert (outcome.receipt.rows, outcome.receipt.absent_days) == (174, lost)
+        refused = [(d.day, d.source_key) for d in outcome.receipt.defects if d.kind == "refused_source"]
+        assert refused == [(lost[0], MONTH_KEY), (lost[1], keys[lost[1]]), (lost[1], MONTH_KEY)]
+        assert statuses(run(klines(*WHOLE_JANUARY), archive_folder, local_zone)) == ["unchanged"]
+        archive_folder.klines_of_day(lost[0])
+        archive_folder.klines_of_day(lost[1])
+        mended = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0].receipt
+        assert mended is not None
+        assert (mended.rows, mended.absent_days, {d.kind for d in mended.defects}) == (186, (), {"replaced_source"})
+
+    def test_never_loses_a_day_that_is_held(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
+        archive_folder.klines_of_month(JANUARY)
+        run(klines(*WHOLE_JANUARY), archive_folder, local_zone)
+        archive_folder.put_bytes(MONTH_KEY, b"no zip")
+        self.publish_days(archive_folder, *range(8, 32))
+        receipt = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.absent_days) == (186, ())
+        instead = {d.day: d.used_instead for d in receipt.defects}
+        assert (bool(instead[date(2024, 1, 7)]), bool(instead[date(2024, 1, 8)])) == (True, False)
+        assert statuses(run(klines(*WHOLE_JANUARY), archive_folder, local_zone)) == ["unchanged"]
+
+    @pytest.mark.parametrize("broken", [True, False], ids=["broken", "absent"])
+    def test_nor_a_day_of_a_part_of_it_costs_anything_where_the_month_has_it(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone, broken: bool
+    ) -> None:
+        keys = self.publish_days(archive_folder)
+        archive_folder.klines_of_month(JANUARY)
+        if broken:
+            archive_folder.put_bytes(keys[SECOND], b"no zip")
+        else:
+            archive_folder.remove(keys[SECOND])
+        outcome = run(klines(FIRST, THIRD), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert {day: outcome.receipt.day_rows[f"2024-01-0{day}"] for day in (1, 2, 3)} == {1: 6, 2: 6, 3: 6}
+        assert outcome.receipt.absent_days == ()
+        used = [(d.kind, d.source_key, d.used_instead) for d in outcome.receipt.defects]
+        assert used == ([("replaced_source", keys[SECOND], MONTH_KEY)] if broken else [])
+        assert [row["day"] for row in local_zone.write_index().to_pylist()] == [FIRST, SECOND, THIRD]
+        assert statuses(run(klines(FIRST, THIRD), archive_folder, local_zone)) == ["unchanged"]
+
+    def test_with_no_day_beside_it_is_refused(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
+        archive_folder.put_bytes(MONTH_KEY, b"no zip")
+        outcome = run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.status, outcome.receipt.rows) == ("refused", "refused", 0)
+        assert {row["status"] for row in local_zone.write_index().to_pylist()} == {"refused"}
+        self.publish_days(archive_folder)
+        assert statuses(run(klines(*WHOLE_JANUARY), archive_folder, local_zone)) == ["stored"]
+
+    def test_that_is_the_only_form_is_refused_and_mended_later(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        key = "data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2024-01.zip"
+        tasks = plan(FUNDING_RATE, BTC, *WHOLE_JANUARY)
+        archive_folder.put_bytes(key, b"no zip")
+        assert statuses(run(tasks, archive_folder, local_zone)) == ["refused"]
+        archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
+        assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
+
+    @settings(max_examples=10, deadline=None)
+    @given(
+        month=st.sampled_from(["good", "no zip", "another checksum", "absent"]),
+        days=st.lists(st.sampled_from(["good", "no zip", "another checksum", "absent"]), min_size=31, max_size=31),
+    )
+    def test_costs_exactly_the_days_without_any_good_file(self, month: str, days: list[str]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            archive, zone = ArchiveFolder(Path(folder, "archive")), RawZone(open_store(Path(folder, "store")))
+            states = dict(zip(JANUARY, days, strict=True))
+            archive.klines_of_month(JANUARY)
+            keys = {MONTH_KEY: month} | {archive.klines_of_day(day): state for day, state in states.items()}
+            for key, state in keys.items():
+                if state == "no zip":
+                    archive.put_bytes(key, b"no zip")
+                elif state == "another checksum":
+                    archive.claim(key, "0" * 64)
+                elif state == "absent":
+                    archive.remove(key)
+            (outcome,) = run(klines(*WHOLE_JANUARY), archive, zone)
+            held = {day for day, state in states.items() if "good" in (month, state)}
+            receipt = outcome.receipt
+            assert receipt is not None
+            assert {date.fromisoformat(day) for day in receipt.day_rows} == held
+            assert receipt.rows == 6 * len(held)
+            broken = {key for key, state in keys.items() if state in ("no zip", "another checksum")}
+            unused = broken if month != "good" else set()
+            assert {defect.source_key for defect in receipt.defects} == unused
+            expected = "stored" if held else ("refused" if broken else "absent")
+            assert (outcome.status, receipt.status) == (expected, expected)
+            before = fingerprints(zone)
+            (again,) = run(klines(*WHOLE_JANUARY), archive, zone, NOON + timedelta(days=1))
+            assert again.status == ("unchanged" if held else expected)
+            assert fingerprints(zone) == before
+
+
+class TestTradesThatCanBeNoMarket:
+    """They are stored as they were published, and the receipt says why no flow may be made of them."""
+
+    def test_a_day_on_one_side_is_stored_and_called_implausible(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        key = f"data/futures/um/daily/trades/BTCUSDT/BTCUSDT-trades-{FIRST}.zip"
+        rows = [
+            f"{n},{43000 + n % 9},0.{n % 7 + 1},{(43000 + n % 9) * (n % 7 + 1) / 10:.2f},{millis(FIRST, n)},true"
+            for n in range(1000)
+        ]
+        archive_folder.put(key, rows, TRADE_HEADER)
+        outcome = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        assert (outcome.status, outcome.receipt.rows) == ("stored", 1000)
+        (defect,) = outcome.receipt.defects
+        assert (defect.kind, defect.day, defect.rows, defect.source_key) == ("implausible", FIRST, 1000, key)
+        assert defect.reason == "the taker sold in every one of 1000 trades"
+        assert statuses(run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)) == ["unchanged"]
+        archive_folder.put(key, rows[:999], TRADE_HEADER)
+        receipt = run(plan(TRADES, BTC, FIRST, FIRST), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert receipt.defects == ()
+
+
+DELIVERED = Market.parse("binance_cm:BTCUSD_200925")
+SEPTEMBER = list(days_between(date(2020, 9, 1), date(2020, 9, 30)))
+DELIVERED_MONTH = "data/futures/cm/monthly/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09.zip"
+
+
+class TestADeliveredContract:
+    """Files of a contract go on for months after its delivery, with bars that no market had."""
+
+    def tasks(self, last: date = date(2020, 12, 31)) -> list[Task]:
+        return plan(KLINES, DELIVERED, SEPTEMBER[0], last, interval="4h")
+
+    def publish(self, folder: ArchiveFolder) -> None:
+        folder.put(DELIVERED_MONTH, [row for day in SEPTEMBER for row in kline_rows(day)], KLINE_HEADER)
+
+    def test_has_nothing_planned_after_its_day(self) -> None:
+        assert [(t.first_day, t.last_day) for t in self.tasks()] == [(date(2020, 9, 1), date(2020, 9, 25))]
+        assert plan(AGG_TRADES, DELIVERED, date(2020, 9, 26), date(2020, 9, 30)) == []
+
+    def test_has_no_bar_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        receipt = outcome.receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.max_at) == (24 * 6 + 2, datetime(2020, 9, 25, 4, tzinfo=UTC))
+        assert local_zone.rows(outcome.task.object_id).num_rows == receipt.rows
+        aside = [(d.day, d.hour, d.rows) for d in receipt.defects]
+        assert aside == [
+            *((date(2020, 9, 25), f"2020-09-25T{hour:02d}", 1) for hour in (8, 12, 16, 20)),
+            *((date(2020, 9, day), None, 6) for day in range(26, 31)),
+        ]
+        assert {d.reason for d in receipt.defects} == {"after the delivery of the contract at 2020-09-25 08:00 UTC"}
+        kept = pq.read_table(local_zone.store.url(outcome.task.object_id.quarantine_key), partitioning=None)
+        assert kept.num_rows == 34
+        archive_folder.put(
+            "data/futures/cm/daily/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09-25.zip",
+            kline_rows(date(2020, 9, 25)),
+            KLINE_HEADER,
+        )
+        assert statuses(run(self.tasks(), archive_folder, local_zone)) == ["unchanged"]
+
+    def test_is_corrected_where_it_was_stored_with_such_bars(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        self.publish(archive_folder)
+        outcome = run(self.tasks(), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        wrong = replace(
+            outcome.receipt,
+            last_day=SEPTEMBER[-1],
+            rows=180,
+            max_at=datetime(2020, 9, 30, 20, tzinfo=UTC),
+            day_rows={day.isoformat(): 6 for day in SEPTEMBER},
+            defects=(),
+        )
+        local_zone.store.put_bytes(outcome.task.object_id.receipt_key, wrong.to_json())
+        assert max(row["day"] for row in local_zone.write_index().to_pylist()) == date(2020, 9, 25)
+        (again,) = run(self.tasks(), archive_folder, local_zone)
+        assert again.receipt is not None
+        assert (again.status, again.receipt.rows, again.receipt.last_day) == ("stored", 146, date(2020, 9, 25))
+
+    def test_has_no_trade_from_the_instant_of_delivery_on(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        day = date(2020, 9, 25)
+        rows = agg_rows(day, 2, first_id=1) + [
+            f"{3 + n},42000.5,0.1,{3 + n},{3 + n},{millis(day, 8 * 3600 + n)},true" for n in range(3)
+        ]
+        key = f"data/futures/cm/daily/aggTrades/BTCUSD_200925/BTCUSD_200925-aggTrades-{day}.zip"
+        archive_folder.put(key, rows, AGG_HEADER)
+        receipt = run(plan(AGG_TRADES, DELIVERED, day, day), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert (receipt.rows, receipt.first_id, receipt.last_id, receipt.id_gaps) == (2, 1, 2, 0)
+        assert [(d.kind, d.hour, d.rows) for d in receipt.defects] == [("quarantined_rows", "2020-09-25T08", 3)]
+
+
+class TestAMirrorThatHidesWhatIsAbsent:
+    def ingested(self, tasks: list[Task], server: ArchiveServer, zone: RawZone) -> tuple[list[Outcome], list[str]]:
+        server.denies = ACCESS_DENIED
+        notices: list[str] = []
+        archives = archives_at(server.url)
+        return ingest(tasks, archives=archives, zone=zone, now=NOON, notice=notices.append), notices
+
+    def test_what_it_denies_is_absent_as_long_as_it_serves_anything(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(THIRD)
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert statuses(outcomes) == ["absent", "absent", "stored"]
+        (notice,) = notices
+        assert notice.startswith(f"{archive_server.url} does not let us see what is absent")
+
+    def test_a_dataset_without_any_file_is_absent_where_another_one_has_files(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.klines_of_day(FIRST)
+        outcomes, notices = self.ingested(plan(METRICS, BTC, FIRST, SECOND), archive_server, local_zone)
+        assert (statuses(outcomes), len(notices)) == (["absent", "absent"], 1)
+
+    def test_one_that_serves_nothing_does_not_serve_us(
+        self, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        outcomes, notices = self.ingested(trades(), archive_server, local_zone)
+        assert (statuses(outcomes), notices) == (["failed"] * 3, [])
+        assert "the archive does not serve us" in str(outcomes[0].error)
+        assert local_zone.receipt(outcomes[0].task.object_id) is None
+
+    def test_looking_for_changes_finds_what_was_read_before(
+        self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
+    ) -> None:
+        archive_folder.agg_trades(FIRST)
+        run(trades(), archive_folder, local_zone)
+        archive_server.denies = ACCESS_DENIED
+        archives = archives_at(archive_server.url)
+        failed: list[Outcome] = []
+        assert changed_sources(trades(), archives=archives, zone=local_zone, report=failed.append) == []
+        assert failed == []
 
 
 class TestLookingForChanges:

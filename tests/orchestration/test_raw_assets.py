@@ -75,12 +75,27 @@ def test_a_day_the_venue_has_not_is_a_fact_and_no_failure(
     assert zone.write_index()["status"].to_pylist() == ["stored", "absent", "absent"]
 
 
-def test_a_broken_file_is_reported_at_the_end_and_the_other_days_are_stored(
+def test_a_file_that_cannot_be_used_is_a_fact_of_its_partition_and_fails_nothing(
+    settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
+) -> None:
+    archive_folder.put_bytes(f"data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-{DAYS[0]}.zip", b"no zip")
+    assert ingest(settings, instance, DAYS[0], DAYS[0]).success
+    assert materialized(instance) == labels(DAYS[:1])
+    latest = instance.get_latest_materialization_event(AGG_TRADES)
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    (refused,) = latest.asset_materialization.metadata["refused"].value.items()
+    assert refused[0] == "binance_um:BTCUSDT aggTrades 2024-01-01"
+    assert "is not a readable zip" in refused[1]
+
+
+def test_what_could_not_be_had_is_reported_at_the_end_and_the_other_days_are_stored(
     settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
 ) -> None:
     for day in DAYS:
         archive_folder.agg_trades(day)
-    archive_folder.put_bytes(f"data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-{DAYS[1]}.zip", b"no zip")
+    gone = f"data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-{DAYS[1]}.zip"
+    (archive_folder.root / gone).unlink()  # its checksum stays: the archive is inconsistent just now
     result = ingest(settings, instance)
     assert not result.success
     assert materialized(instance) == labels([DAYS[0], DAYS[2]])
@@ -97,7 +112,11 @@ def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> No
         update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
     )
     shown = {name: value.value for name, value in archive_asset(several).metadata.items()}
-    assert shown == {"binance_um_url": settings.archive_url, "bybit_url": "https://public.bybit.com"}
+    assert shown == {
+        "binance_um_url": settings.archive_url,
+        "bybit_url": "https://public.bybit.com",
+        "okx_url": "https://static.okx.com/cdn/okex",
+    }
 
 
 def test_the_columns_shown_are_those_of_the_dataset() -> None:

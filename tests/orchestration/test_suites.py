@@ -209,7 +209,12 @@ from (
         0::bigint as agg_id_gaps,
         0::bigint as duplicate_rows,
         0::bigint as zero_rows,
-        0::bigint as out_of_order_rows
+        0::bigint as out_of_order_rows,
+        0::bigint as quarantined_rows,
+        0::bigint as replaced_bars,
+        0::bigint as doubtful_bars,
+        null::varchar as replaced_sources,
+        null::varchar as defect_reason
     from fct_net_taker_volume_daily
     where venue <> 'all'
 ) as volumes;
@@ -791,6 +796,7 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_provision_said", "is_provisional = true"),
         one("is_provision_said", "flow_source = 'rest_klines'"),
         one("is_running_provisional", "is_running = true"),
+        one("is_running_provisional", "is_running = null"),
         one("is_price_known", "close_price = null"),
         one("is_venue_price_in_order", "low_price = 0", WARNING),
         one("is_venue_price_in_order", "open_price = low_price - 1", WARNING),
@@ -1067,6 +1073,14 @@ CORRUPTIONS = [
             verdict = 'trades_incomplete' where trade_date = date '2024-03-20'""",
         WARNING,
     ),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_verdict_right", "verdict = 'trades_implausible'"),
+    Corruption(
+        RECONCILIATION,
+        "verdict",
+        f"""update {RECONCILIATION} set verdict = 'trades_implausible', defect_reason = 'every trade is on one side'
+            where {REST_DAY}""",
+        WARNING,
+    ),
     Corruption(
         RECONCILIATION,
         "interval_verdict",
@@ -1084,6 +1098,7 @@ CORRUPTIONS = [
         "is_due_source",
         "verdict = 'trades_incomplete'",
     ),
+    _update(f"{RECONCILIATION}_choice", RECONCILIATION, REST_DAY, "is_due_source", "verdict = 'trades_implausible'"),
     _update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "volume_difference_usd", "volume_usd = volume_usd - 1"),
     # Liquidations.
     *_liquidation_corruptions(LIQUIDATIONS, ONE_LIQUIDATION_DAY),
@@ -1151,6 +1166,13 @@ CORRUPTIONS = [
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size = null"),
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size_source = 'unknown'"),
     Corruption("dim_markets", "is_flow_valued", "update dim_markets set contract_size = null"),
+    Corruption(
+        "dim_markets",
+        "is_size_known",
+        "update dim_markets set contract_size = null, contract_size_source = 'unknown', is_ingested = true "
+        "where market_id = 'bybit:XRPUSDT'",
+        WARNING,
+    ),
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_type = 'inverse'"),
     Corruption("dim_markets", "is_ingested", "update dim_markets set is_ingested = null"),
     Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),
@@ -1236,9 +1258,15 @@ CORRUPTIONS = [
     Corruption(BRIEF, "market_id, brief_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
     Corruption(BRIEF, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
     Corruption(BRIEF, "is_in_brief", f"delete from {BRIEF} where {ONE_BRIEF}"),
+    Corruption(
+        BRIEF,
+        "is_in_brief",
+        f"delete from {BRIEF} where {ONE_BRIEF}; update {DAILY} set is_running = null",
+    ),
     _update(BRIEF, DAILY, ONE_DAY, "is_of_ended_day", "is_running = true"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "is_provision_said", "headline = headline || ' (from klines, provisional)'"),
     _update(BRIEF, DAILY, ONE_DAY, "is_provision_said", "is_provisional = true"),
+    _update(BRIEF, DAILY, ONE_DAY, "is_provision_said", "is_provisional = null"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "net_residual", "net_taker_usd = net_taker_usd + 0.00000001"),
     _update(
         BRIEF, BRIEF, ONE_BRIEF, "is_side_right", "side = case side when 'bearish' then 'bullish' else 'bearish' end"
@@ -1276,6 +1304,7 @@ CORRUPTIONS = [
     _update(HISTORY, HISTORY, FIRST_REVISION, "run_id", "run_id = null"),
     _update(HISTORY, HISTORY, FIRST_REVISION, "cause", "cause = 'weather'"),
     _update(HISTORY, HISTORY, FIRST_REVISION, "is_file_named", "source_keys = null"),
+    _update(HISTORY, HISTORY, FIRST_REVISION, "is_file_named", "cause = null"),
     _update(HISTORY, HISTORY, LAST_REVISION, "is_file_named", "source_keys = 'a.zip'"),
     _update(HISTORY, HISTORY, FIRST_REVISION, "is_chain_unbroken", "new_rank = new_rank + 1"),
     _update(HISTORY, HISTORY, LAST_REVISION, "is_true_now", "new_rank = new_rank + 1"),
@@ -1461,6 +1490,35 @@ def test_evidence_is_short_serialisable_and_worst_first(marts: duckdb.DuckDBPyCo
         set(r) >= {"expectation", "column", "severity", "success", "observed", "unexpected_count", "sample"}
         for r in verdict.results
     )
+
+
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
+def test_a_rule_whose_outcome_is_unknown_is_broken(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    built = suite.build()
+    built.expectations = [e for e in built.expectations if is_rule(e)]
+    frame = marts.execute(suite.query).df().head(2).astype(object)
+    for name in {columns_of(e) for e in built.expectations}:
+        frame[name] = [None, *frame[name][1:]]
+
+    if not frame.empty and built.expectations:
+        assert [r["column"] for r in validate(frame, built).results if r["success"]] == []
+
+
+def is_rule(expectation: Any) -> bool:
+    """It allows one outcome alone: true, or a difference of zero."""
+    kwargs = expectation.configuration.kwargs
+    return kwargs.get("value_set") == [True] or kwargs.get("min_value") == kwargs.get("max_value") == 0
+
+
+def test_the_only_bar_of_a_window_has_a_rank_and_no_percentile(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(
+        f"delete from {RANKS} where definition_id <> 'daily_usd';"
+        f"update spike_definitions set window_days = 1;"
+        f"update {RANKS} set spike_rank = 1, event_rank = case when is_event then 1 end, window_bars = 1,"
+        " percentile = null, coverage_ratio = 1, bar_coverage_ratio = 1, set_changed_at = null"
+    )
+
+    assert audit(marts, SUITE_BY_NAME[RANKS]).success
 
 
 def test_the_audit_is_silent_and_leaves_no_file(

@@ -17,19 +17,23 @@ from ingestion.datasets import DATASETS
 from ingestion.errors import ArchiveUnavailable
 from ingestion.ingest import Outcome, plan
 from ingestion.markets import Market
-from orchestration.answer import MarketDay, Rank, RunningDay, latest_days
+from orchestration.answer import MarketDay, Rank, RunningDay, SeriesStatus, last_liquidations, latest_days
 from orchestration.claims import Answer, Claim, Verdict
+from orchestration.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.execution import CheckFinding, RunReport
 from orchestration.terminal import (
     TerminalProgress,
     brief_rows,
     claim_sentence,
     liquidation_row,
+    missing_latest_sentence,
     show_claim,
     show_days,
+    show_latest,
     show_liquidations,
     show_report,
     show_rows,
+    show_status,
 )
 from tests.support import reports
 
@@ -286,6 +290,78 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
     assert len(latest_days(serving)) == 4
 
 
+RANKED = """
+    create table dim_markets as select 'v:S' as market_id, 'linear' as contract_type, 'S' as base_asset,
+        false as is_simulated;
+    create table fct_net_taker_volume_daily as select 'v:S' as market_id, date '2026-01-31' as trade_date,
+        -1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd, 0.5368::double as taker_sell_ratio,
+        'klines' as flow_source, 1.0::double as coverage_ratio, false as is_provisional, false as is_running,
+        'v' as venue_set;
+    create table fct_taker_dominance_daily (market_id varchar, trade_date date, sell_dominance_percentile double);
+    create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
+    create table dim_spike_definitions as select * from (values
+        ('balance', 'usd'), ('best', 'usd'), ('empty', 'usd'), ('ratio', 'sell_ratio'), ('ratios', 'sell_ratio')
+    ) as t (definition_id, unit);
+    create table fct_taker_spike_ranks as
+    select
+        definition_id, 'v:S' as market_id, side, timestamp '2026-01-31' + to_hours(hour) as bar_at,
+        value::decimal(38, 8) as value, case side when 'bearish' then bearish else bullish end::bigint as spike_rank,
+        730::bigint as window_bars, null::double as percentile, null::bigint as event_rank, null::boolean as is_event
+    from (values
+        -- Not ranked, as in a market's first two years: the value alone says the side.
+        ('ratio', 0, 0.5368, null, null),
+        ('ratios', 0, 0.48, null, null), ('ratios', 4, 0.53, null, null), ('ratios', 8, 0.51, null, null),
+        ('empty', 0, 0, null, null),
+        -- Ranked: the better rank of the day, on the side of its own value.
+        ('best', 0, -5, 700, 1), ('best', 4, 9, 729, 2),
+        ('balance', 0, 0, 3, 728)
+    ) as t (definition_id, hour, value, bearish, bullish)
+    cross join (values ('bearish'), ('bullish')) as sides (side)
+"""
+
+
+def test_a_day_is_shown_on_the_side_of_its_value(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(RANKED)
+
+    (day,) = latest_days(serving)
+
+    assert [(r.definition_id, r.side, r.bar_at.hour, r.rank) for r in day.ranks] == [
+        ("balance", "bearish", 0, 3),
+        ("best", "bullish", 4, 2),
+        ("empty", None, 0, None),
+        ("ratio", "bearish", 0, None),
+        ("ratios", "bearish", 4, None),
+    ]
+    lines = printed(lambda console: show_days(console, [day])).splitlines()
+    assert [line.split("│")[2].strip() for line in lines if "2026-01-31 " in line and "│" in line] == [
+        "bearish",
+        "bullish",
+        "–",
+        "bearish",
+        "bearish",
+    ]
+
+
+def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(
+            """
+            create table dim_markets as select 'v:S' as market_id, true as is_ingested;
+            create table fct_net_taker_volume_daily as select date '2026-01-31' as trade_date, true as is_running;
+            create table fct_liquidations_rolling_24h as select
+                'v' as venue, 'v:S' as market_id, timestamp '2026-01-31 05:00' as as_of_at, 1.5 as long_usd,
+                2.5 as short_usd, 2 as order_count, 0 as unvalued_order_count, 2.5 as largest_order_usd,
+                0.2 as coverage_ratio, true as is_lower_bound, 'live' as liquidation_source, 'v' as venue_set,
+                null as heard_symbol_count
+            """
+        )
+
+    assert [row.market_id for row in last_liquidations(serving)] == ["v:S"]
+
+
 def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None:
     (task,) = plan(DATASETS["fundingRate"], Market.parse("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
 
@@ -297,3 +373,109 @@ def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None
 
     said = [line for line in printed(ingest).splitlines() if "fundingRate" in line]
     assert "1 failed" in said[-1]
+
+
+def lossy(**changes: Any) -> RunReport:
+    days = tuple(date(2025, 9, n) for n in range(1, 31))
+    why = (("klines", "refused"), ("aggTrades", "not ingested"))
+    files = tuple(f"d/klines-{n}.zip" for n in range(1, 31))
+    replaced = Unused("klines", "v:BTC", "4h", "replaced_source", days, (), 0, ("not a zip",), ("m.zip",), files, ())
+    facts = {"flow": (LostFlow("v:BTC", (*days[:5], days[11]), why),), "unused": (replaced,), **changes}
+    return RunReport(losses=Losses(**facts))
+
+
+def test_days_without_flow_are_named_however_many_other_things_are_missing() -> None:
+    others = tuple(AbsentDays("metrics", f"v:M{n}", (date(2025, 9, 1),), 30) for n in range(40))
+    failed = [(f"v:BTC metrics 2025-09-{n:02}", f"down {n}") for n in range(1, 31)]
+    report = lossy(absent=others)
+    report.failed_objects = [*failed, ("v:BTC klines 4h 2025-10", "down")]
+    lines = printed(lambda console: show_report(console, report, [])).replace("\n ", " ").splitlines()
+    assert lines[0].startswith(
+        "missing v:BTC: 6 days without flow, 2025-09-01..2025-09-05, 2025-09-12 (klines: refused"
+    )
+    assert lines[2].startswith("failed  v:BTC klines 4h 2025-10") or lines[1].startswith("failed  v:BTC klines")
+    assert any("v:BTC klines 4h 2025-09-01..2025-09-30: not used: m.zip: not a zip" in line for line in lines)
+    assert any("… and 20 more; `taker status --defects` lists them" in line for line in lines)
+
+
+def test_the_check_of_unused_data_is_not_told_beside_its_evidence() -> None:
+    report = lossy()
+    report.checks = [CheckFinding("raw/receipts", "no_unused_data", False, "1 file(s) replaced")]
+    assert "no_unused_data" not in printed(lambda console: show_report(console, report, []))
+
+
+def test_quiet_runs_still_name_the_days_without_flow_and_nothing_that_was_replaced() -> None:
+    text = printed(lambda console: show_report(console, lossy(), [], problems_only=True))
+    assert "6 days without flow" in text
+    assert "m.zip" not in text
+
+
+def test_a_market_without_its_latest_day_says_why_and_how_far_it_goes() -> None:
+    why = (("klines", "absent"), ("aggTrades", "implausible"))
+    missing = MissingLatest("v:BTC", date(2026, 7, 30), why, date(2026, 7, 28))
+    text = printed(lambda console: show_latest(console, Losses(latest=(missing,))))
+    assert text == (
+        "missing v:BTC: no klines and no aggTrades of 2026-07-30 (klines: no file in the archive, aggTrades: "
+        "implausible); the newest bar is of 2026-07-28\n"
+    )
+    assert "no bar of it at all" in missing_latest_sentence(replace(missing, newest=None))
+
+
+def test_a_notice_of_an_archive_is_one_note() -> None:
+    text = printed(lambda console: show_report(console, RunReport(notices=["the mirror answers 403"]), []))
+    assert text == "note    the mirror answers 403\n"
+
+
+def status_of(*defects: Unused, **counts: int) -> SeriesStatus:
+    numbers: dict[str, Any] = {"stored": 30, "missing": 0, "absent": 0, "partial": 0, "corrected": 0, **counts}
+    first, last = date(2025, 9, 1), date(2025, 9, 30)
+    return SeriesStatus("liquidationSnapshot", "binance_um:BTCUSDT", "", first, last, **numbers, defects=defects)
+
+
+def aside(n: int) -> Unused:
+    return Unused(
+        "liquidationSnapshot",
+        "binance_um:BTCUSDT",
+        "",
+        "quarantined_rows",
+        (date(2025, 9, n),),
+        (),
+        2,
+        (f"column `price` holds no number, first at row {n}",),
+        (f"BTCUSDT-liquidationSnapshot-2025-09-{n:02}.zip",),
+        (),
+        (f"raw/{n}/_quarantine.parquet",),
+    )
+
+
+def shown_status(series: list[SeriesStatus], width: int, **options: bool) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    show_status(console, series, **options)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_status_at_80_columns_cuts_no_name_and_no_day() -> None:
+    many = status_of(missing=1, absent=2, partial=3, corrected=4)
+    text = shown_status([many], 80)
+    assert "liquidationSnapshot 2025-09-01 2025-09-30" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_status_lists_what_was_not_used_with_day_and_reason_and_folds_a_long_list() -> None:
+    one = status_of(*(aside(n) for n in range(1, 25)), quarantined_rows=48, refused_files=1)
+    for width in (80, 120):
+        text = shown_status([one], width)
+        joined = " ".join(text.split())
+        assert "2025-09-01 2 rows set aside: column `price` holds no number, first at row 1" in joined
+        assert "first at row 13" not in joined
+        assert "… and 12 more (`taker status --defects` lists all of them)" in joined
+        assert "kept beside the data: raw/1/_quarantine.parquet and 23 more" in joined
+        assert max(map(len, text.splitlines())) <= width
+    assert "first at row 24" in " ".join(shown_status([one], 80, every_defect=True).split())
+
+
+def test_status_is_silent_about_defects_where_there_are_none() -> None:
+    text = shown_status([status_of()], 80)
+    assert "not used" not in text
+    assert "missing" not in text

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from email.utils import formatdate
@@ -19,6 +19,11 @@ from pathlib import Path
 
 from ingestion.fetch import Archives, Place
 
+# What S3 says of a key that is not there to whom may not list the bucket.
+ACCESS_DENIED = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>'
+    b"<RequestId>4442587FB7D0A2F9</RequestId></Error>"
+)
 AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 TRADE_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
 KLINE_HEADER = (
@@ -29,6 +34,7 @@ METRIC_HEADER = (
     "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
 )
 BYBIT_HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"
+OKX_HEADER = "instrument_name,trade_id,side,price,size,created_time,source"
 LIQUIDATION_HEADER = (
     "time,side,order_type,time_in_force,original_quantity,price,average_price,order_status,"
     "last_fill_quantity,accumulated_fill_quantity"
@@ -73,12 +79,12 @@ class ArchiveFolder:
     def url(self) -> str:
         return self.root.as_uri()
 
-    def put(self, key: str, rows: Sequence[str], header: str | None = None) -> str:
+    def put(self, key: str, rows: Sequence[str], header: str | None = None, *, encoding: str = "utf-8") -> str:
         """One object of one CSV and its checksum; returns the key."""
         text = "".join(f"{row}\n" for row in ([header] if header else []) + list(rows))
-        return self.put_members(key, {Path(key).stem + ".csv": text})
+        return self.put_members(key, {Path(key).stem + ".csv": text.encode(encoding)})
 
-    def put_members(self, key: str, members: dict[str, str]) -> str:
+    def put_members(self, key: str, members: Mapping[str, str | bytes]) -> str:
         path = self._path(key)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
             for name, text in members.items():
@@ -93,6 +99,14 @@ class ArchiveFolder:
 
     def bybit_trades(self, day: date, rows: Sequence[str], *, symbol: str = "BTCUSDT") -> str:
         return self.put_gzip(f"trading/{symbol}/{symbol}{day}.csv.gz", rows, BYBIT_HEADER)
+
+    def okx_trades(
+        self, day: date, rows: Sequence[str], *, symbol: str = "BTC-USDT-SWAP", header: str | None = OKX_HEADER
+    ) -> str:
+        """The file of one day of UTC+8, which holds what happened from 16:00 UTC of the day before; no checksum."""
+        key = self.put(f"traderecords/trades/daily/{day:%Y%m%d}/{symbol}-trades-{day}.zip", rows, header)
+        self._path(f"{key}.CHECKSUM").unlink()
+        return key
 
     def put_bytes(self, key: str, payload: bytes) -> str:
         """An object of any bytes, with the checksum that fits them."""
@@ -138,6 +152,8 @@ class ArchiveServer:
 
     `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code
     (with Retry-After: 0 for 429), or "cut" to break the connection in the middle of the body.
+
+    `denies`: what an absent object is answered with HTTP 403 instead of 404: S3's XML, or a page of a firewall.
     """
 
     def __init__(self, folder: ArchiveFolder) -> None:
@@ -145,6 +161,7 @@ class ArchiveServer:
         self.requests: list[str] = []
         self.says = {"ETag", "Last-Modified", "Content-Length"}
         self.answers: dict[str, list[int | str]] = defaultdict(list)
+        self.denies = b""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -174,6 +191,13 @@ class ArchiveServer:
         path = self.folder.root / key
         if planned == 200 and not path.is_file():
             planned = 404
+            if self.denies:
+                request.send_response(403)
+                request.send_header("Content-Length", str(len(self.denies)))
+                request.end_headers()
+                if not is_head:
+                    request.wfile.write(self.denies)
+                return
         if isinstance(planned, int) and planned != 200:
             request.send_response(planned)
             if planned == 429:

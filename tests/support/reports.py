@@ -37,6 +37,7 @@ def daily_row(number: int) -> Row:
         "flow_source": "trades" if known else "klines",
         "coverage_ratio": 0.5 if number == 300 else 1.0,
         "taker_sell_ratio": 0.5 - float(net) / 18e9,
+        "side": "bearish" if net < 0 else "bullish",
         "sell_dominance_percentile": None if number < 693 else (number * 37 % 730) / 729,
         "window_coverage_ratio": 0.999,
         "verdict": "conflict" if number == 200 else "exact" if known else "klines_only",
@@ -53,6 +54,7 @@ def daily_row(number: int) -> Row:
         row |= {
             "coverage_ratio": None,
             "taker_sell_ratio": None,
+            "side": None,
             "sell_dominance_percentile": None,
             "verdict": "klines_only",
         }

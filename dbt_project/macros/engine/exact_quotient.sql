@@ -18,19 +18,29 @@ Both are taken at 8 decimals. The numerator may reach 1.7e14: enough for one bar
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}
 
-{#- contracts × contract size ÷ price of one trade, as DECIMAL(38,16), rounded half away from zero. All three are DECIMAL(18,8) and not
-negative. The same result as `exact_quotient`, at a fifth of its cost: there is one of these per trade. -#}
+{#- contracts × contract size ÷ price of one trade, as DECIMAL(38,16), rounded half away from zero. The price has 12 decimals, the others 8;
+none is negative. There is one of these per trade: the result of `exact_quotient`, at a fifth of its cost. -#}
 {% macro contracts_to_base(contracts, contract_size, price) -%}
     {{ return(adapter.dispatch('contracts_to_base', 'taker')(contracts, contract_size, price)) }}
 {%- endmacro %}
 
+{#- Prices below a million and trades below a billion USD, that is all there ever were, take one division of 128 bits. Others take long division in
+two steps, which has room for any. -#}
 {% macro duckdb__contracts_to_base(contracts, contract_size, price) -%}
-    {%- set d = taker.duckdb__hundred_millionths(price) -%}
+    {%- set d = taker.duckdb__trillionths('cast(' ~ price ~ ' as decimal(18,12))') -%}
+    {%- set usd = 'cast(' ~ contracts ~ ' as decimal(38,8)) * cast(' ~ contract_size ~ ' as decimal(38,8))' -%}
+    {%- set far = 'cast(' ~ usd ~ ' * 100000000 as hugeint) * 10000000000' -%}
+    {%- set divisor = 'nullif(cast(cast(' ~ price ~ ' as decimal(38,12)) * 1000000000000 as hugeint), 0)' -%}
     cast(
-        (
-            {{ taker.duckdb__hundred_millionths(contracts) }} * {{ taker.duckdb__hundred_millionths(contract_size) }} * 100000000
-            + {{ d }} // 2
-        ) // nullif({{ d }}, 0) as decimal(38,0)
+        case
+            when {{ price }} < 1000000 and {{ usd }} < 1000000000 then (
+                {{ taker.duckdb__hundred_millionths('cast(' ~ contracts ~ ' as decimal(18,8))') }}
+                * {{ taker.duckdb__hundred_millionths('cast(' ~ contract_size ~ ' as decimal(18,8))') }} * 1000000000000
+                + {{ d }} // 2
+            ) // nullif({{ d }}, 0)
+            else {{ far }} // {{ divisor }} * 10000000000
+                + ({{ far }} % {{ divisor }} * 10000000000 + {{ divisor }} // 2) // {{ divisor }}
+        end as decimal(38,0)
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}
 
@@ -39,5 +49,15 @@ negative. The same result as `exact_quotient`, at a fifth of its cost: there is 
     cast(
         cast(floor({{ amount }}) as bigint) * 100000000
         + cast(({{ amount }} - floor({{ amount }})) * 100000000 as bigint) as hugeint
+    )
+{%- endmacro %}
+
+{#- A DECIMAL(18,12) in units of 1e-12, in three parts for the same reason. -#}
+{% macro duckdb__trillionths(price) -%}
+    {%- set millionths = '((' ~ price ~ ' - floor(' ~ price ~ ')) * 1000000)' -%}
+    cast(
+        cast(floor({{ price }}) as bigint) * 1000000000000
+        + cast(floor({{ millionths }}) as bigint) * 1000000
+        + cast(({{ millionths }} - floor({{ millionths }})) * 1000000 as bigint) as hugeint
     )
 {%- endmacro %}

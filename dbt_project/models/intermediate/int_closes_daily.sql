@@ -26,11 +26,11 @@ select
     close_price,
     case
         when previous_date + interval '1' day = trade_date
-            then {{ exact_quotient('close_price - previous_close', 'previous_close') }}
+            then {{ price_change('previous_close', 'close_price') }}
     end as price_change_ratio,
     case
         when trailing_days_found >= 0.95 * {{ high_days }}
-            then {{ exact_quotient('close_price - trailing_high', 'trailing_high') }}
+            then {{ price_change('trailing_high', 'close_price') }}
     end as distance_from_high_ratio
 from days
 order by market_id, trade_date

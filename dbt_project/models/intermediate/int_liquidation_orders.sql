@@ -33,7 +33,6 @@ heard as (
     )
 ),
 
--- In a union of unequal scales the engine keeps the smaller one and rounds: prices of the archive have 8 decimals, those of feeds 12.
 states as (
     select
         market_id,
@@ -148,7 +147,7 @@ select
                 * case when markets.contract_type = 'inverse' then 1 else cast(orders.average_price as double) end < 1e10
             then {{ notional_usd(
                 'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
-                price_scale=12, scale=8
+                scale=8
             ) }}
     end as liquidated_usd
 from orders

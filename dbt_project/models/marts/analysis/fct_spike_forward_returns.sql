@@ -61,8 +61,8 @@ priced as (
         forward.exit_price,
         forward.price_return,
         known.price_return as known_price_return,
-        {{ exact_quotient('paths.high_price - entries.open_price', 'entries.open_price') }} as rise,
-        {{ exact_quotient('paths.low_price - entries.open_price', 'entries.open_price') }} as fall
+        {{ price_change('entries.open_price', 'paths.high_price') }} as rise,
+        {{ price_change('entries.open_price', 'paths.low_price') }} as fall
     from positions
     left join {{ ref('int_bars') }} as entries
         on positions.market_id = entries.market_id
