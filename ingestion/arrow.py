@@ -6,6 +6,7 @@ Does not: which column is of which kind (`ingestion.datasets`), which objects ar
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.datasets import Dataset, Kind
+from ingestion.markets import base_of
 
 INSTANT: Final = pa.timestamp("us", tz="UTC")
+ROW_GROUP: Final = 1 << 20
 
 ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.PRICE: pa.decimal128(38, 12),
@@ -26,10 +29,25 @@ ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.TEXT: pa.string(),
 }
 
+# Wide enough that taking trailing zeros away rounds nothing that a venue could send.
+_WIDE: Final = Context(prec=200)
+
 
 def too_fine(kind: Any) -> str:
     """What is said of a number that has more decimals than its stored type (an Arrow decimal): the limit is ours."""
     return f"has more than the {kind.scale} decimals that Taker stores"
+
+
+def unstorable(value: Decimal, kind: Any) -> str | None:
+    """Why a number does not fit its stored type (an Arrow decimal) exactly; None when it does, or is no number."""
+    if not value.is_finite():
+        return None
+    _, digits, exponent = value.normalize(_WIDE).as_tuple()
+    if isinstance(exponent, int) and -exponent > kind.scale:
+        return too_fine(kind)
+    whole_digits = kind.precision - kind.scale
+    too_large = isinstance(exponent, int) and len(digits) + exponent > whole_digits
+    return f"has more than the {whole_digits} digits before the point that Taker stores" if too_large else None
 
 
 def parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
@@ -54,8 +72,18 @@ def parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
 def with_todays_schema(table: pa.Table, dataset: Dataset) -> pa.Table:
     """Rows stored under an older schema, in the dataset's own: types cast without loss, unknown columns empty."""
     schema = dataset.schema
+    if "base_multiplier" in schema.names and "base_multiplier" not in table.column_names:
+        table = _with_base_multiplier(table)
     columns = [
         table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _with_base_multiplier(table: pa.Table) -> pa.Table:
+    """Rows in which 1000SHIB still was an asset of its own. No asset: no multiplier."""
+    bases = [base_of(name) if name else (name, None) for name in table["base_asset"].to_pylist()]
+    place = table.column_names.index("base_asset")
+    table = table.set_column(place, "base_asset", pa.array([asset for asset, _ in bases], pa.string()))
+    return table.append_column("base_multiplier", pa.array([multiplier for _, multiplier in bases], pa.int64()))

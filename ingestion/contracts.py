@@ -5,6 +5,7 @@ Belongs here: checks on typed rows against their dataset and period. Does not: p
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -18,14 +19,18 @@ from ingestion.periods import Period
 class ContractCheck:
     """Checks a file batch by batch; `finish` raises once, naming every fault with its count and first place.
 
-    `where` names the file in the message. `period` is the file's own: rows outside it are a violation.
+    `where` names the file in the message. `period` is the file's own: rows outside it are a violation. `holds`: first
+    and (exclusive) last instant of a file that is not cut at the period's.
     """
 
-    def __init__(self, dataset: Dataset, period: Period, where: str) -> None:
+    def __init__(
+        self, dataset: Dataset, period: Period, where: str, holds: tuple[datetime, datetime] | None = None
+    ) -> None:
         self._dataset, self._where = dataset, where
-        self._start = pa.scalar(period.starts_at, type=pa.timestamp("us", tz="UTC"))
-        self._end = pa.scalar(period.ends_at, type=pa.timestamp("us", tz="UTC"))
-        self._period = period
+        starts_at, ends_at = holds or (period.starts_at, period.ends_at)
+        self._start = pa.scalar(starts_at, type=pa.timestamp("us", tz="UTC"))
+        self._end = pa.scalar(ends_at, type=pa.timestamp("us", tz="UTC"))
+        self._period = f"{starts_at:%Y-%m-%d %H:%M} to {ends_at:%Y-%m-%d %H:%M} UTC" if holds else str(period)
         self._rows = 0
         self._faults: dict[str, tuple[int, str]] = {}
 

@@ -112,7 +112,7 @@ _TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's cloc
 _IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
 _TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
 _TRADE_QUANTITY = Column(
-    "quantity", AMOUNT, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE
+    "quantity", AMOUNT, "Base, or contracts: of inverse markets, and where the venue counts so.", Rule.NOT_NEGATIVE
 )
 
 AGG_TRADES = Dataset(
@@ -150,8 +150,9 @@ TRADES = Dataset(
             "venue_notional",
             AMOUNT,
             "The venue's own product, kept for reference only: quote for linear contracts (rounded in older files), "
-            "base for inverse ones.",
+            "base for inverse ones; empty where the venue prints none.",
             Rule.NOT_NEGATIVE,
+            nullable=True,
         ),
         _TRADED_AT,
         _IS_BUYER_MAKER,
@@ -379,6 +380,12 @@ INSTRUMENTS = Dataset(
             nullable=True,
         ),
         Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column(
+            "delivers_at",
+            INSTANT,
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            nullable=True,
+        ),
         Column("is_trading", FLAG, "True: open for trading when asked."),
     ),
     time_column="observed_at",

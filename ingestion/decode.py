@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from isal import igzip
 
-from ingestion.arrow import INSTANT, parquet_writer, too_fine
+from ingestion.arrow import INSTANT, ROW_GROUP, parquet_writer, too_fine
 from ingestion.contracts import ContractCheck
 from ingestion.datasets import FLOW_DATASETS, Dataset
 from ingestion.errors import ContractViolation, SourceDefect
@@ -45,7 +45,6 @@ DECODER_VERSION: Final = 1
 
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
-_ROW_GROUP: Final = 1 << 20
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 # In the quote asset: older files print the product of price and quantity with two decimals.
@@ -55,11 +54,16 @@ _NUMBER: Final = r"^-?\d*\.?\d*([eE][-+]?\d+)?$"
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One verified file on disk, where it came from, and the period its rows must lie in."""
+    """One verified file on disk, where it came from, and the period its rows must lie in.
+
+    `holds`, `is_shared`: as in `SourceObject`: what else the file rightly holds, which is left out.
+    """
 
     path: Path
     key: str
     period: Period
+    holds: tuple[datetime, datetime] | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ _Item: TypeAlias = "pa.Table | Decoded"
 def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_Item]:
     """Tables of ordered rows as they are read, then the counts. `_OutOfOrder` when the file is not in id order."""
     found = Decoded()
-    check = ContractCheck(dataset, source.period, source.key)
+    check = ContractCheck(dataset, source.period, source.key, source.holds)
     last_row: pa.Table | None = None
     distinct = 0
     for table in _typed_batches(source, dataset, layout):
@@ -170,6 +174,9 @@ def _stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_I
         if check.has_faults:
             continue
         found.rows += table.num_rows
+        table = _of_period(table, source, dataset)
+        if not table.num_rows:
+            continue
         joined = pa.concat_tables([last_row, table]) if last_row is not None else table
         steps = np.diff(joined.column(dataset.id_column).to_numpy())
         if (steps <= 0).any():
@@ -195,11 +202,11 @@ def _sorted_whole(
     schema = _read_schema(dataset, layout)
     tables = [schema.empty_table()] if carried is None else [carried]
     for source in sources:
-        check = ContractCheck(dataset, source.period, source.key)
+        check = ContractCheck(dataset, source.period, source.key, source.holds)
         rows = 0
         for table in _typed_batches(source, dataset, layout):
             check.add(table)
-            tables.append(table)
+            tables.append(_of_period(table, source, dataset))
             rows += table.num_rows
         check.finish()
         found.source_rows.append(rows)
@@ -239,6 +246,15 @@ def _sorted_whole(
         found.id_gaps = found.last_id - found.first_id + 1 - len(ids)
     yield _without_zero_rows(kept, dataset, found)
     yield found
+
+
+def _of_period(table: pa.Table, source: SourceFile, dataset: Dataset) -> pa.Table:
+    """The rows of the wanted period, where the file holds others as well: those are another object's."""
+    if source.holds is None:
+        return table
+    times = table.column(dataset.time_column)
+    first, end = (pa.scalar(at, type=times.type) for at in (source.period.starts_at, source.period.ends_at))
+    return table.filter(pc.and_(pc.greater_equal(times, first), pc.less(times, end)))
 
 
 def _check_identity(values: pa.ChunkedArray, name: str, where: str) -> None:
@@ -318,11 +334,11 @@ def _write(items: Iterable[_Item], dataset: Dataset, layout: Layout | None, targ
                     if layout is not None and dataset.name in FLOW_DATASETS:
                         facts = _facts(of_day, dataset, layout)
                         day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
-            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            if sum(t.num_rows for t in pending) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
                 pending.clear()
         if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+            writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
     found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
     found.day_facts = dict(sorted(day_facts.items()))
     return found
@@ -382,7 +398,7 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
         if not text.peek(1):
             return
         true_values, false_values = _words(layout)
-        types = _source_types(dataset, layout)
+        types = _source_types(dataset, layout, names)
         try:
             reader = pacsv.open_csv(
                 text,
@@ -398,11 +414,31 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
                     false_values=false_values,
                 ),
             )
+            rows = 0
             for batch in reader:
-                if batch.num_rows:
-                    yield _stored(batch, dataset, layout)
+                own = _of_symbol(batch, source, layout, rows)
+                rows += batch.num_rows
+                if own.num_rows:
+                    yield _stored(own, dataset, layout)
         except pa.ArrowInvalid as error:
             raise _parse_defect(source, dataset, layout, error) from error
+
+
+def _of_symbol(batch: pa.RecordBatch, source: SourceFile, layout: Layout, rows_before: int) -> pa.RecordBatch:
+    """The rows of the file's own symbol. Others are left out of a shared file, and are a fault of any other file."""
+    for column in layout.columns:
+        if column.must_equal is None or column.name not in batch.schema.names:
+            continue
+        values = batch.column(column.name)
+        is_own = pc.fill_null(pc.equal(values, pa.scalar(column.must_equal)), False)
+        if source.is_shared:
+            batch = batch.filter(is_own)
+            continue
+        first = pc.index(is_own, False).as_py()
+        if first >= 0:
+            fault = f"column `{column.name}` is not `{column.must_equal}`, first at row {rows_before + first + 1}"
+            raise ContractViolation(source.key, [f"{fault}: `{values[first].as_py()}`"])
+    return batch
 
 
 def _words(layout: Layout) -> tuple[list[str], list[str]]:
@@ -413,8 +449,8 @@ def _words(layout: Layout) -> tuple[list[str], list[str]]:
     return (true_words, false_words) if own else (list(_TRUE), list(_FALSE))
 
 
-def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
-    """How each column that is read of the file is parsed, by its name there."""
+def _source_types(dataset: Dataset, layout: Layout, names: Sequence[str]) -> dict[str, pa.DataType]:
+    """How each column that is read of the file, whose columns are `names`, is parsed, by its name there."""
     stored = {c.name: c.type for c in dataset.columns}
     times = {"epoch": pa.int64(), "epoch_seconds": pa.string(), "text": pa.timestamp("s")}
     types: dict[str, pa.DataType] = {}
@@ -423,7 +459,7 @@ def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
             types[column.name] = times[column.time]
         elif column.stored_as is not None:
             types[column.name] = pa.string() if column.is_rounded else stored[column.stored_as]
-        elif column.name == layout.identity:
+        elif column.name == layout.identity or (column.must_equal is not None and column.name in names):
             types[column.name] = pa.string()
     return types
 
@@ -431,7 +467,7 @@ def _source_types(dataset: Dataset, layout: Layout) -> dict[str, pa.DataType]:
 def _stored(batch: pa.RecordBatch, dataset: Dataset, layout: Layout) -> pa.Table:
     """The batch with the stored names, types and order."""
     schema = _read_schema(dataset, layout)
-    columns = {}
+    columns: dict[str, Any] = {c.name: pa.nulls(batch.num_rows, c.type) for c in dataset.columns if c.nullable}
     for column in layout.columns:
         if column.name == layout.identity:
             columns[column.name] = batch.column(column.name)
@@ -472,16 +508,56 @@ def _instants(epoch: pa.Array) -> pa.Array:
 def _column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
     """The names of the file's columns: from its header row, which is consumed, or from the layout if it has none."""
     expected = [c.name for c in layout.columns]
+    if layout.is_bilingual:
+        return _bilingual_names(text, source, layout)
     start = text.peek(1)[:1]
     if not start or start.isdigit() or start == b"-":
         return expected
     names = [name.strip().strip('"') for name in text.readline().decode("utf-8", "replace").strip().split(",")]
+    _check_header(names, names, source, layout)
+    return names
+
+
+def _check_header(names: Sequence[str], cells: Sequence[str], source: SourceFile, layout: Layout) -> None:
+    """Every column that is read is named, whatever `cells` the header names it by."""
     missing = [c.name for c in layout.columns if (c.stored_as or c.name == layout.identity) and c.name not in names]
     if missing:
         raise ContractViolation(
-            source.key, [f"column `{name}` is missing (the header says {', '.join(names)})" for name in missing]
+            source.key, [f"column `{name}` is missing (the header says {', '.join(cells)})" for name in missing]
         )
+
+
+def _bilingual_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
+    """The names of the columns where a header may say them in two languages, or may not be there.
+
+    A first row that begins as a row of data does (a number, or the symbol) is no header; then the number of its columns
+    says which order they have.
+    """
+    line = text.peek(1).split(b"\n", 1)[0]
+    if not line:
+        return [c.name for c in layout.columns]
+    cells = [cell.strip().strip('"') for cell in _text_of(line).strip().split(",")]
+    if cells[0].isdecimal() or cells[0] in [c.must_equal for c in layout.columns if c.must_equal is not None]:
+        orders = [order for order in layout.headerless if len(order) == len(cells)]
+        if not orders:
+            raise ContractViolation(source.key, [f"it has no header and {len(cells)} columns: no known order"])
+        return list(orders[0])
+    text.readline()
+    known = {c.name for c in layout.columns}
+    names = [next((part for part in [cell, *cell.split("/")] if part.strip() in known), cell).strip() for cell in cells]
+    _check_header(names, cells, source, layout)
+    twice = sorted(name for name in known if names.count(name) > 1)
+    if twice:
+        raise ContractViolation(source.key, [f"column `{name}` is there twice ({', '.join(cells)})" for name in twice])
     return names
+
+
+def _text_of(line: bytes) -> str:
+    """A header's text: UTF-8 (a byte order mark is none of it), else the encoding of Chinese text on other systems."""
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("gb18030", "replace")
 
 
 def _parse_defect(source: SourceFile, dataset: Dataset, layout: Layout, error: pa.ArrowInvalid) -> SourceDefect:
@@ -495,7 +571,7 @@ def _parse_defect(source: SourceFile, dataset: Dataset, layout: Layout, error: p
                 read_options=pacsv.ReadOptions(column_names=names),
                 convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             )
-        types = _source_types(dataset, layout)
+        types = _source_types(dataset, layout, names)
         for column in layout.columns:
             if column.name in types:
                 faults.extend(_unreadable(rows.column(column.name), column, types[column.name], layout))

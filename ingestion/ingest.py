@@ -49,6 +49,7 @@ from ingestion.periods import Period, Span, days_between, periods_between
 from ingestion.plausibility import doubts
 from ingestion.quarantine import Quarantined
 from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
+from ingestion.shared import SharedDownloads
 from ingestion.venues import archive_of
 from ingestion.venues.venue import SourceObject, VenueArchive
 
@@ -149,7 +150,9 @@ def ingest(
         started = time.monotonic()
         try:
             archive = archives.of(task.market.venue)
-            status, receipt, downloaded, error = _bring_up_to_date(task, archive, zone, now, decoding)
+            status, receipt, downloaded, error = _bring_up_to_date(
+                task, archive, zone, now, decoding, downloads, waiting
+            )
             outcome = Outcome(task, status, receipt, error, time.monotonic() - started, downloaded)
         except IngestionError as fault:
             outcome = Outcome(task, "failed", None, fault, time.monotonic() - started)
@@ -160,11 +163,14 @@ def ingest(
             bug = IngestionError(f"{task}: unexpected {type(fault).__name__}: {fault}; nothing of it was stored")
             outcome = Outcome(task, "failed", None, bug, time.monotonic() - started)
         if is_last_word or not isinstance(outcome.error, AbsenceUnknown):
+            downloads.release(_shared_keys(task))
             with reporting:
                 report(outcome)
         return outcome
 
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    waiting: dict[Task, tuple[str, ...]] = {}
+    with tempfile.TemporaryDirectory(prefix="taker-") as shared, ThreadPoolExecutor(_CONNECTIONS) as pool:
+        downloads = SharedDownloads(map(_shared_keys, tasks), Path(shared))
         outcomes = list(pool.map(partial(run, is_last_word=False), tasks))
         # Whether a file is absent or kept from us is known once the archive has served any other.
         undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
@@ -173,9 +179,37 @@ def ingest(
                 _likely_keys([task for task in undecided if task.market.venue == venue], zone)
             )
         decided = dict(zip(undecided, pool.map(partial(run, is_last_word=True), undecided), strict=True))
-    for text in archives.notices:
+    outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes]
+    absent = [outcome.task for outcome in outcomes if outcome.status == "absent"]
+    for text in (*archives.notices, *_waiting_texts(waiting, absent)):
         notice(text)
-    return [decided.get(outcome.task, outcome) for outcome in outcomes]
+    return outcomes
+
+
+def _shared_keys(task: Task) -> list[str]:
+    """The objects of the task that may be another one's as well: those that are cut at other instants than a period."""
+    objects = _archive(task).objects(task.dataset, task.market, task.interval, task.period)
+    keys = []
+    for source in objects:
+        each: SourceObject | None = source if source.holds is not None else None
+        while each is not None:
+            keys.append(each.key)
+            each = each.otherwise
+    return keys
+
+
+def _waiting_texts(waiting: Mapping[Task, tuple[str, ...]], absent: Iterable[Task]) -> Iterator[str]:
+    """Of each market, the days of which the archive has a part and lacks another, with the objects that are lacking."""
+    by_market: dict[str, list[str]] = {}
+    for task in absent:
+        if waiting.get(task):
+            days = by_market.setdefault(f"{task.market} {task.dataset.name}", [])
+            days.append(f"{task.period} ({', '.join(waiting[task])})")
+    for what, days in by_market.items():
+        yield (
+            f"{what}: only a part of these days is in the archive yet, so that they are not stored: {', '.join(days)}; "
+            "run again when the files are there"
+        )
 
 
 def _likely_keys(tasks: Sequence[Task], zone: RawZone) -> Iterator[str]:
@@ -284,8 +318,17 @@ class _Offer:
     are the same, in an earlier one. `retries`: files whose bytes differed from their checksum are offered again.
     """
 
-    def __init__(self, task: Task, held: Receipt | None, archive: Archive, *, retries: bool = True) -> None:
+    def __init__(
+        self,
+        task: Task,
+        held: Receipt | None,
+        archive: Archive,
+        downloads: SharedDownloads | None = None,
+        *,
+        retries: bool = True,
+    ) -> None:
         self.task, self.held, self.archive, self.retries = task, held, archive, retries
+        self._downloads = downloads or SharedDownloads((), Path())
         self.refusals: dict[str, _Refusal] = {}
         self.downloaded = 0
         self._venue = _archive(task)
@@ -329,7 +372,7 @@ class _Offer:
             if source.key in self._fetched:
                 continue
             try:
-                self._fetched[source.key] = file, _ = _fetched(source, proof, self.archive, folder)
+                file, known, is_new = _fetched(source, proof, self.archive, folder, self._downloads)
             except ChecksumMismatch as error:
                 self.refusals[source.key] = _Refusal(
                     source.key, unit.period, _reason(error), error.received, _differing_from(error.published)
@@ -341,7 +384,8 @@ class _Offer:
                 state = _differing_from(proof.sha256)
                 self.refusals[source.key] = _Refusal(source.key, unit.period, _reason(error), "", state)
                 raise _Unusable from error
-            self.downloaded += file.path.stat().st_size
+            self._fetched[source.key] = file, known
+            self.downloaded += file.path.stat().st_size if is_new else 0
         return [self._fetched[source.key] for source, _ in unit.parts]
 
     def refuse(self, unit: _Unit, key: str, reason: str) -> None:
@@ -352,6 +396,13 @@ class _Offer:
     def is_retried(self, unit: _Unit) -> bool:
         """The unit was no use when it was last fetched, and may be now."""
         return any(source.key in self._remembered for source, _ in unit.parts)
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The keys that the archive does not have yet of a period that takes several, where it has others of them."""
+        objects = self._venue.objects(self.task.dataset, self.task.market, self.task.interval, self.task.period)
+        lacking = tuple(source.key for source in objects if self._offered(source, self.task.period) is None)
+        return lacking if len(lacking) < len(objects) else ()
 
     @property
     def _is_by_day(self) -> bool:
@@ -365,6 +416,11 @@ class _Offer:
         return _Unit(period, tuple(part for part in parts if part)) if parts and all(parts) else None
 
     def _offered(self, source: SourceObject, period: Period) -> tuple[SourceObject, Proof] | None:
+        """The object with its proof, or the one that stands in for it; None where there is neither, or of no use."""
+        found = self._proven(source, period)
+        return found or (self._offered(source.otherwise, period) if source.otherwise is not None else None)
+
+    def _proven(self, source: SourceObject, period: Period) -> tuple[SourceObject, Proof] | None:
         """The object with its proof; None where the archive has none, or one that is of no use."""
         if source.key in self.refusals:
             return None
@@ -389,17 +445,27 @@ class _Offer:
 
 
 def _bring_up_to_date(
-    task: Task, archive: Archive, zone: RawZone, now: datetime, decoding: threading.BoundedSemaphore
+    task: Task,
+    archive: Archive,
+    zone: RawZone,
+    now: datetime,
+    decoding: threading.BoundedSemaphore,
+    downloads: SharedDownloads,
+    waiting: dict[Task, tuple[str, ...]],
 ) -> tuple[Status, Receipt, int, IngestionError | None]:
-    """What became of the task, its receipt, the bytes that were downloaded, and why its file was refused, if it was."""
+    """What became of the task, its receipt, the bytes that were downloaded, and why its file was refused, if it was.
+
+    `waiting` gets the keys that are not there yet of a task of which others are.
+    """
     _refuse_the_wrong_archive(task, archive)
     held = zone.receipt(task.object_id)
-    task = _widened(task, held)
-    offer = _Offer(task, held, archive)
+    asked, task = task, _widened(task, held)
+    offer = _Offer(task, held, archive, downloads)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         while True:
             published = offer.published()
             if not published.units:
+                waiting[asked] = offer.waits_for
                 return _without_files(offer, published, zone, now)
             if held is not None and _describes(held, task, published, offer.refusals.values()):
                 return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
@@ -676,9 +742,13 @@ def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
     )
 
 
-def _fetched(source: SourceObject, proof: Proof, archive: Archive, folder: Path) -> tuple[SourceFile, Proof]:
-    download = archive.download(source.key, proof, folder)
-    return SourceFile(download.path, source.key, source.period), download.proof
+def _fetched(
+    source: SourceObject, proof: Proof, archive: Archive, folder: Path, downloads: SharedDownloads
+) -> tuple[SourceFile, Proof, bool]:
+    """The file on disk, the proof of its bytes, and whether it was downloaded just now."""
+    download, is_new = downloads.download(source.key, proof, archive, folder)
+    file = SourceFile(download.path, source.key, source.period, source.holds, source.is_shared)
+    return file, download.proof, is_new
 
 
 def _widened(task: Task, held: Receipt | None) -> Task:

@@ -6,7 +6,8 @@ Does not: which symbols a venue has or where its files lie (`ingestion.venues`),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -30,6 +31,32 @@ ALL_SYMBOLS: Final = "ALL"
 
 # Dollars only, since every `_usd` column is the quote notional. FDUSD first: BTCFDUSD is BTC/FDUSD, not BTCFD/USD.
 DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
+
+
+# One asset, one name: what a venue calls it otherwise, and names that look like a multiple but are assets of their own
+# (`"1000X": ("1000X", 1)` would be one). Add here what the rule of `base_of` gets wrong.
+_BASE_EXCEPTIONS: Final[dict[str, tuple[str, int]]] = {"XBT": ("BTC", 1)}
+_LETTERS: Final = r"(?P<asset>[^\W\d_]+)"
+_MULTIPLES: Final = (
+    re.compile(rf"^(?P<count>10{{3,8}}){_LETTERS}$"),
+    re.compile(rf"^(?P<count>1M){_LETTERS}$"),
+    re.compile(rf"^{_LETTERS}(?P<count>10{{3,8}})$"),
+)
+
+
+def base_of(symbol_base: str) -> tuple[str, int]:
+    """The asset in what a venue names as base, and how many units of it one unit of that is.
+
+    Cheap coins are quoted by the thousand or million, the count before or after the name: 1000SHIB, SHIB1000, 10000SATS
+    and 1MBABYDOGE are SHIB (1000), SHIB (1000), SATS (10000) and BABYDOGE (1000000). Only a power of ten from 1000 on
+    beside nothing but letters is a count: 1INCH, C98, API3, 2Z and 0G are names.
+    """
+    for form in _MULTIPLES:
+        found = form.match(symbol_base)
+        if found and symbol_base not in _BASE_EXCEPTIONS:
+            count = 1_000_000 if found["count"] == "1M" else int(found["count"])
+            return _BASE_EXCEPTIONS.get(found["asset"], (found["asset"], 1))[0], count
+    return _BASE_EXCEPTIONS.get(symbol_base, (symbol_base, 1))
 
 
 # Binance, OKX and Bybit deliver dated contracts at this hour (UTC) of the day in the symbol: a convention of theirs,
@@ -74,6 +101,27 @@ class Market:
     @property
     def market_id(self) -> str:
         return f"{self.venue}:{self.symbol}"
+
+    @classmethod
+    def of(
+        cls,
+        venue: str,
+        symbol: str,
+        symbol_base: str,
+        quote_asset: str,
+        contract_type: ContractType,
+        contract_size: Decimal | None,
+        delivers_at: datetime | None = None,
+    ) -> Market:
+        """The market of a symbol whose base the venue names `symbol_base`, such as 1000SHIB."""
+        base_asset, multiplier = base_of(symbol_base)
+        return cls(venue, symbol, base_asset, quote_asset, contract_type, contract_size, multiplier, delivers_at)
+
+    def as_named(self, venue_base: str, quote_asset: str) -> Market:
+        """The market with the assets that the venue itself names. A count in the symbol holds, named again or not."""
+        base_asset, multiplier = base_of(venue_base)
+        multiplier = max(multiplier, self.base_multiplier)
+        return replace(self, base_asset=base_asset, quote_asset=quote_asset, base_multiplier=multiplier)
 
     @classmethod
     def parse(cls, text: str) -> Market:

@@ -8,8 +8,10 @@ A reader trusts only what has a receipt. A receipt that is replaced moves to `hi
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.arrow import INSTANT, with_todays_schema
+from ingestion.arrow import INSTANT, ROW_GROUP, parquet_writer, with_todays_schema
 from ingestion.datasets import ARCHIVED, DATASETS
 from ingestion.errors import StorageError
 from ingestion.markets import Market
@@ -31,6 +33,11 @@ from ingestion.periods import Period, days_between
 INDEX_KEY: Final = "raw/receipts.parquet"
 COVERAGE_KEY: Final = "raw/coverage.parquet"
 DEFECTS_KEY: Final = "raw/defects.parquet"
+
+# Higher whenever the stored type of a column changes, or a column is added: objects of an older one are then rewritten,
+# since an engine that reads many files takes the types of the first, and would round or refuse the others.
+SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION_NAME: Final = b"taker.schema_version"
 
 
 @dataclass(frozen=True, order=True)
@@ -125,8 +132,9 @@ class Receipt:
     of what we collected ourselves, minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
     `is_every_order`: the venue sends every order there is, not at most one a second. `heard_symbols`: per hour, the
     symbols that were listened to, separated by spaces, where it was not every symbol of the venue.
-    `malformed_messages`, `misdated_rows`, `torn_bytes`: what was heard and could not be used; `lost_messages`: the
-    first two together, by the hour in which they were heard.
+    `malformed_messages`, `misdated_rows`, `torn_bytes`: what was received and could not be used; `lost_messages`: the
+    first two, and the rows of `defects`, together, by the hour in which they were received. `schema_version`: whose
+    types the Parquet file has.
     """
 
     dataset: str
@@ -162,6 +170,7 @@ class Receipt:
     torn_bytes: int = 0
     lost_messages: Mapping[str, int] = field(default_factory=dict)
     defects: tuple[Defect, ...] = ()
+    schema_version: int = SCHEMA_VERSION
 
     @property
     def market(self) -> Market:
@@ -180,6 +189,7 @@ class Receipt:
         for name in ("known_at", "min_at", "max_at"):
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         values["absent_days"] = tuple(date.fromisoformat(day) for day in values["absent_days"])
+        values.setdefault("schema_version", 1)
         values["sources"] = tuple(Source(**source) for source in values["sources"])
         values["defects"] = tuple(
             Defect(**{**defect, "day": date.fromisoformat(defect["day"]) if defect["day"] else None})
@@ -309,6 +319,7 @@ class RawZone:
         # A file of an archive can be had again; what was heard cannot.
         durable = receipt.dataset not in ARCHIVED
         if data is not None:
+            receipt = replace(receipt, schema_version=SCHEMA_VERSION)
             self.store.put_file(object_id.data_key, data, durable=durable)
             if quarantine is not None:
                 self.store.put_file(object_id.quarantine_key, quarantine, durable=durable)
@@ -338,19 +349,25 @@ class RawZone:
     def write_index(self) -> pa.Table:
         """Bring the index, and the coverage and defects beside it, up to date with the receipts.
 
-        Reads only those receipts that changed since it was last written.
+        Reads only those receipts that changed since it was last written. Objects of an older schema are rewritten
+        first, so that all that the index names has one schema.
         """
         listed = self._receipts_listed()
         written = self.index()
         versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
         # A table beside the index that is missing, or of an older version, is made from every receipt, and so are all.
         anew = any(self._held(beside) is None for beside in _BESIDE_THE_INDEX)
+        anew = (
+            anew or (written.schema.metadata or {}).get(_SCHEMA_VERSION_NAME) != _INDEX_METADATA[_SCHEMA_VERSION_NAME]
+        )
         changed = [found for found in listed if anew or versions.get(found.key) != found.version]
         if not changed and len(versions) == len(listed):
             return written
         still_true = {found.key for found in listed} - {found.key for found in changed}
         with ThreadPoolExecutor(16) as pool:
-            read = [(found, receipt) for found, receipt in zip(changed, pool.map(self._read, changed), strict=True)]
+            read = list(zip(changed, pool.map(self._read, changed), strict=True))
+        with ThreadPoolExecutor(_REWRITTEN_AT_ONCE) as pool:
+            read = list(pool.map(lambda each: self._of_todays_schema(*each), read))
         for beside in _BESIDE_THE_INDEX:
             self._write_derived(beside, read, still_true)
         return self._write_derived(_INDEX, read, still_true)
@@ -364,6 +381,40 @@ class RawZone:
         if payload is None:
             raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
         return _readable(payload)
+
+    def _of_todays_schema(self, found: StoredObject, receipt: Receipt | None) -> tuple[StoredObject, Receipt | None]:
+        """The listed receipt, once its object has today's schema: rewritten without loss where it had an older one.
+
+        First the data, then the receipt. A kill in between leaves an older receipt beside data of today, which is then
+        only read; an object that is replaced meanwhile is left to the next time.
+        """
+        if receipt is None or receipt.status != "stored" or receipt.schema_version >= SCHEMA_VERSION:
+            return found, receipt
+        folder = found.key.removesuffix("/receipt.json")
+        data_key = f"{folder}/data.parquet"
+        dataset = DATASETS.get(receipt.dataset)
+        payload = self.store.get_bytes(data_key)
+        if dataset is None or payload is None:
+            return found, receipt
+        durable = receipt.dataset not in ARCHIVED
+        table = pq.read_table(io.BytesIO(payload), partitioning=None)
+        if not table.schema.equals(dataset.schema):
+            with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
+                target = Path(scratch, "data.parquet")
+                with parquet_writer(dataset.schema, target) as writer:
+                    writer.write_table(with_todays_schema(table, dataset), row_group_size=ROW_GROUP)
+                if _readable(self.store.get_bytes(found.key)) != receipt:
+                    return found, receipt
+                self.store.put_file(data_key, target, durable=durable)
+                payload = target.read_bytes()
+        receipt = replace(
+            receipt,
+            schema_version=SCHEMA_VERSION,
+            stored_bytes=len(payload),
+            stored_sha256=hashlib.sha256(payload).hexdigest(),
+        )
+        self.store.put_bytes(found.key, receipt.to_json(), durable=durable)
+        return next(each for each in self.store.list(folder) if each.key == found.key), receipt
 
     def _written(self, derived: _Derived) -> pa.Table:
         held = self._held(derived)
@@ -384,14 +435,21 @@ class RawZone:
         written = held if held is not None else derived.schema.empty_table()
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(still_true), pa.string())))
         rows = [row for found, receipt in changed if receipt for row in derived.rows_of(found, receipt)]
-        if held is not None and not rows and kept.num_rows == written.num_rows:
+        is_of_today = (written.schema.metadata or {}).get(_SCHEMA_VERSION_NAME) == _INDEX_METADATA[_SCHEMA_VERSION_NAME]
+        if held is not None and is_of_today and not rows and kept.num_rows == written.num_rows:
             return held
         table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
         table = table.sort_by([(name, "ascending") for name in derived.order])
+        table = table.replace_schema_metadata(_INDEX_METADATA)
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         self.store.put_bytes(derived.key, buffer.getvalue())
         return table
+
+
+# Written with the index: whose schema every object has that it names.
+_INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
+_REWRITTEN_AT_ONCE: Final = 4
 
 
 def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:

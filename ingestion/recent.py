@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +29,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from ingestion.arrow import unstorable
 from ingestion.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
 from ingestion.decode import DECODER_VERSION, Decoded, encode
 from ingestion.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
 from ingestion.ingest import Outcome, Status, Task
 from ingestion.markets import Market
 from ingestion.periods import Period, days_between, periods_between
-from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
+from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import trades_dataset_of
 from ingestion.venues.venue import ApiClient, Instrument, VenueApi
 
@@ -80,10 +82,11 @@ class Window:
 
 @dataclass
 class _Grown:
-    """What is new of one object: windows with their rows, and why no more of them came."""
+    """What is new of one object: windows with their rows, why no more of them came, and rows that cannot be stored."""
 
     windows: list[tuple[Window, pa.Table]] = field(default_factory=list)
     error: IngestionError | None = None
+    set_aside: list[Defect] = field(default_factory=list)
 
 
 def plan_recent(
@@ -184,7 +187,8 @@ def _brought_up_to_date(
         receipt, size = held, 0
         if grown.windows:
             sources = [_source(window, rows) for window, rows in grown.windows]
-            receipt = _stored(task, held, sources, [rows for _, rows in grown.windows], zone, clock())
+            tables = [rows for _, rows in grown.windows]
+            receipt = _stored(task, held, sources, tables, zone, clock(), grown.set_aside)
             size = sum(source.size for source in sources)
         if grown.error is not None:
             return Outcome(task, "failed", receipt, grown.error, bytes_downloaded=size)
@@ -211,8 +215,8 @@ def _grown(
         with _as_documented(task):
             found = api.instruments(client)
             now = min(clock(), task.period.ends_at - _MINUTE)
-            rows = _instrument_rows(found, now)
-        return _Grown([(Window(now, now), rows)] if rows.num_rows else [])
+            rows, set_aside = _instrument_rows(found, now)
+        return _Grown([(Window(now, now), rows)] if rows.num_rows else [], set_aside=set_aside)
     until = min(task.period.ends_at, _finished(clock()))
     asked = [Window.of(source) for source in held.sources] if held is not None else []
     if task.dataset.name == REST_TRADES.name:
@@ -222,12 +226,12 @@ def _grown(
         return _Grown()
     with _as_documented(task):
         ask = api.bars if task.dataset.name == REST_KLINES.name else api.taker_ratios
-        rows = _rows(task.dataset, ask(client, task.market, since, until))
+        rows, set_aside = _rows(task.dataset, ask(client, task.market, since, until))
     if not rows.num_rows:
         return _Grown()
     # What the venue has not published yet is asked for again.
     last = pc.max(rows.column(task.dataset.time_column)).as_py().astimezone(UTC)
-    return _Grown([(Window(since, last + _HOUR), rows)])
+    return _Grown([(Window(since, last + _HOUR), rows)], set_aside=set_aside)
 
 
 def _trade_windows(
@@ -250,7 +254,7 @@ def _trade_windows(
         try:
             with _as_documented(task):
                 pages = list(api.trades(client, task.market, hour, hour + _HOUR))
-                rows = _rows(task.dataset, [trade for page in pages for trade in page.trades])
+                rows, set_aside = _rows(task.dataset, [trade for page in pages for trade in page.trades])
         except IngestionError as error:
             grown.error = error
             break
@@ -259,6 +263,7 @@ def _trade_windows(
         if client.answered_at < hour + _HOUR:
             continue  # by the venue's own clock the hour has not ended
         grown.windows.append((Window(pages[0].since, pages[-1].until), rows))
+        grown.set_aside += set_aside
     grown.windows.reverse()
     return grown
 
@@ -270,6 +275,7 @@ def _stored(
     tables: Sequence[pa.Table],
     zone: RawZone,
     now: datetime,
+    set_aside: Sequence[Defect],
 ) -> Receipt:
     """The object with the rows of the new windows among those it has, and its receipt."""
     if held is not None:
@@ -283,9 +289,11 @@ def _stored(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         # In order of time, so that it does not show in which order hours were asked for.
         sources = sorted(sources, key=Window.of)
-        receipt = _receipt(task, now, found, sources, sha256, target.stat().st_size)
+        defects = (*(held.defects if held is not None else ()), *set_aside)
+        receipt = replace(_receipt(task, now, found, sources, sha256, target.stat().st_size), defects=defects)
         if task.dataset.name == REST_TRADES.name:
-            receipt = replace(receipt, covered_minutes=_covered(map(Window.of, sources)), **_numbers(rows))
+            covered = _covered(map(Window.of, sources), defects)
+            receipt = replace(receipt, covered_minutes=covered, **_numbers(rows))
         return zone.put(task.object_id, target, receipt)
 
 
@@ -320,8 +328,8 @@ def _source(window: Window, rows: pa.Table) -> Source:
     return Source(window.key, hashlib.sha256(text.getvalue()).hexdigest(), text.tell(), rows.num_rows)
 
 
-def _covered(windows: Iterable[Window]) -> dict[str, int]:
-    """Whole minutes of each hour (`2026-11-26T13`) that the windows hold."""
+def _covered(windows: Iterable[Window], set_aside: Iterable[Defect]) -> dict[str, int]:
+    """Whole minutes of each hour (`2026-11-26T13`) that the windows hold, but those of rows that are set aside."""
     minutes: dict[str, int] = {}
     for window in windows:
         first = window.since.replace(second=0, microsecond=0)
@@ -330,6 +338,9 @@ def _covered(windows: Iterable[Window]) -> dict[str, int]:
             hour = f"{first:%Y-%m-%dT%H}"
             minutes[hour] = minutes.get(hour, 0) + 1
             first += _MINUTE
+    for defect in set_aside:
+        if defect.hour in minutes:
+            minutes[defect.hour] = max(0, minutes[defect.hour] - 1)
     return dict(sorted(minutes.items()))
 
 
@@ -349,16 +360,13 @@ def _numbers(trades: pa.Table) -> dict[str, Any]:
     }
 
 
-def _rows(dataset: Dataset, found: Sequence[Any]) -> pa.Table:
+def _rows(dataset: Dataset, found: Sequence[Any]) -> tuple[pa.Table, list[Defect]]:
     """Rows with the dataset's schema, from objects whose attributes are named as its columns."""
-    columns = []
-    for column in dataset.columns:
-        name = _ATTRIBUTES.get(column.name, column.name)
-        columns.append(pa.array([getattr(one, name) for one in found], column.type))
-    return pa.table(columns, schema=dataset.schema)
+    names = [(column.name, _ATTRIBUTES.get(column.name, column.name)) for column in dataset.columns]
+    return _storable([{name: getattr(one, attribute) for name, attribute in names} for one in found], dataset)
 
 
-def _instrument_rows(found: Sequence[Instrument], now: datetime) -> pa.Table:
+def _instrument_rows(found: Sequence[Instrument], now: datetime) -> tuple[pa.Table, list[Defect]]:
     rows = [
         {
             "symbol_name": one.market.symbol,
@@ -369,11 +377,44 @@ def _instrument_rows(found: Sequence[Instrument], now: datetime) -> pa.Table:
             "contract_size": one.contract_size,
             "base_multiplier": one.market.base_multiplier,
             "listed_at": one.listed_at,
+            "delivers_at": one.delivers_at,
             "is_trading": one.is_trading,
         }
         for one in found
     ]
-    return pa.Table.from_pylist(rows, schema=INSTRUMENTS.schema)
+    return _storable(rows, INSTRUMENTS)
+
+
+def _storable(rows: Sequence[dict[str, Any]], dataset: Dataset) -> tuple[pa.Table, list[Defect]]:
+    """The rows with the dataset's schema, but those with a number that Taker cannot store exactly: one defect for each
+    minute of these, so that a single such trade costs its minute and no more."""
+    try:
+        return pa.Table.from_pylist(rows, schema=dataset.schema), []
+    except pa.ArrowInvalid:
+        faults = [_unstorable(row, dataset) for row in rows]
+        if not any(faults):
+            raise
+    minutes: dict[datetime, list[str]] = {}
+    for row, fault in zip(rows, faults, strict=True):
+        if fault is not None:
+            minute = row[dataset.time_column].astimezone(UTC).replace(second=0, microsecond=0)
+            minutes.setdefault(minute, []).append(fault)
+    kept = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
+    return pa.Table.from_pylist(kept, schema=dataset.schema), [
+        Defect("quarantined_rows", in_minute[0], minute.date(), f"{minute:%Y-%m-%dT%H}", len(in_minute))
+        for minute, in_minute in sorted(minutes.items())
+    ]
+
+
+def _unstorable(row: dict[str, Any], dataset: Dataset) -> str | None:
+    """The first number of the row that does not fit, in a sentence without full stop; None when all of them do."""
+    for column in dataset.columns:
+        value = row[column.name]
+        if isinstance(value, Decimal) and pa.types.is_decimal(column.type):
+            fault = unstorable(value, column.type)
+            if fault is not None:
+                return f"`{column.name}` {value} {fault}"
+    return None
 
 
 @contextmanager

@@ -367,6 +367,21 @@ def outdated(error: Exception) -> QueryFailed:
     )
 
 
+def unvalued(serving: Path, markets: Sequence[str]) -> list[str]:
+    """Those of `markets` of which nobody knows what a contract is worth, one sentence each."""
+    with connect(serving) as connection:
+        rows = connection.execute(_UNVALUED).fetchall()
+    return [
+        f"{market_id}: its trades are kept and not valued, since nobody knows what one contract is worth; let the "
+        "venue be asked (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv, then run again"
+        for (market_id,) in rows
+        if market_id in markets
+    ]
+
+
+_UNVALUED = "select market_id from dim_markets where is_ingested and contract_size is null order by market_id"
+
+
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
     """Newest days on which sources contradict each other or trades are incomplete, one sentence each."""
     with connect(serving) as connection:

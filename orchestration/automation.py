@@ -32,8 +32,9 @@ INGEST_MONTHS: Final = "ingest_months"
 INGEST_TODAY: Final = "ingest_today"
 BUILD_AND_PUBLISH: Final = "build_and_publish"
 
-# A venue uploads late now and then, so the daily run asks for a few days and not for one.
-_DAYS_ASKED_DAILY: Final = 3
+# A venue uploads late now and then, so the daily run asks for a few days and not for one. OKX's second file of a UTC
+# day is out three days after it, in the course of the day.
+_DAYS_ASKED_DAILY: Final = 5
 _DAYS_WATCHED: Final = 90
 _RANGE_START: Final = "dagster/asset_partition_range_start"
 _RANGE_END: Final = "dagster/asset_partition_range_end"

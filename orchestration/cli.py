@@ -382,12 +382,15 @@ def _run(
     days = answer.latest_days(settings.serving_path, markets) if report.published else []
     liquidations = answer.last_liquidations(settings.serving_path, markets) if report.published else []
     disagreements = answer.disagreements(settings.serving_path, markets) if report.published else []
+    unvalued = answer.unvalued(settings.serving_path, markets) if report.published else []
     if as_json:
-        print(answer.as_json(_facts(settings, report, days, liquidations, disagreements)))
+        facts = _facts(settings, report, days, liquidations, disagreements) | {"unvalued_markets": unvalued}
+        print(answer.as_json(facts))
     elif not quiet:
         terminal.show_days(terminal.stdout(), days)
         terminal.show_liquidations(terminal.stdout(), liquidations)
-    terminal.show_report(errors, report, [] if quiet or as_json else disagreements, problems_only=quiet or as_json)
+    notes = [] if quiet or as_json else [*unvalued, *disagreements]
+    terminal.show_report(errors, report, notes, problems_only=quiet or as_json)
     if not report.published:
         standing = "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
         if report.nothing_came:
@@ -408,6 +411,7 @@ def _facts(
         "simulated": settings.is_simulated,
         "objects": dict(report.outcomes),
         "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},
+        "notices": report.notices,
         "bytes_downloaded": report.bytes_downloaded,
         "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
         "problems": report.problems,

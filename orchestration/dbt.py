@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,17 @@ MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
 DBT_EXECUTABLE: Final = str(Path(sys.executable).with_name("dbt"))
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
+# So long a program that looks into the warehouse is waited for.
+_LOCK_PATIENCE_SECONDS: Final = 15.0
+_HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)", re.MULTILINE)
+_TRACEBACK: Final = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*(?:\S.*(?:\n|\Z))?", re.MULTILINE
+)
+_BETWEEN_TRACEBACKS: Final = re.compile(
+    r"^(?:During handling of the above exception, another exception occurred|"
+    r"The above exception was the direct cause of the following exception):\n?",
+    re.MULTILINE,
+)
 
 
 class ManifestMissing(Exception):
@@ -32,6 +45,14 @@ class ManifestMissing(Exception):
 
 class DbtFailed(Exception):
     """A dbt command that should always succeed did not. The text ends with what dbt said."""
+
+
+class WarehouseLocked(Exception):
+    """Another program has the warehouse open. The text names the file, the program and what to do."""
+
+
+class WarehouseUnusable(Exception):
+    """The warehouse is no database that can be opened. The text says why and what to do."""
 
 
 def profile(settings: Settings) -> dict[str, Any]:
@@ -89,6 +110,46 @@ def install_extensions(settings: Settings) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
         import_extension("httpfs", con=connection)
+
+
+def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS) -> None:
+    """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
+
+    dbt would try for minutes, and report the lock with the tracebacks of every attempt.
+    """
+    import duckdb
+
+    path = settings.warehouse_path
+    deadline = time.monotonic() + patience
+    while path.exists():
+        try:
+            duckdb.connect(str(path)).close()
+            return
+        except duckdb.Error as error:
+            reason = str(error).strip().splitlines()[0]
+        holder = _HOLDER.search(reason)
+        if holder is None and "set lock on file" not in reason:
+            raise WarehouseUnusable(
+                f"{path} cannot be opened ({reason}); when its permissions are right, delete it: the next run builds "
+                "everything again from the raw zone"
+            )
+        if time.monotonic() >= deadline:
+            raise WarehouseLocked(
+                f"{path} is locked: {holder[1] if holder else 'another program'} has it open; close that program, then "
+                f"run the same command again (to read the published data meanwhile, open {settings.serving_path})"
+            )
+        time.sleep(0.5)
+
+
+def without_tracebacks(text: str, most_lines: int = 15) -> str:
+    """What a failed command reported, without Python's tracebacks and repeated lines; of much, the beginning."""
+    text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{text.strip()}\n"))
+    said = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
+    lines = list(dict.fromkeys(said))
+    if len(lines) > most_lines:
+        more = len(lines) - most_lines
+        lines = [*lines[:most_lines], f"… and {more:,} more lines; the run in Dagster (`taker ui`) has all of them"]
+    return "\n".join(lines)
 
 
 def build_args(dbt_vars: Mapping[str, Any], *, full_refresh: bool = False) -> list[str]:

@@ -278,8 +278,10 @@ def _innermost(event: dg.DagsterEvent) -> SerializableErrorInfo:
 
 
 def _shortened(text: str) -> str:
-    """Of a failed dbt command, what dbt says went wrong."""
-    return text.partition("Errors parsed from dbt logs:")[2].strip() or text
+    """Of a failed dbt command, what dbt says went wrong; of anything, no traceback."""
+    from orchestration.dbt import without_tracebacks
+
+    return without_tracebacks(text.partition("Errors parsed from dbt logs:")[2].strip() or text)
 
 
 def check_reachable(settings: Settings) -> None:
@@ -392,7 +394,10 @@ class _Recorder(Progress):
 
 @contextlib.contextmanager
 def _quiet(debug: bool) -> Iterator[None]:
-    """Dagster and dbt write for log files; people get the progress display and the closing table."""
+    """Dagster, dbt and threads write for log files; people get the progress display and the closing table.
+
+    The display writes to the terminal that it was made for, so it still shows.
+    """
     if debug:
         yield
         return
@@ -400,7 +405,11 @@ def _quiet(debug: bool) -> Iterator[None]:
 
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

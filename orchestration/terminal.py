@@ -42,8 +42,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Where progress and complaints go."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    """Where progress and complaints go: the standard error of now, also while a run keeps others from writing to it."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 class TerminalProgress(Progress):
@@ -357,6 +357,8 @@ def show_report(
             count = "none" if absent == asked else f"{asked - absent:,}"
             what = "files asked for are in the archive" if dataset in ARCHIVED else "days asked for are in the api"
             console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} {what}")
+    for text in () if problems_only else report.notices:
+        console.print(f"[yellow]note[/]    {escape(text)}")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
 

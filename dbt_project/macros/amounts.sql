@@ -44,3 +44,9 @@ quotient's 8 decimals hold all of theirs. NULL when `from` is zero. -#}
         ) }}
     end
 {%- endmacro %}
+
+{#- What a price is multiplied by to be that of one unit of the base asset: 1 ÷ the multiplier, which is a power of ten of at most 8 zeros, so
+that DECIMAL(9,8) holds it exactly. -#}
+{% macro unit_price_factor(base_multiplier) -%}
+    cast(cast(1 as double) / {{ base_multiplier }} as decimal(9,8))
+{%- endmacro %}

@@ -42,12 +42,12 @@ from ingestion.live.spool import (
 )
 from ingestion.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt, Source
+from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 
 # Higher whenever the same files would be read into other rows: what an older one read may then be read anew.
-SEAL_VERSION: Final = 2
+SEAL_VERSION: Final = 3
 # A venue may repeat what happened a while ago; no venue tells the future. Beyond, one of the two clocks is wrong.
 _LATEST: Final = timedelta(hours=24)
 _EARLIEST: Final = timedelta(minutes=10)
@@ -176,6 +176,7 @@ class _Read:
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     symbols: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
+    unstorable: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     misdated: int = 0
     torn_bytes: int = 0
 
@@ -224,7 +225,7 @@ class _Reading:
             received_at = _EPOCH + timedelta(microseconds=record.received_ns // 1000)
             try:
                 events = list(self.feed.read(record.message))
-                rows = [(event, self._row(event, received_at)) for event in events]
+                rows = [(event, self._storable(event, received_at)) for event in events]
             except Malformed:
                 # Nobody knows what it was: perhaps an order.
                 own.malformed += 1
@@ -232,6 +233,12 @@ class _Reading:
                 continue
             for event, row in rows:
                 dataset, symbol, happened_at = _placed(event)
+                if isinstance(row, str):
+                    hour = hour_label(record.received_ns)
+                    _, read = part(dataset, symbol, received_at.date())
+                    read.unstorable[hour].append(row)
+                    read.lost[hour] += 1
+                    continue
                 if not -_EARLIEST <= received_at - happened_at <= _LATEST:
                     _, read = part(dataset, symbol, received_at.date())
                     read.misdated += 1
@@ -251,8 +258,16 @@ class _Reading:
             if whole_venue and minute.symbols:
                 read.symbols[hour] = " ".join(minute.symbols)
 
+    def _storable(self, event: Event, received_at: datetime) -> dict[str, Any] | str:
+        """The event as a row, or why it cannot be stored though it is well formed: the rest of its message can."""
+        try:
+            return self._row(event, received_at)
+        except _Unstorable as fault:
+            return str(fault)
+
     def _row(self, event: Event, received_at: datetime) -> dict[str, Any]:
-        """The event as a row of its dataset. Malformed when a value has no place in the stored types."""
+        """The event as a row of its dataset. Malformed when it is none; _Unstorable when a number has more decimals
+        than are stored."""
         market = self._market(event.symbol)
         if isinstance(event, Liquidation):
             row = {
@@ -317,8 +332,13 @@ _AMOUNTS: Final[dict[str, list[Column]]] = {
 }
 
 
+class _Unstorable(Exception):
+    """A number of a well-formed event has more decimals than Taker stores. The limit is ours, not the venue's."""
+
+
 def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> dict[str, Any]:
-    """The row with its amounts at the stored decimals. Malformed when one would not be what was said any more."""
+    """The row with its amounts at the stored decimals. Malformed when one is absurd, _Unstorable when it would not be
+    what the venue sent any more."""
     for column in _AMOUNTS[dataset.name]:
         value: Decimal | None = row[column.name]
         if value is None:
@@ -330,7 +350,7 @@ def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> di
             stored = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
             allowed = value * _ROUNDED if dataset is LIQUIDATIONS and column.kind is Kind.PRICE else 0
             if abs(stored - value) > allowed:
-                raise Malformed(f"`{column.name}` {too_fine(ARROW_TYPES[column.kind])}: {value}")
+                raise _Unstorable(f"`{column.name}` {value} {too_fine(ARROW_TYPES[column.kind])}")
             row[column.name] = stored
     # Each may be possible, and their product, or quotient, absurd.
     price, quantity = row["price"], row["quantity"]
@@ -415,8 +435,17 @@ def _stored(
         malformed_messages=start.malformed_messages + sum(read.malformed for read in new),
         misdated_rows=start.misdated_rows + sum(read.misdated for read in new),
         torn_bytes=start.torn_bytes + sum(read.torn_bytes for read in new),
+        defects=(*start.defects, *(defect for read in new for defect in _set_aside(read, object_id.period))),
     )
     return zone.put(object_id, target, receipt)
+
+
+def _set_aside(read: _Read, period: Period) -> list[Defect]:
+    """One defect for each hour in which events were received that cannot be stored."""
+    return [
+        Defect("quarantined_rows", faults[0], period.first_day, hour, len(faults), read.segment.key, read.sha256)
+        for hour, faults in sorted(read.unstorable.items())
+    ]
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:

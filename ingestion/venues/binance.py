@@ -80,13 +80,11 @@ class BinanceGrammar:
             base = inverse["base"]
             size = Decimal(100) if base == "BTC" else Decimal(10)
             delivers_at = delivery_instant(inverse["delivery"])
-            return Market(self.venue, symbol, base, "USD", ContractType.INVERSE, size, delivers_at=delivers_at)
+            return Market.of(self.venue, symbol, base, "USD", ContractType.INVERSE, size, delivers_at)
         linear = _LINEAR.match(symbol) if ContractType.LINEAR in self.kinds else None
         if linear:
             base, quote_asset, delivers_at = linear["base"], linear["quote"], delivery_instant(linear["delivery"])
-            return Market(
-                self.venue, symbol, base, quote_asset, ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
-            )
+            return Market.of(self.venue, symbol, base, quote_asset, ContractType.LINEAR, Decimal(1), delivers_at)
         return None
 
 
@@ -235,6 +233,8 @@ _ARCHIVE: Final = BinanceArchive(published=_binance_publishes)
 
 _HOUR: Final = timedelta(hours=1)
 _USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
+# The `deliveryDate` of a perpetual contract: 2100-12-25 08:00 UTC.
+_NEVER_DELIVERED: Final = 4_133_404_800_000
 _TRADES_A_PAGE: Final = 1000
 _BARS_A_PAGE: Final = 99  # one more would cost twice the weight
 _RATIOS_A_PAGE: Final = 500
@@ -289,12 +289,19 @@ class BinanceApi:
         market = self.grammar.market(row["symbol"])
         if market is None:
             return None  # not quoted in dollars
-        market = replace(market, base_asset=row["baseAsset"], quote_asset=row["quoteAsset"])
+        market = market.as_named(row["baseAsset"], row["quoteAsset"])
         # Linear contracts are counted in base and have no size of their own.
         size = Decimal(str(row["contractSize"])) if market.contract_type is ContractType.INVERSE else Decimal(1)
         listed_at = moment(row["onboardDate"]) if row.get("onboardDate") else None
         status = row.get("status") or row.get("contractStatus")
-        return Instrument(market, size, listed_at, is_trading=status == "TRADING")
+        delivers = int(row.get("deliveryDate") or 0)
+        return Instrument(
+            market,
+            size,
+            listed_at,
+            is_trading=status == "TRADING",
+            delivers_at=moment(delivers) if 0 < delivers < _NEVER_DELIVERED else None,
+        )
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         bars: list[ApiBar] = []

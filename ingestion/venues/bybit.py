@@ -60,19 +60,19 @@ class BybitGrammar:
         linear = _LINEAR.match(symbol)
         if linear:
             delivers_at = _delivery_of_day(linear["delivery"])
-            return Market(
+            return Market.of(
                 "bybit", symbol, linear["base"], "USDT", ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
             )
         inverse = _INVERSE.match(symbol)
         if inverse:
             delivers_at = _delivery_of_month(inverse["delivery"])
-            return Market(
+            return Market.of(
                 "bybit", symbol, inverse["base"], "USD", ContractType.INVERSE, Decimal(1), delivers_at=delivers_at
             )
         usdc = _LINEAR_USDC.match(symbol)
         if usdc:
             delivers_at = _delivery_of_day(usdc["delivery"])
-            return Market(
+            return Market.of(
                 "bybit", symbol, usdc["base"], "USDC", ContractType.LINEAR, Decimal(1), delivers_at=delivers_at
             )
         return None
@@ -203,10 +203,17 @@ class BybitApi:
         market = self.grammar.market(row["symbol"])
         if market is None:
             return None
-        market = replace(market, base_asset=row["baseCoin"], quote_asset=row["quoteCoin"])
+        market = market.as_named(row["baseCoin"], row["quoteCoin"])
         launched = int(row.get("launchTime") or 0)
+        delivered = int(row.get("deliveryTime") or 0)
         # Linear contracts are counted in base, inverse ones in USD.
-        return Instrument(market, Decimal(1), moment(launched) if launched else None, row["status"] == "Trading")
+        return Instrument(
+            market,
+            Decimal(1),
+            listed_at=moment(launched) if launched else None,
+            is_trading=row["status"] == "Trading",
+            delivers_at=moment(delivered) if delivered else None,
+        )
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         return []

@@ -1,7 +1,6 @@
 """OKX swaps and futures.
 
-Belongs here: symbols, api and feed of OKX. Does not: fetching, decoding, connecting. Its files of past trades are left
-out: `docs/add-a-venue.md` says why.
+Belongs here: symbols, archive, api and feed of OKX. Does not: fetching, decoding, connecting.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES
+from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
 from ingestion.markets import ContractType, Market, delivery_instant
+from ingestion.periods import Period, Span
 from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,
@@ -23,9 +23,12 @@ from ingestion.venues.venue import (
     Complaint,
     Event,
     Instrument,
+    Layout,
     Limit,
     Liquidation,
     Malformed,
+    SourceColumn,
+    SourceObject,
     Subscription,
     TakerRatio,
     Trade,
@@ -35,7 +38,11 @@ from ingestion.venues.venue import (
     moment,
 )
 
-_CONTRACT: Final = re.compile(r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)-(?:SWAP|(?P<delivery>\d{6}))$")
+# USD_UM is linear: priced in USD, margined and settled in USD or any of several stable coins. Its XPERP are perpetual
+# in all but name: futures that are delivered in years.
+_CONTRACT: Final = re.compile(
+    r"^(?P<base>[^-]+)-(?P<quote>USDT|USDC|USD)(?P<margin>_UM(?:_XPERP)?)?-(?:SWAP|(?P<delivery>\d{6}))$"
+)
 
 # Linear contracts are a number of coins each, which only the venue knows, and which differs between contracts of one
 # coin; these are its oldest ones.
@@ -44,18 +51,83 @@ _LINEAR_SIZES: Final = {"BTC-USDT-SWAP": Decimal("0.01"), "ETH-USDT-SWAP": Decim
 
 @dataclass(frozen=True)
 class OkxGrammar:
-    shape: str = "like BTC-USDT-SWAP, BTC-USDT-261225 (linear) or BTC-USD-SWAP (inverse)"
+    shape: str = "like BTC-USDT-SWAP, BTC-USDT-261225, BTC-USD_UM-SWAP (linear) or BTC-USD-SWAP (inverse)"
 
     def market(self, symbol: str) -> Market | None:
         found = _CONTRACT.match(symbol)
-        if not found:
+        if not found or (found["margin"] and found["quote"] != "USD"):
             return None
         base, quote, delivers_at = found["base"], found["quote"], delivery_instant(found["delivery"])
-        if quote == "USD":
+        if quote == "USD" and not found["margin"]:
             size = Decimal(100) if base == "BTC" else Decimal(10)
-            return Market("okx", symbol, base, quote, ContractType.INVERSE, size, delivers_at=delivers_at)
-        linear_size = _LINEAR_SIZES.get(symbol)
-        return Market("okx", symbol, base, quote, ContractType.LINEAR, linear_size, delivers_at=delivers_at)
+            return Market.of("okx", symbol, base, quote, ContractType.INVERSE, size, delivers_at)
+        return Market.of("okx", symbol, base, quote, ContractType.LINEAR, _LINEAR_SIZES.get(symbol), delivers_at)
+
+
+# ---- archive ---------------------------------------------------------------------------------------------------------
+
+# A file's day begins at midnight of UTC+8, which is 16:00 UTC of the day before.
+_AHEAD: Final = timedelta(hours=8)
+_DAY: Final = timedelta(days=1)
+# Files of today, with and without `source` (0: an ordinary order, 1: a retail-price-improvement order; both are flow),
+# and older ones, which do not name the instrument and give size before price.
+_ORDERS: Final = (
+    ("instrument_name", "trade_id", "side", "price", "size", "created_time", "source"),
+    ("instrument_name", "trade_id", "side", "price", "size", "created_time"),
+    ("trade_id", "side", "size", "price", "created_time"),
+)
+
+
+@dataclass(frozen=True)
+class OkxArchive:
+    """Single trades, one zip a day of UTC+8, without a checksum; nothing else of what we store.
+
+    `side` is the taker's, `size` is in contracts. A UTC day is made of parts of two files. Dated contracts of one
+    family share a file (`BTC-USDT-futureschain-trades-…`), unless one of their own is there.
+    """
+
+    url: str = "https://static.okx.com/cdn/okex"
+    has_checksums: bool = False
+
+    def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
+        is_delivered = market.delivers_at is not None and market.delivers_at <= Period.of_day(day).starts_at
+        return dataset.name == TRADES.name and not is_delivered
+
+    def layout(self, dataset: Dataset, market: Market) -> Layout:
+        return Layout(
+            columns=(
+                SourceColumn("instrument_name", None, must_equal=market.symbol),
+                SourceColumn("trade_id", "trade_id"),
+                SourceColumn("side", "is_buyer_maker", true_when="sell", false_when="buy"),
+                SourceColumn("price", "price"),
+                SourceColumn("size", "quantity"),
+                SourceColumn("created_time", "traded_at", "epoch"),
+                SourceColumn("source", None),
+            ),
+            is_bilingual=True,
+            headerless=_ORDERS,
+        )
+
+    def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
+        """The files of the same day and of the next one, in UTC+8: their parts are the UTC day.
+
+        None after a dated contract's delivery: the file of the next day is not made any more.
+        """
+        if dataset.name != TRADES.name or period.span is not Span.DAY:
+            return ()
+        files = [self._file(market, period, period.first_day + n * _DAY) for n in range(2)]
+        return tuple(file for file, begins in files if market.delivers_at is None or begins < market.delivers_at)
+
+    def _file(self, market: Market, period: Period, day: date) -> tuple[SourceObject, datetime]:
+        """The file of one day of UTC+8, and when it begins."""
+        begins = datetime.combine(day, time.min, UTC) - _AHEAD
+        holds = (begins, begins + _DAY)
+        folder = f"traderecords/trades/daily/{day:%Y%m%d}"
+        family = None
+        if market.delivers_at is not None:
+            key = f"{folder}/{market.symbol.rpartition('-')[0]}-futureschain-trades-{day}.zip"
+            family = SourceObject(key, period, holds, is_shared=True)
+        return SourceObject(f"{folder}/{market.symbol}-trades-{day}.zip", period, holds, otherwise=family), begins
 
 
 # ---- api -------------------------------------------------------------------------------------------------------------
@@ -109,7 +181,9 @@ class OkxApi:
             return None
         size = Decimal(row["ctVal"]) * Decimal(row.get("ctMult") or 1)
         listed_at = moment(row["listTime"]) if row.get("listTime") else None
-        return Instrument(market, size, listed_at, is_trading=row["state"] == "live")
+        delivers = int(row.get("expTime") or 0)
+        delivers_at = moment(delivers) if delivers else None
+        return Instrument(market, size, listed_at, is_trading=row["state"] == "live", delivers_at=delivers_at)
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
         return []
@@ -272,4 +346,11 @@ def _trade(row: dict[str, Any]) -> Trade:
 
 # ---- the venue -------------------------------------------------------------------------------------------------------
 
-OKX: Final = Venue(venue="okx", title="OKX", grammar=OkxGrammar(), api=OkxApi(), feed=OkxFeed())
+OKX: Final = Venue(
+    venue="okx",
+    title="OKX",
+    grammar=OkxGrammar(),
+    archive=OkxArchive(),
+    api=OkxApi(),
+    feed=OkxFeed(),
+)

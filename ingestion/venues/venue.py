@@ -56,22 +56,36 @@ class Layout:
     time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
     that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
     `contract_type`, `contract_size`: what the printed notional of trades follows from; None where it is not checked.
+
+    `is_bilingual`: the header may say each name in two languages (`price/价格`), in any encoding and any
+    order. `headerless`: orders of columns in files of such a layout that have no header, told apart by their number.
     """
 
     columns: tuple[SourceColumn, ...]
     packing: Literal["zip", "gzip"] = "zip"
     numbers_rows: bool = False
     identity: str | None = None
+    is_bilingual: bool = False
+    headerless: tuple[tuple[str, ...], ...] = ()
     contract_type: ContractType | None = None
     contract_size: Decimal | None = None
 
 
 @dataclass(frozen=True)
 class SourceObject:
-    """One object of the archive: its key, and the days its rows may come from."""
+    """One object of the archive: its key, and the period that its rows are wanted for.
+
+    `holds`: the instants that the venue cuts the object at, from the first to before the second, where those are not
+    the period's own: rows of these instants belong there, and those outside `period` are left to another day's object.
+    `is_shared`: it holds several symbols; rows of others are left out. `otherwise`: the object that has the same rows
+    where the archive has none under `key`.
+    """
 
     key: str
     period: Period
+    holds: tuple[datetime, datetime] | None = None
+    is_shared: bool = False
+    otherwise: SourceObject | None = None
 
 
 class VenueArchive(Protocol):
@@ -241,12 +255,16 @@ class VenueFeed(Protocol):
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a venue says of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract."""
+    """What a venue says of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract.
+
+    `delivers_at`: instant of delivery of a dated contract; None for a perpetual one.
+    """
 
     market: Market
     contract_size: Decimal
     listed_at: datetime | None
     is_trading: bool
+    delivers_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from orchestration.assets.raw import OWNERS
 from orchestration.dbt import (
     DBT_EXECUTABLE,
     PROJECT_DIR,
+    await_warehouse,
     build_args,
     install_extensions,
     nodes_to_build,
@@ -91,6 +92,7 @@ def warehouse_assets(settings: Settings, manifest: Mapping[str, Any], progress: 
         os.environ.update(settings.dbt_environment())
         settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
         progress.building(nodes_to_build(manifest))
+        await_warehouse(settings)
         invocation = dbt.cli(
             build_args(settings.dbt_vars(), full_refresh=config.full_refresh),
             context=context,

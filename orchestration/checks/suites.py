@@ -510,7 +510,11 @@ def _daily_gaps() -> gx.ExpectationSuite:
 # One row per market-day that hours should add up to; sums over venues are held against their markets instead. Hours of
 # a provisional day come from several sources and all count. On a day of trades, klines fill the hours in which nothing
 # was traded: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources.
-_IS_SAME_SOURCE: Final = "hourly.flow_source = daily.flow_source or (daily.is_provisional and hourly.is_provisional)"
+# Of a day of klines, trades replace single bars: `mixed`.
+_IS_SAME_SOURCE: Final = (
+    "hourly.flow_source = daily.flow_source or daily.flow_source = 'mixed' "
+    "or (daily.is_provisional and hourly.is_provisional)"
+)
 _HOURLY_DAYS_QUERY: Final = f"""
 with hours as (
     select
@@ -1060,6 +1064,7 @@ _VERDICTS: Final = (
     "conflict",
     "trades_only",
     "klines_only",
+    "trades_implausible",
     "provisional_only",
 )
 _REST_VERDICTS: Final = ("exact", "within_tolerance", "conflict", "not_comparable")
@@ -1080,6 +1085,9 @@ judged as (
     select
         *,
         case
+            -- What the volumes cannot tell; the reason must.
+            when verdict = 'trades_implausible' and trades_volume_usd is not null and defect_reason is not null
+                then 'trades_implausible'
             when klines_volume_usd is null and trades_volume_usd is null then 'provisional_only'
             when klines_volume_usd is null then 'trades_only'
             when trades_volume_usd is null then 'klines_only'
@@ -1112,6 +1120,9 @@ select
     duplicate_rows,
     zero_rows,
     out_of_order_rows,
+    quarantined_rows,
+    replaced_sources,
+    defect_reason,
     verdict,
     recomputed_verdict,
     kline_interval,
@@ -1139,7 +1150,7 @@ select
     end as is_rest_verdict_right,
     case when rest_hours > 24 or rest_hours < 0 then false else coalesce(abs(rest_net_usd) <= rest_volume_usd, true) end
         as is_rest_possible,
-    least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows) as smallest_defect_count,
+    least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows, quarantined_rows) as smallest_defect_count,
     coalesce(verdict = recomputed_verdict, false) as is_verdict_right,
     case
         when best_interval_verdict is null then interval_verdict is null
@@ -1165,7 +1176,7 @@ order by market_id, trade_date
 def _reconciliation() -> gx.ExpectationSuite:
     """Every verdict follows from its numbers; warns of the days on which the venue contradicts itself."""
     sources = ("trades_volume_usd", "klines_volume_usd", "difference_usd", "trades_net_usd", "klines_net_usd")
-    defects = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows")
+    defects = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows", "quarantined_rows")
     intervals = (
         "kline_interval",
         "coarser_interval",
@@ -1189,6 +1200,7 @@ def _reconciliation() -> gx.ExpectationSuite:
         _between("smallest_defect_count", 0, None, "counts of defects are not negative", defects),
         _never("verdict", "conflict", "trades and klines tell the same flow", (*sources, *defects)),
         _never("verdict", "trades_incomplete", "the day's trades are complete", (*sources, *defects)),
+        _never("verdict", "trades_implausible", "the day's trades can be a market's flow", ("defect_reason", *sources)),
         _true("is_venue_of_market", "the venue is the market's, and a sum over venues is not reconciled"),
         _one_of("rest_verdict", _REST_VERDICTS, "the verdict on the api is one of the known ones", rest),
         _true("is_rest_verdict_right", "the verdict on the api follows from the volumes", rest),
@@ -1217,21 +1229,31 @@ with days as (
         verdicts.market_id is not null as is_in_reconciliation,
         -- A stored file without a trade is a statement too, but it gives no bar.
         daily.market_id is not null
-        or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null) as is_in_daily,
+        or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null)
+        -- Implausible trades alone give no bar, and neither do bars of which none can be right.
+        or (verdicts.verdict = 'trades_implausible' and verdicts.klines_volume_usd is null)
+        or coalesce(verdicts.doubtful_bars > 0 and verdicts.kline_coverage_ratio = 0, false) as is_in_daily,
         verdicts.market_id is not null and daily.market_id is not null as is_in_both,
         verdicts.verdict,
         daily.flow_source,
         case
             when verdicts.verdict = 'provisional_only' and daily.is_provisional then daily.flow_source
             when verdicts.verdict in ('exact', 'within_tolerance', 'trades_only') then 'trades'
+            -- Implausible trades without klines: only what the api said of the day is left.
+            when verdicts.verdict = 'trades_implausible' and daily.is_provisional then daily.flow_source
+            -- Bars that the trades replace: all of the day where both then agree, else these bars alone.
+            when verdicts.replaced_bars > 0 and daily.flow_source in ('trades', 'mixed') then daily.flow_source
             when verdicts.verdict = 'conflict' and verdicts.kline_coverage_ratio < 1 and verdicts.difference_usd > 0
+                and verdicts.doubtful_bars = 0
                 then 'trades'
             else 'klines'
         end as due_flow_source,
         daily.volume_usd,
         case
-            when verdicts.verdict = 'provisional_only' then daily.volume_usd
+            when verdicts.verdict = 'provisional_only' or daily.is_provisional then daily.volume_usd
             when daily.flow_source = 'trades' then verdicts.trades_volume_usd
+            -- Part trades, part klines: no one source holds the day.
+            when daily.flow_source = 'mixed' then daily.volume_usd
             when verdicts.kline_interval = case daily.source_bar_hours when 1 then '1h' when 4 then '4h' else '1d' end
                 then verdicts.klines_volume_usd
             else daily.volume_usd
@@ -1665,6 +1687,7 @@ select
         exists (select 1 from fct_net_taker_volume_hourly as hourly where hourly.market_id = dim_markets.market_id)
         or exists (select 1 from fct_net_taker_volume_daily as daily where daily.market_id = dim_markets.market_id)
     ) as is_flow_valued,
+    coalesce(contract_size is not null or not is_ingested, false) as is_size_known,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({_SUM_VENUES})) as is_sum_named,
     coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
 from dim_markets
@@ -1686,6 +1709,13 @@ def _markets() -> gx.ExpectationSuite:
         _one_of("contract_size_source", _SIZE_SOURCES, "who says a contract's size is named", contract),
         _true("is_size_explained", "a size has a source, and no size has none", contract),
         _true("is_flow_valued", "no flow is valued with a size that nobody knows", contract),
+        _true(
+            "is_size_known",
+            "what a contract is worth is known of every market asked for; without it trades are kept and not valued: "
+            "let the venue be asked (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv",
+            contract,
+            WARNING,
+        ),
         _true("is_size_of_type", "inverse contracts are sized in USD", contract),
         _known("is_ingested", "whether a market was asked for is known"),
         _true("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),

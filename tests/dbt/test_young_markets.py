@@ -94,7 +94,8 @@ cross join (values (1), (2), (3)) as ranks (claimed_rank)
 cross join (values (1), (3), (20), (730), (731)) as windows (window_days)
 cross join (values
     (date '2026-02-02', date '2026-02-02'), (date '2026-02-01', date '2026-02-01'),
-    (date '2026-01-20', date '2026-02-02'), (date '2026-02-04', date '2026-02-04'), (date '2024-03-10', date '2024-03-12')
+    (date '2026-01-20', date '2026-02-02'), (date '2026-02-04', date '2026-02-04'),
+    (date '2024-03-10', date '2024-03-12')
 ) as events (event_from, event_to);
 """
 

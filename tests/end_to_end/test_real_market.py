@@ -54,6 +54,16 @@ def cross_checked(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Take
     return taker
 
 
+@pytest.fixture(scope="module")
+def by_default(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Taker, str]:
+    """The days of the default window as it was on 2026-11-28, fewer than two years with bars; and what was printed."""
+    settings = {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h", "TAKER_REST": "off"}
+    taker = Taker(tmp_path_factory.mktemp("by_default"), settings)
+    done = taker.run("run", "--markets", BTC, "--from", "2024-10-29", "--to", "2026-07-30")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return taker, done.stdout
+
+
 def daily(taker: Taker, day: str, columns: str) -> tuple[Any, ...]:
     (row,) = taker.query(
         f"select {columns} from fct_net_taker_volume_daily where market_id = '{BTC}' and trade_date = date '{day}'"
@@ -136,6 +146,34 @@ class TestTheClaimsOfTheNews:
     def test_are_answered_by_the_command_too(self, by_4h: Taker, rank: int, code: int) -> None:
         asked = by_4h.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
         assert asked.returncode == code, asked.stdout
+
+
+class TestLessThanTwoYears:
+    """The default window: no definition's window is covered by 95 %, so nothing is ranked. Everything is published."""
+
+    def test_are_published(self, by_default: tuple[Taker, str]) -> None:
+        taker, _ = by_default
+        # The archive ends in the middle of it: one month was never recorded.
+        assert taker.query("select min(trade_date), max(trade_date), count(*) from fct_net_taker_volume_daily") == [
+            (date(2024, 11, 1), date(2026, 7, 30), 637)
+        ]
+        assert taker.query("select count(spike_rank) from fct_taker_spike_ranks") == [(0,)]
+
+    def test_leave_every_claim_open_and_without_a_reason(self, by_default: tuple[Taker, str]) -> None:
+        taker, _ = by_default
+        assert taker.query("select distinct holds, holds_by from fct_claim_verdicts") == [(None, None)]
+        assert taker.query(
+            "select count(*) from fct_claim_verdicts where verdict_sentence not like 'Cannot tell%'"
+        ) == [(0,)]
+
+    def test_are_told_without_a_rank_on_the_side_of_their_values(self, by_default: tuple[Taker, str]) -> None:
+        _, said = by_default
+        assert "not ranked under daily_usd, since 87 % of the 730 days to it are covered" in said
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
+        assert {(definition, side, rank) for definition, side, _, _, rank, *_ in rows} == {
+            (definition, "bullish", "–")
+            for definition in ("daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd")
+        }
 
 
 class TestAPartialDayOfTrades:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ingestion.markets import ContractType, Market, UnknownMarket
+from ingestion.markets import ContractType, Market, UnknownMarket, base_of
 
 
 @pytest.mark.parametrize(
     ("text", "base", "quote", "kind", "size"),
     [
         ("binance_um:BTCUSDT", "BTC", "USDT", ContractType.LINEAR, 1),
-        ("binance_um:1000PEPEUSDC", "1000PEPE", "USDC", ContractType.LINEAR, 1),
+        ("binance_um:1000PEPEUSDC", "PEPE", "USDC", ContractType.LINEAR, 1),
         ("binance_um:BTCFDUSD", "BTC", "FDUSD", ContractType.LINEAR, 1),
         ("binance_um:ETHUSDT_260327", "ETH", "USDT", ContractType.LINEAR, 1),
         ("binance_um:币安人生USDT", "币安人生", "USDT", ContractType.LINEAR, 1),
@@ -31,6 +33,9 @@ from ingestion.markets import ContractType, Market, UnknownMarket
         ("okx:BTC-USDT-261225", "BTC", "USDT", ContractType.LINEAR, None),
         ("okx:BTC-USD-SWAP", "BTC", "USD", ContractType.INVERSE, 100),
         ("okx:XRP-USD-230929", "XRP", "USD", ContractType.INVERSE, 10),
+        ("okx:BTC-USD_UM-SWAP", "BTC", "USD", ContractType.LINEAR, None),
+        ("okx:BTC-USD_UM-250808", "BTC", "USD", ContractType.LINEAR, None),
+        ("okx:SUI-USD_UM_XPERP-310404", "SUI", "USD", ContractType.LINEAR, None),
     ],
 )
 def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
@@ -79,8 +84,64 @@ def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> N
         ("binance_um:BTCUSD_PERP", "no symbol of binance_um"),
         ("binance_cm:BTCUSDT", "like BTCUSD_PERP"),
         ("binance_um:ETHBTC", "no symbol of binance_um"),
+        ("okx:BTC-USDT_UM-SWAP", "no symbol of okx"),
     ],
 )
 def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
     with pytest.raises(UnknownMarket, match=reason):
         Market.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "asset", "multiplier"),
+    [
+        ("binance_um:1000SHIBUSDT", "SHIB", 1000),
+        ("binance_um:1000PEPEUSDT", "PEPE", 1000),
+        ("binance_um:1MBABYDOGEUSDT", "BABYDOGE", 1_000_000),
+        ("binance_um:1000000MOGUSDT", "MOG", 1_000_000),
+        ("binance_um:SHIBUSDT", "SHIB", 1),
+        ("bybit:SHIB1000USDT", "SHIB", 1000),
+        ("bybit:10000SATSUSDT", "SATS", 10_000),
+        ("bybit:1000BONKPERP", "BONK", 1000),
+        ("bybit:1000XUSDT", "X", 1000),
+        ("bybit:10000000AIDOGEUSDT", "AIDOGE", 10_000_000),
+        ("okx:SHIB-USDT-SWAP", "SHIB", 1),
+        ("okx:XBT-USD-SWAP", "BTC", 1),
+    ],
+)
+def test_an_asset_has_one_name_and_a_count_of_it_is_a_multiplier(text: str, asset: str, multiplier: int) -> None:
+    market = Market.parse(text)
+    assert (market.base_asset, market.base_multiplier) == (asset, multiplier)
+    assert market.market_id == text
+
+
+REAL_NAMES = ("1INCH", "0G", "2Z", "4", "C98", "A2Z", "B3", "API3", "FHE", "T", "H", "1000", "100X", "1MIL2", "M1000X")
+
+
+@pytest.mark.parametrize("name", REAL_NAMES)
+def test_a_name_that_has_digits_of_its_own_is_left_alone(name: str) -> None:
+    assert base_of(name) == (name, 1)
+
+
+@given(st.from_regex(r"\A(10{0,9}|1M)?[A-Z0-9]{1,8}(10{0,9})?\Z"))
+def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of_ten(name: str) -> None:
+    asset, multiplier = base_of(name)
+    assert asset
+    assert base_of(asset) == (asset, 1)
+    assert multiplier == 10 ** (len(str(multiplier)) - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "venue_base", "asset", "multiplier"),
+    [
+        ("bybit:SHIB1000USDT", "SHIB1000", "SHIB", 1000),
+        ("bybit:SHIB1000USDT", "SHIB", "SHIB", 1000),
+        ("binance_um:1000SHIBUSDT", "1000SHIB", "SHIB", 1000),
+        ("binance_um:BTCUSDT", "XBT", "BTC", 1),
+    ],
+)
+def test_what_the_venue_names_itself_is_read_by_the_same_rule(
+    text: str, venue_base: str, asset: str, multiplier: int
+) -> None:
+    market = Market.parse(text).as_named(venue_base, "USDT")
+    assert (market.base_asset, market.base_multiplier) == (asset, multiplier)

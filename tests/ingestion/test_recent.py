@@ -458,11 +458,6 @@ def test_hours_that_came_before_a_failure_are_kept(house: House) -> None:
     [
         ("/klines", REST_KLINES, [["1772409600000", "1", "2", "not a number"]]),
         ("/aggTrades", REST_TRADES, [{"a": 1, "p": "1"}]),
-        (
-            "/aggTrades",
-            REST_TRADES,
-            [{"a": 1, "p": "1.123456789", "q": "1", "f": 1, "l": 1, "T": 1772424000000, "m": 1}],
-        ),
         ("/takerlongshortRatio", TAKER_RATIO, [{"buyVol": None, "sellVol": "1", "buySellRatio": "", "timestamp": 0}]),
     ],
 )
@@ -477,6 +472,36 @@ def test_an_answer_that_is_not_as_documented_is_refused_and_named(
     assert f"binance_um:BTCUSDT {dataset.name}" in str(outcome.error)
     assert "is not what binance_um documents" in str(outcome.error)
     assert house.zone.receipt(house.object_id(dataset.name, TODAY, BITCOIN)) is None
+
+
+@pytest.mark.parametrize(("symbol", "price"), [("SATS", "0.00000001265"), ("PEPE", "0.000002355")])
+def test_prices_of_the_cheapest_coins_are_stored_exactly(house: House, symbol: str, price: str) -> None:
+    market = Market.parse(f"okx:{symbol}-USDT-SWAP")
+    row = {"instId": market.symbol, "side": "buy", "sz": "0.1", "px": price, "tradeId": "7", "ts": "1772424000001"}
+    house.venue.plan("/history-trades", *[Planned(200, {"code": "0", "data": [row]})], Planned(200, {"data": []}))
+    house.run(market, only="restTrades")
+    assert [stored["price"] for stored in house.rows("restTrades", TODAY, market)][-1:] == [Decimal(price)]
+    assert house.receipt("restTrades", TODAY, market).defects == ()
+
+
+def test_a_trade_too_fine_to_be_stored_costs_its_minute_and_the_limit_is_called_ours(house: House) -> None:
+    with_yesterday_archived(house)
+    at = int(datetime(2026, 3, 2, 4, 30, tzinfo=UTC).timestamp() * 1000)
+    good = {"a": 1, "p": "1.123456789012", "q": "1", "f": 1, "l": 1, "T": at, "m": 1}
+    too_fine = good | {"a": 2, "p": "1.1234567890123", "T": at + 60_000}
+    house.venue.plan("/aggTrades", Planned(200, [good, too_fine, too_fine | {"a": 3}]))
+    (outcome,) = house.run(BITCOIN, only="restTrades")
+    assert (outcome.status, outcome.error) == ("stored", None)
+    receipt = house.receipt("restTrades", TODAY)
+    assert receipt.covered_minutes == {f"2026-03-02T0{n}": 59 if n == 4 else 60 for n in range(5)}
+    (defect,) = receipt.defects
+    assert defect.reason == "`price` 1.1234567890123 has more than the 12 decimals that Taker stores"
+    assert (defect.kind, defect.hour, defect.rows) == ("quarantined_rows", "2026-03-02T04", 2)
+    house.now += timedelta(hours=1)
+    house.run(BITCOIN, only="restTrades")
+    grown = house.receipt("restTrades", TODAY)
+    assert grown.defects == receipt.defects
+    assert grown.covered_minutes == receipt.covered_minutes | {"2026-03-02T05": 60}
 
 
 @pytest.mark.parametrize(

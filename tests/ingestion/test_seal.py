@@ -254,7 +254,8 @@ def test_a_price_of_many_decimals_is_kept_to_twelve(spool: Path, zone: RawZone) 
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone)
     assert [row["price"] for row in rows] == [Decimal("0.000006812"), Decimal("0.000012345679")]
-    assert receipt.malformed_messages == 1  # twelve decimals of the last one are not what was said
+    # Twelve decimals of the last one are not what the venue sent.
+    assert (receipt.malformed_messages, receipt.lost_messages) == (0, {"2026-09-21T12": 1})
 
 
 def test_a_trade_that_does_not_fit_exactly_is_counted_and_never_rounded(spool: Path, zone: RawZone) -> None:
@@ -265,8 +266,34 @@ def test_a_trade_that_does_not_fit_exactly_is_counted_and_never_rounded(spool: P
         heard(messages.agg_trade(number=3, at=ms(NOON), p="0.000000000001"), NOON),
     )
     seal(spool, zone, now=LATER)
-    assert [row["trade_number"] for row in trades(zone, "binance_um:BTCUSDT")[0]] == [3]
-    assert liquidations(zone)[1].malformed_messages == 2
+    rows, receipt = trades(zone, "binance_um:BTCUSDT")
+    assert [row["trade_number"] for row in rows] == [3]
+    assert (receipt.malformed_messages, receipt.lost_messages) == (0, {"2026-09-21T12": 2})
+    (defect,) = receipt.defects
+    assert (defect.kind, defect.hour, defect.rows) == ("quarantined_rows", "2026-09-21T12", 2)
+    assert defect.reason == "`price` 1E-13 has more than the 12 decimals that Taker stores"
+    assert liquidations(zone)[1].malformed_messages == 0
+
+
+@pytest.mark.parametrize(("symbol", "price"), [("SATS", "0.00000001265"), ("PEPE", "0.000002355")])
+def test_prices_of_the_cheapest_coins_are_stored_exactly(spool: Path, zone: RawZone, symbol: str, price: str) -> None:
+    swap = f"{symbol}-USDT-SWAP"
+    liquidated = messages.liquidation_order("sell", "long", at=ms(NOON), symbol=swap).replace("60000.5", price)
+    traded = messages.okx_trade(at=ms(NOON), instId=swap, px=price, sz="0.1")
+    spooled(spool, heard(traded, NOON), heard(liquidated, NOON), venue="okx")
+    seal(spool, zone, now=LATER)
+    assert [row["price"] for row in trades(zone, f"okx:{swap}")[0]] == [Decimal(price)]
+    (order,), receipt = liquidations(zone, venue="okx")
+    assert (order["price"], order["base_asset"], receipt.defects) == (Decimal(price), symbol, ())
+
+
+def test_one_event_that_cannot_be_stored_costs_no_other_of_its_message(spool: Path, zone: RawZone) -> None:
+    message = messages.all_liquidation(("Buy", "1", "60000"), ("Sell", "0.123456789", "60000"), at=ms(NOON))
+    spooled(spool, heard(message, NOON), venue="bybit")
+    seal(spool, zone, now=LATER)
+    rows, receipt = liquidations(zone, venue="bybit")
+    assert [row["quantity"] for row in rows] == [1]
+    assert [defect.rows for defect in receipt.defects] == [1]
 
 
 @pytest.mark.parametrize(

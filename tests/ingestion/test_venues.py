@@ -4,6 +4,7 @@
 
 * `symbols`: symbols of the venue and what they mean; `refused`: symbols that it cannot have.
 * `archive`: lines of a file (`dataset`, `symbol`, `day`, `lines`) and the `rows` that become of them, in stored order.
+  `part`: which of the objects that hold the day it is (0, the first, if not said); `encoding`: of its text.
 * `feed`: a `message` and its `events`, with `usd` for what the event is worth; `events` may be empty.
 * `api`: a `call` of the api, the `answers` it gets, by path and in order, and `rows` that must be among its results.
 
@@ -17,6 +18,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -120,11 +122,29 @@ class TestEveryVenue:
                         spans_with_objects.add(period.span)
                         assert found.period == period
                         assert market.symbol in found.key
-                        assert period.label in found.key.rsplit("/", 1)[-1]
+                        days = [f"{at:%Y-%m-%d}" for at in found.holds] if found.holds else [period.label]
+                        assert any(day in found.key.rsplit("/", 1)[-1] for day in days)
                         assert not found.key.startswith("/")
-                        keys.append(found.key)
+                        # What is cut at other instants than the period serves several periods.
+                        keys.append((found.key, period if found.holds else None))
             assert spans_with_objects, f"{dataset.name} is published in no pieces at all"
         assert len(keys) == len(set(keys))
+
+    def test_archive_objects_of_a_period_hold_each_instant_of_it_once(
+        self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
+    ) -> None:
+        for dataset, market in published(archive, markets(venue, samples)):
+            for interval in KLINE_INTERVALS if dataset.has_interval else ("",):
+                for period in periods():
+                    held = sorted(
+                        (max(first, period.starts_at), min(end, period.ends_at))
+                        for found in archive.objects(dataset, market, interval, period)
+                        for first, end in [found.holds or (period.starts_at, period.ends_at)]
+                    )
+                    if held:
+                        assert held[0][0] == period.starts_at
+                        assert held[-1][1] >= min(period.ends_at, market.delivers_at or period.ends_at)
+                        assert all(before[1] == after[0] for before, after in pairwise(held)), held
 
     def test_archive_layout_stores_exactly_the_columns_of_the_dataset(
         self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
@@ -136,7 +156,10 @@ class TestEveryVenue:
             if layout.numbers_rows:
                 assert dataset.id_column is not None
                 stored.append(dataset.id_column)
-            assert sorted(stored) == sorted(column.name for column in dataset.columns)
+            required = {column.name for column in dataset.columns if not column.nullable}
+            assert required <= set(stored) <= {column.name for column in dataset.columns}
+            assert len(stored) == len(set(stored))
+            assert all(set(order) <= set(names) for order in layout.headerless)
             assert len(names) == len(set(names))
             assert layout.identity is None or layout.identity in names
             by_name = {column.name: column for column in dataset.columns}
@@ -154,9 +177,11 @@ class TestEveryVenue:
             market = Market.parse(f"{venue.venue}:{sample['symbol']}")
             dataset, day = ARCHIVED[sample["dataset"]], date.fromisoformat(sample["day"])
             layout = archive.layout(dataset, market)
-            path = packed(sample["lines"], layout.packing, tmp_path / str(number))
-            target = tmp_path / f"{number}.parquet"
-            decode([SourceFile(path, path.name, Period.of_day(day))], dataset, layout, target)
+            path = packed(sample["lines"], layout.packing, tmp_path / str(number), sample.get("encoding", "utf-8"))
+            target, period = tmp_path / f"{number}.parquet", Period.of_day(day)
+            parts = archive.objects(dataset, market, "1h" if dataset.has_interval else "", period)
+            holds = parts[sample.get("part", 0)].holds if parts else None
+            decode([SourceFile(path, path.name, period, holds)], dataset, layout, target)
             stored = pq.read_table(target).to_pylist()
             assert [facts(row, wanted) for row, wanted in zip(stored, sample["rows"], strict=True)] == sample["rows"]
 
@@ -312,10 +337,10 @@ def wire(message: Any) -> str:
     return message if isinstance(message, str) else json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def packed(lines: Sequence[str], packing: str, folder: Path) -> Path:
+def packed(lines: Sequence[str], packing: str, folder: Path, encoding: str) -> Path:
     if packing == "zip":
         archive = ArchiveFolder(folder)
-        return archive.root / archive.put("sample.zip", lines)
+        return archive.root / archive.put("sample.zip", lines, encoding=encoding)
     folder.mkdir()
     (folder / "sample.csv.gz").write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
     return folder / "sample.csv.gz"

@@ -21,8 +21,8 @@ def partitions(request: dg.RunRequest) -> tuple[str, str]:
     return request.tags["dagster/asset_partition_range_start"], request.tags["dagster/asset_partition_range_end"]
 
 
-def test_every_morning_asks_for_the_last_three_days_and_for_the_months_they_lie_in(settings: Settings) -> None:
-    assert partitions(daily_request(settings, Span.DAY, NOW.date())) == ("2026-02-27", "2026-03-01")
+def test_every_morning_asks_for_the_last_five_days_and_for_the_months_they_lie_in(settings: Settings) -> None:
+    assert partitions(daily_request(settings, Span.DAY, NOW.date())) == ("2026-02-25", "2026-03-01")
     assert partitions(daily_request(settings, Span.MONTH, NOW.date())) == ("2026-02", "2026-03")
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestration import dbt
-from orchestration.settings import load_settings
+from orchestration.settings import Settings, load_settings
 
 
 def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:
@@ -85,3 +85,30 @@ def test_a_missing_manifest_is_stale_and_loading_it_says_what_to_run(project: Pa
 def test_only_manifest_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert dbt.main(["nonsense"]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Settings) -> None:
+    settings.warehouse_path.parent.mkdir(parents=True)
+    settings.warehouse_path.write_text("no database" * 1000)
+    with pytest.raises(dbt.WarehouseUnusable, match=r"warehouse\.duckdb cannot be opened .*delete it") as refused:
+        dbt.await_warehouse(settings, patience=0)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_of_a_failed_command_no_traceback_is_told() -> None:
+    text = (
+        "Encountered an error:\n"
+        "IO Error: no\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "a.py", line 1, in f\n'
+        "    x\n"
+        "    ^\n"
+        "IOException: IO Error: no\n\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "b.py", line 2, in g\n'
+        "IOException: IO Error: no\n"
+        "Done. ERROR=1\n"
+    )
+    assert dbt.without_tracebacks(text) == "IO Error: no\nDone. ERROR=1"
+    assert dbt.without_tracebacks("\n".join(map(str, range(9))), 3).splitlines()[-1].startswith("… and 6 more lines")

@@ -112,7 +112,11 @@ def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> No
         update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
     )
     shown = {name: value.value for name, value in archive_asset(several).metadata.items()}
-    assert shown == {"binance_um_url": settings.archive_url, "bybit_url": "https://public.bybit.com"}
+    assert shown == {
+        "binance_um_url": settings.archive_url,
+        "bybit_url": "https://public.bybit.com",
+        "okx_url": "https://static.okx.com/cdn/okex",
+    }
 
 
 def test_the_columns_shown_are_those_of_the_dataset() -> None:

@@ -114,7 +114,7 @@ def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_
     monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,binance_cm:BTCUSD_PERP,bybit:BTCUSD,okx:BTC-USDT-SWAP")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///mirror")
     settings = load_settings()
-    assert settings.archive_venues == ("binance_um", "binance_cm", "bybit")
+    assert settings.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
     assert settings.archive_place_of("binance_um") == settings.archive_place_of("binance_cm")
     assert settings.archive_place_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
@@ -138,7 +138,8 @@ def test_every_archive_that_a_run_would_read_is_looked_for_before_it_begins(
     (tmp_path / "binance").mkdir()
     monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,bybit:BTCUSDT,okx:BTC-USDT-SWAP")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", (tmp_path / "binance").as_uri())
-    monkeypatch.setenv("TAKER_VENUE_URLS", f"bybit.archive={(tmp_path / 'bybit').as_uri()}")
+    okx = f"okx.archive={(tmp_path / 'binance').as_uri()}"
+    monkeypatch.setenv("TAKER_VENUE_URLS", f"bybit.archive={(tmp_path / 'bybit').as_uri()},{okx}")
     with pytest.raises(ArchiveUnavailable, match=r"bybit does not exist; check TAKER_VENUE_URLS \(bybit.archive=…\)"):
         check_reachable(load_settings())
     (tmp_path / "bybit").mkdir()

@@ -209,7 +209,12 @@ from (
         0::bigint as agg_id_gaps,
         0::bigint as duplicate_rows,
         0::bigint as zero_rows,
-        0::bigint as out_of_order_rows
+        0::bigint as out_of_order_rows,
+        0::bigint as quarantined_rows,
+        0::bigint as replaced_bars,
+        0::bigint as doubtful_bars,
+        null::varchar as replaced_sources,
+        null::varchar as defect_reason
     from fct_net_taker_volume_daily
     where venue <> 'all'
 ) as volumes;
@@ -1068,6 +1073,14 @@ CORRUPTIONS = [
             verdict = 'trades_incomplete' where trade_date = date '2024-03-20'""",
         WARNING,
     ),
+    _update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_verdict_right", "verdict = 'trades_implausible'"),
+    Corruption(
+        RECONCILIATION,
+        "verdict",
+        f"""update {RECONCILIATION} set verdict = 'trades_implausible', defect_reason = 'every trade is on one side'
+            where {REST_DAY}""",
+        WARNING,
+    ),
     Corruption(
         RECONCILIATION,
         "interval_verdict",
@@ -1085,6 +1098,7 @@ CORRUPTIONS = [
         "is_due_source",
         "verdict = 'trades_incomplete'",
     ),
+    _update(f"{RECONCILIATION}_choice", RECONCILIATION, REST_DAY, "is_due_source", "verdict = 'trades_implausible'"),
     _update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "volume_difference_usd", "volume_usd = volume_usd - 1"),
     # Liquidations.
     *_liquidation_corruptions(LIQUIDATIONS, ONE_LIQUIDATION_DAY),
@@ -1152,6 +1166,13 @@ CORRUPTIONS = [
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size = null"),
     Corruption("dim_markets", "is_size_explained", "update dim_markets set contract_size_source = 'unknown'"),
     Corruption("dim_markets", "is_flow_valued", "update dim_markets set contract_size = null"),
+    Corruption(
+        "dim_markets",
+        "is_size_known",
+        "update dim_markets set contract_size = null, contract_size_source = 'unknown', is_ingested = true "
+        "where market_id = 'bybit:XRPUSDT'",
+        WARNING,
+    ),
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_type = 'inverse'"),
     Corruption("dim_markets", "is_ingested", "update dim_markets set is_ingested = null"),
     Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),

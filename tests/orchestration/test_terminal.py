@@ -17,7 +17,7 @@ from ingestion.datasets import DATASETS
 from ingestion.errors import ArchiveUnavailable
 from ingestion.ingest import Outcome, plan
 from ingestion.markets import Market
-from orchestration.answer import MarketDay, Rank, RunningDay, latest_days
+from orchestration.answer import MarketDay, Rank, RunningDay, last_liquidations, latest_days
 from orchestration.claims import Answer, Claim, Verdict
 from orchestration.execution import CheckFinding, RunReport
 from orchestration.terminal import (
@@ -338,6 +338,24 @@ def test_a_day_is_shown_on_the_side_of_its_value(tmp_path: Path) -> None:
         "bearish",
         "bearish",
     ]
+
+
+def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(
+            """
+            create table dim_markets as select 'v:S' as market_id, true as is_ingested;
+            create table fct_net_taker_volume_daily as select date '2026-01-31' as trade_date, true as is_running;
+            create table fct_liquidations_rolling_24h as select
+                'v' as venue, 'v:S' as market_id, timestamp '2026-01-31 05:00' as as_of_at, 1.5 as long_usd,
+                2.5 as short_usd, 2 as order_count, 0 as unvalued_order_count, 2.5 as largest_order_usd,
+                0.2 as coverage_ratio, true as is_lower_bound, 'live' as liquidation_source, 'v' as venue_set,
+                null as heard_symbol_count
+            """
+        )
+
+    assert [row.market_id for row in last_liquidations(serving)] == ["v:S"]
 
 
 def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None:

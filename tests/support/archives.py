@@ -10,7 +10,7 @@ import hashlib
 import threading
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from email.utils import formatdate
@@ -34,6 +34,7 @@ METRIC_HEADER = (
     "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
 )
 BYBIT_HEADER = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"
+OKX_HEADER = "instrument_name,trade_id,side,price,size,created_time,source"
 LIQUIDATION_HEADER = (
     "time,side,order_type,time_in_force,original_quantity,price,average_price,order_status,"
     "last_fill_quantity,accumulated_fill_quantity"
@@ -78,12 +79,12 @@ class ArchiveFolder:
     def url(self) -> str:
         return self.root.as_uri()
 
-    def put(self, key: str, rows: Sequence[str], header: str | None = None) -> str:
+    def put(self, key: str, rows: Sequence[str], header: str | None = None, *, encoding: str = "utf-8") -> str:
         """One object of one CSV and its checksum; returns the key."""
         text = "".join(f"{row}\n" for row in ([header] if header else []) + list(rows))
-        return self.put_members(key, {Path(key).stem + ".csv": text})
+        return self.put_members(key, {Path(key).stem + ".csv": text.encode(encoding)})
 
-    def put_members(self, key: str, members: dict[str, str]) -> str:
+    def put_members(self, key: str, members: Mapping[str, str | bytes]) -> str:
         path = self._path(key)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
             for name, text in members.items():
@@ -98,6 +99,14 @@ class ArchiveFolder:
 
     def bybit_trades(self, day: date, rows: Sequence[str], *, symbol: str = "BTCUSDT") -> str:
         return self.put_gzip(f"trading/{symbol}/{symbol}{day}.csv.gz", rows, BYBIT_HEADER)
+
+    def okx_trades(
+        self, day: date, rows: Sequence[str], *, symbol: str = "BTC-USDT-SWAP", header: str | None = OKX_HEADER
+    ) -> str:
+        """The file of one day of UTC+8, which holds what happened from 16:00 UTC of the day before; no checksum."""
+        key = self.put(f"traderecords/trades/daily/{day:%Y%m%d}/{symbol}-trades-{day}.zip", rows, header)
+        self._path(f"{key}.CHECKSUM").unlink()
+        return key
 
     def put_bytes(self, key: str, payload: bytes) -> str:
         """An object of any bytes, with the checksum that fits them."""

@@ -33,3 +33,12 @@
 {% macro duckdb__each_hour(first, last) -%}
     unnest(generate_series(cast({{ first }} as timestamp), cast({{ last }} as timestamp), interval '1' hour))
 {%- endmacro %}
+
+{#- Whole minutes from one timestamp to a later one. -#}
+{% macro minutes_between(first, last) -%}
+    {{ return(adapter.dispatch('minutes_between', 'taker')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__minutes_between(first, last) -%}
+    datediff('minute', {{ first }}, {{ last }})
+{%- endmacro %}

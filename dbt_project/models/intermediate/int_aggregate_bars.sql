@@ -55,7 +55,8 @@ summed as (
         max(source_bar_hours) as source_bar_hours,
         min(coverage_ratio) as coverage_ratio,
         max(case when is_provisional then 1 else 0 end) = 1 as is_provisional,
-        max(case when is_running then 1 else 0 end) = 1 as is_running
+        max(case when is_running then 1 else 0 end) = 1 as is_running,
+        {{ quality_name('max(' ~ quality_number('flow_quality') ~ ')') }} as flow_quality
     from priced
     group by aggregate_id, grain_hours, bar_at
 ),
@@ -96,6 +97,7 @@ select
     coverage_ratio,
     is_provisional,
     is_running,
+    flow_quality,
     max(case when previous_set <> market_set then previous_bar_at end) over (
         partition by market_id, grain_hours
         order by bar_at

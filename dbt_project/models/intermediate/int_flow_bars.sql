@@ -1,5 +1,6 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
 -- of what the archive does not have yet.
+-- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `dim_markets`.
 -- A trade in USD has the 20 decimals of its exact product, and is rounded only in the sum of its hour: casting down each of a million trades
 -- costs more than all the rest. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
 {{ config(
@@ -18,7 +19,14 @@ with build_window as (
 ),
 
 markets as (
-    select market_id, contract_type, contract_size
+    select
+        market_id,
+        contract_type,
+        contract_size,
+        coalesce(base_multiplier, 1) as base_multiplier,
+        {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor,
+        listed_at,
+        delivered_at
     from {{ ref('dim_markets') }}
     where contract_size is not null
 ),
@@ -50,7 +58,9 @@ valued_{{ source }} as (
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
     from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
-    inner join markets on trades.market_id = markets.market_id
+    inner join markets
+        on trades.market_id = markets.market_id
+        and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
     {%- if source == 'trades' %}
     where {{ in_build_window('trades', 'trades', 'trade_date') }}
     {%- endif %}
@@ -112,6 +122,11 @@ valued_{{ source }} as (
         klines.low_price,
         klines.close_price,
         klines.trade_count,
+        greatest(klines.bar_at, coalesce(markets.listed_at, klines.bar_at)) as lives_from_at,
+        least(
+            klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }},
+            coalesce(markets.delivered_at, klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }})
+        ) as lives_until_at,
         case
             when markets.contract_type = 'inverse' then klines.volume * cast(markets.contract_size as decimal(38,8))
             else cast(klines.quote_volume as decimal(38,16))
@@ -151,8 +166,10 @@ valued_{{ source }} as (
         low_price,
         close_price,
         trade_count,
-        bar_hours * 60 as covered_minutes
+        {{ minutes_between('lives_from_at', 'lives_until_at') }} as covered_minutes
     from valued_{{ source }}
+    -- A venue may go on publishing bars of a contract that it has delivered, or begin before it lists one.
+    where lives_from_at < lives_until_at
 ),
 {% endfor %}
 bars as (
@@ -162,20 +179,22 @@ bars as (
     {%- endfor %}
 )
 
+-- Here, once for every source, amounts of base and prices become those of one unit of the base asset, where the venue counts thousands of it.
 select
-    cast(market_id as varchar) as market_id,
-    cast(source as varchar) as source,
-    cast(bar_hours as integer) as bar_hours,
-    cast(bar_at as timestamp) as bar_at,
-    cast(bar_date as date) as bar_date,
-    cast(taker_buy_usd as decimal(38,16)) as taker_buy_usd,
-    cast(taker_sell_usd as decimal(38,16)) as taker_sell_usd,
-    cast(taker_buy_base as decimal(38,16)) as taker_buy_base,
-    cast(taker_sell_base as decimal(38,16)) as taker_sell_base,
-    cast(open_price as decimal(38,18)) as open_price,
-    cast(high_price as decimal(38,18)) as high_price,
-    cast(low_price as decimal(38,18)) as low_price,
-    cast(close_price as decimal(38,18)) as close_price,
-    cast(trade_count as bigint) as trade_count,
-    cast(covered_minutes as bigint) as covered_minutes
+    cast(bars.market_id as varchar) as market_id,
+    cast(bars.source as varchar) as source,
+    cast(bars.bar_hours as integer) as bar_hours,
+    cast(bars.bar_at as timestamp) as bar_at,
+    cast(bars.bar_date as date) as bar_date,
+    cast(bars.taker_buy_usd as decimal(38,16)) as taker_buy_usd,
+    cast(bars.taker_sell_usd as decimal(38,16)) as taker_sell_usd,
+    cast(bars.taker_buy_base * markets.base_multiplier as decimal(38,16)) as taker_buy_base,
+    cast(bars.taker_sell_base * markets.base_multiplier as decimal(38,16)) as taker_sell_base,
+    cast(bars.open_price * markets.unit_price_factor as decimal(38,18)) as open_price,
+    cast(bars.high_price * markets.unit_price_factor as decimal(38,18)) as high_price,
+    cast(bars.low_price * markets.unit_price_factor as decimal(38,18)) as low_price,
+    cast(bars.close_price * markets.unit_price_factor as decimal(38,18)) as close_price,
+    cast(bars.trade_count as bigint) as trade_count,
+    cast(bars.covered_minutes as bigint) as covered_minutes
 from bars
+inner join markets on bars.market_id = markets.market_id

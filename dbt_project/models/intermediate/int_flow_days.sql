@@ -1,54 +1,60 @@
--- One row per market and day: what trades and klines each say, whether they agree, and which one the bars are taken from.
-with stored_trade_days as (
-    select market_id, bar_date, id_gaps, duplicate_rows, zero_rows, out_of_order_rows
-    from {{ ref('int_flow_receipts') }}
-    where source = 'trades' and status = 'stored'
-),
-
-day_sums as (
+-- One row per market and day: what trades and klines each say, whether they agree, and which one the bars are taken from. Volumes and verdict
+-- are those of the files as published; the choice is made with the klines as `int_flow_klines` judges them.
+with published_klines as (
     select
         market_id,
         bar_date,
-        source,
         bar_hours,
         cast(sum(taker_buy_usd + taker_sell_usd) as decimal(38,8)) as volume_usd,
         cast(sum(taker_buy_usd - taker_sell_usd) as decimal(38,8)) as net_usd,
-        {{ share('count(*) * bar_hours', 24) }} as kline_coverage_ratio
+        {{ share('sum(covered_minutes)', 1440) }} as published_coverage_ratio
     from {{ ref('int_flow_bars') }}
-    group by market_id, bar_date, source, bar_hours
+    where source = 'klines'
+    group by market_id, bar_date, bar_hours
 ),
 
--- A stored file without a single trade is a statement too: nothing was traded.
-trade_days as (
+judged_klines as (
     select
-        stored.market_id,
-        stored.bar_date,
-        coalesce(sums.volume_usd, 0) as volume_usd,
-        coalesce(sums.net_usd, 0) as net_usd,
-        stored.id_gaps,
-        stored.duplicate_rows,
-        stored.zero_rows,
-        stored.out_of_order_rows
-    from stored_trade_days as stored
-    left join day_sums as sums
-        on stored.market_id = sums.market_id and stored.bar_date = sums.bar_date and sums.source = 'trades'
+        market_id,
+        bar_date,
+        bar_hours,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd + taker_sell_usd else 0 end) as decimal(38,8)) as volume_usd,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd - taker_sell_usd else 0 end) as decimal(38,8)) as net_usd,
+        {{ share('sum(covered_minutes)', 1440) }} as coverage_ratio,
+        {{ share("sum(case when state = 'published' then covered_minutes else 0 end)", 1440) }} as kline_coverage_ratio,
+        sum(case when state in ('replaced', 'filled') then 1 else 0 end) as replaced_bars,
+        sum(case when state = 'doubtful' then 1 else 0 end) as doubtful_bars
+    from {{ ref('int_flow_klines') }}
+    group by market_id, bar_date, bar_hours
 ),
 
 kline_choices as (
     select
-        market_id,
-        bar_date,
-        bar_hours,
-        volume_usd,
-        net_usd,
-        kline_coverage_ratio,
-        row_number() over (partition by market_id, bar_date order by kline_coverage_ratio desc, bar_hours asc) as choice
-    from day_sums
-    where source = 'klines'
+        published.market_id,
+        published.bar_date,
+        published.bar_hours,
+        published.volume_usd,
+        published.net_usd,
+        published.published_coverage_ratio,
+        judged.volume_usd as judged_volume_usd,
+        judged.net_usd as judged_net_usd,
+        judged.coverage_ratio,
+        judged.kline_coverage_ratio,
+        judged.replaced_bars,
+        judged.doubtful_bars,
+        row_number() over (
+            partition by published.market_id, published.bar_date
+            order by judged.coverage_ratio desc, published.bar_hours asc
+        ) as choice
+    from published_klines as published
+    inner join judged_klines as judged
+        on published.market_id = judged.market_id
+        and published.bar_date = judged.bar_date
+        and published.bar_hours = judged.bar_hours
 ),
 
 kline_days as (
-    select market_id, bar_date, bar_hours, volume_usd, net_usd, kline_coverage_ratio
+    select *
     from kline_choices
     where choice = 1
 ),
@@ -71,9 +77,22 @@ interval_differences as (
         on finest.market_id = coarser.market_id
         and finest.bar_date = coarser.bar_date
         and finest.bar_hours < coarser.bar_hours
-        and finest.kline_coverage_ratio = coarser.kline_coverage_ratio
+        and finest.published_coverage_ratio = coarser.published_coverage_ratio
 ),
 
+defects as (
+    select
+        market_id,
+        bar_date,
+        sum(case when kind = 'quarantined_rows' then row_count else 0 end) as quarantined_rows,
+        {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }} as reasons,
+        {{ sorted_list("case when kind = 'replaced_source' then source_key || ' by ' || used_instead end") }} as replaced_files
+    from {{ ref('int_flow_defects') }}
+    where source in ('trades', 'klines')
+    group by market_id, bar_date
+),
+
+-- A stored file without a single trade is a statement too: nothing was traded.
 paired as (
     select
         coalesce(trades.market_id, klines.market_id) as market_id,
@@ -85,13 +104,19 @@ paired as (
         trades.volume_usd - klines.volume_usd as difference_usd,
         trades.net_usd - klines.net_usd as net_difference_usd,
         klines.volume_usd * 0.0001 as tolerance_usd,
+        abs(trades.volume_usd - klines.judged_volume_usd) <= klines.judged_volume_usd * 0.0001
+        and abs(trades.net_usd - klines.judged_net_usd) <= klines.judged_volume_usd * 0.0001 as agree_as_judged,
         trades.id_gaps as agg_id_gaps,
         trades.duplicate_rows,
         trades.zero_rows,
         trades.out_of_order_rows,
+        trades.implausible_reason,
         klines.bar_hours as kline_bar_hours,
-        klines.kline_coverage_ratio
-    from trade_days as trades
+        klines.published_coverage_ratio,
+        klines.kline_coverage_ratio,
+        coalesce(klines.replaced_bars, 0) as replaced_bars,
+        coalesce(klines.doubtful_bars, 0) as doubtful_bars
+    from {{ ref('int_flow_trade_days') }} as trades
     full outer join kline_days as klines
         on trades.market_id = klines.market_id and trades.bar_date = klines.bar_date
 ),
@@ -103,6 +128,7 @@ judged as (
         coarser.coarser_volume_usd,
         coarser.volume_difference as interval_difference_usd,
         case
+            when implausible_reason is not null then 'trades_implausible'
             when trades_volume_usd is null then 'klines_only'
             when klines_volume_usd is null then 'trades_only'
             when difference_usd = 0 and net_difference_usd = 0 then 'exact'
@@ -120,29 +146,80 @@ judged as (
     from paired
     left join interval_differences as coarser
         on paired.market_id = coarser.market_id and paired.bar_date = coarser.bar_date and coarser.choice = 1
+),
+
+chosen as (
+    select
+        judged.*,
+        -- Klines, those as published or those with the bars that the trades prove, tell the same as the trades.
+        verdict in ('exact', 'within_tolerance')
+        or coalesce(verdict = 'conflict' and replaced_bars > 0 and agree_as_judged, false) as is_confirmed
+    from judged
 )
 
 select
-    market_id,
-    bar_date,
-    trades_volume_usd,
-    klines_volume_usd,
-    difference_usd,
-    trades_net_usd,
-    klines_net_usd,
-    agg_id_gaps,
-    duplicate_rows,
-    zero_rows,
-    out_of_order_rows,
-    verdict,
-    verdict in ('exact', 'within_tolerance', 'trades_only')
+    chosen.market_id,
+    chosen.bar_date,
+    chosen.trades_volume_usd,
+    chosen.klines_volume_usd,
+    chosen.difference_usd,
+    chosen.trades_net_usd,
+    chosen.klines_net_usd,
+    chosen.agg_id_gaps,
+    chosen.duplicate_rows,
+    chosen.zero_rows,
+    chosen.out_of_order_rows,
+    chosen.verdict,
+    chosen.is_confirmed
+    or chosen.verdict = 'trades_only'
     -- Klines that lack part of the day and hold less than the trades are not the complete source.
-    or (verdict = 'conflict' and kline_coverage_ratio < 1 and difference_usd > 0) as is_built_from_trades,
-    kline_bar_hours,
-    kline_coverage_ratio,
-    coarser_bar_hours,
-    coarser_volume_usd,
-    interval_difference_usd,
-    interval_verdict
-from judged
-order by market_id, bar_date
+    or (
+        chosen.verdict = 'conflict'
+        and chosen.published_coverage_ratio < 1
+        and chosen.difference_usd > 0
+        and chosen.replaced_bars = 0
+        and chosen.doubtful_bars = 0
+    ) as is_built_from_trades,
+    chosen.is_confirmed,
+    chosen.kline_bar_hours,
+    chosen.kline_coverage_ratio,
+    chosen.coarser_bar_hours,
+    chosen.coarser_volume_usd,
+    chosen.interval_difference_usd,
+    chosen.interval_verdict,
+    cast(chosen.replaced_bars as bigint) as replaced_bars,
+    cast(chosen.doubtful_bars as bigint) as doubtful_bars,
+    cast(coalesce(defects.quarantined_rows, 0) as bigint) as quarantined_rows,
+    nullif(
+        concat_ws(
+            ', ',
+            defects.replaced_files,
+            case when chosen.replaced_bars > 0 then cast(chosen.replaced_bars as varchar) || ' bars of the klines by the trades' end
+        ),
+        ''
+    ) as replaced_sources,
+    nullif(
+        concat_ws(
+            '; ',
+            chosen.implausible_reason,
+            defects.reasons,
+            case
+                when chosen.replaced_bars > 0
+                    then cast(chosen.replaced_bars as varchar) || ' bars of the klines lack what the trades hold'
+            end,
+            case
+                when chosen.doubtful_bars > 0
+                    then cast(chosen.doubtful_bars as varchar) || ' bars of the klines have no volume although the market traded'
+            end
+        ),
+        ''
+    ) as defect_reason,
+    -- What concerns every bar of the day; rows set aside and doubtful bars concern theirs.
+    case
+        when chosen.verdict = 'trades_implausible' then 3
+        when chosen.replaced_bars > 0 or defects.replaced_files is not null then 1
+        else 0
+    end as quality
+from chosen
+left join defects on chosen.market_id = defects.market_id and chosen.bar_date = defects.bar_date
+order by chosen.market_id, chosen.bar_date

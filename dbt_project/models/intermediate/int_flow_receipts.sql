@@ -37,8 +37,14 @@ select
     receipts.out_of_order_rows,
     md5(
         receipts.status || ' ' || coalesce(receipts.stored_sha256, '') || ' '
-        || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' {{ flow_logic_version() }}'
+        || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' '
+        || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' '
+        || coalesce(cast(markets.listed_at as varchar), '') || ' ' || coalesce(cast(markets.delivered_at as varchar), '')
+        || ' {{ flow_logic_version() }}'
     ) as build_state
 from receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
+-- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is used.
+where markets.contract_size is not null
+    and (markets.delivered_at is null or cast(receipts.trade_date as timestamp) < markets.delivered_at)
 order by receipts.market_id, source, receipts.kline_interval, bar_date

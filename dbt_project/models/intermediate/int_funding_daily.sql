@@ -1,19 +1,80 @@
 -- One row per market and UTC day with a funding: the sum of the rates, which a long held all day paid. The venue's times jitter by
 -- milliseconds around the hour, so a funding belongs to the day half a minute later.
+--
+-- Whether one is missing is told by the time between fundings, not by a sum of labels: a funding's label says how many hours it is for, so that
+-- the one before it lies no further back. The interval of a market may change from one day to the next.
 with fundings as (
     select
         market_id,
-        cast(calculated_at + interval '30' second as date) as trade_date,
+        date_trunc('minute', calculated_at + interval '30' second) as funded_at,
         funding_interval_hours,
         funding_rate
     from {{ ref('stg_raw__funding_rates') }}
+),
+
+timeline as (
+    select
+        fundings.*,
+        cast(funded_at as date) as trade_date,
+        lag(funded_at) over (partition by market_id order by funded_at) as previous_at,
+        lead(funded_at) over (partition by market_id order by funded_at) as next_at
+    from fundings
+),
+
+-- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the day of the last one
+-- after it. Days without any funding have no row.
+spans as (
+    select
+        market_id,
+        funded_at,
+        funding_interval_hours,
+        coalesce(previous_at, cast(trade_date as timestamp) - interval '1' hour) as from_at,
+        funded_at as until_at
+    from timeline
+    union all
+    select
+        market_id,
+        funded_at,
+        funding_interval_hours,
+        funded_at as from_at,
+        cast(trade_date as timestamp) + interval '1' day as until_at
+    from timeline
+    where next_at is null
+),
+
+hours as (
+    select
+        spans.*,
+        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }} + (funded_at - date_trunc('hour', funded_at)) as hour_at
+    from spans
+),
+
+lost as (
+    select
+        market_id,
+        cast(hour_at as date) as trade_date,
+        sum(funding_interval_hours) as lost_hours
+    from hours
+    where hour_at > from_at
+        and hour_at < until_at
+        and mod(abs({{ minutes_between('hour_at', 'funded_at') }}), funding_interval_hours * 60) = 0
+    group by market_id, cast(hour_at as date)
+),
+
+days as (
+    select
+        market_id,
+        trade_date,
+        cast(sum(funding_rate) as decimal(38,18)) as funding_rate
+    from timeline
+    group by market_id, trade_date
 )
 
 select
-    market_id,
-    trade_date,
-    cast(sum(funding_interval_hours) as bigint) as covered_hours,
-    cast(sum(funding_rate) as decimal(38,18)) as funding_rate
-from fundings
-group by market_id, trade_date
-order by market_id, trade_date
+    days.market_id,
+    days.trade_date,
+    cast(greatest(24 - coalesce(lost.lost_hours, 0), 0) as bigint) as covered_hours,
+    days.funding_rate
+from days
+left join lost on days.market_id = lost.market_id and days.trade_date = lost.trade_date
+order by days.market_id, days.trade_date

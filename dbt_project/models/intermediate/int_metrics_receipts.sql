@@ -4,7 +4,7 @@ select
     receipts.trade_date,
     md5(
         coalesce(receipts.stored_sha256, '') || ' ' || markets.contract_type || ' ' || cast(markets.contract_size as varchar)
-        || ' {{ open_interest_logic_version() }}'
+        || ' ' || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ open_interest_logic_version() }}'
     ) as source_state
 from {{ ref('stg_raw__receipts') }} as receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id

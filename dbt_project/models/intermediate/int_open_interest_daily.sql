@@ -22,7 +22,8 @@ observed as (
         current_receipts.source_state,
         case when metrics.open_interest > 0 and metrics.open_interest_value > 0 then metrics.observed_at end as observed_at,
         cast(
-            case markets.contract_type when 'inverse' then metrics.open_interest_value else metrics.open_interest end as decimal(38,8)
+            case markets.contract_type when 'inverse' then metrics.open_interest_value else metrics.open_interest end
+            * coalesce(markets.base_multiplier, 1) as decimal(38,8)
         ) as open_interest_base,
         case markets.contract_type
             when 'inverse'

@@ -28,11 +28,13 @@ rest_days as (
 archive_hours as (
     select bars.market_id, bars.bar_at, bars.taker_buy_usd, bars.taker_sell_usd
     from {{ ref('int_flow_bars') }} as bars
-    inner join {{ ref('int_flow_days') }} as days
-        on bars.market_id = days.market_id
-        and bars.bar_date = days.bar_date
-        and bars.source = case when days.is_built_from_trades then 'trades' else 'klines' end
-    where bars.bar_hours = 1
+    inner join {{ ref('int_flow_days') }} as days on bars.market_id = days.market_id and bars.bar_date = days.bar_date
+    where bars.source = 'trades' and days.is_built_from_trades
+    union all
+    select klines.market_id, klines.bar_at, klines.taker_buy_usd, klines.taker_sell_usd
+    from {{ ref('int_flow_klines') }} as klines
+    inner join {{ ref('int_flow_days') }} as days on klines.market_id = days.market_id and klines.bar_date = days.bar_date
+    where klines.bar_hours = 1 and klines.state <> 'doubtful' and not days.is_built_from_trades
 ),
 
 compared as (

@@ -9,7 +9,9 @@ with receipted as (
         max(base_asset) as base_asset,
         max(quote_asset) as quote_asset,
         max(contract_type) as contract_type,
-        max(contract_size) as contract_size
+        max(contract_size) as contract_size,
+        max(base_multiplier) as base_multiplier,
+        max(delivered_at) as delivered_at
     from {{ ref('stg_raw__receipts') }}
     where symbol <> 'ALL'
     group by market_id
@@ -23,7 +25,8 @@ heard as (
         max(base_asset) as base_asset,
         max(quote_asset) as quote_asset,
         max(contract_type) as contract_type,
-        max(contract_size) as contract_size
+        max(contract_size) as contract_size,
+        max(base_multiplier) as base_multiplier
     from {{ ref('stg_raw__collected_liquidations') }}
     group by market_id
 ),
@@ -47,6 +50,9 @@ markets as (
         cast(
             coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, heard.contract_size) as decimal(38,8)
         ) as contract_size,
+        cast(
+            coalesce(receipted.base_multiplier, instruments.base_multiplier, heard.base_multiplier, 1) as bigint
+        ) as base_multiplier,
         case
             when instruments.contract_size is not null then 'instruments'
             when seed.contract_size is not null then 'seed'
@@ -54,6 +60,7 @@ markets as (
             else 'unknown'
         end as contract_size_source,
         coalesce(instruments.listed_at, cast(seed.listed_on as timestamp)) as listed_at,
+        coalesce(instruments.delivered_at, receipted.delivered_at) as delivered_at,
         receipted.market_id is not null as is_ingested,
         coalesce(receipted.venue, heard.venue) = 'simulated' as is_simulated
     from named
@@ -73,8 +80,10 @@ aggregates as (
         'USD' as quote_asset,
         'aggregate' as contract_type,
         cast(1 as decimal(38,8)) as contract_size,
+        cast(1 as bigint) as base_multiplier,
         'convention' as contract_size_source,
         cast(null as timestamp) as listed_at,
+        cast(null as timestamp) as delivered_at,
         true as is_ingested,
         is_simulated
     from {{ ref('int_aggregate_markets') }}

@@ -22,6 +22,7 @@ heard as (
         nullif(liquidations.quote_asset, '') as quote_asset,
         nullif(liquidations.contract_type, '') as contract_type,
         nullif(liquidations.contract_size, 0) as contract_size,
+        nullif(liquidations.base_multiplier, 0) as base_multiplier,
         row_number() over (
             partition by liquidations.venue, liquidations.symbol_name, liquidations.event_id
             order by liquidations.received_at
@@ -51,6 +52,7 @@ select
     base_asset,
     quote_asset,
     contract_type,
-    contract_size
+    contract_size,
+    base_multiplier
 from heard
 where times_heard = 1

@@ -14,7 +14,9 @@ told as (
         nullif(instruments.quote_asset, '') as quote_asset,
         nullif(instruments.contract_type, '') as contract_type,
         nullif(instruments.contract_size, 0) as contract_size,
+        nullif(instruments.base_multiplier, 0) as base_multiplier,
         {{ utc_timestamp('instruments.listed_at') }} as listed_at,
+        {{ utc_timestamp('instruments.delivers_at') }} as delivered_at,
         instruments.is_trading,
         row_number() over (
             partition by instruments.venue, instruments.symbol_name
@@ -35,7 +37,9 @@ select
     quote_asset,
     contract_type,
     contract_size,
+    base_multiplier,
     listed_at,
+    delivered_at,
     is_trading
 from told
 where times_from_last = 1

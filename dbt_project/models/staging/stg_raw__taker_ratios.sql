@@ -1,6 +1,6 @@
--- One row per market and hour: the venue's own word on its takers.
+-- One row per market and hour: the venue's own word on its takers, in units of the base asset.
 with stored_days as (
-    select venue, symbol, trade_date
+    select distinct venue, symbol, trade_date, coalesce(base_multiplier, 1) as base_multiplier
     from {{ ref('stg_raw__receipts') }}
     where dataset = 'takerRatio' and status = 'stored'
 )
@@ -9,13 +9,10 @@ select
     ratios.venue || ':' || ratios.symbol as market_id,
     {{ utc_timestamp('ratios.observed_at') }} as bar_at,
     ratios."date" as trade_date,
-    ratios.buy_volume as taker_buy_base,
-    ratios.sell_volume as taker_sell_base
+    cast(ratios.buy_volume * stored_days.base_multiplier as decimal(38,8)) as taker_buy_base,
+    cast(ratios.sell_volume * stored_days.base_multiplier as decimal(38,8)) as taker_sell_base
 from {{ raw_relation('takerRatio') }} as ratios
-where exists (
-    select 1
-    from stored_days
-    where stored_days.venue = ratios.venue
-        and stored_days.symbol = ratios.symbol
-        and stored_days.trade_date = ratios."date"
-)
+inner join stored_days
+    on ratios.venue = stored_days.venue
+    and ratios.symbol = stored_days.symbol
+    and ratios."date" = stored_days.trade_date

@@ -9,6 +9,7 @@ with days as (
         net_taker_usd,
         taker_sell_ratio,
         flow_source,
+        flow_quality,
         coverage_ratio,
         is_provisional,
         case when venue_set <> venue then ' over ' || replace(venue_set, ',', ' and ') else '' end as venues_text
@@ -113,6 +114,8 @@ gathered as (
         open_interest.open_interest_usd,
         case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
         days.flow_source,
+        days.flow_quality,
+        reconciled.quarantined_rows,
         days.coverage_ratio,
         days.is_provisional,
         coalesce(days.venues_text, '') as venues_text,
@@ -133,6 +136,8 @@ gathered as (
     left join {{ ref('fct_liquidations_daily') }} as all_liquidations
         on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
         and days.brief_date = all_liquidations.trade_date
+    left join {{ ref('int_flow_days') }} as reconciled
+        on days.market_id = reconciled.market_id and days.brief_date = reconciled.bar_date
     left join {{ ref('int_open_interest_daily') }} as open_interest
         on days.market_id = open_interest.market_id and days.brief_date = open_interest.trade_date
     left join {{ ref('int_funding_daily') }} as funding
@@ -162,7 +167,15 @@ worded as (
         end as rank_text,
         'from ' || flow_source || case when flow_source = 'mixed' then ' sources' else '' end || case when is_provisional then ', provisional' else '' end
             || case when coverage_ratio < 1 then ' covering ' || {{ coverage_text('coverage_ratio') }} || ' of the day' else '' end
-            as source_text,
+            || case
+                when flow_quality = 'trades_implausible' then ' (the trades published are implausible and not used)'
+                when flow_quality = 'rows_quarantined' and quarantined_rows = 1 then ' (1 row of the venue''s files set aside)'
+                when flow_quality = 'rows_quarantined' and quarantined_rows > 1
+                    then ' (' || cast(quarantined_rows as varchar) || ' rows of the venue''s files set aside)'
+                when flow_quality = 'rows_quarantined' then ' (some rows of the venues'' files set aside)'
+                when flow_quality = 'replaced_source' then ' (a faulty source replaced by another)'
+                else ''
+            end as source_text,
         coalesce('price ' || {{ change_text('price_change_ratio') }}, 'price change unknown') as price_text,
         case
             when liquidations_coverage_ratio > 0

@@ -23,7 +23,8 @@ select
     source_bar_hours,
     cast(coverage_ratio as double) as coverage_ratio,
     is_provisional,
-    is_running
+    is_running,
+    flow_quality
 from {{ ref('int_bars') }}
 where grain_hours = 24
 order by market_id, bar_at

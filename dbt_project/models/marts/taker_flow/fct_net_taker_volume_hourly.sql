@@ -22,7 +22,8 @@ select
     flow_source,
     cast(coverage_ratio as double) as coverage_ratio,
     is_provisional,
-    is_running
+    is_running,
+    flow_quality
 from {{ ref('int_bars') }}
 where grain_hours = 1
 order by market_id, bar_at

@@ -1,0 +1,25 @@
+{#- How far a bar rests on data that was not used as it was published. A number while bars are summed, so that the worst is the maximum. -#}
+
+{% macro flow_qualities() -%}
+    {{ return(['as_published', 'replaced_source', 'rows_quarantined', 'trades_implausible']) }}
+{%- endmacro %}
+
+{#- 0, 1, 2, 3 → the name. -#}
+{% macro quality_name(number) -%}
+    case {{ number }}
+    {%- for name in taker.flow_qualities() %} when {{ loop.index0 }} then '{{ name }}'{% endfor %} end
+{%- endmacro %}
+
+{#- The other way round. -#}
+{% macro quality_number(name) -%}
+    case {{ name }}
+    {%- for known in taker.flow_qualities() %} when '{{ known }}' then {{ loop.index0 }}{% endfor %} end
+{%- endmacro %}
+
+{#- True where one price is more than half as much again as the other; NULL where one is. -#}
+{% macro is_price_jump(price, other) -%}
+    (
+        cast({{ price }} as double) > 1.5 * cast({{ other }} as double)
+        or cast({{ other }} as double) > 1.5 * cast({{ price }} as double)
+    )
+{%- endmacro %}
