@@ -29,6 +29,11 @@ ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.TEXT: pa.string(),
 }
 
+# No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
+# one absurd row must not stop every build.
+LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
+LARGEST_VALUE: Final = Decimal(10) ** 16
+
 # Wide enough that taking trailing zeros away rounds nothing that a venue could send.
 _WIDE: Final = Context(prec=200)
 

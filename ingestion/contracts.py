@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.arrow import LARGEST_VALUE, LIMITS
 from ingestion.datasets import Dataset, Rule
 from ingestion.errors import ContractViolation
 from ingestion.periods import Period
@@ -44,6 +45,18 @@ class ContractCheck:
                 self._count(
                     f"column `{column.name}` is negative", pc.less(values, pa.scalar(0, type=values.type)), values
                 )
+            if column.kind in LIMITS:
+                limit = LIMITS[column.kind]
+                too_large = pc.greater_equal(values, pa.scalar(limit, type=values.type))
+                self._count(f"column `{column.name}` is {limit:.0e} or more, which no market has", too_large, values)
+        if {"price", "quantity"} <= set(self._dataset.positive):
+            prices, quantities = rows.column("price"), rows.column("quantity")
+            highest, largest = pc.max(prices).as_py() or 0, pc.max(quantities).as_py() or 0
+            if highest * largest >= LARGEST_VALUE:  # nearly never, and to multiply every row costs ten times as much
+                worth = pc.multiply(prices.cast(pa.float64()), quantities.cast(pa.float64()))
+                too_much = pc.greater_equal(worth, float(LARGEST_VALUE))
+                fault = f"`price` × `quantity` is {LARGEST_VALUE:.0e} or more, which no trade is"
+                self._count(fault, too_much, quantities)
         for part, whole in self._dataset.at_most:
             self._count(
                 f"`{part}` exceeds `{whole}`", pc.greater(rows.column(part), rows.column(whole)), rows.column(part)

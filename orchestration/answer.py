@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.datasets import ARCHIVED
+from orchestration.defects import Unused, unused
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,8 +126,10 @@ class Liquidated:
 class SeriesStatus:
     """One dataset of one market in the raw zone, in UTC days.
 
-    `missing`: between first and last, never asked for or failed. `absent`: the venue has no file. `partial`: stored,
-    with fewer rows than the day should have or with gaps in its ids. `corrected`: replaced since first stored.
+    `missing`: between first and last, never asked for or failed. `absent`: the venue has no file. `refused`: it has one
+    that cannot be used, and nothing was found in its place. `partial`: stored, with fewer rows than the day should have
+    or with gaps in its ids. `corrected`: replaced since first stored. `defects`: what was published and not used as
+    published, by kind and reason; the counts before it say how many rows, files and days that is.
     """
 
     dataset: str
@@ -139,6 +142,12 @@ class SeriesStatus:
     absent: int
     partial: int
     corrected: int
+    refused: int = 0
+    quarantined_rows: int = 0
+    refused_files: int = 0
+    replaced_files: int = 0
+    implausible_days: int = 0
+    defects: tuple[Unused, ...] = ()
 
 
 def connect(serving: Path) -> duckdb.DuckDBPyConnection:
@@ -438,16 +447,20 @@ def raw_status(settings: Settings) -> list[SeriesStatus]:
     from ingestion.raw_zone import RawZone
 
     store = open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None)
-    index = RawZone(store).index()
+    zone = RawZone(store)
+    index = zone.index()
     if index.num_rows == 0:
         raise NothingPublished(
             f"nothing is indexed in {settings.raw_url}; run `taker run`, or `taker demo` for a first look"
         )
     incomplete = _incomplete_days(settings.serving_path)
-    return _series(index, incomplete)
+    return _series(index, zone.defects(), incomplete)
 
 
-def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+    by_series: dict[tuple[str, str, str], list[Unused]] = {}
+    for one in unused(defects, by_reason=True):
+        by_series.setdefault((one.dataset, one.market_id, one.interval), []).append(one)
     series: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in index.select(_STATUS_COLUMNS).to_pylist():
         series.setdefault((row["dataset"], row["market_id"], row["interval"]), []).append(row)
@@ -455,6 +468,12 @@ def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesSt
     for (dataset, market_id, interval), rows in sorted(series.items()):
         days = [row["day"] for row in rows]
         stored = [row for row in rows if row["status"] == "stored"]
+        of_it = by_series.get((dataset, market_id, interval), [])
+        # Of a month that is stored, a day of which no file could be used is without rows.
+        refused_days = {day for one in of_it if one.kind == "refused_source" for day in one.days}
+        refused = sum(
+            row["status"] == "refused" or (row["status"] == "absent" and row["day"] in refused_days) for row in rows
+        )
         found.append(
             SeriesStatus(
                 dataset,
@@ -465,9 +484,15 @@ def _series(index: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesSt
                 stored=len(stored),
                 # Of what is asked or collected today, a day without is one that the archive had before us.
                 missing=(max(days) - min(days)).days + 1 - len(set(days)) if dataset in ARCHIVED else 0,
-                absent=len(rows) - len(stored),
+                absent=len(rows) - len(stored) - refused,
                 partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
                 corrected=sum(row["revision"] > 1 for row in stored),
+                refused=refused,
+                quarantined_rows=sum(one.rows for one in of_it if one.kind == "quarantined_rows"),
+                refused_files=len({key for one in of_it if one.kind == "refused_source" for key in one.files}),
+                replaced_files=len({key for one in of_it if one.kind == "replaced_source" for key in one.files}),
+                implausible_days=len({day for one in of_it if one.kind == "implausible" for day in one.days}),
+                defects=tuple(of_it),
             )
         )
     return found

@@ -140,8 +140,19 @@ def demo(
 
 
 @app.command()
-def status(demo: Demo = False, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Per dataset and market: first and last day, what is missing, partial or corrected. And alerts not delivered."""
+def status(
+    every_defect: Annotated[
+        bool, typer.Option("--defects", help="List everything that was not used as published, not only the beginning.")
+    ] = False,
+    demo: Demo = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Per dataset and market: first and last day, what is missing, refused, partial or corrected.
+
+    Then what was published and not used as published: rows set aside, files refused or replaced, implausible days. And
+    alerts not delivered.
+    """
     with _speaking(debug):
         from orchestration import answer, terminal
         from orchestration.alerts import outbox
@@ -153,7 +164,7 @@ def status(demo: Demo = False, as_json: AsJson = False, debug: Debug = False) ->
         if as_json:
             print(answer.as_json(series))
         else:
-            terminal.show_status(terminal.stdout(), series)
+            terminal.show_status(terminal.stdout(), series, every_defect=every_defect)
 
 
 @app.command()
@@ -383,6 +394,7 @@ def _run(
     liquidations = answer.last_liquidations(settings.serving_path, markets) if report.published else []
     disagreements = answer.disagreements(settings.serving_path, markets) if report.published else []
     unvalued = answer.unvalued(settings.serving_path, markets) if report.published else []
+    terminal.show_latest(errors if quiet or as_json else terminal.stdout(), report.losses)
     if as_json:
         facts = _facts(settings, report, days, liquidations, disagreements) | {"unvalued_markets": unvalued}
         print(answer.as_json(facts))
@@ -411,9 +423,11 @@ def _facts(
         "simulated": settings.is_simulated,
         "objects": dict(report.outcomes),
         "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},
-        "notices": report.notices,
         "bytes_downloaded": report.bytes_downloaded,
         "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
+        "refused_objects": [{"object": name, "reason": reason} for name, reason in report.refused],
+        "losses": asdict(report.losses) if report.losses is not None else None,
+        "notices": report.notices,
         "problems": report.problems,
         "checks": [asdict(check) for check in report.checks],
         "disagreements": disagreements,

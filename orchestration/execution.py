@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestion.datasets import ARCHIVED, FLOW_DATASETS
 from ingestion.periods import Period, Span
 from ingestion.venues import trades_dataset_of
+from orchestration.defects import Losses, losses
 from orchestration.progress import Progress
 from orchestration.settings import Settings, yesterday
 
@@ -62,7 +63,8 @@ class RunReport:
     `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in their
     place: a fact about the venue's files, and no failure of the run. `notices`: what is to be known of an archive.
     `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
-    `published`: new marts are out.
+    `published`: new marts are out. `losses`: what could not be used of the venues' files, and the days without flow;
+    None when the run ended before that was known.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -76,6 +78,7 @@ class RunReport:
     checks: list[CheckFinding] = field(default_factory=list)
     published: bool = False
     run_ids: list[str] = field(default_factory=list)
+    losses: Losses | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -188,10 +191,20 @@ def run(
                 _execute(definitions, automation.INGEST_TODAY, instance, report, asset_selection=today, debug=debug)
             config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
             _execute(definitions, automation.BUILD_AND_PUBLISH, instance, report, run_config=config, debug=debug)
+        report.losses = _losses(settings, ranges)
     if last_day is not None:
         # Whoever asks for days long past knows that they are not fresh.
         report.checks = [check for check in report.checks if check.name != "is_fresh"]
     return report
+
+
+def _losses(settings: Settings, ranges: list[IngestRange]) -> Losses:
+    """What the raw zone, as indexed by the build, lacks of the requested days."""
+    from orchestration.resources import StorageResource
+
+    zone = StorageResource(settings).raw_zone()
+    requested = {name: (wanted.first_day, wanted.last_day) for wanted in ranges for name in wanted.datasets}
+    return losses(zone.index(), zone.defects(), settings.markets, requested, settings.trades_dataset)
 
 
 def _today_keys(settings: Settings) -> list[dg.AssetKey]:

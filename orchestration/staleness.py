@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from ingestion.markets import Market, UnknownMarket
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -39,8 +41,17 @@ def expected_day(now: datetime) -> date:
 
 def stale(newest: Mapping[str, date | None], now: datetime) -> dict[str, str]:
     """How far each market is behind, in words; markets that are not are left out."""
-    expected = expected_day(now)
-    return {market: _behind(day, expected) for market, day in newest.items() if day is None or day < expected}
+    due = {market: _last_day(market, expected_day(now)) for market in newest}
+    return {market: _behind(day, due[market]) for market, day in newest.items() if day is None or day < due[market]}
+
+
+def _last_day(market: str, expected: date) -> date:
+    """`expected`, or the day of its delivery for a contract that was delivered before: it has no later one."""
+    try:
+        delivers_at = Market.parse(market).delivers_at
+    except UnknownMarket:
+        return expected
+    return min(expected, delivers_at.date()) if delivers_at is not None else expected
 
 
 def _behind(day: date | None, expected: date) -> str:

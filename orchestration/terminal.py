@@ -6,7 +6,7 @@ Belongs here: rich, number formats, words. Does not: facts (`orchestration.answe
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from rich.table import Table
 from ingestion.datasets import ARCHIVED
 from ingestion.markets import is_simulated
 from orchestration.answer import of_symbols
+from orchestration.defects import days_text, is_flow
 from orchestration.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,12 +29,23 @@ if TYPE_CHECKING:
     from orchestration.alerts.outbox import Undelivered
     from orchestration.answer import Liquidated, MarketDay, Rank, RunningDay, SeriesStatus
     from orchestration.claims import Answer, Verdict
+    from orchestration.defects import Losses, MissingLatest
     from orchestration.execution import RunReport
 
 
 _ROWS_SHOWN = 500
 # A venue that is down fails hundreds of objects in one way.
 _FAILURES_SHOWN = 10
+# What is not of the flow, and what `taker status` lists, is folded after so many lines.
+_NOTES_SHOWN = 20
+_DEFECTS_SHOWN = 12
+_STATES = {
+    "absent": "no file in the archive",
+    "empty": "a file without rows",
+    "not ingested": "not ingested",
+    "refused": "refused",
+    "implausible": "implausible",
+}
 
 
 def stdout() -> Console:
@@ -62,6 +74,7 @@ class TerminalProgress(Progress):
         self._current: TaskID | None = None
         self._bytes = 0
         self._failed = 0
+        self._refused = 0
 
     def __enter__(self) -> TerminalProgress:
         self._bars.start()
@@ -76,15 +89,15 @@ class TerminalProgress(Progress):
 
     def ingesting(self, dataset: str, objects: int) -> None:
         self._finish()  # says what failed of the dataset before
-        self._bytes = self._failed = 0
+        self._bytes = self._failed = self._refused = 0
         if objects:  # a venue that publishes no such data deserves no bar
             self._begin(f"ingest {dataset}", objects)
 
     def ingested(self, outcome: Outcome) -> None:
         self._bytes += outcome.bytes_downloaded
         self._failed += outcome.status == "failed"
-        failed = f", [red]{self._failed} failed" if self._failed else ""
-        self._step(f"{self._bytes / 1e6:,.1f} MB{failed}")
+        self._refused += outcome.status == "refused"
+        self._step(", ".join([f"{self._bytes / 1e6:,.1f} MB", *self._faults()]))
 
     def building(self, nodes: int) -> None:
         self._begin("build", nodes)
@@ -108,12 +121,15 @@ class TerminalProgress(Progress):
         if self._current is not None:
             self._bars.update(self._current, advance=1, note=note)
 
+    def _faults(self) -> list[str]:
+        failed = [f"[red]{self._failed} failed[/]"] if self._failed else []
+        return [*failed, *([f"[yellow]{self._refused} refused[/]"] if self._refused else [])]
+
     def _finish(self) -> None:
         if self._current is not None:
             done = max(1, self._bars.tasks[self._current].completed)
-            note = f"[red]{self._failed} failed" if self._failed else ""
-            self._bars.update(self._current, total=done, completed=done, note=note)
-            self._failed = 0
+            self._bars.update(self._current, total=done, completed=done, note=", ".join(self._faults()))
+            self._failed = self._refused = 0
             self._bars.stop_task(self._current)
             self._current = None
 
@@ -332,8 +348,12 @@ def show_report(
     console: Console, report: RunReport, disagreements: Sequence[str], *, problems_only: bool = False
 ) -> None:
     """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
+    if report.losses is not None:
+        _show_lost_flow(console, report.losses)
     shown = 1 if report.nothing_came else _FAILURES_SHOWN
-    for name, fault in report.failed_objects[:shown]:
+    # "market dataset …": what the flow is made of first, so that nothing else hides it.
+    failed = sorted(report.failed_objects, key=lambda one: not any(map(is_flow, one[0].split()[1:2])))
+    for name, fault in failed[:shown]:
         console.print(f"[red]failed[/]  {escape(name)}: {escape(fault)}")
     if len(report.failed_objects) > shown:
         more = len(report.failed_objects) - shown
@@ -345,14 +365,20 @@ def show_report(
     for check in report.checks:
         if problems_only and not check.blocks:
             continue
+        if check.name == "no_unused_data" and report.losses is not None:
+            continue  # each of its findings has a line of its own
         for line in check.description.splitlines():
             blocks = check.blocks and not line.startswith("[warning] ")
             word = "[red]blocked[/]" if blocks else "[yellow]warning[/]"
             # Of a warning the rule is enough here; failing rows are in the UI and in --json.
             said = line if blocks else line.partition("; first: ")[0].removeprefix("[warning] ")
             console.print(f"{word} {escape(check.name)}: {escape(said)}")
+    if report.losses is not None and not problems_only:
+        _show_losses(console, report.losses)
+    for notice in () if problems_only else report.notices:
+        console.print(f"[yellow]note[/]    {escape(notice)}")
     for dataset, absent in () if problems_only else report.absent.items():
-        if absent:
+        if absent and not (dataset in ARCHIVED and report.losses is not None):
             asked = report.asked[dataset]
             count = "none" if absent == asked else f"{asked - absent:,}"
             what = "files asked for are in the archive" if dataset in ARCHIVED else "days asked for are in the api"
@@ -363,25 +389,112 @@ def show_report(
         console.print(f"[yellow]note[/]    {escape(text)}")
 
 
-def show_status(console: Console, series: Iterable[SeriesStatus]) -> None:
-    table = Table(title="[bold]raw zone, in UTC days", title_justify="left")
-    for name in ("dataset", "market", "first", "last"):
-        table.add_column(name)
-    for name in ("stored", "missing", "absent", "partial", "corrected"):
-        table.add_column(name, justify="right")
-    for one in series:
-        table.add_row(
-            f"{one.dataset} {one.interval}".strip(),
-            one.market_id,
-            str(one.first_day),
-            str(one.last_day),
-            *(
-                f"{count:,}" if count else "–"
-                for count in (one.stored, one.missing, one.absent, one.partial, one.corrected)
-            ),
-            style="yellow" if one.missing or one.partial else None,
+def missing_latest_sentence(missing: MissingLatest) -> str:
+    """That a market has no flow of the latest requested day, why, and how far it goes."""
+    datasets = " and ".join(f"no {dataset}" for dataset, _ in missing.why)
+    why = ", ".join(f"{dataset}: {_STATES[state]}" for dataset, state in missing.why)
+    newest = "there is no bar of it at all" if missing.newest is None else f"the newest bar is of {missing.newest}"
+    return f"{missing.market_id}: {datasets} of {missing.day} ({why}); {newest}"
+
+
+def show_latest(console: Console, losses: Losses | None) -> None:
+    """Which markets have no flow of the latest requested day: before any table, since these show an earlier day."""
+    for missing in losses.latest if losses is not None else ():
+        console.print(f"[red]missing[/] {escape(missing_latest_sentence(missing))}")
+
+
+def _show_lost_flow(console: Console, losses: Losses) -> None:
+    """Every day without flow, however many there are."""
+    for lost in losses.flow:
+        why = ", ".join(f"{dataset}: {_STATES[state]}" for dataset, state in lost.why)
+        count = f"{len(lost.days):,} day{'' if len(lost.days) == 1 else 's'} without flow"
+        again = ""
+        if any(state == "not ingested" for _, state in lost.why):
+            again = f"; `taker run --from {lost.days[0]} --to {lost.days[-1]}` asks for what was not ingested"
+        console.print(f"[red]missing[/] {escape(f'{lost.market_id}: {count}, {days_text(lost.days)} ({why}){again}')}")
+
+
+def _show_losses(console: Console, losses: Losses) -> None:
+    """What was not used as published and what the archive does not have; what is not of the flow is folded."""
+    lines = [("warning", one.dataset, f"{one.series} {one.when}: {one.what}") for one in losses.unused]
+    for absent in losses.absent:
+        most = None if is_flow(absent.dataset) else 6
+        text = f"no file in the archive of {days_text(absent.days, most)} ({len(absent.days):,} of "
+        lines.append(("note", absent.dataset, f"{absent.market_id} {absent.dataset}: {text}{absent.requested:,} days)"))
+    of_flow = [line for line in lines if is_flow(line[1])]
+    others = [line for line in lines if not is_flow(line[1])]
+    for word, _, text in [*of_flow, *others[:_NOTES_SHOWN]]:
+        console.print(f"[yellow]{word:7}[/] {escape(text)}")
+    if len(others) > _NOTES_SHOWN:
+        console.print(
+            f"[yellow]note[/]    … and {len(others) - _NOTES_SHOWN:,} more; `taker status --defects` lists them"
         )
-    console.print(table)
+
+
+def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defect: bool = False) -> None:
+    """The days of each dataset by market, and what was not used as published. Columns without a number are left out."""
+    counts = ("stored", "missing", "absent", "refused", "partial", "corrected")
+    shown = [name for name in counts if name == "stored" or any(getattr(one, name) for one in series)]
+    console.print("[bold]raw zone, in UTC days[/]")
+    for market_id in dict.fromkeys(sorted(one.market_id for one in series)):
+        table = _aligned(market_id, ("first", "last"), shown)
+        for one in series:
+            if one.market_id == market_id:
+                table.add_row(
+                    f"{one.dataset} {one.interval}".strip(),
+                    str(one.first_day),
+                    str(one.last_day),
+                    *(_dash(getattr(one, name)) for name in shown),
+                    style="yellow" if one.missing or one.partial or one.refused else None,
+                )
+        console.print(table)
+    _show_defects(console, series, every_defect)
+
+
+def _aligned(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """A table without lines, of which only the headings of numbers may break."""
+    table = Table(title=f"\n[bold]{escape(title)}[/]", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in ("", *texts):
+        table.add_column(name, no_wrap=True, header_style="dim")
+    for name in numbers:
+        table.add_column(name, justify="right", header_style="dim", overflow="fold")
+    return table
+
+
+def _show_defects(console: Console, series: Sequence[SeriesStatus], every_defect: bool) -> None:
+    """How much was not used as published, on which days and why; nothing where everything was."""
+    defective = sorted((one for one in series if one.defects), key=lambda one: one.market_id)
+    if not defective:
+        return
+    console.print("\n[bold]published, and not used as published[/]")
+    for market_id in dict.fromkeys(one.market_id for one in defective):
+        table = _aligned(market_id, (), ("rows set aside", "files refused", "files replaced", "days implausible"))
+        for one in defective:
+            if one.market_id == market_id:
+                counts = (one.quarantined_rows, one.refused_files, one.replaced_files, one.implausible_days)
+                table.add_row(f"{one.dataset} {one.interval}".strip(), *map(_dash, counts))
+        console.print(table)
+    lines = [defect for one in defective for defect in one.defects]
+    shown = lines if every_defect else lines[:_DEFECTS_SHOWN]
+    for name in dict.fromkeys(defect.series for defect in shown):
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.title, table.title_justify = f"\n{escape(name)}", "left"
+        table.add_column(max_width=24, overflow="fold")
+        table.add_column(overflow="fold")
+        for defect in shown:
+            if defect.series == name:
+                table.add_row(f"[yellow]{defect.when}[/]", escape(defect.what))
+        console.print(table)
+    if len(lines) > len(shown):
+        console.print(f"… and {len(lines) - len(shown):,} more (`taker status --defects` lists all of them)")
+    kept_in = list(dict.fromkeys(place for one in defective for defect in one.defects for place in defect.kept_in))
+    if kept_in:
+        more = f" and {len(kept_in) - 1:,} more" if len(kept_in) > 1 else ""
+        console.print(f"\nrows set aside are kept beside the data: {escape(kept_in[0])}{more}")
+
+
+def _dash(count: int) -> str:
+    return f"{count:,}" if count else "–"
 
 
 def show_undelivered(console: Console, undelivered: Undelivered | None) -> None:

@@ -28,7 +28,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.arrow import ARROW_TYPES, parquet_writer, too_fine
+from ingestion.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, parquet_writer, too_fine
 from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
 from ingestion.durable import sync
 from ingestion.live.spool import (
@@ -58,10 +58,6 @@ _ROWS_PER_CHUNK: Final = 20_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_id",)}
 _WIDE: Final = Context(prec=60)
-# No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
-# one absurd message must not stop every build.
-_LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
-_LARGEST_VALUE: Final = Decimal(10) ** 16
 # The average price of a liquidation is a quotient with any number of decimals: rounded, but by no more than this.
 _ROUNDED: Final = Decimal("1e-6")
 _DAY_OBJECTS: Final = {LIQUIDATIONS.name: LIQUIDATIONS, LIVE_TRADES.name: LIVE_TRADES}
@@ -328,7 +324,7 @@ def _placed(event: Event) -> tuple[str, str, datetime]:
 
 
 _AMOUNTS: Final[dict[str, list[Column]]] = {
-    dataset.name: [column for column in dataset.columns if column.kind in _LIMITS] for dataset in _DAY_OBJECTS.values()
+    dataset.name: [column for column in dataset.columns if column.kind in LIMITS] for dataset in _DAY_OBJECTS.values()
 }
 
 
@@ -343,7 +339,7 @@ def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> di
         value: Decimal | None = row[column.name]
         if value is None:
             continue
-        if value >= _LIMITS[column.kind]:
+        if value >= LIMITS[column.kind]:
             raise Malformed(f"`{column.name}` is too large to be one: {value}")
         scale: int = ARROW_TYPES[column.kind].scale
         if _decimals(value) > scale:
@@ -355,7 +351,7 @@ def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> di
     # Each may be possible, and their product, or quotient, absurd.
     price, quantity = row["price"], row["quantity"]
     is_inverse = market is not None and market.contract_type is ContractType.INVERSE
-    if price * quantity >= _LARGEST_VALUE or (is_inverse and quantity >= _LARGEST_VALUE * price > 0):
+    if price * quantity >= LARGEST_VALUE or (is_inverse and quantity >= LARGEST_VALUE * price > 0):
         raise Malformed(f"{quantity} at {price} is too much to be one order")
     return row
 

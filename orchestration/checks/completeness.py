@@ -1,11 +1,11 @@
-"""Is anything missing, and is it fresh? Warnings: an old gap must not stop today's numbers.
+"""Is anything missing or unused, and is it fresh? Warnings: an old gap must not stop today's numbers.
 
-Belongs here: missing days of the raw zone, and the check of what `orchestration.staleness` finds. Does not: whether
-numbers are right (`suites`).
+Belongs here: missing days of the raw zone, what venues published and was not used, and the check of what
+`orchestration.staleness` finds. Does not: whether numbers are right (`suites`).
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,12 +16,17 @@ from ingestion.datasets import ARCHIVED
 from orchestration.answer import connect
 from orchestration.assets.publish import PUBLISHED_KEY
 from orchestration.assets.raw import RECEIPTS_KEY
+from orchestration.defects import WORDS, Unused, unused
 from orchestration.resources import StorageResource
 from orchestration.settings import Settings
 from orchestration.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# What the UI shows of defects; `taker status --defects` lists all.
+_DEFECTS_IN_METADATA = 500
+_SERIES_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
 
 
 def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """`no_missing_days` on the receipts, `is_fresh` on the published marts."""
+    """`no_missing_days` and `no_unused_data` on the receipts, `is_fresh` on the published marts."""
 
     @dg.asset_check(
         asset=RECEIPTS_KEY,
@@ -87,6 +92,30 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         )
 
     @dg.asset_check(
+        asset=RECEIPTS_KEY,
+        name="no_unused_data",
+        description="Everything that the venues published was used as published: no row was set aside, no file refused "
+        "or replaced by others, and no day of trades is implausible.",
+    )
+    def no_unused_data(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+        defects = storage.raw_zone().defects()
+        found = unused(defects, by_reason=True)
+        rows = [dg.TableRecord(record) for record in _defect_records(defects)]
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=_summary(found) or "none",
+            metadata={
+                "unused": dg.MetadataValue.table(rows[:_DEFECTS_IN_METADATA]),
+                "unused_in_all": len(rows),
+                "rows_set_aside": sum(one.rows for one in found if one.kind == "quarantined_rows"),
+                "kept_in": sorted({place for one in found for place in one.kept_in})[:_DEFECTS_IN_METADATA],
+            }
+            if rows
+            else {},
+        )
+
+    @dg.asset_check(
         asset=PUBLISHED_KEY,
         name="is_fresh",
         description=f"Every configured market has a daily bar of yesterday, from {EXPECTED_FROM_HOUR}:00 UTC on; "
@@ -105,4 +134,38 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
             metadata=dict(behind),
         )
 
-    return [no_missing_days, is_fresh]
+    return [no_missing_days, no_unused_data, is_fresh]
+
+
+def _defect_records(defects: "pa.Table") -> list[dict[str, str | int]]:
+    """The defects as a table of the UI, newest first."""
+    rows = sorted(defects.to_pylist(), key=lambda row: str(row["day"] or row["period"]), reverse=True)
+    return [
+        {
+            "dataset": f"{row['dataset']} {row['interval']}".strip(),
+            "market": row["market_id"],
+            "day": str(row["day"] or row["period"]),
+            "kind": WORDS[row["kind"]],
+            "reason": row["reason"],
+            "rows": row["row_count"] or 0,
+            "file": row["source_key"],
+            "used_instead": row["used_instead"],
+        }
+        for row in rows
+    ]
+
+
+def _summary(found: Sequence[Unused]) -> str:
+    """`12 rows set aside, 2 files refused (binance_um:BTCUSDT klines 4h, …)`."""
+    counts = {
+        "row(s) set aside": sum(one.rows for one in found if one.kind == "quarantined_rows"),
+        "file(s) refused": len({key for one in found if one.kind == "refused_source" for key in one.files}),
+        "file(s) replaced": len({key for one in found if one.kind == "replaced_source" for key in one.files}),
+        "day(s) implausible": len(
+            {(one.series, day) for one in found if one.kind == "implausible" for day in one.days}
+        ),
+    }
+    series = list(dict.fromkeys(one.series for one in found))
+    more = f" and {len(series) - _SERIES_NAMED} more" if len(series) > _SERIES_NAMED else ""
+    text = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"{text}: {', '.join(series[:_SERIES_NAMED])}{more}" if text else ""

@@ -5,6 +5,7 @@ Belongs here: HTML of one thing, escaping, number formats. Does not: which thing
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -168,7 +169,13 @@ def usd(value: Decimal | float | None) -> str:
 
 
 def price(value: Decimal | float | None) -> str:
-    return NONE if value is None else f"{float(value):,.2f}"
+    return NONE if value is None else f"{float(value):,.{price_digits(value)}f}"
+
+
+def price_digits(value: Decimal | float) -> int:
+    """Decimals that show a price: two, and of prices below 1 as many as four digits that say something take."""
+    size = abs(float(value))
+    return 2 if size == 0 or size >= 1 else 3 - math.floor(math.log10(size))
 
 
 def number(value: Decimal | float | None, digits: int) -> str:

@@ -119,7 +119,7 @@ def _calendar_day(day: date, row: Row) -> Row:
     return {
         "day": str(day),
         "net": _rounded(row.get("net_taker_usd"), 0),
-        "close": _rounded(row.get("close_price"), 2),
+        "close": _rounded(row.get("close_price"), parts.price_digits(row.get("close_price") or 0)),
         "ratio": _rounded(row.get("taker_sell_ratio"), 5),
         "sell_pct": _rounded(row.get("sell_dominance_percentile"), 5),
         "source": parts.source(row),

@@ -335,6 +335,7 @@ def test_okx_goes_back_by_id_and_misses_nothing(house: House) -> None:
     assert listed["BTC-USDT-SWAP"]["contract_size"] == Decimal("0.01")
     assert listed["BTC-USD-SWAP"]["contract_size"] == 100
     assert [listed[name]["is_trading"] for name in sorted(listed)] == [False, True]
+    assert [listed[name]["delivers_at"] for name in sorted(listed)] == [datetime(2026, 3, 2, 8, tzinfo=UTC), None]
 
 
 def test_bybit_has_its_newest_thousand_trades_and_no_more_is_claimed(house: House) -> None:
@@ -349,8 +350,8 @@ def test_bybit_has_its_newest_thousand_trades_and_no_more_is_claimed(house: Hous
     assert {row["execution"] for row in house.rows("restTrades", TODAY, market)} == {"MARKET", "NA"}
     assert found["restTrades 2026-03-01"] == "absent"
     assert len(house.venue.asked("/recent-trade")) == 3
-    listed = [row["symbol_name"] for row in house.rows("instruments", TODAY, whole("bybit"))]
-    assert sorted(listed) == ["BTCUSD", "BTCUSDT", "ETHPERP"]
+    listed = {row["symbol_name"]: row["delivers_at"] for row in house.rows("instruments", TODAY, whole("bybit"))}
+    assert listed == {"BTCUSD": None, "BTCUSDT": None, "ETHPERP": datetime(2026, 3, 2, 8, tzinfo=UTC)}
 
 
 def test_on_a_busy_market_bybits_thousand_trades_hold_no_finished_hour(house: House) -> None:
@@ -382,6 +383,8 @@ def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(hou
     assert (bitcoin["base_asset"], bitcoin["quote_asset"], bitcoin["contract_size"]) == ("BTC", "USDT", 1)
     assert bitcoin["listed_at"] == datetime(2019, 9, 25, 8, tzinfo=UTC)
     assert (bitcoin["is_trading"], rows["OLDUSDT"]["is_trading"]) == (True, False)
+    # Of a perpetual contract the venue says the year 2100.
+    assert (bitcoin["delivers_at"], rows["OLDUSDT"]["delivers_at"]) == (None, datetime(2026, 3, 2, 8, tzinfo=UTC))
     house.now += timedelta(hours=3)
     house.run(BITCOIN, only="instruments")
     assert len(house.venue.asked("/exchangeInfo")) == 1

@@ -8,7 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pyarrow as pa
 
+from ingestion.markets import Market
+from ingestion.periods import Period
+from ingestion.raw_zone import Defect, ObjectId, Receipt
 from orchestration.checks.completeness import Gap, completeness_checks, missing_days
+from orchestration.resources import StorageResource
 from orchestration.settings import Settings
 from tests.support.alerting import Marts
 
@@ -56,3 +60,54 @@ def test_a_market_without_its_newest_day_is_a_warning_that_says_how_far_behind_i
     assert f"its newest published day is {today - timedelta(days=4)}" in str(result.description)
     marts.day(today - timedelta(days=1)).publish()
     assert fresh(settings).passed
+
+
+def unused_data(settings: Settings, *defects: Defect) -> dg.AssetCheckResult:
+    """The check over a raw zone of one object with these defects."""
+    zone = StorageResource(settings).raw_zone()
+    market = Market.parse(MARKET)
+    period = Period.of_day(date(2026, 1, 5))
+    receipt = Receipt(
+        "metrics", market.venue, market.symbol, "", period.label, "refused", period.first_day, period.last_day,
+        datetime(2026, 1, 6, tzinfo=UTC), 1, defects=defects,
+    )  # fmt: skip
+    zone.put(ObjectId("metrics", market, "", period), None, receipt)
+    zone.write_index()
+    (check,) = [each for each in completeness_checks(settings) if each.check_key.name == "no_unused_data"]
+    result = check(storage=StorageResource(settings))
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def test_what_was_published_and_not_used_is_a_warning_with_one_row_for_each(settings: Settings) -> None:
+    day = date(2026, 1, 5)
+    result = unused_data(
+        settings,
+        Defect("quarantined_rows", "no number", day, rows=12, source_key="a/metrics.zip"),
+        Defect("refused_source", "not a zip", day, source_key="a/other.zip"),
+    )
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert result.description == "12 row(s) set aside, 1 file(s) refused: binance_um:BTCUSDT metrics"
+    table = result.metadata["unused"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data for record in table.records] == [
+        {
+            "dataset": "metrics",
+            "market": MARKET,
+            "day": "2026-01-05",
+            "kind": kind,
+            "reason": reason,
+            "rows": rows,
+            "file": file,
+            "used_instead": "",
+        }
+        for kind, reason, rows, file in (
+            ("set aside", "no number", 12, "a/metrics.zip"),
+            ("refused", "not a zip", 0, "a/other.zip"),
+        )
+    ]
+
+
+def test_where_everything_was_used_the_check_passes(settings: Settings) -> None:
+    result = unused_data(settings)
+    assert (result.passed, result.description) == (True, "none")

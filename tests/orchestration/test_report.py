@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestration.answer import NothingPublished
-from orchestration.report import charts, command, rows
+from orchestration.report import charts, command, parts, rows
 from orchestration.report.content import ReportContent
 from orchestration.report.page import render
 from orchestration.report.previews import previews
@@ -305,3 +306,18 @@ def test_without_a_browser_the_command_only_says_where_the_page_is(
     monkeypatch.setattr(command.webbrowser, "open", lambda url: bool(asked.append(url)))
     page, opened = command.show_report(marts)
     assert (asked, opened) == ([page.as_uri()], False)
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        (Decimal("61234.5"), "61,234.50"),
+        (Decimal("1.239"), "1.24"),
+        (Decimal("0.5"), "0.5000"),
+        (Decimal("0.00000001265"), "0.00000001265"),
+        (Decimal(0), "0.00"),
+        (None, "–"),
+    ],
+)
+def test_a_price_of_a_cheap_coin_is_not_shown_as_nothing(price: Decimal | None, shown: str) -> None:
+    assert parts.price(price) == shown

@@ -29,6 +29,13 @@ def test_who_is_behind_is_told_by_how_much() -> None:
     }
 
 
+def test_a_delivered_contract_is_expected_up_to_its_delivery() -> None:
+    newest = {"binance_cm:BTCUSD_251226": date(2025, 12, 26), "binance_cm:ETHUSD_251226": date(2025, 12, 25)}
+    assert stale(newest, NOON) == {
+        "binance_cm:ETHUSD_251226": "its newest published day is 2025-12-25, 1 day behind 2025-12-26"
+    }
+
+
 def test_a_running_day_is_none_and_an_older_publication_is_read_too(settings: Settings) -> None:
     def newest() -> dict[str, date | None]:
         with duckdb.connect(str(settings.serving_path), read_only=True) as connection:

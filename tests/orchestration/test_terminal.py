@@ -17,19 +17,23 @@ from ingestion.datasets import DATASETS
 from ingestion.errors import ArchiveUnavailable
 from ingestion.ingest import Outcome, plan
 from ingestion.markets import Market
-from orchestration.answer import MarketDay, Rank, RunningDay, last_liquidations, latest_days
+from orchestration.answer import MarketDay, Rank, RunningDay, SeriesStatus, last_liquidations, latest_days
 from orchestration.claims import Answer, Claim, Verdict
+from orchestration.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.execution import CheckFinding, RunReport
 from orchestration.terminal import (
     TerminalProgress,
     brief_rows,
     claim_sentence,
     liquidation_row,
+    missing_latest_sentence,
     show_claim,
     show_days,
+    show_latest,
     show_liquidations,
     show_report,
     show_rows,
+    show_status,
 )
 from tests.support import reports
 
@@ -369,3 +373,109 @@ def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None
 
     said = [line for line in printed(ingest).splitlines() if "fundingRate" in line]
     assert "1 failed" in said[-1]
+
+
+def lossy(**changes: Any) -> RunReport:
+    days = tuple(date(2025, 9, n) for n in range(1, 31))
+    why = (("klines", "refused"), ("aggTrades", "not ingested"))
+    files = tuple(f"d/klines-{n}.zip" for n in range(1, 31))
+    replaced = Unused("klines", "v:BTC", "4h", "replaced_source", days, (), 0, ("not a zip",), ("m.zip",), files, ())
+    facts = {"flow": (LostFlow("v:BTC", (*days[:5], days[11]), why),), "unused": (replaced,), **changes}
+    return RunReport(losses=Losses(**facts))
+
+
+def test_days_without_flow_are_named_however_many_other_things_are_missing() -> None:
+    others = tuple(AbsentDays("metrics", f"v:M{n}", (date(2025, 9, 1),), 30) for n in range(40))
+    failed = [(f"v:BTC metrics 2025-09-{n:02}", f"down {n}") for n in range(1, 31)]
+    report = lossy(absent=others)
+    report.failed_objects = [*failed, ("v:BTC klines 4h 2025-10", "down")]
+    lines = printed(lambda console: show_report(console, report, [])).replace("\n ", " ").splitlines()
+    assert lines[0].startswith(
+        "missing v:BTC: 6 days without flow, 2025-09-01..2025-09-05, 2025-09-12 (klines: refused"
+    )
+    assert lines[2].startswith("failed  v:BTC klines 4h 2025-10") or lines[1].startswith("failed  v:BTC klines")
+    assert any("v:BTC klines 4h 2025-09-01..2025-09-30: not used: m.zip: not a zip" in line for line in lines)
+    assert any("… and 20 more; `taker status --defects` lists them" in line for line in lines)
+
+
+def test_the_check_of_unused_data_is_not_told_beside_its_evidence() -> None:
+    report = lossy()
+    report.checks = [CheckFinding("raw/receipts", "no_unused_data", False, "1 file(s) replaced")]
+    assert "no_unused_data" not in printed(lambda console: show_report(console, report, []))
+
+
+def test_quiet_runs_still_name_the_days_without_flow_and_nothing_that_was_replaced() -> None:
+    text = printed(lambda console: show_report(console, lossy(), [], problems_only=True))
+    assert "6 days without flow" in text
+    assert "m.zip" not in text
+
+
+def test_a_market_without_its_latest_day_says_why_and_how_far_it_goes() -> None:
+    why = (("klines", "absent"), ("aggTrades", "implausible"))
+    missing = MissingLatest("v:BTC", date(2026, 7, 30), why, date(2026, 7, 28))
+    text = printed(lambda console: show_latest(console, Losses(latest=(missing,))))
+    assert text == (
+        "missing v:BTC: no klines and no aggTrades of 2026-07-30 (klines: no file in the archive, aggTrades: "
+        "implausible); the newest bar is of 2026-07-28\n"
+    )
+    assert "no bar of it at all" in missing_latest_sentence(replace(missing, newest=None))
+
+
+def test_a_notice_of_an_archive_is_one_note() -> None:
+    text = printed(lambda console: show_report(console, RunReport(notices=["the mirror answers 403"]), []))
+    assert text == "note    the mirror answers 403\n"
+
+
+def status_of(*defects: Unused, **counts: int) -> SeriesStatus:
+    numbers: dict[str, Any] = {"stored": 30, "missing": 0, "absent": 0, "partial": 0, "corrected": 0, **counts}
+    first, last = date(2025, 9, 1), date(2025, 9, 30)
+    return SeriesStatus("liquidationSnapshot", "binance_um:BTCUSDT", "", first, last, **numbers, defects=defects)
+
+
+def aside(n: int) -> Unused:
+    return Unused(
+        "liquidationSnapshot",
+        "binance_um:BTCUSDT",
+        "",
+        "quarantined_rows",
+        (date(2025, 9, n),),
+        (),
+        2,
+        (f"column `price` holds no number, first at row {n}",),
+        (f"BTCUSDT-liquidationSnapshot-2025-09-{n:02}.zip",),
+        (),
+        (f"raw/{n}/_quarantine.parquet",),
+    )
+
+
+def shown_status(series: list[SeriesStatus], width: int, **options: bool) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    show_status(console, series, **options)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_status_at_80_columns_cuts_no_name_and_no_day() -> None:
+    many = status_of(missing=1, absent=2, partial=3, corrected=4)
+    text = shown_status([many], 80)
+    assert "liquidationSnapshot 2025-09-01 2025-09-30" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_status_lists_what_was_not_used_with_day_and_reason_and_folds_a_long_list() -> None:
+    one = status_of(*(aside(n) for n in range(1, 25)), quarantined_rows=48, refused_files=1)
+    for width in (80, 120):
+        text = shown_status([one], width)
+        joined = " ".join(text.split())
+        assert "2025-09-01 2 rows set aside: column `price` holds no number, first at row 1" in joined
+        assert "first at row 13" not in joined
+        assert "… and 12 more (`taker status --defects` lists all of them)" in joined
+        assert "kept beside the data: raw/1/_quarantine.parquet and 23 more" in joined
+        assert max(map(len, text.splitlines())) <= width
+    assert "first at row 24" in " ".join(shown_status([one], 80, every_defect=True).split())
+
+
+def test_status_is_silent_about_defects_where_there_are_none() -> None:
+    text = shown_status([status_of()], 80)
+    assert "not used" not in text
+    assert "missing" not in text

@@ -173,7 +173,7 @@ class VenueServer:
         else:
             symbols = [
                 {"symbol": f"{base}{quote}", "baseAsset": base, "quoteAsset": quote, "status": status}
-                | {"onboardDate": 1569398400000}
+                | {"onboardDate": 1569398400000, "deliveryDate": 1772438400000 if base == "OLD" else 4133404800000}
                 for base, quote, status in (("BTC", "USDT", "TRADING"), ("OLD", "USDT", "SETTLING"), ("ETH", "BTC", ""))
             ]
         return {"timezone": "UTC", "rateLimits": limits, "symbols": symbols}
@@ -235,6 +235,7 @@ class VenueServer:
         page = int(asked.get("cursor", "0"))
         symbol, base, quote, status = rows[page]
         row = {"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "status": status, "launchTime": "1585526400000"}
+        row["deliveryTime"] = "1772438400000" if status == "Closed" else "0"
         more = str(page + 1) if page + 1 < len(rows) else ""
         return _bybit({"category": asked["category"], "list": [row], "nextPageCursor": more})
 
@@ -258,7 +259,12 @@ class VenueServer:
             "msg": "",
             "data": [
                 {"instId": name, "ctType": kind, "ctVal": size, "ctMult": "1", "listTime": "1573557408000"}
-                | {"state": state, "baseCcy": "", "quoteCcy": ""}
+                | {
+                    "state": state,
+                    "baseCcy": "",
+                    "quoteCcy": "",
+                    "expTime": "1772438400000" if state == "suspend" else "",
+                }
                 for name, kind, size, state in rows
             ],
         }
