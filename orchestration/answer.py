@@ -392,7 +392,7 @@ _UNVALUED = "select market_id from dim_markets where is_ingested and contract_si
 
 
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
-    """Newest days on which sources contradict each other or trades are incomplete, one sentence each."""
+    """Newest days on which sources contradict each other, or trades are incomplete or can be no market's."""
     with connect(serving) as connection:
         rows = connection.execute(_DISAGREEMENTS).fetchall()
     wanted = [row for row in rows if markets is None or row[0] in markets]
@@ -405,10 +405,10 @@ def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: in
 _DISAGREEMENTS = """
     select r.market_id, r.trade_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
            r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval,
-           r.rest_verdict, r.rest_difference_usd, r.rest_hours
+           r.rest_verdict, r.rest_difference_usd, r.rest_hours, r.defect_reason
     from fct_flow_reconciliation_daily as r
     left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.trade_date = r.trade_date
-    where r.verdict in ('trades_incomplete', 'conflict')
+    where r.verdict in ('trades_incomplete', 'trades_implausible', 'conflict')
         or r.interval_verdict = 'conflict'
         or r.rest_verdict = 'conflict'
     order by r.trade_date desc, r.market_id
@@ -429,8 +429,12 @@ def _disagreement(
     rest_verdict: str | None,
     rest_difference: Decimal | None,
     rest_hours: int | None,
+    defect_reason: str | None,
 ) -> str:
     said = []
+    if verdict == "trades_implausible":
+        instead = f"the bars come from {flow_source}" if flow_source else "the day has no bar"
+        said.append(f"trades implausible and not used ({defect_reason or 'no reason recorded'}), {instead}")
     if verdict in ("trades_incomplete", "conflict"):
         share = f" ({difference / klines:+.2%} of volume)" if difference is not None and klines else ""
         said.append(f"{verdict.replace('_', ' ')}{share}, the bars come from {flow_source}")

@@ -375,8 +375,6 @@ def show_report(
             console.print(f"{word} {escape(check.name)}: {escape(said)}")
     if report.losses is not None and not problems_only:
         _show_losses(console, report.losses)
-    for notice in () if problems_only else report.notices:
-        console.print(f"[yellow]note[/]    {escape(notice)}")
     for dataset, absent in () if problems_only else report.absent.items():
         if absent and not (dataset in ARCHIVED and report.losses is not None):
             asked = report.asked[dataset]

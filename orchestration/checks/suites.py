@@ -439,14 +439,23 @@ def _daily() -> gx.ExpectationSuite:
 # is explained by a receipt that proves that the venue published nothing, and lost by us when a receipt holds rows of
 # it. A day without a receipt was not asked for, or its file was bad: a choice, or the venue's fault, and no loss.
 _DAILY_GAPS_QUERY: Final = """
-with asked_days as (
+with judged_days as (
+    select market_id, trade_date
+    from fct_flow_reconciliation_daily
+    where verdict = 'trades_implausible' or doubtful_bars > 0
+),
+
+asked_days as (
     select
-        market_id,
-        bar_date as trade_date,
-        max(row_count) as row_count,
-        max(case when status = 'stored' then 1 else 0 end) as is_stored
-    from int_flow_receipts
-    group by market_id, bar_date
+        receipts.market_id,
+        receipts.bar_date as trade_date,
+        max(receipts.row_count) as row_count,
+        max(case when receipts.status = 'stored' then 1 else 0 end) as is_stored,
+        max(case when judged_days.market_id is not null then 1 else 0 end) as is_judged
+    from int_flow_receipts as receipts
+    left join judged_days
+        on receipts.market_id = judged_days.market_id and receipts.bar_date = judged_days.trade_date
+    group by receipts.market_id, receipts.bar_date
 ),
 
 due_days as (
@@ -484,7 +493,8 @@ select
     gaps.missing_days,
     coalesce(sum(case when asked_days.is_stored = 0 then 1 end), 0) as absent_days,
     coalesce(sum(case when asked_days.is_stored = 1 and asked_days.row_count = 0 then 1 end), 0) as empty_days,
-    coalesce(sum(case when asked_days.row_count > 0 then 1 end), 0) as lost_days,
+    coalesce(sum(case when asked_days.row_count > 0 and asked_days.is_judged = 1 then 1 end), 0) as unusable_days,
+    coalesce(sum(case when asked_days.row_count > 0 and asked_days.is_judged = 0 then 1 end), 0) as lost_days,
     gaps.missing_days - count(asked_days.trade_date) as unasked_days
 from gaps
 left join asked_days
@@ -498,9 +508,10 @@ order by gaps.market_id, gaps.trade_date
 
 def _daily_gaps() -> gx.ExpectationSuite:
     """No day is lost between a market's first and last: what is missing, the venue did not publish."""
-    shows = ("missing_days", "absent_days", "empty_days", "unasked_days")
+    shows = ("missing_days", "absent_days", "empty_days", "unasked_days", "unusable_days")
     expectations = [
-        _zero("lost_days", "no day is missing that a receipt holds rows of", shows),
+        _zero("lost_days", "no day is missing that a receipt holds usable rows of", shows),
+        _zero("unusable_days", "no day is missing because what the venue published can be no market", shows, WARNING),
         _zero("unasked_days", "every day in between was asked for and could be read", shows, WARNING),
         _zero("empty_days", "no file of the venue is stored without a row of its day", shows, WARNING),
     ]

@@ -34,6 +34,7 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "trades_only": ("#CC79A7", "t"),
     "provisional_only": ("#0072B2", "p"),
     "trades_incomplete": ("#E69F00", "−"),
+    "trades_implausible": ("#882255", "!"),
     "conflict": ("#D55E00", "×"),
     "no data": ("#F0E442", "?"),
 }

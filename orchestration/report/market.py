@@ -501,7 +501,7 @@ def _completeness(key: str, market: MarketContent, content: ReportContent) -> st
     odd = [
         row
         for row in market.daily
-        if row["verdict"] in ("trades_incomplete", "conflict")
+        if row["verdict"] in ("trades_incomplete", "trades_implausible", "conflict")
         or row["interval_verdict"] == "conflict"
         or row["coverage_ratio"] is None
         or row["coverage_ratio"] < 1

@@ -102,7 +102,7 @@ class Faulty(ArchiveFolder):
 
 def sentences(taker: Taker, *arguments: str, code: int = 0) -> str:
     """All that a person reads of `taker ARGUMENTS`."""
-    done = taker.run(*arguments, columns="200")
+    done = taker.run(*arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())
 
@@ -145,7 +145,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
         ]
     ]
     archive.funding("DDDUSDT", eight_hours)
-    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off"})
+    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
     taker.said = sentences(  # type: ignore[attr-defined]
         taker,
         "run",
@@ -238,7 +238,7 @@ def three_days(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     # Nothing at all of the last day.
     for day in DAYS[:2]:
         archive.day_of_bars("JJJUSDT", day)
-    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off"})
+    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
     names = ("FFF", "GGG", "HHH", "III", "JJJ")
     taker.said = sentences(  # type: ignore[attr-defined]
         taker,
@@ -277,7 +277,7 @@ class TestThreeDaysOfTrades:
 
     def test_of_which_the_last_day_is_missing_say_so_first(self, three_days: Taker) -> None:
         said = three_days.said  # type: ignore[attr-defined]
-        assert said.startswith("binance_um:JJJUSDT")
+        assert said.startswith("missing binance_um:JJJUSDT")
         assert str(DAYS[2]) in said[:200]
 
     def test_name_every_unused_day_in_the_status(self, three_days: Taker) -> None:

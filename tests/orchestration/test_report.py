@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestration.answer import NothingPublished
+from orchestration.checks.suites import _VERDICTS
 from orchestration.report import charts, command, parts, rows
 from orchestration.report.content import ReportContent
 from orchestration.report.page import render
@@ -321,3 +322,17 @@ def test_without_a_browser_the_command_only_says_where_the_page_is(
 )
 def test_a_price_of_a_cheap_coin_is_not_shown_as_nothing(price: Decimal | None, shown: str) -> None:
     assert parts.price(price) == shown
+
+
+def test_every_verdict_of_a_day_has_a_colour_and_all_but_agreement_a_sign_of_its_own() -> None:
+    assert set(_VERDICTS) <= set(charts.VERDICTS)
+    signs = [sign for _, sign in charts.VERDICTS.values() if sign]
+    assert len(signs) == len(set(signs))
+
+
+def test_a_day_of_implausible_trades_is_among_the_contradicted_ones() -> None:
+    content = reports.content()
+    (market, *rest) = content.markets
+    daily = [*market.daily[:-1], {**market.daily[-1], "verdict": "trades_implausible"}]
+    page = render(replace(content, markets=(replace(market, daily=daily), *rest)))
+    assert "<tbody><tr><td>2026-06-30</td><td>trades implausible</td>" in page

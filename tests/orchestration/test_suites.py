@@ -930,6 +930,13 @@ CORRUPTIONS = [
     _update(f"{HOURLY}_days", HOURLY, ONE_HOUR, "is_fill_negligible", "flow_source = 'trades'"),
     # Lost days.
     Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where {ONE_DAY}"),
+    Corruption(
+        f"{DAILY}_gaps",
+        "unusable_days",
+        f"delete from {DAILY} where {ONE_DAY}; "
+        f"update fct_flow_reconciliation_daily set verdict = 'trades_implausible' where {ONE_DAY}",
+        WARNING,
+    ),
     Corruption(f"{DAILY}_gaps", "unasked_days", "delete from int_flow_receipts where status = 'absent'", WARNING),
     Corruption(
         f"{DAILY}_gaps",
@@ -1437,6 +1444,7 @@ def test_a_lost_day_is_shown_between_its_neighbours(marts: duckdb.DuckDBPyConnec
             "absent_days": 0,
             "empty_days": 0,
             "unasked_days": 0,
+            "unusable_days": 0.0,
         }
     ]
 

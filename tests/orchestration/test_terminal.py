@@ -17,7 +17,15 @@ from ingestion.datasets import DATASETS
 from ingestion.errors import ArchiveUnavailable
 from ingestion.ingest import Outcome, plan
 from ingestion.markets import Market
-from orchestration.answer import MarketDay, Rank, RunningDay, SeriesStatus, last_liquidations, latest_days
+from orchestration.answer import (
+    MarketDay,
+    Rank,
+    RunningDay,
+    SeriesStatus,
+    disagreements,
+    last_liquidations,
+    latest_days,
+)
 from orchestration.claims import Answer, Claim, Verdict
 from orchestration.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.execution import CheckFinding, RunReport
@@ -479,3 +487,28 @@ def test_status_is_silent_about_defects_where_there_are_none() -> None:
     text = shown_status([status_of()], 80)
     assert "not used" not in text
     assert "missing" not in text
+
+
+def test_a_day_of_implausible_trades_is_noted_with_the_reason_and_what_is_used(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(
+            """
+            create table fct_net_taker_volume_daily as
+            select 'v:BTC' as market_id, date '2026-07-03' as trade_date, 'klines' as flow_source;
+            create table fct_flow_reconciliation_daily as
+            select 'v:BTC' as market_id, day::date as trade_date, 'trades_implausible' as verdict,
+                null::decimal(38, 8) as difference_usd, null::decimal(38, 8) as klines_volume_usd,
+                null::varchar as interval_verdict, null::decimal(38, 8) as interval_difference_usd,
+                null as kline_interval,
+                null as coarser_interval, null::varchar as rest_verdict, null::decimal(38, 8) as rest_difference_usd,
+                null::bigint as rest_hours, 'the taker sold in every one of 2000 trades' as defect_reason
+            from generate_series(timestamp '2026-07-03', timestamp '2026-07-04', interval 1 day) as days (day)
+            """
+        )
+    assert disagreements(serving) == [
+        "v:BTC 2026-07-04: trades implausible and not used (the taker sold in every one of 2000 trades), "
+        "the day has no bar",
+        "v:BTC 2026-07-03: trades implausible and not used (the taker sold in every one of 2000 trades), "
+        "the bars come from klines",
+    ]

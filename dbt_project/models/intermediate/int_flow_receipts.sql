@@ -44,7 +44,13 @@ select
     ) as build_state
 from receipts
 inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
--- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is used.
+-- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is used, and of one
+-- before the listing no bars of the venue.
 where markets.contract_size is not null
     and (markets.delivered_at is null or cast(receipts.trade_date as timestamp) < markets.delivered_at)
+    and (
+        markets.listed_at is null
+        or receipts.dataset not in ('klines', 'restKlines')
+        or cast(receipts.trade_date as timestamp) + interval '1' day > markets.listed_at
+    )
 order by receipts.market_id, source, receipts.kline_interval, bar_date
