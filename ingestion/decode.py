@@ -45,7 +45,7 @@ from ingestion.quarantine import Fault, Quarantined, QuarantineFile, RowSetAside
 from ingestion.venues.venue import Layout, SourceColumn
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
-DECODER_VERSION: Final = 1
+DECODER_VERSION: Final = 2
 
 _MICROSECONDS_FROM: Final = 10**15
 _CSV_BLOCK: Final = 2 << 20
