@@ -709,7 +709,6 @@ class TestAMonthThatCannotBeUsed:
             assert fingerprints(zone) == before
 
 
-@pytest.mark.xfail(reason="the decoder does not set rows aside yet")
 class TestAMonthWithFaultyBars:
     """The faulty bar is set aside; where the day's own file has it right, that is read in its place."""
 
