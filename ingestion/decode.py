@@ -757,7 +757,7 @@ def _text_blocks(source: SourceFile, layout: Layout) -> Iterator[_TextBlock]:
                 end = int(numbers[-1]) if batch.num_rows else last
                 before = [row for row in misshapen if row.number <= end]
                 misshapen[:] = [row for row in misshapen if row.number > end]
-                last = max([end, *(row.number for row in before)])
+                last = end
                 yield _TextBlock(dict(zip(names, batch.columns, strict=True)), numbers, before)
         except pa.ArrowInvalid as error:
             if misshapen:
@@ -806,7 +806,7 @@ def _judged_blocks(
         ]
         expected = len(block.columns)
         for row in block.misshapen:
-            fault = Fault(f"the row does not have {expected} columns", f"{row.column_count} columns", True)
+            fault = Fault(f"the row has {row.column_count} columns instead of {expected}", row.line[:100], True)
             place = int(np.searchsorted(block.numbers, row.number)) - 1
             set_aside.append(RowSetAside(row.number, row.line, (fault,), at(place)))
         set_aside.sort(key=lambda row: row.number)

@@ -176,7 +176,7 @@ class TestOneRowThatCannotBeUsed:
             (f"102,1,1,8,9,{millis(DAY)},maybe", "`is_buyer_maker` is not true or false: `maybe`"),
             (f"102,,1,8,9,{millis(DAY)},true", "`price` is empty"),
             (f"102,1,-0.5,8,9,{millis(DAY)},true", "`quantity` is negative: `-0.5`"),
-            ("1,2,3", "the row does not have 7 columns: `3 columns`"),
+            ("1,2,3", "the row has 3 columns instead of 7: `1,2,3`"),
             (
                 f"102,1,1,8,9,{millis(DAY) + 86_400_000}300,true",
                 "`traded_at` lies outside 2024-01-02: `2024-01-03 00:00:00.000300+00:00`",
@@ -210,6 +210,20 @@ class TestOneRowThatCannotBeUsed:
         _, table, kept = aside(tmp_path, rows)
         assert table.num_rows == 5
         assert "digits before the point that Taker stores" in kept[0][2]
+
+    def test_too_large_for_a_ratio_in_e_notation_is_never_stored_cut(self, tmp_path: Path) -> None:
+        rows = [f"{DAY} 00:0{n}:00,BTCUSDT,1,1,1,1,1,{'1e20' if n else '1'}" for n in range(2)]
+        _, table, kept = aside(tmp_path, rows, dataset=METRICS, header=METRIC_HEADER)
+        reason = (
+            "`sum_taker_long_short_vol_ratio` has more than the 20 digits before the point that Taker stores: `1e20`"
+        )
+        assert (table.num_rows, [why for _, _, why in kept]) == (1, [reason])
+
+    def test_with_a_quote_that_never_closes_swallows_no_other(self, tmp_path: Path) -> None:
+        rows = kline_rows(DAY)
+        rows[1] = rows[1].removesuffix(",0") + ',"0'  # in a column that is not even stored
+        _, table, kept = aside(tmp_path, rows, dataset=KLINES, header=KLINE_HEADER)
+        assert (table.num_rows, kept) == (6, [])
 
     def test_may_not_be_the_other_row_of_its_id_and_then_neither_is_used(self, tmp_path: Path) -> None:
         rows = [*agg_rows(DAY), f"101,1,1,8,9,{millis(DAY)},true"]
@@ -409,7 +423,9 @@ class TestFactsOfADay:
         found, _ = decoded(tmp_path, [f"7,11343.67,0.467,{printed},{millis(DAY)},true"], TRADES, TRADE_HEADER)
         assert found.day_facts[DAY].notional_mismatches == mismatches
 
-    @pytest.mark.parametrize(("printed", "mismatches"), [("0.10569734", 0), ("0.1056", 0), ("8.3", 1), ("0.1058", 0)])
+    @pytest.mark.parametrize(
+        ("printed", "mismatches"), [("0.10569734", 0), ("0.1056", 0), ("8.3", 1), ("0.1058", 0), ("0.1", 1)]
+    )
     def test_of_inverse_contracts_compare_base_with_contracts_times_size_by_price(
         self, tmp_path: Path, printed: str, mismatches: int
     ) -> None:
@@ -699,12 +715,15 @@ def test_many_blocks_with_broken_rows_keep_numbers_and_hours(tmp_path: Path) -> 
     broken = [0, 7, 39_999, 40_000, 79_999]
     for n in broken:
         rows[n] = "too,short"
+    broken.insert(4, 79_990)
+    rows[79_990] = rows[79_990].replace("42000.5", "cheap")
     found, table, kept = aside(tmp_path, rows)
     assert table.num_rows == 80_000 - len(broken)
     assert [number for number, _, _ in kept] == [n + 1 for n in broken]
     assert [(one.hour, one.rows) for one in found.quarantined] == [
         ("2024-01-02T00", 2),
         ("2024-01-02T11", 2),
+        ("2024-01-02T22", 1),
         ("2024-01-02T22", 1),
     ]
 
