@@ -32,6 +32,7 @@ _HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)
 _TRACEBACK: Final = re.compile(
     r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*(?:\S.*(?:\n|\Z))?", re.MULTILINE
 )
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _BETWEEN_TRACEBACKS: Final = re.compile(
     r"^(?:During handling of the above exception, another exception occurred|"
     r"The above exception was the direct cause of the following exception):\n?",
@@ -142,8 +143,8 @@ def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS
 
 
 def without_tracebacks(text: str, most_lines: int = 15) -> str:
-    """What a failed command reported, without Python's tracebacks and repeated lines; of much, the beginning."""
-    text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{text.strip()}\n"))
+    """What a failed command reported, without colours, tracebacks and repeated lines; of much, the beginning."""
+    text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{_COLOURS.sub('', text).strip()}\n"))
     said = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
     lines = list(dict.fromkeys(said))
     if len(lines) > most_lines:

@@ -98,7 +98,7 @@ def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Setti
 def test_of_a_failed_command_no_traceback_is_told() -> None:
     text = (
         "Encountered an error:\n"
-        "IO Error: no\n\n"
+        "\x1b[31mIO Error: no\x1b[0m\n\n"
         "Traceback (most recent call last):\n"
         '  File "a.py", line 1, in f\n'
         "    x\n"
