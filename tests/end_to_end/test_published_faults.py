@@ -202,8 +202,8 @@ class TestAuxiliaryData:
         rows = month.query(
             "select brief_date, funding_rate from rpt_market_brief_daily where market_id = 'binance_um:DDDUSDT'"
         )
-        assert dict(rows)[SEPTEMBER[0]] == Decimal("0.0003")
-        assert dict(rows)[MIDDLE] == Decimal("0.0003")
+        assert dict(rows)[SEPTEMBER[0]] == 0.0003
+        assert dict(rows)[MIDDLE] == 0.0003
 
 
 @pytest.fixture(scope="module")
