@@ -32,7 +32,7 @@ def recent(market_id: str, price: str, quantity: str, *, is_buy: bool) -> dict[s
 
 def instrument(symbol: str, base: str, size: str, quote: str = "USDT") -> dict[str, Any]:
     contract = {"quote_asset": quote, "contract_type": "linear", "contract_size": Decimal(size)}
-    return {"symbol_name": symbol, "base_asset": base, "observed_at": AT, **contract}
+    return {"symbol_name": symbol, "base_asset": base, "observed_at": AT, "delivers_at": None, **contract}
 
 
 @pytest.fixture(scope="module")

@@ -44,9 +44,10 @@ def klines(day: date, interval: str, *, bars: int = 24, volume: int = 1000) -> l
                 "opened_at": at,
                 "closed_at": at + timedelta(hours=step, milliseconds=-1),
                 "open_price": Decimal(100),
-                "high_price": Decimal(110),
-                "low_price": Decimal(90),
-                "close_price": Decimal(100) + day.day % 9,
+                # A bar in which nothing was traded repeats one price.
+                "high_price": Decimal(110 if volume else 100),
+                "low_price": Decimal(90 if volume else 100),
+                "close_price": Decimal(100) + (day.day % 9 if volume else 0),
                 "volume": Decimal(volume),
                 "taker_buy_volume": bought,
                 "quote_volume": Decimal(volume) * 100,
