@@ -258,7 +258,7 @@ def changed_sources(
                     not refusal.sha256 and not refusal.fingerprint
                 ):  # its checksum cannot be read, so nothing can be said of it
                     report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))
-            return bool(published.units) and not _describes(held, asked, published, offer.refusals.values())
+            return bool(published.units) and not _describes(held, offer.task, published, offer.refusals.values())
         except IngestionError as error:
             report(Outcome(task, "failed", None, error))
             return False
@@ -314,8 +314,9 @@ class _Unusable(Exception):
 class _Offer:
     """What the archive offers for one task, without the files that are known to be of no use.
 
-    Proofs are asked for once. `refusals`: by key, the files that were met and not used, in this run or, as long as they
-    are the same, in an earlier one. `retries`: files whose bytes differed from their checksum are offered again.
+    `task`: what is wanted, which grows to the whole period where only the period's file has a day of it. Proofs are
+    requested once. `refusals`: by key, the files that were met and not used, in this run or, as long as they are
+    the same, in an earlier one. `retries`: files whose bytes differed from their checksum are offered again.
     """
 
     def __init__(
@@ -328,6 +329,7 @@ class _Offer:
         retries: bool = True,
     ) -> None:
         self.task, self.held, self.archive, self.retries = task, held, archive, retries
+        self._requested = task
         self._downloads = downloads or SharedDownloads((), Path())
         self.refusals: dict[str, _Refusal] = {}
         self.downloaded = 0
@@ -339,7 +341,7 @@ class _Offer:
     def published(self) -> _Published:
         """The fewest objects that hold the task's days: the whole period where it is published, else its days; of a
         part of the period its days, unless one of them has no file of use and the whole period has."""
-        task = self.task
+        task = self.task = self._requested
         wants_whole = _wants_all(task) or not self._is_by_day
         whole = self._unit(task.period) if wants_whole else None
         if whole is None and task.period.span is Span.DAY:
@@ -349,6 +351,9 @@ class _Offer:
             whole = self._unit(task.period) if missing and not wants_whole else None
             if whole is None:
                 return _Published(units, missing, whole=False)
+            # The file brings every day of its period, and each day that is stored is one that the receipt speaks of.
+            last_day = min(task.period.last_day, _delivery_day(task.market) or task.period.last_day)
+            self.task = replace(task, first_day=task.period.first_day, last_day=last_day)
         late, missing = self._of_days(_days_beside(whole, self.held))
         return _Published((whole, *late), missing, whole=True)
 
@@ -464,6 +469,7 @@ def _bring_up_to_date(
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         while True:
             published = offer.published()
+            task = offer.task
             if not published.units:
                 waiting[asked] = offer.waits_for
                 return _without_files(offer, published, zone, now)
