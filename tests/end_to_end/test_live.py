@@ -65,10 +65,11 @@ class Live:
 
 
 def bybit_rows(day: date) -> list[str]:
-    """A trade a minute; every third taker sells."""
+    """A trade a minute of 20,000 USD on average; every third taker sells. Not all alike, which would be no market."""
     start = millis(day) // 1000
+    kinds = ["0.4,40300.0,PlusTick,id-{},0,0.4,16120.0", "0.6,39800.0,MinusTick,id-{},0,0.6,23880.0"]
     return [
-        f"{start + 60 * n}.5,BTCUSDT,{'Sell' if n % 3 == 0 else 'Buy'},0.5,40000.0,PlusTick,id-{n},0,0.5,20000.0"
+        f"{start + 60 * n}.5,BTCUSDT,{'Sell' if n % 3 == 0 else 'Buy'},{kinds[n // 3 % 2].format(n)}"
         for n in range(24 * 60)
     ]
 
