@@ -217,10 +217,15 @@ class S3Store:
         return True
 
     def get_bytes(self, key: str) -> bytes | None:
+        from botocore.exceptions import ClientError  # slow to import, and of no use for a folder
+
         with self._speaking(key, "read"):
             try:
                 body: bytes = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
-            except self._client.exceptions.NoSuchKey:
+            except ClientError as error:
+                # By its code: boto3 makes the class of this error anew in each of several threads that are first.
+                if error.response["Error"]["Code"] != "NoSuchKey":
+                    raise
                 return None
         return body
 
