@@ -507,6 +507,7 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
     """The file's rows in file order, with `_read_schema`, block by block. Rows to be numbered have 0 for an id."""
     with _csv_text(source, layout) as text:
         names = _column_names(text, source, layout)
+        _check_shared(names, source, layout)
         if not text.peek(1):
             return
         true_values, false_values = _words(layout)
@@ -535,6 +536,12 @@ def _typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iter
                     yield table
         except pa.ArrowInvalid as error:
             raise _Faulty from error
+
+
+def _check_shared(names: Sequence[str], source: SourceFile, layout: Layout) -> None:
+    """A file of several symbols is of use only where its rows say whose they are."""
+    if source.is_shared and not any(c.must_equal is not None and c.name in names for c in layout.columns):
+        raise ContractViolation(source.key, ["it holds several symbols and has no column that says which row is whose"])
 
 
 def _of_symbol(batch: pa.RecordBatch, source: SourceFile, layout: Layout) -> pa.RecordBatch:
@@ -731,6 +738,7 @@ def _text_blocks(source: SourceFile, layout: Layout) -> Iterator[_TextBlock]:
     """The file's rows as they stand, block by block. Quotes are left to whoever reads a value: rows end with lines."""
     with _csv_text(source, layout) as text:
         names = _column_names(text, source, layout)
+        _check_shared(names, source, layout)
         if not text.peek(1):
             return
         misshapen: list[_Misshapen] = []

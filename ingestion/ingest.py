@@ -512,7 +512,7 @@ def _without_files(
         again = {defect.source_key for defect in defects}
         others = (d for d in held.defects if d.kind != "refused_source" or d.source_key not in again)
         receipt = replace(held, defects=(*others, *defects))
-        stays = f"the version of {held.known_at:%Y-%m-%d %H:%M} UTC, which was good, stays in use"
+        stays = f"the version of {held.known_at:%Y-%m-%d %H:%M} UTC stays in use"
     else:
         receipt = _bare_receipt(task, now, "refused", defects=defects)
         stays = "the venue has no other file for it"
@@ -592,7 +592,7 @@ def _with_days(
             alone = _decoded(offer, [unit], folder / "day.parquet", folder / "day.quarantine", folder, decoding)
         except _Unusable:
             continue  # noted; the whole period's rows of that day stay
-        bad = sum(found.rows for found in alone.quarantined)
+        bad = sum(found.rows for found in alone.quarantined if not found.reason.startswith(_AFTER_DELIVERY))
         if day in lacking or (bad < set_aside[day] and alone.rows >= decoded.day_rows.get(day, 0)):
             better.append(unit)
         else:
@@ -615,6 +615,7 @@ def _with_days(
             source_sha256=proof.sha256,
             source_fingerprint=proof.fingerprint,
             used_instead=instead[day],
+            judged_by=DECODER_VERSION,
         )
         for day in instead
         if day in set_aside
@@ -798,15 +799,19 @@ def _days_beside(whole: _Unit, held: Receipt | None) -> list[date]:
 
 
 def _refused_before(held: Receipt | None) -> dict[str, list[Defect]]:
-    """The files that were refused when the object was last made, by key; none once they would be read otherwise."""
+    """The files that today's decoder refused before, by key. What an older one refused or used is judged anew."""
     found: dict[str, list[Defect]] = {}
-    if held is None or held.decoder_version != DECODER_VERSION:
+    if held is None:
         return found
     used = {(source.key, source.sha256) for source in held.sources}
     for defect in held.defects:
-        is_refusal = defect.kind in ("replaced_source", "refused_source")
-        # Of a whole period that was used, single days may have been replaced.
-        if is_refusal and (defect.source_key, defect.source_sha256) not in used:
+        if defect.judged_by != DECODER_VERSION or defect.kind not in ("replaced_source", "refused_source"):
+            continue
+        # Of a whole period that was used, single days may have been replaced; what an older decoder used of a file that
+        # today's refuses is no use of it.
+        is_used = (defect.source_key, defect.source_sha256) in used
+        by_an_older_one = defect.kind == "refused_source" and held.decoder_version != DECODER_VERSION
+        if not is_used or by_an_older_one:
             found.setdefault(defect.source_key, []).append(defect)
     return found
 
@@ -887,6 +892,7 @@ def _refused_source(refusal: _Refusal, day: date | None) -> Defect:
         source_key=refusal.key,
         source_sha256=refusal.sha256,
         source_fingerprint=refusal.fingerprint,
+        judged_by=DECODER_VERSION,
     )
 
 
@@ -924,13 +930,13 @@ def _file_of(made: _Made, day: date) -> tuple[str, str]:
 
 
 def _quarantined(made: _Made) -> list[Defect]:
-    """The rows set aside, summed by hour and kind of reason; by day where that would be too many."""
+    """The rows set aside, summed by hour and kind of reason; where that would be too many by hour, or else by day."""
     sha256 = {source.key: source.sha256 for source in made.sources}
-    for by_hour in (True, False):
+    for by_hour, by_reason in ((True, True), (True, False), (False, False)):
         summed: dict[tuple[str, date | None, str | None, str], Defect] = {}
         for found in made.decoded.quarantined:
             hour = found.hour if by_hour else None
-            place = (found.source_key, found.day, hour, _NUMBERS.sub("#", found.reason) if by_hour else "")
+            place = (found.source_key, found.day, hour, _NUMBERS.sub("#", found.reason) if by_reason else "")
             before = summed.get(place)
             summed[place] = Defect(
                 "quarantined_rows",

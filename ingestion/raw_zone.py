@@ -106,7 +106,8 @@ class Defect:
     `reason`: one sentence without a full stop. `day`: the UTC day it concerns, `hour` its hour (`2026-11-26T13`); None
     for all of the period. `rows`: how many. `source_key`, `source_sha256`: the file. `used_instead`: keys of the files
     used in its place, separated by blanks; empty where what was stored before stays in use. `source_fingerprint`: as in
-    `Source`; for bytes that differ from their published checksum, that checksum.
+    `Source`; for bytes that differ from their published checksum, that checksum. `judged_by`: version of the decoder
+    that could not use the file; another one may.
     """
 
     kind: DefectKind
@@ -118,6 +119,7 @@ class Defect:
     source_sha256: str = ""
     used_instead: str = ""
     source_fingerprint: str = ""
+    judged_by: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
+from ingestion.decode import DECODER_VERSION
 from ingestion.errors import StorageError
 from ingestion.fetch import Archives, Place
 from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
@@ -212,7 +213,7 @@ class TestIngesting:
         archive_folder.put_bytes(key, b"no zip")
         outcome = run(trades(FIRST, FIRST), archive_folder, zone, NOON + timedelta(days=1))[0]
         assert outcome.status == "refused"
-        assert "which was good, stays in use" in str(outcome.error)
+        assert "stays in use" in str(outcome.error)
         assert outcome.receipt is not None
         assert replace(outcome.receipt, defects=()) == good
         (defect,) = outcome.receipt.defects
@@ -862,6 +863,30 @@ SEPTEMBER = list(days_between(date(2020, 9, 1), date(2020, 9, 30)))
 DELIVERED_MONTH = "data/futures/cm/monthly/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09.zip"
 
 
+class TestAnOlderDecoder:
+    """What an older decoder wrote is judged anew, once: a file that today's refuses is remembered like any other."""
+
+    @pytest.mark.parametrize("used", [True, False], ids=["used before", "new"])
+    def test_does_not_have_a_refused_file_fetched_again_in_every_run(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone, used: bool
+    ) -> None:
+        key = archive_folder.agg_trades(FIRST)
+        outcome = run(trades(FIRST, FIRST), archive_folder, local_zone)[0]
+        assert outcome.receipt is not None
+        archive_folder.put_bytes(key, b"no zip")
+        sources = outcome.receipt.sources
+        if used:  # the older decoder made something of these very bytes
+            digest = hashlib.sha256(b"no zip").hexdigest()
+            sources = (replace(sources[0], sha256=digest),)
+        older = replace(outcome.receipt, decoder_version=DECODER_VERSION - 1, sources=sources)
+        local_zone.put(outcome.task.object_id, None, older)
+        outcomes = [run(trades(FIRST, FIRST), archive_folder, local_zone)[0] for _ in range(3)]
+        assert [each.status for each in outcomes] == ["refused"] * 3
+        assert [each.bytes_downloaded > 0 for each in outcomes] == [True, False, False]
+        archives = archives_at(archive_folder.url)
+        assert changed_sources(trades(FIRST, FIRST), archives=archives, zone=local_zone) == []
+
+
 class TestADeliveredContract:
     """Files of a contract go on for months after its delivery, with bars that no market had."""
 
@@ -898,6 +923,22 @@ class TestADeliveredContract:
             KLINE_HEADER,
         )
         assert statuses(run(self.tasks(), archive_folder, local_zone)) == ["unchanged"]
+
+    def test_takes_its_last_day_from_its_own_file_whatever_follows_the_delivery(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone
+    ) -> None:
+        last_day = date(2020, 9, 25)
+        bad = [row.replace(",10,", ",3,", 1) if n == 0 else row for n, row in enumerate(kline_rows(last_day))]
+        rows = [row for day in SEPTEMBER for row in (bad if day == last_day else kline_rows(day))]
+        archive_folder.put(DELIVERED_MONTH, rows, KLINE_HEADER)
+        archive_folder.put(
+            "data/futures/cm/daily/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09-25.zip",
+            kline_rows(last_day),
+            KLINE_HEADER,
+        )
+        receipt = run(self.tasks(), archive_folder, local_zone)[0].receipt
+        assert receipt is not None
+        assert receipt.day_rows["2020-09-25"] == 2
 
     def test_is_corrected_where_it_was_stored_with_such_bars(
         self, archive_folder: ArchiveFolder, local_zone: RawZone

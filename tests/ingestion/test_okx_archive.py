@@ -224,6 +224,16 @@ class TestDatedContracts:
         assert (outcome.status, ids(local_zone, outcome)) == ("stored", [1])
         assert [source.key for source in outcome.receipt.sources] == [key]
 
+    @pytest.mark.parametrize("header", ["trade_id,side,size,price,created_time", None], ids=["header", "none"])
+    def test_a_shared_file_that_does_not_say_whose_its_rows_are_is_refused(
+        self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone, header: str | None
+    ) -> None:
+        rows = [f"{n},buy,1,42000,{millis(DAY, n * 3600)}" for n in range(1, 4)]
+        archive_folder.put(f"{FOLDER}/20250901/BTC-USDT-futureschain-trades-2025-09-01.zip", rows, header)
+        (outcome,) = brought(archives, local_zone, self.DATED)
+        assert outcome.status == "refused"
+        assert "which row is whose" in str(outcome.error)
+
     def test_of_a_shared_file_with_a_fault_the_rows_of_others_are_left_out_all_the_same(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
     ) -> None:
