@@ -38,6 +38,8 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
     r"The above exception was the direct cause of the following exception):\n?",
     re.MULTILINE,
 )
+# The type of the prices in `int_flow_bars`.
+BAR_PRICE_TYPE: Final = "DECIMAL(38,18)"
 
 
 class ManifestMissing(Exception):
@@ -140,6 +142,22 @@ def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS
                 f"run the same command again (to read the published data meanwhile, open {settings.serving_path})"
             )
         time.sleep(0.5)
+
+
+def bars_are_outdated(settings: Settings) -> bool:
+    """Whether the bars that stand have prices of another type than today's, so that none can be appended to them.
+
+    DuckDB cannot change a column's type in the transaction that also deletes rows, which dbt would try.
+    """
+    import duckdb
+
+    if not settings.warehouse_path.exists():
+        return False
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        held = connection.execute(
+            "select data_type from duckdb_columns() where table_name = 'int_flow_bars' and column_name = 'open_price'"
+        ).fetchall()
+    return any(data_type != BAR_PRICE_TYPE for (data_type,) in held)
 
 
 def without_tracebacks(text: str, most_lines: int = 15) -> str:

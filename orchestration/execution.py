@@ -61,7 +61,8 @@ class RunReport:
 
     `outcomes`: raw objects by status. `asked`, `absent`: raw objects by dataset, and those the venue has no file for.
     `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in their
-    place: a fact about the venue's files, and no failure of the run. `notices`: what is to be known of an archive.
+    place: a fact about the venue's files, and no failure of the run; `holds_former`: of one of them a version stored
+    before stays in use. `notices`: what is to be known of an archive.
     `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
     `published`: new marts are out. `losses`: what could not be used of the venues' files, and the days without flow;
     None when the run ended before that was known.
@@ -79,6 +80,7 @@ class RunReport:
     published: bool = False
     run_ids: list[str] = field(default_factory=list)
     losses: Losses | None = None
+    holds_former: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -88,6 +90,8 @@ class RunReport:
     def nothing_came(self) -> bool:
         """Not one object that was asked for could be had or used, for a reason other than that the venue has none: the
         archive is down, or not one of ours."""
+        if self.holds_former and not self.outcomes["failed"]:
+            return False
         return bool(self.outcomes["failed"] + self.outcomes["refused"]) and not any(
             count for status, count in self.outcomes.items() if status not in ("failed", "refused", "absent")
         )
@@ -371,6 +375,7 @@ class _Recorder(Progress):
             self._failed(str(outcome.task), str(outcome.error))
         if outcome.status == "refused":
             self._report.refused.append((str(outcome.task), str(outcome.error)))
+            self._report.holds_former |= outcome.receipt is not None and outcome.receipt.status == "stored"
         self._listener.ingested(outcome)
 
     def noticed(self, notice: str) -> None:

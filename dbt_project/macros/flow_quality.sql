@@ -16,6 +16,11 @@
     {%- for known in taker.flow_qualities() %} when '{{ known }}' then {{ loop.index0 }}{% endfor %} end
 {%- endmacro %}
 
+{#- So many trades of a day tell a market from an error; of fewer, chance may be the reason. Ingestion's rule for a file by itself is the same. -#}
+{% macro fewest_telling_trades() -%}
+    1000
+{%- endmacro %}
+
 {#- True where one price is more than half as much again as the other; NULL where one is. -#}
 {% macro is_price_jump(price, other) -%}
     (

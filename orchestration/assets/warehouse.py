@@ -18,6 +18,7 @@ from orchestration.dbt import (
     DBT_EXECUTABLE,
     PROJECT_DIR,
     await_warehouse,
+    bars_are_outdated,
     build_args,
     install_extensions,
     nodes_to_build,
@@ -93,8 +94,9 @@ def warehouse_assets(settings: Settings, manifest: Mapping[str, Any], progress: 
         settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
         progress.building(nodes_to_build(manifest))
         await_warehouse(settings)
+        full_refresh = config.full_refresh or bars_are_outdated(settings)
         invocation = dbt.cli(
-            build_args(settings.dbt_vars(), full_refresh=config.full_refresh),
+            build_args(settings.dbt_vars(), full_refresh=full_refresh),
             context=context,
             target_path=target_dir(settings),
         )

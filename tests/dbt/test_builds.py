@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from ingestion.periods import Period
+from orchestration.dbt import BAR_PRICE_TYPE
 from tests.dbt.warehouse import RESULTS, RawFolder, Record, Warehouse
 
 LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
@@ -267,6 +268,15 @@ def test_every_table_and_column_is_described_in_the_database(empty: Warehouse) -
         " union all select view_name, '' from duckdb_views() where not internal and comment is null"
     )
     assert undescribed == []
+
+
+def test_bars_have_the_type_of_price_that_a_later_build_looks_for(empty: Warehouse) -> None:
+    with duckdb.connect(str(empty.path), read_only=True) as connection:
+        types = connection.execute(
+            "select distinct data_type from duckdb_columns() "
+            "where table_name = 'int_flow_bars' and ends_with(column_name, '_price')"
+        ).fetchall()
+    assert types == [(BAR_PRICE_TYPE,)]
 
 
 def test_marts_hold_the_types_that_people_rely_on(empty: Warehouse) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
@@ -93,6 +94,15 @@ def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Setti
     with pytest.raises(dbt.WarehouseUnusable, match=r"warehouse\.duckdb cannot be opened .*delete it") as refused:
         dbt.await_warehouse(settings, patience=0)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_bars_with_prices_of_another_type_are_built_anew(settings: Settings) -> None:
+    assert not dbt.bars_are_outdated(settings)
+    settings.warehouse_path.parent.mkdir(parents=True)
+    for price, is_outdated in (("decimal(18,8)", True), (dbt.BAR_PRICE_TYPE, False)):
+        with duckdb.connect(str(settings.warehouse_path)) as connection:
+            connection.execute(f"create or replace table int_flow_bars (bar_at timestamp, open_price {price})")
+        assert dbt.bars_are_outdated(settings) is is_outdated
 
 
 def test_of_a_failed_command_no_traceback_is_told() -> None:

@@ -116,7 +116,7 @@ from (
     from hours
 ) as valued;
 
--- Both venues together. The hour and the day that one of them lacks are sums over another set.
+-- Both venues together. The hour and the day that one of them lacks are sums over another set, and cover nothing.
 insert into fct_net_taker_volume_hourly by name
 select
     'all:BTC' as market_id, bar_at, 'all' as venue,
@@ -129,6 +129,8 @@ select
     sum(trade_count)::bigint as trade_count, false as is_provisional, false as is_running
 from fct_net_taker_volume_hourly
 group by bar_at;
+
+update fct_net_taker_volume_hourly set coverage_ratio = 0 where venue = 'all' and venue_set not like '%,%';
 
 create table fct_net_taker_volume_daily as
 select
@@ -166,6 +168,8 @@ from (
     from fct_net_taker_volume_daily where venue <> 'all' group by trade_date
 ) as parts
 where sums.venue = 'all' and sums.trade_date = parts.trade_date;
+
+update fct_net_taker_volume_daily set coverage_ratio = 0 where venue = 'all' and trade_date = date '2024-03-16';
 
 create table fct_flow_reconciliation_daily as
 select

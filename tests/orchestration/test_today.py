@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ingestion.errors import VenueRefused
 from ingestion.ingest import Outcome, Task
 from ingestion.markets import Market
 from ingestion.periods import Period
+from ingestion.raw_zone import Receipt
 from orchestration import dbt, execution, wiring
 from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
 from orchestration.progress import Progress
@@ -75,6 +76,28 @@ def test_a_mirror_of_the_archive_alone_stays_alone(tmp_path: Path) -> None:
     assert execution._today_keys(settings_with(tmp_path, rest="on")) == list(ASKED_KEYS)
     asked = settings_with(tmp_path, rest="off", venue_urls="binance_um.rest=http://127.0.0.1:9")
     assert execution._today_keys(asked) == []
+
+
+@pytest.mark.parametrize(("status", "goes_on"), [("stored", True), ("refused", False)])
+def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(status: str, goes_on: bool) -> None:
+    report = execution.RunReport()
+    recorder = execution._Recorder(Progress(), report)
+    day = yesterday()
+    task = Task(REST_TRADES, Market.parse("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
+    receipt = Receipt(
+        "restTrades",
+        "binance_um",
+        "BTCUSDT",
+        "",
+        str(day),
+        status,
+        day,
+        day,
+        datetime.now(UTC),
+        1,  # type: ignore[arg-type]
+    )
+    recorder.ingested(Outcome(task, "refused", receipt, VenueRefused("no zip")))
+    assert report.nothing_came is not goes_on
 
 
 def test_a_fault_that_many_objects_share_is_told_once() -> None:

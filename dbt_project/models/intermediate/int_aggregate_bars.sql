@@ -9,6 +9,32 @@ with parts as (
     inner join {{ ref('int_market_bars') }} as bars on aggregates.part_market_id = bars.market_id
 ),
 
+-- A market is due from its first to its last bar: one that lacks a bar in between covers nothing of it.
+lives as (
+    select
+        aggregate_id,
+        market_id,
+        grain_hours,
+        min(bar_at) as first_bar_at,
+        max(bar_at) as last_bar_at
+    from parts
+    group by aggregate_id, market_id, grain_hours
+),
+
+due as (
+    select
+        bars.aggregate_id,
+        bars.grain_hours,
+        bars.bar_at,
+        count(*) as markets_due
+    from (select distinct aggregate_id, grain_hours, bar_at from parts) as bars
+    inner join lives
+        on bars.aggregate_id = lives.aggregate_id
+        and bars.grain_hours = lives.grain_hours
+        and bars.bar_at between lives.first_bar_at and lives.last_bar_at
+    group by bars.aggregate_id, bars.grain_hours, bars.bar_at
+),
+
 -- One market gives the prices, so that they are those of one contract: the one with most volume, and where it has no bar the largest of the bar.
 price_markets as (
     select
@@ -23,6 +49,7 @@ price_markets as (
 priced as (
     select
         parts.*,
+        due.markets_due,
         row_number() over (
             partition by parts.aggregate_id, parts.grain_hours, parts.bar_at
             order by
@@ -31,6 +58,8 @@ priced as (
                 parts.market_id
         ) as price_choice
     from parts
+    inner join due
+        on parts.aggregate_id = due.aggregate_id and parts.grain_hours = due.grain_hours and parts.bar_at = due.bar_at
     left join price_markets
         on parts.aggregate_id = price_markets.aggregate_id and parts.market_id = price_markets.market_id
 ),
@@ -53,7 +82,8 @@ summed as (
         cast(sum(trade_count) as bigint) as trade_count,
         case when min(flow_source) = max(flow_source) then min(flow_source) else 'mixed' end as flow_source,
         max(source_bar_hours) as source_bar_hours,
-        min(coverage_ratio) as coverage_ratio,
+        -- As covered as the least covered market that is due.
+        case when count(*) < max(markets_due) then cast(0 as decimal(9,8)) else min(coverage_ratio) end as coverage_ratio,
         max(case when is_provisional then 1 else 0 end) = 1 as is_provisional,
         max(case when is_running then 1 else 0 end) = 1 as is_running,
         {{ quality_name('max(' ~ quality_number('flow_quality') ~ ')') }} as flow_quality

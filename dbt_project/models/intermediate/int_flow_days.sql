@@ -86,7 +86,7 @@ defects as (
         bar_date,
         sum(case when kind = 'quarantined_rows' then row_count else 0 end) as quarantined_rows,
         {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }} as reasons,
-        {{ sorted_list("case when kind = 'replaced_source' then source_key || ' by ' || used_instead end") }} as replaced_files
+        {{ sorted_list("case when kind = 'replaced_source' then source_key || ' by ' || coalesce(nullif(used_instead, ''), 'what was stored before') end") }} as replaced_files
     from {{ ref('int_flow_defects') }}
     where source in ('trades', 'klines')
     group by market_id, bar_date

@@ -13,6 +13,7 @@ sums as (
         bar_date,
         cast(sum(taker_buy_usd + taker_sell_usd) as decimal(38,8)) as volume_usd,
         cast(sum(taker_buy_usd - taker_sell_usd) as decimal(38,8)) as net_usd,
+        sum(trade_count) as trade_count,
         min(bar_at) as first_bar_at,
         max(bar_at) as last_bar_at,
         {{ value_at_first('open_price', 'bar_at') }} as open_price,
@@ -53,6 +54,7 @@ days as (
         stored.*,
         coalesce(sums.volume_usd, 0) as volume_usd,
         coalesce(sums.net_usd, 0) as net_usd,
+        coalesce(sums.trade_count, 0) as trade_count,
         sums.first_bar_at,
         sums.last_bar_at,
         sums.open_price,
@@ -86,6 +88,8 @@ beside as (
     select
         days.market_id,
         days.bar_date,
+        -- A thin market may really move far between two trades.
+        days.trade_count >= {{ fewest_telling_trades() }} as is_busy,
         {{ is_price_jump('days.open_price', 'before.close_price') }} as jumps_from_before,
         {{ is_price_jump('days.close_price', 'after.open_price') }} as jumps_to_after
     from days
@@ -102,7 +106,7 @@ isolated as (
     where jumps_from_before and jumps_to_after
 ),
 
--- At an end of the data there is one neighbour. Where two days contradict each other and nothing else testifies, neither is used.
+-- At an end of the data there is one neighbour: its word is enough only against a day of many trades. Where two days contradict each other and nothing else testifies, neither is used.
 contradicted as (
     select
         beside.market_id,
@@ -114,8 +118,8 @@ contradicted as (
         on beside.market_id = after.market_id and beside.bar_date = cast(after.bar_date - interval '1' day as date)
     where
         (beside.jumps_from_before and beside.jumps_to_after)
-        or (beside.jumps_from_before and before.market_id is null and beside.jumps_to_after is null)
-        or (beside.jumps_to_after and after.market_id is null and beside.jumps_from_before is null)
+        or (beside.is_busy and beside.jumps_from_before and before.market_id is null and beside.jumps_to_after is null)
+        or (beside.is_busy and beside.jumps_to_after and after.market_id is null and beside.jumps_from_before is null)
 ),
 
 judged as (
