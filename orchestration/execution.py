@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
     from ingestion.ingest import Outcome
+    from ingestion.raw_zone import Receipt
 
 # Klines, metrics and funding are small: two years of them. Trades and liquidations are not: the last week.
 RECENT_DAYS: Final = 7
@@ -352,6 +353,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def _holds_former(receipt: Receipt) -> bool:
+    """A version stored before stays in use instead of a file that the archive did serve. Where not even a checksum can
+    be read, the address is no archive of ours, and what is stored says nothing for it."""
+    refused = [defect for defect in receipt.defects if defect.kind == "refused_source"]
+    return receipt.status == "stored" and all(defect.source_sha256 or defect.source_fingerprint for defect in refused)
+
+
 class _Recorder(Progress):
     """Keeps what the report needs and passes everything on."""
 
@@ -375,7 +383,7 @@ class _Recorder(Progress):
             self._failed(str(outcome.task), str(outcome.error))
         if outcome.status == "refused":
             self._report.refused.append((str(outcome.task), str(outcome.error)))
-            self._report.holds_former |= outcome.receipt is not None and outcome.receipt.status == "stored"
+            self._report.holds_former |= outcome.receipt is not None and _holds_former(outcome.receipt)
         self._listener.ingested(outcome)
 
     def noticed(self, notice: str) -> None:

@@ -13,7 +13,7 @@ from ingestion.errors import VenueRefused
 from ingestion.ingest import Outcome, Task
 from ingestion.markets import Market
 from ingestion.periods import Period
-from ingestion.raw_zone import Receipt
+from ingestion.raw_zone import Defect, Receipt
 from orchestration import dbt, execution, wiring
 from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
 from orchestration.progress import Progress
@@ -78,8 +78,12 @@ def test_a_mirror_of_the_archive_alone_stays_alone(tmp_path: Path) -> None:
     assert execution._today_keys(asked) == []
 
 
-@pytest.mark.parametrize(("status", "goes_on"), [("stored", True), ("refused", False)])
-def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(status: str, goes_on: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "sha256", "goes_on"), [("stored", "ab" * 32, True), ("stored", "", False), ("refused", "ab" * 32, False)]
+)
+def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
+    status: str, sha256: str, goes_on: bool
+) -> None:
     report = execution.RunReport()
     recorder = execution._Recorder(Progress(), report)
     day = yesterday()
@@ -95,6 +99,7 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(status: 
         day,
         datetime.now(UTC),
         1,  # type: ignore[arg-type]
+        defects=(Defect("refused_source", "no zip", source_key="a.zip", source_sha256=sha256),),
     )
     recorder.ingested(Outcome(task, "refused", receipt, VenueRefused("no zip")))
     assert report.nothing_came is not goes_on
