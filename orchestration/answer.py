@@ -105,7 +105,7 @@ class Liquidated:
 
     `market_id`: a market, `venue:ALL`, or `all:ALL` for the venues of `venue_set` together. Totals are None when nobody
     listened. `unvalued_order_count` of the orders are in no total. `is_lower_bound`: there may have been more.
-    `heard_symbol_count`: the total is of so many symbols, where venues must be told each; None: of every symbol.
+    `subscribed_symbol_count`: the total is of so many symbols, where venues must be told each; None: of every symbol.
     """
 
     market_id: str
@@ -119,7 +119,7 @@ class Liquidated:
     is_lower_bound: bool
     liquidation_source: str
     venue_set: str
-    heard_symbol_count: int | None = None
+    subscribed_symbol_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def last_liquidations(serving: Path, markets: Sequence[str] | None = None) -> li
 _LAST_LIQUIDATIONS = """
     select l.market_id, l.as_of_at, l.long_usd, l.short_usd, l.order_count, l.unvalued_order_count,
            l.largest_order_usd, l.coverage_ratio, l.is_lower_bound, l.liquidation_source, l.venue_set,
-           l.heard_symbol_count
+           l.subscribed_symbol_count
     from fct_liquidations_rolling_24h as l
     left join dim_markets as m on m.market_id = l.market_id
     where (ends_with(l.market_id, ':ALL') or m.is_ingested)

@@ -193,7 +193,7 @@ def liquidation_row(row: Liquidated) -> list[str]:
     name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
     least = "≥ " if row.is_lower_bound else ""
     return [
-        escape(label + name + of_symbols(row.heard_symbol_count)),
+        escape(label + name + of_symbols(row.subscribed_symbol_count)),
         _bar(row.as_of_at, "1h"),
         *("–" if usd is None else f"{least}{usd / 1_000_000:,.1f} M" for usd in (row.long_usd, row.short_usd)),
         _count(row.order_count),
@@ -298,7 +298,7 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
     longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
     covered = brief["liquidations_coverage_ratio"]
     all_longs, all_shorts = brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd")
-    symbols = brief.get("all_liquidations_heard_symbol_count")
+    symbols = brief.get("all_liquidations_subscribed_symbol_count")
     return [
         ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
         (

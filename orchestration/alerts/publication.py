@@ -188,7 +188,9 @@ def _liquidations(
         # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
         "chosen": f"market_id in ({markets}) or (venue in ('all', 'simulated_all') and market_id like '%:ALL')",
         "venue_set": "venue_set" if "venue_set" in columns[LIQUIDATIONS] else "null",
-        "symbols": "heard_symbol_count" if "heard_symbol_count" in columns[LIQUIDATIONS] else "cast(null as bigint)",
+        "symbols": "subscribed_symbol_count"
+        if "subscribed_symbol_count" in columns[LIQUIDATIONS]
+        else "cast(null as bigint)",
         "coverage": _HISTORY_COVERAGE,
         "days": _HISTORY_DAYS,
         "since": _timestamp(since),

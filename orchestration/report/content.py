@@ -190,7 +190,7 @@ _DAILY: Final = """
 
 _LIQUIDATION_DAYS: Final = """
     select market_id, trade_date, long_usd, short_usd, order_count, unvalued_order_count, coverage_ratio,
-           is_lower_bound, liquidation_source, venue_set, heard_symbol_count
+           is_lower_bound, liquidation_source, venue_set, subscribed_symbol_count
     from fct_liquidations_daily
     where ends_with(market_id, ':ALL')
       and trade_date > (select max(trade_date) from fct_liquidations_daily where ends_with(market_id, ':ALL')) - 30

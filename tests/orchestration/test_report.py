@@ -188,7 +188,7 @@ def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportCo
     assert "okx:ALL 2026-06-30 14:00 – – – – 0.00%" in text
     invented = [replace(row, market_id="simulated_all:ALL", venue_set="simulated") for row in full.liquidations[:1]]
     assert "SIMULATED · all of simulated 2026-" in Text(render(reports.content(liquidations=invented))).text
-    some = [replace(row, heard_symbol_count=3) for row in full.liquidations[:1]]
+    some = [replace(row, subscribed_symbol_count=3) for row in full.liquidations[:1]]
     told = Text(render(reports.content(liquidations=some))).text
     assert "all of binance_um, bybit and okx (3 symbols heard where each must be asked for) 2026-06-30 14:00" in told
     none = Text(render(reports.content(liquidations=[], liquidation_days=[]))).text

@@ -175,12 +175,12 @@ def test_a_total_of_some_symbols_is_not_told_as_one_of_all_markets() -> None:
         "all_short_liquidations_usd": Decimal(300_000_000),
         "all_liquidations_coverage_ratio": 1.0,
         "all_liquidations_venue_set": "binance_um,bybit",
-        "all_liquidations_heard_symbol_count": 1,
+        "all_liquidations_subscribed_symbol_count": 1,
     }
     rows = dict(brief_rows({**BRIEF, **known}))
     assert "on all markets heard" not in rows
     assert rows["of the symbols heard"].endswith("100.00% of the day (1 symbol heard where each must be asked for)")
-    told = liquidation_row(replace(reports.last_liquidations()[0], heard_symbol_count=3))
+    told = liquidation_row(replace(reports.last_liquidations()[0], subscribed_symbol_count=3))
     assert told[0] == "all of binance_um, bybit, okx (3 symbols heard where each must be asked for)"
 
 
@@ -363,7 +363,7 @@ def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path
                 'v' as venue, 'v:S' as market_id, timestamp '2026-01-31 05:00' as as_of_at, 1.5 as long_usd,
                 2.5 as short_usd, 2 as order_count, 0 as unvalued_order_count, 2.5 as largest_order_usd,
                 0.2 as coverage_ratio, true as is_lower_bound, 'live' as liquidation_source, 'v' as venue_set,
-                null as heard_symbol_count
+                null as subscribed_symbol_count
             """
         )
 
