@@ -25,7 +25,7 @@ Result = dict[str, object]
 
 def archive(folder: str, days: str, rows_per_day: str) -> Result:
     """Write the simulated archive, or find it there; says which of its days hold trades without a planned defect."""
-    from ingestion.venues.simulated import simulate
+    from ingestion.simulator.simulated import simulate
 
     started = time.perf_counter()
     # A fixed day: an archive of the same arguments is kept, so a second benchmark need not write it again.
@@ -49,12 +49,12 @@ def archive(folder: str, days: str, rows_per_day: str) -> Result:
 
 def ingest(folder: str, first_day: str, last_day: str) -> Result:
     """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
-    from ingestion import ingest as use_case
-    from ingestion.datasets import DATASETS
-    from ingestion.fetch import Archives, Place
-    from ingestion.markets import Market
-    from ingestion.object_store import open_store
-    from ingestion.raw_zone import RawZone
+    from ingestion import archive as use_case
+    from ingestion.domain.datasets import DATASETS
+    from ingestion.domain.markets import Market
+    from ingestion.http.fetch import Archives, Place
+    from ingestion.raw.store import open_store
+    from ingestion.raw.zone import RawZone
 
     with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
         archives = Archives(lambda venue: Place(Path(folder).resolve().as_uri()))
@@ -151,8 +151,8 @@ def burst(count: str, per_second: str) -> Result:
         )
 
         from ingestion.live.seal import seal
-        from ingestion.object_store import open_store
-        from ingestion.raw_zone import RawZone
+        from ingestion.raw.store import open_store
+        from ingestion.raw.zone import RawZone
 
         started = time.perf_counter()
         sealed = seal(spool, RawZone(open_store(spool / "storage")), now=datetime.now(UTC) + timedelta(hours=2))
@@ -175,7 +175,7 @@ def _zips(folder: str, first_day: str, last_day: str) -> list[Path]:
 
 
 def _days(first_day: date, last_day: date) -> list[date]:
-    from ingestion.periods import days_between
+    from ingestion.domain.periods import days_between
 
     return list(days_between(first_day, last_day))
 

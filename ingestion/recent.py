@@ -3,7 +3,7 @@
 Belongs here: which days are worth asking for (`plan_recent`), and the order ask → check → encode → put → receipt
 (`ingest_recent`). Idempotent: each object grows hour by hour, an hour that is held is not asked for again, and what
 has not ended is left out.
-Does not: how a venue is asked (`ingestion.api`, `ingestion.venues`), schedules, settings.
+Does not: how a venue is asked (`ingestion.http.api`, `ingestion.venues`), schedules, settings.
 
 Every source of such an object is a window of time that was asked for, `rest/<since>/<until>`, with the sha256 of its
 rows. Windows never overlap, so the rows of an object are those of its windows.
@@ -29,14 +29,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from ingestion.arrow import unstorable
-from ingestion.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
-from ingestion.decode import DECODER_VERSION, Decoded, encode
-from ingestion.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
-from ingestion.ingest import Outcome, Status, Task
-from ingestion.markets import Market
-from ingestion.periods import Period, days_between, periods_between
-from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
+from ingestion.archive import Outcome, Status, Task
+from ingestion.decode.decoder import DECODER_VERSION, Decoded, encode
+from ingestion.domain.arrow import unstorable
+from ingestion.domain.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
+from ingestion.domain.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period, days_between, periods_between
+from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import trades_dataset_of
 from ingestion.venues.venue import ApiClient, Instrument, VenueApi
 

@@ -1,6 +1,7 @@
 """Who is told how far a run is. The terminal implements it; runs started in the UI tell nobody.
 
-Belongs here: the protocol between assets and whoever shows progress. Does not: how it looks (`orchestration.terminal`).
+Belongs here: the protocol between assets and whoever shows progress. Does not: how it looks
+(`orchestration.cli.terminal`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ingestion.ingest import Outcome
+    from ingestion.archive import Outcome
 
 
 class Progress:

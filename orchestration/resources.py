@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestration.settings import Settings
+from orchestration.config.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-    from ingestion.fetch import Archives
-    from ingestion.object_store import ObjectStore
-    from ingestion.raw_zone import RawZone
+    from ingestion.http.fetch import Archives
+    from ingestion.raw.store import ObjectStore
+    from ingestion.raw.zone import RawZone
     from ingestion.recent import Access
 
 
@@ -31,7 +31,7 @@ class ArchiveResource:
 
     @contextmanager
     def open(self) -> Iterator[Archives]:
-        from ingestion.fetch import Archives
+        from ingestion.http.fetch import Archives
 
         archives = Archives(self.settings.archive_place_of)
         try:
@@ -49,7 +49,7 @@ class ApiResource:
     @contextmanager
     def open(self, heard: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
         """By venue, one client each: it is there that the weight of a run is counted. `heard`: venues to add."""
-        from ingestion.api import Api, Refusals
+        from ingestion.http.api import Api, Refusals
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
@@ -75,12 +75,12 @@ class StorageResource:
     settings: Settings
 
     def store(self) -> ObjectStore:
-        from ingestion.object_store import open_store
+        from ingestion.raw.store import open_store
 
         return open_store(self.settings.storage_url, self.settings.s3_options() if self.settings.is_s3 else None)
 
     def raw_zone(self) -> RawZone:
-        from ingestion.raw_zone import RawZone
+        from ingestion.raw.zone import RawZone
 
         return RawZone(self.store())
 
@@ -96,7 +96,7 @@ class WarehouseResource:
         """A read-only connection, in UTC. Views may reach into the raw zone, so S3 is set up as it is for dbt."""
         import duckdb
 
-        from orchestration.dbt import connection_options, install_extensions
+        from orchestration.warehouse.dbt import connection_options, install_extensions
 
         install_extensions(self.settings)
         options = connection_options(self.settings)

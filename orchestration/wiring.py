@@ -11,20 +11,20 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration import automation
-from orchestration.assets.publish import published_asset
-from orchestration.assets.raw import archive_asset, raw_assets, receipts_asset
-from orchestration.assets.recent import api_asset, feed_asset, heard_assets, recent_assets
-from orchestration.assets.report import report_asset
-from orchestration.assets.warehouse import dbt_resource, warehouse_assets
+from orchestration.automation import jobs as automation
 from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
-from orchestration.checks.suites import SUITES
-from orchestration.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.config.settings import Settings, load_settings
+from orchestration.defs.publish import published_asset
+from orchestration.defs.raw import archive_asset, raw_assets, receipts_asset
+from orchestration.defs.recent import api_asset, feed_asset, heard_assets, recent_assets
+from orchestration.defs.report import report_asset
+from orchestration.defs.warehouse import dbt_resource, warehouse_assets
 from orchestration.progress import Progress
-from orchestration.publishing.tables import mart_keys
 from orchestration.resources import ApiResource, ArchiveResource, StorageResource, WarehouseResource
-from orchestration.settings import Settings, load_settings
+from orchestration.warehouse.audit.suites import SUITES
+from orchestration.warehouse.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.warehouse.publish.tables import mart_keys
 
 
 def build_definitions(

@@ -5,7 +5,7 @@ largest_order_usd (NULL without a valued order), order_count, unvalued_order_cou
 was heard all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the
 symbols that were heard, of venues that must be told each one; NULL: every symbol. Over hours it is the fewest of any). -#}
 
-{#- Quotes that count as dollars, as in `ingestion.markets.DOLLARS` (a test compares them), and the dollar itself. -#}
+{#- Quotes that count as dollars, as in `ingestion.domain.markets.DOLLARS` (a test compares them), and the dollar itself. -#}
 {% macro dollars() -%}
     {{ return(['USD', 'FDUSD', 'USDT', 'USDC', 'BUSD', 'USD1']) }}
 {%- endmacro %}

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES
+from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES
+from ingestion.domain.markets import Market
 from ingestion.live.connection import Line, Tuning
 from ingestion.live.coverage import VenueCoverage
 from ingestion.live.spool import HOUR_NS, SpoolWriter, held, hour_label
 from ingestion.live.status import CollectorStatus, ConnectionStatus, write_status
-from ingestion.markets import Market
 from ingestion.venues import venue_of
 from ingestion.venues.venue import Subscription, VenueFeed
 

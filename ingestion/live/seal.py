@@ -28,9 +28,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, parquet_writer, too_fine
-from ingestion.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
-from ingestion.durable import sync
+from ingestion.domain.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, parquet_writer, too_fine
+from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
+from ingestion.domain.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
+from ingestion.domain.periods import Period
 from ingestion.live.spool import (
     SEALED_FOLDER,
     CoveredMinute,
@@ -40,9 +41,8 @@ from ingestion.live.spool import (
     finished_segments,
     hour_label,
 )
-from ingestion.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
-from ingestion.periods import Period
-from ingestion.raw_zone import Defect, ObjectId, RawZone, Receipt, Source
+from ingestion.raw.durable import sync
+from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 

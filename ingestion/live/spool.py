@@ -29,8 +29,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
-from ingestion.durable import sync
-from ingestion.errors import IngestionError
+from ingestion.domain.errors import IngestionError
+from ingestion.raw.durable import sync
 
 FORMAT: Final = b"TKSPOOL1"
 HOUR_NS: Final = 3_600_000_000_000

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ingestion.markets import Market
+    from ingestion.domain.markets import Market
     from ingestion.venues.venue import Venue, VenueArchive
 
 # venue → where its `Venue` is defined

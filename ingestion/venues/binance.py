@@ -2,8 +2,8 @@
 
 Belongs here: symbols, key names, what is published in which pieces, file columns; paths and answers of the REST api;
 streams, and what their fields mean.
-Does not: fetching, connecting, parsing mechanics (`ingestion.decode`), or what a stored column means
-(`ingestion.datasets`).
+Does not: fetching, connecting, parsing mechanics (`ingestion.decode.decoder`), or what a stored column means
+(`ingestion.domain.datasets`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
-from ingestion.datasets import (
+from ingestion.domain.datasets import (
     AGG_TRADES,
     FUNDING_RATE,
     INSTRUMENTS,
@@ -30,8 +30,8 @@ from ingestion.datasets import (
     TRADES,
     Dataset,
 )
-from ingestion.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market, delivery_instant
-from ingestion.periods import Period, Span
+from ingestion.domain.markets import DOLLARS, SIMULATED_VENUE, ContractType, Market, delivery_instant
+from ingestion.domain.periods import Period, Span
 from ingestion.venues.messages import answer, flag, holds, instant, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,

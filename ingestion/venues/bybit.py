@@ -14,9 +14,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ingestion.datasets import INSTRUMENTS, LIQUIDATIONS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
-from ingestion.markets import ContractType, Market, delivery_instant
-from ingestion.periods import Period, Span
+from ingestion.domain.datasets import INSTRUMENTS, LIQUIDATIONS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
+from ingestion.domain.markets import ContractType, Market, delivery_instant
+from ingestion.domain.periods import Period, Span
 from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,

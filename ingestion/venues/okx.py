@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ingestion.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
-from ingestion.markets import ContractType, Market, delivery_instant
-from ingestion.periods import Period, Span
+from ingestion.domain.datasets import INSTRUMENTS, LIVE_TRADES, REST_TRADES, TRADES, Dataset
+from ingestion.domain.markets import ContractType, Market, delivery_instant
+from ingestion.domain.periods import Period, Span
 from ingestion.venues.messages import Occurrences, answer, holds, instant, listed, mapping, number, parsed, text, whole
 from ingestion.venues.venue import (
     ApiBar,

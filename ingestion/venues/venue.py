@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ingestion.markets import ContractType, Market
+from ingestion.domain.markets import ContractType, Market
 
 if TYPE_CHECKING:
-    from ingestion.datasets import Dataset
-    from ingestion.periods import Period
+    from ingestion.domain.datasets import Dataset
+    from ingestion.domain.periods import Period
 
 TimeFormat = Literal["epoch", "epoch_seconds", "text"]
 
@@ -331,7 +331,7 @@ class Complaint:
 
 
 class ApiClient(Protocol):
-    """What a venue's api is asked through: it budgets the weight, waits, retries and judges (`ingestion.api`)."""
+    """What a venue's api is asked through: it budgets the weight, waits, retries and judges (`ingestion.http.api`)."""
 
     def get(self, path: str, parameters: Mapping[str, str | int], *, weight: int) -> Any:
         """The parsed JSON of the answer, its decimals exact. Raises VenueUnavailable or VenueRefused."""

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from ingestion.domain.markets import is_simulated
 from ingestion.live.status import CollectorStatus, ConnectionStatus
-from ingestion.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, condition, labelled, moment, unjudged, utc
 from orchestration.alerts.publication import Newest
-from orchestration.staleness import expected_day, stale
+from orchestration.serving.staleness import expected_day, stale
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -85,7 +85,7 @@ def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, i
 def _latest_publishing_run(instance: dg.DagsterInstance) -> dg.RunRecord | None:
     from dagster import DagsterRunStatus, RunsFilter
 
-    from orchestration.automation import BUILD_AND_PUBLISH
+    from orchestration.automation.jobs import BUILD_AND_PUBLISH
 
     ended = RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE])
     for record in instance.get_run_records(ended, limit=_RUNS_LOOKED_AT):
@@ -96,7 +96,7 @@ def _latest_publishing_run(instance: dg.DagsterInstance) -> dg.RunRecord | None:
 
 
 def _published_key() -> dg.AssetKey:
-    from orchestration.assets.publish import PUBLISHED_KEY
+    from orchestration.defs.publish import PUBLISHED_KEY
 
     return PUBLISHED_KEY
 

@@ -20,8 +20,8 @@ from orchestration.alerts.facts import Fact, Found, Kind, unjudged
 from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.answer import NothingPublished
-from orchestration.settings import Settings
+from orchestration.config.settings import Settings
+from orchestration.serving.answer import NothingPublished
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -13,12 +13,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestion.markets import is_simulated
+from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
-from orchestration.answer import closest, connect, literal
-from orchestration.settings import Settings
-from orchestration.staleness import newest_days
-from orchestration.terminal import amount
+from orchestration.cli.terminal import amount
+from orchestration.config.settings import Settings
+from orchestration.serving.answer import closest, connect, literal
+from orchestration.serving.staleness import newest_days
 
 if TYPE_CHECKING:
     import duckdb

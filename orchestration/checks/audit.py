@@ -1,6 +1,6 @@
 """A Great Expectations suite as a blocking asset check, with the evidence in its metadata.
 
-Belongs here: verdict → check result. Does not: what is expected (`orchestration.checks.suites`).
+Belongs here: verdict → check result. Does not: what is expected (`orchestration.warehouse.audit.suites`).
 """
 
 import json
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from orchestration.checks.suites import SUITES, AuditSuite, Verdict, validate
 from orchestration.progress import Progress
 from orchestration.resources import WarehouseResource
+from orchestration.warehouse.audit.suites import SUITES, AuditSuite, Verdict, validate
 
 
 def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:

@@ -1,7 +1,7 @@
 """Is anything missing or unused, and is it fresh? Warnings: an old gap must not stop today's numbers.
 
 Belongs here: missing days of the raw zone, what venues published and was not used, and the check of what
-`orchestration.staleness` finds. Does not: whether numbers are right (`suites`).
+`orchestration.serving.staleness` finds. Does not: whether numbers are right (`suites`).
 """
 
 import itertools
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ingestion.datasets import ARCHIVED
-from orchestration.answer import connect
-from orchestration.assets.publish import PUBLISHED_KEY
-from orchestration.assets.raw import RECEIPTS_KEY
-from orchestration.defects import WORDS, Unused, unused
+from ingestion.domain.datasets import ARCHIVED
+from orchestration.config.settings import Settings
+from orchestration.defs.publish import PUBLISHED_KEY
+from orchestration.defs.raw import RECEIPTS_KEY
 from orchestration.resources import StorageResource
-from orchestration.settings import Settings
-from orchestration.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
+from orchestration.serving.answer import connect
+from orchestration.serving.defects import WORDS, Unused, unused
+from orchestration.serving.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,5 +1,5 @@
 """The report: one self-contained page per publication.
 
 Belongs here: reading what the page shows, its charts, its HTML. Does not: when it is made
-(`orchestration.assets.report`) or what any number is (dbt_project).
+(`orchestration.defs.report`) or what any number is (dbt_project).
 """

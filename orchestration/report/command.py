@@ -1,6 +1,6 @@
 """`taker report`: the page of the standing publication, in the browser.
 
-Belongs here: making sure that it is there, and showing it. Does not: options and exit codes (`orchestration.cli`).
+Belongs here: making sure that it is there, and showing it. Does not: options and exit codes (`orchestration.cli.app`).
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import webbrowser
 from pathlib import Path
 
-from orchestration.answer import NothingPublished
 from orchestration.report.content import read_content
 from orchestration.report.write import report_path, write_report
+from orchestration.serving.answer import NothingPublished
 
 
 def show_report(serving: Path, *, browser: bool = True) -> tuple[Path, bool]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration import answer
+from orchestration.serving import answer
 
 if TYPE_CHECKING:
     import duckdb
 
-    from orchestration.answer import Liquidated, MarketDay
+    from orchestration.serving.answer import Liquidated, MarketDay
 
 Row = dict[str, Any]
 

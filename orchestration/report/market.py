@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
-from orchestration.answer import of_symbols
 from orchestration.report import charts, parts, rows
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
+from orchestration.serving.answer import of_symbols
 
 
 def section(key: str, market: MarketContent, content: ReportContent) -> str:

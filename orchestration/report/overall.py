@@ -12,10 +12,10 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from ingestion.markets import is_simulated
-from orchestration.answer import of_symbols
+from ingestion.domain.markets import is_simulated
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
+from orchestration.serving.answer import of_symbols
 
 _ALL: Final = ("all:ALL", "simulated_all:ALL")
 

@@ -1,7 +1,7 @@
 """Charts of the page as small pictures, for the assets that they are about.
 
 Belongs here: chart and rows → PNG, and which chart belongs to which mart. Does not: Dagster
-(`orchestration.assets.report`).
+(`orchestration.defs.report`).
 """
 
 from __future__ import annotations

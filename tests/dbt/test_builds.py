@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.periods import Period
-from orchestration.dbt import BAR_PRICE_TYPE
+from ingestion.domain.periods import Period
+from orchestration.warehouse.dbt import BAR_PRICE_TYPE
 from tests.dbt.warehouse import RESULTS, RawFolder, Record, Warehouse
 
 LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"

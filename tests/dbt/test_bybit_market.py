@@ -10,11 +10,11 @@ from decimal import Decimal
 
 import pytest
 
-from ingestion.datasets import TRADES
-from ingestion.ingest import ingest, plan
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone
+from ingestion.archive import ingest, plan
+from ingestion.domain.datasets import TRADES
+from ingestion.domain.markets import Market
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
 from tests.dbt.warehouse import Warehouse
 from tests.support.archives import ArchiveFolder, archives_at
 

@@ -18,9 +18,9 @@ import duckdb
 import jinja2
 import pytest
 
-from ingestion.markets import DOLLARS
-from orchestration.answer import last_liquidations
-from orchestration.checks.suites import SUITES, AuditSuite, validate
+from ingestion.domain.markets import DOLLARS
+from orchestration.serving.answer import last_liquidations
+from orchestration.warehouse.audit.suites import SUITES, AuditSuite, validate
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
 
 FIRST = date(2026, 3, 1)

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.checks.suites import CRITICAL, SUITES, AuditSuite, validate
+from orchestration.warehouse.audit.suites import CRITICAL, SUITES, AuditSuite, validate
 from tests.dbt.warehouse import RawFolder, Record, Warehouse
 
 BARS = ("int_flow_bars", "int_bars")

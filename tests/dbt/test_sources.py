@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from ingestion.datasets import DATASETS
-from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone
+from ingestion.domain.datasets import DATASETS
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
 from tests.dbt.warehouse import PROJECT
 
 SOURCES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.checks.suites import CRITICAL, SUITES, AuditSuite, validate
+from orchestration.warehouse.audit.suites import CRITICAL, SUITES, AuditSuite, validate
 from tests.dbt.test_analysis import verdict_sql
 from tests.dbt.warehouse import RawFolder, Record, Warehouse
 

@@ -21,11 +21,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.datasets import DATASETS
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import RawZone
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
 
 Record = dict[str, Any]
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -137,7 +137,7 @@ class RawFolder:
         used_instead: str = "",
         interval: str = "",
     ) -> None:
-        """Something published that was not used as published (`ingestion.raw_zone.Defect`)."""
+        """Something published that was not used as published (`ingestion.raw.zone.Defect`)."""
         market = Market.parse(market_id)
         self.defects.append(
             {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from ingestion.venues.simulated import DefectKind
+from ingestion.simulator.simulated import DefectKind
 from tests.support.commands import ROOT
 from tests.support.demos import Demo
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.venues.simulated import DefectKind, publish_correction
+from ingestion.simulator.simulated import DefectKind, publish_correction
 from tests.support.demos import INVERSE, LAST_DAY, LINEAR, Demo
 
 pytestmark = pytest.mark.xdist_group("demo")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.periods import days_between
+from ingestion.domain.periods import days_between
 from tests.support.archives import KLINE_HEADER, ArchiveFolder, kline_rows
 from tests.support.commands import Taker
 

@@ -23,8 +23,8 @@ import pytest
 
 from ingestion.live.seal import seal
 from ingestion.live.spool import CoveredMinute, SpoolWriter
-from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
 from tests.support import messages
 from tests.support.archives import KLINE_HEADER, ArchiveFolder, millis
 from tests.support.collecting import collecting

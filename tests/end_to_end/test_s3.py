@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.object_store import S3Options, open_store
-from ingestion.venues.simulated import simulate
+from ingestion.raw.store import S3Options, open_store
+from ingestion.simulator.simulated import simulate
 from tests.support.commands import Taker
 
 LAST_DAY = date(2026, 6, 30)

@@ -19,7 +19,7 @@ import duckdb
 import pytest
 import yaml
 
-from ingestion.venues.simulated import publish_correction
+from ingestion.simulator.simulated import publish_correction
 from tests.support.commands import ROOT, Taker
 from tests.support.demos import INVERSE, LINEAR, Demo
 from tests.support.superset import VENV, Dashboard, Superset, View, running_superset

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.api import Answer, Api, Refusals, Unreachable
-from ingestion.errors import VenueRefused, VenueUnavailable
+from ingestion.domain.errors import VenueRefused, VenueUnavailable
+from ingestion.http.api import Answer, Api, Refusals, Unreachable
 from ingestion.venues.binance import BINANCE_UM
 from ingestion.venues.venue import Limit
 from tests.support.venue_http import Planned, VenueServer

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from ingestion.domain.markets import Market
 from ingestion.live.collector import Collected, Collector, VenuePlan, plan
 from ingestion.live.connection import Tuning
 from ingestion.live.seal import Sealed, seal
 from ingestion.live.spool import CoveredMinute, Heard, SpoolBusy, SpoolReader, segments
 from ingestion.live.status import read_status
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.raw_zone import ObjectId, RawZone
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import ObjectId, RawZone
 from tests.support import messages
 from tests.support.venue_server import DEADLINE, VenueServer, until
 
@@ -88,7 +88,7 @@ def sealed_rows(spool: Path, storage: Path, dataset: str = "liquidations") -> tu
     zone = RawZone(open_store(storage))
     sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
     objects = [each for each in sealed if each.dataset == dataset]
-    from ingestion.periods import Period
+    from ingestion.domain.periods import Period
 
     found = [
         zone.rows(ObjectId(each.dataset, Market.parse(each.market_id), "", Period.of_day(each.day))) for each in objects

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import DayFacts, Decoded, SourceFile, decode
-from ingestion.errors import ContractViolation, SourceDefect
-from ingestion.markets import Market
-from ingestion.periods import Period
-from ingestion.quarantine import Quarantined
+from ingestion.decode.decoder import DayFacts, Decoded, SourceFile, decode
+from ingestion.decode.quarantine import Quarantined
+from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.domain.errors import ContractViolation, SourceDefect
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
 from ingestion.venues import archive_of
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import (

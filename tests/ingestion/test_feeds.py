@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.domain.markets import Market
 from ingestion.live.collector import plan
-from ingestion.markets import Market
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Event, Execution, Liquidation, Malformed, Trade
 from tests.support import messages

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import AbsenceUnknown, ArchiveUnavailable, ChecksumMismatch, SourceDefect
-from ingestion.fetch import SIMULATION_MARKER, Archive, Archives, Place, Proof, _retry_after
+from ingestion.domain.errors import AbsenceUnknown, ArchiveUnavailable, ChecksumMismatch, SourceDefect
+from ingestion.http.fetch import SIMULATION_MARKER, Archive, Archives, Place, Proof, _retry_after
 from tests.support.archives import ACCESS_DENIED, ArchiveFolder, ArchiveServer, agg_rows
 
 DAY = date(2024, 1, 2)

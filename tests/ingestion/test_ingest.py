@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
-from ingestion.decode import DECODER_VERSION
-from ingestion.errors import StorageError
-from ingestion.fetch import Archives, Place
-from ingestion.ingest import Outcome, Task, changed_sources, ingest, plan
-from ingestion.markets import Market
-from ingestion.object_store import S3Options, open_store
-from ingestion.periods import Period, days_between
-from ingestion.raw_zone import RawZone
+from ingestion.archive import Outcome, Task, changed_sources, ingest, plan
+from ingestion.decode.decoder import DECODER_VERSION
+from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
+from ingestion.domain.errors import StorageError
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period, days_between
+from ingestion.http.fetch import Archives, Place
+from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.zone import RawZone
 from ingestion.venues.bybit import BybitArchive
 from tests.support.archives import (
     ACCESS_DENIED,
@@ -304,7 +304,7 @@ class TestAVenueWithoutChecksums:
         assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
 
     def test_a_venue_without_files_has_nothing_planned(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ingestion.ingest.archive_of", lambda market: None)
+        monkeypatch.setattr("ingestion.archive.archive_of", lambda market: None)
         assert plan(TRADES, BYBIT, FIRST, SECOND) == []
 
     def test_the_receipt_says_that_no_checksum_is_published_and_what_was_said_instead(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.markets import ContractType, Market, UnknownMarket, base_of
+from ingestion.domain.markets import ContractType, Market, UnknownMarket, base_of
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import StorageError
-from ingestion.object_store import LocalStore, ObjectStore, S3Options, open_store
+from ingestion.domain.errors import StorageError
+from ingestion.raw.store import LocalStore, ObjectStore, S3Options, open_store
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])

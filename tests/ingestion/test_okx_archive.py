@@ -15,15 +15,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import AGG_TRADES, KLINES, TRADES
-from ingestion.decode import SourceFile, decode
-from ingestion.errors import ContractViolation
-from ingestion.fetch import Archives
-from ingestion.ingest import Outcome, changed_sources, ingest, plan
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import RawZone
+from ingestion.archive import Outcome, changed_sources, ingest, plan
+from ingestion.decode.decoder import SourceFile, decode
+from ingestion.domain.datasets import AGG_TRADES, KLINES, TRADES
+from ingestion.domain.errors import ContractViolation
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.http.fetch import Archives
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
 from ingestion.venues import archive_of
 from tests.support.archives import OKX_HEADER, ArchiveFolder, ArchiveServer, archives_at, millis
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.decode import DayFacts
-from ingestion.plausibility import doubts
+from ingestion.decode.decoder import DayFacts
+from ingestion.decode.plausibility import doubts
 
 MIDNIGHT = datetime(2026, 7, 3, tzinfo=UTC)
 MARKET = DayFacts(

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import AGG_TRADES, DATASETS, LIQUIDATIONS, REST_TRADES, Dataset
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt
+from ingestion.domain.datasets import AGG_TRADES, DATASETS, LIQUIDATIONS, REST_TRADES, Dataset
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import ObjectId, RawZone, Receipt
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

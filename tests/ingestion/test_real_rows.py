@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
-from ingestion.decode import Decoded, SourceFile, decode
-from ingestion.markets import Market
-from ingestion.periods import Period
+from ingestion.decode.decoder import Decoded, SourceFile, decode
+from ingestion.domain.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
 from ingestion.venues import archive_of
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import ArchiveFolder
@@ -102,7 +102,7 @@ def test_coin_margined_metrics_have_empty_ratios(quoted: Path, tmp_path: Path) -
 
 
 def test_the_published_form_of_a_checksum_is_read(quoted: Path, tmp_path: Path) -> None:
-    from ingestion.fetch import Archive
+    from ingestion.http.fetch import Archive
 
     name = "BTCUSD_PERP-liquidationSnapshot-2023-06-25.zip"
     (tmp_path / f"{name}.CHECKSUM").write_bytes((quoted / f"{name}.CHECKSUM").read_bytes())

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from ingestion.api import Api
-from ingestion.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
-from ingestion.errors import SourceDefect, VenueRefused
-from ingestion.ingest import Outcome, Task
-from ingestion.markets import Market
-from ingestion.object_store import S3Options, open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import INDEX_KEY, ObjectId, RawZone, Receipt
+from ingestion.archive import Outcome, Task
+from ingestion.domain.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
+from ingestion.domain.errors import SourceDefect, VenueRefused
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.http.api import Api
+from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.zone import INDEX_KEY, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, ingest_recent, plan_recent
 from ingestion.venues import venue_of
 from ingestion.venues.venue import VenueApi

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.errors import StorageError
+from ingestion.domain.errors import StorageError
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
 from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, finished_hours, heard_venues, seal
 from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
-from ingestion.markets import Market
-from ingestion.object_store import S3Options, open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
+from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from tests.support import messages
 
 DAY = date(2026, 9, 21)
@@ -528,7 +528,7 @@ def test_killed_between_any_two_steps_sealing_ends_in_the_same_state(
     """Steps are whatever changes the storage or the spool: each is the last one once, in order."""
     import os
 
-    from ingestion.object_store import LocalStore
+    from ingestion.raw.store import LocalStore
 
     def run(folder: Path, dies_before: int | None) -> tuple[bool, RawZone]:
         zone = RawZone(open_store(folder / "storage"))

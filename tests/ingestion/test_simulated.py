@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.venues.simulated import (
+from ingestion.simulator.simulated import (
     MARKER,
     DefectKind,
     SimulationError,

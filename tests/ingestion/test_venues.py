@@ -26,10 +26,10 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import ARCHIVED, FLOW_DATASETS, KLINE_INTERVALS, Dataset
-from ingestion.decode import SourceFile, decode
-from ingestion.markets import ContractType, Market, UnknownMarket
-from ingestion.periods import Period, Span, days_between
+from ingestion.decode.decoder import SourceFile, decode
+from ingestion.domain.datasets import ARCHIVED, FLOW_DATASETS, KLINE_INTERVALS, Dataset
+from ingestion.domain.markets import ContractType, Market, UnknownMarket
+from ingestion.domain.periods import Period, Span, days_between
 from ingestion.venues import VENUES, venue_of
 from ingestion.venues.venue import Liquidation, Malformed, Trade, Venue, VenueArchive
 from tests.support.archives import ArchiveFolder

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import dbt
-from orchestration.settings import Settings, load_settings
+from orchestration.config.settings import Settings, load_settings
+from orchestration.warehouse import dbt
 
 
 @pytest.fixture(scope="session")

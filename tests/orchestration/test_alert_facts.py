@@ -11,14 +11,14 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ingestion.domain.markets import Market
 from ingestion.live.status import CollectorStatus, ConnectionStatus
-from ingestion.markets import Market
 from orchestration.alerts.conditions import quiet_collector, refused_publication, stale_markets
 from orchestration.alerts.facts import Fact, Found, Kind
 from orchestration.alerts.publication import Newest, read
-from orchestration.assets.publish import PUBLISHED_KEY
-from orchestration.automation import BUILD_AND_PUBLISH
-from orchestration.settings import Settings
+from orchestration.automation.jobs import BUILD_AND_PUBLISH
+from orchestration.config.settings import Settings
+from orchestration.defs.publish import PUBLISHED_KEY
 from tests.support.alerting import BTC, ETH, NOW, SIMULATED, SPIKE, Marts
 
 

@@ -17,14 +17,14 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from ingestion.live.status import CollectorStatus, write_status
-from orchestration import automation
 from orchestration.alerts import evaluation, outbox, publication
 from orchestration.alerts.evaluation import Evaluation, NoReceiver, evaluate, rehearse
 from orchestration.alerts.facts import Fact, Found, Kind, condition
 from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.cli import app
-from orchestration.settings import Settings
+from orchestration.automation import jobs as automation
+from orchestration.cli.app import app
+from orchestration.config.settings import Settings
 from tests.support.alerting import NOW, SIMULATED, SPIKE, Clock, Marts
 from tests.support.webhook import CUT, SILENCE, TOKEN, Receiver, Reply
 

@@ -3,9 +3,9 @@
 import dagster as dg
 import pytest
 
-from orchestration.assets.publish import audit_summary
 from orchestration.checks.audit import check_result
-from orchestration.checks.suites import Verdict
+from orchestration.defs.publish import audit_summary
+from orchestration.warehouse.audit.suites import Verdict
 
 MART = dg.AssetKey("mart")
 CHECK = dg.AssetCheckKey(MART, "suite")

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from ingestion.datasets import DATASETS
-from ingestion.ingest import plan
-from ingestion.markets import Market
-from ingestion.periods import Span
-from orchestration.automation import build_decision, daily_request, ingested_datasets, requests_for, watched_tasks
-from orchestration.settings import Settings
+from ingestion.archive import plan
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Span
+from orchestration.automation.jobs import build_decision, daily_request, ingested_datasets, requests_for, watched_tasks
+from orchestration.config.settings import Settings
 
 NOW = datetime(2026, 3, 2, 2, 30, tzinfo=UTC)
 BITCOIN = Market.parse("binance_um:BTCUSDT")

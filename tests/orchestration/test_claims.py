@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestration.answer import MarketNotPublished, NothingPublished, QueryFailed, briefs, resolve_market
-from orchestration.claims import Answer, Claim, ClaimNotUnderstood, Outcome, check, facts, understand
+from orchestration.serving.answer import MarketNotPublished, NothingPublished, QueryFailed, briefs, resolve_market
+from orchestration.serving.claims import Answer, Claim, ClaimNotUnderstood, Outcome, check, facts, understand
 from tests.support.claimed import publish_for_claims
 
 NEWS = Claim("BTCUSDT", date(2026, 1, 31), date(2026, 1, 31), "bearish", 3, 730)

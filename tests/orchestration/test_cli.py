@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from ingestion.periods import Span
-from orchestration.cli import app
-from orchestration.execution import IngestRange, RangeError, ingest_ranges
-from orchestration.settings import Settings, yesterday
+from ingestion.domain.periods import Span
+from orchestration.cli.app import app
+from orchestration.config.settings import Settings, yesterday
+from orchestration.runs.execution import IngestRange, RangeError, ingest_ranges
 from tests.support.claimed import publish_for_claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,7 +200,7 @@ def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from orchestration.cli import app\n"
+        "from orchestration.cli.app import app\n"
         "assert CliRunner().invoke(app, ['sql', 'select 1']).exit_code == 0\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
         "claim = 'binance_um:BTCUSDT 2024-03-25 bearish rank 2 in 20 days'\n"

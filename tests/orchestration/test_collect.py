@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.datasets import INSTRUMENTS
-from ingestion.errors import IngestionError
+from ingestion.domain.datasets import INSTRUMENTS
+from ingestion.domain.errors import IngestionError
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
 from ingestion.live.seal import seal
 from ingestion.live.spool import CoveredMinute, SpoolReader, is_held, segments
 from ingestion.live.status import read_status
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.periods import Period
-from ingestion.raw_zone import ObjectId, RawZone, Receipt
-from orchestration.collecting import collect, instruments
-from orchestration.settings import load_settings
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import ObjectId, RawZone, Receipt
+from orchestration.cli.collecting import collect, instruments
+from orchestration.config.settings import load_settings
 from tests.support import messages
 from tests.support.collecting import collecting
 from tests.support.venue_http import Planned

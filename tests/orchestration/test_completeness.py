@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pyarrow as pa
 
-from ingestion.markets import Market
-from ingestion.periods import Period
-from ingestion.raw_zone import Defect, ObjectId, Receipt
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.raw.zone import Defect, ObjectId, Receipt
 from orchestration.checks.completeness import Gap, completeness_checks, missing_days
+from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource
-from orchestration.settings import Settings
 from tests.support.alerting import Marts
 
 MARKET = "binance_um:BTCUSDT"

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 import yaml
 
-from orchestration import dbt
-from orchestration.settings import Settings, load_settings
+from orchestration.config.settings import Settings, load_settings
+from orchestration.warehouse import dbt
 
 
 def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.markets import Market
-from ingestion.raw_zone import _DEFECTS_SCHEMA
-from orchestration.defects import AbsentDays, LostFlow, MissingLatest, days_text, losses, unused
+from ingestion.domain.markets import Market
+from ingestion.raw.zone import _DEFECTS_SCHEMA
+from orchestration.serving.defects import AbsentDays, LostFlow, MissingLatest, days_text, losses, unused
 
 MARKET = "binance_um:BTCUSDT"
 FIRST, LAST = date(2025, 9, 1), date(2025, 9, 6)

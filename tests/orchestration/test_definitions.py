@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import dbt
 from orchestration.checks.audit import audit_key
-from orchestration.checks.suites import SUITES
-from orchestration.settings import Settings, load_settings
+from orchestration.config.settings import Settings, load_settings
+from orchestration.warehouse import dbt
+from orchestration.warehouse.audit.suites import SUITES
 from orchestration.wiring import build_definitions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestration import dbt
-from orchestration.settings import Settings
+from orchestration.config.settings import Settings
+from orchestration.warehouse import dbt
 
 
 def test_the_page_has_lineage_types_and_descriptions_and_asks_no_other_host(settings: Settings) -> None:

@@ -3,11 +3,11 @@
 import dagster as dg
 import pytest
 
-from orchestration.automation import range_tags
-from orchestration.event_storage import BatchingSqliteEventLogStorage
-from orchestration.execution import clear_abandoned_runs, this_process
-from orchestration.instance import open_instance, prepare_home
-from orchestration.settings import Settings
+from orchestration.automation.jobs import range_tags
+from orchestration.compat.event_storage import BatchingSqliteEventLogStorage
+from orchestration.config.settings import Settings
+from orchestration.runs.execution import clear_abandoned_runs, this_process
+from orchestration.runs.instance import open_instance, prepare_home
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 
@@ -33,6 +33,15 @@ def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None
 
 
 @pytest.mark.usefixtures("home_in_environment")
+def test_a_home_of_an_earlier_version_finds_the_event_storage_where_it_is_now(settings: Settings) -> None:
+    configuration = prepare_home(settings) / "dagster.yaml"
+    written = configuration.read_text()
+    configuration.write_text(written.replace("orchestration.compat.event_storage", "orchestration.event_storage"))
+    prepare_home(settings)
+    assert configuration.read_text() == written
+
+
+@pytest.mark.usefixtures("home_in_environment")
 def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> None:
     with open_instance(settings) as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
@@ -51,7 +60,7 @@ def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> Non
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_a_run_whose_process_was_killed_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.execution._alive", lambda pid: False)
+    monkeypatch.setattr("orchestration.runs.execution._alive", lambda pid: False)
     with open_instance(settings) as instance:
         definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
         run = instance.create_run_for_job(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from ingestion.periods import Period
-from orchestration.partitions import days_of, key_ranges, period_of, trading_days, trading_months
+from ingestion.domain.periods import Period
+from orchestration.defs.partitions import days_of, key_ranges, period_of, trading_days, trading_months
 
 FIRST = date(2026, 1, 30)
 NOW = datetime(2026, 2, 2, 12, tzinfo=UTC)

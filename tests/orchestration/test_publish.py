@@ -9,9 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingestion.errors import StorageError
-from orchestration import dbt, revisions
-from orchestration.publishing.tables import PublicationError, mart_keys
+from ingestion.domain.errors import StorageError
+from orchestration.warehouse import dbt
+from orchestration.warehouse.publish import revisions
+from orchestration.warehouse.publish.tables import PublicationError, mart_keys
 from tests.support.publications import DAILY, MARKETS, NOW, Publisher
 
 

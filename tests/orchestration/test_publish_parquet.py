@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.errors import StorageError
-from ingestion.object_store import ObjectStore, open_store
-from orchestration.publishing.parquet import LATEST, VERSIONS, VERSIONS_KEPT, version_of
+from ingestion.domain.errors import StorageError
+from ingestion.raw.store import ObjectStore, open_store
+from orchestration.warehouse.publish.parquet import LATEST, VERSIONS, VERSIONS_KEPT, version_of
 from tests.support.publications import DAILY, MARKETS, NOW, Publisher
 
 

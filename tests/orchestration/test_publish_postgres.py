@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from ingestion.errors import StorageError
-from orchestration.publishing.postgres import postgres_type
-from orchestration.publishing.tables import PublicationError
+from ingestion.domain.errors import StorageError
+from orchestration.warehouse.publish.postgres import postgres_type
+from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
 from tests.support.publications import DAILY, MARKETS, Publisher
 
@@ -223,7 +223,7 @@ def test_when_the_files_cannot_be_switched_the_database_is_not_either(
     def full(store: object, files: object, contents: object) -> None:
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr("orchestration.publishing.parquet.make_latest", full)
+    monkeypatch.setattr("orchestration.warehouse.publish.parquet.make_latest", full)
     with pytest.raises(StorageError):
         publisher.publish_days(5)
     assert days_in(reader) == 2
@@ -240,7 +240,7 @@ def test_a_server_that_goes_away_before_the_commit_is_said_to_be_behind_the_file
         )
 
     with monkeypatch.context() as broken:
-        broken.setattr("orchestration.publishing.parquet.make_latest", end_its_session)
+        broken.setattr("orchestration.warehouse.publish.parquet.make_latest", end_its_session)
         with pytest.raises(PublicationError, match="The files are published, PostgreSQL keeps the former publication"):
             publisher.publish_days(5)
     assert days_in(reader) == 2

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from orchestration.assets.publish import PUBLISHED_KEY, published_asset
-from orchestration.demo import demo_settings
+from orchestration.cli.demo import demo_settings
+from orchestration.config.settings import Settings, SettingsError, load_settings
+from orchestration.defs.publish import PUBLISHED_KEY, published_asset
 from orchestration.progress import Progress
-from orchestration.publishing.postgres import place_of
 from orchestration.resources import StorageResource
-from orchestration.settings import Settings, SettingsError, load_settings
+from orchestration.warehouse.publish.postgres import place_of
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
 
 NAME = "TAKER_PUBLISH_POSTGRES_URL"

@@ -9,15 +9,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ingestion.datasets import DATASETS
-from ingestion.markets import Market
-from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone
-from orchestration.assets.raw import archive_asset, column_schema, raw_assets, raw_key
-from orchestration.automation import range_tags
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.markets import Market
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone
+from orchestration.automation.jobs import range_tags
+from orchestration.config.settings import Settings
+from orchestration.defs.raw import archive_asset, column_schema, raw_assets, raw_key
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
-from orchestration.settings import Settings
 from tests.support.archives import ArchiveFolder
 
 DAYS = [date(2024, 1, day) for day in (1, 2, 3)]

@@ -14,14 +14,14 @@ import dagster as dg
 import pytest
 
 from ingestion.live.seal import Sealed
-from ingestion.object_store import open_store
-from ingestion.raw_zone import RawZone, Receipt
-from orchestration.assets.raw import raw_key
-from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS, heard_assets, recent_assets
-from orchestration.automation import seal_decision
+from ingestion.raw.store import open_store
+from ingestion.raw.zone import RawZone, Receipt
+from orchestration.automation.jobs import seal_decision
+from orchestration.config.settings import Settings, load_settings
+from orchestration.defs.raw import raw_key
+from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS, heard_assets, recent_assets
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource
-from orchestration.settings import Settings, load_settings
 from tests.support.venue_http import Planned, VenueServer
 
 NOW = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)

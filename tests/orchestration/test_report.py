@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.answer import NothingPublished
-from orchestration.checks.suites import _VERDICTS
 from orchestration.report import charts, command, parts, rows
 from orchestration.report.content import ReportContent
 from orchestration.report.page import render
 from orchestration.report.previews import previews
 from orchestration.report.write import report_path, write_report
+from orchestration.serving.answer import NothingPublished
+from orchestration.warehouse.audit.suites import _VERDICTS
 from tests.support import reports
 
 

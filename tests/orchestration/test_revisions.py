@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.revisions import (
+from orchestration.warehouse.publish.revisions import (
     _FILES_OF_SUMS,
     REVISIONS,
     SOURCES,

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.venues.simulated import MARKER, simulate
+from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.checks import audit
-from orchestration.checks.suites import Verdict
-from orchestration.cli import app
+from orchestration.cli.app import app
+from orchestration.warehouse.audit.suites import Verdict
 
 LAST_DAY = date(2026, 3, 10)
 FIRST_DAY = date(2026, 2, 20)

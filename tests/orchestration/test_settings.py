@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingestion.errors import ArchiveUnavailable
-from ingestion.fetch import Place
-from orchestration import dbt
-from orchestration.demo import demo_settings
-from orchestration.execution import check_reachable
-from orchestration.settings import SettingsError, load_settings, today
+from ingestion.domain.errors import ArchiveUnavailable
+from ingestion.http.fetch import Place
+from orchestration.cli.demo import demo_settings
+from orchestration.config.settings import SettingsError, load_settings, today
+from orchestration.runs.execution import check_reachable
+from orchestration.warehouse import dbt
 
 
 @pytest.fixture(autouse=True)

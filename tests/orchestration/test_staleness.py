@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 import duckdb
 import pytest
 
-from orchestration.settings import Settings
-from orchestration.staleness import expected_day, newest_days, stale
+from orchestration.config.settings import Settings
+from orchestration.serving.staleness import expected_day, newest_days, stale
 from tests.support.alerting import BTC, ETH, Marts
 
 NOON = datetime(2026, 1, 11, 12, tzinfo=UTC)

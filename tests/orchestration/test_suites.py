@@ -19,7 +19,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from orchestration.checks.suites import (
+from orchestration.warehouse.audit.suites import (
     CRITICAL,
     HISTORY_SUITE,
     SUITES,
@@ -1546,7 +1546,7 @@ def test_the_audit_is_silent_and_leaves_no_file(
 
 
 def test_naming_the_suites_does_not_import_great_expectations() -> None:
-    script = "import sys, orchestration.checks.suites; sys.exit('great_expectations' in sys.modules)"
+    script = "import sys, orchestration.warehouse.audit.suites; sys.exit('great_expectations' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 

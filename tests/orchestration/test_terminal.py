@@ -13,23 +13,11 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from ingestion.datasets import DATASETS
-from ingestion.errors import ArchiveUnavailable
-from ingestion.ingest import Outcome, plan
-from ingestion.markets import Market
-from orchestration.answer import (
-    MarketDay,
-    Rank,
-    RunningDay,
-    SeriesStatus,
-    disagreements,
-    last_liquidations,
-    latest_days,
-)
-from orchestration.claims import Answer, Claim, Verdict
-from orchestration.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
-from orchestration.execution import CheckFinding, RunReport
-from orchestration.terminal import (
+from ingestion.archive import Outcome, plan
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.errors import ArchiveUnavailable
+from ingestion.domain.markets import Market
+from orchestration.cli.terminal import (
     TerminalProgress,
     brief_rows,
     claim_sentence,
@@ -43,6 +31,18 @@ from orchestration.terminal import (
     show_rows,
     show_status,
 )
+from orchestration.runs.execution import CheckFinding, RunReport
+from orchestration.serving.answer import (
+    MarketDay,
+    Rank,
+    RunningDay,
+    SeriesStatus,
+    disagreements,
+    last_liquidations,
+    latest_days,
+)
+from orchestration.serving.claims import Answer, Claim, Verdict
+from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from tests.support import reports
 
 BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC

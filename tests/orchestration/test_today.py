@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from ingestion.datasets import REST_TRADES
-from ingestion.errors import VenueRefused
-from ingestion.ingest import Outcome, Task
-from ingestion.markets import Market
-from ingestion.periods import Period
-from ingestion.raw_zone import Defect, Receipt
-from orchestration import dbt, execution, wiring
-from orchestration.assets.recent import ASKED_KEYS, HEARD_KEYS
+from ingestion.archive import Outcome, Task
+from ingestion.domain.datasets import REST_TRADES
+from ingestion.domain.errors import VenueRefused
+from ingestion.domain.markets import Market
+from ingestion.domain.periods import Period
+from ingestion.raw.zone import Defect, Receipt
+from orchestration import wiring
+from orchestration.config.settings import Settings, load_settings, yesterday
+from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS
 from orchestration.progress import Progress
-from orchestration.settings import Settings, load_settings, yesterday
+from orchestration.runs import execution
+from orchestration.warehouse import dbt
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ingestion.fetch import Archives, Place
+from ingestion.http.fetch import Archives, Place
 
 # What S3 says of a key that is not there to whom may not list the bucket.
 ACCESS_DENIED = (

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ingestion.venues.simulated import DefectKind, SimulationSummary, simulate
+from ingestion.simulator.simulated import DefectKind, SimulationSummary, simulate
 from tests.support.commands import Taker
 
 LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"

@@ -13,8 +13,8 @@ from typing import Any
 
 import duckdb
 
-from ingestion.object_store import ObjectStore, open_store
-from orchestration.publishing.publication import Publication, publish
+from ingestion.raw.store import ObjectStore, open_store
+from orchestration.warehouse.publish.publication import Publication, publish
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MARKETS, DAILY = "dim_markets", "fct_net_taker_volume_daily"

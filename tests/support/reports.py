@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.answer import Liquidated, MarketDay, Rank
 from orchestration.report.content import Described, MarketContent, ReportContent, Row
+from orchestration.serving.answer import Liquidated, MarketDay, Rank
 
 FIRST_DAY = date(2024, 6, 1)
 DAYS = 760

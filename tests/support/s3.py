@@ -16,7 +16,7 @@ from pathlib import Path
 
 import urllib3
 
-from ingestion.object_store import S3Options
+from ingestion.raw.store import S3Options
 
 ACCESS_KEY, SECRET_KEY = "taker-test", "taker-test-secret"
 

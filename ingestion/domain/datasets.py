@@ -1,0 +1,424 @@
+"""What can be ingested, as data: the columns of each dataset, their types, units and meaning.
+
+Belongs here: facts that hold for a dataset whoever publishes it. The stored names are the raw zone's contract with dbt.
+Does not: how a venue names or orders those columns in its files (`ingestion.venues`), or how bytes are parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from ingestion.domain.periods import Span
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Kind(StrEnum):
+    """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.domain.arrow` has the types.
+
+    Decided once for every dataset and venue, by the finest steps that venues publish. Prices: OKX quotes SATS and PEPE
+    with 9 to 11 decimals. Quantities: at most 3 decimals on Binance and Bybit (linear contracts in base), 2 on OKX
+    (contracts); files of older years print no more than 8. Nothing is rounded to fit: a value with more decimals is
+    refused, and the refusal says that the limit is Taker's (docs/decisions/0013).
+    """
+
+    PRICE = "price of any coin: 38 digits, 12 of them decimals"
+    AMOUNT = "quantity, volume or contract size: 38 digits, 8 of them decimals"
+    RATIO = "ratio: 38 digits, 18 of them decimals"
+    INSTANT = "instant in microseconds, UTC"
+    WHOLE = "whole number of 64 bits"
+    FLAG = "true or false"
+    TEXT = "text"
+
+
+PRICE: Final = Kind.PRICE
+AMOUNT: Final = Kind.AMOUNT
+RATIO: Final = Kind.RATIO
+INSTANT: Final = Kind.INSTANT
+WHOLE: Final = Kind.WHOLE
+FLAG: Final = Kind.FLAG
+TEXT: Final = Kind.TEXT
+
+
+class Origin(StrEnum):
+    """Where a dataset comes from, which decides how it is asked for."""
+
+    ARCHIVE = "files of past days and months, with proof"
+    API = "the venue's REST api: days that the archive does not have yet"
+    FEED = "the venue's WebSocket, collected by ourselves"
+
+
+class Rule(StrEnum):
+    """What a value must satisfy. A zero price or quantity is no violation: a known defect, dropped and counted."""
+
+    NONE = "any value"
+    NOT_NEGATIVE = "not negative"
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: Kind
+    description: str
+    rule: Rule = Rule.NONE
+    nullable: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """The stored Arrow type."""
+        from ingestion.domain.arrow import ARROW_TYPES
+
+        return ARROW_TYPES[self.kind]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kind of file a venue publishes.
+
+    `span`: length of one raw object. `time_column`: decides whether a row belongs to its file's period.
+    `id_column`: rows are stored in its order and its gaps are counted; None where the venue gives no id, then rows are
+    stored in time order. `positive`: rows with a zero in any of these are dropped and counted. `closed_period`: the
+    first instant of the next day still belongs to the file (labels at the end of an interval). `jitter`: a time so much
+    before or after the file's period still belongs to the file, and a row to the day that it reaches so much later
+    (stamps of an event at midnight that are a moment early or late). `at_most`: pairs of columns of which the first
+    never exceeds the second. `one_per_time`: no two rows may share their time.
+    `is_venue_wide`: one object holds every symbol of the venue; its rows say which (`symbol_name`), its key says ALL.
+    """
+
+    name: str
+    description: str
+    span: Span
+    columns: tuple[Column, ...]
+    time_column: str
+    id_column: str | None = None
+    positive: tuple[str, ...] = ()
+    has_interval: bool = False
+    closed_period: bool = False
+    jitter: timedelta = timedelta()
+    at_most: tuple[tuple[str, str], ...] = ()
+    one_per_time: bool = False
+    origin: Origin = Origin.ARCHIVE
+    is_venue_wide: bool = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The stored Arrow schema. All fields are nullable here: that a value is missing is for the contract to say."""
+        import pyarrow as pa
+
+        return pa.schema([pa.field(c.name, c.type, metadata={"description": c.description}) for c in self.columns])
+
+
+_TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's clock, UTC.")
+_IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
+_TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
+_TRADE_QUANTITY = Column(
+    "quantity", AMOUNT, "Base, or contracts: of inverse markets, and where the venue counts so.", Rule.NOT_NEGATIVE
+)
+
+AGG_TRADES = Dataset(
+    name="aggTrades",
+    description="Trades of one taker order at one price within 100 ms, as one row; market trades only.",
+    span=Span.DAY,
+    columns=(
+        Column("agg_trade_id", WHOLE, "Id of the aggregate, contiguous per market.", Rule.NOT_NEGATIVE),
+        _TRADE_PRICE,
+        _TRADE_QUANTITY,
+        Column("first_trade_id", WHOLE, "Id of the first trade in the aggregate.", Rule.NOT_NEGATIVE),
+        Column("last_trade_id", WHOLE, "Id of the last trade in the aggregate.", Rule.NOT_NEGATIVE),
+        _TRADED_AT,
+        _IS_BUYER_MAKER,
+    ),
+    time_column="traded_at",
+    id_column="agg_trade_id",
+    positive=("price", "quantity"),
+)
+
+TRADES = Dataset(
+    name="trades",
+    description="Every single trade.",
+    span=Span.DAY,
+    columns=(
+        Column(
+            "trade_id",
+            WHOLE,
+            "Id of the trade, per market; where the venue gives none, its place in its day, from 1.",
+            Rule.NOT_NEGATIVE,
+        ),
+        _TRADE_PRICE,
+        _TRADE_QUANTITY,
+        Column(
+            "venue_notional",
+            AMOUNT,
+            "The venue's own product, kept for reference only: quote for linear contracts (rounded in older files), "
+            "base for inverse ones; empty where the venue prints none.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        _TRADED_AT,
+        _IS_BUYER_MAKER,
+    ),
+    time_column="traded_at",
+    id_column="trade_id",
+    positive=("price", "quantity"),
+)
+
+KLINES = Dataset(
+    name="klines",
+    description="The venue's own bars, with the taker's share of the volume.",
+    span=Span.MONTH,
+    columns=(
+        Column("opened_at", INSTANT, "First instant of the bar, UTC."),
+        Column("open_price", PRICE, "First price of the bar.", Rule.NOT_NEGATIVE),
+        Column("high_price", PRICE, "Highest price of the bar.", Rule.NOT_NEGATIVE),
+        Column("low_price", PRICE, "Lowest price of the bar.", Rule.NOT_NEGATIVE),
+        Column("close_price", PRICE, "Last price of the bar.", Rule.NOT_NEGATIVE),
+        Column("volume", AMOUNT, "Base for linear contracts, CONTRACTS for inverse ones.", Rule.NOT_NEGATIVE),
+        Column("closed_at", INSTANT, "Last millisecond of the bar, UTC."),
+        Column("quote_volume", AMOUNT, "Quote for linear contracts, BASE for inverse ones.", Rule.NOT_NEGATIVE),
+        Column("trade_count", WHOLE, "Number of trades in the bar.", Rule.NOT_NEGATIVE),
+        Column("taker_buy_volume", AMOUNT, "Part of `volume` that takers bought, same unit.", Rule.NOT_NEGATIVE),
+        Column(
+            "taker_buy_quote_volume", AMOUNT, "Part of `quote_volume` that takers bought, same unit.", Rule.NOT_NEGATIVE
+        ),
+    ),
+    time_column="opened_at",
+    has_interval=True,
+    at_most=(("taker_buy_volume", "volume"), ("taker_buy_quote_volume", "quote_volume")),
+    one_per_time=True,
+)
+
+METRICS = Dataset(
+    name="metrics",
+    description="Open interest and long/short ratios, every five minutes.",
+    span=Span.DAY,
+    columns=(
+        Column(
+            "observed_at", INSTANT, "The venue's label of the five minutes; whether start or end changed over time."
+        ),
+        Column("symbol_name", TEXT, "Symbol as the file says it."),
+        Column(
+            "open_interest", RATIO, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE, True
+        ),
+        Column("open_interest_value", RATIO, "Quote for linear, base for inverse contracts.", Rule.NOT_NEGATIVE, True),
+        Column("top_trader_account_long_short_ratio", RATIO, "Top traders, by accounts.", Rule.NOT_NEGATIVE, True),
+        Column("top_trader_position_long_short_ratio", RATIO, "Top traders, by positions.", Rule.NOT_NEGATIVE, True),
+        Column("account_long_short_ratio", RATIO, "All accounts.", Rule.NOT_NEGATIVE, True),
+        Column("taker_buy_sell_ratio", RATIO, "Taker buy volume / taker sell volume.", Rule.NOT_NEGATIVE, True),
+    ),
+    time_column="observed_at",
+    closed_period=True,
+)
+
+FUNDING_RATE = Dataset(
+    name="fundingRate",
+    description="The rate longs paid shorts at each funding.",
+    span=Span.MONTH,
+    columns=(
+        Column("calculated_at", INSTANT, "When the rate was calculated; jitters by milliseconds."),
+        Column("funding_interval_hours", WHOLE, "Hours between two fundings.", Rule.NOT_NEGATIVE),
+        Column("funding_rate", RATIO, "Share of the position's notional; positive: longs pay shorts."),
+    ),
+    time_column="calculated_at",
+    jitter=timedelta(seconds=30),
+)
+
+LIQUIDATION_SNAPSHOT = Dataset(
+    name="liquidationSnapshot",
+    description="Liquidation orders as the venue published them: at most one per symbol and second.",
+    span=Span.DAY,
+    columns=(
+        Column("liquidated_at", INSTANT, "When the order was executed, UTC."),
+        Column("side", TEXT, "Side of the ORDER: SELL closed a long, BUY closed a short."),
+        Column("order_type", TEXT, "Always LIMIT so far."),
+        Column("time_in_force", TEXT, "Always IOC so far."),
+        Column(
+            "original_quantity", AMOUNT, "Ordered: base for linear contracts, contracts for inverse.", Rule.NOT_NEGATIVE
+        ),
+        Column(
+            "price", PRICE, "Limit of the order, near the bankruptcy price: not where it traded.", Rule.NOT_NEGATIVE
+        ),
+        Column("average_price", PRICE, "Where it traded on average.", Rule.NOT_NEGATIVE),
+        Column("order_status", TEXT, "FILLED or PARTIALLY_FILLED."),
+        Column("last_fill_quantity", AMOUNT, "Quantity of the last fill.", Rule.NOT_NEGATIVE),
+        Column(
+            "accumulated_fill_quantity", AMOUNT, "Filled so far: grows over the rows of one order.", Rule.NOT_NEGATIVE
+        ),
+    ),
+    time_column="liquidated_at",
+)
+
+_RECEIVED_AT = Column("received_at", INSTANT, "When the message reached us, our clock, UTC; the two clocks may differ.")
+
+LIQUIDATIONS = Dataset(
+    name="liquidations",
+    description="Liquidation orders heard on the venue's feed, every symbol, the side said once and for all.",
+    span=Span.DAY,
+    columns=(
+        Column("symbol_name", TEXT, "Symbol at that venue; may hold letters of any script."),
+        Column("liquidated_at", INSTANT, "When the order was executed, venue's clock, UTC."),
+        _RECEIVED_AT,
+        Column("is_long_liquidated", FLAG, "True: a long was closed. The venues' own sides differ in meaning."),
+        Column("venue_side", TEXT, "The side as the venue says it, kept for reference only."),
+        Column("price", PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
+        Column("quantity", AMOUNT, "Filled: base or contracts, in the venue's unit.", Rule.NOT_NEGATIVE),
+        Column(
+            "original_quantity",
+            AMOUNT,
+            "Ordered, in the venue's unit: with the limit it tells states of one order from another order's.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column("limit_price", PRICE, "Limit of the order, where the venue says it.", Rule.NOT_NEGATIVE, nullable=True),
+        Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not say."),
+        Column("event_id", TEXT, "Equal for the same order heard twice."),
+        Column("base_asset", TEXT, "What is bought and sold; empty when the symbol is not understood."),
+        Column("quote_asset", TEXT, "What it is priced in; empty when the symbol is not understood."),
+        Column("contract_type", TEXT, "linear or inverse; empty when the symbol is not understood."),
+        Column(
+            "contract_size",
+            AMOUNT,
+            "By the venue's convention: USD per contract (inverse) or base per contract (linear); empty when unknown.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column(
+            "base_multiplier",
+            WHOLE,
+            "Units of the base asset in one unit that the venue prices and counts: 1000 for 1000SHIB; else 1.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+    ),
+    time_column="liquidated_at",
+    origin=Origin.FEED,
+    is_venue_wide=True,
+)
+
+_RECENT_TRADE = (
+    Column("trade_id", TEXT, "The venue's own id of the trade or aggregate."),
+    Column("trade_number", WHOLE, "The same as a number, where it is one and contiguous.", Rule.NOT_NEGATIVE, True),
+    _TRADE_PRICE,
+    _TRADE_QUANTITY,
+    Column(
+        "normal_quantity",
+        AMOUNT,
+        "The part of `quantity` that did not meet retail-price-improvement orders, where the venue says so.",
+        Rule.NOT_NEGATIVE,
+        nullable=True,
+    ),
+    Column("trade_count", WHOLE, "Single trades in the aggregate.", Rule.NOT_NEGATIVE),
+    _TRADED_AT,
+    Column("is_taker_buy", FLAG, "True: the aggressor bought."),
+    Column("execution", TEXT, "MARKET, or ADL, INSURANCE_FUND, NA: kept, and never counted as flow."),
+)
+
+LIVE_TRADES = Dataset(
+    name="liveTrades",
+    description="Trades as we heard them on the venue's feed.",
+    span=Span.DAY,
+    columns=(*_RECENT_TRADE, _RECEIVED_AT),
+    time_column="traded_at",
+    origin=Origin.FEED,
+)
+
+REST_TRADES = Dataset(
+    name="restTrades",
+    description="Trades of the last days, from the venue's REST api: the archive does not have them yet.",
+    span=Span.DAY,
+    columns=_RECENT_TRADE,
+    time_column="traded_at",
+    origin=Origin.API,
+)
+
+REST_KLINES = Dataset(
+    name="restKlines",
+    description="The venue's own hourly bars of the last days, from its REST api: the archive does not have them yet.",
+    span=Span.DAY,
+    columns=KLINES.columns,
+    time_column="opened_at",
+    has_interval=True,
+    at_most=KLINES.at_most,
+    one_per_time=True,
+    origin=Origin.API,
+)
+
+TAKER_RATIO = Dataset(
+    name="takerRatio",
+    description="A second opinion: the venue's own taker buy and sell volume per hour, from its REST api.",
+    span=Span.DAY,
+    columns=(
+        Column("observed_at", INSTANT, "First instant of the hour, UTC."),
+        Column("buy_volume", AMOUNT, "Taker buy volume in base.", Rule.NOT_NEGATIVE),
+        Column("sell_volume", AMOUNT, "Taker sell volume in base.", Rule.NOT_NEGATIVE),
+        Column("buy_sell_ratio", RATIO, "Their ratio, as the venue prints it.", Rule.NOT_NEGATIVE),
+    ),
+    time_column="observed_at",
+    one_per_time=True,
+    origin=Origin.API,
+)
+
+INSTRUMENTS = Dataset(
+    name="instruments",
+    description="What a venue says of its contracts, as of the day it was asked.",
+    span=Span.DAY,
+    columns=(
+        Column("symbol_name", TEXT, "Symbol at that venue."),
+        Column("observed_at", INSTANT, "When the venue was asked, UTC."),
+        Column("base_asset", TEXT, "What is bought and sold."),
+        Column("quote_asset", TEXT, "What it is priced in."),
+        Column("contract_type", TEXT, "linear or inverse."),
+        Column(
+            "contract_size",
+            AMOUNT,
+            "USD per contract (inverse), base as the venue counts it per contract (linear).",
+            Rule.NOT_NEGATIVE,
+        ),
+        Column(
+            "base_multiplier",
+            WHOLE,
+            "Units of the base asset in one unit that the venue prices and counts: 1000 for 1000SHIB; else 1.",
+            Rule.NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column(
+            "delivers_at",
+            INSTANT,
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            nullable=True,
+        ),
+        Column("is_trading", FLAG, "True: open for trading when asked."),
+    ),
+    time_column="observed_at",
+    origin=Origin.API,
+    is_venue_wide=True,
+)
+
+DATASETS: Final[dict[str, Dataset]] = {
+    d.name: d
+    for d in (
+        AGG_TRADES,
+        TRADES,
+        KLINES,
+        METRICS,
+        FUNDING_RATE,
+        LIQUIDATION_SNAPSHOT,
+        LIQUIDATIONS,
+        LIVE_TRADES,
+        REST_TRADES,
+        REST_KLINES,
+        TAKER_RATIO,
+        INSTRUMENTS,
+    )
+}
+# Datasets with partitions of past days and months; the others grow by the hour.
+ARCHIVED: Final = {name: d for name, d in DATASETS.items() if d.origin is Origin.ARCHIVE}
+RECENT: Final = {name: d for name, d in DATASETS.items() if d.origin is not Origin.ARCHIVE}
+
+# The archived datasets that carry the exact flow; TAKER_TRADES_DATASET names the one that is preferred.
+FLOW_DATASETS: Final = (AGG_TRADES.name, TRADES.name)
+KLINE_INTERVALS: Final = {"1h": 1, "4h": 4, "1d": 24}

@@ -1,0 +1,264 @@
+"""A place for objects, on a folder or on S3, with one behaviour.
+
+Belongs here: put, get, list and delete of whole objects. A put is atomic: a reader sees the old object or the new one.
+Does not: what the objects mean (`ingestion.raw.zone`) or where the settings come from.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from ingestion.domain.errors import StorageError
+from ingestion.raw.durable import sync
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """How to reach S3. Whatever is None is left to boto3's own chain (profile, instance role, …)."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One listed object. `version` changes whenever its bytes do."""
+
+    key: str
+    size: int
+    version: str
+
+
+class ObjectStore(Protocol):
+    """Keys are relative, `/`-separated and never start with `/`. Every failure is a StorageError."""
+
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None: ...
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
+        """Write the object; with `only_if_absent`, leave an existing one alone and return False.
+
+        `durable`: it is on the disk, and not only on its way there, when this returns. On S3 it always is.
+        """
+        ...
+
+    def get_bytes(self, key: str) -> bytes | None:
+        """The object's bytes, or None when there is none."""
+        ...
+
+    def list(self, prefix: str = "") -> list[StoredObject]:
+        """Every object below `prefix` (a folder, without its trailing slash), in key order."""
+        ...
+
+    def delete(self, key: str) -> None: ...
+    def url(self, key: str) -> str:
+        """How DuckDB, pandas or Spark address the object: an absolute path or `s3://…`."""
+        ...
+
+
+def open_store(url: str | Path, s3: S3Options | None = None) -> ObjectStore:
+    """The store at a folder, a `file://` URL or `s3://bucket/prefix`."""
+    parts = urlsplit(str(url))
+    if parts.scheme == "s3":
+        if not parts.netloc:
+            raise StorageError(f"storage URL `{url}` names no bucket; write s3://bucket/prefix")
+        return S3Store(parts.netloc, parts.path.strip("/"), s3 or S3Options())
+    if parts.scheme == "file":
+        return LocalStore(Path(unquote(parts.path)))
+    if "://" in str(url):
+        raise StorageError(f"storage URL `{url}` is neither a folder nor s3://bucket/prefix")
+    return LocalStore(Path(url))
+
+
+class LocalStore:
+    """Objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
+        with self._staged(key, durable) as staged, path.open("rb") as source, staged.open("wb") as target:
+            while block := source.read(1 << 20):
+                target.write(block)
+
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
+        if only_if_absent and (self.root / key).exists():
+            return False
+        with self._staged(key, durable) as staged:
+            staged.write_bytes(payload)
+        return True
+
+    def get_bytes(self, key: str) -> bytes | None:
+        try:
+            return (self.root / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
+
+    def list(self, prefix: str = "") -> list[StoredObject]:
+        try:
+            return sorted(self._walk(self.root / prefix), key=lambda found: found.key)
+        except OSError as error:
+            raise StorageError(
+                f"cannot list {self.root / prefix}: {error.strerror}; check TAKER_STORAGE_URL"
+            ) from error
+
+    def delete(self, key: str) -> None:
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
+
+    def url(self, key: str) -> str:
+        return str(self.root / key)
+
+    def _walk(self, folder: Path) -> Iterator[StoredObject]:
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.is_dir():
+                yield from self._walk(Path(entry.path))
+            elif not entry.name.startswith("."):
+                stat = entry.stat()
+                key = os.path.relpath(entry.path, self.root).replace(os.sep, "/")
+                yield StoredObject(key, stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}-{stat.st_size}")
+
+    @contextmanager
+    def _staged(self, key: str, durable: bool) -> Iterator[Path]:
+        """A hidden file beside the target that becomes the target when the block ends well."""
+        target = self.root / key
+        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield staged
+            if durable:
+                sync(staged)
+            os.replace(staged, target)
+            if durable:
+                for folder in (target.parent, *target.parent.parents):
+                    sync(folder)
+                    if folder == self.root:
+                        break
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {target}: {error.strerror or error}; "
+                "check that the folder of TAKER_STORAGE_URL is writable and not full"
+            ) from error
+        finally:
+            staged.unlink(missing_ok=True) if staged.parent.is_dir() else None
+
+
+class S3Store:
+    """Objects below a prefix of an S3 bucket, through boto3."""
+
+    def __init__(self, bucket: str, prefix: str, options: S3Options) -> None:
+        self.bucket = bucket
+        self.prefix = f"{prefix}/" if prefix else ""
+        self._options = options
+        self._connected: BaseClient | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def _client(self) -> Any:
+        with self._connecting:  # a client may be shared between threads, but not made by two at once
+            if self._connected is None:
+                self._connected = self._connect()
+        return self._connected
+
+    def _connect(self) -> BaseClient:
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.session.Session()
+        return session.client(
+            "s3",
+            endpoint_url=self._options.endpoint_url,
+            # A server that is not AWS may have no regions, but a signature always names one.
+            region_name=self._options.region or session.region_name or "us-east-1",
+            aws_access_key_id=self._options.access_key_id,
+            aws_secret_access_key=self._options.secret_access_key,
+            aws_session_token=self._options.session_token,
+            config=Config(
+                retries={"mode": "standard", "max_attempts": 6},
+                max_pool_connections=32,
+                # Servers other than AWS know the bucket by path, not by host name.
+                s3={"addressing_style": "path" if self._options.endpoint_url else "auto"},
+            ),
+        )
+
+    def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
+        with self._speaking(key, "write"):
+            self._client.upload_file(str(path), self.bucket, self.prefix + key)
+
+    def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        with self._speaking(key, "write"):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=payload, **condition)
+            except self._client.exceptions.ClientError as error:
+                if only_if_absent and _status(error) in (409, 412):
+                    return False
+                raise
+        return True
+
+    def get_bytes(self, key: str) -> bytes | None:
+        from botocore.exceptions import ClientError  # slow to import, and of no use for a folder
+
+        with self._speaking(key, "read"):
+            try:
+                body: bytes = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
+            except ClientError as error:
+                # By its code: boto3 makes the class of this error anew in each of several threads that are first.
+                if error.response["Error"]["Code"] != "NoSuchKey":
+                    raise
+                return None
+        return body
+
+    def list(self, prefix: str = "") -> list[StoredObject]:
+        folder = self.prefix + (f"{prefix}/" if prefix else "")
+        with self._speaking(prefix, "list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
+            found = [
+                StoredObject(entry["Key"].removeprefix(self.prefix), entry["Size"], entry["ETag"].strip('"'))
+                for page in pages
+                for entry in page.get("Contents", ())
+            ]
+        return sorted(found, key=lambda entry: entry.key)
+
+    def delete(self, key: str) -> None:
+        with self._speaking(key, "delete"):
+            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def url(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self.prefix}{key}"
+
+    @contextmanager
+    def _speaking(self, key: str, verb: str) -> Iterator[None]:
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError, S3UploadFailedError) as error:
+            raise StorageError(
+                f"cannot {verb} {self.url(key)}: {error}; check the bucket, AWS_ENDPOINT_URL and the AWS_* credentials"
+            ) from error
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

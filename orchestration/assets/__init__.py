@@ -1,1 +1,0 @@
-"""The asset graph: archive → raw → staging, bars and marts → published marts. One module per stage."""

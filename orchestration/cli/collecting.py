@@ -1,0 +1,121 @@
+"""`taker collect`: the collector as a process, told what to hear and when to stop.
+
+Belongs here: settings and signals to a running collector, what is printed. Does not: listening (`ingestion.live`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ingestion.domain.errors import IngestionError
+from ingestion.domain.markets import Market, UnknownMarket
+from ingestion.domain.periods import Period
+from ingestion.venues import VENUES, venue_of
+from orchestration.config.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestion.live.collector import Collected, Collector
+    from ingestion.raw.zone import ObjectId, RawZone
+
+# The list of a venue's contracts may be this old.
+_INSTRUMENTS_DAYS: Final = 7
+
+
+class NothingHeard(IngestionError):
+    """A bounded run ended without a single connection."""
+
+
+def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbol: bool, seconds: float | None) -> None:
+    """Listen until SIGTERM, SIGINT or `seconds`. IngestionError says why it could not begin, or heard nothing."""
+    from ingestion.live.collector import Collector, plan
+
+    urls = _addresses(settings, venues)
+    more = instruments(settings, urls) if every_symbol else []
+    plans = plan(settings.markets, urls, trades=trades, more=more)
+    _say(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
+    for venue in urls:
+        if venue not in {each.venue for each in plans}:
+            _say(f"{venue}: left out, as it must be told each symbol; name one in TAKER_MARKETS, or use --every-symbol")
+    if not plans:
+        raise IngestionError("there is nothing to listen to; name a venue with --venues, or a market in TAKER_MARKETS")
+    collector = Collector(settings.spool_dir, plans, report=_say)
+    collected = asyncio.run(_until_stopped(collector, seconds))
+    _say(f"stopped; {collected.messages:,} messages heard, all of them on disk")
+    if seconds is not None and not collected.was_ever_up:
+        raise NothingHeard(
+            f"no venue could be reached in {seconds:g} s; the reasons are above. Check the network, or point "
+            "TAKER_VENUE_URLS at an address that answers, such as okx.live=wss://…"
+        )
+
+
+async def _until_stopped(collector: Collector, seconds: float | None) -> Collected:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    if seconds is not None:
+        loop.call_later(seconds, stop.set)
+    return await collector.run(stop)
+
+
+def _addresses(settings: Settings, venues: str | None) -> dict[str, str]:
+    with_feed = [venue for venue in VENUES if venue_of(venue).feed is not None]
+    wanted = [part.strip() for part in venues.split(",") if part.strip()] if venues is not None else with_feed
+    unknown = [venue for venue in wanted if venue not in with_feed]
+    if unknown:
+        raise IngestionError(f"`{unknown[0]}` is no venue with a feed; write one or more of {', '.join(with_feed)}")
+    found = {venue: settings.live_url_of(venue) for venue in wanted}
+    return {venue: url for venue, url in found.items() if url}
+
+
+def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
+    """Every open contract of the venues that must be told each symbol, as they were last asked for, or are now."""
+    from ingestion.raw.zone import ObjectId
+    from orchestration.resources import StorageResource
+
+    zone = StorageResource(settings).raw_zone()
+    today = datetime.now(UTC).date()
+    found: list[Market] = []
+    for venue in urls:
+        feed = venue_of(venue).feed
+        if feed is None or feed.is_venue_wide:
+            continue
+        days: list[date] = [today - timedelta(days=n) for n in range(_INSTRUMENTS_DAYS)]
+        ids = [ObjectId("instruments", Market.whole_venue(venue), "", Period.of_day(day)) for day in days]
+        newest = next((object_id for object_id in ids if zone.receipt(object_id) is not None), None)
+        if newest is None:
+            newest = _asked_now(settings, venue, zone)
+        for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
+            if row["is_trading"]:
+                with contextlib.suppress(UnknownMarket):
+                    found.append(Market.parse(f"{venue}:{row['symbol_name']}"))
+    return found
+
+
+def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
+    """Ask the venue for its contracts, and store them as any run does."""
+    from ingestion.recent import ingest_recent, plan_recent
+    from orchestration.resources import ApiResource
+
+    unlisted = f"{venue} must be told each symbol, and no list of its contracts was stored in the last week"
+    with ApiResource(settings).open([venue]) as access:
+        apis = {name: one.api for name, one in access.items() if name == venue}
+        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
+        for outcome in ingest_recent(tasks, access=access, zone=zone):
+            if outcome.receipt is not None:
+                return outcome.task.object_id
+            why = outcome.error or "it listed none"
+            raise IngestionError(f"{unlisted}; asked now: {why}; leave --every-symbol away to listen to TAKER_MARKETS")
+    raise IngestionError(
+        f"{unlisted}, and its api may not be asked: let TAKER_REST be on, give its address in TAKER_VENUE_URLS "
+        f"({venue}.rest=…), or leave --every-symbol away"
+    )
+
+
+def _say(line: str) -> None:
+    """One line at once, with the time: a service manager keeps it."""
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)

@@ -1,0 +1,63 @@
+"""Dagster's web UI for one set of settings.
+
+Belongs here: the environment and the command line of `dagster dev`. Does not: what it shows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+from orchestration.config.settings import Settings
+from orchestration.runs.instance import prepare_home
+from orchestration.warehouse.dbt import ensure_manifest
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_WORKSPACE: Final = """\
+# Written by `taker ui`: workspace.yaml with a name that says whose numbers these are.
+load_from:
+  - python_module:
+      module_name: orchestration.definitions
+      working_directory: {root}
+      location_name: {name}
+"""
+
+
+class PortInUse(Exception):
+    """Something answers on the port already. The text says how to take another one."""
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Replace this process by `dagster dev`, reachable from this machine only. PortInUse before anything starts."""
+    _refuse_a_busy_port(port)
+    home = prepare_home(settings)
+    ensure_manifest(settings)
+    workspace = home / "workspace.yaml"
+    name = "taker_SIMULATED" if settings.is_simulated else "taker"
+    workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    command = [dagster, "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")
+    print("Ctrl+C ends it.", flush=True)
+    os.chdir(_ROOT)
+    # Dagster recommends its next command line at every start; this one is the one that is tested here.
+    quiet = {"PYTHONWARNINGS": "ignore"}
+    os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
+
+
+def _refuse_a_busy_port(port: int) -> None:
+    """Dagster would go on without its web server, and whoever looks would see another one's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        # As the server does: a port whose last connections are still closing is free.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(
+                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); end what uses it, or take another one: "
+                f"`taker ui --port {port + 1}`, `make ui PORT={port + 1}`"
+            ) from error

@@ -1,0 +1,128 @@
+"""Publication as an asset: audited marts become what people read, all at once or not at all.
+
+Belongs here: the asset, and what it asks of the audit. Does not: how marts are copied, stored and switched
+(`orchestration.warehouse.publish`), what makes a mart good (`orchestration.checks`, dbt tests).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import dagster as dg
+
+from orchestration.config.settings import Settings
+from orchestration.defs.raw import OWNERS, simulated_label
+from orchestration.progress import Progress
+from orchestration.resources import StorageResource
+from orchestration.warehouse.publish.parquet import LATEST, STABLE
+
+PUBLISHED_KEY: Final = dg.AssetKey(["published", "marts"])
+
+
+def published_asset(
+    settings: Settings,
+    marts: Sequence[str],
+    audits: Sequence[dg.AssetCheckKey],
+    progress: Progress,
+    keys: Mapping[str, Sequence[str]] | None = None,
+) -> dg.AssetsDefinition:
+    """The asset at the end of the graph. It runs only after every blocking check on the marts has let it.
+
+    `keys`: key columns by mart, for the targets that know keys.
+    """
+    postgres_url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
+
+    @dg.asset(
+        key=PUBLISHED_KEY,
+        deps=[dg.AssetKey(mart) for mart in marts],
+        pool="warehouse",
+        group_name="published",
+        kinds={"duckdb", "parquet"} | ({"postgres"} if postgres_url else set()),
+        owners=OWNERS,
+        description=simulated_label(settings)
+        + "serving/marts.duckdb, serving/latest.json with its Parquet files, and PostgreSQL if there is one: "
+        "the audited marts, switched over at once.",
+    )
+    def published(
+        context: dg.AssetExecutionContext, storage: dg.ResourceParam[StorageResource]
+    ) -> dg.MaterializeResult[None]:
+        from orchestration.warehouse.publish.publication import publish
+
+        audit = audit_summary(context.instance, audits)
+        refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
+        if refused:
+            raise dg.Failure(
+                f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
+                "materialize the marts together with their checks (job `build_and_publish`)",
+                allow_retries=False,
+            )
+        progress.publishing(len(marts))
+        publication = publish(
+            settings.warehouse_path,
+            settings.serving_path,
+            storage.store(),
+            marts,
+            run_id=context.run.run_id,
+            settings=published_settings(settings),
+            audit=audit,
+            now=datetime.now(UTC),
+            keys=keys,
+            postgres_url=postgres_url,
+        )
+        # dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
+        for mart in marts:
+            count = {"dagster/row_count": publication.rows[mart]}
+            context.log_event(dg.AssetObservation(mart, metadata=count, description="Rows as published."))
+        metadata: dict[str, Any] = {
+            "dagster/row_count": sum(publication.rows.values()),
+            "rows": dict(publication.rows),
+            "first_day": str(publication.first_day),
+            "last_day": str(publication.last_day),
+            "markets": list(publication.markets),
+            "revised_ranks": publication.revised_ranks,
+            "database": dg.MetadataValue.path(str(settings.serving_path)),
+            "version": publication.version,
+            "latest": f"{settings.storage_url}/{LATEST}",
+            "parquet": f"{settings.storage_url}/{STABLE}/",
+        }
+        if publication.postgres:
+            metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
+        return dg.MaterializeResult(metadata=metadata)
+
+    return published
+
+
+def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey]) -> dict[str, str]:
+    """Latest outcome of each audit: `passed`, `warned`, `failed`, or `not run` on the mart as it is now."""
+    return {key.name: _latest(instance, key) for key in audits}
+
+
+def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
+    # A queued run has planned its checks already: the latest record is not always an evaluation.
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=25):
+        event = record.event.dagster_event if record.event is not None else None
+        evaluation = event.event_specific_data if event is not None else None
+        if record.event is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
+            continue
+        mart = instance.get_latest_materialization_event(key.asset_key)
+        if mart is not None and record.event.timestamp < mart.timestamp:
+            return "not run"
+        if evaluation.passed:
+            return "passed"
+        return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
+    return "not run"
+
+
+def published_settings(settings: Settings) -> dict[str, Any]:
+    """The settings a number depends on. No address that could carry a password, no key."""
+    return {
+        "markets": [market.market_id for market in settings.markets],
+        "kline_interval": list(settings.kline_interval),
+        "trades_dataset": settings.trades_dataset,
+        "first_day": settings.first_day.isoformat(),
+        "target": settings.target,
+    }
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,5 +1,0 @@
-"""From audited marts to the places where people read them: a DuckDB file, Parquet files, PostgreSQL.
-
-Belongs here: what a publication consists of, and one module per target. Does not: Dagster
-(`orchestration.assets.publish`), what makes a mart good (`orchestration.checks`, dbt tests).
-"""

@@ -1,0 +1,1 @@
+"""What the marts must satisfy before they are published."""

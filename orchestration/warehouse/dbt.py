@@ -1,0 +1,301 @@
+"""dbt from the outside: its project, generated profile, manifest and arguments.
+
+Belongs here: everything needed to start dbt. Does not: SQL (`dbt_project`), Dagster (`orchestration.defs`).
+
+`python -m orchestration.warehouse.dbt manifest` builds the manifest that the definitions load, `… docs` dbt's
+documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.config.settings import Settings
+
+PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
+MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
+DBT_EXECUTABLE: Final = str(Path(sys.executable).with_name("dbt"))
+_SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
+_GENERATED: Final = ("target", "logs", "dbt_packages")
+# So long a program that looks into the warehouse is waited for.
+_LOCK_PATIENCE_SECONDS: Final = 15.0
+_HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)", re.MULTILINE)
+_TRACEBACK: Final = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*(?:\S.*(?:\n|\Z))?", re.MULTILINE
+)
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_BETWEEN_TRACEBACKS: Final = re.compile(
+    r"^(?:During handling of the above exception, another exception occurred|"
+    r"The above exception was the direct cause of the following exception):\n?",
+    re.MULTILINE,
+)
+# The type of the prices in `int_flow_bars`.
+BAR_PRICE_TYPE: Final = "DECIMAL(38,18)"
+
+
+class ManifestMissing(Exception):
+    """The definitions were loaded before dbt's manifest was built."""
+
+
+class DbtFailed(Exception):
+    """A dbt command that should always succeed did not. The text ends with what dbt said."""
+
+
+class WarehouseLocked(Exception):
+    """Another program has the warehouse open. The text names the file, the program and what to do."""
+
+
+class WarehouseUnusable(Exception):
+    """The warehouse is no database that can be opened. The text says why and what to do."""
+
+
+def profile(settings: Settings) -> dict[str, Any]:
+    """The profile `taker`, one output per target. Holds no secret: keys are read from the environment by dbt."""
+    output: dict[str, Any] = {
+        "type": "duckdb",
+        "path": str(settings.warehouse_path),
+        "threads": os.cpu_count() or 2,
+        "settings": {"TimeZone": "UTC"},
+        # Somebody who looks into the warehouse while a build starts is waited for, not run into.
+        "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
+    }
+    if settings.is_s3:
+        output |= {
+            "extensions": ["httpfs"],
+            "config_options": connection_options(settings),
+            "secrets": [settings.duckdb_secret()],
+        }
+    return {"taker": {"target": settings.target, "outputs": {"duckdb": output}}}
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """How DuckDB finds its extensions: in our folder, never in the network."""
+    return {"extension_directory": str(settings.dbt_dir / "extensions"), "autoinstall_known_extensions": "false"}
+
+
+def write_profile(settings: Settings) -> Path:
+    """Write `profiles.yml` when it differs; the folder that dbt takes as `--profiles-dir`."""
+    import yaml
+
+    folder = settings.dbt_dir
+    text = f"# Generated from the TAKER_* settings; edits are overwritten.\n{yaml.safe_dump(profile(settings))}"
+    path = folder / "profiles.yml"
+    if not path.exists() or path.read_text() != text:
+        folder.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        staged.write_text(text)
+        os.replace(staged, path)
+    return folder
+
+
+def target_dir(settings: Settings) -> Path:
+    """dbt's artefacts. One folder for all builds: dbt then reuses what it parsed, and nothing piles up."""
+    return settings.dbt_dir / "target"
+
+
+def install_extensions(settings: Settings) -> None:
+    """Copy httpfs from its wheel to where the profile looks, so that nothing is ever downloaded."""
+    if not settings.is_s3:
+        return
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    directory = settings.dbt_dir / "extensions"
+    directory.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
+        import_extension("httpfs", con=connection)
+
+
+def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS) -> None:
+    """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
+
+    dbt would try for minutes, and report the lock with the tracebacks of every attempt.
+    """
+    import duckdb
+
+    path = settings.warehouse_path
+    deadline = time.monotonic() + patience
+    while path.exists():
+        try:
+            duckdb.connect(str(path)).close()
+            return
+        except duckdb.Error as error:
+            reason = str(error).strip().splitlines()[0]
+        holder = _HOLDER.search(reason)
+        if holder is None and "set lock on file" not in reason:
+            raise WarehouseUnusable(
+                f"{path} cannot be opened ({reason}); when its permissions are right, delete it: the next run builds "
+                "everything again from the raw zone"
+            )
+        if time.monotonic() >= deadline:
+            raise WarehouseLocked(
+                f"{path} is locked: {holder[1] if holder else 'another program'} has it open; close that program, then "
+                f"run the same command again (to read the published data meanwhile, open {settings.serving_path})"
+            )
+        time.sleep(0.5)
+
+
+def bars_are_outdated(settings: Settings) -> bool:
+    """Whether the bars that stand have prices of another type than today's, so that none can be appended to them.
+
+    DuckDB cannot change a column's type in the transaction that also deletes rows, which dbt would try.
+    """
+    import duckdb
+
+    if not settings.warehouse_path.exists():
+        return False
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        held = connection.execute(
+            "select data_type from duckdb_columns() where table_name = 'int_flow_bars' and column_name = 'open_price'"
+        ).fetchall()
+    return any(data_type != BAR_PRICE_TYPE for (data_type,) in held)
+
+
+def without_tracebacks(text: str, most_lines: int = 15) -> str:
+    """What a failed command reported, without colours, tracebacks and repeated lines; of much, the beginning."""
+    text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{_COLOURS.sub('', text).strip()}\n"))
+    said = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
+    lines = list(dict.fromkeys(said))
+    if len(lines) > most_lines:
+        more = len(lines) - most_lines
+        lines = [*lines[:most_lines], f"… and {more:,} more lines; the run in Dagster (`taker ui`) has all of them"]
+    return "\n".join(lines)
+
+
+def build_args(dbt_vars: Mapping[str, Any], *, full_refresh: bool = False) -> list[str]:
+    """One `dbt build`. Unit tests belong to the test suite: a run's variables would leak into their fixtures."""
+    args = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars)]
+    return [*args, "--full-refresh"] if full_refresh else args
+
+
+def nodes_to_build(manifest: Mapping[str, Any]) -> int:
+    """How many nodes `dbt build` will report on."""
+    return sum(node["resource_type"] in ("model", "seed", "snapshot", "test") for node in manifest["nodes"].values())
+
+
+def marts_in(manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the models below `models/marts`, sorted."""
+    return sorted(
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
+    )
+
+
+def load_manifest(path: Path = MANIFEST_PATH) -> dict[str, Any]:
+    """The manifest, or ManifestMissing with the command that builds it."""
+    if not path.is_file():
+        raise ManifestMissing("dbt's manifest.json is missing; run `make manifest`")
+    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    return manifest
+
+
+def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PATH) -> bool:
+    """The manifest is missing, or a file of the project was written, added or removed after it was built."""
+    if not manifest.is_file():
+        return True
+    built = manifest.stat().st_mtime
+    for folder, folders, files in os.walk(project):
+        folders[:] = [name for name in folders if name not in _GENERATED and not name.startswith(".")]
+        # A folder's own time tells of removed files; the root's does not count, since `target` comes and goes in it.
+        if Path(folder) != project and Path(folder).stat().st_mtime > built:
+            return True
+        if any(name.endswith(_SOURCES) and (Path(folder) / name).stat().st_mtime > built for name in files):
+            return True
+    return False
+
+
+def build_manifest(settings: Settings) -> Path:
+    """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes what dbt said."""
+    # With the variables and the target folder of the builds, so that these reuse what was parsed here.
+    _run(["parse", "--vars", json.dumps(settings.dbt_vars())], settings)
+    MANIFEST_PATH.parent.mkdir(exist_ok=True)
+    staged = MANIFEST_PATH.with_name(f".manifest.{os.getpid()}.json")
+    shutil.copyfile(target_dir(settings) / "manifest.json", staged)
+    os.replace(staged, MANIFEST_PATH)
+    return MANIFEST_PATH
+
+
+def ensure_manifest(settings: Settings) -> None:
+    """Build the manifest if it is missing or older than the project."""
+    if manifest_is_stale():
+        build_manifest(settings)
+
+
+def build_docs(settings: Settings) -> Path:
+    """dbt's documentation as one page that needs no server: lineage, and every column with type and description.
+
+    It is read from a database that holds every table and no row, built for the purpose and thrown away: so it needs no
+    data, and keeps nobody from the warehouse. About half a minute; DbtFailed quotes what dbt said.
+    """
+    with tempfile.TemporaryDirectory(prefix="taker-docs-") as folder:
+        empty = settings.model_copy(update={"storage_url": folder, "state_dir": Path(folder)})
+        dbt_vars = ["--vars", json.dumps(empty.dbt_vars())]
+        _run(["build", "--empty", "--exclude-resource-type", "test", "unit_test", *dbt_vars], empty)
+        _run(["docs", "generate", "--static", *dbt_vars], empty)
+        page = settings.docs_path
+        page.parent.mkdir(parents=True, exist_ok=True)
+        staged = page.with_name(f".{page.name}.{os.getpid()}")
+        shutil.copyfile(target_dir(empty) / "static_index.html", staged)
+        os.replace(staged, page)
+    return page
+
+
+def _run(args: Sequence[str], settings: Settings) -> None:
+    install_extensions(settings)
+    environment = {
+        **os.environ,
+        **settings.dbt_environment(),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "DBT_LOG_PATH": str(target_dir(settings)),
+        "DBT_TARGET_PATH": str(target_dir(settings)),
+    }
+    command = [
+        DBT_EXECUTABLE,
+        "--no-use-colors",
+        *args,
+        "--project-dir",
+        str(PROJECT_DIR),
+        "--profiles-dir",
+        str(write_profile(settings)),
+        # Named as Dagster names them, although they are the defaults: dbt parses anew when they differ.
+        "--profile",
+        "taker",
+        "--target",
+        settings.target,
+    ]
+    done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()
+        raise DbtFailed(f"`dbt {args[0]}` failed; dbt said:\n{said}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m orchestration.warehouse.dbt manifest` or `… docs`: print the path of what was built."""
+    from orchestration.config.settings import SettingsError, load_settings
+
+    builders = {"manifest": build_manifest, "docs": build_docs}
+    if len(arguments) != 1 or arguments[0] not in builders:
+        print("usage: python -m orchestration.warehouse.dbt manifest|docs", file=sys.stderr)
+        return 2
+    try:
+        print(builders[arguments[0]](load_settings()))
+    except (SettingsError, DbtFailed) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

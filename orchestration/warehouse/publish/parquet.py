@@ -1,0 +1,142 @@
+"""Parquet on the storage URL, a folder or S3: versions that hang together, and one file per mart at a stable place.
+
+    serving/versions/<version>/<mart>.parquet     never changed once written; `<version>` is the time of publication
+    serving/versions/<version>/manifest.json      written last: a version without it never became one
+    serving/latest.json                           the manifest of the newest version, replaced atomically
+    serving/parquet/<mart>/data.parquet           the newest rows of one mart, for readers that want a fixed address
+
+Belongs here: keys, the manifest, what is kept. Does not: the object store itself (`ingestion.raw.store`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.raw.store import LocalStore
+from orchestration.warehouse.publish.tables import Table, identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ingestion.raw.store import ObjectStore
+
+SERVING: Final = "serving"
+STABLE: Final = f"{SERVING}/parquet"
+VERSIONS: Final = f"{SERVING}/versions"
+LATEST: Final = f"{SERVING}/latest.json"
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+
+# A reader of `latest.json` opens its files later, and a long query keeps opening them. Builds follow each other by a
+# minute at least, so five versions are several minutes for the slowest reader, at the price of five times the marts.
+VERSIONS_KEPT: Final = 5
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """One exported table: where the file lies for now, its size in bytes and its sha256."""
+
+    table: Table
+    path: Path
+    size: int
+    sha256: str
+
+
+def export(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> ParquetFile:
+    """Write one table to `folder` in the order it has."""
+    path = folder / f"{table.name}.parquet"
+    connection.execute(f"copy {identifier(table.name)} to {literal(str(path))} (format parquet, compression zstd)")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return ParquetFile(table, path, path.stat().st_size, digest)
+
+
+def version_of(now: datetime) -> str:
+    """The version's name. Names sort as their times do."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+
+
+def manifest(
+    files: Sequence[ParquetFile],
+    *,
+    now: datetime,
+    run_id: str,
+    first_day: date | None,
+    last_day: date | None,
+    markets: Sequence[str],
+) -> dict[str, Any]:
+    """What `latest.json` says. File names are relative to `serving/`, so that the whole folder can be copied."""
+    version = version_of(now)
+    return {
+        "format": FORMAT,
+        "version": version,
+        "published_at": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "run_id": run_id,
+        "first_day": first_day.isoformat() if first_day else None,
+        "last_day": last_day.isoformat() if last_day else None,
+        "markets": list(markets),
+        "marts": {
+            file.table.name: {
+                "file": f"{VERSIONS.removeprefix(SERVING + '/')}/{version}/{file.table.name}.parquet",
+                "rows": file.table.rows,
+                "bytes": file.size,
+                "sha256": file.sha256,
+                "key": list(file.table.key),
+                "description": file.table.description,
+                "schema": [
+                    {"name": column.name, "type": column.type, "description": column.description}
+                    for column in file.table.columns
+                ],
+            }
+            for file in files
+        },
+    }
+
+
+def store_version(store: ObjectStore, files: Sequence[ParquetFile], contents: dict[str, Any]) -> None:
+    """Store the files and their manifest below `versions/`. No reader is sent there yet."""
+    folder = f"{VERSIONS}/{contents['version']}"
+    for file in files:
+        store.put_file(f"{folder}/{file.path.name}", file.path)
+    store.put_bytes(f"{folder}/{MANIFEST}", _as_json(contents))
+
+
+def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: dict[str, Any]) -> None:
+    """Send readers to a stored version: the files at the stable places one by one, then the manifest at once."""
+    for file in files:
+        store.put_file(f"{STABLE}/{file.table.name}/data.parquet", file.path)
+    store.put_bytes(LATEST, _as_json(contents))
+
+
+def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
+    """Delete what no reader needs: all but the newest `keep` versions, and what a failed publication left behind.
+
+    The version that `latest.json` names always stays. Returns the versions that went, oldest first.
+    """
+    keys_by_version: dict[str, list[str]] = {}
+    for found in store.list(VERSIONS):
+        keys_by_version.setdefault(found.key.removeprefix(f"{VERSIONS}/").split("/")[0], []).append(found.key)
+    complete = sorted(name for name, keys in keys_by_version.items() if f"{VERSIONS}/{name}/{MANIFEST}" in keys)
+    latest = store.get_bytes(LATEST)
+    kept = {*complete[-keep:], json.loads(latest)["version"]} if latest else set(complete[-keep:])
+    pruned = sorted(set(keys_by_version) - kept)
+    for name in pruned:
+        # The manifest first: what is half deleted no longer claims to be a version.
+        for key in sorted(keys_by_version[name], key=lambda key: not key.endswith(f"/{MANIFEST}")):
+            store.delete(key)
+        if isinstance(store, LocalStore):
+            # S3 knows no folders; on a disk an empty one would stay for each version that ever was.
+            with contextlib.suppress(OSError):
+                (store.root / VERSIONS / name).rmdir()
+    return pruned
+
+
+def _as_json(contents: dict[str, Any]) -> bytes:
+    return (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode()

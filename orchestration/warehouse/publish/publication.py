@@ -1,0 +1,115 @@
+"""The use case: audited marts become the publication that people read, on every target or on none.
+
+Belongs here: the order in which targets are prepared and switched. Does not: how each is written (the modules beside).
+
+Everything that can fail is prepared where no reader looks: a DuckDB file under another name, a Parquet version nobody
+is sent to, an open PostgreSQL transaction. Then readers are switched over, by a renamed file, a replaced `latest.json`
+and a commit, which hardly can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.warehouse.publish import database, parquet, postgres, revisions
+from orchestration.warehouse.publish.tables import describe, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ingestion.raw.store import ObjectStore
+
+_HISTORY_KEYS: Final = {
+    revisions.REVISIONS: ("definition_id", "market_id", "side", "bar_at", "published_at"),
+    revisions.SOURCES: ("market_id", "dataset", "kline_interval", "trade_date", "source_key"),
+}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published.
+
+    `rows` per table, the days covered (None when there is no bar at all), the markets, the `version` of the Parquet
+    files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL holds, None without one.
+    """
+
+    rows: Mapping[str, int]
+    first_day: date | None
+    last_day: date | None
+    markets: tuple[str, ...]
+    version: str
+    revised_ranks: int
+    postgres: postgres.PostgresReport | None
+
+
+def publish(
+    warehouse: Path,
+    serving: Path,
+    store: ObjectStore,
+    marts: Sequence[str],
+    *,
+    run_id: str,
+    settings: Mapping[str, Any],
+    audit: Mapping[str, str],
+    now: datetime,
+    keys: Mapping[str, Sequence[str]] | None = None,
+    postgres_url: str | None = None,
+) -> Publication:
+    """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL if there is one.
+
+    `keys`: key columns by mart. Readers that hold the former file, version or transaction keep it; new ones get the new
+    publication. When anything fails before the switch, the former publication is untouched on every target.
+    """
+    keys = {**(keys or {}), **_HISTORY_KEYS}
+    serving.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="taker-publish-") as folder, _staged(serving) as (staged, out):
+        scratch = Path(folder)
+        out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
+        for mart in marts:
+            database.copy_mart(out, mart)
+        former = serving if serving.is_file() else None
+        revised = revisions.carry_revisions(out, former, published_at=now, run_id=run_id)
+        out.execute("detach warehouse")
+        revisions.refuse_broken(out)
+        span = database.span_of(out, marts)
+        database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
+        exported = [describe(out, name, keys.get(name, ())) for name in (*marts, *revisions.TABLES)]
+        database.write_tables(out, exported)
+        about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
+        described = [*exported, *about]
+
+        files = [parquet.export(out, table, scratch) for table in exported]
+        first, last, markets = span
+        contents = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
+        parquet.store_version(store, files, contents)
+        loading = postgres.replaced(postgres_url, out, described, scratch) if postgres_url else contextlib.nullcontext()
+        with loading as loaded:
+            out.close()
+            parquet.make_latest(store, files, contents)
+            os.replace(staged, serving)
+        parquet.prune(store)
+    rows = {table.name: table.rows for table in exported}
+    return Publication(rows, first, last, tuple(markets), contents["version"], revised, loaded)
+
+
+@contextlib.contextmanager
+def _staged(serving: Path) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection]]:
+    """A new database file beside `serving` and a connection to it, in UTC; what is left of it goes in the end."""
+    import duckdb
+
+    staged = serving.with_name(f".{serving.name}.building")
+    staged.unlink(missing_ok=True)
+    try:
+        with duckdb.connect(str(staged)) as out:
+            out.execute("set timezone = 'UTC'")
+            yield staged, out
+    finally:
+        staged.unlink(missing_ok=True)
+        staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)
