@@ -27,8 +27,8 @@ class SeriesStatus:
 
     `missing`: between first and last, never requested, or failed. `absent`: the venue has no file. `refused`: it has
     one that cannot be used, and nothing was found in its place. `partial`: stored, with fewer rows than the day should
-    have or with gaps in its ids. `corrected`: replaced since first stored. `defects`: what was published and not used as
-    published, by kind and reason; the counts before it say how many rows, files and days that is.
+    have or with gaps in its ids. `corrected`: replaced since first stored. `defects`: what was published and not used
+    as published, by kind and reason; the counts before it are of rows, files and days.
     """
 
     dataset: str
