@@ -18,7 +18,7 @@ from orchestration.warehouse.dbt import ensure_manifest
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WORKSPACE: Final = """\
-# Written by `taker ui`: workspace.yaml with a name that says whose numbers these are.
+# Written by `taker ui`: workspace.yaml whose name tells simulated data from real.
 load_from:
   - python_module:
       module_name: orchestration.definitions
@@ -28,7 +28,7 @@ load_from:
 
 
 class PortInUse(Exception):
-    """Something answers on the port already. The text says how to take another one."""
+    """The port is in use. The text names how to choose another."""
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -50,7 +50,7 @@ def serve(settings: Settings, port: int) -> None:
 
 
 def _refuse_a_busy_port(port: int) -> None:
-    """Dagster would go on without its web server, and whoever looks would see another one's."""
+    """Dagster would go on without its web server, and the page would be another program's."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
         # As the server does: a port whose last connections are still closing is free.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,6 +58,6 @@ def _refuse_a_busy_port(port: int) -> None:
             taken.bind(("127.0.0.1", port))
         except OSError as error:
             raise PortInUse(
-                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); end what uses it, or take another one: "
+                f"port {port} of 127.0.0.1 is in use ({error.strerror}); end what uses it, or choose another: "
                 f"`taker ui --port {port + 1}`, `make ui PORT={port + 1}`"
             ) from error
