@@ -13,11 +13,7 @@ from typing import NoReturn
 import typer
 
 FAILED = 1
-
-
 USAGE = 2
-
-
 INTERRUPTED = 130
 
 
@@ -26,8 +22,8 @@ def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -
     """Expected errors become one sentence and an exit code; a traceback only with --debug."""
     try:
         yield
-    except (typer.Exit, typer.BadParameter):
-        raise
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+        raise  # of a closed pipe (`taker status | head`) typer ends without a word
     except KeyboardInterrupt:
         print("interrupted; what was stored stays, run the same command again to go on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

@@ -22,17 +22,9 @@ def day_of(text: str) -> date:
 
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the logs of Dagster and dbt.")]
-
-
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: errors only.")]
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable facts on standard output.")]
-
-
 Demo = Annotated[bool, typer.Option("--demo", help="Of the demo's data instead of yours.")]
-
-
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Rebuild every day, not only what changed.")]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -46,6 +47,8 @@ def serve(settings: Settings, port: int) -> None:
     os.chdir(_ROOT)
     # Dagster recommends its next command line at every start; this one is the one that is tested here.
     quiet = {"PYTHONWARNINGS": "ignore"}
+    # A shell starts a background job with SIGINT ignored; Dagster then ignores SIGTERM too, and its processes stay.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
 
 

@@ -107,8 +107,6 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
 
 
 _STATUS_COLUMNS = ["dataset", "market_id", "interval", "day", "status", "row_count", "id_gaps", "revision"]
-
-
 _ROWS_PER_DAY = {("klines", "1h"): 24, ("klines", "4h"): 6, ("klines", "1d"): 1, ("metrics", ""): 288}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from ingestion.domain.periods import Span
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings, yesterday
+from orchestration.runs import ui
 from orchestration.runs.execution import IngestRange, RangeError, ingest_ranges
 from tests.support.claimed import publish_for_claims
 
@@ -255,3 +257,36 @@ def test_the_ui_refuses_a_port_that_something_else_has(tmp_path: Path, monkeypat
     assert f"port {port} of 127.0.0.1 is in use" in done.stderr
     assert f"--port {port + 1}" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_ui_can_be_ended_where_a_shell_started_it_in_the_background(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell without job control ignores SIGINT for `taker ui &`, and Dagster handles SIGTERM as it handles SIGINT."""
+    started: list[object] = []
+    monkeypatch.setattr("orchestration.runs.ui.ensure_manifest", lambda settings: None)
+    monkeypatch.setattr("orchestration.runs.ui.os.chdir", lambda folder: None)
+    monkeypatch.setattr("orchestration.runs.ui.os.execve", lambda *_: started.append(signal.getsignal(signal.SIGINT)))
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ui.serve(settings, _free_port())
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert started == [signal.SIG_DFL]
+
+
+def test_a_reader_that_stops_reading_gets_no_complaint(marts: Path) -> None:
+    command = [sys.executable, "-m", "orchestration.cli", "sql", "--csv", "select range from range(200000)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == "range\n"
+        running.stdout.close()
+        assert running.stderr.read() == ""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

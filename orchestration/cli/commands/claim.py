@@ -15,8 +15,6 @@ from orchestration.cli.options import AsJson, Debug, Demo, settings_of
 
 # Of `taker claim`, where 1 and 2 are verdicts.
 CLAIM_CODES = {"HOLDS": 0, "FAILS": 1, "UNKNOWN": 2}
-
-
 NOT_ANSWERED = 3
 
 

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 # A venue that is down fails hundreds of objects in one way.
 _FAILURES_SHOWN = 10
-
-
 # What is not of the flow, and what `taker status` lists, is folded after so many lines.
 _NOTES_SHOWN = 20
-
-
 _STATES = {
     "absent": "no file in the archive",
     "empty": "a file without rows",
