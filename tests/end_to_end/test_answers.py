@@ -72,9 +72,9 @@ class TestAsking:
     def test_a_claim_answers_with_its_exit_code(self, published: Taker, rank: int, code: int) -> None:
         assert published.run("claim", CLAIM.format(rank)).returncode == code
 
-    def test_a_claim_whose_window_is_not_there_cannot_be_told(self, published: Taker) -> None:
-        asked = published.run("claim", f"BTCUSDT {CLAIMED} bearish rank 3 in 2000 days", "--json")
-        assert (asked.returncode, json.loads(asked.stdout)["outcome"]) == (2, "cannot tell")
+    def test_a_claim_whose_window_is_not_there_is_undecided(self, published: Taker) -> None:
+        done = published.run("claim", f"BTCUSDT {CLAIMED} bearish rank 3 in 2000 days", "--json")
+        assert (done.returncode, json.loads(done.stdout)["outcome"]) == (2, "cannot tell")
 
     def test_the_brief_says_what_the_run_said(self, published: Taker) -> None:
         (brief,) = json.loads(published.run("brief", "--json").stdout)

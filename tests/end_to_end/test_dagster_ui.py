@@ -73,7 +73,7 @@ def _wait_until_it_answers(url: str, ui: subprocess.Popen[bytes], log: Path, sec
                 return
         except urllib3.exceptions.HTTPError:
             pass
-        time.sleep(0.2)  # readiness can only be asked for
+        time.sleep(0.2)  # readiness can only be polled
     raise RuntimeError(f"Dagster did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 

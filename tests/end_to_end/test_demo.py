@@ -149,9 +149,9 @@ class TestTheLifeOfAWarehouse:
             warehouse.execute("update int_flow_bars set high_price = 1 where bar_date = ?", [LAST_DAY])
         before = demo.taker.marts.read_bytes()
         answer = again(demo)
-        said = " ".join((answer.stdout + answer.stderr).split())
+        printed = " ".join((answer.stdout + answer.stderr).split())
         assert answer.returncode == 1
-        assert "no open or close above the high" in said
+        assert "no open or close above the high" in printed
         assert demo.taker.marts.read_bytes() == before
 
     def test_4_a_full_refresh_mends_it(self, demo: Demo) -> None:

@@ -1,8 +1,8 @@
-"""Today, end to end: three venues are heard, the collector is killed and goes on, and what the api says of the day is
+"""Today, end to end: three venues are received, the collector is killed and goes on, and the API's part of the day is
 there before the archive has it. Then the archive's file arrives.
 
 Everything runs through the public command against venues of our own on loopback. Two things a test cannot wait for are
-done by hand: an hour that ends (sealing is told a later time), and minutes heard whole (they are written as the
+done by hand: an hour that ends (sealing is given a later time), and minutes received whole (they are written as the
 collector writes them).
 """
 
@@ -75,7 +75,7 @@ def bybit_rows(day: date) -> list[str]:
 
 
 def cover(spool: Path, venue: str, minutes: int, at_ms: int, *symbols: str) -> None:
-    """Minutes of the hour of an instant that were heard whole, from its first on."""
+    """Minutes of the hour of an instant that were received whole, from its first on."""
 
     async def write() -> None:
         writer = SpoolWriter(spool)
@@ -123,7 +123,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         sealed = seal(spool, zone, now=datetime.now(UTC) + timedelta(hours=2))
         assert sum(each.rows for each in sealed) == 4
 
-        # Nobody configured OKX; as it was heard, it is asked for its contracts.
+        # OKX is not configured; as its feed was received, its contracts are requested.
         places = {"binance_um.rest": api.url, "okx.rest": api.url, "bybit.archive": bybit.url}
         taker = Taker(
             storage,
@@ -142,7 +142,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 class TestBeforeTheArchive:
-    def test_long_and_short_of_three_venues_are_one_total_that_says_how_much_was_heard(self, live: Live) -> None:
+    def test_long_and_short_of_three_venues_are_one_total_with_its_coverage(self, live: Live) -> None:
         rows = live.taker.query(
             "select market_id, long_usd, short_usd, order_count, is_lower_bound, venue_set, coverage_ratio"
             " from fct_liquidations_rolling_24h where market_id like '%:ALL'"

@@ -130,7 +130,7 @@ def test_a_market_of_which_nobody_knows_what_a_contract_is_worth_is_named_with_w
     assert taker.query("select count(*) from fct_flow_reconciliation_daily where market_id = 'okx:SOL-USDT-SWAP'") == [
         (0,)
     ]
-    (said,) = facts["unvalued_markets"]  # type: ignore[misc]
-    assert said.startswith("okx:SOL-USDT-SWAP: its trades are kept and not valued")
-    assert "TAKER_REST=on" in said
-    assert "markets.csv" in said
+    (sentence,) = facts["unvalued_markets"]  # type: ignore[misc]
+    assert sentence.startswith("okx:SOL-USDT-SWAP: its trades are kept and not valued")
+    assert "TAKER_REST=on" in sentence
+    assert "markets.csv" in sentence

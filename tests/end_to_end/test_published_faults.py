@@ -2,7 +2,7 @@
 
 Each market of the archive below has one fault of a kind that users of public archives have reported; every expected
 number is computed here, from the amounts that the archive's good files hold. Belongs here: what is published and what
-people are told of it. Does not: the single rules (`tests/ingestion`, `tests/dbt`).
+it is reported. Does not: the single rules (`tests/ingestion`, `tests/dbt`).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def bars(day: date) -> list[str]:
 
 
 def trades(day: date, *, one_sided: bool = False, first_id: int = 1) -> list[str]:
-    """Forty aggregates an hour, half of them on each side, that sum up to what the hour's bar says."""
+    """Forty aggregates an hour, half of them on each side, that sum up to the hour's bar."""
     rows = []
     for hour in range(24):
         flow = hour_of(day, hour)
@@ -112,7 +112,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     """A whole month of bars in which each market's month has another fault."""
     folder = tmp_path_factory.mktemp("month")
     archive = Faulty(folder / "archive")
-    # Its zip is not what its checksum says; the thirty days lie beside it.
+    # Its zip differs from its checksum; the thirty days lie beside it.
     broken = archive.month_of_bars("AAAUSDT", [row for day in SEPTEMBER for row in bars(day)])
     archive.claim(broken, "0" * 64)
     for day in SEPTEMBER:
@@ -127,7 +127,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     archive.month_of_bars("BBBUSDT", with_a_bad_bar)
     archive.day_of_bars("BBBUSDT", MIDDLE)
     archive.month_of_bars("CCCUSDT", with_a_bad_bar)
-    # Days of auxiliary data that nobody can use.
+    # Days of auxiliary data that are unusable.
     archive.month_of_bars("DDDUSDT", [row for day in SEPTEMBER for row in bars(day)])
     archive.metrics("DDDUSDT", MIDDLE, ["1,2"], header="what,ever")
     archive.metrics(
@@ -146,7 +146,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     ]
     archive.funding("DDDUSDT", eight_hours)
     taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
-    taker.said = sentences(  # type: ignore[attr-defined]
+    taker.printed = sentences(  # type: ignore[attr-defined]
         taker,
         "run",
         "--markets",
@@ -185,7 +185,7 @@ class TestAMonthOfBars:
 
     def test_names_in_the_run_and_in_the_status_what_was_lost_and_what_was_used(self, month: Taker) -> None:
         status = sentences(month, "status")
-        for text in (month.said, status):  # type: ignore[attr-defined]
+        for text in (month.printed, status):  # type: ignore[attr-defined]
             assert "AAAUSDT" in text
             assert "CCCUSDT" in text
             assert "2025-09-11" in text
@@ -240,7 +240,7 @@ def three_days(tmp_path_factory: pytest.TempPathFactory) -> Taker:
         archive.day_of_bars("JJJUSDT", day)
     taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
     names = ("FFF", "GGG", "HHH", "III", "JJJ")
-    taker.said = sentences(  # type: ignore[attr-defined]
+    taker.printed = sentences(  # type: ignore[attr-defined]
         taker,
         "run",
         "--markets",
@@ -276,9 +276,9 @@ class TestThreeDaysOfTrades:
         assert found[MIDDLE] == (net_usd(MIDDLE), "rows_quarantined", True)
 
     def test_of_which_the_last_day_is_missing_say_so_first(self, three_days: Taker) -> None:
-        said = three_days.said  # type: ignore[attr-defined]
-        assert said.startswith("missing binance_um:JJJUSDT")
-        assert str(DAYS[2]) in said[:200]
+        printed = three_days.printed  # type: ignore[attr-defined]
+        assert printed.startswith("missing binance_um:JJJUSDT")
+        assert str(DAYS[2]) in printed[:200]
 
     def test_name_every_unused_day_in_the_status(self, three_days: Taker) -> None:
         status = sentences(three_days, "status")

@@ -120,8 +120,8 @@ class TestTheClaimsOfTheNews:
 
     @pytest.mark.parametrize(("rank", "code"), [(3, 0), (4, 1)])
     def test_are_answered_by_the_command_too(self, by_4h: Taker, rank: int, code: int) -> None:
-        asked = by_4h.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
-        assert asked.returncode == code, asked.stdout
+        done = by_4h.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
+        assert done.returncode == code, done.stdout
 
 
 class TestLessThanTwoYears:
@@ -142,10 +142,10 @@ class TestLessThanTwoYears:
             "select count(*) from fct_claim_verdicts where verdict_sentence not like 'Cannot tell%'"
         ) == [(0,)]
 
-    def test_are_told_without_a_rank_on_the_side_of_their_values(self, by_default: tuple[Taker, str]) -> None:
-        _, said = by_default
-        assert "not ranked under daily_usd, since 91 % of the 730 days to it are covered" in said
-        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
+    def test_are_shown_without_a_rank_on_the_side_of_their_values(self, by_default: tuple[Taker, str]) -> None:
+        _, printed = by_default
+        assert "not ranked under daily_usd, since 91 % of the 730 days to it are covered" in printed
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
         assert {(definition, side, rank) for definition, side, _, _, rank, *_ in rows} == {
             (definition, "bullish", "–")
             for definition in ("daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd")

@@ -197,7 +197,7 @@ class TestTheDashboard:
     def test_4_the_market_filter_changes_every_number(self, view: View, dashboard: Dashboard, taker: Taker) -> None:
         other = LINEAR if _market(view) == INVERSE else INVERSE
         chosen = dashboard.choose_market(other)
-        # Claims name their own market: that chart is not asked again.
+        # Claims name their own market: that chart is not queried again.
         chosen.answers.setdefault(CLAIMS, view.answers[CLAIMS])
         assert_equal_to_the_marts(chosen, taker, other)
 
@@ -213,9 +213,9 @@ class TestTheDashboard:
                 assert dashboard.refresh().refused == []
                 looks += 1
                 dashboard.page.wait_for_timeout(3_000)
-        said = run.result()
-        assert said.returncode == 0, said.stdout + said.stderr
-        assert json.loads(said.stdout)["objects"]["stored"] == 1
+        result = run.result()
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert json.loads(result.stdout)["objects"]["stored"] == 1
         assert looks > 0
         assert taker.query("select published_at from publication") > before
         after = dashboard.refresh()
@@ -225,7 +225,7 @@ class TestTheDashboard:
     def test_6_overlapping_readers_of_the_former_file_do_not_keep_it_in_sight(
         self, dashboard: Dashboard, taker: Taker
     ) -> None:
-        """Superset's threads ask all charts at once: the file is replaced between two of their answers."""
+        """Superset's threads query all charts at once: the file is replaced between two of their answers."""
         staged = taker.marts.with_name("staged.duckdb")
         staged.write_bytes(taker.marts.read_bytes())
         with duckdb.connect(str(staged)) as changed:

@@ -56,16 +56,16 @@ def test_no_claim_can_be_judged_and_none_is_given_a_reason(run: tuple[Taker, str
 
 
 def test_a_sell_ratio_above_one_half_is_shown_as_bearish(run: tuple[Taker, str]) -> None:
-    _, said = run
-    shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
+    _, printed = run
+    shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
     sides = {definition: (side, value, rank) for definition, side, _, value, rank, *_ in shown}
     assert sides["daily_sell_ratio"] == ("bearish", "0.5368", "–")
     assert {side for side, *_ in sides.values()} == {"bearish"}
-    assert "not ranked under daily_usd, since 0 % of the 730 days to it are covered" in said
+    assert "not ranked under daily_usd, since 0 % of the 730 days to it are covered" in printed
 
 
-def test_the_claim_of_its_own_last_day_cannot_be_told(run: tuple[Taker, str]) -> None:
+def test_the_claim_of_its_own_last_day_is_undecided(run: tuple[Taker, str]) -> None:
     taker, _ = run
-    asked = taker.run("claim", f"BTCUSDT {LAST} bearish rank 1 in 730 days")
-    assert asked.returncode not in (0, 1), asked.stdout
-    assert "less than 95 % of the window is covered" in asked.stdout
+    done = taker.run("claim", f"BTCUSDT {LAST} bearish rank 1 in 730 days")
+    assert done.returncode not in (0, 1), done.stdout
+    assert "less than 95 % of the window is covered" in done.stdout

@@ -1,4 +1,4 @@
-"""An archive of a test's own making, on a folder or behind a local HTTP server that misbehaves when told to.
+"""An archive of a test's own making, on a folder or behind a local HTTP server that misbehaves on demand.
 
 Belongs here: writing objects in the venue's layout and serving them. Does not: reading them.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ingestion.http.fetch import Archives, Place
 
-# What S3 says of a key that is not there to whom may not list the bucket.
+# S3's answer for an absent key where the bucket may not be listed.
 ACCESS_DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>'
     b"<RequestId>4442587FB7D0A2F9</RequestId></Error>"
@@ -145,9 +145,9 @@ class ArchiveFolder:
 
 
 class ArchiveServer:
-    """Serves an ArchiveFolder on a free loopback port, counts what is asked for, and misbehaves as planned.
+    """Serves an ArchiveFolder on a free loopback port, counts requests, and misbehaves as planned.
 
-    `requests`: the keys of GET, and `HEAD key`. `says`: which headers tell one state of an object from another; with
+    `requests`: the keys of GET, and `HEAD key`. `says`: which headers distinguish the states of an object; with
     `Content-Encoding` it calls every object gzip.
 
     `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code

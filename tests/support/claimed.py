@@ -1,4 +1,4 @@
-"""A published file to ask claims and briefs of: a few weeks of days with known ranks.
+"""A published file for claims and briefs: a few weeks of days with known ranks.
 
 Belongs here: making the file. Does not: expectations.
 """

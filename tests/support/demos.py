@@ -42,7 +42,7 @@ class Demo:
 
     @property
     def days(self) -> tuple[str, str, str, str]:
-        """The options that make `taker run` ask for what the demo asked for."""
+        """The options that make `taker run` request what the demo requested."""
         return ("--from", str(self.simulated.first_trades_day), "--to", str(LAST_DAY))
 
     def day_of(self, kind: DefectKind) -> date:

@@ -59,21 +59,21 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
 
     def run(*command: str) -> None:
         # The output goes to a file: a pipe would be inherited by the server and never end.
-        with (folder / "commands.log").open("ab") as said:
+        with (folder / "commands.log").open("ab") as output:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 check=False,
                 **identity,
             )
         if done.returncode:
-            told = [
+            lines = [
                 path.read_text(errors="replace")[-2000:] for path in (folder / "commands.log", log) if path.exists()
             ]
-            raise RuntimeError(f"{Path(command[0]).name} failed:\n" + "\n".join(told))
+            raise RuntimeError(f"{Path(command[0]).name} failed:\n" + "\n".join(lines))
 
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
     try:
@@ -98,7 +98,7 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
 
 
 def _ordinary_user() -> dict[str, Any]:
-    """initdb refuses root: then it runs as `nobody`. As anyone else, as oneself."""
+    """initdb refuses root: then it runs as `nobody`. Otherwise as the current user."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")

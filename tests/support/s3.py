@@ -55,7 +55,7 @@ def running_seaweedfs(folder: Path) -> Iterator[S3Options]:
                 f"-s3.port={s3}",
                 f"-s3.port.grpc={_free_ports(1)[0]}",
                 f"-s3.config={config}",
-                # Catalog servers that nobody here asks, on ports that are always the same.
+                # Catalog servers that no test uses, on ports that are always the same.
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
             ],
@@ -82,12 +82,12 @@ def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path,
             # Without keys it must refuse; before it is ready it answers with server errors or not at all.
             if http.request("GET", url).status < 500:
                 return
-        time.sleep(0.1)  # a server's readiness can only be asked for, not waited on
+        time.sleep(0.1)  # a server's readiness can only be polled
     raise RuntimeError(f"SeaweedFS did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on right now, below the range SeaweedFS derives others from."""
+    """Ports that are free now, below the range SeaweedFS derives others from."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -68,7 +68,7 @@ def running_superset(storage: Path, folder: Path) -> Iterator[Superset]:
 
 @dataclass
 class View:
-    """One look at the dashboard: what each chart was answered, what the page said, whom it asked."""
+    """One look at the dashboard: each chart's rows, the page's console, the hosts it requested."""
 
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Dashboard:
         return self._drawn()
 
     def choose_market(self, market: str) -> View:
-        """Set the market filter and apply it. The claims are out of its scope and not asked again."""
+        """Set the market filter and apply it. The claims are out of its scope and not queried again."""
         self._seen = View()
         page = self.page
         page.locator("[data-test=form-item-value] .ant-select, .filter-item-wrapper .ant-select").first.click()
@@ -134,12 +134,12 @@ class Dashboard:
             self._seen.foreign_answers.append(response.url)
         if "/api/v1/chart/data" not in response.url or response.request.method != "POST":
             return
-        asked = json.loads(response.request.post_data)["form_data"]
+        requested = json.loads(response.request.post_data)["form_data"]
         if response.status != 200:
-            self._seen.refused.append(f"{asked.get('slice_id')}: {response.status} {response.text()[:500]}")
-        elif "slice_id" in asked:
+            self._seen.refused.append(f"{requested.get('slice_id')}: {response.status} {response.text()[:500]}")
+        elif "slice_id" in requested:
             rows = [row for result in response.json()["result"] for row in result["data"]]
-            self._seen.answers[str(asked["slice_id"])] = rows
+            self._seen.answers[str(requested["slice_id"])] = rows
 
     def _said(self, message: Any) -> None:
         # The wheel's telemetry pixel, which the content security policy refuses: nothing leaves the machine.

@@ -1,6 +1,6 @@
-"""A venue's WebSocket on a free loopback port: it says what it is told to, and misbehaves on demand.
+"""A venue's WebSocket on a free loopback port: it replays messages, and misbehaves on demand.
 
-Belongs here: replaying, dropping, going silent, cutting, refusing, bursting. Does not: what is said, expectations.
+Belongs here: replaying, dropping, going silent, cutting, refusing, bursting. Does not: messages, expectations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEADLINE = 20.0
 
 @dataclass(eq=False)
 class Caller:
-    """One connection somebody made. `asked`: what it sent, in order."""
+    """One connection of a client. `asked`: what it sent, in order."""
 
     connection: ServerConnection
     path: str
@@ -34,7 +34,7 @@ class Caller:
 class VenueServer:
     """Runs in a thread of its own; every method may be called from any thread.
 
-    `greeting`: said to every new caller. `refuse_with`: an HTTP status in place of a handshake, with `refuse_headers`.
+    `greeting`: sent to every new connection. `refuse_with`: an HTTP status for the handshake, with `refuse_headers`.
     `answers`: whether it acknowledges subscriptions and text pings; `accepts`: whether it does subscriptions.
     """
 
@@ -67,7 +67,7 @@ class VenueServer:
             self._loop.call_soon_threadsafe(self._stop.set)
             thread.join(DEADLINE)
 
-    # ---- what it says and does ----
+    # ---- what it sends ----
 
     def say(self, *messages: str | bytes) -> None:
         """To everyone who listens, and only then return."""
@@ -95,7 +95,7 @@ class VenueServer:
         self._each(lambda caller: caller.connection.transport.abort())
 
     def go_silent(self) -> None:
-        """Half-open: every connection stays, and nothing is read, answered or said on it any more."""
+        """Half-open: every connection stays, and nothing is read, answered or sent on it any more."""
         self._each(lambda caller: caller.connection.transport.pause_reading())
         self.callers = []
 
@@ -179,7 +179,7 @@ class VenueServer:
 
 
 def wait_for(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
-    """Until the condition holds; an assertion that says what was waited for when it does not."""
+    """Until the condition holds; an assertion that names the condition when it does not."""
     until = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < until, f"waited {deadline:.0f} s for {what}"
