@@ -20,7 +20,7 @@ from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from orchestration.config.settings import Settings
-    from orchestration.runs.execution import RunReport
+    from orchestration.runs.report import RunReport
 
 app = typer.Typer(
     name="taker",
@@ -412,7 +412,7 @@ def _run(
     terminal.show_report(errors, report, notes, problems_only=quiet or as_json)
     if not report.published:
         standing = "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
-        if report.nothing_came:
+        if report.nothing_ingested:
             _fail(f"nothing could be ingested, {standing}; the reason is above")
         _fail(f"the marts were not published, {standing}; the reasons are above")
     if not report.succeeded:
@@ -463,7 +463,7 @@ def _instance_if_any(settings: Settings) -> Iterator[Any]:
         return
     from orchestration.runs.instance import open_instance
 
-    with open_instance(settings) as instance:
+    with open_instance(settings.dagster_home) as instance:
         yield instance
 
 
@@ -506,7 +506,7 @@ def _speaking(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -> Itera
 def _is_usage(error: Exception) -> bool:
     from orchestration.alerts.evaluation import NoReceiver
     from orchestration.config.settings import SettingsError
-    from orchestration.runs.execution import RangeError
+    from orchestration.runs.ranges import RangeError
     from orchestration.serving.answer import DayNotPublished, MarketNotPublished
     from orchestration.serving.claims import ClaimNotUnderstood
 

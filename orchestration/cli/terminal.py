@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ingestion.archive import Outcome
     from orchestration.alerts.evaluation import Evaluation
     from orchestration.alerts.outbox import Undelivered
-    from orchestration.runs.execution import RunReport
+    from orchestration.runs.report import RunReport
     from orchestration.serving.answer import Liquidated, MarketDay, Rank, RunningDay, SeriesStatus
     from orchestration.serving.claims import Answer, Verdict
     from orchestration.serving.defects import Losses, MissingLatest
@@ -351,7 +351,7 @@ def show_report(
     """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
     if report.losses is not None:
         _show_lost_flow(console, report.losses)
-    shown = 1 if report.nothing_came else _FAILURES_SHOWN
+    shown = 1 if report.nothing_ingested else _FAILURES_SHOWN
     # "market dataset …": what the flow is made of first, so that nothing else hides it.
     failed = sorted(report.failed_objects, key=lambda one: not any(map(is_flow, one[0].split()[1:2])))
     for name, fault in failed[:shown]:
@@ -378,7 +378,7 @@ def show_report(
         _show_losses(console, report.losses)
     for dataset, absent in () if problems_only else report.absent.items():
         if absent and not (dataset in ARCHIVED and report.losses is not None):
-            asked = report.asked[dataset]
+            asked = report.requested[dataset]
             count = "none" if absent == asked else f"{asked - absent:,}"
             what = "files asked for are in the archive" if dataset in ARCHIVED else "days asked for are in the api"
             console.print(f"[yellow]note[/]    {dataset}: {count} of {asked:,} {what}")

@@ -31,7 +31,7 @@ from orchestration.cli.terminal import (
     show_rows,
     show_status,
 )
-from orchestration.runs.execution import CheckFinding, RunReport
+from orchestration.runs.report import CheckFinding, RunReport
 from orchestration.serving.answer import (
     MarketDay,
     Rank,
@@ -235,7 +235,7 @@ def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
 
 def test_what_the_archive_and_what_an_api_does_not_have_is_said_in_their_own_words() -> None:
     asked = Counter({"metrics": 3, "restTrades": 2})
-    report = RunReport(asked=asked, absent=Counter({"metrics": 1, "restTrades": 2}))
+    report = RunReport(requested=asked, absent=Counter({"metrics": 1, "restTrades": 2}))
     text = printed(lambda console: show_report(console, report, []))
     assert "metrics: 2 of 3 files asked for are in the archive" in text
     assert "restTrades: none of 2 days asked for are in the api" in text
