@@ -74,8 +74,8 @@ docs: $(READY) ## dbt's documentation: lineage and every column, one page for th
 test: setup ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
 
-lint: $(READY) ## ruff, formatting, types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(READY) ## ruff, formatting, types, who imports whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
 
 format: $(READY) ## let ruff format and mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
