@@ -82,7 +82,7 @@ def build_definitions(
         ],
         resources={
             "archive": ArchiveResource(endpoints),
-            "apis": ApiResource(endpoints, paths.refusals),
+            "apis": ApiResource(endpoints, paths.bans),
             "storage": StorageResource(settings.storage),
             "warehouse": WarehouseResource(settings.dbt),
             "dbt": dbt_resource(settings.dbt),

@@ -36,7 +36,7 @@ class ArchiveResource:
     def open(self) -> Iterator[Archives]:
         from ingestion.http.fetch import Archives
 
-        archives = Archives(self.endpoints.archive_place_of)
+        archives = Archives(self.endpoints.archive_location_of)
         try:
             yield archives
         finally:
@@ -47,11 +47,11 @@ class ArchiveResource:
 class ApiResource:
     """The REST APIs of the configured markets' venues, and of others on demand, as far as TAKER_REST allows.
 
-    `refusals`: the file that records which venues have banned or rate limited this address.
+    `bans`: the file that records which venues have banned or rate limited this address.
     """
 
     endpoints: Endpoints
-    refusals: Path
+    bans: Path
 
     @contextmanager
     def open(self, received: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
@@ -60,13 +60,13 @@ class ApiResource:
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
-        refusals = Refusals(self.refusals)
+        bans = Refusals(self.bans)
         opened: dict[str, Access] = {}
         clients: list[Api] = []
         for venue, url in self.endpoints.rest_urls_with(received).items():
             api = venue_of(venue).api
             assert api is not None, venue
-            clients.append(Api(venue, url, api.limits, api.complaint, refusals=refusals))
+            clients.append(Api(venue, url, api.limits, api.complaint, refusals=bans))
             opened[venue] = Access(api, clients[-1])
         try:
             yield opened

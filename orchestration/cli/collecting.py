@@ -102,7 +102,7 @@ def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
     from orchestration.resources import ApiResource
 
     unlisted = f"{venue} must be told each symbol, and no list of its contracts was stored in the last week"
-    with ApiResource(settings.endpoints, settings.paths.refusals).open([venue]) as access:
+    with ApiResource(settings.endpoints, settings.paths.bans).open([venue]) as access:
         apis = {name: one.api for name, one in access.items() if name == venue}
         tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
         for outcome in ingest_recent(tasks, access=access, zone=zone):

@@ -8,8 +8,8 @@ Belongs here: the overridden methods. Does not: which commands are run (`orchest
     Remove when: dagster-dbt reads the version from the installed package.
 `_initialize_dbt_core_adapter`: the original loads an adapter into this process, to read row counts and columns with,
 which would hold the DuckDB file while dbt needs it.
-    Upstream: https://github.com/dagster-io/dagster/pull/20778 (added); no issue is known that asks for a switch.
-    Remove when: DbtCliResource creates the adapter only when metadata is fetched with it, or can be told not to.
+    Upstream: https://github.com/dagster-io/dagster/pull/20778 (added); no issue is known that requests a switch.
+    Remove when: DbtCliResource creates the adapter only when metadata is fetched with it, or has an option not to.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Belongs here: opening an instance with another configuration than its `dagster.y
 the event log. Does not: when they are needed (`orchestration.runs`, `orchestration.defs.publish`).
 
 `open_home` overrides one entry of `dagster.yaml`, with `InstanceRef.from_dir`, and names `NoOpComputeLogManager`.
-    Upstream: python_modules/dagster/dagster/_core/instance/ref.py; no issue is known that asks for a public way. The
+    Upstream: python_modules/dagster/dagster/_core/instance/ref.py; no issue is known that requests a public way. The
     class is named by Dagster's own documentation, https://github.com/dagster-io/dagster/pull/19665.
     Remove when: `DagsterInstance` can be opened by folder with overrides, or a run can switch the capture off.
 `check_history` reads `event_log_storage.get_asset_check_execution_history`.
@@ -36,7 +36,7 @@ _NO_COMPUTE_LOGS: Final = {
 
 
 def open_home(home: Path, *, captures_output: bool) -> dg.DagsterInstance:
-    """The instance of this DAGSTER_HOME. `captures_output`: store what steps print, as its configuration says."""
+    """The instance of this DAGSTER_HOME. `captures_output`: store what steps print, as its configuration states."""
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 

@@ -59,7 +59,7 @@ class Endpoints:
         default = self.archive_url if own is None or own.url == BINANCE_ARCHIVE_URL else own.url
         return self._redirected(venue, "archive") or default
 
-    def archive_place_of(self, venue: str) -> Place:
+    def archive_location_of(self, venue: str) -> Place:
         """The same for `ingestion.http.fetch`, with the setting that its messages name."""
         from ingestion.http.fetch import Place
 

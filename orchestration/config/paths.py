@@ -32,7 +32,7 @@ class Paths:
         return self.state / "spool"
 
     @property
-    def refusals(self) -> Path:
+    def bans(self) -> Path:
         """Which venues have banned or rate limited this address, and until when."""
         return self.state / "refusals.json"
 

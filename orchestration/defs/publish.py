@@ -58,13 +58,7 @@ def published_asset(
         from orchestration.warehouse.publish.publication import publish
 
         audit = audit_summary(context.instance, audits)
-        refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
-        if refused:
-            raise dg.Failure(
-                f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
-                "materialize the marts together with their checks (job `build_and_publish`)",
-                allow_retries=False,
-            )
+        refuse_unaudited(audit)
         progress.publishing(len(marts))
         publication = publish(
             paths.warehouse,
@@ -103,6 +97,17 @@ def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Ma
     if publication.postgres:
         metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
     return metadata
+
+
+def refuse_unaudited(audit: Mapping[str, str]) -> None:
+    """dg.Failure unless every audit has passed, or passed with a warning."""
+    refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
+    if refused:
+        raise dg.Failure(
+            f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
+            "materialize the marts together with their checks (job `build_and_publish`)",
+            allow_retries=False,
+        )
 
 
 def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey]) -> dict[str, str]:

@@ -31,7 +31,7 @@ _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "Sk
 
 
 class TakerTranslator(DagsterDbtTranslator):
-    """Models keep their own name as key; dbt_project.yml says which group they are shown in."""
+    """Models keep their own name as key; dbt_project.yml states the group they are shown in."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] in ("model", "seed"):

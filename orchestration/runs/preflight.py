@@ -21,7 +21,7 @@ def check_reachable(endpoints: Endpoints, storage: Storage, state: Path) -> None
     from ingestion.domain.errors import StorageError
     from ingestion.http.fetch import Archives
 
-    archives = Archives(endpoints.archive_place_of)
+    archives = Archives(endpoints.archive_location_of)
     for venue in endpoints.archive_venues:
         archives.of(venue)
     archives.close()

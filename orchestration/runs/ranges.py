@@ -55,7 +55,7 @@ def ingest_ranges(
     first = first_day or scope.first_day
     for day in (last, first):
         if day > yesterday():
-            raise RangeError(f"{day} has not ended yet (UTC); the newest day that can be asked for is {yesterday()}")
+            raise RangeError(f"{day} has not ended yet (UTC); the newest day that can be requested is {yesterday()}")
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
     recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))

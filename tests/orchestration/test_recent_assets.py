@@ -59,7 +59,7 @@ def ingest(
         ],
         jobs=[dg.define_asset_job("today", selection=[*API_DATASET_KEYS, *FEED_DATASET_KEYS])],
         resources={
-            "apis": ApiResource(settings.endpoints, settings.paths.refusals),
+            "apis": ApiResource(settings.endpoints, settings.paths.bans),
             "storage": StorageResource(settings.storage),
             "progress": Progress(),
         },
@@ -124,7 +124,7 @@ def test_a_venue_that_refuses_fails_the_step_and_the_data_of_others_is_news(
     assert "binance_um has banned this address (HTTP 418: too many requests (-1003: banned)) for 10 min" in (
         stated.description
     )
-    assert here.paths.refusals.is_file()
+    assert here.paths.bans.is_file()
 
 
 @pytest.mark.parametrize("where", ["spool/bybit", "spool/sealed/bybit", "sealed in the raw zone"])

@@ -116,15 +116,15 @@ def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///mirror")
     settings = load_settings()
     assert settings.endpoints.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
-    assert settings.endpoints.archive_place_of("binance_um") == settings.endpoints.archive_place_of("binance_cm")
-    assert settings.endpoints.archive_place_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    assert settings.endpoints.archive_location_of("binance_um") == settings.endpoints.archive_location_of("binance_cm")
+    assert settings.endpoints.archive_location_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
-    assert settings.endpoints.archive_place_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
+    assert settings.endpoints.archive_location_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
     monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
     settings = load_settings()
-    assert settings.endpoints.archive_place_of("bybit") == Place("file:///other", False, elsewhere)
+    assert settings.endpoints.archive_location_of("bybit") == Place("file:///other", False, elsewhere)
     own = Place("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
-    assert settings.endpoints.archive_place_of("binance_cm") == own
+    assert settings.endpoints.archive_location_of("binance_cm") == own
 
 
 def test_the_demo_is_the_demo_whatever_is_set_for_real_venues(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_what_the_collector_received_is_sealed_where_there_is_a_collector(
 def test_with_a_mirror_of_the_archive_alone_no_api_is_called(tmp_path: Path) -> None:
     assert fetched(settings_with(tmp_path)) == []
     assert fetched(settings_with(tmp_path, rest="on")) == list(API_DATASET_KEYS)
-    asked = settings_with(tmp_path, rest="off", venue_urls="binance_um.rest=http://127.0.0.1:9")
-    assert fetched(asked) == []
+    off = settings_with(tmp_path, rest="off", venue_urls="binance_um.rest=http://127.0.0.1:9")
+    assert fetched(off) == []
 
 
 @pytest.mark.parametrize(
