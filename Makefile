@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 manifest: $(READY) ## read the dbt project once, for Dagster
-	@$(BIN)/python -m orchestration.warehouse.dbt manifest
+	@$(BIN)/python -m orchestration.runs.dbt manifest
 
 demo: $(READY) ## a simulated exchange through everything, and the answer
 	@$(BIN)/taker demo
@@ -69,13 +69,13 @@ $(SUPERSET)/.ready: bi/superset/requirements.lock | $(READY)
 	@touch $@
 
 docs: $(READY) ## dbt's documentation: lineage and every column, one page for the browser
-	@page=$$($(BIN)/python -m orchestration.warehouse.dbt docs) && echo "Open $$page in a browser"
+	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && echo "Open $$page in a browser"
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
 
-lint: $(READY) ## ruff, formatting, types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(READY) ## ruff, formatting, types, who imports whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
 
 format: $(READY) ## let ruff format and mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -1,5 +1,113 @@
-"""What `workspace.yaml` loads."""
+"""The asset graph: one `Definitions`, from the settings of the process.
 
-from orchestration.wiring import build_definitions
+Belongs here: putting the rooms together, and handing each the narrow values it takes. Does not: any asset, check, job
+or decision itself. `workspace.yaml` loads `defs`; importing this module reads no setting and builds nothing.
+"""
 
-defs = build_definitions()
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from orchestration.automation.alerts import alerts_sensor
+from orchestration.automation.build_when_raw_is_newer import build_sensor
+from orchestration.automation.changed_source_files import changed_files_sensor
+from orchestration.automation.daily_ingest import daily_schedules
+from orchestration.automation.hourly_today import hourly_schedule
+from orchestration.automation.jobs import jobs
+from orchestration.automation.seal_finished_hours import seal_sensor
+from orchestration.checks.audit import audit_checks, audit_key
+from orchestration.checks.completeness import completeness_checks
+from orchestration.config.settings import Settings, load_settings
+from orchestration.defs.publish import published_asset
+from orchestration.defs.raw import archive_source, raw_assets, receipts_asset
+from orchestration.defs.recent import api_assets, api_source, feed_assets, feed_source
+from orchestration.defs.report import report_asset
+from orchestration.defs.warehouse import dbt_resource, warehouse_assets
+from orchestration.progress import Progress
+from orchestration.resources import ApiResource, ArchiveResource, StorageResource, WarehouseResource
+from orchestration.warehouse.audit.suites import SUITES
+from orchestration.warehouse.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.warehouse.publish.tables import mart_keys
+
+if TYPE_CHECKING:
+    from orchestration.alerts.evaluation import Evaluation
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The graph of the environment's settings."""
+    return build_definitions(load_settings())
+
+
+def build_definitions(
+    settings: Settings, progress: Progress | None = None, *, manifest_path: Path = MANIFEST_PATH
+) -> dg.Definitions:
+    """The whole graph for these settings. `progress` is called back while a run proceeds.
+
+    The days of a run are its partitions and its run config (`orchestration.defs.raw.IngestConfig`): one graph serves
+    every run of a process. Raises ManifestMissing with the next step.
+    """
+    # Known and accepted: these versions are pinned together.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+    manifest = load_manifest(manifest_path)
+    scope, paths, endpoints = settings.scope, settings.paths, settings.endpoints
+    warehouse = warehouse_assets(settings.dbt, manifest)
+    all_jobs = jobs(warehouse.keys)
+    return dg.Definitions(
+        assets=[
+            archive_source(endpoints, is_simulated=scope.is_simulated),
+            api_source(endpoints),
+            feed_source(paths.spool),
+            *raw_assets(scope),
+            api_assets(scope, paths.spool),
+            feed_assets(scope, paths.spool),
+            receipts_asset(),
+            warehouse,
+            _published(settings, manifest),
+            report_asset(paths.serving, is_simulated=scope.is_simulated),
+        ],
+        asset_checks=[*audit_checks(), *completeness_checks(paths.serving, scope.market_ids)],
+        jobs=[all_jobs.days, all_jobs.months, all_jobs.today, all_jobs.build],
+        schedules=[hourly_schedule(all_jobs), *daily_schedules(scope, all_jobs)],
+        sensors=[
+            changed_files_sensor(scope, all_jobs),
+            seal_sensor(paths.spool, all_jobs),
+            build_sensor(all_jobs),
+            _alerts(settings),
+        ],
+        resources={
+            "archive": ArchiveResource(endpoints),
+            "apis": ApiResource(endpoints, paths.bans),
+            "storage": StorageResource(settings.storage),
+            "warehouse": WarehouseResource(settings.dbt),
+            "dbt": dbt_resource(settings.dbt),
+            "progress": progress or Progress(),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    keys = mart_keys(manifest)
+    return published_asset(
+        {mart: keys.get(mart, ()) for mart in marts_in(manifest)},
+        [audit_key(suite) for suite in SUITES],
+        scope=settings.scope,
+        paths=settings.paths,
+        target=settings.target,
+        postgres_url=settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None,
+    )
+
+
+def _alerts(settings: Settings) -> dg.SensorDefinition:
+    def evaluate(instance: dg.DagsterInstance) -> Evaluation:
+        from orchestration.alerts import evaluation
+
+        return evaluation.evaluate(settings, instance=instance, only_news=True)
+
+    return alerts_sensor(evaluate, has_receiver=settings.alert_webhook_url is not None)

@@ -1,7 +1,7 @@
-"""Who is told how far a run is. The terminal implements it; runs started in the UI tell nobody.
+"""The progress callback: how a run reports how far it is.
 
-Belongs here: the protocol between assets and whoever shows progress. Does not: how it looks
-(`orchestration.cli.render`).
+Belongs here: the protocol between assets, which get it as the resource `progress`, and what shows it. Does not: how it
+looks (`orchestration.cli`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Told about each step; this base class keeps silent."""
+    """Called at each step. This base class does nothing: runs that are started in the UI show their own progress."""
 
     def preparing(self) -> None:
         """Dagster and dbt are being loaded."""
 
     def ingesting(self, dataset: str, objects: int) -> None:
-        """Ingestion of one dataset begins; `objects` raw objects are wanted."""
+        """Ingestion of one dataset begins; `objects` raw objects are requested."""
 
     def ingested(self, outcome: Outcome) -> None:
-        """One raw object is done, whatever became of it."""
+        """One raw object is done, whatever its outcome."""
 
     def noticed(self, notice: str) -> None:
-        """Something is to be known of an archive as a whole: one sentence without a full stop."""
+        """A fact about an archive as a whole: one sentence without a full stop."""
 
     def building(self, nodes: int) -> None:
         """dbt begins; `nodes` models, seeds and tests will run."""

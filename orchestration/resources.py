@@ -1,4 +1,4 @@
-"""What assets need from outside: the venues' archives and apis, the raw zone, the warehouse.
+"""What assets need from outside: the venues' archives and APIs, the raw zone, the warehouse.
 
 Belongs here: configuration, and opening for the length of a `with`. A resource never holds a connection.
 Does not: decisions. Plain objects rather than ConfigurableResource: their secrets must not show in the UI.
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.config.settings import Settings
+from orchestration.config.dbt import DbtConfig
+from orchestration.config.endpoints import Endpoints
+from orchestration.config.storage import Storage
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,13 +30,13 @@ if TYPE_CHECKING:
 class ArchiveResource:
     """The venues' archives, or mirrors of them."""
 
-    settings: Settings
+    endpoints: Endpoints
 
     @contextmanager
     def open(self) -> Iterator[Archives]:
         from ingestion.http.fetch import Archives
 
-        archives = Archives(self.settings.archive_place_of)
+        archives = Archives(self.endpoints.archive_location_of)
         try:
             yield archives
         finally:
@@ -42,24 +45,28 @@ class ArchiveResource:
 
 @dataclass(frozen=True)
 class ApiResource:
-    """The REST apis of the configured markets' venues, and of others on demand, as far as settings let us ask them."""
+    """The REST APIs of the configured markets' venues, and of others on demand, as far as TAKER_REST allows.
 
-    settings: Settings
+    `bans`: the file that records which venues have banned or rate limited this address.
+    """
+
+    endpoints: Endpoints
+    bans: Path
 
     @contextmanager
-    def open(self, heard: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
-        """By venue, one client each: it is there that the weight of a run is counted. `heard`: venues to add."""
+    def open(self, received: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
+        """By venue, one client each, which counts the request weight of a run. `received`: venues to add."""
         from ingestion.http.api import Api, Refusals
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
-        refusals = Refusals(self.settings.refusals_path)
+        bans = Refusals(self.bans)
         opened: dict[str, Access] = {}
         clients: list[Api] = []
-        for venue, url in self.settings.rest_urls_with(heard).items():
+        for venue, url in self.endpoints.rest_urls_with(received).items():
             api = venue_of(venue).api
             assert api is not None, venue
-            clients.append(Api(venue, url, api.limits, api.complaint, refusals=refusals))
+            clients.append(Api(venue, url, api.limits, api.complaint, refusals=bans))
             opened[venue] = Access(api, clients[-1])
         try:
             yield opened
@@ -72,12 +79,12 @@ class ApiResource:
 class StorageResource:
     """The object store that holds the raw zone and the published Parquet files."""
 
-    settings: Settings
+    storage: Storage
 
     def store(self) -> ObjectStore:
         from ingestion.raw.store import open_store
 
-        return open_store(self.settings.storage_url, self.settings.s3_options() if self.settings.is_s3 else None)
+        return open_store(self.storage.url, self.storage.s3_options())
 
     def raw_zone(self) -> RawZone:
         from ingestion.raw.zone import RawZone
@@ -87,9 +94,9 @@ class StorageResource:
 
 @dataclass(frozen=True)
 class WarehouseResource:
-    """The DuckDB file that dbt writes. Everyone else reads it, briefly: an open reader would keep dbt out."""
+    """The DuckDB file that dbt writes, opened read-only and briefly: an open reader would keep dbt out."""
 
-    settings: Settings
+    dbt: DbtConfig
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -98,13 +105,14 @@ class WarehouseResource:
 
         from orchestration.warehouse.dbt import connection_options, install_extensions
 
-        install_extensions(self.settings)
-        options = connection_options(self.settings)
-        with duckdb.connect(str(self.settings.warehouse_path), read_only=True, config=options) as connection:
+        install_extensions(self.dbt)
+        options = connection_options(self.dbt)
+        storage = self.dbt.storage
+        with duckdb.connect(str(self.dbt.paths.warehouse), read_only=True, config=options) as connection:
             connection.execute("set timezone = 'UTC'")
-            if self.settings.is_s3:
+            if storage.is_s3:
                 connection.execute("load httpfs")
-                connection.execute(_create_secret(self.settings.duckdb_secret(self.settings.dbt_environment())))
+                connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))
             yield connection
 
     def read(self, query: str) -> pd.DataFrame:

@@ -17,12 +17,12 @@ def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey(suite.mart), f"gx_{suite.name}")
 
 
-def audit_checks(progress: Progress, suites: Sequence[AuditSuite] = SUITES) -> list[dg.AssetChecksDefinition]:
+def audit_checks(suites: Sequence[AuditSuite] = SUITES) -> list[dg.AssetChecksDefinition]:
     """One blocking check per suite. A critical finding stops publication, a warning is published with its evidence."""
-    return [_audit_check(suite, progress) for suite in suites]
+    return [_audit_check(suite) for suite in suites]
 
 
-def _audit_check(suite: AuditSuite, progress: Progress) -> dg.AssetChecksDefinition:
+def _audit_check(suite: AuditSuite) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=dg.AssetKey(suite.mart),
         name=audit_key(suite).name,
@@ -30,7 +30,9 @@ def _audit_check(suite: AuditSuite, progress: Progress) -> dg.AssetChecksDefinit
         pool="warehouse",
         description=(suite.build.__doc__ or "").strip() or f"Great Expectations suite {suite.name}.",
     )
-    def check(warehouse: dg.ResourceParam[WarehouseResource]) -> dg.AssetCheckResult:
+    def check(
+        warehouse: dg.ResourceParam[WarehouseResource], progress: dg.ResourceParam[Progress]
+    ) -> dg.AssetCheckResult:
         progress.auditing(suite.name)
         return check_result(validate(warehouse.read(suite.query), suite.build()))
 

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ingestion.domain.datasets import ARCHIVED
-from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import RECEIPTS_KEY
 from orchestration.resources import StorageResource
@@ -31,7 +31,7 @@ _SERIES_NAMED = 5
 
 @dataclass(frozen=True)
 class Gap:
-    """Days between the first and the last day of a series that nobody has an explanation for; both inclusive."""
+    """Unexplained days between the first and the last day of a series; both inclusive."""
 
     dataset: str
     market_id: str
@@ -50,7 +50,7 @@ def missing_days(index: "pa.Table") -> list[Gap]:
     columns = ("dataset", "market_id", "interval", "day")
     for *name, day in zip(*(index[column].to_pylist() for column in columns), strict=True):
         if name[0] not in ARCHIVED:
-            continue  # what nobody listened to cannot be asked for again; coverage says so instead
+            continue  # what was not collected cannot be requested later; coverage reports it
         series.setdefault((name[0], name[1], name[2]), set()).add(day)
     return [Gap(*name, first, last) for name, days in sorted(series.items()) for first, last in _holes(days)]
 
@@ -61,13 +61,16 @@ def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
     return [(earlier + one, later - one) for earlier, later in itertools.pairwise(ordered) if later - earlier > one]
 
 
-def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+def completeness_checks(serving: Path, market_ids: Sequence[str]) -> list[dg.AssetChecksDefinition]:
     """`no_missing_days` and `no_unused_data` on the receipts, `is_fresh` on the published marts."""
+    return [_no_missing_days(), _no_unused_data(), _is_fresh(serving, market_ids)]
 
+
+def _no_missing_days() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=RECEIPTS_KEY,
         name="no_missing_days",
-        description="Between the first and the last day of each dataset and market, every day was asked for.",
+        description="Between the first and the last day of each dataset and market, every day was requested.",
     )
     def no_missing_days(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
         gaps = missing_days(storage.raw_zone().index())
@@ -91,6 +94,10 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
             metadata={"missing": dg.MetadataValue.table(rows)} if rows else {},
         )
 
+    return no_missing_days
+
+
+def _no_unused_data() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=RECEIPTS_KEY,
         name="no_unused_data",
@@ -109,12 +116,16 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
                 "unused": dg.MetadataValue.table(rows[:_DEFECTS_IN_METADATA]),
                 "unused_in_all": len(rows),
                 "rows_set_aside": sum(one.rows for one in found if one.kind == "quarantined_rows"),
-                "kept_in": sorted({place for one in found for place in one.kept_in})[:_DEFECTS_IN_METADATA],
+                "kept_in": sorted({key for one in found for key in one.kept_in})[:_DEFECTS_IN_METADATA],
             }
             if rows
             else {},
         )
 
+    return no_unused_data
+
+
+def _is_fresh(serving: Path, market_ids: Sequence[str]) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED_KEY,
         name="is_fresh",
@@ -123,8 +134,8 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     )
     def is_fresh() -> dg.AssetCheckResult:
         now = datetime.now(UTC)
-        with connect(settings.serving_path) as connection:
-            newest = newest_days(connection, [market.market_id for market in settings.markets])
+        with connect(serving) as connection:
+            newest = newest_days(connection, market_ids)
         behind = stale(newest, now)
         return dg.AssetCheckResult(
             passed=not behind,
@@ -134,7 +145,7 @@ def completeness_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
             metadata=dict(behind),
         )
 
-    return [no_missing_days, no_unused_data, is_fresh]
+    return is_fresh
 
 
 def _defect_records(defects: "pa.Table") -> list[dict[str, str | int]]:

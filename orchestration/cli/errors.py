@@ -41,7 +41,7 @@ def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -
 def _is_usage(error: Exception) -> bool:
     from orchestration.alerts.evaluation import NoReceiver
     from orchestration.config.settings import SettingsError
-    from orchestration.runs.execution import RangeError
+    from orchestration.runs.ranges import RangeError
     from orchestration.serving.claims import ClaimNotUnderstood
     from orchestration.serving.published import DayNotPublished, MarketNotPublished
 

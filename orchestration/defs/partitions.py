@@ -1,16 +1,21 @@
 """The two partitions definitions: what venues publish by day, and what they publish by month.
 
-Belongs here: TRADING_DAYS and TRADING_MONTHS, and the days a partition stands for. Does not: which dataset uses which.
+Belongs here: TRADING_DAYS and TRADING_MONTHS, the days a partition stands for, and ranges of keys. Does not: which
+dataset uses which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import Final
 
 import dagster as dg
 
 from ingestion.domain.periods import Period, Span
+
+_RANGE_START: Final = "dagster/asset_partition_range_start"
+_RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 def trading_days(first_day: date) -> dg.DailyPartitionsDefinition:
@@ -24,7 +29,7 @@ def trading_months(first_day: date) -> dg.MonthlyPartitionsDefinition:
         start_date=f"{first_day:%Y-%m}",
         fmt="%Y-%m",
         timezone="UTC",
-        end_offset=1,  # the running month grows every day and is worth having before it ends
+        end_offset=1,  # the running month grows every day and is ingested before it ends
     )
 
 
@@ -55,3 +60,8 @@ def key_ranges(periods: Iterable[Period]) -> list[tuple[str, str]]:
         else:
             ranges.append((period, period))
     return [(first.label, last.label) for first, last in ranges]
+
+
+def range_tags(first_key: str, last_key: str) -> dict[str, str]:
+    """Run tags for an inclusive range of partitions."""
+    return {_RANGE_START: first_key, _RANGE_END: last_key}

@@ -1,36 +1,43 @@
 """Publication as an asset: audited marts become what people read, all at once or not at all.
 
-Belongs here: the asset, and what it asks of the audit. Does not: how marts are copied, stored and switched
-(`orchestration.warehouse.publish`), what makes a mart good (`orchestration.checks`, dbt tests).
+Belongs here: the asset, and which outcomes of the audit it requires. Does not: how marts are copied, stored and
+switched (`orchestration.warehouse.publish`), what makes a mart good (`orchestration.checks`, dbt tests).
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from orchestration.config.settings import Settings
+from orchestration.compat.instance import check_history
+from orchestration.config.paths import Paths
+from orchestration.config.scope import Scope
 from orchestration.defs.raw import OWNERS, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
+if TYPE_CHECKING:
+    from orchestration.warehouse.publish.publication import Publication
+
 PUBLISHED_KEY: Final = dg.AssetKey(["published", "marts"])
 
 
 def published_asset(
-    settings: Settings,
-    marts: Sequence[str],
+    marts: Mapping[str, Sequence[str]],
     audits: Sequence[dg.AssetCheckKey],
-    progress: Progress,
-    keys: Mapping[str, Sequence[str]] | None = None,
+    *,
+    scope: Scope,
+    paths: Paths,
+    target: str,
+    postgres_url: str | None = None,
 ) -> dg.AssetsDefinition:
-    """The asset at the end of the graph. It runs only after every blocking check on the marts has let it.
+    """The asset at the end of the graph. It runs only after every blocking check on the marts has passed.
 
-    `keys`: key columns by mart, for the targets that know keys.
+    `marts`: the key columns of each, for the targets that know keys. `target`: dbt's, for the record of the settings.
     """
-    postgres_url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -39,57 +46,68 @@ def published_asset(
         group_name="published",
         kinds={"duckdb", "parquet"} | ({"postgres"} if postgres_url else set()),
         owners=OWNERS,
-        description=simulated_label(settings)
+        description=simulated_label(scope.is_simulated)
         + "serving/marts.duckdb, serving/latest.json with its Parquet files, and PostgreSQL if there is one: "
         "the audited marts, switched over at once.",
     )
     def published(
-        context: dg.AssetExecutionContext, storage: dg.ResourceParam[StorageResource]
+        context: dg.AssetExecutionContext,
+        storage: dg.ResourceParam[StorageResource],
+        progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
         from orchestration.warehouse.publish.publication import publish
 
         audit = audit_summary(context.instance, audits)
-        refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
-        if refused:
-            raise dg.Failure(
-                f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
-                "materialize the marts together with their checks (job `build_and_publish`)",
-                allow_retries=False,
-            )
+        refuse_unaudited(audit)
         progress.publishing(len(marts))
         publication = publish(
-            settings.warehouse_path,
-            settings.serving_path,
+            paths.warehouse,
+            paths.serving,
             storage.store(),
-            marts,
+            list(marts),
             run_id=context.run.run_id,
-            settings=published_settings(settings),
+            settings=published_settings(scope, target),
             audit=audit,
             now=datetime.now(UTC),
-            keys=keys,
+            keys=marts,
             postgres_url=postgres_url,
         )
         # dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
         for mart in marts:
             count = {"dagster/row_count": publication.rows[mart]}
             context.log_event(dg.AssetObservation(mart, metadata=count, description="Rows as published."))
-        metadata: dict[str, Any] = {
-            "dagster/row_count": sum(publication.rows.values()),
-            "rows": dict(publication.rows),
-            "first_day": str(publication.first_day),
-            "last_day": str(publication.last_day),
-            "markets": list(publication.markets),
-            "revised_ranks": publication.revised_ranks,
-            "database": dg.MetadataValue.path(str(settings.serving_path)),
-            "version": publication.version,
-            "latest": f"{settings.storage_url}/{LATEST}",
-            "parquet": f"{settings.storage_url}/{STABLE}/",
-        }
-        if publication.postgres:
-            metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
-        return dg.MaterializeResult(metadata=metadata)
+        return dg.MaterializeResult(metadata=_metadata(publication, paths.serving, storage.storage.url))
 
     return published
+
+
+def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Mapping[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/row_count": sum(publication.rows.values()),
+        "rows": dict(publication.rows),
+        "first_day": str(publication.first_day),
+        "last_day": str(publication.last_day),
+        "markets": list(publication.markets),
+        "revised_ranks": publication.revised_ranks,
+        "database": dg.MetadataValue.path(str(serving)),
+        "version": publication.version,
+        "latest": f"{storage_url}/{LATEST}",
+        "parquet": f"{storage_url}/{STABLE}/",
+    }
+    if publication.postgres:
+        metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
+    return metadata
+
+
+def refuse_unaudited(audit: Mapping[str, str]) -> None:
+    """dg.Failure unless every audit has passed, or passed with a warning."""
+    refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
+    if refused:
+        raise dg.Failure(
+            f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
+            "materialize the marts together with their checks (job `build_and_publish`)",
+            allow_retries=False,
+        )
 
 
 def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey]) -> dict[str, str]:
@@ -99,7 +117,7 @@ def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKe
 
 def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
     # A queued run has planned its checks already: the latest record is not always an evaluation.
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=25):
+    for record in check_history(instance, key, limit=25):
         event = record.event.dagster_event if record.event is not None else None
         evaluation = event.event_specific_data if event is not None else None
         if record.event is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
@@ -113,14 +131,14 @@ def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
     return "not run"
 
 
-def published_settings(settings: Settings) -> dict[str, Any]:
+def published_settings(scope: Scope, target: str) -> dict[str, Any]:
     """The settings a number depends on. No address that could carry a password, no key."""
     return {
-        "markets": [market.market_id for market in settings.markets],
-        "kline_interval": list(settings.kline_interval),
-        "trades_dataset": settings.trades_dataset,
-        "first_day": settings.first_day.isoformat(),
-        "target": settings.target,
+        "markets": scope.market_ids,
+        "kline_interval": list(scope.kline_intervals),
+        "trades_dataset": scope.trades_dataset,
+        "first_day": scope.first_day.isoformat(),
+        "target": target,
     }
 
 

@@ -4,22 +4,25 @@ Belongs here: partitions in, receipts out, as asset events. Does not: how an obj
 or what the archive does not have yet (`orchestration.defs.recent`).
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from ingestion.domain.datasets import ARCHIVED, DATASETS, FLOW_DATASETS, Dataset
+from ingestion.domain.datasets import ARCHIVED, DATASETS, Dataset
 from ingestion.domain.periods import Span
-from orchestration.config.settings import Settings, yesterday
+from orchestration.config.days import yesterday
+from orchestration.config.endpoints import Endpoints
+from orchestration.config.scope import Scope
+from orchestration.defs.outcomes import by_partition, failed, failure_text, partition_facts
 from orchestration.defs.partitions import days_of, partitions_of
+from orchestration.defs.plan import archive_tasks
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
 
 if TYPE_CHECKING:
-    from ingestion.archive import Outcome, Task
+    from ingestion.archive import Outcome
 
 ARCHIVE_KEY: Final = dg.AssetKey(["archive", "futures"])
 RECEIPTS_KEY: Final = dg.AssetKey(["raw", "receipts"])
@@ -29,60 +32,84 @@ OWNERS: Final = ["team:taker"]
 _PARTITIONS_PER_RUN: Final = {Span.DAY: 31, Span.MONTH: 24}
 
 
+class IngestConfig(dg.Config):
+    """Inclusive UTC days, as YYYY-MM-DD, outside which nothing of the partitions is requested.
+
+    Without them: from TAKER_FIRST_DAY to yesterday.
+    """
+
+    first_day: str | None = None
+    last_day: str | None = None
+
+    def limits(self, first_day: date) -> tuple[date, date]:
+        """The first and the last day to request; `first_day` is the default of the first."""
+        first = date.fromisoformat(self.first_day) if self.first_day else first_day
+        last = date.fromisoformat(self.last_day) if self.last_day else yesterday()
+        return first, min(last, yesterday())
+
+
 def raw_key(dataset: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", dataset])
 
 
-def simulated_label(settings: Settings) -> str:
-    """What the UI's descriptions begin with when the numbers are invented."""
-    return "**SIMULATED, not a real market.** " if settings.is_simulated else ""
+def ingest_config(datasets: Iterable[str], first_day: date, last_day: date) -> Mapping[str, Any]:
+    """Run config that limits the raw assets of these datasets to the inclusive days."""
+    config = {"first_day": first_day.isoformat(), "last_day": last_day.isoformat()}
+    return {"ops": {"__".join(raw_key(dataset).path): {"config": config} for dataset in datasets}}
 
 
-def archive_asset(settings: Settings) -> dg.AssetSpec:
-    """The venues' archives: outside of our hands, upstream of everything."""
+def simulated_label(is_simulated: bool) -> str:
+    """What the UI's descriptions begin with when the numbers are simulated."""
+    return "**SIMULATED, not a real market.** " if is_simulated else ""
+
+
+def archive_source(endpoints: Endpoints, *, is_simulated: bool) -> dg.AssetSpec:
+    """The venues' archives: not operated by this project, upstream of everything."""
     return dg.AssetSpec(
         ARCHIVE_KEY,
-        description=simulated_label(settings)
+        description=simulated_label(is_simulated)
         + "Packed CSV files that venues publish, most with checksums. Files are replaced later without notice.",
         group_name="venue",
         kinds={"csv"},
         owners=OWNERS,
         metadata={
-            f"{venue}_url": dg.MetadataValue.url(settings.archive_url_of(venue)) for venue in settings.archive_venues
+            f"{venue}_url": dg.MetadataValue.url(endpoints.archive_url_of(venue)) for venue in endpoints.archive_venues
         },
     )
 
 
-def raw_assets(settings: Settings, progress: Progress, last_day: date | None = None) -> list[dg.AssetsDefinition]:
-    """One partitioned asset per dataset. `last_day` limits what is asked for; never later than yesterday."""
-    return [_raw_asset(dataset, settings, progress, last_day) for dataset in ARCHIVED.values()]
+def raw_assets(scope: Scope) -> list[dg.AssetsDefinition]:
+    """One partitioned asset per archived dataset."""
+    return [_raw_asset(dataset, scope) for dataset in ARCHIVED.values()]
 
 
-def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: date | None) -> dg.AssetsDefinition:
+def _raw_asset(dataset: Dataset, scope: Scope) -> dg.AssetsDefinition:
     @dg.asset(
         key=raw_key(dataset.name),
         deps=[ARCHIVE_KEY],
-        partitions_def=partitions_of(dataset.span, settings.first_day),
+        partitions_def=partitions_of(dataset.span, scope.first_day),
         backfill_policy=dg.BackfillPolicy.multi_run(_PARTITIONS_PER_RUN[dataset.span]),
         pool="archive",
         group_name="raw",
         kinds={"python", "parquet"},
         owners=OWNERS,
         tags={"span": "day" if dataset.span is Span.DAY else "month"},
-        description=simulated_label(settings)
+        description=simulated_label(scope.is_simulated)
         + f"{dataset.description} One Parquet file and receipt per market and {_span_name(dataset)}.",
         metadata={"dagster/column_schema": column_schema(dataset)},
     )
     def raw(
         context: dg.AssetExecutionContext,
+        config: IngestConfig,
         archive: dg.ResourceParam[ArchiveResource],
         storage: dg.ResourceParam[StorageResource],
+        progress: dg.ResourceParam[Progress],
     ) -> None:
         from ingestion.archive import ingest
 
         keys = set(context.partition_keys)
-        days = days_of(keys, settings.first_day, min(limit or yesterday(), yesterday()))
-        tasks = tasks_for(dataset, settings, *days) if days else []
+        days = days_of(keys, *config.limits(scope.first_day))
+        tasks = archive_tasks([dataset], scope, *days) if days else []
         tasks = [task for task in tasks if task.period.label in keys]
         progress.ingesting(dataset.name, len(tasks))
         with archive.open() as opened:
@@ -99,85 +126,26 @@ def _raw_asset(dataset: Dataset, settings: Settings, progress: Progress, limit: 
     return raw
 
 
-def tasks_for(dataset: Dataset, settings: Settings, first_day: date, last_day: date) -> "list[Task]":
-    """Every raw object of the dataset that the configured markets and intervals want for the inclusive days."""
-    from ingestion.archive import plan
-    from ingestion.venues import trades_dataset_of
-
-    intervals = settings.kline_interval if dataset.has_interval else ("",)
-    return [
-        task
-        for market in settings.markets
-        if dataset.name not in FLOW_DATASETS or dataset.name == trades_dataset_of(market, settings.trades_dataset)
-        for interval in intervals
-        for task in plan(dataset, market, first_day, last_day, interval=interval)
-    ]
-
-
 def _record(context: dg.AssetExecutionContext, outcomes: "Sequence[Outcome]") -> None:
-    """Metadata for each partition; when objects failed, log the good partitions and raise with every fault.
+    """Metadata for each partition; when objects failed, log the complete partitions and raise with every fault.
 
     A refused file is a fact about the venue's file, recorded with its partition, and fails nothing.
     """
-    by_partition: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_partition[outcome.task.period.label].append(outcome)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if not failed:
-        for key, done in by_partition.items():
-            context.add_asset_metadata(partition_metadata(done), partition_key=key)
+    partitions = by_partition(outcomes)
+    if not failed(outcomes):
+        for key, done in partitions.items():
+            context.add_asset_metadata(partition_facts(done), partition_key=key)
         return
-    broken = {outcome.task.period.label for outcome in failed}
-    for key in sorted(by_partition.keys() - broken):
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=key, metadata=partition_metadata(by_partition[key]))
-        )
-    raise dg.Failure(
-        description=failure_text(outcomes),
-        metadata={"failed": dg.MetadataValue.table([fault_row(outcome) for outcome in failed])},
-        allow_retries=False,
-    )
+    for key, done in sorted(partitions.items()):
+        if not failed(done):
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=partition_facts(done)))
+    raise failure(failure_text(outcomes), outcomes)
 
 
-def failure_text(outcomes: "Sequence[Outcome]") -> str:
-    """Every failed object with its fault, one per line, after a line that says what became of the others."""
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    head = (
-        f"{len(failed)} of {len(outcomes)} objects failed; the other {len(outcomes) - len(failed)} are in the raw zone"
-    )
-    return "\n".join([head, *(f"{outcome.task}: {outcome.error}" for outcome in failed)])
-
-
-def fault_row(outcome: "Outcome") -> dg.TableRecord:
-    """A failed object for a table of the UI."""
-    return dg.TableRecord({"object": str(outcome.task), "fault": str(outcome.error)})
-
-
-def partition_metadata(outcomes: "Sequence[Outcome]") -> Mapping[str, Any]:
-    """What one partition holds, summed over its markets, with a checksum for each object."""
-    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
-    return {
-        "dagster/partition_row_count": sum(receipt.rows for receipt in receipts),
-        "bytes": sum(receipt.stored_bytes for receipt in receipts),
-        "id_gaps": sum(receipt.id_gaps for receipt in receipts),
-        "duplicate_rows": sum(receipt.duplicate_rows for receipt in receipts),
-        "zero_rows": sum(receipt.zero_rows for receipt in receipts),
-        "out_of_order_rows": sum(receipt.out_of_order_rows for receipt in receipts),
-        "quarantined_rows": sum(
-            defect.rows for receipt in receipts for defect in receipt.defects if defect.kind == "quarantined_rows"
-        ),
-        "refused": {str(outcome.task): str(outcome.error) for outcome in outcomes if outcome.status == "refused"},
-        "objects": {
-            str(outcome.task.object_id): {
-                "status": outcome.status,
-                "revision": outcome.receipt.revision,
-                "stored_sha256": outcome.receipt.stored_sha256,
-                "source_sha256": [source.sha256 for source in outcome.receipt.sources],
-            }
-            for outcome in outcomes
-            if outcome.receipt is not None
-        },
-    }
+def failure(text: str, outcomes: "Sequence[Outcome]") -> dg.Failure:
+    """The failure of a step, with a row for each failed object."""
+    rows = [dg.TableRecord({"object": str(outcome.task), "fault": str(outcome.error)}) for outcome in failed(outcomes)]
+    return dg.Failure(text, metadata={"failed": dg.MetadataValue.table(rows)}, allow_retries=False)
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:
@@ -205,7 +173,7 @@ def receipts_asset() -> dg.AssetsDefinition:
         group_name="raw",
         kinds={"python", "parquet"},
         owners=OWNERS,
-        description="One row per dataset, market, interval and UTC day that was asked for: stored or absent.",
+        description="One row per dataset, market, interval and UTC day that was requested: stored or absent.",
     )
     def receipts(storage: dg.ResourceParam[StorageResource]) -> dg.MaterializeResult[None]:
         index = storage.raw_zone().write_index()

@@ -4,11 +4,11 @@ Belongs here: when the page is made, and what Dagster shows of it. Does not: the
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import OWNERS, simulated_label
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REPORT_KEY: Final = dg.AssetKey(["published", "report"])
 
 
-def report_asset(settings: Settings) -> dg.AssetsDefinition:
+def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
     """The page of the standing publication. A failure here leaves the publication and the former page as they are."""
 
     @dg.asset(
@@ -28,7 +28,7 @@ def report_asset(settings: Settings) -> dg.AssetsDefinition:
         group_name="published",
         kinds={"html"},
         owners=OWNERS,
-        description=simulated_label(settings)
+        description=simulated_label(is_simulated)
         + "serving/report/index.html: one self-contained page with charts, claim verdicts and definitions.",
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
@@ -36,8 +36,8 @@ def report_asset(settings: Settings) -> dg.AssetsDefinition:
         from orchestration.report.previews import previews
         from orchestration.report.write import report_path, write_report
 
-        content = read_content(settings.serving_path)
-        page = report_path(settings.serving_path)
+        content = read_content(serving)
+        page = report_path(serving)
         size = write_report(content, page)
         shown = previews(content)
         for observation in observations(content, shown):
@@ -56,7 +56,7 @@ def report_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def observations(content: "ReportContent", shown: dict[str, str]) -> Iterator[dg.AssetObservation]:
-    """What this publication says of each mart: its picture, and for the daily flow the numbers that the UI plots."""
+    """What this publication shows of each mart: its picture, and for the daily flow the numbers that the UI plots."""
     for mart, markdown in shown.items():
         metadata: dict[str, Any] = {"preview": dg.MetadataValue.md(markdown)}
         if mart == "fct_net_taker_volume_daily":

@@ -82,7 +82,7 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
     from ingestion.raw.zone import ObjectId
     from orchestration.resources import StorageResource
 
-    zone = StorageResource(settings).raw_zone()
+    zone = StorageResource(settings.storage).raw_zone()
     today = datetime.now(UTC).date()
     found: list[Market] = []
     for venue in urls:
@@ -107,7 +107,7 @@ def _requested_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
     from orchestration.resources import ApiResource
 
     unlisted = f"{venue} requires per-symbol subscriptions, and no list of its contracts was stored in the last week"
-    with ApiResource(settings).open([venue]) as access:
+    with ApiResource(settings.endpoints, settings.paths.bans).open([venue]) as access:
         apis = {name: one.api for name, one in access.items() if name == venue}
         tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
         for outcome in ingest_recent(tasks, access=access, zone=zone):

@@ -11,8 +11,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestration.config.settings import Settings
-
 if TYPE_CHECKING:
     import dagster as dg
 
@@ -26,7 +24,7 @@ telemetry:
 nux:
   enabled: false                # no invitation over the first page
 run_monitoring:
-  enabled: true                 # a run whose process died gives back its place
+  enabled: true                 # a run whose process died frees its place
 event_log_storage:
   module: {_EVENT_STORAGE}
   class: BatchingSqliteEventLogStorage
@@ -40,22 +38,14 @@ concurrency:
     granularity: op
 """
 
-_SILENT_COMPUTE_LOGS: Final = {
-    "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-    }
-}
 
-
-def prepare_home(settings: Settings) -> Path:
+def prepare_home(home: Path) -> Path:
     """Create DAGSTER_HOME and its `dagster.yaml` if they are missing."""
-    home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
     written = configuration.read_text() if configuration.exists() else _CONFIGURATION
-    place = json.dumps(str(home / "history" / "runs"))  # a JSON text is a YAML text, whatever the path holds
-    wanted = re.sub(r"(?m)^( *base_dir:).*$", lambda line: f"{line[1]} {place}", written)
+    runs = json.dumps(str(home / "history" / "runs"))  # a JSON text is a YAML text, whatever the path holds
+    wanted = re.sub(r"(?m)^( *base_dir:).*$", lambda line: f"{line[1]} {runs}", written)
     wanted = re.sub(rf"(?m)^( *module:) +{re.escape(_FORMER_EVENT_STORAGE)} *$", rf"\1 {_EVENT_STORAGE}", wanted)
     if not configuration.exists() or wanted != written:
         configuration.write_text(wanted)
@@ -63,15 +53,12 @@ def prepare_home(settings: Settings) -> Path:
     return home
 
 
-def open_instance(settings: Settings, *, capture_output: bool = False) -> dg.DagsterInstance:
+def open_instance(home: Path, *, captures_output: bool = False) -> dg.DagsterInstance:
     """The instance that the UI shows too.
 
-    Without `capture_output` a run's stdout stays in this process: capturing starts processes and would swallow the
+    Without `captures_output` a run's stdout stays in this process: capturing starts processes and would swallow the
     terminal's progress display.
     """
-    import dagster as dg
-    from dagster._core.instance.ref import InstanceRef
+    from orchestration.compat.instance import open_home
 
-    home = prepare_home(settings)
-    overrides = None if capture_output else _SILENT_COMPUTE_LOGS
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))
+    return open_home(prepare_home(home), captures_output=captures_output)

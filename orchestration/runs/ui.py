@@ -35,8 +35,8 @@ class PortInUse(Exception):
 def serve(settings: Settings, port: int) -> None:
     """Replace this process by `dagster dev`, reachable from this machine only. PortInUse before anything starts."""
     _refuse_a_busy_port(port)
-    home = prepare_home(settings)
-    ensure_manifest(settings)
+    home = prepare_home(settings.paths.dagster_home)
+    ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
     name = "taker_SIMULATED" if settings.is_simulated else "taker"
     workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))

@@ -1,9 +1,7 @@
 """dbt from the outside: its project, generated profile, manifest and arguments.
 
-Belongs here: everything needed to start dbt. Does not: SQL (`dbt_project`), Dagster (`orchestration.defs`).
-
-`python -m orchestration.warehouse.dbt manifest` builds the manifest that the definitions load, `… docs` dbt's
-documentation.
+Belongs here: everything needed to start dbt. Does not: SQL (`dbt_project`), Dagster (`orchestration.defs`), the command
+line of these builds (`orchestration.runs.dbt`).
 """
 
 from __future__ import annotations
@@ -17,10 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from orchestration.config.settings import Settings
+from orchestration.config.dbt import DbtConfig
+from orchestration.config.paths import Paths
+from orchestration.config.storage import Storage
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
@@ -59,36 +60,36 @@ class WarehouseUnusable(Exception):
     """The warehouse is no database that can be opened. The text says why and what to do."""
 
 
-def profile(settings: Settings) -> dict[str, Any]:
+def profile(config: DbtConfig) -> dict[str, Any]:
     """The profile `taker`, one output per target. Holds no secret: keys are read from the environment by dbt."""
     output: dict[str, Any] = {
         "type": "duckdb",
-        "path": str(settings.warehouse_path),
+        "path": str(config.paths.warehouse),
         "threads": os.cpu_count() or 2,
         "settings": {"TimeZone": "UTC"},
         # Somebody who looks into the warehouse while a build starts is waited for, not run into.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
     }
-    if settings.is_s3:
+    if config.storage.is_s3:
         output |= {
             "extensions": ["httpfs"],
-            "config_options": connection_options(settings),
-            "secrets": [settings.duckdb_secret()],
+            "config_options": connection_options(config),
+            "secrets": [config.storage.duckdb_secret()],
         }
-    return {"taker": {"target": settings.target, "outputs": {"duckdb": output}}}
+    return {"taker": {"target": config.target, "outputs": {"duckdb": output}}}
 
 
-def connection_options(settings: Settings) -> dict[str, Any]:
+def connection_options(config: DbtConfig) -> dict[str, Any]:
     """How DuckDB finds its extensions: in our folder, never in the network."""
-    return {"extension_directory": str(settings.dbt_dir / "extensions"), "autoinstall_known_extensions": "false"}
+    return {"extension_directory": str(config.paths.dbt / "extensions"), "autoinstall_known_extensions": "false"}
 
 
-def write_profile(settings: Settings) -> Path:
+def write_profile(config: DbtConfig) -> Path:
     """Write `profiles.yml` when it differs; the folder that dbt takes as `--profiles-dir`."""
     import yaml
 
-    folder = settings.dbt_dir
-    text = f"# Generated from the TAKER_* settings; edits are overwritten.\n{yaml.safe_dump(profile(settings))}"
+    folder = config.paths.dbt
+    text = f"# Generated from the TAKER_* settings; edits are overwritten.\n{yaml.safe_dump(profile(config))}"
     path = folder / "profiles.yml"
     if not path.exists() or path.read_text() != text:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,32 +99,32 @@ def write_profile(settings: Settings) -> Path:
     return folder
 
 
-def target_dir(settings: Settings) -> Path:
+def target_dir(config: DbtConfig) -> Path:
     """dbt's artefacts. One folder for all builds: dbt then reuses what it parsed, and nothing piles up."""
-    return settings.dbt_dir / "target"
+    return config.paths.dbt / "target"
 
 
-def install_extensions(settings: Settings) -> None:
+def install_extensions(config: DbtConfig) -> None:
     """Copy httpfs from its wheel to where the profile looks, so that nothing is ever downloaded."""
-    if not settings.is_s3:
+    if not config.storage.is_s3:
         return
     import duckdb
     from duckdb_extensions import import_extension
 
-    directory = settings.dbt_dir / "extensions"
+    directory = config.paths.dbt / "extensions"
     directory.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
         import_extension("httpfs", con=connection)
 
 
-def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS) -> None:
+def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> None:
     """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
 
     dbt would try for minutes, and report the lock with the tracebacks of every attempt.
     """
     import duckdb
 
-    path = settings.warehouse_path
+    path = paths.warehouse
     deadline = time.monotonic() + patience
     while path.exists():
         try:
@@ -140,21 +141,21 @@ def await_warehouse(settings: Settings, patience: float = _LOCK_PATIENCE_SECONDS
         if time.monotonic() >= deadline:
             raise WarehouseLocked(
                 f"{path} is locked: {holder[1] if holder else 'another program'} has it open; close that program, then "
-                f"run the same command again (to read the published data meanwhile, open {settings.serving_path})"
+                f"run the same command again (to read the published data meanwhile, open {paths.serving})"
             )
         time.sleep(0.5)
 
 
-def bars_are_outdated(settings: Settings) -> bool:
+def bars_are_outdated(warehouse: Path) -> bool:
     """Whether the bars that stand have prices of another type than today's, so that none can be appended to them.
 
     DuckDB cannot change a column's type in the transaction that also deletes rows, which dbt would try.
     """
     import duckdb
 
-    if not settings.warehouse_path.exists():
+    if not warehouse.exists():
         return False
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    with duckdb.connect(str(warehouse)) as connection:
         held = connection.execute(
             "select data_type from duckdb_columns() where table_name = 'int_flow_bars' and column_name = 'open_price'"
         ).fetchall()
@@ -215,35 +216,35 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
     return False
 
 
-def build_manifest(settings: Settings) -> Path:
+def build_manifest(config: DbtConfig) -> Path:
     """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes what dbt said."""
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
-    _run(["parse", "--vars", json.dumps(settings.dbt_vars())], settings)
+    _run(["parse", "--vars", json.dumps(config.variables())], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
     staged = MANIFEST_PATH.with_name(f".manifest.{os.getpid()}.json")
-    shutil.copyfile(target_dir(settings) / "manifest.json", staged)
+    shutil.copyfile(target_dir(config) / "manifest.json", staged)
     os.replace(staged, MANIFEST_PATH)
     return MANIFEST_PATH
 
 
-def ensure_manifest(settings: Settings) -> None:
+def ensure_manifest(config: DbtConfig) -> None:
     """Build the manifest if it is missing or older than the project."""
     if manifest_is_stale():
-        build_manifest(settings)
+        build_manifest(config)
 
 
-def build_docs(settings: Settings) -> Path:
+def build_docs(config: DbtConfig) -> Path:
     """dbt's documentation as one page that needs no server: lineage, and every column with type and description.
 
     It is read from a database that holds every table and no row, built for the purpose and thrown away: so it needs no
     data, and keeps nobody from the warehouse. About half a minute; DbtFailed quotes what dbt said.
     """
     with tempfile.TemporaryDirectory(prefix="taker-docs-") as folder:
-        empty = settings.model_copy(update={"storage_url": folder, "state_dir": Path(folder)})
-        dbt_vars = ["--vars", json.dumps(empty.dbt_vars())]
+        empty = replace(config, paths=Paths(Path(folder)), storage=Storage(folder))
+        dbt_vars = ["--vars", json.dumps(empty.variables())]
         _run(["build", "--empty", "--exclude-resource-type", "test", "unit_test", *dbt_vars], empty)
         _run(["docs", "generate", "--static", *dbt_vars], empty)
-        page = settings.docs_path
+        page = config.paths.docs_page
         page.parent.mkdir(parents=True, exist_ok=True)
         staged = page.with_name(f".{page.name}.{os.getpid()}")
         shutil.copyfile(target_dir(empty) / "static_index.html", staged)
@@ -251,15 +252,15 @@ def build_docs(settings: Settings) -> Path:
     return page
 
 
-def _run(args: Sequence[str], settings: Settings) -> None:
-    install_extensions(settings)
+def _run(args: Sequence[str], config: DbtConfig) -> None:
+    install_extensions(config)
     environment = {
         **os.environ,
-        **settings.dbt_environment(),
+        **config.storage.dbt_environment(),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
-        "DBT_LOG_PATH": str(target_dir(settings)),
-        "DBT_TARGET_PATH": str(target_dir(settings)),
+        "DBT_LOG_PATH": str(target_dir(config)),
+        "DBT_TARGET_PATH": str(target_dir(config)),
     }
     command = [
         DBT_EXECUTABLE,
@@ -268,34 +269,14 @@ def _run(args: Sequence[str], settings: Settings) -> None:
         "--project-dir",
         str(PROJECT_DIR),
         "--profiles-dir",
-        str(write_profile(settings)),
+        str(write_profile(config)),
         # Named as Dagster names them, although they are the defaults: dbt parses anew when they differ.
         "--profile",
         "taker",
         "--target",
-        settings.target,
+        config.target,
     ]
     done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip()
         raise DbtFailed(f"`dbt {args[0]}` failed; dbt said:\n{said}")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`python -m orchestration.warehouse.dbt manifest` or `… docs`: print the path of what was built."""
-    from orchestration.config.settings import SettingsError, load_settings
-
-    builders = {"manifest": build_manifest, "docs": build_docs}
-    if len(arguments) != 1 or arguments[0] not in builders:
-        print("usage: python -m orchestration.warehouse.dbt manifest|docs", file=sys.stderr)
-        return 2
-    try:
-        print(builders[arguments[0]](load_settings()))
-    except (SettingsError, DbtFailed) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

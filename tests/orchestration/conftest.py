@@ -14,7 +14,7 @@ from orchestration.warehouse import dbt
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dbt's manifest, parsed if the project has changed since."""
-    dbt.ensure_manifest(load_settings(storage_url=str(tmp_path_factory.mktemp("manifest"))))
+    dbt.ensure_manifest(load_settings(storage_url=str(tmp_path_factory.mktemp("manifest"))).dbt)
     return dbt.MANIFEST_PATH
 
 

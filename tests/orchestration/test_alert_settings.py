@@ -19,7 +19,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_without_any_nobody_is_told_and_the_rest_has_defaults() -> None:
+def test_without_a_receiver_the_rest_has_defaults() -> None:
     settings = load_settings()
     assert settings.alert_webhook_url is None
     assert (settings.alert_definition, settings.alert_rank) == ("4h_usd", 3)
@@ -27,7 +27,7 @@ def test_without_any_nobody_is_told_and_the_rest_has_defaults() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "off", "OFF"])
-def test_off_is_nobody(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_is_no_receiver(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, value)
     assert load_settings().alert_webhook_url is None
 
@@ -55,7 +55,7 @@ def test_a_wrong_address_is_one_sentence_that_does_not_quote_it(value: str, monk
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "reason"),
     [
         ("TAKER_ALERT_RANK", "0", "write a whole number from 1"),
         ("TAKER_ALERT_RANK", "third", "write a whole number from 1"),
@@ -66,9 +66,11 @@ def test_a_wrong_address_is_one_sentence_that_does_not_quote_it(value: str, monk
         ("TAKER_ALERT_DEFINITION", "4h usd", "one of dim_spike_definitions"),
     ],
 )
-def test_a_wrong_value_says_what_is_allowed(name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_states_what_is_allowed(
+    name: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=said) as refused:
+    with pytest.raises(SettingsError, match=reason) as refused:
         load_settings()
     assert str(refused.value).startswith(f"{name}: `{value}`")
 
@@ -89,6 +91,6 @@ def test_the_address_is_not_shown_and_goes_on_to_processes_of_the_same_settings(
     assert load_settings().alert_webhook_url is None
 
 
-def test_simulated_numbers_wake_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_sends_no_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, GOOD)
     assert demo_settings().alert_webhook_url is None

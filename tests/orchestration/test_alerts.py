@@ -22,7 +22,7 @@ from orchestration.alerts.evaluation import Evaluation, NoReceiver, evaluate, re
 from orchestration.alerts.facts import Fact, Found, Kind, condition
 from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.automation import jobs as automation
+from orchestration.automation.alerts import alerts_sensor
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings
 from tests.support.alerting import NOW, SIMULATED, SPIKE, Clock, Marts
@@ -442,8 +442,10 @@ class TestFaults:
 
 class TestSensor:
     def sensor(self, settings: Settings) -> dg.SensorDefinition:
-        sensors = automation.sensors(settings, [], automation_job(), automation_job())
-        return next(sensor for sensor in sensors if sensor.name == "alerts")
+        def evaluate(instance: dg.DagsterInstance) -> evaluation.Evaluation:
+            return evaluation.evaluate(settings, instance=instance, only_news=True)
+
+        return alerts_sensor(evaluate, has_receiver=settings.alert_webhook_url is not None)
 
     def test_it_runs_by_default_only_where_there_is_a_receiver(self, settings: Settings, alerting: Settings) -> None:
         assert self.sensor(settings).default_status is dg.DefaultSensorStatus.STOPPED
@@ -465,10 +467,6 @@ class TestSensor:
         marts.publish()
         with pytest.raises(dg.Failure, match="TAKER_ALERT_DEFINITION"):
             self.tick(alerting.model_copy(update={"alert_definition": "weekly"}))
-
-
-def automation_job() -> Any:
-    return dg.define_asset_job(automation.BUILD_AND_PUBLISH, selection=dg.AssetSelection.assets("mart"))
 
 
 class TestCommand:

@@ -10,8 +10,11 @@ from ingestion.archive import plan
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Span
-from orchestration.automation.jobs import build_decision, daily_request, ingested_datasets, requests_for, watched_tasks
+from orchestration.automation.build_when_raw_is_newer import build_decision
+from orchestration.automation.changed_source_files import requests_for, watched_tasks
+from orchestration.automation.daily_ingest import daily_request
 from orchestration.config.settings import Settings
+from orchestration.defs.plan import archived_by_span
 
 NOW = datetime(2026, 3, 2, 2, 30, tzinfo=UTC)
 BITCOIN = Market.parse("binance_um:BTCUSDT")
@@ -21,23 +24,23 @@ def partitions(request: dg.RunRequest) -> tuple[str, str]:
     return request.tags["dagster/asset_partition_range_start"], request.tags["dagster/asset_partition_range_end"]
 
 
-def test_every_morning_asks_for_the_last_five_days_and_for_the_months_they_lie_in(settings: Settings) -> None:
-    assert partitions(daily_request(settings, Span.DAY, NOW.date())) == ("2026-02-25", "2026-03-01")
-    assert partitions(daily_request(settings, Span.MONTH, NOW.date())) == ("2026-02", "2026-03")
+def test_every_morning_requests_the_last_five_days_and_the_months_they_lie_in(settings: Settings) -> None:
+    assert partitions(daily_request(settings.scope, Span.DAY, NOW.date())) == ("2026-02-25", "2026-03-01")
+    assert partitions(daily_request(settings.scope, Span.MONTH, NOW.date())) == ("2026-02", "2026-03")
 
 
-def test_of_the_two_trade_datasets_only_the_configured_one_is_asked_for(settings: Settings) -> None:
-    assert "trades" not in ingested_datasets(settings)[Span.DAY]
-    keys = daily_request(settings, Span.DAY, NOW.date()).asset_selection or []
+def test_of_the_two_trade_datasets_only_the_configured_one_is_requested(settings: Settings) -> None:
+    assert "trades" not in archived_by_span(settings.scope)[Span.DAY]
+    keys = daily_request(settings.scope, Span.DAY, NOW.date()).asset_selection or []
     assert dg.AssetKey(["raw", "aggTrades"]) in keys
     assert dg.AssetKey(["raw", "trades"]) not in keys
 
 
 def test_ninety_days_are_watched_but_none_before_the_first_day(settings: Settings) -> None:
     last = date(2024, 1, 10)
-    days = {task.period.first_day for task in watched_tasks(settings, last) if task.period.span is Span.DAY}
+    days = {task.period.first_day for task in watched_tasks(settings.scope, last) if task.period.span is Span.DAY}
     assert (min(days), max(days)) == (settings.first_day, last)
-    later = watched_tasks(settings, date(2024, 12, 31))
+    later = watched_tasks(settings.scope, date(2024, 12, 31))
     assert min(task.first_day for task in later) == date(2024, 12, 31) - timedelta(days=89)
 
 

@@ -18,7 +18,7 @@ from ingestion.domain.periods import Span
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings, yesterday
 from orchestration.runs import ui
-from orchestration.runs.execution import IngestRange, RangeError, ingest_ranges
+from orchestration.runs.ranges import IngestRange, RangeError, ingest_ranges
 from tests.support.claimed import publish_for_claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +225,7 @@ def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
 def test_without_days_history_is_long_and_trades_are_a_week(settings: Settings) -> None:
     last = yesterday()
     week = last - timedelta(days=6)
-    assert ingest_ranges(settings, None, None) == [
+    assert ingest_ranges(settings.scope, None, None) == [
         IngestRange(("klines", "fundingRate"), Span.MONTH, settings.first_day, last),
         IngestRange(("metrics",), Span.DAY, settings.first_day, last),
         IngestRange(("aggTrades", "liquidationSnapshot"), Span.DAY, week, last),
@@ -234,7 +234,7 @@ def test_without_days_history_is_long_and_trades_are_a_week(settings: Settings) 
 
 def test_with_a_first_day_every_dataset_begins_there(settings: Settings) -> None:
     first, last = date(2022, 1, 1), date(2022, 1, 31)
-    assert ingest_ranges(settings, first, last) == [
+    assert ingest_ranges(settings.scope, first, last) == [
         IngestRange(("klines", "fundingRate"), Span.MONTH, first, last),
         IngestRange(("aggTrades", "metrics", "liquidationSnapshot"), Span.DAY, first, last),
     ]
@@ -242,7 +242,7 @@ def test_with_a_first_day_every_dataset_begins_there(settings: Settings) -> None
 
 def test_reversed_days_are_refused(settings: Settings) -> None:
     with pytest.raises(RangeError, match="swap them"):
-        ingest_ranges(settings, date(2022, 1, 2), date(2022, 1, 1))
+        ingest_ranges(settings.scope, date(2022, 1, 2), date(2022, 1, 1))
 
 
 def test_the_ui_refuses_a_port_that_something_else_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ MARKET = "binance_um:BTCUSDT"
 
 
 def index(days: Iterable[int], dataset: str = "aggTrades", interval: str = "") -> pa.Table:
-    """An index of January days; what became of a day does not matter here, only that it was asked for."""
+    """An index of January days; the status of a day does not matter here, only that it was requested."""
     rows = [
         {"dataset": dataset, "market_id": MARKET, "interval": interval, "day": date(2026, 1, day), "status": "absent"}
         for day in days
@@ -28,32 +28,36 @@ def index(days: Iterable[int], dataset: str = "aggTrades", interval: str = "") -
     return pa.Table.from_pylist(rows)
 
 
-def test_days_that_were_asked_for_are_not_missing_even_if_the_venue_has_none() -> None:
+def test_requested_days_are_not_missing_even_if_the_venue_has_none() -> None:
     assert missing_days(index([1, 2, 3])) == []
 
 
-def test_days_between_first_and_last_that_were_never_asked_for_are_gaps() -> None:
+def test_days_between_first_and_last_that_were_never_requested_are_gaps() -> None:
     assert missing_days(index([5, 1, 2, 9])) == [
         Gap("aggTrades", MARKET, "", date(2026, 1, 3), date(2026, 1, 4)),
         Gap("aggTrades", MARKET, "", date(2026, 1, 6), date(2026, 1, 8)),
     ]
 
 
-def test_each_dataset_and_interval_is_looked_at_by_itself() -> None:
+def test_each_dataset_and_interval_is_checked_separately() -> None:
     both = pa.concat_tables([index([1, 3], "klines", "1h"), index([1, 2, 3], "klines", "4h")])
     assert [(gap.interval, gap.days) for gap in missing_days(both)] == [("1h", 1)]
 
 
 def fresh(settings: Settings) -> dg.AssetCheckResult:
-    (check,) = [each for each in completeness_checks(settings) if each.check_key.name == "is_fresh"]
+    (check,) = [
+        each
+        for each in completeness_checks(settings.paths.serving, settings.scope.market_ids)
+        if each.check_key.name == "is_fresh"
+    ]
     result = check()
     assert isinstance(result, dg.AssetCheckResult)
     return result
 
 
-def test_a_market_without_its_newest_day_is_a_warning_that_says_how_far_behind_it_is(settings: Settings) -> None:
+def test_a_market_without_its_newest_day_is_a_warning_that_states_how_far_behind_it_is(settings: Settings) -> None:
     today = datetime.now(UTC).date()
-    marts = Marts(settings.serving_path).day(today - timedelta(days=4))
+    marts = Marts(settings.paths.serving).day(today - timedelta(days=4))
     marts.publish()
     result = fresh(settings)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -64,7 +68,7 @@ def test_a_market_without_its_newest_day_is_a_warning_that_says_how_far_behind_i
 
 def unused_data(settings: Settings, *defects: Defect) -> dg.AssetCheckResult:
     """The check over a raw zone of one object with these defects."""
-    zone = StorageResource(settings).raw_zone()
+    zone = StorageResource(settings.storage).raw_zone()
     market = Market.parse(MARKET)
     period = Period.of_day(date(2026, 1, 5))
     receipt = Receipt(
@@ -73,8 +77,12 @@ def unused_data(settings: Settings, *defects: Defect) -> dg.AssetCheckResult:
     )  # fmt: skip
     zone.put(ObjectId("metrics", market, "", period), None, receipt)
     zone.write_index()
-    (check,) = [each for each in completeness_checks(settings) if each.check_key.name == "no_unused_data"]
-    result = check(storage=StorageResource(settings))
+    (check,) = [
+        each
+        for each in completeness_checks(settings.paths.serving, settings.scope.market_ids)
+        if each.check_key.name == "no_unused_data"
+    ]
+    result = check(storage=StorageResource(settings.storage))
     assert isinstance(result, dg.AssetCheckResult)
     return result
 

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from orchestration.config.settings import Settings, load_settings
+from orchestration.runs import dbt as commands
 from orchestration.warehouse import dbt
 
 
 def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path), kline_interval="4h,1d")
-    args = dbt.build_args(settings.dbt_vars())
+    args = dbt.build_args(settings.dbt.variables())
     assert args[:3] == ["build", "--exclude-resource-type", "unit_test"]
     assert json.loads(args[args.index("--vars") + 1]) == {
         "raw_url": str(tmp_path / "raw"),
@@ -28,7 +29,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
 
 def test_the_local_profile_needs_no_extension_and_speaks_utc(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path))
-    folder = dbt.write_profile(settings)
+    folder = dbt.write_profile(settings.dbt)
     output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
     assert output["path"] == str(tmp_path / "warehouse.duckdb")
     assert output["settings"] == {"TimeZone": "UTC"}
@@ -37,9 +38,9 @@ def test_the_local_profile_needs_no_extension_and_speaks_utc(tmp_path: Path) -> 
 
 def test_writing_the_same_profile_again_leaves_the_file_alone(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path))
-    path = dbt.write_profile(settings) / "profiles.yml"
+    path = dbt.write_profile(settings.dbt) / "profiles.yml"
     before = path.stat().st_mtime_ns
-    dbt.write_profile(settings)
+    dbt.write_profile(settings.dbt)
     assert path.stat().st_mtime_ns == before
 
 
@@ -83,8 +84,8 @@ def test_a_missing_manifest_is_stale_and_loading_it_says_what_to_run(project: Pa
         dbt.load_manifest(manifest)
 
 
-def test_only_manifest_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert dbt.main(["nonsense"]) == 2
+def test_only_manifest_and_docs_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["nonsense"]) == 2
     assert "usage" in capsys.readouterr().err
 
 
@@ -92,17 +93,17 @@ def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Setti
     settings.warehouse_path.parent.mkdir(parents=True)
     settings.warehouse_path.write_text("no database" * 1000)
     with pytest.raises(dbt.WarehouseUnusable, match=r"warehouse\.duckdb cannot be opened .*delete it") as refused:
-        dbt.await_warehouse(settings, patience=0)
+        dbt.await_warehouse(settings.paths, patience=0)
     assert len(str(refused.value).splitlines()) == 1
 
 
 def test_bars_with_prices_of_another_type_are_built_anew(settings: Settings) -> None:
-    assert not dbt.bars_are_outdated(settings)
+    assert not dbt.bars_are_outdated(settings.paths.warehouse)
     settings.warehouse_path.parent.mkdir(parents=True)
     for price, is_outdated in (("decimal(18,8)", True), (dbt.BAR_PRICE_TYPE, False)):
         with duckdb.connect(str(settings.warehouse_path)) as connection:
             connection.execute(f"create or replace table int_flow_bars (bar_at timestamp, open_price {price})")
-        assert dbt.bars_are_outdated(settings) is is_outdated
+        assert dbt.bars_are_outdated(settings.paths.warehouse) is is_outdated
 
 
 def test_of_a_failed_command_no_traceback_is_told() -> None:

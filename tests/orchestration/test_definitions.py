@@ -12,14 +12,14 @@ import pytest
 
 from orchestration.checks.audit import audit_key
 from orchestration.config.settings import Settings, load_settings
+from orchestration.definitions import build_definitions
 from orchestration.warehouse import dbt
 from orchestration.warehouse.audit.suites import SUITES
-from orchestration.wiring import build_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = {"aggTrades", "trades", "klines", "metrics", "fundingRate", "liquidationSnapshot"}
-ASKED = {"restKlines", "restTrades", "takerRatio", "instruments"}
-HEARD = {"liquidations", "liveTrades"}
+FROM_API = {"restKlines", "restTrades", "takerRatio", "instruments"}
+FROM_FEED = {"liquidations", "liveTrades"}
 MARTS = {
     "dim_markets",
     "dim_spike_definitions",
@@ -57,7 +57,7 @@ def test_the_graph_holds_the_archive_every_dataset_the_marts_and_the_publication
     names = {asset.to_user_string() for asset in graph.get_all_asset_keys()}
     assert {"archive/futures", "api/futures", "feed/futures", "raw/receipts", "published/marts"} <= names
     assert {name.removeprefix("raw/") for name in names if name.startswith("raw/")} == (
-        RAW | ASKED | HEARD | {"receipts"}
+        RAW | FROM_API | FROM_FEED | {"receipts"}
     )
     assert {name for name in names if name.startswith(("fct_", "dim_", "agg_", "rpt_"))} == MARTS
 
@@ -65,11 +65,11 @@ def test_the_graph_holds_the_archive_every_dataset_the_marts_and_the_publication
 def test_it_runs_from_the_archive_over_raw_and_staging_to_the_published_marts(graph: dg.AssetGraph) -> None:
     for dataset in RAW:
         assert parents(graph, f"raw/{dataset}") == {"archive/futures"}
-    for dataset in ASKED:
+    for dataset in FROM_API:
         assert parents(graph, f"raw/{dataset}") == {"api/futures"}
-    for dataset in HEARD:
+    for dataset in FROM_FEED:
         assert parents(graph, f"raw/{dataset}") == {"feed/futures"}
-    assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW | ASKED | HEARD}
+    assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW | FROM_API | FROM_FEED}
     assert "raw/klines" in parents(graph, "stg_raw__klines")
     assert {"raw/aggTrades", "raw/trades"} & parents(graph, "stg_raw__trades")
     assert parents(graph, "stg_raw__receipts") == {"raw/receipts"}
@@ -85,7 +85,7 @@ def test_files_by_day_are_partitioned_by_day_and_files_by_month_by_month(graph: 
         )
         assert isinstance(definition, wanted), dataset
     assert not any(graph.get(key(mart)).is_partitioned for mart in MARTS)
-    assert not any(graph.get(key(f"raw/{dataset}")).is_partitioned for dataset in ASKED | HEARD)
+    assert not any(graph.get(key(f"raw/{dataset}")).is_partitioned for dataset in FROM_API | FROM_FEED)
 
 
 def test_two_years_of_backfill_are_a_handful_of_runs(graph: dg.AssetGraph) -> None:
@@ -124,7 +124,7 @@ def test_every_mart_is_audited_by_a_blocking_check(graph: dg.AssetGraph) -> None
     assert all(graph.get(check).blocking for check in audits)
 
 
-def test_only_the_sensors_that_stay_at_home_run_by_default(manifest: Path, settings: Settings) -> None:
+def test_only_the_sensors_that_make_no_requests_run_by_default(manifest: Path, settings: Settings) -> None:
     definitions = build_definitions(settings)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     assert sensors == {
@@ -138,14 +138,16 @@ def test_only_the_sensors_that_stay_at_home_run_by_default(manifest: Path, setti
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
 
 
-def test_without_a_manifest_the_error_says_what_to_run(settings: Settings, tmp_path: Path) -> None:
+def test_without_a_manifest_the_error_states_what_to_run(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(dbt.ManifestMissing, match="make manifest"):
         build_definitions(settings, manifest_path=tmp_path / "none.json")
 
 
 def test_loading_the_definitions_leaves_the_heavy_parts_alone(manifest: Path, tmp_path: Path) -> None:
     program = (
-        "import sys, orchestration.definitions\n"
+        "import sys\n"
+        "from orchestration.definitions import defs\n"
+        "defs()\n"
         "heavy = {'great_expectations', 'boto3', 'botocore', 'duckdb'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

@@ -10,8 +10,8 @@ from orchestration.warehouse import dbt
 
 
 def test_the_page_has_lineage_types_and_descriptions_and_asks_no_other_host(settings: Settings) -> None:
-    page = dbt.build_docs(settings)
-    assert page == settings.docs_path
+    page = dbt.build_docs(settings.dbt)
+    assert page == settings.paths.docs_page
     text = page.read_text()
     assert "exposure.taker.postgres_schema" in text
     assert "DECIMAL(38,8)" in text

@@ -3,11 +3,11 @@
 import dagster as dg
 import pytest
 
-from orchestration.automation.jobs import range_tags
 from orchestration.compat.event_storage import BatchingSqliteEventLogStorage
 from orchestration.config.settings import Settings
-from orchestration.runs.execution import clear_abandoned_runs, this_process
+from orchestration.defs.partitions import range_tags
 from orchestration.runs.instance import open_instance, prepare_home
+from orchestration.runs.processes import clear_abandoned_runs, this_process
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 
@@ -25,25 +25,25 @@ def home_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None:
-    configuration = prepare_home(settings) / "dagster.yaml"
+    configuration = prepare_home(settings.paths.dagster_home) / "dagster.yaml"
     assert "telemetry:\n  enabled: false" in configuration.read_text()
     configuration.write_text("telemetry: {enabled: false}\n# mine\n")
-    prepare_home(settings)
+    prepare_home(settings.paths.dagster_home)
     assert "# mine" in configuration.read_text()
 
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_a_home_of_an_earlier_version_finds_the_event_storage_where_it_is_now(settings: Settings) -> None:
-    configuration = prepare_home(settings) / "dagster.yaml"
+    configuration = prepare_home(settings.paths.dagster_home) / "dagster.yaml"
     written = configuration.read_text()
     configuration.write_text(written.replace("orchestration.compat.event_storage", "orchestration.event_storage"))
-    prepare_home(settings)
+    prepare_home(settings.paths.dagster_home)
     assert configuration.read_text() == written
 
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> None:
-    with open_instance(settings) as instance:
+    with open_instance(settings.paths.dagster_home) as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
         result = definitions.resolve_job_def("job").execute_in_process(
@@ -60,8 +60,8 @@ def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> Non
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_a_run_whose_process_was_killed_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.runs.execution._alive", lambda pid: False)
-    with open_instance(settings) as instance:
+    monkeypatch.setattr("orchestration.runs.processes._alive", lambda pid: False)
+    with open_instance(settings.paths.dagster_home) as instance:
         definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
         run = instance.create_run_for_job(
             definitions.resolve_job_def("job"),

@@ -36,7 +36,7 @@ def test_days_of_partitions_are_clipped_to_what_is_wanted() -> None:
     assert days_of({"2026-01-30"}, date(2020, 1, 1), date(2026, 2, 1)) == (FIRST, FIRST)
 
 
-def test_the_first_day_of_a_month_has_nothing_of_that_month_to_ask_for() -> None:
+def test_on_the_first_day_of_a_month_nothing_of_that_month_is_requested() -> None:
     assert days_of({"2026-02"}, FIRST, date(2026, 1, 31)) is None
 
 

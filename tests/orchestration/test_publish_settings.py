@@ -44,7 +44,7 @@ def test_an_address_is_kept_and_shown_without_its_password(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "reason"),
     [
         ("mysql://taker:geheim@db/x", "does not begin with postgresql://"),
         ("postgresql+psycopg://taker:geheim@db/x", "does not begin with postgresql://"),
@@ -57,10 +57,10 @@ def test_an_address_is_kept_and_shown_without_its_password(monkeypatch: pytest.M
     ],
 )
 def test_a_wrong_one_is_one_sentence_that_does_not_quote_it(
-    value: str, said: str, monkeypatch: pytest.MonkeyPatch
+    value: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(NAME, value)
-    with pytest.raises(SettingsError, match=said) as refused:
+    with pytest.raises(SettingsError, match=reason) as refused:
         load_settings()
     text = "".join(traceback.format_exception(refused.value))
     assert "geheim" not in text
@@ -87,12 +87,16 @@ def test_the_demo_never_publishes_to_the_database_of_real_numbers(monkeypatch: p
 
 def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     Publisher.on(Path(settings.storage_url)).build_days(2)
-    asset = published_asset(settings, [MARKETS, DAILY], [], Progress(), KEYS)
-    storage = {"storage": StorageResource(settings)}
-    return dg.materialize([asset], resources=storage, instance=instance, raise_on_error=False)
+    url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
+    marts = {MARKETS: KEYS[MARKETS], DAILY: KEYS[DAILY]}
+    asset = published_asset(
+        marts, [], scope=settings.scope, paths=settings.paths, target=settings.target, postgres_url=url
+    )
+    resources = {"storage": StorageResource(settings.storage), "progress": Progress()}
+    return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
 
 
-def test_the_asset_says_what_is_published_where(settings: Settings) -> None:
+def test_the_asset_states_what_is_published_where(settings: Settings) -> None:
     Path(settings.storage_url).mkdir()
     with dg.DagsterInstance.ephemeral() as instance:
         assert materialized(settings, instance).success

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,9 +14,9 @@ from ingestion.domain.datasets import DATASETS
 from ingestion.domain.markets import Market
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
-from orchestration.automation.jobs import range_tags
 from orchestration.config.settings import Settings
-from orchestration.defs.raw import archive_asset, column_schema, raw_assets, raw_key
+from orchestration.defs.partitions import range_tags
+from orchestration.defs.raw import archive_source, column_schema, ingest_config, raw_assets, raw_key
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
 from tests.support.archives import ArchiveFolder
@@ -25,16 +26,28 @@ AGG_TRADES = raw_key("aggTrades")
 
 
 def ingest(
-    settings: Settings, instance: dg.DagsterInstance, first: date = DAYS[0], last: date = DAYS[-1]
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    first: date = DAYS[0],
+    last: date = DAYS[-1],
+    config: Mapping[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
     definitions = dg.Definitions(
-        assets=raw_assets(settings, Progress()),
+        assets=raw_assets(settings.scope),
         jobs=[dg.define_asset_job("ingest", selection=[AGG_TRADES])],
-        resources={"archive": ArchiveResource(settings), "storage": StorageResource(settings)},
+        resources={
+            "archive": ArchiveResource(settings.endpoints),
+            "storage": StorageResource(settings.storage),
+            "progress": Progress(),
+        },
         executor=dg.in_process_executor,
     )
     return definitions.resolve_job_def("ingest").execute_in_process(
-        instance=instance, tags=range_tags(first.isoformat(), last.isoformat()), raise_on_error=False
+        instance=instance,
+        asset_selection=[AGG_TRADES],
+        tags=range_tags(first.isoformat(), last.isoformat()),
+        run_config=config or {},
+        raise_on_error=False,
     )
 
 
@@ -66,7 +79,7 @@ def test_a_range_is_one_run_with_metadata_for_each_day(
     assert {"bytes", "id_gaps", "duplicate_rows", "zero_rows", "objects"} <= metadata.keys()
 
 
-def test_a_day_the_venue_has_not_is_a_fact_and_no_failure(
+def test_a_day_without_a_file_at_the_venue_is_a_fact_and_no_failure(
     settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
 ) -> None:
     archive_folder.agg_trades(DAYS[0])
@@ -89,7 +102,7 @@ def test_a_file_that_cannot_be_used_is_a_fact_of_its_partition_and_fails_nothing
     assert "is not a readable zip" in refused[1]
 
 
-def test_what_could_not_be_had_is_reported_at_the_end_and_the_other_days_are_stored(
+def test_what_could_not_be_fetched_is_reported_at_the_end_and_the_other_days_are_stored(
     settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
 ) -> None:
     for day in DAYS:
@@ -100,18 +113,30 @@ def test_what_could_not_be_had_is_reported_at_the_end_and_the_other_days_are_sto
     assert not result.success
     assert materialized(instance) == labels([DAYS[0], DAYS[2]])
     (failure,) = result.get_step_failure_events()
-    said = failure.step_failure_data.user_failure_data
-    assert said is not None
-    assert said.description is not None
-    assert "1 of 3 objects failed; the other 2 are in the raw zone" in said.description
-    assert "binance_um:BTCUSDT aggTrades 2024-01-02" in said.description
+    stated = failure.step_failure_data.user_failure_data
+    assert stated is not None
+    assert stated.description is not None
+    assert "1 of 3 objects failed; the other 2 are in the raw zone" in stated.description
+    assert "binance_um:BTCUSDT aggTrades 2024-01-02" in stated.description
+
+
+def test_run_config_limits_the_days_of_the_partitions_that_are_requested(
+    settings: Settings, archive_folder: ArchiveFolder, instance: dg.DagsterInstance
+) -> None:
+    for day in DAYS:
+        archive_folder.agg_trades(day)
+    assert ingest(settings, instance, config=ingest_config(["aggTrades"], DAYS[1], DAYS[1])).success
+    index = RawZone(open_store(settings.storage_url)).write_index()
+    assert index["day"].to_pylist() == [DAYS[1]]
 
 
 def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> None:
     several = settings.model_copy(
         update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
     )
-    shown = {name: value.value for name, value in archive_asset(several).metadata.items()}
+    shown = {
+        name: value.value for name, value in archive_source(several.endpoints, is_simulated=False).metadata.items()
+    }
     assert shown == {
         "binance_um_url": settings.archive_url,
         "bybit_url": "https://public.bybit.com",

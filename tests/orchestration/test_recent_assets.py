@@ -1,4 +1,4 @@
-"""Today as Dagster sees it: what the apis brought and what the collector heard, as assets, jobs and sensors."""
+"""Today as Dagster sees it: what was fetched from APIs and what the collector received, as assets, jobs, sensors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 from ingestion.live.seal import Sealed
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone, Receipt
-from orchestration.automation.jobs import seal_decision
+from orchestration.automation.seal_finished_hours import seal_decision
 from orchestration.config.settings import Settings, load_settings
 from orchestration.defs.raw import raw_key
-from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS, heard_assets, recent_assets
+from orchestration.defs.recent import API_DATASET_KEYS, FEED_DATASET_KEYS, api_assets, feed_assets
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource
 from tests.support.venue_http import Planned, VenueServer
@@ -50,12 +50,19 @@ def instance(tmp_path: Path) -> dg.DagsterInstance:
 
 
 def ingest(
-    settings: Settings, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] = ASKED_KEYS
+    settings: Settings, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] = API_DATASET_KEYS
 ) -> dg.ExecuteInProcessResult:
     definitions = dg.Definitions(
-        assets=[recent_assets(settings, Progress()), heard_assets(settings, Progress())],
-        jobs=[dg.define_asset_job("today", selection=[*ASKED_KEYS, *HEARD_KEYS])],
-        resources={"apis": ApiResource(settings), "storage": StorageResource(settings)},
+        assets=[
+            api_assets(settings.scope, settings.paths.spool),
+            feed_assets(settings.scope, settings.paths.spool),
+        ],
+        jobs=[dg.define_asset_job("today", selection=[*API_DATASET_KEYS, *FEED_DATASET_KEYS])],
+        resources={
+            "apis": ApiResource(settings.endpoints, settings.paths.bans),
+            "storage": StorageResource(settings.storage),
+            "progress": Progress(),
+        },
         executor=dg.in_process_executor,
     )
     return definitions.resolve_job_def("today").execute_in_process(
@@ -72,7 +79,7 @@ def stored(settings: Settings) -> set[str]:
     return {key.split("/")[1] for key in keys if key.endswith("data.parquet")}
 
 
-def test_one_step_asks_for_everything_and_says_what_came(here: Settings, instance: dg.DagsterInstance) -> None:
+def test_one_step_fetches_everything_and_reports_what_it_stored(here: Settings, instance: dg.DagsterInstance) -> None:
     result = ingest(here, instance)
     assert result.success
     assert materialized(result) == {"restKlines", "restTrades", "takerRatio", "instruments"} == stored(here)
@@ -93,35 +100,35 @@ def test_nothing_new_is_no_event_so_that_nothing_is_built(here: Settings, instan
     assert "instruments" not in materialized(again)
 
 
-def test_a_part_of_it_can_be_asked_for(here: Settings, instance: dg.DagsterInstance, venue: VenueServer) -> None:
+def test_a_part_of_it_can_be_requested(here: Settings, instance: dg.DagsterInstance, venue: VenueServer) -> None:
     result = ingest(here, instance, [raw_key("instruments")])
     assert materialized(result) == {"instruments"}
     assert not venue.asked("/aggTrades")
 
 
-def test_a_venue_that_refuses_fails_the_step_and_what_others_brought_is_news(
+def test_a_venue_that_refuses_fails_the_step_and_the_data_of_others_is_news(
     here: Settings, instance: dg.DagsterInstance, venue: VenueServer
 ) -> None:
     venue.plan("/fapi/v1/exchangeInfo", Planned(418, {"code": -1003, "msg": "banned"}, Retry_After="600"))
     result = ingest(here, instance)
     assert not result.success
-    events = instance.get_latest_materialization_events(ASKED_KEYS)
+    events = instance.get_latest_materialization_events(API_DATASET_KEYS)
     assert {key.path[-1] for key, event in events.items() if event} == {"instruments", "restTrades"}
     (failure,) = result.get_step_failure_events()
-    said = failure.step_failure_data.user_failure_data
-    assert said is not None
-    assert said.description is not None
-    assert "failed" in said.metadata
-    assert said.description.count("binance_um has banned") == 1
-    assert "binance_um:ALL instruments" in said.description
+    stated = failure.step_failure_data.user_failure_data
+    assert stated is not None
+    assert stated.description is not None
+    assert "failed" in stated.metadata
+    assert stated.description.count("binance_um has banned") == 1
+    assert "binance_um:ALL instruments" in stated.description
     assert "binance_um has banned this address (HTTP 418: too many requests (-1003: banned)) for 10 min" in (
-        said.description
+        stated.description
     )
-    assert here.refusals_path.is_file()
+    assert here.paths.bans.is_file()
 
 
 @pytest.mark.parametrize("where", ["spool/bybit", "spool/sealed/bybit", "sealed in the raw zone"])
-def test_the_contracts_of_a_venue_that_was_heard_are_asked_for_too(
+def test_the_contracts_of_a_venue_that_was_collected_are_requested_too(
     here: Settings, instance: dg.DagsterInstance, venue: VenueServer, where: str
 ) -> None:
     settings = here.model_copy(update={"venue_urls": {**here.venue_urls, "bybit.rest": venue.url}})
@@ -135,22 +142,22 @@ def test_the_contracts_of_a_venue_that_was_heard_are_asked_for_too(
     assert sorted(found.name for found in folder.iterdir()) == ["venue=binance_um", "venue=bybit", "venue=okx"]
 
 
-def test_a_venue_that_is_heard_elsewhere_is_not_asked_at_home(here: Settings) -> None:
-    assert set(here.rest_urls_with(["bybit"])) == {"binance_um", "okx", "bybit"}
+def test_a_venue_whose_feed_is_redirected_is_not_called_at_its_own_address(here: Settings) -> None:
+    assert set(here.endpoints.rest_urls_with(["bybit"])) == {"binance_um", "okx", "bybit"}
     elsewhere = here.model_copy(update={"venue_urls": {**here.venue_urls, "bybit.live": "ws://127.0.0.1:9"}})
-    assert set(elsewhere.rest_urls_with(["bybit"])) == {"binance_um", "okx"}
-    assert set(elsewhere.model_copy(update={"rest": "off"}).rest_urls_with(["bybit"])) == set()
+    assert set(elsewhere.endpoints.rest_urls_with(["bybit"])) == {"binance_um", "okx"}
+    assert set(elsewhere.model_copy(update={"rest": "off"}).endpoints.rest_urls_with(["bybit"])) == set()
 
 
-def test_without_an_api_to_ask_nothing_happens(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_without_an_api_that_may_be_called_nothing_happens(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     mirrored = load_settings(archive_url=(tmp_path / "archive").as_uri(), storage_url=str(tmp_path / "var"))
-    assert mirrored.rest_urls == {}
+    assert mirrored.endpoints.rest_urls == {}
     result = ingest(mirrored, instance)
     assert result.success
     assert materialized(result) == set()
 
 
-# ---- what the collector has heard
+# ---- what the collector received
 
 
 def sealed(hour: str) -> Sealed:
@@ -162,7 +169,7 @@ def sealed(hour: str) -> Sealed:
 
 @pytest.fixture
 def sealing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A sealer that answers as told; the real one has tests of its own."""
+    """A sealer with given results; the real one has tests of its own."""
 
     def answer(*, sealed: Sequence[Sealed] = (), finished: Sequence[Any] = ()) -> None:
         seal = ModuleType("ingestion.live.seal")
@@ -178,24 +185,24 @@ def sealing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_sealed_hours_are_materialized_by_dataset(
     here: Settings, instance: dg.DagsterInstance, sealing: Callable[..., None]
 ) -> None:
-    here.spool_dir.mkdir(parents=True)
+    here.paths.spool.mkdir(parents=True)
     sealing(sealed=[sealed(hour) for hour in ("04", "05")])
-    result = ingest(here, instance, HEARD_KEYS)
+    result = ingest(here, instance, FEED_DATASET_KEYS)
     assert result.success
     assert materialized(result) == {"liquidations"}
     event = instance.get_latest_materialization_event(raw_key("liquidations"))
     assert event is not None
     assert event.asset_materialization is not None
-    told = ("rows", "hours", "torn_bytes", "malformed_messages", "misdated_rows")
-    found = {name: event.asset_materialization.metadata[name].value for name in told}
+    names = ("rows", "hours", "torn_bytes", "malformed_messages", "misdated_rows")
+    found = {name: event.asset_materialization.metadata[name].value for name in names}
     assert found == {"rows": 14, "hours": ["04", "05"], "torn_bytes": 6, "malformed_messages": 4, "misdated_rows": 2}
 
 
 def test_without_a_collector_there_is_nothing_to_seal(here: Settings, instance: dg.DagsterInstance) -> None:
-    result = ingest(here, instance, HEARD_KEYS)
+    result = ingest(here, instance, FEED_DATASET_KEYS)
     assert result.success
     assert materialized(result) == set()
-    decision = seal_decision(here, NOW)
+    decision = seal_decision(here.paths.spool, NOW)
     assert isinstance(decision, dg.SkipReason)
     assert "taker collect" in str(decision.skip_message)
 
@@ -203,14 +210,14 @@ def test_without_a_collector_there_is_nothing_to_seal(here: Settings, instance: 
 def test_a_finished_hour_is_sealed_once_and_again_only_when_another_ends(
     here: Settings, sealing: Callable[..., None]
 ) -> None:
-    here.spool_dir.mkdir(parents=True)
+    here.paths.spool.mkdir(parents=True)
     sealing()
-    assert isinstance(seal_decision(here, NOW), dg.SkipReason)
+    assert isinstance(seal_decision(here.paths.spool, NOW), dg.SkipReason)
     keys = []
     for finished in (["okx 04"], ["okx 04"], ["okx 04", "okx 05"]):
         sealing(finished=finished)
-        decision = seal_decision(here, NOW)
+        decision = seal_decision(here.paths.spool, NOW)
         assert isinstance(decision, dg.RunRequest)
-        assert decision.asset_selection == list(HEARD_KEYS)
+        assert decision.asset_selection == list(FEED_DATASET_KEYS)
         keys.append(decision.run_key)
     assert keys[0] == keys[1] != keys[2]

@@ -1,4 +1,4 @@
-"""The report in the asset graph: where it stands, and what Dagster is told."""
+"""The report in the asset graph: where it stands, and what Dagster shows of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 
 from orchestration.config.settings import Settings
+from orchestration.definitions import build_definitions
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.report import REPORT_KEY, observations, report_asset
 from orchestration.report import charts
 from orchestration.report.write import report_path
 from orchestration.runs.demo import demo_settings
-from orchestration.wiring import build_definitions
 from tests.support import reports
 
 
@@ -25,9 +25,12 @@ def test_it_stands_on_the_publication_and_is_built_with_it(manifest: Path, setti
     assert REPORT_KEY in job.asset_layer.executable_asset_keys
 
 
-def test_it_says_in_the_ui_that_a_simulated_market_is_no_real_one(settings: Settings) -> None:
+def test_the_ui_states_that_a_simulated_market_is_no_real_one(settings: Settings) -> None:
     label = "**SIMULATED, not a real market.** "
-    described = [report_asset(of).specs_by_key[REPORT_KEY].description or "" for of in (settings, demo_settings())]
+    described = [
+        report_asset(of.paths.serving, is_simulated=of.scope.is_simulated).specs_by_key[REPORT_KEY].description or ""
+        for of in (settings, demo_settings())
+    ]
     assert [text.startswith(label) for text in described] == [False, True]
 
 
@@ -36,9 +39,9 @@ def test_a_run_writes_the_page_and_shows_its_charts_on_the_marts(
 ) -> None:
     monkeypatch.setattr(charts, "library", lambda: "/* vega */")
     monkeypatch.setattr("orchestration.report.content.read_content", lambda serving: reports.content())
-    page = report_path(settings.serving_path)
+    page = report_path(settings.paths.serving)
     with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([report_asset(settings)], instance=instance)
+        done = dg.materialize([report_asset(settings.paths.serving, is_simulated=False)], instance=instance)
         observed = instance.fetch_observations(dg.AssetKey("fct_net_taker_volume_daily"), limit=1).records
     (materialization,) = done.asset_materializations_for_node("published__report")
     assert done.success

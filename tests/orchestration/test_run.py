@@ -83,14 +83,14 @@ def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) ->
     assert {rank["definition_id"] for rank in day["ranks"]} >= {"daily_usd", "4h_usd", "hourly_ma7_usd"}
 
 
-def test_the_closing_table_says_simulated_and_shows_every_definition() -> None:
+def test_the_closing_table_states_simulated_and_shows_every_definition() -> None:
     code, out, err = run()
     assert code == 0, err
     assert "SIMULATED" in out
     assert "daily_usd" in out
 
 
-def test_a_file_that_cannot_be_had_is_listed_the_rest_is_published_and_the_exit_code_is_1(house: Path) -> None:
+def test_a_file_that_cannot_be_fetched_is_listed_the_rest_is_published_and_the_exit_code_is_1(house: Path) -> None:
     before = published_at(house)
     (broken,) = (house / "archive").rglob(f"BTCUSDT-metrics-{LAST_DAY}.zip")
     good, claim = broken.read_bytes(), broken.with_name(f"{broken.name}.CHECKSUM")
@@ -110,16 +110,16 @@ def test_a_file_that_cannot_be_had_is_listed_the_rest_is_published_and_the_exit_
     assert published_at(house) != before
 
 
-def test_when_nothing_at_all_could_be_had_the_run_ends_with_the_reason(
+def test_when_nothing_at_all_could_be_fetched_the_run_ends_with_the_reason(
     house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = published_at(house)
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / MARKER).write_text("simulated")
-    for whole in (house / "archive").rglob("*.CHECKSUM"):
-        claim = tmp_path / "archive" / whole.relative_to(house / "archive")
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        claim.write_text("<html>a page for every address</html>")
+    for published in (house / "archive").rglob("*.CHECKSUM"):
+        checksum = tmp_path / "archive" / published.relative_to(house / "archive")
+        checksum.parent.mkdir(parents=True, exist_ok=True)
+        checksum.write_text("<html>a page for every address</html>")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", (tmp_path / "archive").as_uri())
     done = CliRunner().invoke(app, ["run", "--from", "2026-02-20", "--to", "2026-02-28"])
     code, err = done.exit_code, done.stderr
@@ -156,7 +156,7 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
     assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
 
 
-def test_status_tells_what_the_raw_zone_holds(house: Path) -> None:
+def test_status_reports_what_the_raw_zone_holds(house: Path) -> None:
     done = CliRunner().invoke(app, ["status", "--json"])
     assert done.exit_code == 0, done.stderr
     series = {(one["dataset"], one["interval"]): one for one in json.loads(done.stdout)}

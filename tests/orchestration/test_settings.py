@@ -1,4 +1,4 @@
-"""Settings: defaults, what is refused and in which words, and that boto3 and DuckDB are told the same."""
+"""Settings: defaults, what is refused and in which words, and that boto3 and DuckDB get the same credentials."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import yaml
 
 from ingestion.domain.errors import ArchiveUnavailable
 from ingestion.http.fetch import Place
-from orchestration.config.settings import SettingsError, load_settings, today
+from orchestration.config.days import today
+from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
-from orchestration.runs.execution import check_reachable
+from orchestration.runs.preflight import check_reachable
 from orchestration.warehouse import dbt
 
 
@@ -29,10 +30,10 @@ def test_without_any_setting_the_defaults_are_binance_bitcoin_and_two_years(tmp_
     assert settings.kline_interval == ("1h",)
     assert settings.trades_dataset == "aggTrades"
     assert settings.first_day == today() - timedelta(days=760)
-    assert settings.raw_url == str(tmp_path / "var" / "raw")
-    assert settings.warehouse_path == tmp_path / "var" / "warehouse.duckdb"
-    assert settings.serving_path == tmp_path / "var" / "serving" / "marts.duckdb"
-    assert settings.dagster_home == tmp_path / "var" / "dagster"
+    assert settings.storage.raw_url == str(tmp_path / "var" / "raw")
+    assert settings.paths.warehouse == tmp_path / "var" / "warehouse.duckdb"
+    assert settings.paths.serving == tmp_path / "var" / "serving" / "marts.duckdb"
+    assert settings.paths.dagster_home == tmp_path / "var" / "dagster"
 
 
 def test_the_environment_and_the_env_file_are_read_and_the_environment_wins(
@@ -55,7 +56,7 @@ def test_lists_are_comma_separated_deduplicated_and_intervals_begin_with_the_fin
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "reason"),
     [
         ("TAKER_MARKETS", "kraken:XBT", "unknown venue `kraken`; known venues are"),
         ("TAKER_MARKETS", " , ", "name at least one market"),
@@ -70,13 +71,13 @@ def test_lists_are_comma_separated_deduplicated_and_intervals_begin_with_the_fin
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_names_the_setting_and_what_is_allowed(
-    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert name in str(refused.value)
-    assert said in str(refused.value)
+    assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -95,7 +96,7 @@ def test_a_simulated_market_contradicts_the_real_archive(monkeypatch: pytest.Mon
     with pytest.raises(SettingsError, match="taker simulate OUT"):
         load_settings()
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///some/archive")
-    assert load_settings().is_simulated
+    assert load_settings().scope.is_simulated
 
 
 def test_a_simulated_market_may_stand_beside_real_ones_at_an_archive_of_its_own(
@@ -104,8 +105,8 @@ def test_a_simulated_market_may_stand_beside_real_ones_at_an_archive_of_its_own(
     monkeypatch.setenv("TAKER_MARKETS", "simulated:BTCUSDT,binance_um:BTCUSDT")
     monkeypatch.setenv("TAKER_VENUE_URLS", "simulated.archive=file:///simulated/archive")
     settings = load_settings()
-    assert settings.archive_url_of("simulated") == "file:///simulated/archive"
-    assert settings.archive_url_of("binance_um") == "https://data.binance.vision"
+    assert settings.endpoints.archive_url_of("simulated") == "file:///simulated/archive"
+    assert settings.endpoints.archive_url_of("binance_um") == "https://data.binance.vision"
 
 
 def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_so(
@@ -114,22 +115,26 @@ def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_
     monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,binance_cm:BTCUSD_PERP,bybit:BTCUSD,okx:BTC-USDT-SWAP")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///mirror")
     settings = load_settings()
-    assert settings.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
-    assert settings.archive_place_of("binance_um") == settings.archive_place_of("binance_cm")
-    assert settings.archive_place_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    assert settings.endpoints.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
+    assert settings.endpoints.archive_location_of("binance_um") == settings.endpoints.archive_location_of("binance_cm")
+    assert settings.endpoints.archive_location_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
-    assert settings.archive_place_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
+    assert settings.endpoints.archive_location_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
     monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
     settings = load_settings()
-    assert settings.archive_place_of("bybit") == Place("file:///other", False, elsewhere)
+    assert settings.endpoints.archive_location_of("bybit") == Place("file:///other", False, elsewhere)
     own = Place("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
-    assert settings.archive_place_of("binance_cm") == own
+    assert settings.endpoints.archive_location_of("binance_cm") == own
 
 
 def test_the_demo_is_the_demo_whatever_is_set_for_real_venues(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TAKER_VENUE_URLS", "simulated.archive=file:///elsewhere")
     settings = demo_settings()
-    assert settings.archive_url_of("simulated") == (tmp_path / "var" / "demo" / "archive").as_uri()
+    assert settings.endpoints.archive_url_of("simulated") == (tmp_path / "var" / "demo" / "archive").as_uri()
+
+
+def check(settings: Settings) -> None:
+    check_reachable(settings.endpoints, settings.storage, settings.paths.state)
 
 
 def test_every_archive_that_a_run_would_read_is_looked_for_before_it_begins(
@@ -141,9 +146,9 @@ def test_every_archive_that_a_run_would_read_is_looked_for_before_it_begins(
     okx = f"okx.archive={(tmp_path / 'binance').as_uri()}"
     monkeypatch.setenv("TAKER_VENUE_URLS", f"bybit.archive={(tmp_path / 'bybit').as_uri()},{okx}")
     with pytest.raises(ArchiveUnavailable, match=r"bybit does not exist; check TAKER_VENUE_URLS \(bybit.archive=…\)"):
-        check_reachable(load_settings())
+        check(load_settings())
     (tmp_path / "bybit").mkdir()
-    check_reachable(load_settings())
+    check(load_settings())
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +159,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
 def test_state_stays_local_when_storage_is_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAKER_STORAGE_URL", "s3://bucket/prefix/")
     settings = load_settings()
-    assert settings.raw_url == "s3://bucket/prefix/raw"
+    assert settings.storage.raw_url == "s3://bucket/prefix/raw"
     assert settings.state_dir == tmp_path / "var"
     monkeypatch.setenv("TAKER_STATE_DIR", "elsewhere")
     assert load_settings().state_dir == tmp_path / "elsewhere"
@@ -178,7 +183,11 @@ def s3_settings(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def
 
 def test_boto3_and_duckdb_reach_the_same_s3_with_the_same_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = s3_settings(monkeypatch)
-    boto3, duckdb, environment = settings.s3_options(), settings.duckdb_secret(), settings.dbt_environment()
+    boto3, duckdb, environment = (
+        settings.storage.s3_options(),
+        settings.storage.duckdb_secret(),
+        settings.storage.dbt_environment(),
+    )
     assert f"http://{duckdb['endpoint']}" == boto3.endpoint_url
     assert (duckdb["use_ssl"], duckdb["url_style"], duckdb["region"]) == (False, "path", boto3.region)
     assert environment["DBT_ENV_SECRET_S3_KEY_ID"] == boto3.access_key_id == "1234567890"
@@ -187,7 +196,7 @@ def test_boto3_and_duckdb_reach_the_same_s3_with_the_same_keys(monkeypatch: pyte
 
 def test_no_secret_is_written_to_the_profile_or_shown_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = s3_settings(monkeypatch)
-    profile = (dbt.write_profile(settings) / "profiles.yml").read_text()
+    profile = (dbt.write_profile(settings.dbt) / "profiles.yml").read_text()
     assert "very-secret" not in profile
     assert "1234567890" not in profile
     assert "very-secret" not in repr(settings)

@@ -1,4 +1,4 @@
-"""When `taker run` asks for today: whenever no last day is given, of the venues whose api may be asked."""
+"""When `taker run` fetches today: whenever no last day is given, from the venues whose API may be called."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from ingestion.archive import Outcome, Task
@@ -14,11 +15,13 @@ from ingestion.domain.errors import VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import Defect, Receipt
-from orchestration import wiring
+from orchestration import definitions
 from orchestration.config.settings import Settings, load_settings, yesterday
-from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS
+from orchestration.defs.recent import API_DATASET_KEYS, FEED_DATASET_KEYS
 from orchestration.progress import Progress
 from orchestration.runs import execution
+from orchestration.runs.ranges import today_keys
+from orchestration.runs.report import Recorder, RunReport
 from orchestration.warehouse import dbt
 
 
@@ -27,12 +30,12 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, set[str]]]:
     """The jobs that a run executes, with the assets selected of each; nothing is loaded, and none does any work."""
     jobs: list[tuple[str, set[str]]] = []
 
-    def record(definitions: Any, job: str, instance: Any, report: Any, **options: Any) -> None:
-        jobs.append((job, {key.path[-1] for key in options.get("asset_selection") or ()}))
+    def record(session: Any, job: str, **options: Any) -> None:
+        jobs.append((job, {key.path[-1] for key in options.get("keys") or ()}))
 
     monkeypatch.setattr(execution, "_execute", record)
-    monkeypatch.setattr(dbt, "ensure_manifest", lambda settings: None)
-    monkeypatch.setattr(wiring, "build_definitions", lambda *arguments, **options: None)
+    monkeypatch.setattr(dbt, "ensure_manifest", lambda config: None)
+    monkeypatch.setattr(definitions, "build_definitions", lambda *arguments, **options: None)
     return jobs
 
 
@@ -46,6 +49,10 @@ def settings_with(tmp_path: Path, **more: Any) -> Settings:
     )
 
 
+def fetched(settings: Settings) -> list[dg.AssetKey]:
+    return today_keys(settings.endpoints, settings.paths.spool)
+
+
 def names(keys: Any) -> set[str]:
     return {key.path[-1] for key in keys}
 
@@ -55,29 +62,29 @@ def test_archive_first_then_today_then_the_build(tmp_path: Path, executed: list[
     jobs = [job for job, _ in executed]
     assert jobs[-2:] == ["ingest_today", "build_and_publish"]
     assert set(jobs[:-2]) == {"ingest_months", "ingest_days"}
-    assert executed[-2][1] == names(ASKED_KEYS)
+    assert executed[-2][1] == names(API_DATASET_KEYS)
 
 
-def test_whoever_names_the_last_day_does_not_want_today(tmp_path: Path, executed: list[tuple[str, set[str]]]) -> None:
+def test_a_request_with_a_last_day_does_not_fetch_today(tmp_path: Path, executed: list[tuple[str, set[str]]]) -> None:
     settings = settings_with(tmp_path, venue_urls="binance_um.rest=http://127.0.0.1:9")
     execution.run(settings, None, yesterday())
     assert "ingest_today" not in {job for job, _ in executed}
 
 
-def test_what_the_collector_heard_is_sealed_where_there_is_a_collector(
+def test_what_the_collector_received_is_sealed_where_there_is_a_collector(
     tmp_path: Path, executed: list[tuple[str, set[str]]]
 ) -> None:
     settings = settings_with(tmp_path)
-    settings.spool_dir.mkdir(parents=True)
+    settings.paths.spool.mkdir(parents=True)
     execution.run(settings)
-    assert executed[-2] == ("ingest_today", names(HEARD_KEYS))
+    assert executed[-2] == ("ingest_today", names(FEED_DATASET_KEYS))
 
 
-def test_a_mirror_of_the_archive_alone_stays_alone(tmp_path: Path) -> None:
-    assert execution._today_keys(settings_with(tmp_path)) == []
-    assert execution._today_keys(settings_with(tmp_path, rest="on")) == list(ASKED_KEYS)
-    asked = settings_with(tmp_path, rest="off", venue_urls="binance_um.rest=http://127.0.0.1:9")
-    assert execution._today_keys(asked) == []
+def test_with_a_mirror_of_the_archive_alone_no_api_is_called(tmp_path: Path) -> None:
+    assert fetched(settings_with(tmp_path)) == []
+    assert fetched(settings_with(tmp_path, rest="on")) == list(API_DATASET_KEYS)
+    off = settings_with(tmp_path, rest="off", venue_urls="binance_um.rest=http://127.0.0.1:9")
+    assert fetched(off) == []
 
 
 @pytest.mark.parametrize(
@@ -86,8 +93,8 @@ def test_a_mirror_of_the_archive_alone_stays_alone(tmp_path: Path) -> None:
 def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
     status: str, sha256: str, goes_on: bool
 ) -> None:
-    report = execution.RunReport()
-    recorder = execution._Recorder(Progress(), report)
+    report = RunReport()
+    recorder = Recorder(Progress(), report)
     day = yesterday()
     task = Task(REST_TRADES, Market.parse("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
     receipt = Receipt(
@@ -104,12 +111,12 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
         defects=(Defect("refused_source", "no zip", source_key="a.zip", source_sha256=sha256),),
     )
     recorder.ingested(Outcome(task, "refused", receipt, VenueRefused("no zip")))
-    assert report.nothing_came is not goes_on
+    assert report.nothing_ingested is not goes_on
 
 
-def test_a_fault_that_many_objects_share_is_told_once() -> None:
-    report = execution.RunReport()
-    recorder = execution._Recorder(Progress(), report)
+def test_a_fault_that_many_objects_share_is_listed_once() -> None:
+    report = RunReport()
+    recorder = Recorder(Progress(), report)
     market = Market.parse("binance_um:BTCUSDT")
     for back in range(3):
         day = yesterday() - timedelta(days=back)

@@ -60,5 +60,5 @@ def instance_if_any(settings: Settings) -> Iterator[Any]:
         return
     from orchestration.runs.instance import open_instance
 
-    with open_instance(settings) as instance:
+    with open_instance(settings.paths.dagster_home) as instance:
         yield instance

@@ -18,7 +18,7 @@ from orchestration.cli.options import AsJson, Debug, FullRefresh, Quiet, day_of
 
 if TYPE_CHECKING:
     from orchestration.config.settings import Settings
-    from orchestration.runs.execution import RunReport
+    from orchestration.runs.report import RunReport
     from orchestration.serving.days import MarketDay
     from orchestration.serving.liquidations import Liquidated
 
@@ -96,7 +96,7 @@ def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) 
 def _fail_unless_published(report: RunReport, *, has_former: bool) -> None:
     standing = "the former publication stands" if has_former else "nothing is published yet"
     if not report.published:
-        if report.nothing_came:
+        if report.nothing_ingested:
             fail(f"nothing could be ingested, {standing}; the reason is above")
         fail(f"the marts were not published, {standing}; the reasons are above")
     if not report.succeeded:

@@ -15,7 +15,7 @@ from ingestion.domain.datasets import ARCHIVED
 from orchestration.serving.defects import days_text, is_flow
 
 if TYPE_CHECKING:
-    from orchestration.runs.execution import RunReport
+    from orchestration.runs.report import RunReport
     from orchestration.serving.defects import Losses, MissingLatest
 
 
@@ -38,7 +38,7 @@ def show_report(
     """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
     if report.losses is not None:
         _show_lost_flow(console, report.losses)
-    shown = 1 if report.nothing_came else _FAILURES_SHOWN
+    shown = 1 if report.nothing_ingested else _FAILURES_SHOWN
     # "market dataset …": what the flow is made of first, so that nothing else hides it.
     failed = sorted(report.failed_objects, key=lambda one: not any(map(is_flow, one[0].split()[1:2])))
     for name, fault in failed[:shown]:

@@ -1,0 +1,35 @@
+"""dagster-dbt's DbtCliResource without what it does before each command.
+
+Belongs here: the overridden methods. Does not: which commands are run (`orchestration.defs.warehouse`).
+
+`_cli_version`: the original runs `dbt --version`, which takes seconds and looks for newer releases online.
+    Upstream: https://github.com/dbt-labs/dbt-core/issues/6085 (closed as stale) and
+    python_modules/libraries/dagster-dbt/dagster_dbt/core/resource.py.
+    Remove when: dagster-dbt reads the version from the installed package.
+`_initialize_dbt_core_adapter`: the original loads an adapter into this process, to read row counts and columns with,
+which would hold the DuckDB file while dbt needs it.
+    Upstream: https://github.com/dagster-io/dagster/pull/20778 (added); no issue is known that requests a switch.
+    Remove when: DbtCliResource creates the adapter only when metadata is fetched with it, or has an option not to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from dagster_dbt import DbtCliResource
+from packaging.version import Version
+
+
+class ProjectDbt(DbtCliResource):
+    """DbtCliResource that starts dbt at once."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        from dbt.version import __version__
+
+        return Version(__version__)
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
+        return None

@@ -1,0 +1,32 @@
+"""What dbt needs to know of this installation.
+
+Belongs here: the values that become dbt's profile, variables and folders. Does not: starting dbt
+(`orchestration.warehouse.dbt`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration.config.paths import Paths
+from orchestration.config.storage import Storage
+
+
+@dataclass(frozen=True)
+class DbtConfig:
+    """`target`: the output of the profile. `kline_intervals` begin with the finest."""
+
+    paths: Paths
+    storage: Storage
+    target: str
+    trades_dataset: str
+    kline_intervals: tuple[str, ...]
+
+    def variables(self) -> dict[str, Any]:
+        """The values of `--vars`."""
+        return {
+            "raw_url": self.storage.raw_url,
+            "trades_dataset": self.trades_dataset,
+            "kline_intervals": list(self.kline_intervals),
+        }

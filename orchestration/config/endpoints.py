@@ -1,0 +1,111 @@
+"""Where the venues are reached: archive, REST API and WebSocket feed of each.
+
+Belongs here: the addresses that result from TAKER_ARCHIVE_URL, TAKER_VENUE_URLS and TAKER_REST, and which venues may be
+called at all. Does not: calling them (`ingestion.http`, `ingestion.live`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
+
+from ingestion.venues import VENUES, venue_of
+
+if TYPE_CHECKING:
+    from ingestion.http.fetch import Place
+
+BINANCE_ARCHIVE_URL: Final = "https://data.binance.vision"
+# The parts of a venue that TAKER_VENUE_URLS can redirect, and the schemes that each accepts.
+_PART_SCHEMES: Final = {"archive": ("https", "http", "file"), "rest": ("https", "http"), "live": ("wss", "ws")}
+
+
+def venue_urls(pairs: Iterable[str]) -> dict[str, str]:
+    """`venue.part=URL` texts as addresses by `venue.part`. ValueError states what is allowed."""
+    parts = [f"{venue}.{part}" for venue in VENUES for part in _PART_SCHEMES]
+    urls: dict[str, str] = {}
+    for name, _, url in (pair.partition("=") for pair in pairs):
+        if name not in parts:
+            raise ValueError(
+                f"`{name}` is no part of a venue; write `venue.part=URL`, such as bybit.archive=file:///folder, "
+                f"with a venue of {', '.join(VENUES)} and a part of {', '.join(_PART_SCHEMES)}"
+            )
+        schemes = _PART_SCHEMES[name.partition(".")[2]]
+        if urlsplit(url).scheme not in schemes:
+            allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"`{url}` is no address of {name}; it begins with one of {allowed}")
+        urls[name] = url.rstrip("/")
+    return urls
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The addresses of venues; `venues` are those of the configured markets, `redirected` TAKER_VENUE_URLS."""
+
+    venues: tuple[str, ...]
+    archive_url: str = BINANCE_ARCHIVE_URL
+    redirected: Mapping[str, str] | None = None
+    rest: Literal["auto", "on", "off"] = "auto"
+
+    @property
+    def archive_venues(self) -> tuple[str, ...]:
+        """The venues of the configured markets that have an archive."""
+        return tuple(venue for venue in self.venues if venue_of(venue).archive)
+
+    def archive_url_of(self, venue: str) -> str:
+        """Where the venue's files are. TAKER_ARCHIVE_URL replaces Binance's archive, which the simulated one mimics."""
+        own = venue_of(venue).archive
+        default = self.archive_url if own is None or own.url == BINANCE_ARCHIVE_URL else own.url
+        return self._redirected(venue, "archive") or default
+
+    def archive_location_of(self, venue: str) -> Place:
+        """The same for `ingestion.http.fetch`, with the setting that its messages name."""
+        from ingestion.http.fetch import Place
+
+        own = venue_of(venue).archive
+        is_common = own is None or own.url == BINANCE_ARCHIVE_URL
+        return Place(
+            self.archive_url_of(venue),
+            has_checksums=own is None or own.has_checksums,
+            setting="TAKER_ARCHIVE_URL"
+            if is_common and not self._redirected(venue, "archive")
+            else f"TAKER_VENUE_URLS ({venue}.archive=…)",
+        )
+
+    def rest_url_of(self, venue: str) -> str | None:
+        """Where the venue's REST API is called; None where it must not be, or there is none.
+
+        `auto`: a venue whose archive is read from a mirror is not called either, unless its address is given.
+        """
+        given = self._redirected(venue, "rest")
+        own = venue_of(venue)
+        if own.api is None or self.rest == "off":
+            return None
+        is_mirrored = own.archive is not None and self.archive_url_of(venue) != own.archive.url
+        return given or (own.api.url if self.rest == "on" or not is_mirrored else None)
+
+    @property
+    def rest_urls(self) -> dict[str, str]:
+        """The REST APIs of the configured markets' venues, by venue; without those that must not be called."""
+        return self.rest_urls_with(())
+
+    def rest_urls_with(self, received: Iterable[str]) -> dict[str, str]:
+        """The same, and of the venues that a collector received messages from.
+
+        A venue whose feed is redirected is not called at its own address.
+        """
+        urls = {venue: self.rest_url_of(venue) for venue in self.venues}
+        for venue in received:
+            is_redirected = self._redirected(venue, "live") and not self._redirected(venue, "rest")
+            if venue not in urls and (not is_redirected or self.rest == "on"):
+                urls[venue] = self.rest_url_of(venue)
+        return {venue: url for venue, url in urls.items() if url is not None}
+
+    def live_url_of(self, venue: str) -> str | None:
+        """Where the venue's WebSocket is; None where there is none."""
+        feed = venue_of(venue).feed
+        return (self._redirected(venue, "live") or feed.url) if feed is not None else None
+
+    def _redirected(self, venue: str, part: str) -> str | None:
+        return (self.redirected or {}).get(f"{venue}.{part}")

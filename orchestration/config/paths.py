@@ -1,0 +1,56 @@
+"""Where the files of the state folder are.
+
+Belongs here: the layout below TAKER_STATE_DIR. Does not: creating or opening any of these files, or the raw zone
+(`orchestration.config.storage`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The local files of one installation; `state` is their root folder, absolute."""
+
+    state: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that only dbt writes."""
+        return self.state / "warehouse.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        """The published DuckDB file, which people and tools read."""
+        return self.state / "serving" / "marts.duckdb"
+
+    @property
+    def spool(self) -> Path:
+        """Received messages that are not sealed into the raw zone yet."""
+        return self.state / "spool"
+
+    @property
+    def bans(self) -> Path:
+        """Which venues have banned or rate limited this address, and until when."""
+        return self.state / "refusals.json"
+
+    @property
+    def alerts(self) -> Path:
+        """The outbox: which alerts were found, and whether they were delivered."""
+        return self.state / "alerts" / "outbox.sqlite"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.state / "dagster"
+
+    @property
+    def dbt(self) -> Path:
+        """The generated profile, dbt's artefacts and DuckDB's extensions."""
+        return self.state / "dbt"
+
+    @property
+    def docs_page(self) -> Path:
+        """dbt's documentation, one page."""
+        return self.state / "docs" / "index.html"

@@ -1,0 +1,38 @@
+"""Which raw objects the configured markets need.
+
+Belongs here: from datasets and days to archive tasks. Does not: Dagster, or which datasets and venues an object is laid
+out in (`ingestion.archive`, `ingestion.venues`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ingestion.domain.periods import Span
+
+if TYPE_CHECKING:
+    from ingestion.archive import Task
+    from ingestion.domain.datasets import Dataset
+    from orchestration.config.scope import Scope
+
+
+def archived_by_span(scope: Scope) -> dict[Span, list[str]]:
+    """The names of the archived datasets that the markets use, by the span of their files."""
+    datasets = scope.archived_datasets()
+    return {span: [dataset.name for dataset in datasets if dataset.span is span] for span in Span}
+
+
+def archive_tasks(datasets: Iterable[Dataset], scope: Scope, first_day: date, last_day: date) -> list[Task]:
+    """Every raw object of the datasets that the markets and intervals need for the inclusive days."""
+    from ingestion.archive import plan
+
+    return [
+        task
+        for dataset in datasets
+        for market in scope.markets
+        if scope.uses(dataset, market)
+        for interval in (scope.kline_intervals if dataset.has_interval else ("",))
+        for task in plan(dataset, market, first_day, last_day, interval=interval)
+    ]
