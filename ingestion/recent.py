@@ -36,9 +36,10 @@ from ingestion.domain.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES
 from ingestion.domain.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period, days_between, periods_between
+from ingestion.http.values import ApiClient
 from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import trades_dataset_of
-from ingestion.venues.venue import ApiClient, Instrument, VenueApi
+from ingestion.venues.venue import Instrument, VenueApi
 
 # How long trades of one market are asked for in one run; older hours are left to the next run, or to the archive.
 PATIENCE: Final = timedelta(minutes=10)

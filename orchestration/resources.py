@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.settings import Settings
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
     from ingestion.raw.zone import RawZone
     from ingestion.recent import Access
+
+
+# What messages of `ingestion` advise, which knows no names of settings.
+_REFUSED_ADVICE: Final = "set TAKER_REST=off to do without today, or TAKER_VENUE_URLS to an address that you may read"
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,22 @@ class ApiResource:
     @contextmanager
     def open(self, heard: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
         """By venue, one client each: it is there that the weight of a run is counted. `heard`: venues to add."""
-        from ingestion.http.api import Api, Refusals
+        from ingestion.http.limits import BanRegistry
+        from ingestion.http.rest import RestClient
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
-        refusals = Refusals(self.settings.refusals_path)
+        bans = BanRegistry(self.settings.refusals_path)
         opened: dict[str, Access] = {}
-        clients: list[Api] = []
+        clients: list[RestClient] = []
         for venue, url in self.settings.rest_urls_with(heard).items():
             api = venue_of(venue).api
             assert api is not None, venue
-            clients.append(Api(venue, url, api.limits, api.complaint, refusals=refusals))
+            clients.append(
+                RestClient(
+                    venue, url, api, bans=bans, refused_advice=_REFUSED_ADVICE, symbol_advice="check TAKER_MARKETS"
+                )
+            )
             opened[venue] = Access(api, clients[-1])
         try:
             yield opened

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from ingestion.domain.datasets import ARCHIVED, DATASETS, FLOW_DATASETS, RECENT
+from ingestion.domain.datasets import ARCHIVED, DATASETS, RECENT
 from ingestion.domain.periods import Period, Span
-from ingestion.venues import trades_dataset_of
+from ingestion.venues import unused_trades_datasets
 from orchestration.config.settings import Settings, yesterday
 from orchestration.defs.partitions import key_ranges
 from orchestration.defs.publish import PUBLISHED_KEY
@@ -42,7 +42,7 @@ _RANGE_END: Final = "dagster/asset_partition_range_end"
 
 def ingested_datasets(settings: Settings) -> dict[Span, list[str]]:
     """Archived datasets that runs ask for, by span: of the trade datasets only those that some market is read from."""
-    unused = set(FLOW_DATASETS) - {trades_dataset_of(market, settings.trades_dataset) for market in settings.markets}
+    unused = unused_trades_datasets(settings.markets, settings.trades_dataset)
     wanted = [dataset for dataset in ARCHIVED.values() if dataset.name not in unused]
     return {span: [dataset.name for dataset in wanted if dataset.span is span] for span in Span}
 

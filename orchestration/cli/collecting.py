@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.markets import Market, UnknownMarket
 from ingestion.domain.periods import Period
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from orchestration.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
         for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
             if row["is_trading"]:
                 with contextlib.suppress(UnknownMarket):
-                    found.append(Market.parse(f"{venue}:{row['symbol_name']}"))
+                    found.append(parse_market(f"{venue}:{row['symbol_name']}"))
     return found
 
 

@@ -20,10 +20,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.domain.markets import SIMULATED_VENUE, Market
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 
 if TYPE_CHECKING:
-    from ingestion.http.fetch import Place
+    from ingestion.http.fetch import ArchiveLocation
     from ingestion.raw.store import S3Options
 
 PREFIX: Final = "TAKER_"
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    markets: Annotated[tuple[Market, ...], NoDecode] = (Market.parse("binance_um:BTCUSDT"),)
+    markets: Annotated[tuple[Market, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
     archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     @classmethod
     def _markets(cls, value: Any) -> Any:
         texts = _listed(value)
-        markets = tuple(text if isinstance(text, Market) else Market.parse(text) for text in texts)
+        markets = tuple(text if isinstance(text, Market) else parse_market(text) for text in texts)
         if not markets:
             raise ValueError("it is empty; name at least one market, for example `binance_um:BTCUSDT`")
         return tuple(dict.fromkeys(markets))
@@ -253,13 +253,13 @@ class Settings(BaseSettings):
             return self.venue_urls.get(f"{venue}.archive", self.archive_url)
         return self.venue_urls.get(f"{venue}.archive", own.url)
 
-    def archive_place_of(self, venue: str) -> Place:
+    def archive_place_of(self, venue: str) -> ArchiveLocation:
         """The same as what `ingestion.http.fetch` opens, with the setting that messages are to name."""
-        from ingestion.http.fetch import Place
+        from ingestion.http.fetch import ArchiveLocation
 
         own = venue_of(venue).archive
         is_common = (own is None or own.url == BINANCE_ARCHIVE_URL) and f"{venue}.archive" not in self.venue_urls
-        return Place(
+        return ArchiveLocation(
             self.archive_url_of(venue),
             has_checksums=own is None or own.has_checksums,
             setting=f"{PREFIX}ARCHIVE_URL" if is_common else f"{PREFIX}VENUE_URLS ({venue}.archive=…)",

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestion.domain.datasets import ARCHIVED, FLOW_DATASETS
+from ingestion.domain.datasets import ARCHIVED
 from ingestion.domain.periods import Period, Span
-from ingestion.venues import trades_dataset_of
+from ingestion.venues import unused_trades_datasets
 from orchestration.config.settings import Settings, yesterday
 from orchestration.progress import Progress
 from orchestration.serving.defects import Losses, losses
@@ -125,7 +125,7 @@ def ingest_ranges(
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
     recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))
-    unused = set(FLOW_DATASETS) - {trades_dataset_of(market, settings.trades_dataset) for market in settings.markets}
+    unused = unused_trades_datasets(settings.markets, settings.trades_dataset)
     by_range: dict[tuple[Span, date], list[str]] = {}
     for dataset in ARCHIVED.values():
         if dataset.name not in unused:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.domain.markets import Market
 from ingestion.live.collector import plan
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from ingestion.venues.venue import Event, Execution, Liquidation, Malformed, Trade
 from tests.support import messages
 
@@ -241,7 +240,7 @@ def test_a_value_that_no_venue_documents_is_never_guessed_at(venue: str, message
 
 
 def test_liquidations_and_trades_never_share_a_connection() -> None:
-    market = Market.parse("binance_um:BTCUSDT")
+    market = parse_market("binance_um:BTCUSDT")
     feed = venue_of("binance_um").feed
     alone, trades = feed.subscriptions([market], trades=True, url="ws://host/market")
     assert (alone.url, alone.dataset) == ("ws://host/market/stream?streams=!forceOrder@arr", "liquidations")
@@ -250,9 +249,9 @@ def test_liquidations_and_trades_never_share_a_connection() -> None:
 
 
 def test_bybit_is_told_each_symbol_on_the_address_of_its_kind() -> None:
-    markets = [Market.parse(f"bybit:{symbol}") for symbol in ("BTCUSDT", "ETHPERP", "BTCUSD")]
+    markets = [parse_market(f"bybit:{symbol}") for symbol in ("BTCUSDT", "ETHPERP", "BTCUSD")]
     linear, inverse = venue_of("bybit").feed.subscriptions(markets, trades=False, url="ws://host")
-    assert (linear.url, json.loads(linear.hello[0])["args"]) == (
+    assert (linear.url, json.loads(linear.subscribe_messages[0])["args"]) == (
         "ws://host/linear",
         ["allLiquidation.BTCUSDT", "allLiquidation.ETHPERP"],
     )
@@ -262,14 +261,14 @@ def test_bybit_is_told_each_symbol_on_the_address_of_its_kind() -> None:
 
 def test_okx_is_asked_for_swaps_and_futures_whatever_the_markets() -> None:
     (only,) = venue_of("okx").feed.subscriptions([], trades=True, url="ws://host")
-    assert [channel["instType"] for channel in json.loads(only.hello[0])["args"]] == ["SWAP", "FUTURES"]
+    assert [channel["instType"] for channel in json.loads(only.subscribe_messages[0])["args"]] == ["SWAP", "FUTURES"]
     assert only.symbols == ()
 
 
 def test_every_symbol_is_heard_for_liquidations_and_only_the_markets_for_trades() -> None:
     markets, more = (
-        [Market.parse("bybit:BTCUSDT")],
-        [Market.parse(f"bybit:{symbol}") for symbol in ("BTCUSDT", "XUSDT")],
+        [parse_market("bybit:BTCUSDT")],
+        [parse_market(f"bybit:{symbol}") for symbol in ("BTCUSDT", "XUSDT")],
     )
     (planned,) = plan(markets, {"bybit": "ws://host"}, trades=True, more=more)
     assert [(each.name, each.symbols) for each in planned.subscriptions] == [
@@ -294,7 +293,7 @@ def test_recorded_binance_liquidations(real_data: Path) -> None:
     event = liquidation("binance_um", linear)
     assert (event.is_long_liquidated, event.price * event.quantity) == (False, Decimal("65.88456"))
     event = liquidation("binance_cm", inverse)
-    size = Market.parse(f"binance_cm:{event.symbol}").contract_size
+    size = parse_market(f"binance_cm:{event.symbol}").contract_size
     assert (event.is_long_liquidated, event.quantity * size) == (True, Decimal(300))
     assert read("binance_um", inverse) == read("binance_cm", linear) == []
 
@@ -318,7 +317,7 @@ def test_recorded_bybit_messages(real_data: Path) -> None:
 def test_recorded_okx_messages(real_data: Path) -> None:
     (message,) = recorded(real_data, "okx", "liquidation-orders")
     event = liquidation("okx", message)
-    size = Market.parse(f"okx:{event.symbol}").contract_size
+    size = parse_market(f"okx:{event.symbol}").contract_size
     assert (event.is_long_liquidated, event.quantity * size, event.price) == (False, Decimal(390), Decimal("0.55205"))
     (message,) = recorded(real_data, "okx", "48938.5")
     assert (trade("okx", message).quantity, trade("okx", message).is_taker_buy) == (5, True)
@@ -380,8 +379,8 @@ def test_a_recorded_row_without_price_is_kept_and_never_flow(real_data: Path) ->
 def test_an_answer_to_us_tells_nothing_of_the_market(venue: str, message: str) -> None:
     feed = venue_of(venue).feed
     assert feed is not None
-    assert not feed.tells(message)
-    assert not feed.tells(message.encode())
+    assert not feed.is_market_data(message)
+    assert not feed.is_market_data(message.encode())
 
 
 @pytest.mark.parametrize(
@@ -395,5 +394,5 @@ def test_an_answer_to_us_tells_nothing_of_the_market(venue: str, message: str) -
 def test_an_order_does(venue: str, message: str) -> None:
     feed = venue_of(venue).feed
     assert feed is not None
-    assert feed.tells(message)
-    assert feed.tells(message.encode())
+    assert feed.is_market_data(message)
+    assert feed.is_market_data(message.encode())

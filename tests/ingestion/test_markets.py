@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.domain.markets import ContractType, Market, UnknownMarket, base_of
+from ingestion.domain.markets import ContractType, UnknownMarket, base_of
+from ingestion.venues import parse_market
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ from ingestion.domain.markets import ContractType, Market, UnknownMarket, base_o
 def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
     text: str, base: str, quote: str, kind: ContractType, size: int | str | None
 ) -> None:
-    market = Market.parse(text)
+    market = parse_market(text)
     assert (market.base_asset, market.quote_asset, market.contract_type) == (base, quote, kind)
     assert market.contract_size == (None if size is None else Decimal(size))
     assert str(market) == market.market_id == text
@@ -64,14 +65,14 @@ def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
     ],
 )
 def test_a_dated_contract_is_delivered_at_eight_in_the_morning_of_its_day(text: str, delivered: str) -> None:
-    assert str(Market.parse(text).delivers_at) == f"{delivered} 08:00:00+00:00"
+    assert str(parse_market(text).delivers_at) == f"{delivered} 08:00:00+00:00"
 
 
 @pytest.mark.parametrize(
     "text", ["binance_um:BTCUSDT", "bybit:BTCUSD", "bybit:BTCPERP", "okx:BTC-USDT-SWAP", "bybit:BTC-31FEB25"]
 )
 def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> None:
-    assert Market.parse(text).delivers_at is None
+    assert parse_market(text).delivers_at is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> N
 )
 def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
     with pytest.raises(UnknownMarket, match=reason):
-        Market.parse(text)
+        parse_market(text)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reas
     ],
 )
 def test_an_asset_has_one_name_and_a_count_of_it_is_a_multiplier(text: str, asset: str, multiplier: int) -> None:
-    market = Market.parse(text)
+    market = parse_market(text)
     assert (market.base_asset, market.base_multiplier) == (asset, multiplier)
     assert market.market_id == text
 
@@ -143,5 +144,5 @@ def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of
 def test_what_the_venue_names_itself_is_read_by_the_same_rule(
     text: str, venue_base: str, asset: str, multiplier: int
 ) -> None:
-    market = Market.parse(text).as_named(venue_base, "USDT")
+    market = parse_market(text).as_named(venue_base, "USDT")
     assert (market.base_asset, market.base_multiplier) == (asset, multiplier)

@@ -24,10 +24,10 @@ from ingestion.domain.periods import Period
 from ingestion.http.fetch import Archives
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
-from ingestion.venues import archive_of
+from ingestion.venues import archive_of, parse_market
 from tests.support.archives import OKX_HEADER, ArchiveFolder, ArchiveServer, archives_at, millis
 
-SWAP, INVERSE = Market.parse("okx:BTC-USDT-SWAP"), Market.parse("okx:BTC-USD-SWAP")
+SWAP, INVERSE = parse_market("okx:BTC-USDT-SWAP"), parse_market("okx:BTC-USD-SWAP")
 DAY = date(2025, 9, 1)
 NEXT = DAY + timedelta(days=1)
 NOON = datetime(2025, 9, 5, 12, tzinfo=UTC)
@@ -183,7 +183,7 @@ class TestADayOfTwoFiles:
     def test_a_price_of_eleven_decimals_is_stored_as_published(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
     ) -> None:
-        sats = Market.parse("okx:SATS-USDT-SWAP")
+        sats = parse_market("okx:SATS-USDT-SWAP")
         for day, hour in ((DAY, 3), (NEXT, 17)):
             line = f"{sats.symbol},{hour},buy,0.00000001265,3,{millis(DAY, hour * 3600)},0"
             archive_folder.okx_trades(day, [line], symbol=sats.symbol)
@@ -205,7 +205,7 @@ class TestADayOfTwoFiles:
 
 class TestDatedContracts:
     # Delivered at 08:00 UTC of that day; nothing is traded from then on.
-    DATED = Market.parse("okx:BTC-USDT-250901")
+    DATED = parse_market("okx:BTC-USDT-250901")
 
     def test_the_day_of_delivery_needs_no_file_of_the_day_after(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
@@ -301,7 +301,7 @@ def test_the_rows_that_six_public_readers_quote_are_read(real_data: Path, tmp_pa
     header, *lines = (real_data / "issue_quoted_rows" / "okx_trades_archive_first_rows_quoted.csv").read_text().split()
     for number, line in enumerate(lines):
         symbol, trade_id, side, price, size, created_time, _ = line.split(",")
-        market = Market.parse(f"okx:{symbol}")
+        market = parse_market(f"okx:{symbol}")
         at = datetime.fromtimestamp(int(created_time) / 1000, UTC)
         # Each is the first of its file: just after 16:00 UTC, of which the file's day in UTC+8 begins.
         period = Period.of_day(at.date())

@@ -14,11 +14,11 @@ from ingestion.decode.decoder import Decoded, SourceFile, decode
 from ingestion.domain.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.venues import archive_of
+from ingestion.venues import archive_of, parse_market
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import ArchiveFolder
 
-LINEAR, INVERSE = Market.parse("binance_um:BTCUSDT"), Market.parse("binance_cm:BTCUSD_PERP")
+LINEAR, INVERSE = parse_market("binance_um:BTCUSDT"), parse_market("binance_cm:BTCUSD_PERP")
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_every_era_of_bybits_trades_is_read(quoted: Path, tmp_path: Path) -> Non
     assert rows
     for row in rows:
         values = dict(zip(header.split(","), row.split(","), strict=True))
-        market = Market.parse(f"bybit:{values['symbol']}")
+        market = parse_market(f"bybit:{values['symbol']}")
         at = datetime.fromtimestamp(int(values["timestamp"].split(".")[0]), UTC)
         archive = ArchiveFolder(tmp_path / "archive")
         without_rpi = header.removesuffix(",RPI"), row.rpartition(",")[0]

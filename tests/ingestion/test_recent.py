@@ -17,17 +17,17 @@ from ingestion.domain.datasets import REST_KLINES, REST_TRADES, TAKER_RATIO
 from ingestion.domain.errors import SourceDefect, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.http.api import Api
+from ingestion.http.rest import RestClient
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import INDEX_KEY, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, ingest_recent, plan_recent
-from ingestion.venues import venue_of
+from ingestion.venues import parse_market, venue_of
 from ingestion.venues.venue import VenueApi
 from tests.support.venue_http import Planned, VenueServer
 
 TODAY = date(2026, 3, 2)
 YESTERDAY = date(2026, 3, 1)
-BITCOIN = Market.parse("binance_um:BTCUSDT")
+BITCOIN = parse_market("binance_um:BTCUSDT")
 
 
 class House:
@@ -46,13 +46,11 @@ class House:
     def access(self, *venues: str) -> dict[str, Access]:
         return {venue: Access(api(venue), self.client(venue)) for venue in venues}
 
-    def client(self, venue: str) -> Api:
-        known = api(venue)
-        return Api(
+    def client(self, venue: str) -> RestClient:
+        return RestClient(
             venue,
             self.venue.url,
-            known.limits,
-            known.complaint,
+            api(venue),
             clock=lambda: self.now,
             monotonic=lambda: self.slept,
             sleep=self.sleep,
@@ -143,7 +141,7 @@ def test_a_day_without_a_finished_hour_is_not_asked_for_yet(house: House) -> Non
 
 
 def test_what_a_venue_does_not_offer_is_not_planned(house: House) -> None:
-    found = planned(house, Market.parse("okx:BTC-USDT-SWAP"), Market.parse("bybit:BTCUSD"))
+    found = planned(house, parse_market("okx:BTC-USDT-SWAP"), parse_market("bybit:BTCUSD"))
     assert {task.split(" ")[1] for task in found} == {"instruments", "restTrades"}
 
 
@@ -245,7 +243,7 @@ def test_a_ratio_belongs_to_its_hour_whichever_end_the_venue_labels(house: House
 
 
 def test_coin_m_counts_contracts_and_base_as_its_archive_does(house: House) -> None:
-    inverse = Market.parse("binance_cm:BTCUSD_PERP")
+    inverse = parse_market("binance_cm:BTCUSD_PERP")
     house.archived("klines", YESTERDAY, inverse, "1h")
     house.archived("aggTrades", YESTERDAY, inverse)
     house.run(inverse)
@@ -321,7 +319,7 @@ def test_missing_numbers_inside_an_hour_are_counted_those_between_hours_are_not(
 
 
 def test_okx_goes_back_by_id_and_misses_nothing(house: House) -> None:
-    swap = Market.parse("okx:BTC-USDT-SWAP")
+    swap = parse_market("okx:BTC-USDT-SWAP")
     house.venue.every = 20  # 180 an hour: two pages
     house.run(swap)
     rows = house.rows("restTrades", TODAY, swap)
@@ -339,7 +337,7 @@ def test_okx_goes_back_by_id_and_misses_nothing(house: House) -> None:
 
 
 def test_bybit_has_its_newest_thousand_trades_and_no_more_is_claimed(house: House) -> None:
-    market = Market.parse("bybit:BTCUSDT")
+    market = parse_market("bybit:BTCUSDT")
     house.now = datetime(2026, 3, 2, 5, 0, 30, tzinfo=UTC)
     house.venue.every = 2  # a thousand are 2,000 seconds
     found = statuses(house.run(market))
@@ -355,7 +353,7 @@ def test_bybit_has_its_newest_thousand_trades_and_no_more_is_claimed(house: Hous
 
 
 def test_on_a_busy_market_bybits_thousand_trades_hold_no_finished_hour(house: House) -> None:
-    market = Market.parse("bybit:BTCUSDT")
+    market = parse_market("bybit:BTCUSDT")
     house.venue.every = 1
     assert statuses(house.run(market, only="restTrades")) == {
         "restTrades 2026-03-02": "absent",
@@ -415,11 +413,11 @@ def test_today_grows_in_s3_as_it_does_in_a_folder(house: House, s3_url: str, sea
 def test_a_venue_that_refuses_fails_by_itself_in_one_sentence(house: House) -> None:
     with_yesterday_archived(house)
     house.venue.plan("/fapi/v1/exchangeInfo", Planned(451, {"code": 0, "msg": "restricted location"}))
-    outcomes = house.run(BITCOIN, Market.parse("okx:BTC-USDT-SWAP"))
+    outcomes = house.run(BITCOIN, parse_market("okx:BTC-USDT-SWAP"))
     of_binance = [outcome for outcome in outcomes if outcome.task.market.venue == "binance_um"]
     assert {outcome.status for outcome in of_binance} == {"failed"}
     assert all(isinstance(outcome.error, VenueRefused) for outcome in of_binance)
-    assert "does not serve this place" in str(of_binance[-1].error)
+    assert "does not serve this location" in str(of_binance[-1].error)
     assert len({str(outcome.error) for outcome in of_binance}) == 1
     assert len(house.venue.asked("/exchangeInfo")) == 1
     assert not house.venue.asked("/klines")
@@ -427,7 +425,7 @@ def test_a_venue_that_refuses_fails_by_itself_in_one_sentence(house: House) -> N
 
 
 def test_a_market_that_the_venue_does_not_know_is_asked_for_once(house: House) -> None:
-    typo, unknown = Market.parse("binance_um:BTTCUSDT"), Planned(400, {"code": -1121, "msg": "Invalid symbol."})
+    typo, unknown = parse_market("binance_um:BTTCUSDT"), Planned(400, {"code": -1121, "msg": "Invalid symbol."})
     house.venue.plan("/klines", unknown)
     outcomes = house.run(typo, BITCOIN)
     of_it = [outcome for outcome in outcomes if outcome.task.market == typo]
@@ -479,7 +477,7 @@ def test_an_answer_that_is_not_as_documented_is_refused_and_named(
 
 @pytest.mark.parametrize(("symbol", "price"), [("SATS", "0.00000001265"), ("PEPE", "0.000002355")])
 def test_prices_of_the_cheapest_coins_are_stored_exactly(house: House, symbol: str, price: str) -> None:
-    market = Market.parse(f"okx:{symbol}-USDT-SWAP")
+    market = parse_market(f"okx:{symbol}-USDT-SWAP")
     row = {"instId": market.symbol, "side": "buy", "sz": "0.1", "px": price, "tradeId": "7", "ts": "1772424000001"}
     house.venue.plan("/history-trades", *[Planned(200, {"code": "0", "data": [row]})], Planned(200, {"data": []}))
     house.run(market, only="restTrades")
@@ -509,7 +507,7 @@ def test_a_trade_too_fine_to_be_stored_costs_its_minute_and_the_limit_is_called_
 
 @pytest.mark.parametrize(
     ("market", "path"),
-    [(BITCOIN, "/aggTrades"), (Market.parse("okx:BTC-USDT-SWAP"), "/history-trades")],
+    [(BITCOIN, "/aggTrades"), (parse_market("okx:BTC-USDT-SWAP"), "/history-trades")],
 )
 def test_pages_that_do_not_move_on_are_noticed(house: House, market: Market, path: str) -> None:
     with_yesterday_archived(house)
@@ -518,7 +516,7 @@ def test_pages_that_do_not_move_on_are_noticed(house: House, market: Market, pat
     page = [house.venue._agg_trade(7, inverse=False) | {"T": four}] * 1000
     house.venue.plan(path, *[Planned(200, page if market is BITCOIN else {"code": "0", "data": [okx]})] * 9)
     outcome = house.run(market, only="restTrades")[0]
-    assert "do not move on" in str(outcome.error)
+    assert "do not advance" in str(outcome.error)
 
 
 def test_two_bars_of_one_hour_that_differ_are_refused(house: House) -> None:
@@ -531,7 +529,7 @@ def test_two_bars_of_one_hour_that_differ_are_refused(house: House) -> None:
 
 def test_outcomes_come_in_the_order_of_the_tasks_and_are_reported_as_they_end(house: House) -> None:
     with_yesterday_archived(house)
-    swap = Market.parse("okx:BTC-USDT-SWAP")
+    swap = parse_market("okx:BTC-USDT-SWAP")
     access = house.access("binance_um", "okx")
     apis = {venue: one.api for venue, one in access.items()}
     tasks = plan_recent([BITCOIN, swap], zone=house.zone, apis=apis, now=house.now)

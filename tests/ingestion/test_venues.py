@@ -30,7 +30,7 @@ from ingestion.decode.decoder import SourceFile, decode
 from ingestion.domain.datasets import ARCHIVED, FLOW_DATASETS, KLINE_INTERVALS, Dataset
 from ingestion.domain.markets import ContractType, Market, UnknownMarket
 from ingestion.domain.periods import Period, Span, days_between
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from ingestion.venues.venue import Liquidation, Malformed, Trade, Venue, VenueArchive
 from tests.support.archives import ArchiveFolder
 
@@ -79,12 +79,12 @@ class TestEveryVenue:
         assert venue_of(venue.venue) is venue
         assert venue.title
 
-    # ---- grammar -----------------------------------------------------------------------------------------------------
+    # ---- symbols -----------------------------------------------------------------------------------------------------
 
     def test_knows_what_its_symbols_mean_and_says_them_back(self, venue: Venue, samples: dict[str, Any]) -> None:
         assert samples["symbols"]
         for expected in samples["symbols"]:
-            market = Market.parse(f"{venue.venue}:{expected['symbol']}")
+            market = parse_market(f"{venue.venue}:{expected['symbol']}")
             assert market.market_id == f"{venue.venue}:{expected['symbol']}"
             assert facts(market, expected) == expected
 
@@ -94,8 +94,8 @@ class TestEveryVenue:
         assert samples["refused"]
         for symbol in samples["refused"]:
             with pytest.raises(UnknownMarket) as refusal:
-                Market.parse(f"{venue.venue}:{symbol}")
-            assert venue.grammar.shape in str(refusal.value)
+                parse_market(f"{venue.venue}:{symbol}")
+            assert venue.symbols.shape in str(refusal.value)
 
     # ---- archive -----------------------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class TestEveryVenue:
     ) -> None:
         assert {sample["dataset"] for sample in samples["archive"]} >= set(venue.trade_datasets)
         for number, sample in enumerate(samples["archive"]):
-            market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+            market = parse_market(f"{venue.venue}:{sample['symbol']}")
             dataset, day = ARCHIVED[sample["dataset"]], date.fromisoformat(sample["day"])
             layout = archive.layout(dataset, market)
             path = packed(sample["lines"], layout.packing, tmp_path / str(number), sample.get("encoding", "utf-8"))
@@ -206,7 +206,7 @@ class TestEveryVenue:
     ) -> None:
         for sample in samples["feed"]:
             for event, wanted in zip(feed.read(wire(sample["message"])), sample["events"], strict=True):
-                market = Market.parse(f"{venue.venue}:{event.symbol}")
+                market = parse_market(f"{venue.venue}:{event.symbol}")
                 assert worth(market, event) == Decimal(wanted["usd"])
 
     def test_feed_tells_the_same_event_from_another_one(self, feed: Any, samples: dict[str, Any]) -> None:
@@ -233,7 +233,7 @@ class TestEveryVenue:
         names = [connection.name for connection in connections]
         assert len(names) == len(set(names))
         assert all(connection.url.startswith("wss://") for connection in connections)
-        said = " ".join([text for c in connections for text in (unquote(c.url), *c.hello)]).lower()
+        said = " ".join([text for c in connections for text in (unquote(c.url), *c.subscribe_messages)]).lower()
         assert all(market.symbol.lower() in said for market in wanted)
         without_trades = feed.subscriptions(wanted, trades=False, url=feed.url)
         assert 0 < len(without_trades) <= len(connections)
@@ -276,14 +276,14 @@ def called(api: Any, client: Canned, venue: Venue, sample: dict[str, Any]) -> li
     """The results of one call; of trades, those of every page."""
     if sample["call"] == "instruments":
         return list(api.instruments(client))
-    market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+    market = parse_market(f"{venue.venue}:{sample['symbol']}")
     since, until = (datetime.fromisoformat(sample[name]) for name in ("since", "until"))
     found = list(getattr(api, sample["call"])(client, market, since, until))
     return [trade for page in found for trade in getattr(page, "trades", page)] if sample["call"] == "trades" else found
 
 
 def markets(venue: Venue, samples: dict[str, Any]) -> list[Market]:
-    return [Market.parse(f"{venue.venue}:{expected['symbol']}") for expected in samples["symbols"]]
+    return [parse_market(f"{venue.venue}:{expected['symbol']}") for expected in samples["symbols"]]
 
 
 def periods() -> list[Period]:

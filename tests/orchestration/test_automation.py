@@ -8,13 +8,13 @@ import dagster as dg
 
 from ingestion.archive import plan
 from ingestion.domain.datasets import DATASETS
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Span
+from ingestion.venues import parse_market
 from orchestration.automation.jobs import build_decision, daily_request, ingested_datasets, requests_for, watched_tasks
 from orchestration.config.settings import Settings
 
 NOW = datetime(2026, 3, 2, 2, 30, tzinfo=UTC)
-BITCOIN = Market.parse("binance_um:BTCUSDT")
+BITCOIN = parse_market("binance_um:BTCUSDT")
 
 
 def partitions(request: dg.RunRequest) -> tuple[str, str]:

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 
 from ingestion.domain.datasets import DATASETS
-from ingestion.domain.markets import Market
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
+from ingestion.venues import parse_market
 from orchestration.automation.jobs import range_tags
 from orchestration.config.settings import Settings
 from orchestration.defs.raw import archive_asset, column_schema, raw_assets, raw_key
@@ -109,7 +109,7 @@ def test_what_could_not_be_had_is_reported_at_the_end_and_the_other_days_are_sto
 
 def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> None:
     several = settings.model_copy(
-        update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
+        update={"markets": tuple(map(parse_market, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
     )
     shown = {name: value.value for name, value in archive_asset(several).metadata.items()}
     assert shown == {

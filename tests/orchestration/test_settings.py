@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ingestion.domain.errors import ArchiveUnavailable
-from ingestion.http.fetch import Place
+from ingestion.http.fetch import ArchiveLocation
 from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import SettingsError, load_settings, today
 from orchestration.runs.execution import check_reachable
@@ -116,13 +116,13 @@ def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_
     settings = load_settings()
     assert settings.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
     assert settings.archive_place_of("binance_um") == settings.archive_place_of("binance_cm")
-    assert settings.archive_place_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    assert settings.archive_place_of("binance_um") == ArchiveLocation("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
-    assert settings.archive_place_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
+    assert settings.archive_place_of("bybit") == ArchiveLocation("https://public.bybit.com", False, elsewhere)
     monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
     settings = load_settings()
-    assert settings.archive_place_of("bybit") == Place("file:///other", False, elsewhere)
-    own = Place("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
+    assert settings.archive_place_of("bybit") == ArchiveLocation("file:///other", False, elsewhere)
+    own = ArchiveLocation("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
     assert settings.archive_place_of("binance_cm") == own
 
 

@@ -11,9 +11,9 @@ import pytest
 from ingestion.archive import Outcome, Task
 from ingestion.domain.datasets import REST_TRADES
 from ingestion.domain.errors import VenueRefused
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import Defect, Receipt
+from ingestion.venues import parse_market
 from orchestration import wiring
 from orchestration.config.settings import Settings, load_settings, yesterday
 from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS
@@ -89,7 +89,7 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
     report = execution.RunReport()
     recorder = execution._Recorder(Progress(), report)
     day = yesterday()
-    task = Task(REST_TRADES, Market.parse("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
+    task = Task(REST_TRADES, parse_market("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
     receipt = Receipt(
         "restTrades",
         "binance_um",
@@ -110,7 +110,7 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
 def test_a_fault_that_many_objects_share_is_told_once() -> None:
     report = execution.RunReport()
     recorder = execution._Recorder(Progress(), report)
-    market = Market.parse("binance_um:BTCUSDT")
+    market = parse_market("binance_um:BTCUSDT")
     for back in range(3):
         day = yesterday() - timedelta(days=back)
         task = Task(REST_TRADES, market, "", Period.of_day(day), day, day)
