@@ -86,7 +86,11 @@ class StorageResource:
     def store(self) -> ObjectStore:
         from ingestion.raw.store import open_store
 
-        return open_store(self.settings.storage_url, self.settings.s3_options() if self.settings.is_s3 else None)
+        return open_store(
+            self.settings.storage_url,
+            self.settings.s3_options() if self.settings.is_s3 else None,
+            setting="TAKER_STORAGE_URL",
+        )
 
     def raw_zone(self) -> RawZone:
         from ingestion.raw.zone import RawZone

@@ -32,6 +32,7 @@ class NothingHeard(IngestionError):
 def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbol: bool, seconds: float | None) -> None:
     """Listen until SIGTERM, SIGINT or `seconds`. IngestionError says why it could not begin, or heard nothing."""
     from ingestion.live.collector import Collector, plan
+    from ingestion.live.spool import SpoolBusy
 
     urls = _addresses(settings, venues)
     more = instruments(settings, urls) if every_symbol else []
@@ -43,7 +44,10 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
     if not plans:
         raise IngestionError("there is nothing to listen to; name a venue with --venues, or a market in TAKER_MARKETS")
     collector = Collector(settings.spool_dir, plans, report=_say)
-    collected = asyncio.run(_until_stopped(collector, seconds))
+    try:
+        collected = asyncio.run(_until_stopped(collector, seconds))
+    except SpoolBusy as busy:
+        raise SpoolBusy(f"{busy} (TAKER_STATE_DIR)") from busy
     _say(f"stopped; {collected.messages:,} messages heard, all of them on disk")
     if seconds is not None and not collected.was_ever_up:
         raise NothingHeard(
@@ -104,7 +108,7 @@ def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
     unlisted = f"{venue} must be told each symbol, and no list of its contracts was stored in the last week"
     with ApiResource(settings).open([venue]) as access:
         apis = {name: one.api for name, one in access.items() if name == venue}
-        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
+        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), received=[venue])
         for outcome in ingest_recent(tasks, access=access, zone=zone):
             if outcome.receipt is not None:
                 return outcome.task.object_id

@@ -82,7 +82,7 @@ def recent_assets(settings: Settings, progress: Progress) -> dg.AssetsDefinition
                 now=datetime.now(UTC),
                 kline_interval=settings.kline_interval[0],
                 trades_dataset=settings.trades_dataset,
-                heard=heard,
+                received=heard,
             )
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]
             progress.ingesting("today", len(tasks))

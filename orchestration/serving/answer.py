@@ -450,7 +450,9 @@ def raw_status(settings: Settings) -> list[SeriesStatus]:
     from ingestion.raw.store import open_store
     from ingestion.raw.zone import RawZone
 
-    store = open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None)
+    store = open_store(
+        settings.storage_url, settings.s3_options() if settings.is_s3 else None, setting="TAKER_STORAGE_URL"
+    )
     zone = RawZone(store)
     index = zone.index()
     if index.num_rows == 0:

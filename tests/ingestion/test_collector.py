@@ -120,12 +120,12 @@ def test_every_venue_is_asked_in_its_own_words_and_its_answer_makes_the_line_up(
         async def scenario(listening: Listening) -> None:
             for line in ("okx: connected", "bybit linear: connected"):
                 await listening.heard(line)
-            await until(lambda: "ping" in okx.ever[0].asked, "the text ping of OKX")
-            await until(lambda: '{"op":"ping"}' in bybit.ever[0].asked, "the ping of Bybit")
+            await until(lambda: "ping" in okx.ever[0].sent, "the text ping of OKX")
+            await until(lambda: '{"op":"ping"}' in bybit.ever[0].sent, "the ping of Bybit")
 
         plans = plans_of(okx.url, "okx") + plans_of(bybit.url, "bybit", parse_market("bybit:BTCUSDT"))
         Listening(tmp_path, plans).run(scenario)
-    assert "liquidation-orders" in okx.ever[0].asked[0]
+    assert "liquidation-orders" in okx.ever[0].sent[0]
     assert bybit.ever[0].path == "/linear"
 
 

@@ -249,7 +249,7 @@ class TestIngesting:
         (tmp_path / "file").write_text("in the way")
         outcome = run(trades(FIRST, FIRST), archive_folder, RawZone(open_store(tmp_path / "file")))[0]
         assert isinstance(outcome.error, StorageError)
-        assert "TAKER_STORAGE_URL" in str(outcome.error)
+        assert "the storage URL" in str(outcome.error)
 
     def test_an_object_of_an_older_decoder_is_decoded_again(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
@@ -1006,7 +1006,7 @@ class TestAMirrorThatHidesWhatIsAbsent:
     ) -> None:
         outcomes, notices = self.ingested(trades(), archive_server, local_zone)
         assert (statuses(outcomes), notices) == (["failed"] * 3, [])
-        assert "the archive does not serve us" in str(outcomes[0].error)
+        assert "the archive does not serve this client" in str(outcomes[0].error)
         assert local_zone.receipt(outcomes[0].task.object_id) is None
 
     def test_looking_for_changes_finds_what_was_read_before(

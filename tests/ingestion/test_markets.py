@@ -1,4 +1,4 @@
-"""A market's text says what the contract is, or the reason why it cannot."""
+"""A market's text is parsed into its contract, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from ingestion.venues import parse_market
         ("okx:SUI-USD_UM_XPERP-310404", "SUI", "USD", ContractType.LINEAR, None),
     ],
 )
-def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
+def test_a_symbol_gives_its_assets_its_kind_and_its_contract_size(
     text: str, base: str, quote: str, kind: ContractType, size: int | str | None
 ) -> None:
     market = parse_market(text)
@@ -71,7 +71,7 @@ def test_a_dated_contract_is_delivered_at_eight_in_the_morning_of_its_day(text: 
 @pytest.mark.parametrize(
     "text", ["binance_um:BTCUSDT", "bybit:BTCUSD", "bybit:BTCPERP", "okx:BTC-USDT-SWAP", "bybit:BTC-31FEB25"]
 )
-def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> None:
+def test_a_contract_without_a_valid_day_is_never_delivered(text: str) -> None:
     assert parse_market(text).delivers_at is None
 
 
@@ -88,7 +88,7 @@ def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> N
         ("okx:BTC-USDT_UM-SWAP", "no symbol of okx"),
     ],
 )
-def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
+def test_an_invalid_market_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
     with pytest.raises(UnknownMarket, match=reason):
         parse_market(text)
 
@@ -120,12 +120,12 @@ REAL_NAMES = ("1INCH", "0G", "2Z", "4", "C98", "A2Z", "B3", "API3", "FHE", "T", 
 
 
 @pytest.mark.parametrize("name", REAL_NAMES)
-def test_a_name_that_has_digits_of_its_own_is_left_alone(name: str) -> None:
+def test_a_name_with_digits_of_its_own_is_unchanged(name: str) -> None:
     assert base_of(name) == (name, 1)
 
 
 @given(st.from_regex(r"\A(10{0,9}|1M)?[A-Z0-9]{1,8}(10{0,9})?\Z"))
-def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of_ten(name: str) -> None:
+def test_a_base_is_never_empty_has_one_name_and_counts_by_powers_of_ten(name: str) -> None:
     asset, multiplier = base_of(name)
     assert asset
     assert base_of(asset) == (asset, 1)
@@ -141,7 +141,7 @@ def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of
         ("binance_um:BTCUSDT", "XBT", "BTC", 1),
     ],
 )
-def test_what_the_venue_names_itself_is_read_by_the_same_rule(
+def test_assets_that_the_venue_reports_are_read_by_the_same_rule(
     text: str, venue_base: str, asset: str, multiplier: int
 ) -> None:
     market = parse_market(text).as_named(venue_base, "USDT")

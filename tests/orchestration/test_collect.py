@@ -151,7 +151,7 @@ def test_every_symbol_is_asked_for_where_there_is_no_list_and_only_once(tmp_path
         settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
         found = instruments(settings, {"bybit": "ws://host"})
         again = instruments(settings, {"bybit": "ws://host"})
-        asked = api.asked("/instruments-info")
+        asked = api.requested("/instruments-info")
     assert "bybit:BTCUSDT" in [market.market_id for market in found]
     assert found == again
     assert set(tmp_path.glob("raw/*")) == {tmp_path / "raw/instruments"}
