@@ -22,6 +22,8 @@ TEMPORARY_STATUSES: Final = frozenset({408, 425, 500, 502, 503, 504})
 RETRYABLE_STATUSES: Final = TEMPORARY_STATUSES | {429}
 # A server that requires a longer wait than this is not waited for.
 LONGEST_WAIT: Final = timedelta(minutes=5)
+# Enough for three centuries: a longer number of seconds is cut, since it would exceed every calendar.
+_MOST_DIGITS: Final = 10
 
 
 class Retry(Exception):
@@ -92,8 +94,8 @@ class CircuitBreaker:
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
     """The pause of a Retry-After header: a number of seconds, or an HTTP date; None without a readable one."""
     text = (header or "").strip()
-    if text.isdigit():
-        return timedelta(seconds=int(text))
+    if text.isdecimal():
+        return timedelta(seconds=int(text[:_MOST_DIGITS]))
     at = http_date(text)
     return None if at is None else max(timedelta(), at - now)
 

@@ -20,9 +20,7 @@ SIMULATION_WORD: Final = b"simulated"
 
 SIMULATED: Final = Venue(
     venue=SIMULATED_VENUE,
-    title="Simulated exchange",
     symbols=BinanceSymbols(SIMULATED_VENUE, frozenset(ContractType), LINEAR_SHAPE),
     archive=BinanceArchive(published=lambda _dataset, _market, _day: True),
     trade_datasets=TRADE_DATASETS,
-    is_simulated=True,
 )

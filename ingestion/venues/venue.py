@@ -357,16 +357,14 @@ class SymbolParser(Protocol):
 
 @dataclass(frozen=True)
 class Venue:
-    """One venue. `title`: its display name. `archive`, `api`, `feed`: None where the venue has none.
+    """One venue. `archive`, `api`, `feed`: None where the venue has none.
 
     `trade_datasets`: the datasets of trades that its archive has, see `trades_dataset_of`.
     """
 
     venue: str
-    title: str
     symbols: SymbolParser
     archive: VenueArchive | None = None
     api: VenueApi | None = None
     feed: VenueFeed | None = None
-    is_simulated: bool = False
     trade_datasets: tuple[str, ...] = ("trades",)

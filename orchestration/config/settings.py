@@ -19,6 +19,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
+from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.venues import VENUES, parse_market, venue_of
 
@@ -33,7 +34,7 @@ HISTORY_DAYS: Final = 760
 OFF: Final = "off"
 # The parts of a venue that TAKER_VENUE_URLS can send elsewhere, and how their addresses begin.
 _VENUE_PARTS: Final = {"archive": ("https", "http", "file"), "rest": ("https", "http"), "live": ("wss", "ws")}
-_INTERVAL_HOURS: Final = {"1h": 1, "4h": 4, "1d": 24}
+_INTERVAL_HOURS: Final = KLINE_INTERVALS
 
 
 class SettingsError(Exception):

@@ -193,6 +193,17 @@ def test_a_simulated_archive_is_marked_and_a_page_for_every_address_is_no_marker
     assert reaching(archive_server.url).has_marker(SIMULATION_MARKER, SIMULATION_WORD) is simulated
 
 
+def test_a_marker_file_does_not_prove_that_an_archive_serves_objects(
+    archive_folder: ArchiveFolder, archive_server: ArchiveServer
+) -> None:
+    (archive_folder.root / SIMULATION_MARKER).write_text("SIMULATED")
+    archive = reaching(archive_server.url)
+    assert archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
+    archive_server.denies = ACCESS_DENIED
+    with pytest.raises(AbsenceUnknown):
+        archive.proof("absent.zip")
+
+
 class TestAnUnreliableServer:
     @pytest.mark.parametrize("failures", [[429], [500, 503], [502, 429, 504]])
     def test_a_busy_or_failing_server_is_retried(

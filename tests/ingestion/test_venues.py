@@ -77,7 +77,6 @@ class TestEveryVenue:
     def test_has_the_name_it_is_registered_by(self, venue: Venue) -> None:
         assert VENUES[venue.venue]
         assert venue_of(venue.venue) is venue
-        assert venue.title
 
     # ---- symbols -----------------------------------------------------------------------------------------------------
 

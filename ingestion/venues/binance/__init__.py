@@ -19,7 +19,6 @@ _CM: Final = BinanceSymbols("binance_cm", frozenset({ContractType.INVERSE}), "li
 
 BINANCE_UM: Final = Venue(
     venue="binance_um",
-    title="Binance USD-M",
     symbols=_UM,
     archive=BINANCE_ARCHIVE,
     api=BinanceApi(_UM, "https://fapi.binance.com", "/fapi/v1"),
@@ -28,7 +27,6 @@ BINANCE_UM: Final = Venue(
 )
 BINANCE_CM: Final = Venue(
     venue="binance_cm",
-    title="Binance COIN-M",
     symbols=_CM,
     archive=BINANCE_ARCHIVE,
     api=BinanceApi(_CM, "https://dapi.binance.com", "/dapi/v1"),

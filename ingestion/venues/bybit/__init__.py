@@ -17,7 +17,6 @@ _SYMBOLS: Final = BybitSymbols()
 
 BYBIT: Final = Venue(
     venue="bybit",
-    title="Bybit",
     symbols=_SYMBOLS,
     archive=BybitArchive(),
     api=BybitApi(_SYMBOLS),

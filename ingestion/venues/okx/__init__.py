@@ -17,7 +17,6 @@ _SYMBOLS: Final = OkxSymbols()
 
 OKX: Final = Venue(
     venue="okx",
-    title="OKX",
     symbols=_SYMBOLS,
     archive=OkxArchive(),
     api=OkxApi(_SYMBOLS),
