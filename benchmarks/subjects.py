@@ -51,16 +51,16 @@ def ingest(folder: str, first_day: str, last_day: str) -> Result:
     """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
     from ingestion import archive as use_case
     from ingestion.domain.datasets import DATASETS
-    from ingestion.domain.markets import Market
-    from ingestion.http.fetch import Archives, Place
+    from ingestion.http.fetch import ArchiveLocation, Archives
     from ingestion.raw.store import open_store
     from ingestion.raw.zone import RawZone
+    from ingestion.venues import parse_market
 
     with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
-        archives = Archives(lambda venue: Place(Path(folder).resolve().as_uri()))
+        archives = Archives(lambda venue: ArchiveLocation(Path(folder).resolve().as_uri()))
         zone = RawZone(open_store(storage))
         tasks = use_case.plan(
-            DATASETS["aggTrades"], Market.parse(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
+            DATASETS["aggTrades"], parse_market(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
         )
         started = time.perf_counter()
         outcomes = use_case.ingest(tasks, archives=archives, zone=zone, now=datetime.now(UTC))

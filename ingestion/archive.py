@@ -51,6 +51,7 @@ from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive, Archives, Proof
 from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import archive_of
+from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 from ingestion.venues.venue import SourceObject, VenueArchive
 
 # Waiting for an archive is not work: several objects wait while as many as there are cores are decoded.
@@ -739,9 +740,13 @@ def _join(quarantine: Path, beside: Path) -> None:
 
 def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
     """Simulated files have the very names of real ones; only the archive itself says which they are."""
-    if archive.is_simulated == (task.market.venue == SIMULATED_VENUE):
+    if archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD) == (task.market.venue == SIMULATED_VENUE):
         return
-    is_what, symbol = ("simulated", task.market.symbol) if archive.is_simulated else ("not simulated", "")
+    is_what, symbol = (
+        ("simulated", task.market.symbol)
+        if archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
+        else ("not simulated", "")
+    )
     asked = f"simulated:{symbol}" if symbol else "a market of a real venue"
     raise SourceDefect(
         f"{task}: the archive {archive.url} is {is_what}, so {task.market.market_id} cannot come from it; "

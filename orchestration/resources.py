@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.endpoints import Endpoints
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
     from ingestion.raw.zone import RawZone
     from ingestion.recent import Access
+
+
+# What messages of `ingestion` advise, which knows no names of settings.
+_REFUSED_ADVICE: Final = "set TAKER_REST=off to do without today, or TAKER_VENUE_URLS to an address that you may read"
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,22 @@ class ApiResource:
     @contextmanager
     def open(self, received: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
         """By venue, one client each, which counts the request weight of a run. `received`: venues to add."""
-        from ingestion.http.api import Api, Refusals
+        from ingestion.http.limits import BanRegistry
+        from ingestion.http.rest import RestClient
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
-        bans = Refusals(self.bans)
+        bans = BanRegistry(self.bans)
         opened: dict[str, Access] = {}
-        clients: list[Api] = []
+        clients: list[RestClient] = []
         for venue, url in self.endpoints.rest_urls_with(received).items():
             api = venue_of(venue).api
             assert api is not None, venue
-            clients.append(Api(venue, url, api.limits, api.complaint, refusals=bans))
+            clients.append(
+                RestClient(
+                    venue, url, api, bans=bans, refused_advice=_REFUSED_ADVICE, symbol_advice="check TAKER_MARKETS"
+                )
+            )
             opened[venue] = Access(api, clients[-1])
         try:
             yield opened
@@ -84,7 +93,7 @@ class StorageResource:
     def store(self) -> ObjectStore:
         from ingestion.raw.store import open_store
 
-        return open_store(self.storage.url, self.storage.s3_options())
+        return open_store(self.storage.url, self.storage.s3_options(), setting="TAKER_STORAGE_URL")
 
     def raw_zone(self) -> RawZone:
         from ingestion.raw.zone import RawZone

@@ -1,4 +1,4 @@
 """Markets, periods, datasets with their types, errors: identities, calendar and schemas.
 
-Belongs here: values that every other room uses. Does not: any I/O, or anything about a single venue.
+Belongs here: values that every other room uses. Does not: I/O, or anything about a single venue.
 """

@@ -1,7 +1,9 @@
 """What can be ingested, as data: the columns of each dataset, their types, units and meaning.
 
-Belongs here: facts that hold for a dataset whoever publishes it. The stored names are the raw zone's contract with dbt.
+Belongs here: facts about a dataset that hold for every venue. The stored names are the raw zone's contract with dbt.
 Does not: how a venue names or orders those columns in its files (`ingestion.venues`), or how bytes are parsed.
+
+Longer than 400 lines, since it is the catalogue: one entry per column, all in one place.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a stored column holds. Named without Arrow, which is slow to import; `ingestion.domain.arrow` has the types.
+    """The type of a stored column, without Arrow, which is slow to import; `ingestion.domain.arrow` has the types.
 
     Decided once for every dataset and venue, by the finest steps that venues publish. Prices: OKX quotes SATS and PEPE
     with 9 to 11 decimals. Quantities: at most 3 decimals on Binance and Bybit (linear contracts in base), 2 on OKX
     (contracts); files of older years print no more than 8. Nothing is rounded to fit: a value with more decimals is
-    refused, and the refusal says that the limit is Taker's (docs/decisions/0013).
+    refused, and the message states that the limit is Taker's (docs/decisions/0013).
     """
 
     PRICE = "price of any coin: 38 digits, 12 of them decimals"
@@ -45,11 +47,11 @@ TEXT: Final = Kind.TEXT
 
 
 class Origin(StrEnum):
-    """Where a dataset comes from, which decides how it is asked for."""
+    """Where a dataset comes from, which decides how it is requested."""
 
     ARCHIVE = "files of past days and months, with proof"
-    API = "the venue's REST api: days that the archive does not have yet"
-    FEED = "the venue's WebSocket, collected by ourselves"
+    API = "the venue's REST API: days that the archive does not have yet"
+    FEED = "the venue's WebSocket, collected by Taker"
 
 
 class Rule(StrEnum):
@@ -83,8 +85,8 @@ class Dataset:
     `id_column`: rows are stored in its order and its gaps are counted; None where the venue gives no id, then rows are
     stored in time order. `positive`: rows with a zero in any of these are dropped and counted. `closed_period`: the
     first instant of the next day still belongs to the file (labels at the end of an interval). `jitter`: a time so much
-    before or after the file's period still belongs to the file, and a row to the day that it reaches so much later
-    (stamps of an event at midnight that are a moment early or late). `at_most`: pairs of columns of which the first
+    before or after the file's period still belongs to the file, and a row to the day that it reaches that much later
+    (timestamps of an event at midnight that are slightly early or late). `at_most`: pairs of columns of which the first
     never exceeds the second. `one_per_time`: no two rows may share their time.
     `is_venue_wide`: one object holds every symbol of the venue; its rows say which (`symbol_name`), its key says ALL.
     """
@@ -106,17 +108,20 @@ class Dataset:
 
     @property
     def schema(self) -> pa.Schema:
-        """The stored Arrow schema. All fields are nullable here: that a value is missing is for the contract to say."""
+        """The stored Arrow schema. All fields are nullable here: missing values are reported by the contract."""
         import pyarrow as pa
 
         return pa.schema([pa.field(c.name, c.type, metadata={"description": c.description}) for c in self.columns])
 
 
-_TRADED_AT = Column("traded_at", INSTANT, "When the trade happened, venue's clock, UTC.")
+_TRADED_AT = Column("traded_at", INSTANT, "When the trade was executed, venue's clock, UTC.")
 _IS_BUYER_MAKER = Column("is_buyer_maker", FLAG, "True: the buyer's order rested, so the taker SOLD.")
 _TRADE_PRICE = Column("price", PRICE, "Quote per base (USD per base for inverse contracts).", Rule.NOT_NEGATIVE)
 _TRADE_QUANTITY = Column(
-    "quantity", AMOUNT, "Base, or contracts: of inverse markets, and where the venue counts so.", Rule.NOT_NEGATIVE
+    "quantity",
+    AMOUNT,
+    "Base, or contracts: of inverse markets, and where the venue counts in contracts.",
+    Rule.NOT_NEGATIVE,
 )
 
 AGG_TRADES = Dataset(
@@ -145,7 +150,7 @@ TRADES = Dataset(
         Column(
             "trade_id",
             WHOLE,
-            "Id of the trade, per market; where the venue gives none, its place in its day, from 1.",
+            "Id of the trade, per market; where the venue gives none, its position in its day, from 1.",
             Rule.NOT_NEGATIVE,
         ),
         _TRADE_PRICE,
@@ -199,7 +204,7 @@ METRICS = Dataset(
         Column(
             "observed_at", INSTANT, "The venue's label of the five minutes; whether start or end changed over time."
         ),
-        Column("symbol_name", TEXT, "Symbol as the file says it."),
+        Column("symbol_name", TEXT, "Symbol as in the file."),
         Column(
             "open_interest", RATIO, "Base for linear contracts, contracts for inverse ones.", Rule.NOT_NEGATIVE, True
         ),
@@ -251,33 +256,37 @@ LIQUIDATION_SNAPSHOT = Dataset(
     time_column="liquidated_at",
 )
 
-_RECEIVED_AT = Column("received_at", INSTANT, "When the message reached us, our clock, UTC; the two clocks may differ.")
+_RECEIVED_AT = Column(
+    "received_at", INSTANT, "When the message was received, collector's clock, UTC; the two clocks may differ."
+)
 
 LIQUIDATIONS = Dataset(
     name="liquidations",
-    description="Liquidation orders heard on the venue's feed, every symbol, the side said once and for all.",
+    description="Liquidation orders received on the venue's feed, every symbol, the side normalised.",
     span=Span.DAY,
     columns=(
         Column("symbol_name", TEXT, "Symbol at that venue; may hold letters of any script."),
         Column("liquidated_at", INSTANT, "When the order was executed, venue's clock, UTC."),
         _RECEIVED_AT,
         Column("is_long_liquidated", FLAG, "True: a long was closed. The venues' own sides differ in meaning."),
-        Column("venue_side", TEXT, "The side as the venue says it, kept for reference only."),
+        Column("venue_side", TEXT, "The side as the venue reports it, kept for reference only."),
         Column("price", PRICE, "Average price of the fill; the only one where there is one.", Rule.NOT_NEGATIVE),
         Column("quantity", AMOUNT, "Filled: base or contracts, in the venue's unit.", Rule.NOT_NEGATIVE),
         Column(
             "original_quantity",
             AMOUNT,
-            "Ordered, in the venue's unit: with the limit it tells states of one order from another order's.",
+            "Ordered, in the venue's unit: with the limit it distinguishes states of one order from those of another.",
             Rule.NOT_NEGATIVE,
             nullable=True,
         ),
-        Column("limit_price", PRICE, "Limit of the order, where the venue says it.", Rule.NOT_NEGATIVE, nullable=True),
-        Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not say."),
-        Column("event_id", TEXT, "Equal for the same order heard twice."),
-        Column("base_asset", TEXT, "What is bought and sold; empty when the symbol is not understood."),
-        Column("quote_asset", TEXT, "What it is priced in; empty when the symbol is not understood."),
-        Column("contract_type", TEXT, "linear or inverse; empty when the symbol is not understood."),
+        Column(
+            "limit_price", PRICE, "Limit of the order, where the venue reports it.", Rule.NOT_NEGATIVE, nullable=True
+        ),
+        Column("order_status", TEXT, "FILLED, PARTIALLY_FILLED, or empty where the venue does not report it."),
+        Column("event_id", TEXT, "Equal for the same order received twice."),
+        Column("base_asset", TEXT, "What is bought and sold; empty when the symbol cannot be parsed."),
+        Column("quote_asset", TEXT, "What it is priced in; empty when the symbol cannot be parsed."),
+        Column("contract_type", TEXT, "linear or inverse; empty when the symbol cannot be parsed."),
         Column(
             "contract_size",
             AMOUNT,
@@ -306,7 +315,7 @@ _RECENT_TRADE = (
     Column(
         "normal_quantity",
         AMOUNT,
-        "The part of `quantity` that did not meet retail-price-improvement orders, where the venue says so.",
+        "The part of `quantity` that did not meet retail-price-improvement orders, where the venue reports it.",
         Rule.NOT_NEGATIVE,
         nullable=True,
     ),
@@ -318,7 +327,7 @@ _RECENT_TRADE = (
 
 LIVE_TRADES = Dataset(
     name="liveTrades",
-    description="Trades as we heard them on the venue's feed.",
+    description="Trades received on the venue's feed.",
     span=Span.DAY,
     columns=(*_RECENT_TRADE, _RECEIVED_AT),
     time_column="traded_at",
@@ -327,7 +336,7 @@ LIVE_TRADES = Dataset(
 
 REST_TRADES = Dataset(
     name="restTrades",
-    description="Trades of the last days, from the venue's REST api: the archive does not have them yet.",
+    description="Trades of the last days, from the venue's REST API: the archive does not have them yet.",
     span=Span.DAY,
     columns=_RECENT_TRADE,
     time_column="traded_at",
@@ -336,7 +345,7 @@ REST_TRADES = Dataset(
 
 REST_KLINES = Dataset(
     name="restKlines",
-    description="The venue's own hourly bars of the last days, from its REST api: the archive does not have them yet.",
+    description="The venue's own hourly bars of the last days, from its REST API: the archive does not have them yet.",
     span=Span.DAY,
     columns=KLINES.columns,
     time_column="opened_at",
@@ -348,7 +357,7 @@ REST_KLINES = Dataset(
 
 TAKER_RATIO = Dataset(
     name="takerRatio",
-    description="A second opinion: the venue's own taker buy and sell volume per hour, from its REST api.",
+    description="Venue-reported taker ratio: the venue's own taker buy and sell volume per hour, from its REST API.",
     span=Span.DAY,
     columns=(
         Column("observed_at", INSTANT, "First instant of the hour, UTC."),
@@ -363,11 +372,11 @@ TAKER_RATIO = Dataset(
 
 INSTRUMENTS = Dataset(
     name="instruments",
-    description="What a venue says of its contracts, as of the day it was asked.",
+    description="A venue's description of its contracts, as of the day of the request.",
     span=Span.DAY,
     columns=(
         Column("symbol_name", TEXT, "Symbol at that venue."),
-        Column("observed_at", INSTANT, "When the venue was asked, UTC."),
+        Column("observed_at", INSTANT, "When the venue was requested, UTC."),
         Column("base_asset", TEXT, "What is bought and sold."),
         Column("quote_asset", TEXT, "What it is priced in."),
         Column("contract_type", TEXT, "linear or inverse."),
@@ -384,14 +393,14 @@ INSTRUMENTS = Dataset(
             Rule.NOT_NEGATIVE,
             nullable=True,
         ),
-        Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not said.", nullable=True),
+        Column("listed_at", INSTANT, "First instant of trading, UTC; empty when not reported.", nullable=True),
         Column(
             "delivers_at",
             INSTANT,
-            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not said.",
+            "Instant of delivery of a dated contract, UTC; empty for perpetual ones and when not reported.",
             nullable=True,
         ),
-        Column("is_trading", FLAG, "True: open for trading when asked."),
+        Column("is_trading", FLAG, "True: open for trading at the time of the request."),
     ),
     time_column="observed_at",
     origin=Origin.API,
@@ -419,6 +428,7 @@ DATASETS: Final[dict[str, Dataset]] = {
 ARCHIVED: Final = {name: d for name, d in DATASETS.items() if d.origin is Origin.ARCHIVE}
 RECENT: Final = {name: d for name, d in DATASETS.items() if d.origin is not Origin.ARCHIVE}
 
-# The archived datasets that carry the exact flow; TAKER_TRADES_DATASET names the one that is preferred.
+# The archived datasets that carry the exact flow. Which one is used: `ingestion.venues.trades_dataset_of`.
 FLOW_DATASETS: Final = (AGG_TRADES.name, TRADES.name)
+# The hours of each interval of klines that is ingested.
 KLINE_INTERVALS: Final = {"1h": 1, "4h": 4, "1d": 24}

@@ -1,6 +1,7 @@
-"""What can go wrong on the way from a venue to the raw zone, each with a message a person can act on.
+"""What can go wrong on the way from a venue to the raw zone, each with a message that a person can act on.
 
-Belongs here: the exception types. Does not: the decision whether a run goes on (`ingestion.archive`).
+Belongs here: the exception types. Does not: the decision whether a run goes on (`ingestion.archive`), or names of
+settings: where a message refers to one, the caller has handed in its name (`setting=`, `…_advice=`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 
 class IngestionError(Exception):
-    """Base of every expected failure. Its text says what, where, and what to do next."""
+    """Base of every expected failure. Its text states what, where, and what to do next."""
 
 
 class ArchiveUnavailable(IngestionError):
@@ -17,28 +18,28 @@ class ArchiveUnavailable(IngestionError):
 
 
 class AbsenceUnknown(ArchiveUnavailable):
-    """The archive denied access to an object, as it does to absent ones where it hides what it has; and nothing shows
-    yet that it serves us at all."""
+    """The archive denied access to an object, as some archives do for absent ones; and it has not served any object yet
+    that would show that this client has access."""
 
 
 class ObjectGone(ArchiveUnavailable):
-    """The archive has no such object, although it has just offered one, or the checksum of one."""
+    """The archive has no such object, although it has just reported one, or the checksum of one."""
 
 
 class VenueUnavailable(IngestionError):
-    """A venue's api did not answer, or answered that something is wrong with the question."""
+    """A venue's API did not answer, or rejected the request."""
 
 
 class UnknownToVenue(VenueUnavailable):
-    """A venue's api knows no such market. To ask more of it, about any day, brings the same answer."""
+    """A venue's API knows no such market. Every request about it, for any day, gets the same answer."""
 
 
 class VenueRefused(IngestionError):
-    """A venue's api wants nothing more from us for now, or ever from here. Asking again makes it worse."""
+    """A venue's API refuses this address, for now or permanently. Further requests make it worse."""
 
 
 class ChecksumMismatch(IngestionError):
-    """The bytes that arrived are not the bytes the venue published a checksum for. Both are sha256, lower-case hex."""
+    """The received bytes do not match the published checksum. Both are sha256, lower-case hex."""
 
     def __init__(self, text: str, received: str = "", published: str = "") -> None:
         self.received, self.published = received, published
@@ -46,7 +47,7 @@ class ChecksumMismatch(IngestionError):
 
 
 class SourceDefect(IngestionError):
-    """A verified file cannot be read as what it claims to be: not a zip, wrong members, text where numbers belong."""
+    """A verified file is unreadable: not a zip, wrong members, text where numbers belong."""
 
 
 class StorageError(IngestionError):

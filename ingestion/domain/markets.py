@@ -1,7 +1,8 @@
-"""What a market is: `venue:symbol`, what it is quoted in, and what one contract is worth.
+"""A market: `venue:symbol`, its assets, and the size of one contract.
 
-Belongs here: the identity of a market and what venues share of it.
-Does not: which symbols a venue has or where its files lie (`ingestion.venues`), or numbers about a market (dbt).
+Belongs here: the identity of a market, and the naming conventions that venues share.
+Does not: parsing a symbol, which each venue does its own way (`ingestion.venues.parse_market`), or numbers about a
+market (dbt).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 
 class UnknownMarket(ValueError):
-    """A market's text names no venue we know, or no symbol that the venue could have."""
+    """The text names an unknown venue, or a symbol that the venue cannot have."""
 
 
 class ContractType(StrEnum):
@@ -32,9 +33,8 @@ ALL_SYMBOLS: Final = "ALL"
 # Dollars only, since every `_usd` column is the quote notional. FDUSD first: BTCFDUSD is BTC/FDUSD, not BTCFD/USD.
 DOLLARS: Final = ("FDUSD", "USDT", "USDC", "BUSD", "USD1")
 
-
-# One asset, one name: what a venue calls it otherwise, and names that look like a multiple but are assets of their own
-# (`"1000X": ("1000X", 1)` would be one). Add here what the rule of `base_of` gets wrong.
+# One name per asset: venues' deviating names, and names that look like a multiple but are assets of their own
+# (`"1000X": ("1000X", 1)` would be one). Exceptions to the rule of `base_of` are added here.
 _BASE_EXCEPTIONS: Final[dict[str, tuple[str, int]]] = {"XBT": ("BTC", 1)}
 _LETTERS: Final = r"(?P<asset>[^\W\d_]+)"
 _MULTIPLES: Final = (
@@ -45,11 +45,11 @@ _MULTIPLES: Final = (
 
 
 def base_of(symbol_base: str) -> tuple[str, int]:
-    """The asset in what a venue names as base, and how many units of it one unit of that is.
+    """The asset and the multiplier in a venue's base: how many units of the asset one unit of the base is.
 
-    Cheap coins are quoted by the thousand or million, the count before or after the name: 1000SHIB, SHIB1000, 10000SATS
-    and 1MBABYDOGE are SHIB (1000), SHIB (1000), SATS (10000) and BABYDOGE (1000000). Only a power of ten from 1000 on
-    beside nothing but letters is a count: 1INCH, C98, API3, 2Z and 0G are names.
+    Cheap coins are quoted by the thousand or million, with the count before or after the name: 1000SHIB, SHIB1000,
+    10000SATS and 1MBABYDOGE are SHIB (1000), SHIB (1000), SATS (10000) and BABYDOGE (1000000). Only a power of ten from
+    1000 on, next to letters only, is a count: 1INCH, C98, API3, 2Z and 0G are names.
     """
     for form in _MULTIPLES:
         found = form.match(symbol_base)
@@ -59,8 +59,8 @@ def base_of(symbol_base: str) -> tuple[str, int]:
     return _BASE_EXCEPTIONS.get(symbol_base, (symbol_base, 1))
 
 
-# Binance, OKX and Bybit deliver dated contracts at this hour (UTC) of the day in the symbol: a convention of theirs,
-# which no symbol says.
+# Binance, OKX and Bybit deliver dated contracts at this hour (UTC) of the day in the symbol: a convention that is not
+# part of the symbol.
 DELIVERY_HOUR: Final = 8
 
 
@@ -84,9 +84,9 @@ class Market:
     """One futures contract on one venue.
 
     `contract_size`: USD per contract for inverse contracts, base per contract for linear ones (1 where the venue counts
-    in base). None: the venue must be asked, or the seed `markets.csv` must say it. `base_multiplier`: units of
-    `base_asset` in one unit that the venue prices and counts (1000 for 1000SHIB). `delivers_at`: when a dated contract
-    is delivered (UTC); nothing is traded from then on. None for a perpetual one.
+    in base). None: only the venue's API or the seed `markets.csv` states it. `base_multiplier`: units of `base_asset`
+    in one unit that the venue prices and counts (1000 for 1000SHIB). `delivers_at`: when a dated contract is delivered
+    (UTC); it does not trade from then on. None for a perpetual one.
     """
 
     venue: str
@@ -113,41 +113,19 @@ class Market:
         contract_size: Decimal | None,
         delivers_at: datetime | None = None,
     ) -> Market:
-        """The market of a symbol whose base the venue names `symbol_base`, such as 1000SHIB."""
+        """The market of a symbol whose base is `symbol_base` at the venue, such as 1000SHIB."""
         base_asset, multiplier = base_of(symbol_base)
         return cls(venue, symbol, base_asset, quote_asset, contract_type, contract_size, multiplier, delivers_at)
 
     def as_named(self, venue_base: str, quote_asset: str) -> Market:
-        """The market with the assets that the venue itself names. A count in the symbol holds, named again or not."""
+        """The market with the assets that the venue itself reports. A multiplier in the symbol holds in any case."""
         base_asset, multiplier = base_of(venue_base)
         multiplier = max(multiplier, self.base_multiplier)
         return replace(self, base_asset=base_asset, quote_asset=quote_asset, base_multiplier=multiplier)
 
     @classmethod
-    def parse(cls, text: str) -> Market:
-        """`binance_um:BTCUSDT`, `bybit:BTCUSD`, `okx:BTC-USDT-SWAP`; else UnknownMarket says why."""
-        from ingestion.venues import VENUES, venue_of  # a venue's module names markets itself
-
-        venue, separator, symbol = text.strip().partition(":")
-        if not separator or not symbol:
-            raise UnknownMarket(f"market `{text}` is not `venue:SYMBOL`; for example `binance_um:BTCUSDT`")
-        if venue not in VENUES:
-            raise UnknownMarket(f"market `{text}`: unknown venue `{venue}`; known venues are {', '.join(VENUES)}")
-        if symbol != symbol.upper():
-            raise UnknownMarket(f"market `{text}`: symbols are upper case; write `{venue}:{symbol.upper()}`")
-        if symbol == ALL_SYMBOLS:
-            return cls.whole_venue(venue)
-        grammar = venue_of(venue).grammar
-        market = grammar.market(symbol)
-        if market is None:
-            raise UnknownMarket(
-                f"market `{text}`: `{symbol}` is no symbol of {venue}, whose symbols are {grammar.shape}"
-            )
-        return market
-
-    @classmethod
     def whole_venue(cls, venue: str) -> Market:
-        """What stands for every symbol of a venue at once: it keys objects and has no contract of its own."""
+        """Represents every symbol of a venue at once: a key for objects, without a contract of its own."""
         return cls(venue, ALL_SYMBOLS, "", "", ContractType.LINEAR, None)
 
     def __str__(self) -> str:

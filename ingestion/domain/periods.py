@@ -1,6 +1,6 @@
-"""UTC days and months: the spans that venues publish and that the raw zone keys.
+"""UTC days and months: the spans that venues publish files for, and that key the raw zone.
 
-Belongs here: calendar arithmetic. Does not: what is published when (see `ingestion.venues`).
+Belongs here: calendar arithmetic. Does not: what is published when (`ingestion.venues`).
 """
 
 from __future__ import annotations

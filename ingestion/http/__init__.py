@@ -1,5 +1,5 @@
-"""Requests to a venue's archive or REST API.
+"""Everything that goes over HTTP: one client, one retry policy, archive downloads, REST requests.
 
-Belongs here: the client, its retries, rate limits and proofs of what was received. Does not: what a response means
-(`ingestion.venues`), or what is done with it (`ingestion.archive`, `ingestion.recent`).
+Belongs here: sending, retrying, waiting, verifying bytes. Does not: which objects or paths there are
+(`ingestion.venues`), or what is in them (`ingestion.decode`).
 """

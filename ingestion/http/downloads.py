@@ -1,7 +1,7 @@
 """Files that several tasks of one run need: each is downloaded once, and kept until the last of the tasks is done.
 
-Belongs here: counting who needs a file, and keeping it as long. Does not: which files a task needs
-(`ingestion.archive`) or how bytes come here (`ingestion.http.fetch`).
+Belongs here: counting which tasks need a file, and keeping it as long. Does not: which files a task needs
+(`ingestion.archive`) or the download itself (`ingestion.http.fetch`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ingestion.http.fetch import Archive, Download, Proof
 class SharedDownloads:
     """The downloads of one run into `folder`. Safe to share between threads.
 
-    `wanted`: the keys that each task may ask for. A key that a single task wants is not kept at all.
+    `wanted`: the keys that each task may request. A key that a single task needs is not kept at all.
     """
 
     def __init__(self, wanted: Iterable[Iterable[str]], folder: Path) -> None:
@@ -29,7 +29,7 @@ class SharedDownloads:
         self._count = 0
 
     def download(self, key: str, proof: Proof, archive: Archive, folder: Path) -> tuple[Download, bool]:
-        """The file, in `folder` unless others want it too, and whether it was downloaded just now."""
+        """The file, in `folder` unless other tasks need it too, and whether it was downloaded just now."""
         with self._lock:
             if self._wanted[key] < 2 and key not in self._kept:
                 key_lock = None
@@ -43,14 +43,14 @@ class SharedDownloads:
                 return kept[1], False
             with self._lock:
                 self._count += 1
-                place = self._folder / str(self._count)
-            place.mkdir()
-            download = archive.download(key, proof, place)
+                kept_in = self._folder / str(self._count)
+            kept_in.mkdir()
+            download = archive.download(key, proof, kept_in)
             self._kept[key] = (proof, download)
             return download, True
 
     def release(self, keys: Iterable[str]) -> None:
-        """A task that wanted these keys is done; what nobody wants any more is deleted."""
+        """A task that needed these keys is done; a file that no other task needs is deleted."""
         with self._lock:
             for key in set(keys):
                 self._wanted[key] -= 1

@@ -122,9 +122,9 @@ class _Connection:
                 ping_interval=None,  # our own: a pong is proof of coverage
                 max_size=_LARGEST_MESSAGE,
             ) as self.ws:
-                for hello in line.subscription.hello:
+                for hello in line.subscription.subscribe_messages:
                     await self.ws.send(hello)
-                if not line.subscription.hello:
+                if not line.subscription.subscribe_messages:
                     self._is_now_up()
                 keeper = asyncio.create_task(self._keep(self.ws))
                 try:
@@ -151,7 +151,7 @@ class _Connection:
             spool.append(venue, Heard(at, name, message))
             self._messages += 1
             line.messages += 1
-            if line.feed.tells(message):
+            if line.feed.is_market_data(message):
                 line.last_message_ns = at
             self._heard(at)
             if self._messages <= _LOOKED_AT or self.up_at is None:
@@ -160,7 +160,7 @@ class _Connection:
                     raise _Refused(f"the venue refused the subscription: {refusal}")
                 # A pong is no answer to it, and neither is a greeting.
                 self._accepted += line.feed.is_acceptance(message)
-                if self.up_at is None and self._accepted >= len(line.subscription.hello):
+                if self.up_at is None and self._accepted >= len(line.subscription.subscribe_messages):
                     self._is_now_up()
             if spool.is_full:
                 self._is_waiting = True

@@ -43,7 +43,7 @@ from ingestion.live.spool import (
 )
 from ingestion.raw.durable import sync
 from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from ingestion.venues.venue import Event, Liquidation, Malformed
 
 # Higher whenever the same files would be read into other rows: what an older one read may then be read anew.
@@ -312,7 +312,7 @@ def _understood(venue: str, symbol: str) -> Market | None:
     if symbol == ALL_SYMBOLS or re.fullmatch(r"[\w-]+", symbol) is None:
         return None
     try:
-        return Market.parse(f"{venue}:{symbol}")
+        return parse_market(f"{venue}:{symbol}")
     except UnknownMarket:
         return None
 
@@ -371,7 +371,7 @@ def _seal_files(venue: str, files: Sequence[Segment], zone: RawZone, now: dateti
     sealed = []
     for (dataset, symbol, day), found in sorted(reading.objects.items(), key=lambda each: each[0]):
         found.rows.flush()
-        market = Market.parse(f"{venue}:{symbol}")
+        market = parse_market(f"{venue}:{symbol}")
         object_id = ObjectId(dataset, market, "", Period.of_day(day))
         receipt = _stored(object_id, found, zone, now, scratch, is_every_order=reading.feed.is_every_order)
         if receipt is not None:

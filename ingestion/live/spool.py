@@ -221,7 +221,7 @@ def held(spool_dir: Path) -> Iterator[None]:
             pid = lock.read().decode(errors="replace").strip() or "unknown"
             raise SpoolBusy(
                 f"a collector is already writing to {spool_dir} (process {pid}); one is enough: stop it first, or give "
-                "the second one a TAKER_STATE_DIR of its own"
+                "the second one a state folder of its own"
             )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n".encode())

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from ingestion.domain.errors import StorageError
@@ -21,6 +21,8 @@ from ingestion.raw.durable import sync
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+
+_SETTING: Final = "the storage URL"
 
 
 @dataclass(frozen=True)
@@ -68,25 +70,26 @@ class ObjectStore(Protocol):
         ...
 
 
-def open_store(url: str | Path, s3: S3Options | None = None) -> ObjectStore:
-    """The store at a folder, a `file://` URL or `s3://bucket/prefix`."""
+def open_store(url: str | Path, s3: S3Options | None = None, *, setting: str = _SETTING) -> ObjectStore:
+    """The store at a folder, a `file://` URL or `s3://bucket/prefix`. `setting`: its name in messages."""
     parts = urlsplit(str(url))
     if parts.scheme == "s3":
         if not parts.netloc:
             raise StorageError(f"storage URL `{url}` names no bucket; write s3://bucket/prefix")
         return S3Store(parts.netloc, parts.path.strip("/"), s3 or S3Options())
     if parts.scheme == "file":
-        return LocalStore(Path(unquote(parts.path)))
+        return LocalStore(Path(unquote(parts.path)), setting=setting)
     if "://" in str(url):
         raise StorageError(f"storage URL `{url}` is neither a folder nor s3://bucket/prefix")
-    return LocalStore(Path(url))
+    return LocalStore(Path(url), setting=setting)
 
 
 class LocalStore:
     """Objects as files below a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, setting: str = _SETTING) -> None:
         self.root = root.absolute()
+        self._setting = setting
 
     def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
         with self._staged(key, durable) as staged, path.open("rb") as source, staged.open("wb") as target:
@@ -106,21 +109,19 @@ class LocalStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StorageError(f"cannot read {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
+            raise StorageError(f"cannot read {self.root / key}: {error.strerror}; check {self._setting}") from error
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         try:
             return sorted(self._walk(self.root / prefix), key=lambda found: found.key)
         except OSError as error:
-            raise StorageError(
-                f"cannot list {self.root / prefix}: {error.strerror}; check TAKER_STORAGE_URL"
-            ) from error
+            raise StorageError(f"cannot list {self.root / prefix}: {error.strerror}; check {self._setting}") from error
 
     def delete(self, key: str) -> None:
         try:
             (self.root / key).unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check TAKER_STORAGE_URL") from error
+            raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check {self._setting}") from error
 
     def url(self, key: str) -> str:
         return str(self.root / key)
@@ -157,7 +158,7 @@ class LocalStore:
         except OSError as error:
             raise StorageError(
                 f"cannot write {target}: {error.strerror or error}; "
-                "check that the folder of TAKER_STORAGE_URL is writable and not full"
+                f"check that the folder of {self._setting} is writable and not full"
             ) from error
         finally:
             staged.unlink(missing_ok=True) if staged.parent.is_dir() else None

@@ -29,6 +29,7 @@ from ingestion.domain.errors import StorageError
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period, days_between
 from ingestion.raw.store import ObjectStore, StoredObject
+from ingestion.venues import parse_market
 
 INDEX_KEY: Final = "raw/receipts.parquet"
 COVERAGE_KEY: Final = "raw/coverage.parquet"
@@ -176,7 +177,7 @@ class Receipt:
 
     @property
     def market(self) -> Market:
-        return Market.parse(f"{self.venue}:{self.symbol}")
+        return parse_market(f"{self.venue}:{self.symbol}")
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), indent=1, sort_keys=True, default=lambda value: value.isoformat()).encode()

@@ -48,7 +48,7 @@ import pyarrow.csv as pacsv
 from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.periods import Period, Span, days_between, periods_between
-from ingestion.http.fetch import SIMULATION_MARKER
+from ingestion.venues.simulated import SIMULATION_MARKER
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

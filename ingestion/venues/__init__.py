@@ -1,7 +1,7 @@
-"""One module per venue: which symbols it has, where its files lie, how its rows and messages read, which side is which.
+"""One package per venue: its symbols, its archive, its REST API and its feed.
 
-Belongs here: the registry, a line per venue. A module is imported when one of its markets is named.
-Does not: anything about a single venue.
+Belongs here: the registry, a line per venue, and parsing `venue:SYMBOL`. A venue is imported when one of its markets is
+parsed. Does not: anything about a single venue.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from ingestion.domain.datasets import FLOW_DATASETS
+from ingestion.domain.markets import ALL_SYMBOLS, Market, UnknownMarket
+
 if TYPE_CHECKING:
-    from ingestion.domain.markets import Market
+    from collections.abc import Iterable
+
     from ingestion.venues.venue import Venue, VenueArchive
 
 # venue → where its `Venue` is defined
@@ -20,7 +24,7 @@ VENUES: Final[dict[str, str]] = {
     "binance_cm": "ingestion.venues.binance:BINANCE_CM",
     "bybit": "ingestion.venues.bybit:BYBIT",
     "okx": "ingestion.venues.okx:OKX",
-    "simulated": "ingestion.venues.binance:SIMULATED",
+    "simulated": "ingestion.venues.simulated:SIMULATED",
 }
 
 
@@ -32,12 +36,35 @@ def venue_of(venue: str) -> Venue:
     return found
 
 
+def parse_market(text: str) -> Market:
+    """`binance_um:BTCUSDT`, `bybit:BTCUSD`, `okx:BTC-USDT-SWAP`. Raises UnknownMarket, which states why."""
+    venue, separator, symbol = text.strip().partition(":")
+    if not separator or not symbol:
+        raise UnknownMarket(f"market `{text}` is not `venue:SYMBOL`; for example `binance_um:BTCUSDT`")
+    if venue not in VENUES:
+        raise UnknownMarket(f"market `{text}`: unknown venue `{venue}`; known venues are {', '.join(VENUES)}")
+    if symbol != symbol.upper():
+        raise UnknownMarket(f"market `{text}`: symbols are upper case; write `{venue}:{symbol.upper()}`")
+    if symbol == ALL_SYMBOLS:
+        return Market.whole_venue(venue)
+    symbols = venue_of(venue).symbols
+    market = symbols.parse(symbol)
+    if market is None:
+        raise UnknownMarket(f"market `{text}`: `{symbol}` is no symbol of {venue}, whose symbols are {symbols.shape}")
+    return market
+
+
 def archive_of(market: Market) -> VenueArchive | None:
     """The archive layout of the market's venue, or None where the venue has no files."""
     return venue_of(market.venue).archive
 
 
 def trades_dataset_of(market: Market, preferred: str) -> str:
-    """The dataset that the market's flow is read from: the preferred one, or what the venue has instead."""
+    """The dataset that the market's flow is read from: the preferred one, or the one that the venue has instead."""
     offered = venue_of(market.venue).trade_datasets
     return preferred if preferred in offered else offered[0]
+
+
+def unused_trades_datasets(markets: Iterable[Market], preferred: str) -> set[str]:
+    """The datasets of archived trades that none of the markets' flow is read from."""
+    return set(FLOW_DATASETS) - {trades_dataset_of(market, preferred) for market in markets}

@@ -1,7 +1,7 @@
-"""What a message of a venue's feed is read with: strictly, so that anything undocumented is Malformed and counted.
+"""Reading venues' JSON: the fields of feed messages, strictly, so that anything undocumented is Malformed and counted.
 
-Belongs here: JSON, exact numbers, instants, and telling equal events of one message apart.
-Does not: what a venue calls its fields, or which side is which (the venue's own module).
+Belongs here: JSON, exact numbers, instants in milliseconds, and distinguishing equal events of one message.
+Does not: field names, or the meaning of sides (the venue's own package).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, Final
 from ingestion.venues.venue import Malformed
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 # Instants are milliseconds. Seconds or microseconds in their place would lie outside of these years.
 _FIRST_MS: Final = 1_230_768_000_000  # 2009
 _LAST_MS: Final = 4_102_444_800_000  # 2100
-# Beyond these a value cannot be stored, and is none that a venue documents.
+# Values beyond these cannot be stored, and no venue documents them.
 _LONGEST_TEXT: Final = 100
-_LONGEST_WHOLE: Final = 20
-_WHOLE_LIMIT: Final = 2**63
+_LONGEST_INTEGER: Final = 20
+_INTEGER_LIMIT: Final = 2**63
 
 
 def parsed(message: str | bytes) -> Any:
@@ -32,8 +33,8 @@ def parsed(message: str | bytes) -> Any:
         raise Malformed(f"no JSON: {error}") from None
 
 
-def answer(message: str | bytes, word: str) -> dict[str, Any]:
-    """The fields of a message that holds `word`; none of another, or of one that cannot be read."""
+def fields_if(message: str | bytes, word: str) -> dict[str, Any]:
+    """The fields of a message that contains `word`; none for any other message, or for an unreadable one."""
     if (word.encode() if isinstance(message, bytes) else word) not in message:  # type: ignore[operator]
         return {}
     try:
@@ -55,7 +56,7 @@ def listed(value: Any, what: str) -> list[Any]:
 
 
 def text(fields: dict[str, Any], name: str) -> str:
-    """A field that must be there and hold something that can be written down."""
+    """A required field with text that can be stored."""
     value = fields.get(name)
     if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
         raise Malformed(f"`{name}` is no text: {_shown(value)}")
@@ -67,7 +68,7 @@ def text(fields: dict[str, Any], name: str) -> str:
 
 
 def number(fields: dict[str, Any], name: str) -> Decimal:
-    """An exact number that is not negative. Venues write them as text, so that nobody rounds them."""
+    """An exact number that is not negative. Venues write them as text, which avoids rounding."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise Malformed(f"`{name}` is no number: {_shown(value)}")
@@ -80,12 +81,12 @@ def number(fields: dict[str, Any], name: str) -> Decimal:
     return exact
 
 
-def whole(fields: dict[str, Any], name: str) -> int:
-    """A whole number of 64 bits, also where it is written as text."""
+def integer(fields: dict[str, Any], name: str) -> int:
+    """An integer of 64 bits, also where it is written as text."""
     value = fields.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_WHOLE:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_INTEGER:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _WHOLE_LIMIT:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _INTEGER_LIMIT:
         raise Malformed(f"`{name}` is no whole number: {_shown(value)}")
     return value
 
@@ -99,17 +100,27 @@ def flag(fields: dict[str, Any], name: str) -> bool:
 
 def instant(fields: dict[str, Any], name: str) -> datetime:
     """Milliseconds since 1970 as an instant, UTC."""
-    milliseconds = whole(fields, name)
-    if not _FIRST_MS <= milliseconds < _LAST_MS:
-        raise Malformed(f"`{name}` is no time in milliseconds: {milliseconds}")
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    value = integer(fields, name)
+    if not _FIRST_MS <= value < _LAST_MS:
+        raise Malformed(f"`{name}` is no time in milliseconds: {value}")
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def moment(milliseconds: int | str) -> datetime:
+    """The instant that an API gives as milliseconds since the epoch, UTC, exact."""
+    return _EPOCH + int(milliseconds) * _MILLISECOND
+
+
+def milliseconds(at: datetime) -> int:
+    """The instant as an API expects it: whole milliseconds since the epoch."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 class Occurrences:
-    """Numbers what is equal within one message.
+    """Numbers equal events within one message.
 
-    Venues without an id for a liquidation can send two equal ones at once, and both count; the same message heard on
-    another connection numbers them alike.
+    Venues without an id for a liquidation can send two equal ones at once, and both count; the same message received on
+    another connection numbers them identically.
     """
 
     def __init__(self) -> None:
@@ -125,6 +136,6 @@ def _shown(value: object) -> str:
     return repr(value)[:80]
 
 
-def holds(message: str | bytes, key: str) -> bool:
-    """Whether the message has that key somewhere, at a glance and without parsing it."""
+def has_key(message: str | bytes, key: str) -> bool:
+    """Whether the message has that key somewhere, without parsing it."""
     return f'"{key}"' in message if isinstance(message, str) else f'"{key}"'.encode() in message

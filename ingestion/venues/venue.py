@@ -1,21 +1,23 @@
-"""What a venue is to the rest of the project: one small interface, behind which every venue looks alike.
+"""The interface of a venue: protocols for its symbols, archive, REST API and feed, and the values that cross them.
 
-Belongs here: the interface (`Venue` and its three parts), and the values that cross it. Imports nothing heavy: naming a
-market must stay cheap. Does not: anything about a single venue (its own module), fetching, decoding, connecting.
+Belongs here: `Venue`, its four parts, and their values, in one file so that the whole interface reads top to bottom.
+Imports nothing heavy: parsing a market must stay cheap. Does not: anything about a single venue (its own package),
+fetching, decoding, connecting.
 
-A venue has a grammar (which symbols it has), and as many of these as it offers: an archive (files of days and months),
-an api (what the archive does not have yet), a feed (what happens right now).
+A venue has a symbol parser and, where it offers them, an archive (files of days and months), a REST API (days that the
+archive does not have yet) and a feed (events as they happen).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ingestion.domain.markets import ContractType, Market
+from ingestion.http.values import ApiClient, ApiErrors
 
 if TYPE_CHECKING:
     from ingestion.domain.datasets import Dataset
@@ -31,12 +33,12 @@ TimeFormat = Literal["epoch", "epoch_seconds", "text"]
 class SourceColumn:
     """A column of the venue's file: its name there, the stored column it becomes (None: ignored), how a time reads.
 
-    `epoch`: whole milliseconds or microseconds, told apart by size. `epoch_seconds`: seconds with a fraction, of which
-    more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
-    `true_when`, `false_when`: for a stored boolean that the file spells as words, what each is; any other is refused.
+    `epoch`: integer milliseconds or microseconds, distinguished by size. `epoch_seconds`: seconds with a fraction, of
+    which more than six digits are a float's noise and rounded to the microsecond. `text`: `YYYY-MM-DD HH:MM:SS`.
+    `true_when`, `false_when`: for a stored boolean that the file spells as words, the two words; any other is refused.
     `is_rounded`: the venue prints a quotient or a float's product, with more digits than are stored.
-    `must_equal`: what every row of the file says here, stored or not: a row that says anything else is not of this
-    market. Not checked where the file lacks the column and it is not stored.
+    `must_equal`: the value that every row of the file must have here, whether the column is stored or not: a row with
+    any other value is not of this market. Not checked where the file lacks the column and it is not stored.
     """
 
     name: str
@@ -52,13 +54,14 @@ class SourceColumn:
 class Layout:
     """A file's columns, in file order, and what it is packed in.
 
-    `numbers_rows`: the venue gives no number to its trades; the stored id is the row's place in the day (from 1), by
-    time and, within one instant, by every other column. Such a file is held in memory whole. `identity`: the column
-    that names a trade though it is no number and is not stored: it tells two equal trades from one written twice.
-    `contract_type`, `contract_size`: what the printed notional of trades follows from; None where it is not checked.
+    `numbers_rows`: the venue does not number its trades; the stored id is the row's position in the day (from 1), by
+    time and, within one instant, by every other column. Such a file is sorted in memory as a unit. `identity`: the
+    column that identifies a trade although it is not an integer and not stored: it distinguishes two equal trades from
+    one that was written twice. `contract_type`, `contract_size`: what the printed notional of trades is computed from;
+    None where it is not checked.
 
-    `is_bilingual`: the header may say each name in two languages (`price/价格`), in any encoding and any
-    order. `headerless`: orders of columns in files of such a layout that have no header, told apart by their number.
+    `is_bilingual`: the header may give each name in two languages (`price/价格`), in any encoding and any order.
+    `headerless`: column orders of files without a header, distinguished by their number of columns.
     """
 
     columns: tuple[SourceColumn, ...]
@@ -73,12 +76,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class SourceObject:
-    """One object of the archive: its key, and the period that its rows are wanted for.
+    """One object of the archive: its key, and the period that its rows are read for.
 
-    `holds`: the instants that the venue cuts the object at, from the first to before the second, where those are not
-    the period's own: rows of these instants belong there, and those outside `period` are left to another day's object.
-    `is_shared`: it holds several symbols; rows of others are left out. `otherwise`: the object that has the same rows
-    where the archive has none under `key`.
+    `holds`: the half-open range of instants that the venue puts into the object, where it differs from the period:
+    rows of that range are valid, and those outside `period` belong to another day's object. `is_shared`: the object
+    holds several symbols; rows of other symbols are ignored. `otherwise`: the object that has the same rows where the
+    archive has none under `key`.
     """
 
     key: str
@@ -92,7 +95,7 @@ class VenueArchive(Protocol):
     """Where a venue's files lie and how their rows read.
 
     `url`: the venue's own address. `has_checksums`: a `.CHECKSUM` object lies beside every file; without one, a file is
-    known by the ETag, size and time of change that the server gives it, and by its own sha256 once it is here.
+    identified by the ETag, size and modification time that the server reports, and by its sha256 once downloaded.
     """
 
     @property
@@ -102,24 +105,24 @@ class VenueArchive(Protocol):
     def has_checksums(self) -> bool: ...
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
-        """Whether such a file of that day is worth asking for at all."""
+        """Whether the venue may have such a file of that day, so that it is worth requesting."""
         ...
 
     def layout(self, dataset: Dataset, market: Market) -> Layout: ...
 
     def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
-        """All objects that together hold `period`; none where the venue makes no such objects.
+        """All objects that together hold `period`; none where the venue publishes no such objects.
 
-        Most venues make one. Where a venue's day is not a UTC day, a UTC day is made of parts of two.
+        Most venues publish one. Where a venue's day is not a UTC day, a UTC day consists of parts of two.
         """
         ...
 
 
-# ---- feed: what happens right now ------------------------------------------------------------------------------------
+# ---- feed: events as they happen -------------------------------------------------------------------------------------
 
 
 class Execution:
-    """How a trade came about, in Binance's words. Only a MARKET trade is flow; others are kept and never counted."""
+    """How a trade was executed, in Binance's terms. Only MARKET trades are flow; others are stored, never counted."""
 
     MARKET = "MARKET"
     ADL = "ADL"
@@ -129,12 +132,12 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
-    """One liquidation order, its side said once and for all.
+    """One liquidation order, its side normalised.
 
     `is_long_liquidated`: True: a long was closed (whatever the venue calls that side). `quantity`: filled, in the
     venue's unit (base or contracts). `price`: average price of the fill; where the venue gives only one price, that.
-    `event_id`: equal for the same event seen twice (two connections), different otherwise. `original_quantity`,
-    `limit_price`: what was ordered, where the venue says it: equal in every state of one order.
+    `event_id`: equal for the same event received twice (two connections), different otherwise. `original_quantity`,
+    `limit_price`: what was ordered, where the venue reports it: equal in every state of one order.
     """
 
     symbol: str
@@ -151,11 +154,11 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One trade, or aggregate of trades, as a feed or an api gives it.
+    """One trade, or aggregate of trades, from a feed or a REST API.
 
-    `trade_id`: the venue's own, as text. `number`: the same as a number where it is one, and contiguous per market.
+    `trade_id`: the venue's own, as text. `number`: the same as an integer where it is one, and contiguous per market.
     `quantity`: in the venue's unit; `normal_quantity`: the part that did not meet retail-price-improvement orders,
-    where the venue says so. `trade_count`: single trades in the aggregate. `is_taker_buy`: the aggressor bought.
+    where the venue reports it. `trade_count`: single trades in the aggregate. `is_taker_buy`: the aggressor bought.
     `execution`: see `Execution`.
     """
 
@@ -178,33 +181,34 @@ Event = Liquidation | Trade
 class Subscription:
     """One connection to keep open.
 
-    `url`: where to connect. `hello`: messages to send once connected, in order. `heartbeat`: text to send every
-    `heartbeat_seconds` when the venue wants to hear from us (None: protocol pings suffice). `silence_seconds`: so long
-    without any frame, pong or data, means that the connection is dead. `name`: for logs and for coverage. `dataset`:
-    what it carries, `liquidations` or `liveTrades`; they never share a connection, so that a burst of trades cannot
-    delay a liquidation. `symbols`: what is heard on it; empty: every symbol of the venue.
+    `url`: where to connect. `subscribe_messages`: messages to send once connected, in order. `heartbeat`: text to send
+    every `heartbeat_seconds` where the venue requires application-level pings (None: protocol pings suffice).
+    `silence_seconds`: after that long without any frame, pong or data, the connection counts as dead. `name`: for logs
+    and for coverage. `dataset`: what it carries, `liquidations` or `liveTrades`; they never share a connection, so that
+    a burst of trades cannot delay a liquidation. `symbols`: the subscribed symbols; empty: every symbol of the venue.
     """
 
     name: str
     url: str
     dataset: str = "liquidations"
     symbols: tuple[str, ...] = ()
-    hello: tuple[str, ...] = ()
+    subscribe_messages: tuple[str, ...] = ()
     heartbeat: str | None = None
     heartbeat_seconds: float = 20.0
     silence_seconds: float = 60.0
 
 
 class Malformed(ValueError):
-    """A message of a feed is not what the venue documents. It is counted, and never guessed at."""
+    """A feed message does not follow the venue's documentation. It is counted, and never interpreted."""
 
 
 class VenueFeed(Protocol):
-    """What a venue's WebSocket says.
+    """A venue's WebSocket: its subscriptions and its messages.
 
-    `url`: the venue's own address. `is_every_order`: the liquidation stream carries every order; else totals are lower
-    bounds however long we listened. `longest_connection_seconds`: the venue ends connections after that long.
-    `is_venue_wide`: one subscription brings the liquidations of every symbol.
+    `url`: the venue's own address. `is_every_order`: the liquidation stream carries every order; otherwise totals are
+    lower bounds, even with full coverage. `longest_connection_seconds`: the venue ends connections after that long.
+    `is_venue_wide`: one subscription covers the liquidations of every symbol; otherwise the venue requires per-symbol
+    subscriptions.
     """
 
     @property
@@ -220,42 +224,44 @@ class VenueFeed(Protocol):
     def longest_connection_seconds(self) -> float: ...
 
     def subscriptions(self, markets: Sequence[Market], *, trades: bool, url: str) -> list[Subscription]:
-        """The connections for the venue's liquidations and, if asked, the trades of `markets`.
+        """The connections for the venue's liquidations and, if `trades`, the trades of `markets`.
 
-        `markets` are the venue's own. None for liquidations where the venue must be told each symbol and there is none.
+        `markets` are the venue's own. Without any of them there is no connection for liquidations where the venue
+        requires per-symbol subscriptions.
         """
         ...
 
     def refusal(self, message: str | bytes) -> str | None:
-        """What the venue says when this message refuses a subscription; None for every other message, readable or not.
+        """The venue's reason when this message rejects a subscription; None for every other message, readable or not.
 
-        The collector asks it of the first messages of a connection, so it must be cheap.
+        Called for the first messages of a connection, so it must be cheap.
         """
         ...
 
     def is_acceptance(self, message: str | bytes) -> bool:
-        """Whether the message answers one of the subscription's `hello` with yes. A pong does not; nothing that cannot
-        be read does.
+        """Whether the message confirms one of the `subscribe_messages`. Pongs and unreadable messages do not.
 
-        Asked of every message until a connection is up, so it must be cheap. Never, where there is no `hello`.
+        Called for every message until a connection is up, so it must be cheap; never, where there are no
+        `subscribe_messages`.
         """
         ...
 
-    def tells(self, message: str | bytes) -> bool:
-        """Whether the message is of the market, and no acknowledgement, pong or notice. Asked of all: a glance only."""
+    def is_market_data(self, message: str | bytes) -> bool:
+        """Whether the message is market data, not an acknowledgement, pong or notice. Called for every message: no
+        parsing."""
         ...
 
     def read(self, message: str | bytes) -> Iterator[Event]:
-        """The events in one message: none in an acknowledgement or a pong. Raises Malformed."""
+        """The events in one message; none in an acknowledgement or a pong. Raises Malformed."""
         ...
 
 
-# ---- api: what the archive does not have yet -------------------------------------------------------------------------
+# ---- REST API: days that the archive does not have yet ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a venue says of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract.
+    """A venue's description of one of its contracts. `contract_size`: USD (inverse) or base (linear) per contract.
 
     `delivers_at`: instant of delivery of a dated contract; None for a perpetual one.
     """
@@ -269,7 +275,7 @@ class Instrument:
 
 @dataclass(frozen=True)
 class ApiBar:
-    """One finished bar of an hour as the api gives it; amounts in the venue's units, as in the klines dataset."""
+    """One finished hourly bar from the API; amounts in the venue's units, as in the klines dataset."""
 
     opened_at: datetime
     open_price: Decimal
@@ -286,7 +292,7 @@ class ApiBar:
 
 @dataclass(frozen=True)
 class TakerRatio:
-    """The venue's own word on one hour's takers: volumes in base, and their ratio as it prints it."""
+    """The venue-reported taker ratio of one hour: volumes in base, and their ratio as the venue prints it."""
 
     observed_at: datetime
     buy_volume: Decimal
@@ -296,62 +302,18 @@ class TakerRatio:
 
 @dataclass(frozen=True)
 class TradePage:
-    """Every trade of one market that happened from `since` to before `until`, oldest first."""
+    """Every trade of one market from `since` to before `until`, oldest first."""
 
     since: datetime
     until: datetime
     trades: Sequence[Trade]
 
 
-@dataclass(frozen=True)
-class Limit:
-    """What a venue allows one address to ask: `weight` in any window of `seconds`.
+class VenueApi(ApiErrors, Protocol):
+    """A venue's REST API. Every method sends its requests through `client`, which handles limits, waits and errors.
 
-    `path`: for paths that begin so; of several limits the longest counts. `used_header`: the header in which answers
-    say how much of it is used, by whomever; empty where they do not.
-    """
-
-    path: str
-    weight: int
-    seconds: float
-    used_header: str = ""
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """What an answer says went wrong, in one sentence without a full stop.
-
-    `kind`: `busy`: the same question may be answered a moment later. `too_many`: we asked too much and must wait.
-    `refused`: it answers nobody here. `unknown`: there is no such market. `wrong`: anything else about the question; to
-    repeat it is of no use.
-    """
-
-    kind: Literal["busy", "too_many", "refused", "unknown", "wrong"]
-    sentence: str
-
-
-class ApiClient(Protocol):
-    """What a venue's api is asked through: it budgets the weight, waits, retries and judges (`ingestion.http.api`)."""
-
-    def get(self, path: str, parameters: Mapping[str, str | int], *, weight: int) -> Any:
-        """The parsed JSON of the answer, its decimals exact. Raises VenueUnavailable or VenueRefused."""
-        ...
-
-    def allow(self, limit: Limit) -> None:
-        """From now on this limit holds in place of the one with the same path: the venue has said so itself."""
-        ...
-
-    @property
-    def answered_at(self) -> datetime:
-        """The venue's clock at its last answer, UTC; ours before that, or where the venue does not say."""
-        ...
-
-
-class VenueApi(Protocol):
-    """A venue's REST api. Every method asks through `client`, which budgets, waits and judges answers.
-
-    What a venue does not offer answers an empty list. Ranges are half-open, UTC. `offers`: names of the datasets that
-    are worth asking for. `limits`: as published, for the client to stay under.
+    Where a venue lacks something, the method returns an empty list. Ranges are half-open, UTC. `offers`: names of the
+    datasets that it has. `limits`: as published, for the client to stay under.
     """
 
     @property
@@ -361,69 +323,48 @@ class VenueApi(Protocol):
     def offers(self) -> tuple[str, ...]: ...
 
     @property
-    def limits(self) -> tuple[Limit, ...]: ...
-
-    @property
     def trades_reach_back_hours(self) -> int:
-        """How far back the trades of the api go; 0: it has none worth asking for."""
-        ...
-
-    def complaint(self, answer: Any) -> Complaint | None:
-        """What a parsed answer complains of; None for one that answers the question."""
+        """How far back the trades of the API go; 0: it has none worth requesting."""
         ...
 
     def instruments(self, client: ApiClient) -> list[Instrument]: ...
 
     def bars(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[ApiBar]:
-        """The finished hourly bars, with their takers' share."""
+        """The finished hourly bars, with taker buy volume."""
         ...
 
     def trades(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> Iterator[TradePage]:
-        """The trades page by page, oldest first; pages follow each other without a gap. The first one may begin later
-        than `since`, and there may be none at all, where the venue does not go back so far."""
+        """The trades page by page, oldest first, without gaps between pages. The first page may begin later than
+        `since`, and there may be none at all, where the venue's history does not reach that far back."""
         ...
 
     def taker_ratios(self, client: ApiClient, market: Market, since: datetime, until: datetime) -> list[TakerRatio]: ...
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-def moment(milliseconds: int | str) -> datetime:
-    """The instant that an api gives as milliseconds since the epoch, UTC, exact."""
-    return _EPOCH + int(milliseconds) * _MILLISECOND
-
-
-def milliseconds(at: datetime) -> int:
-    """The instant as an api wants it: whole milliseconds since the epoch."""
-    return (at - _EPOCH) // _MILLISECOND
-
-
 # ---- the venue -------------------------------------------------------------------------------------------------------
 
 
-class Grammar(Protocol):
-    """Which symbols a venue has. `shape`: how they look, for the message that refuses another one."""
+class SymbolParser(Protocol):
+    """Parses a venue's symbols. `shape`: what they look like, for the message that rejects an invalid one."""
 
     @property
     def shape(self) -> str: ...
 
-    def market(self, symbol: str) -> Market | None:
-        """The market of that name, or None when the venue can have no such symbol."""
+    def parse(self, symbol: str) -> Market | None:
+        """The market of that symbol, or None when it is not a symbol of the venue."""
         ...
 
 
 @dataclass(frozen=True)
 class Venue:
-    """One venue, whole. `title`: its name for people. A part is None where the venue has no such thing."""
+    """One venue. `archive`, `api`, `feed`: None where the venue has none.
+
+    `trade_datasets`: the datasets of trades that its archive has, see `trades_dataset_of`.
+    """
 
     venue: str
-    title: str
-    grammar: Grammar
+    symbols: SymbolParser
     archive: VenueArchive | None = None
     api: VenueApi | None = None
     feed: VenueFeed | None = None
-    is_simulated: bool = False
-    trade_datasets: tuple[str, ...] = field(default=("trades",))
-    """The datasets its archive has of trades; the first one that the setting TAKER_TRADES_DATASET allows is used."""
+    trade_datasets: tuple[str, ...] = ("trades",)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ingestion.venues import VENUES, venue_of
 
 if TYPE_CHECKING:
-    from ingestion.http.fetch import Place
+    from ingestion.http.fetch import ArchiveLocation
 
 BINANCE_ARCHIVE_URL: Final = "https://data.binance.vision"
 # The parts of a venue that TAKER_VENUE_URLS can redirect, and the schemes that each accepts.
@@ -59,13 +59,13 @@ class Endpoints:
         default = self.archive_url if own is None or own.url == BINANCE_ARCHIVE_URL else own.url
         return self._redirected(venue, "archive") or default
 
-    def archive_location_of(self, venue: str) -> Place:
+    def archive_location_of(self, venue: str) -> ArchiveLocation:
         """The same for `ingestion.http.fetch`, with the setting that its messages name."""
-        from ingestion.http.fetch import Place
+        from ingestion.http.fetch import ArchiveLocation
 
         own = venue_of(venue).archive
         is_common = own is None or own.url == BINANCE_ARCHIVE_URL
-        return Place(
+        return ArchiveLocation(
             self.archive_url_of(venue),
             has_checksums=own is None or own.has_checksums,
             setting="TAKER_ARCHIVE_URL"

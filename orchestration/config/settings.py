@@ -27,7 +27,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
+from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
+from ingestion.venues import parse_market
 from orchestration.config.addresses import postgres_fault, webhook_fault
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
@@ -45,7 +47,7 @@ PREFIX: Final = "TAKER_"
 ENV_FILE: Final = ".env"
 HISTORY_DAYS: Final = 760
 OFF: Final = "off"
-_INTERVAL_HOURS: Final = {"1h": 1, "4h": 4, "1d": 24}
+_INTERVAL_HOURS: Final = KLINE_INTERVALS
 # Of settings whose type alone decides: what to write instead of a value that does not fit.
 _ALLOWED: Final = {
     "alert_definition": "write one of dim_spike_definitions, such as `4h_usd`",
@@ -67,7 +69,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    markets: Annotated[tuple[Market, ...], NoDecode] = (Market.parse("binance_um:BTCUSDT"),)
+    markets: Annotated[tuple[Market, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
     archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
     @classmethod
     def _markets(cls, value: Any) -> Any:
         texts = _listed(value)
-        markets = tuple(text if isinstance(text, Market) else Market.parse(text) for text in texts)
+        markets = tuple(text if isinstance(text, Market) else parse_market(text) for text in texts)
         if not markets:
             raise ValueError("it is empty; name at least one market, for example `binance_um:BTCUSDT`")
         return tuple(dict.fromkeys(markets))

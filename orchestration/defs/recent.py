@@ -85,7 +85,7 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
                 now=datetime.now(UTC),
                 kline_interval=scope.kline_intervals[0],
                 trades_dataset=scope.trades_dataset,
-                heard=received,
+                received=received,
             )
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]
             progress.ingesting("today", len(tasks))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.markets import Market, UnknownMarket
 from ingestion.domain.periods import Period
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from orchestration.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
         for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
             if row["is_trading"]:
                 with contextlib.suppress(UnknownMarket):
-                    found.append(Market.parse(f"{venue}:{row['symbol_name']}"))
+                    found.append(parse_market(f"{venue}:{row['symbol_name']}"))
     return found
 
 
@@ -109,7 +109,7 @@ def _requested_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
     unlisted = f"{venue} requires per-symbol subscriptions, and no list of its contracts was stored in the last week"
     with ApiResource(settings.endpoints, settings.paths.bans).open([venue]) as access:
         apis = {name: one.api for name, one in access.items() if name == venue}
-        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
+        tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), received=[venue])
         for outcome in ingest_recent(tasks, access=access, zone=zone):
             if outcome.receipt is not None:
                 return outcome.task.object_id

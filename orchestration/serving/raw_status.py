@@ -18,7 +18,7 @@ from orchestration.serving.published import NothingPublished, query
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from orchestration.config.settings import Settings
+    from ingestion.raw.zone import RawZone
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,16 @@ class SeriesStatus:
     defects: tuple[Unused, ...] = ()
 
 
-def raw_status(settings: Settings) -> list[SeriesStatus]:
-    """Each dataset and market of the raw zone, from the receipt index as of the last build."""
-    from ingestion.raw.store import open_store
-    from ingestion.raw.zone import RawZone
+def raw_status(zone: RawZone, serving: Path) -> list[SeriesStatus]:
+    """Each dataset and market of the raw zone, from the receipts' index as of the last build.
 
-    store = open_store(settings.storage_url, settings.s3_options() if settings.is_s3 else None)
-    zone = RawZone(store)
+    `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent. Raises NothingPublished for a
+    zone without an index.
+    """
     index = zone.index()
     if index.num_rows == 0:
-        raise NothingPublished(
-            f"nothing is indexed in {settings.raw_url}; run `taker run`, or `taker demo` for a first look"
-        )
-    incomplete = _incomplete_days(settings.serving_path)
+        raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
+    incomplete = _incomplete_days(serving)
     return _series(index, zone.defects(), incomplete)
 
 

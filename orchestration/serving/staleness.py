@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from ingestion.domain.markets import Market, UnknownMarket
+from ingestion.domain.markets import UnknownMarket
+from ingestion.venues import parse_market
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,7 +49,7 @@ def stale(newest: Mapping[str, date | None], now: datetime) -> dict[str, str]:
 def _last_day(market: str, expected: date) -> date:
     """`expected`, or the day of its delivery for a contract that was delivered before: it has no later one."""
     try:
-        delivers_at = Market.parse(market).delivers_at
+        delivers_at = parse_market(market).delivers_at
     except UnknownMarket:
         return expected
     return min(expected, delivers_at.date()) if delivers_at is not None else expected

@@ -12,9 +12,9 @@ import pytest
 
 from ingestion.archive import ingest, plan
 from ingestion.domain.datasets import TRADES
-from ingestion.domain.markets import Market
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
+from ingestion.venues import parse_market
 from tests.dbt.warehouse import Warehouse
 from tests.support.archives import ArchiveFolder, archives_at
 
@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     folder.bybit_trades(DAY, inverse, symbol="BTCUSD")
     root = tmp_path_factory.mktemp("store")
     zone = RawZone(open_store(root))
-    tasks = [task for market in (LINEAR, INVERSE) for task in plan(TRADES, Market.parse(market), DAY, DAY)]
+    tasks = [task for market in (LINEAR, INVERSE) for task in plan(TRADES, parse_market(market), DAY, DAY)]
     outcomes = ingest(tasks, archives=archives_at(folder.url, has_checksums=False), zone=zone, now=datetime.now(UTC))
     assert [outcome.status for outcome in outcomes] == ["stored", "stored"]
     zone.write_index()

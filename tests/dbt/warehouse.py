@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import DATASETS
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
+from ingestion.venues import parse_market
 
 Record = dict[str, Any]
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -67,7 +67,7 @@ class RawFolder:
         return str(self.root / "raw")
 
     def path(self, dataset: str, market_id: str, period: Period, interval: str = "") -> Path:
-        market = Market.parse(market_id)
+        market = parse_market(market_id)
         parts = [dataset, f"venue={market.venue}", f"symbol={market.symbol}"]
         parts += [f"interval={interval}"] if interval else []
         return self.root / "raw" / Path(*parts) / f"{DATASETS[dataset].span.value}={period.label}" / "data.parquet"
@@ -110,7 +110,7 @@ class RawFolder:
 
         `heard_symbols`: those alone, parted by blanks (empty: every symbol); `lost_messages` could not be used.
         """
-        market = Market.parse(market_id)
+        market = parse_market(market_id)
         self.coverage[dataset, market_id, hour_at] = {
             "dataset": dataset,
             "venue": market.venue,
@@ -138,7 +138,7 @@ class RawFolder:
         interval: str = "",
     ) -> None:
         """Something published that was not used as published (`ingestion.raw.zone.Defect`)."""
-        market = Market.parse(market_id)
+        market = parse_market(market_id)
         self.defects.append(
             {
                 "dataset": dataset,
@@ -169,7 +169,7 @@ class RawFolder:
         rows: int,
         data: bytes,
     ) -> None:
-        market = Market.parse(market_id)
+        market = parse_market(market_id)
         self.receipts[dataset, market_id, interval, day] = {
             "dataset": dataset,
             "venue": market.venue,

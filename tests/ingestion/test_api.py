@@ -1,4 +1,4 @@
-"""The client of a venue's api: its budget, its patience, and what it makes of a refusal. No test here waits."""
+"""The client of a venue's REST API: its budget, its waiting, and its reaction to a refusal. No test here waits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from ingestion.domain.errors import VenueRefused, VenueUnavailable
-from ingestion.http.api import Answer, Api, Refusals, Unreachable
+from ingestion.http.client import Answer, Unreachable
+from ingestion.http.limits import BanRegistry
+from ingestion.http.rest import RestClient
+from ingestion.http.values import Limit
 from ingestion.venues.binance import BINANCE_UM
-from ingestion.venues.venue import Limit
 from tests.support.venue_http import Planned, VenueServer
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
@@ -23,7 +25,7 @@ BINANCE = BINANCE_UM.api
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only when the client sleeps."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -51,13 +53,14 @@ def venue(clock: Clock) -> Iterator[VenueServer]:
         yield server
 
 
-def client(url: str, clock: Clock, *, refusals: Refusals | None = None, send: Any = None) -> Api:
-    return Api(
+def client(url: str, clock: Clock, *, bans: BanRegistry | None = None, send: Any = None) -> RestClient:
+    return RestClient(
         "binance_um",
         url,
-        BINANCE.limits,
-        BINANCE.complaint,
-        refusals=refusals,
+        BINANCE,
+        bans=bans,
+        refused_advice="set THE_API=off",
+        symbol_advice="check THE_MARKETS",
         clock=clock.now,
         monotonic=clock.monotonic,
         sleep=clock.sleep,
@@ -66,7 +69,7 @@ def client(url: str, clock: Clock, *, refusals: Refusals | None = None, send: An
 
 
 class Counting:
-    """A venue that says yes to everything, counts the weight of each minute of its own, and takes some time."""
+    """A venue that answers every request, counts the weight of each minute by its own clock, and takes some time."""
 
     def __init__(self, clock: Clock, weight: int, others: int = 0) -> None:
         self.clock, self.weight, self.others = clock, weight, others
@@ -82,20 +85,22 @@ class Counting:
 
 
 @pytest.mark.parametrize("others", [0, 1500])
-def test_the_used_weight_of_a_simulated_hour_stays_below_the_limit_whoever_else_asks(clock: Clock, others: int) -> None:
+def test_the_used_weight_of_a_simulated_hour_stays_below_the_limit_with_other_clients_or_without(
+    clock: Clock, others: int
+) -> None:
     counting = Counting(clock, 20, others)
     api = client(URL, clock, send=counting)
     while clock.passed < 3600:
         api.get("/fapi/v1/aggTrades", {}, weight=20)
     assert max(counting.by_minute.values()) < 2400
-    # Neither in any minute that begins between two of the venue's.
+    # And in any minute that begins between two of the venue's.
     sliding = [sum(20 for at in counting.sent if start <= at < start + 60) for start in range(0, 3540, 7)]
     assert max(sliding) < 2400
-    # And the budget is used: polite is not idle.
+    # And the budget is used: staying within a limit does not mean idling.
     assert min(list(counting.by_minute.values())[1:-1]) > 0.8 * (2400 if not others else 2160)
 
 
-def test_what_exchange_info_says_of_the_limit_holds_instead_of_what_we_knew(clock: Clock) -> None:
+def test_a_limit_that_exchange_info_reports_replaces_the_published_one(clock: Clock) -> None:
     counting = Counting(clock, 20)
     api = client(URL, clock, send=counting)
     api.allow(Limit("", 600, 60, "X-MBX-USED-WEIGHT-1M"))
@@ -118,35 +123,35 @@ def test_numbers_stay_exact(venue: VenueServer, clock: Clock) -> None:
     assert client(venue.url, clock).get("/fapi/v1/klines", {}, weight=1) == {"price": Decimal("0.1234567890123456789")}
 
 
-def test_429_waits_as_long_as_it_is_told_and_asks_again(venue: VenueServer, clock: Clock) -> None:
+def test_429_waits_for_retry_after_and_repeats_the_request(venue: VenueServer, clock: Clock) -> None:
     too_many = {"code": -1003, "msg": "Too many requests; current limit is 2400 request weight per 1 MINUTE."}
     venue.plan("/exchangeInfo", Planned(429, too_many, Retry_After="17"))
     assert client(venue.url, clock).get("/fapi/v1/exchangeInfo", {}, weight=1)["symbols"]
     assert clock.slept == [17.0]
 
 
-def test_418_stops_at_once_says_for_how_long_and_is_not_asked_again(
+def test_418_stops_at_once_states_for_how_long_and_ends_all_requests(
     venue: VenueServer, clock: Clock, tmp_path: Path
 ) -> None:
     venue.plan("/klines", Planned(418, {"code": -1003, "msg": "Way too many requests."}, Retry_After="7200"))
     remembered = tmp_path / "state" / "refusals.json"
-    api = client(venue.url, clock, refusals=Refusals(remembered))
-    with pytest.raises(VenueRefused, match=r"banned .* for 2\.0 h, until 2026-03-02 14:30:00 UTC; .* longer"):
+    api = client(venue.url, clock, bans=BanRegistry(remembered))
+    with pytest.raises(VenueRefused, match=r"banned .* for 2\.0 h, until 2026-03-02 14:30:00 UTC; .* extend the ban"):
         api.get("/fapi/v1/klines", {}, weight=1)
     assert clock.slept == []
-    # Neither for another question, nor by another process.
-    for asked_again in (api, client(venue.url, clock, refusals=Refusals(remembered))):
-        with pytest.raises(VenueRefused, match="not asked again before 2026-03-02 14:30 UTC"):
-            asked_again.get("/fapi/v1/exchangeInfo", {}, weight=1)
+    # Neither another request is sent, nor one by another process.
+    for later in (api, client(venue.url, clock, bans=BanRegistry(remembered))):
+        with pytest.raises(VenueRefused, match="no further request before 2026-03-02 14:30 UTC"):
+            later.get("/fapi/v1/exchangeInfo", {}, weight=1)
     assert len(venue.requests) == 1
     clock.passed = 7201
     assert api.get("/fapi/v1/exchangeInfo", {}, weight=1)["symbols"]
 
 
-def test_a_ban_may_be_told_in_the_text_alone(venue: VenueServer, clock: Clock) -> None:
+def test_a_ban_may_be_stated_in_the_text_alone(venue: VenueServer, clock: Clock) -> None:
     until = int((NOW + timedelta(minutes=30)).timestamp() * 1000)
-    said = f"Way too much request weight used; IP banned until {until}. Please use the websocket for live updates."
-    venue.plan("/klines", Planned(418, {"code": -1003, "msg": said}))
+    message = f"Way too much request weight used; IP banned until {until}. Please use the websocket for live updates."
+    venue.plan("/klines", Planned(418, {"code": -1003, "msg": message}))
     with pytest.raises(VenueRefused, match="for 30 min, until 2026-03-02 13:00:00 UTC"):
         client(venue.url, clock).get("/fapi/v1/klines", {}, weight=1)
 
@@ -154,74 +159,78 @@ def test_a_ban_may_be_told_in_the_text_alone(venue: VenueServer, clock: Clock) -
 @pytest.mark.parametrize(
     ("status", "body", "meaning"),
     [
-        (451, {"code": 0, "msg": "Service unavailable from a restricted location."}, "does not serve this place"),
-        (403, "<html>Forbidden</html>", "firewall keeps this address out"),
+        (451, {"code": 0, "msg": "Service unavailable from a restricted location."}, "does not serve this location"),
+        (403, "<html>Forbidden</html>", "firewall blocks this address"),
     ],
 )
-def test_a_refusal_says_what_it_means_and_what_to_do(
+def test_a_refusal_states_its_meaning_and_what_to_do(
     venue: VenueServer, clock: Clock, status: int, body: Any, meaning: str
 ) -> None:
     venue.plan("/klines", Planned(status, body))
-    with pytest.raises(VenueRefused, match=rf"HTTP {status}.*{meaning}.*; set TAKER_REST=off"):
+    with pytest.raises(VenueRefused, match=rf"HTTP {status}.*{meaning}.*; set THE_API=off"):
         client(venue.url, clock).get("/fapi/v1/klines", {}, weight=1)
     assert len(venue.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "meaning"),
+    ("code", "message", "advice"),
     [
-        (-1121, "Invalid symbol.", "knows no such symbol; check TAKER_MARKETS"),
-        (-1130, "parameter 'startTime' is invalid.", "out of range"),
-        (-1127, "More than 1 hours between startTime and endTime.", "more time was asked for"),
-        (-4242, "New one.", "refused the question"),
+        (-1121, "Invalid symbol.", r"knows no such symbol \(-1121: Invalid.*; check THE_MARKETS"),
+        (-1130, "parameter 'startTime' is invalid.", r"out of range.*\(-1130: parameter"),
+        (
+            -1127,
+            "More than 1 hours between startTime and endTime.",
+            r"longer than one request may span \(-1127: More than",
+        ),
+        (-4242, "New one.", r"rejected the request \(-4242: New one"),
     ],
 )
-def test_a_wrong_question_is_explained_and_not_repeated(
-    venue: VenueServer, clock: Clock, code: int, said: str, meaning: str
+def test_an_invalid_request_is_explained_and_not_repeated(
+    venue: VenueServer, clock: Clock, code: int, message: str, advice: str
 ) -> None:
-    venue.plan("/klines", Planned(400, {"code": code, "msg": said}))
-    with pytest.raises(VenueUnavailable, match=f"{meaning}.*{code}: {said[:10]}"):
+    venue.plan("/klines", Planned(400, {"code": code, "msg": message}))
+    with pytest.raises(VenueUnavailable, match=advice):
         client(venue.url, clock).get("/fapi/v1/klines", {}, weight=1)
     assert len(venue.requests) == 1
 
 
 @pytest.mark.parametrize("bad", [Planned(200, "<html>"), Planned(503), Planned(200, {"code": -1001, "msg": "x"})])
-def test_what_may_pass_is_asked_again(venue: VenueServer, clock: Clock, bad: Planned) -> None:
+def test_a_temporary_failure_is_retried(venue: VenueServer, clock: Clock, bad: Planned) -> None:
     venue.plan("/exchangeInfo", bad, bad)
     assert client(venue.url, clock).get("/fapi/v1/exchangeInfo", {}, weight=1)["symbols"]
     assert clock.slept == [0.5, 1.0]
 
 
-def test_a_venue_that_is_down_is_found_out_twice_and_not_for_every_question(clock: Clock) -> None:
-    asked: list[str] = []
+def test_a_venue_that_is_down_gets_the_attempts_of_two_requests_and_no_more(clock: Clock) -> None:
+    sent: list[str] = []
 
     def send(url: str, parameters: Mapping[str, str | int]) -> Answer:
-        asked.append(url)
+        sent.append(url)
         raise Unreachable("ConnectionRefusedError: refused")
 
     api = client(URL, clock, send=send)
     for _ in range(5):
         with pytest.raises(VenueUnavailable, match="run the same command again"):
             api.get("/fapi/v1/klines", {}, weight=1)
-    assert len(asked) == 8
+    assert len(sent) == 8
 
 
 @pytest.mark.parametrize(
-    ("ahead", "told"), [(timedelta(minutes=-4), timedelta(minutes=-4)), (timedelta(), timedelta())]
+    ("ahead", "reported"), [(timedelta(minutes=-4), timedelta(minutes=-4)), (timedelta(), timedelta())]
 )
-def test_the_clock_that_counts_is_the_venues(clock: Clock, ahead: timedelta, told: timedelta) -> None:
+def test_the_venues_clock_counts(clock: Clock, ahead: timedelta, reported: timedelta) -> None:
     with VenueServer(lambda: clock.now() + ahead).running() as venue:
         api = client(venue.url, clock)
         assert api.answered_at == NOW
         api.get("/fapi/v1/exchangeInfo", {}, weight=1)
-        assert api.answered_at == NOW + told
+        assert api.answered_at == NOW + reported
 
 
-def test_a_torn_memory_of_refusals_is_no_memory(clock: Clock, tmp_path: Path) -> None:
+def test_a_damaged_file_of_bans_counts_as_empty(clock: Clock, tmp_path: Path) -> None:
     path = tmp_path / "refusals.json"
     path.write_text('{"http://venue')
-    assert Refusals(path).of(URL, NOW) is None
-    Refusals(path).remember(URL, NOW + timedelta(hours=1), "banned")
-    known: Callable[[datetime], str | None] = lambda now: Refusals(path).of(URL, now)  # noqa: E731
-    assert known(NOW) == "banned (not asked again before 2026-03-02 13:30 UTC)"
+    assert BanRegistry(path).active(URL, NOW) is None
+    BanRegistry(path).record(URL, NOW + timedelta(hours=1), "banned")
+    known: Callable[[datetime], str | None] = lambda now: BanRegistry(path).active(URL, now)  # noqa: E731
+    assert known(NOW) == "banned (no further request before 2026-03-02 13:30 UTC)"
     assert known(NOW + timedelta(hours=2)) is None

@@ -21,11 +21,12 @@ from ingestion.live.spool import CoveredMinute, Heard, SpoolBusy, SpoolReader, s
 from ingestion.live.status import read_status
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import ObjectId, RawZone
+from ingestion.venues import parse_market
 from tests.support import messages
 from tests.support.venue_server import DEADLINE, VenueServer, until
 
 IMPATIENT = Tuning(first_backoff=0.02, longest_backoff=0.1, opening=2.0, overlap=0.1, tick=0.02, unreached=0.2)
-BITCOIN = Market.parse("binance_um:BTCUSDT")
+BITCOIN = parse_market("binance_um:BTCUSDT")
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def sealed_rows(spool: Path, storage: Path, dataset: str = "liquidations") -> tu
     from ingestion.domain.periods import Period
 
     found = [
-        zone.rows(ObjectId(each.dataset, Market.parse(each.market_id), "", Period.of_day(each.day))) for each in objects
+        zone.rows(ObjectId(each.dataset, parse_market(each.market_id), "", Period.of_day(each.day))) for each in objects
     ]
     return [row for table in found for row in table.to_pylist()], objects
 
@@ -119,12 +120,12 @@ def test_every_venue_is_asked_in_its_own_words_and_its_answer_makes_the_line_up(
         async def scenario(listening: Listening) -> None:
             for line in ("okx: connected", "bybit linear: connected"):
                 await listening.heard(line)
-            await until(lambda: "ping" in okx.ever[0].asked, "the text ping of OKX")
-            await until(lambda: '{"op":"ping"}' in bybit.ever[0].asked, "the ping of Bybit")
+            await until(lambda: "ping" in okx.ever[0].sent, "the text ping of OKX")
+            await until(lambda: '{"op":"ping"}' in bybit.ever[0].sent, "the ping of Bybit")
 
-        plans = plans_of(okx.url, "okx") + plans_of(bybit.url, "bybit", Market.parse("bybit:BTCUSDT"))
+        plans = plans_of(okx.url, "okx") + plans_of(bybit.url, "bybit", parse_market("bybit:BTCUSDT"))
         Listening(tmp_path, plans).run(scenario)
-    assert "liquidation-orders" in okx.ever[0].asked[0]
+    assert "liquidation-orders" in okx.ever[0].sent[0]
     assert bybit.ever[0].path == "/linear"
 
 
@@ -291,7 +292,7 @@ def test_a_venue_that_answers_pings_and_no_subscription_is_never_up(
         await listening.heard("not connected (the venue did not answer to the subscription)", 2)
 
     impatient = replace(IMPATIENT, opening=0.2)
-    listening = Listening(tmp_path, plans_of(venue.url, name, Market.parse("bybit:BTCUSDT")), tuning=impatient)
+    listening = Listening(tmp_path, plans_of(venue.url, name, parse_market("bybit:BTCUSDT")), tuning=impatient)
     assert not listening.run(scenario).was_ever_up
 
 

@@ -19,7 +19,7 @@ from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDAT
 from ingestion.domain.errors import ContractViolation, SourceDefect
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.venues import archive_of
+from ingestion.venues import archive_of, parse_market
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import (
     AGG_HEADER,
@@ -35,8 +35,8 @@ from tests.support.archives import (
 )
 
 DAY = date(2024, 1, 2)
-LINEAR = Market.parse("binance_um:BTCUSDT")
-INVERSE = Market.parse("binance_cm:BTCUSD_PERP")
+LINEAR = parse_market("binance_um:BTCUSDT")
+INVERSE = parse_market("binance_cm:BTCUSD_PERP")
 
 
 def decoded(
@@ -477,7 +477,7 @@ class TestOtherDatasets:
         assert (table.num_rows, found.duplicate_rows) == (1, 1)
 
 
-BYBIT = Market.parse("bybit:BTCUSDT")
+BYBIT = parse_market("bybit:BTCUSDT")
 MIDNIGHT = millis(DAY) // 1000
 
 

@@ -1,4 +1,4 @@
-"""What venues' messages mean: sides, amounts, what is refused. Invented messages, and recorded ones where they are."""
+"""Venues' messages: sides, amounts, malformed ones. Invented messages, and recorded ones where available."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.domain.markets import Market
 from ingestion.live.collector import plan
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from ingestion.venues.venue import Event, Execution, Liquidation, Malformed, Trade
 from tests.support import messages
 
@@ -55,7 +54,7 @@ def trade(venue: str, message: str) -> Trade:
         ("okx", messages.liquidation_order("buy", "net", at=AT), False),
     ],
 )
-def test_each_venue_says_in_its_own_way_whose_position_was_closed(venue: str, message: str, is_long: bool) -> None:
+def test_each_venues_side_is_read_as_the_position_that_was_closed(venue: str, message: str, is_long: bool) -> None:
     event = liquidation(venue, message)
     assert (event.is_long_liquidated, event.liquidated_at) == (is_long, WHEN)
 
@@ -69,7 +68,7 @@ def test_each_venue_says_in_its_own_way_whose_position_was_closed(venue: str, me
         ("okx", messages.okx_trade("buy", at=AT), True),
     ],
 )
-def test_the_taker_is_who_the_venue_says(venue: str, message: str, bought: bool) -> None:
+def test_the_takers_side_is_the_one_that_the_venue_reports(venue: str, message: str, bought: bool) -> None:
     event = trade(venue, message)
     assert (event.is_taker_buy, event.traded_at, event.execution) == (bought, WHEN, Execution.MARKET)
 
@@ -77,19 +76,19 @@ def test_the_taker_is_who_the_venue_says(venue: str, message: str, bought: bool)
 # ---- amounts ----
 
 
-def test_the_value_of_a_forced_order_is_what_was_filled_at_the_average_price() -> None:
+def test_the_value_of_a_forced_order_is_the_filled_quantity_at_the_average_price() -> None:
     event = liquidation("binance_um", messages.force_order(at=AT, q="9", p="1", ap="60000.5", z="0.4", l="0.2"))
     assert (event.price, event.quantity) == (Decimal("60000.5"), Decimal("0.4"))
 
 
-def test_an_aggregate_says_how_many_trades_it_is_and_what_did_not_meet_retail_orders() -> None:
+def test_an_aggregate_has_its_trade_count_and_the_quantity_that_did_not_meet_retail_orders() -> None:
     event = trade("binance_um", messages.agg_trade(number=9, at=AT))
     assert (event.number, event.trade_count, event.normal_quantity) == (9, 2, Decimal("0.004"))
     assert trade("okx", messages.okx_trade(at=AT)).trade_count == 3
 
 
 @pytest.mark.parametrize("execution", [Execution.ADL, Execution.INSURANCE_FUND, Execution.UNKNOWN, "", None, "BLOCK"])
-def test_what_no_market_order_made_is_kept_and_flagged(execution: str | None) -> None:
+def test_a_trade_without_a_market_order_is_kept_and_flagged(execution: str | None) -> None:
     event = trade("binance_um", messages.single_trade(execution, at=AT))
     known = execution in (Execution.ADL, Execution.INSURANCE_FUND)
     assert event.execution == (execution if known else Execution.UNKNOWN)
@@ -99,7 +98,7 @@ def test_a_block_trade_has_no_taker() -> None:
     assert trade("bybit", messages.public_trade(at=AT, BT=True)).execution == Execution.UNKNOWN
 
 
-# ---- whose order it is ----
+# ---- which venue an order belongs to ----
 
 
 @pytest.mark.parametrize(
@@ -119,11 +118,11 @@ def test_an_order_that_both_hosts_send_counts_at_one_venue_only(
     symbol: str, fields: dict[str, object], owner: str
 ) -> None:
     message = messages.force_order(symbol, at=AT, **fields)
-    heard = {venue: len(read(venue, message)) for venue in ("binance_um", "binance_cm")}
-    assert heard == {"binance_um": 0, "binance_cm": 0} | {owner: 1}
+    events = {venue: len(read(venue, message)) for venue in ("binance_um", "binance_cm")}
+    assert events == {"binance_um": 0, "binance_cm": 0} | {owner: 1}
 
 
-# ---- equal or not ----
+# ---- event ids ----
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_the_same_event_has_the_same_id_on_every_connection_and_two_events_have_
     assert len(set(first)) == len(first)
 
 
-# ---- what is not an event ----
+# ---- messages without events ----
 
 
 @pytest.mark.parametrize(
@@ -161,7 +160,7 @@ def test_an_acknowledgement_or_a_pong_holds_no_event(venue: str, message: str | 
 
 
 @pytest.mark.parametrize(
-    ("venue", "message", "is_yes"),
+    ("venue", "message", "is_accepted"),
     [
         ("bybit", '{"success":true,"ret_msg":"","op":"subscribe","conn_id":"x"}', True),
         ("bybit", '{"success":true,"ret_msg":"subscribe","op":"subscribe"}', True),
@@ -177,8 +176,8 @@ def test_an_acknowledgement_or_a_pong_holds_no_event(venue: str, message: str | 
     ],
 )
 @pytest.mark.parametrize("form", [str, str.encode])
-def test_only_the_answer_to_a_subscription_accepts_it(venue: str, message: str, is_yes: bool, form: type) -> None:
-    assert venue_of(venue).feed.is_acceptance(form(message)) is is_yes
+def test_only_the_answer_to_a_subscription_accepts_it(venue: str, message: str, is_accepted: bool, form: type) -> None:
+    assert venue_of(venue).feed.is_acceptance(form(message)) is is_accepted
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,9 @@ def test_only_the_answer_to_a_subscription_accepts_it(venue: str, message: str, 
     ],
 )
 @pytest.mark.parametrize("form", [str, str.encode])
-def test_a_refused_subscription_is_told_apart(venue: str, message: str, reason: str, form: type) -> None:
+def test_a_rejected_subscription_is_recognised_with_its_reason(
+    venue: str, message: str, reason: str, form: type
+) -> None:
     assert reason in venue_of(venue).feed.refusal(form(message))
 
 
@@ -211,7 +212,7 @@ def test_a_refused_subscription_is_told_apart(venue: str, message: str, reason: 
         "[" * 99_999,
     ],
 )
-def test_what_is_not_documented_is_malformed_and_nothing_else(venue: str, message: str | bytes) -> None:
+def test_an_undocumented_message_is_malformed(venue: str, message: str | bytes) -> None:
     with pytest.raises(Malformed):
         read(venue, message)
 
@@ -232,16 +233,16 @@ def test_what_is_not_documented_is_malformed_and_nothing_else(venue: str, messag
         ("okx", messages.okx_trade("Sell", at=AT)),
     ],
 )
-def test_a_value_that_no_venue_documents_is_never_guessed_at(venue: str, message: str) -> None:
+def test_an_undocumented_value_is_malformed_and_never_interpreted(venue: str, message: str) -> None:
     with pytest.raises(Malformed):
         read(venue, message)
 
 
-# ---- what is asked for ----
+# ---- subscriptions ----
 
 
 def test_liquidations_and_trades_never_share_a_connection() -> None:
-    market = Market.parse("binance_um:BTCUSDT")
+    market = parse_market("binance_um:BTCUSDT")
     feed = venue_of("binance_um").feed
     alone, trades = feed.subscriptions([market], trades=True, url="ws://host/market")
     assert (alone.url, alone.dataset) == ("ws://host/market/stream?streams=!forceOrder@arr", "liquidations")
@@ -249,10 +250,10 @@ def test_liquidations_and_trades_never_share_a_connection() -> None:
     assert trades.symbols == ("BTCUSDT",)
 
 
-def test_bybit_is_told_each_symbol_on_the_address_of_its_kind() -> None:
-    markets = [Market.parse(f"bybit:{symbol}") for symbol in ("BTCUSDT", "ETHPERP", "BTCUSD")]
+def test_bybit_is_subscribed_per_symbol_on_the_address_of_its_kind_of_contract() -> None:
+    markets = [parse_market(f"bybit:{symbol}") for symbol in ("BTCUSDT", "ETHPERP", "BTCUSD")]
     linear, inverse = venue_of("bybit").feed.subscriptions(markets, trades=False, url="ws://host")
-    assert (linear.url, json.loads(linear.hello[0])["args"]) == (
+    assert (linear.url, json.loads(linear.subscribe_messages[0])["args"]) == (
         "ws://host/linear",
         ["allLiquidation.BTCUSDT", "allLiquidation.ETHPERP"],
     )
@@ -260,16 +261,16 @@ def test_bybit_is_told_each_symbol_on_the_address_of_its_kind() -> None:
     assert venue_of("bybit").feed.subscriptions([], trades=True, url="ws://host") == []
 
 
-def test_okx_is_asked_for_swaps_and_futures_whatever_the_markets() -> None:
+def test_okx_liquidations_of_swaps_and_futures_are_subscribed_without_any_market() -> None:
     (only,) = venue_of("okx").feed.subscriptions([], trades=True, url="ws://host")
-    assert [channel["instType"] for channel in json.loads(only.hello[0])["args"]] == ["SWAP", "FUTURES"]
+    assert [channel["instType"] for channel in json.loads(only.subscribe_messages[0])["args"]] == ["SWAP", "FUTURES"]
     assert only.symbols == ()
 
 
-def test_every_symbol_is_heard_for_liquidations_and_only_the_markets_for_trades() -> None:
+def test_liquidations_are_subscribed_for_every_symbol_and_trades_for_the_markets_only() -> None:
     markets, more = (
-        [Market.parse("bybit:BTCUSDT")],
-        [Market.parse(f"bybit:{symbol}") for symbol in ("BTCUSDT", "XUSDT")],
+        [parse_market("bybit:BTCUSDT")],
+        [parse_market(f"bybit:{symbol}") for symbol in ("BTCUSDT", "XUSDT")],
     )
     (planned,) = plan(markets, {"bybit": "ws://host"}, trades=True, more=more)
     assert [(each.name, each.symbols) for each in planned.subscriptions] == [
@@ -294,12 +295,12 @@ def test_recorded_binance_liquidations(real_data: Path) -> None:
     event = liquidation("binance_um", linear)
     assert (event.is_long_liquidated, event.price * event.quantity) == (False, Decimal("65.88456"))
     event = liquidation("binance_cm", inverse)
-    size = Market.parse(f"binance_cm:{event.symbol}").contract_size
+    size = parse_market(f"binance_cm:{event.symbol}").contract_size
     assert (event.is_long_liquidated, event.quantity * size) == (True, Decimal(300))
     assert read("binance_um", inverse) == read("binance_cm", linear) == []
 
 
-def test_recorded_trades_that_no_market_order_made(real_data: Path) -> None:
+def test_recorded_trades_without_a_market_order(real_data: Path) -> None:
     found = [event for message in recorded(real_data, "binance", "'X'") for event in read("binance_um", message)]
     seen = [(event.symbol, event.execution, event.price) for event in found if isinstance(event, Trade)]
     assert ("ETHUSDT", Execution.INSURANCE_FUND, Decimal("2366.55")) in seen
@@ -318,7 +319,7 @@ def test_recorded_bybit_messages(real_data: Path) -> None:
 def test_recorded_okx_messages(real_data: Path) -> None:
     (message,) = recorded(real_data, "okx", "liquidation-orders")
     event = liquidation("okx", message)
-    size = Market.parse(f"okx:{event.symbol}").contract_size
+    size = parse_market(f"okx:{event.symbol}").contract_size
     assert (event.is_long_liquidated, event.quantity * size, event.price) == (False, Decimal(390), Decimal("0.55205"))
     (message,) = recorded(real_data, "okx", "48938.5")
     assert (trade("okx", message).quantity, trade("okx", message).is_taker_buy) == (5, True)
@@ -362,9 +363,9 @@ def test_a_recorded_row_without_price_is_kept_and_never_flow(real_data: Path) ->
     assert (event.price, event.execution) == (0, Execution.UNKNOWN)
     with (real_data / "ws_raw" / "cryptofeed_BINANCE_DELIVERY.ws.1.0").open() as file:
         capture = [line.partition(": ")[2] for line in file if '"e":"aggTrade"' in line]
-    heard = [event for message in capture for event in read("binance_cm", message)]
-    assert len(heard) == len(capture) == 51
-    assert all(event.quantity == int(event.quantity) for event in heard)  # contracts
+    events = [event for message in capture for event in read("binance_cm", message)]
+    assert len(events) == len(capture) == 51
+    assert all(event.quantity == int(event.quantity) for event in events)  # contracts
 
 
 @pytest.mark.parametrize(
@@ -377,11 +378,11 @@ def test_a_recorded_row_without_price_is_kept_and_never_flow(real_data: Path) ->
         ("okx", '{"event":"subscribe","arg":{"channel":"liquidation-orders","instType":"SWAP"},"connId":"a"}'),
     ],
 )
-def test_an_answer_to_us_tells_nothing_of_the_market(venue: str, message: str) -> None:
+def test_an_acknowledgement_or_a_pong_is_no_market_data(venue: str, message: str) -> None:
     feed = venue_of(venue).feed
     assert feed is not None
-    assert not feed.tells(message)
-    assert not feed.tells(message.encode())
+    assert not feed.is_market_data(message)
+    assert not feed.is_market_data(message.encode())
 
 
 @pytest.mark.parametrize(
@@ -392,8 +393,8 @@ def test_an_answer_to_us_tells_nothing_of_the_market(venue: str, message: str) -
         ("okx", messages.liquidation_order("sell", "long", at=1)),
     ],
 )
-def test_an_order_does(venue: str, message: str) -> None:
+def test_an_order_is_market_data(venue: str, message: str) -> None:
     feed = venue_of(venue).feed
     assert feed is not None
-    assert feed.tells(message)
-    assert feed.tells(message.encode())
+    assert feed.is_market_data(message)
+    assert feed.is_market_data(message.encode())

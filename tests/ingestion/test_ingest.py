@@ -20,12 +20,12 @@ from ingestion.archive import Outcome, Task, changed_sources, ingest, plan
 from ingestion.decode.decoder import DECODER_VERSION
 from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
 from ingestion.domain.errors import StorageError
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period, days_between
-from ingestion.http.fetch import Archives, Place
+from ingestion.http.fetch import ArchiveLocation, Archives
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import RawZone
-from ingestion.venues.bybit import BybitArchive
+from ingestion.venues import parse_market
+from ingestion.venues.bybit.archive import BybitArchive
 from tests.support.archives import (
     ACCESS_DENIED,
     AGG_HEADER,
@@ -39,10 +39,10 @@ from tests.support.archives import (
     millis,
 )
 
-BTC = Market.parse("binance_um:BTCUSDT")
-BYBIT = Market.parse("bybit:BTCUSD")
+BTC = parse_market("binance_um:BTCUSDT")
+BYBIT = parse_market("bybit:BTCUSD")
 BYBIT_ARCHIVE = BybitArchive()
-COIN_M = Market.parse("binance_cm:BTCUSD_PERP")
+COIN_M = parse_market("binance_cm:BTCUSD_PERP")
 FIRST, SECOND, THIRD = (date(2024, 1, n) for n in (1, 2, 3))
 JANUARY = list(days_between(date(2024, 1, 1), date(2024, 1, 31)))
 NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
@@ -249,7 +249,7 @@ class TestIngesting:
         (tmp_path / "file").write_text("in the way")
         outcome = run(trades(FIRST, FIRST), archive_folder, RawZone(open_store(tmp_path / "file")))[0]
         assert isinstance(outcome.error, StorageError)
-        assert "TAKER_STORAGE_URL" in str(outcome.error)
+        assert "the storage URL" in str(outcome.error)
 
     def test_an_object_of_an_older_decoder_is_decoded_again(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
@@ -272,7 +272,7 @@ class TestIngesting:
         self, archive_folder: ArchiveFolder, local_zone: RawZone
     ) -> None:
         archive_folder.agg_trades(FIRST)
-        simulated = plan(AGG_TRADES, Market.parse("simulated:BTCUSDT"), FIRST, FIRST)
+        simulated = plan(AGG_TRADES, parse_market("simulated:BTCUSDT"), FIRST, FIRST)
         (refused,) = run(simulated, archive_folder, local_zone)
         assert "is not simulated, so simulated:BTCUSDT cannot come from it" in str(refused.error)
         (archive_folder.root / "SIMULATED.txt").write_text("simulated")
@@ -371,7 +371,10 @@ class TestAVenueWithoutChecksums:
         self, archive_folder: ArchiveFolder, local_zone: RawZone
     ) -> None:
         archive_folder.agg_trades(FIRST)
-        places = {"binance_um": Place(archive_folder.url), "bybit": Place("file:///nowhere/at/all", False)}
+        places = {
+            "binance_um": ArchiveLocation(archive_folder.url),
+            "bybit": ArchiveLocation("file:///nowhere/at/all", False),
+        }
         tasks = [*trades(FIRST, FIRST), *plan(TRADES, BYBIT, FIRST, FIRST)]
         outcomes = ingest(tasks, archives=Archives(places.__getitem__), zone=local_zone, now=NOON)
         assert statuses(outcomes) == ["stored", "failed"]
@@ -858,7 +861,7 @@ class TestTradesThatCanBeNoMarket:
         assert receipt.defects == ()
 
 
-DELIVERED = Market.parse("binance_cm:BTCUSD_200925")
+DELIVERED = parse_market("binance_cm:BTCUSD_200925")
 SEPTEMBER = list(days_between(date(2020, 9, 1), date(2020, 9, 30)))
 DELIVERED_MONTH = "data/futures/cm/monthly/klines/BTCUSD_200925/4h/BTCUSD_200925-4h-2020-09.zip"
 
@@ -989,7 +992,7 @@ class TestAMirrorThatHidesWhatIsAbsent:
         outcomes, notices = self.ingested(trades(), archive_server, local_zone)
         assert statuses(outcomes) == ["absent", "absent", "stored"]
         (notice,) = notices
-        assert notice.startswith(f"{archive_server.url} does not let us see what is absent")
+        assert notice.startswith(f"{archive_server.url} does not report which files are absent")
 
     def test_a_dataset_without_any_file_is_absent_where_another_one_has_files(
         self, archive_folder: ArchiveFolder, archive_server: ArchiveServer, local_zone: RawZone
@@ -1003,7 +1006,7 @@ class TestAMirrorThatHidesWhatIsAbsent:
     ) -> None:
         outcomes, notices = self.ingested(trades(), archive_server, local_zone)
         assert (statuses(outcomes), notices) == (["failed"] * 3, [])
-        assert "the archive does not serve us" in str(outcomes[0].error)
+        assert "the archive does not serve this client" in str(outcomes[0].error)
         assert local_zone.receipt(outcomes[0].task.object_id) is None
 
     def test_looking_for_changes_finds_what_was_read_before(

@@ -1,4 +1,4 @@
-"""A market's text says what the contract is, or the reason why it cannot."""
+"""A market's text is parsed into its contract, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.domain.markets import ContractType, Market, UnknownMarket, base_of
+from ingestion.domain.markets import ContractType, UnknownMarket, base_of
+from ingestion.venues import parse_market
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,10 @@ from ingestion.domain.markets import ContractType, Market, UnknownMarket, base_o
         ("okx:SUI-USD_UM_XPERP-310404", "SUI", "USD", ContractType.LINEAR, None),
     ],
 )
-def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
+def test_a_symbol_gives_its_assets_its_kind_and_its_contract_size(
     text: str, base: str, quote: str, kind: ContractType, size: int | str | None
 ) -> None:
-    market = Market.parse(text)
+    market = parse_market(text)
     assert (market.base_asset, market.quote_asset, market.contract_type) == (base, quote, kind)
     assert market.contract_size == (None if size is None else Decimal(size))
     assert str(market) == market.market_id == text
@@ -64,14 +65,14 @@ def test_a_symbol_says_its_assets_its_kind_and_its_contract_size(
     ],
 )
 def test_a_dated_contract_is_delivered_at_eight_in_the_morning_of_its_day(text: str, delivered: str) -> None:
-    assert str(Market.parse(text).delivers_at) == f"{delivered} 08:00:00+00:00"
+    assert str(parse_market(text).delivers_at) == f"{delivered} 08:00:00+00:00"
 
 
 @pytest.mark.parametrize(
     "text", ["binance_um:BTCUSDT", "bybit:BTCUSD", "bybit:BTCPERP", "okx:BTC-USDT-SWAP", "bybit:BTC-31FEB25"]
 )
-def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> None:
-    assert Market.parse(text).delivers_at is None
+def test_a_contract_without_a_valid_day_is_never_delivered(text: str) -> None:
+    assert parse_market(text).delivers_at is None
 
 
 @pytest.mark.parametrize(
@@ -87,9 +88,9 @@ def test_a_contract_without_a_day_that_can_be_is_never_delivered(text: str) -> N
         ("okx:BTC-USDT_UM-SWAP", "no symbol of okx"),
     ],
 )
-def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
+def test_an_invalid_market_is_refused_with_what_is_allowed(text: str, reason: str) -> None:
     with pytest.raises(UnknownMarket, match=reason):
-        Market.parse(text)
+        parse_market(text)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_market_that_cannot_be_is_refused_with_what_is_allowed(text: str, reas
     ],
 )
 def test_an_asset_has_one_name_and_a_count_of_it_is_a_multiplier(text: str, asset: str, multiplier: int) -> None:
-    market = Market.parse(text)
+    market = parse_market(text)
     assert (market.base_asset, market.base_multiplier) == (asset, multiplier)
     assert market.market_id == text
 
@@ -119,12 +120,12 @@ REAL_NAMES = ("1INCH", "0G", "2Z", "4", "C98", "A2Z", "B3", "API3", "FHE", "T", 
 
 
 @pytest.mark.parametrize("name", REAL_NAMES)
-def test_a_name_that_has_digits_of_its_own_is_left_alone(name: str) -> None:
+def test_a_name_with_digits_of_its_own_is_unchanged(name: str) -> None:
     assert base_of(name) == (name, 1)
 
 
 @given(st.from_regex(r"\A(10{0,9}|1M)?[A-Z0-9]{1,8}(10{0,9})?\Z"))
-def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of_ten(name: str) -> None:
+def test_a_base_is_never_empty_has_one_name_and_counts_by_powers_of_ten(name: str) -> None:
     asset, multiplier = base_of(name)
     assert asset
     assert base_of(asset) == (asset, 1)
@@ -140,8 +141,8 @@ def test_a_base_is_never_empty_is_named_once_and_for_all_and_counts_by_powers_of
         ("binance_um:BTCUSDT", "XBT", "BTC", 1),
     ],
 )
-def test_what_the_venue_names_itself_is_read_by_the_same_rule(
+def test_assets_that_the_venue_reports_are_read_by_the_same_rule(
     text: str, venue_base: str, asset: str, multiplier: int
 ) -> None:
-    market = Market.parse(text).as_named(venue_base, "USDT")
+    market = parse_market(text).as_named(venue_base, "USDT")
     assert (market.base_asset, market.base_multiplier) == (asset, multiplier)

@@ -74,7 +74,7 @@ def test_a_failed_put_leaves_the_former_object_and_no_debris(tmp_path: Path) -> 
 
 def test_an_unwritable_folder_is_named_with_what_to_check(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match=r"cannot write .*file/raw/k.*TAKER_STORAGE_URL"):
+    with pytest.raises(StorageError, match=r"cannot write .*file/raw/k.*the storage URL"):
         LocalStore(tmp_path / "file").put_bytes("raw/k", b"")
 
 

@@ -19,11 +19,12 @@ from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import ObjectId, RawZone, Receipt
+from ingestion.venues import parse_market
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD_PRICE = pa.decimal128(18, 8)
-BITCOIN = Market.parse("binance_um:BTCUSDT")
+BITCOIN = parse_market("binance_um:BTCUSDT")
 VENUE = Market.whole_venue("binance_um")
 OBJECTS = {
     AGG_TRADES: ObjectId(AGG_TRADES.name, BITCOIN, "", Period.of_day(DAY)),

@@ -1,4 +1,4 @@
-"""Rows that venues really published, quoted in their issue trackers, decode to what people found in them."""
+"""Rows that venues published, quoted in their issue trackers, decode to what was reported there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ingestion.decode.decoder import Decoded, SourceFile, decode
 from ingestion.domain.datasets import AGG_TRADES, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.venues import archive_of
+from ingestion.venues import archive_of, parse_market
 from ingestion.venues.venue import Layout, SourceColumn
 from tests.support.archives import ArchiveFolder
 
-LINEAR, INVERSE = Market.parse("binance_um:BTCUSDT"), Market.parse("binance_cm:BTCUSD_PERP")
+LINEAR, INVERSE = parse_market("binance_um:BTCUSDT"), parse_market("binance_cm:BTCUSD_PERP")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_issue_342_zero_quantities(quoted: Path, tmp_path: Path) -> None:
     assert (found.zero_rows, table.num_rows) == (8, 0)
 
 
-def test_issue_378_trade_ids_may_lack_where_aggregate_ids_do_not(quoted: Path, tmp_path: Path) -> None:
+def test_issue_378_trade_ids_may_have_gaps_where_aggregate_ids_have_none(quoted: Path, tmp_path: Path) -> None:
     csv = quoted / "um_BTCUSDT_aggTrades_2024-07-04_tradeid_gaps_issue378.csv"
     found, _ = read(csv, tmp_path, AGG_TRADES, LINEAR, Period.of_day(date(2024, 7, 4)))
     assert found.id_gaps == 0
@@ -85,7 +85,7 @@ def test_spot_rows_in_microseconds(quoted: Path, tmp_path: Path) -> None:
     assert table["traded_at"][0].as_py() == datetime(day.year, day.month, day.day, 0, 0, 0, 483_577, tzinfo=UTC)
 
 
-def test_liquidation_rows_come_twice(quoted: Path, tmp_path: Path) -> None:
+def test_liquidation_rows_are_published_twice(quoted: Path, tmp_path: Path) -> None:
     csv = quoted / "cm_BTCUSD_PERP_liquidationSnapshot_quoted.csv"
     lines = csv.read_text().splitlines()
     one_day = tmp_path / "one_day.csv"
@@ -119,7 +119,7 @@ def test_single_trades_of_2026_are_read_for_both_kinds_of_contract(quoted: Path,
         csv.write_text("\n".join(own))
         found, table = read(csv, tmp_path, TRADES, market, Period.of_day(date(2026, 9, 1)))
         assert (table.num_rows, found.quarantined) == (len(own) - 1, ())
-        # The contract size that we hold gives the very notional that the venue prints.
+        # The contract size gives exactly the notional that the venue prints.
         assert found.day_facts[date(2026, 9, 1)].notional_mismatches == 0
 
 
@@ -133,7 +133,7 @@ def test_every_era_of_bybits_trades_is_read(quoted: Path, tmp_path: Path) -> Non
     assert rows
     for row in rows:
         values = dict(zip(header.split(","), row.split(","), strict=True))
-        market = Market.parse(f"bybit:{values['symbol']}")
+        market = parse_market(f"bybit:{values['symbol']}")
         at = datetime.fromtimestamp(int(values["timestamp"].split(".")[0]), UTC)
         archive = ArchiveFolder(tmp_path / "archive")
         without_rpi = header.removesuffix(",RPI"), row.rpartition(",")[0]

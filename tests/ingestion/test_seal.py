@@ -23,6 +23,7 @@ from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, finished_hour
 from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
+from ingestion.venues import parse_market
 from tests.support import messages
 
 DAY = date(2026, 9, 21)
@@ -77,7 +78,7 @@ def liquidations(zone: RawZone, day: date = DAY, venue: str = "binance_um") -> t
 
 
 def trades(zone: RawZone, market: str) -> tuple[list[dict[str, Any]], Receipt]:
-    object_id = ObjectId("liveTrades", Market.parse(market), "", Period.of_day(DAY))
+    object_id = ObjectId("liveTrades", parse_market(market), "", Period.of_day(DAY))
     receipt = zone.receipt(object_id)
     assert receipt is not None
     return zone.rows(object_id).to_pylist(), receipt
@@ -436,7 +437,7 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
     assert (state(zone), segments(spool)) == (before, [])
 
     monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
-    monkeypatch.setattr("ingestion.venues.binance._LONG_SIDES", {"SELL": False, "BUY": True})
+    monkeypatch.setattr("ingestion.venues.binance.feed._LONG_SIDES", {"SELL": False, "BUY": True})
     put_back(spool)
     read = seal(spool, zone, now=LATER + timedelta(days=1))
     assert [(str(each.day), each.rows, each.receipt.decoder_version) for each in read] == [

@@ -1,14 +1,14 @@
-"""Every venue alike: one class over all of `VENUES`. Who adds a venue adds its samples, and is checked by what is here.
+"""The same tests for every venue of `VENUES`. A new venue needs samples, and is then covered by these tests.
 
 `samples/<venue>.json` holds invented messages and rows in the format that the venue documents:
 
-* `symbols`: symbols of the venue and what they mean; `refused`: symbols that it cannot have.
-* `archive`: lines of a file (`dataset`, `symbol`, `day`, `lines`) and the `rows` that become of them, in stored order.
-  `part`: which of the objects that hold the day it is (0, the first, if not said); `encoding`: of its text.
+* `symbols`: symbols of the venue and their markets; `refused`: symbols that it cannot have.
+* `archive`: lines of a file (`dataset`, `symbol`, `day`, `lines`) and the `rows` that they become, in stored order.
+  `part`: which of the objects that hold the day it is (default 0, the first); `encoding`: of its text.
 * `feed`: a `message` and its `events`, with `usd` for what the event is worth; `events` may be empty.
-* `api`: a `call` of the api, the `answers` it gets, by path and in order, and `rows` that must be among its results.
+* `api`: a `call` of the API, the `answers` it gets, by path and in order, and `rows` that must be among its results.
 
-A part that a venue does not have is skipped by rule. One that it has must be sampled.
+A part that a venue does not have is skipped. One that it has must have samples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ingestion.decode.decoder import SourceFile, decode
 from ingestion.domain.datasets import ARCHIVED, FLOW_DATASETS, KLINE_INTERVALS, Dataset
 from ingestion.domain.markets import ContractType, Market, UnknownMarket
 from ingestion.domain.periods import Period, Span, days_between
-from ingestion.venues import VENUES, venue_of
+from ingestion.venues import VENUES, parse_market, venue_of
 from ingestion.venues.venue import Liquidation, Malformed, Trade, Venue, VenueArchive
 from tests.support.archives import ArchiveFolder
 
@@ -47,7 +47,7 @@ def venue(request: pytest.FixtureRequest) -> Venue:
 @pytest.fixture
 def samples(venue: Venue) -> dict[str, Any]:
     path = SAMPLES / f"{venue.venue}.json"
-    assert path.is_file(), f"{venue.venue} has no samples; write {path.name}, docs/add-a-venue.md says how"
+    assert path.is_file(), f"{venue.venue} has no samples; write {path.name}, see docs/add-a-venue.md"
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 
@@ -74,32 +74,29 @@ def had(part: Any, venue: Venue, name: str) -> Any:
 
 
 class TestEveryVenue:
-    def test_bears_the_name_it_is_registered_by(self, venue: Venue) -> None:
+    def test_has_the_name_it_is_registered_by(self, venue: Venue) -> None:
         assert VENUES[venue.venue]
         assert venue_of(venue.venue) is venue
-        assert venue.title
 
-    # ---- grammar -----------------------------------------------------------------------------------------------------
+    # ---- symbols -----------------------------------------------------------------------------------------------------
 
-    def test_knows_what_its_symbols_mean_and_says_them_back(self, venue: Venue, samples: dict[str, Any]) -> None:
+    def test_parses_its_symbols_into_markets_with_the_same_symbol(self, venue: Venue, samples: dict[str, Any]) -> None:
         assert samples["symbols"]
         for expected in samples["symbols"]:
-            market = Market.parse(f"{venue.venue}:{expected['symbol']}")
+            market = parse_market(f"{venue.venue}:{expected['symbol']}")
             assert market.market_id == f"{venue.venue}:{expected['symbol']}"
             assert facts(market, expected) == expected
 
-    def test_refuses_a_symbol_it_cannot_have_and_says_what_its_own_look_like(
-        self, venue: Venue, samples: dict[str, Any]
-    ) -> None:
+    def test_refuses_an_invalid_symbol_and_describes_valid_ones(self, venue: Venue, samples: dict[str, Any]) -> None:
         assert samples["refused"]
         for symbol in samples["refused"]:
             with pytest.raises(UnknownMarket) as refusal:
-                Market.parse(f"{venue.venue}:{symbol}")
-            assert venue.grammar.shape in str(refusal.value)
+                parse_market(f"{venue.venue}:{symbol}")
+            assert venue.symbols.shape in str(refusal.value)
 
     # ---- archive -----------------------------------------------------------------------------------------------------
 
-    def test_archive_is_somewhere_and_has_the_trades_that_it_is_said_to_have(
+    def test_archive_has_an_address_and_the_trades_datasets_of_the_venue(
         self, venue: Venue, archive: VenueArchive, samples: dict[str, Any]
     ) -> None:
         assert archive.url.startswith("https://")
@@ -125,9 +122,9 @@ class TestEveryVenue:
                         days = [f"{at:%Y-%m-%d}" for at in found.holds] if found.holds else [period.label]
                         assert any(day in found.key.rsplit("/", 1)[-1] for day in days)
                         assert not found.key.startswith("/")
-                        # What is cut at other instants than the period serves several periods.
+                        # An object with bounds other than the period's serves several periods.
                         keys.append((found.key, period if found.holds else None))
-            assert spans_with_objects, f"{dataset.name} is published in no pieces at all"
+            assert spans_with_objects, f"{dataset.name} has no objects of any span"
         assert len(keys) == len(set(keys))
 
     def test_archive_objects_of_a_period_hold_each_instant_of_it_once(
@@ -169,12 +166,12 @@ class TestEveryVenue:
                     assert (column.time is not None) == (kind.name == "INSTANT"), column.name
                     assert (column.true_when is None) == (column.false_when is None), column.name
 
-    def test_archive_rows_become_what_the_venue_means_by_them(
+    def test_archive_rows_are_decoded_as_the_venue_documents_them(
         self, venue: Venue, archive: VenueArchive, samples: dict[str, Any], tmp_path: Path
     ) -> None:
         assert {sample["dataset"] for sample in samples["archive"]} >= set(venue.trade_datasets)
         for number, sample in enumerate(samples["archive"]):
-            market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+            market = parse_market(f"{venue.venue}:{sample['symbol']}")
             dataset, day = ARCHIVED[sample["dataset"]], date.fromisoformat(sample["day"])
             layout = archive.layout(dataset, market)
             path = packed(sample["lines"], layout.packing, tmp_path / str(number), sample.get("encoding", "utf-8"))
@@ -187,9 +184,7 @@ class TestEveryVenue:
 
     # ---- feed --------------------------------------------------------------------------------------------------------
 
-    def test_feed_messages_become_events_with_the_side_said_once_and_for_all(
-        self, feed: Any, samples: dict[str, Any]
-    ) -> None:
+    def test_feed_messages_become_events_with_a_normalised_side(self, feed: Any, samples: dict[str, Any]) -> None:
         for sample in samples["feed"]:
             events = list(feed.read(wire(sample["message"])))
             assert [facts(event, wanted) for event, wanted in zip(events, sample["events"], strict=True)] == [
@@ -201,15 +196,17 @@ class TestEveryVenue:
         buys = [e["is_taker_buy"] for s in samples["feed"] for e in s["events"] if "is_taker_buy" in e]
         assert set(longs) == set(buys) == {True, False}, "samples must show both sides of both"
 
-    def test_feed_quantities_are_in_the_unit_that_the_market_counts_in(
+    def test_feed_quantities_are_in_the_unit_of_the_market(
         self, venue: Venue, feed: Any, samples: dict[str, Any]
     ) -> None:
         for sample in samples["feed"]:
             for event, wanted in zip(feed.read(wire(sample["message"])), sample["events"], strict=True):
-                market = Market.parse(f"{venue.venue}:{event.symbol}")
+                market = parse_market(f"{venue.venue}:{event.symbol}")
                 assert worth(market, event) == Decimal(wanted["usd"])
 
-    def test_feed_tells_the_same_event_from_another_one(self, feed: Any, samples: dict[str, Any]) -> None:
+    def test_feed_gives_the_same_event_the_same_id_and_another_event_another(
+        self, feed: Any, samples: dict[str, Any]
+    ) -> None:
         once, again = ([identities(feed, sample["message"]) for sample in samples["feed"]] for _ in range(2))
         assert once == again
         every = [identity for found in once for identity in found]
@@ -221,26 +218,24 @@ class TestEveryVenue:
             assert list(feed.read(text.encode())) == list(feed.read(text))
 
     @pytest.mark.parametrize("message", ["", "{", "[]", "7", '{"foo": 1}', "null", b"\xff\xfe"])
-    def test_feed_calls_malformed_what_is_no_message_of_the_venue(self, feed: Any, message: str | bytes) -> None:
+    def test_feed_rejects_what_is_no_message_of_the_venue_as_malformed(self, feed: Any, message: str | bytes) -> None:
         with pytest.raises(Malformed):
             list(feed.read(message))
 
-    def test_feed_subscribes_to_every_market_that_it_is_asked_for(
-        self, venue: Venue, feed: Any, samples: dict[str, Any]
-    ) -> None:
+    def test_feed_subscribes_to_every_requested_market(self, venue: Venue, feed: Any, samples: dict[str, Any]) -> None:
         wanted = markets(venue, samples)
         connections = feed.subscriptions(wanted, trades=True, url=feed.url)
         names = [connection.name for connection in connections]
         assert len(names) == len(set(names))
         assert all(connection.url.startswith("wss://") for connection in connections)
-        said = " ".join([text for c in connections for text in (unquote(c.url), *c.hello)]).lower()
-        assert all(market.symbol.lower() in said for market in wanted)
+        subscribed = " ".join([text for c in connections for text in (unquote(c.url), *c.subscribe_messages)]).lower()
+        assert all(market.symbol.lower() in subscribed for market in wanted)
         without_trades = feed.subscriptions(wanted, trades=False, url=feed.url)
         assert 0 < len(without_trades) <= len(connections)
 
     # ---- api ---------------------------------------------------------------------------------------------------------
 
-    def test_api_answers_become_what_the_venue_means_by_them(
+    def test_api_answers_are_read_as_the_venue_documents_them(
         self, venue: Venue, api: Any, samples: dict[str, Any]
     ) -> None:
         assert api.url.startswith("https://")
@@ -251,11 +246,11 @@ class TestEveryVenue:
             found = called(api, client, venue, sample)
             for wanted in sample["rows"]:
                 assert wanted in [facts(row, wanted) for row in found], sample["call"]
-            assert client.left == {}, "the api never asked for these"
+            assert client.left == {}, "the API never requested these"
 
 
 class Canned:
-    """Stands for the client: answers each path with what the sample says, in order."""
+    """In place of the client: answers each path from the sample, in order."""
 
     def __init__(self, answers: Mapping[str, Sequence[Any]]) -> None:
         self.left = {path: list(given) for path, given in answers.items()}
@@ -263,7 +258,7 @@ class Canned:
 
     def get(self, path: str, parameters: Mapping[str, str | int], *, weight: int) -> Any:
         assert weight > 0
-        assert self.left.get(path), f"{path} was asked for more often than the sample answers it"
+        assert self.left.get(path), f"{path} was requested more often than the sample has answers"
         answer = self.left[path].pop(0)
         self.left = {place: given for place, given in self.left.items() if given}
         return answer
@@ -276,14 +271,14 @@ def called(api: Any, client: Canned, venue: Venue, sample: dict[str, Any]) -> li
     """The results of one call; of trades, those of every page."""
     if sample["call"] == "instruments":
         return list(api.instruments(client))
-    market = Market.parse(f"{venue.venue}:{sample['symbol']}")
+    market = parse_market(f"{venue.venue}:{sample['symbol']}")
     since, until = (datetime.fromisoformat(sample[name]) for name in ("since", "until"))
     found = list(getattr(api, sample["call"])(client, market, since, until))
     return [trade for page in found for trade in getattr(page, "trades", page)] if sample["call"] == "trades" else found
 
 
 def markets(venue: Venue, samples: dict[str, Any]) -> list[Market]:
-    return [Market.parse(f"{venue.venue}:{expected['symbol']}") for expected in samples["symbols"]]
+    return [parse_market(f"{venue.venue}:{expected['symbol']}") for expected in samples["symbols"]]
 
 
 def periods() -> list[Period]:
@@ -292,7 +287,7 @@ def periods() -> list[Period]:
 
 
 def published(archive: VenueArchive, of: Sequence[Market]) -> Iterator[tuple[Dataset, Market]]:
-    """What the archive has, of which of these markets."""
+    """The datasets that the archive has, with each of these markets."""
     for dataset in ARCHIVED.values():
         for market in of:
             if any(archive.publishes(dataset, market, day) for day in DAYS):
@@ -300,14 +295,14 @@ def published(archive: VenueArchive, of: Sequence[Market]) -> Iterator[tuple[Dat
 
 
 def facts(found: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What `found` (a row, or an object) says of what is wanted, spelled as wanted where it means the same."""
-    said = {}
+    """The values of `found` (a row, or an object) for the wanted names, spelled as wanted where they are equal."""
+    values = {}
     for name, value in wanted.items():
         if name == "usd":
             continue
         has = found[name] if isinstance(found, dict) else getattr(found, name)
-        said[name] = value if spelled(has) == spelled(value) else spelled(has)
-    return said
+        values[name] = value if spelled(has) == spelled(value) else spelled(has)
+    return values
 
 
 def spelled(value: Any) -> str:

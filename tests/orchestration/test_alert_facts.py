@@ -11,8 +11,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from ingestion.domain.markets import Market
 from ingestion.live.status import CollectorStatus, ConnectionStatus
+from ingestion.venues import parse_market
 from orchestration.alerts.conditions import quiet_collector, refused_publication, stale_markets
 from orchestration.alerts.facts import Fact, Found, Kind
 from orchestration.alerts.publication import Newest, read
@@ -194,7 +194,7 @@ class TestLiquidations:
     def test_symbols_that_nobody_chose_are_left_out(self, settings: Settings, marts: Marts) -> None:
         self.history(marts, market=ETH).totals(1, self.NOON, 900e6, market=ETH).publish()
         assert facts(settings, Kind.LIQUIDATIONS) == ()
-        chosen = settings.model_copy(update={"markets": (Market.parse(ETH),)})
+        chosen = settings.model_copy(update={"markets": (parse_market(ETH),)})
         assert len(facts(chosen, Kind.LIQUIDATIONS)) == 1
 
     def test_an_older_publication_has_none_and_says_so(self, settings: Settings, marts: Marts) -> None:
@@ -221,7 +221,7 @@ class TestStale:
         marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, running=True).publish()
         assert [one.day for one in read(settings, NOW).newest] == [date(2026, 1, 30)]
         marts.day(date(2026, 1, 31), ETH).publish()
-        both = settings.model_copy(update={"markets": tuple(Market.parse(text) for text in (BTC, ETH))})
+        both = settings.model_copy(update={"markets": tuple(parse_market(text) for text in (BTC, ETH))})
         assert [one.day for one in read(both, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
 
 

@@ -8,8 +8,8 @@ import dagster as dg
 
 from ingestion.archive import plan
 from ingestion.domain.datasets import DATASETS
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Span
+from ingestion.venues import parse_market
 from orchestration.automation.build_when_raw_is_newer import build_decision
 from orchestration.automation.changed_source_files import requests_for, watched_tasks
 from orchestration.automation.daily_ingest import daily_request
@@ -17,7 +17,7 @@ from orchestration.config.settings import Settings
 from orchestration.defs.plan import archived_by_span
 
 NOW = datetime(2026, 3, 2, 2, 30, tzinfo=UTC)
-BITCOIN = Market.parse("binance_um:BTCUSDT")
+BITCOIN = parse_market("binance_um:BTCUSDT")
 
 
 def partitions(request: dg.RunRequest) -> tuple[str, str]:

@@ -153,7 +153,7 @@ def test_the_list_of_symbols_is_requested_where_none_is_stored_and_only_once(tmp
         settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
         found = instruments(settings, {"bybit": "ws://host"})
         again = instruments(settings, {"bybit": "ws://host"})
-        asked = api.asked("/instruments-info")
+        asked = api.requested("/instruments-info")
     assert "bybit:BTCUSDT" in [market.market_id for market in found]
     assert found == again
     assert set(tmp_path.glob("raw/*")) == {tmp_path / "raw/instruments"}

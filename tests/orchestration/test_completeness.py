@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pyarrow as pa
 
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import Defect, ObjectId, Receipt
+from ingestion.venues import parse_market
 from orchestration.checks.completeness import Gap, completeness_checks, missing_days
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource
@@ -69,7 +69,7 @@ def test_a_market_without_its_newest_day_is_a_warning_that_states_how_far_behind
 def unused_data(settings: Settings, *defects: Defect) -> dg.AssetCheckResult:
     """The check over a raw zone of one object with these defects."""
     zone = StorageResource(settings.storage).raw_zone()
-    market = Market.parse(MARKET)
+    market = parse_market(MARKET)
     period = Period.of_day(date(2026, 1, 5))
     receipt = Receipt(
         "metrics", market.venue, market.symbol, "", period.label, "refused", period.first_day, period.last_day,

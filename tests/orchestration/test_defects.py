@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.domain.markets import Market
 from ingestion.raw.zone import _DEFECTS_SCHEMA
+from ingestion.venues import parse_market
 from orchestration.serving.defects import AbsentDays, LostFlow, MissingLatest, days_text, losses, unused
 
 MARKET = "binance_um:BTCUSDT"
@@ -74,7 +74,7 @@ def found(index: list[dict[str, Any]], defects: list[dict[str, Any]] | None = No
     return losses(
         pa.Table.from_pylist(rows, schema=schema),
         table(defects or []),
-        [Market.parse(market)],
+        [parse_market(market)],
         requested,
         "aggTrades",
     )

@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 
 from ingestion.domain.datasets import DATASETS
-from ingestion.domain.markets import Market
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
+from ingestion.venues import parse_market
 from orchestration.config.settings import Settings
 from orchestration.defs.partitions import range_tags
 from orchestration.defs.raw import archive_source, column_schema, ingest_config, raw_assets, raw_key
@@ -132,7 +132,7 @@ def test_run_config_limits_the_days_of_the_partitions_that_are_requested(
 
 def test_the_archive_shows_where_each_venues_files_are(settings: Settings) -> None:
     several = settings.model_copy(
-        update={"markets": tuple(map(Market.parse, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
+        update={"markets": tuple(map(parse_market, ("binance_um:BTCUSDT", "bybit:BTCUSD", "okx:BTC-USDT-SWAP")))}
     )
     shown = {
         name: value.value for name, value in archive_source(several.endpoints, is_simulated=False).metadata.items()

@@ -103,7 +103,7 @@ def test_nothing_new_is_no_event_so_that_nothing_is_built(here: Settings, instan
 def test_a_part_of_it_can_be_requested(here: Settings, instance: dg.DagsterInstance, venue: VenueServer) -> None:
     result = ingest(here, instance, [raw_key("instruments")])
     assert materialized(result) == {"instruments"}
-    assert not venue.asked("/aggTrades")
+    assert not venue.requested("/aggTrades")
 
 
 def test_a_venue_that_refuses_fails_the_step_and_the_data_of_others_is_news(

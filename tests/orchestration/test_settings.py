@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ingestion.domain.errors import ArchiveUnavailable
-from ingestion.http.fetch import Place
+from ingestion.http.fetch import ArchiveLocation
 from orchestration.config.days import today
 from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
@@ -114,17 +114,17 @@ def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_
 ) -> None:
     monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,binance_cm:BTCUSD_PERP,bybit:BTCUSD,okx:BTC-USDT-SWAP")
     monkeypatch.setenv("TAKER_ARCHIVE_URL", "file:///mirror")
-    settings = load_settings()
-    assert settings.endpoints.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
-    assert settings.endpoints.archive_location_of("binance_um") == settings.endpoints.archive_location_of("binance_cm")
-    assert settings.endpoints.archive_location_of("binance_um") == Place("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    endpoints = load_settings().endpoints
+    assert endpoints.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
+    assert endpoints.archive_location_of("binance_um") == endpoints.archive_location_of("binance_cm")
+    assert endpoints.archive_location_of("binance_um") == ArchiveLocation("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
-    assert settings.endpoints.archive_location_of("bybit") == Place("https://public.bybit.com", False, elsewhere)
+    assert endpoints.archive_location_of("bybit") == ArchiveLocation("https://public.bybit.com", False, elsewhere)
     monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
-    settings = load_settings()
-    assert settings.endpoints.archive_location_of("bybit") == Place("file:///other", False, elsewhere)
-    own = Place("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
-    assert settings.endpoints.archive_location_of("binance_cm") == own
+    endpoints = load_settings().endpoints
+    assert endpoints.archive_location_of("bybit") == ArchiveLocation("file:///other", False, elsewhere)
+    own = ArchiveLocation("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
+    assert endpoints.archive_location_of("binance_cm") == own
 
 
 def test_the_demo_is_the_demo_whatever_is_set_for_real_venues(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

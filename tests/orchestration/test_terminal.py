@@ -16,7 +16,7 @@ from rich.console import Console
 from ingestion.archive import Outcome, plan
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import ArchiveUnavailable
-from ingestion.domain.markets import Market
+from ingestion.venues import parse_market
 from orchestration.cli.render.brief import brief_rows
 from orchestration.cli.render.claim import claim_sentence, show_claim
 from orchestration.cli.render.days import liquidation_row, show_days, show_liquidations
@@ -358,7 +358,7 @@ def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path
 
 
 def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None:
-    (task,) = plan(DATASETS["fundingRate"], Market.parse("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
+    (task,) = plan(DATASETS["fundingRate"], parse_market("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
 
     def ingest(console: Console) -> None:
         with TerminalProgress(console) as progress:

@@ -12,9 +12,9 @@ import pytest
 from ingestion.archive import Outcome, Task
 from ingestion.domain.datasets import REST_TRADES
 from ingestion.domain.errors import VenueRefused
-from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import Defect, Receipt
+from ingestion.venues import parse_market
 from orchestration import definitions
 from orchestration.config.settings import Settings, load_settings, yesterday
 from orchestration.defs.recent import API_DATASET_KEYS, FEED_DATASET_KEYS
@@ -96,7 +96,7 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
     report = RunReport()
     recorder = Recorder(Progress(), report)
     day = yesterday()
-    task = Task(REST_TRADES, Market.parse("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
+    task = Task(REST_TRADES, parse_market("binance_um:BTCUSDT"), "", Period.of_day(day), day, day)
     receipt = Receipt(
         "restTrades",
         "binance_um",
@@ -117,7 +117,7 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
 def test_a_fault_that_many_objects_share_is_listed_once() -> None:
     report = RunReport()
     recorder = Recorder(Progress(), report)
-    market = Market.parse("binance_um:BTCUSDT")
+    market = parse_market("binance_um:BTCUSDT")
     for back in range(3):
         day = yesterday() - timedelta(days=back)
         task = Task(REST_TRADES, market, "", Period.of_day(day), day, day)

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ingestion.http.fetch import Archives, Place
+from ingestion.http.fetch import ArchiveLocation, Archives
 
 # S3's answer for an absent key where the bucket may not be listed.
 ACCESS_DENIED = (
@@ -65,7 +65,7 @@ def kline_rows(day: date, hours: int = 4) -> list[str]:
 
 def archives_at(url: str, *, has_checksums: bool = True) -> Archives:
     """Every venue's archive at one address."""
-    return Archives(lambda venue: Place(url, has_checksums))
+    return Archives(lambda venue: ArchiveLocation(url, has_checksums))
 
 
 class ArchiveFolder:

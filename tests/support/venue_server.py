@@ -1,4 +1,4 @@
-"""A venue's WebSocket on a free loopback port: it replays messages, and misbehaves on demand.
+"""A fake WebSocket of a venue on a free loopback port: it sends what a test gives it, and misbehaves on demand.
 
 Belongs here: replaying, dropping, going silent, cutting, refusing, bursting. Does not: messages, expectations.
 """
@@ -24,18 +24,18 @@ DEADLINE = 20.0
 
 @dataclass(eq=False)
 class Caller:
-    """One connection of a client. `asked`: what it sent, in order."""
+    """One client connection. `sent`: the messages that the client sent, in order."""
 
     connection: ServerConnection
     path: str
-    asked: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
 
 
 class VenueServer:
     """Runs in a thread of its own; every method may be called from any thread.
 
-    `greeting`: sent to every new connection. `refuse_with`: an HTTP status for the handshake, with `refuse_headers`.
-    `answers`: whether it acknowledges subscriptions and text pings; `accepts`: whether it does subscriptions.
+    `greeting`: sent to every new client. `refuse_with`: an HTTP status in place of a handshake, with `refuse_headers`.
+    `answers`: whether it acknowledges subscriptions and text pings; `accepts`: whether it acknowledges subscriptions.
     """
 
     def __init__(self, greeting: Sequence[str] = ()) -> None:
@@ -67,10 +67,10 @@ class VenueServer:
             self._loop.call_soon_threadsafe(self._stop.set)
             thread.join(DEADLINE)
 
-    # ---- what it sends ----
+    # ---- behaviour ----
 
     def say(self, *messages: str | bytes) -> None:
-        """To everyone who listens, and only then return."""
+        """Send to every connected client, and return when done."""
 
         async def send() -> None:
             for caller in list(self.callers):
@@ -81,7 +81,7 @@ class VenueServer:
         self._do(send())
 
     def burst(self, message: Callable[[int], str], count: int) -> Future[None]:
-        """`count` messages as fast as the caller takes them; the future ends when all of them are on their way."""
+        """`count` messages as fast as the client accepts them; the future ends when all of them are sent."""
 
         async def send() -> None:
             caller = self.callers[-1]
@@ -91,7 +91,7 @@ class VenueServer:
         return asyncio.run_coroutine_threadsafe(send(), self._loop)
 
     def drop(self) -> None:
-        """End every connection without a word."""
+        """End every connection without a closing handshake."""
         self._each(lambda caller: caller.connection.transport.abort())
 
     def go_silent(self) -> None:
@@ -100,7 +100,7 @@ class VenueServer:
         self.callers = []
 
     def cut(self) -> None:
-        """What a venue does after 24 hours: a polite goodbye."""
+        """What a venue does after 24 hours: a regular close."""
 
         async def close() -> None:
             await asyncio.gather(*(caller.connection.close(1001, "24 hours") for caller in list(self.callers)))
@@ -111,8 +111,8 @@ class VenueServer:
         wait_for(condition, what)
 
     def wait_for_callers(self, count: int = 1) -> None:
-        """Until so many have ever subscribed, or connected where there is nothing to subscribe to."""
-        wait_for(lambda: len([c for c in self.ever if "stream?" in c.path or c.asked]) >= count, f"{count} callers")
+        """Until so many clients have ever subscribed, or connected where there are no subscribe messages."""
+        wait_for(lambda: len([c for c in self.ever if "stream?" in c.path or c.sent]) >= count, f"{count} callers")
 
     # ---- inside ----
 
@@ -147,9 +147,9 @@ class VenueServer:
         try:
             for message in self.greeting:
                 await connection.send(message)
-            async for asked in connection:
-                caller.asked.append(str(asked))
-                answer = self._answer(str(asked))
+            async for message in connection:
+                caller.sent.append(str(message))
+                answer = self._answer(str(message))
                 if answer:
                     await connection.send(answer)
         except ConnectionClosed:
@@ -158,14 +158,14 @@ class VenueServer:
             if caller in self.callers:
                 self.callers.remove(caller)
 
-    def _answer(self, asked: str) -> str | None:
+    def _answer(self, message: str) -> str | None:
         if not self.answers:
             return None
-        if "subscribe" in asked:
+        if "subscribe" in message:
             if not self.accepts:
                 return None
             return self.refusal or '{"success":true,"event":"subscribe","op":"subscribe"}'
-        return "pong" if asked == "ping" else '{"op":"pong"}'
+        return "pong" if message == "ping" else '{"op":"pong"}'
 
     def _each(self, act: Callable[[Caller], None]) -> None:
         async def run() -> None:
@@ -179,7 +179,7 @@ class VenueServer:
 
 
 def wait_for(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
-    """Until the condition holds; an assertion that names the condition when it does not."""
+    """Until the condition holds; an assertion that names what was waited for when it does not."""
     until = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < until, f"waited {deadline:.0f} s for {what}"
@@ -187,7 +187,7 @@ def wait_for(condition: Callable[[], object], what: str, deadline: float = DEADL
 
 
 async def until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
-    """The same inside of an event loop."""
+    """The same inside an event loop."""
     end = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < end, f"waited {deadline:.0f} s for {what}"

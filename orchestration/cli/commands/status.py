@@ -28,13 +28,14 @@ def status(
         from orchestration.cli.render.alerts import show_undelivered
         from orchestration.cli.render.console import stderr, stdout
         from orchestration.cli.render.status import show_status
+        from orchestration.resources import StorageResource
         from orchestration.serving.formats import to_json
         from orchestration.serving.raw_status import raw_status
 
         settings = settings_of(demo)
         # Before what may fail, and beside the series: those are a list that others parse.
         show_undelivered(stderr(), outbox.undelivered(settings.alerts_path))
-        series = raw_status(settings)
+        series = raw_status(StorageResource(settings.storage).raw_zone(), settings.serving_path)
         if as_json:
             print(to_json(series))
         else:
