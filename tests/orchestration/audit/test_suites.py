@@ -7,9 +7,12 @@ uncovered windows.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import pytest
 
+from orchestration.warehouse.audit import rules
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME, audit, columns
 from tests.orchestration.audit.corruption import Corruption
@@ -54,3 +57,9 @@ def test_suites_are_named_once_and_after_their_mart() -> None:
     assert len(SUITE_BY_NAME) == len(ALL_SUITES)
     assert all(suite.name.startswith(suite.mart) for suite in ALL_SUITES)
     assert all(suite.description for suite in ALL_SUITES)
+
+
+def test_every_file_of_sql_belongs_to_a_suite() -> None:
+    files = {path.name for path in Path(rules.__file__).with_name("sql").iterdir()}
+
+    assert files == {"macros.sql", *(suite.sql for suite in ALL_SUITES)}
