@@ -17,8 +17,9 @@ from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
 from orchestration.config.settings import Settings
 from orchestration.serving.formats import amount
-from orchestration.serving.published import closest, connect, literal
+from orchestration.serving.published import closest, connect
 from orchestration.serving.staleness import newest_days
+from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,7 +10,9 @@ import dagster as dg
 
 from orchestration.progress import Progress
 from orchestration.resources import WarehouseResource
-from orchestration.warehouse.audit.suites import SUITES, AuditSuite, Verdict, validate
+from orchestration.warehouse.audit.gx import Verdict, validate
+from orchestration.warehouse.audit.rules import AuditSuite
+from orchestration.warehouse.audit.suites import SUITES
 
 
 def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:
@@ -28,19 +30,19 @@ def _audit_check(suite: AuditSuite) -> dg.AssetChecksDefinition:
         name=audit_key(suite).name,
         blocking=True,
         pool="warehouse",
-        description=(suite.build.__doc__ or "").strip() or f"Great Expectations suite {suite.name}.",
+        description=suite.description,
     )
     def check(
         warehouse: dg.ResourceParam[WarehouseResource], progress: dg.ResourceParam[Progress]
     ) -> dg.AssetCheckResult:
         progress.auditing(suite.name)
-        return check_result(validate(warehouse.read(suite.query), suite.build()))
+        return check_result(validate(warehouse.read(suite.query), suite))
 
     return check
 
 
 def check_result(verdict: Verdict) -> dg.AssetCheckResult:
-    """The verdict as Dagster shows it: what failed first, then everything that was expected."""
+    """The verdict as Dagster shows it: the failures first, then everything that was expected."""
     failed = [result for result in verdict.results if not result["success"]]
     metadata: dict[str, dg.MetadataValue] = {
         "expectations": dg.MetadataValue.table([_row(result) for result in verdict.results]),

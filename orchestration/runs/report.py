@@ -118,7 +118,7 @@ class Recorder(Progress):
         self._report.failed_objects[index] = (f"{objects[0]} and {len(objects) - 1} more", fault)
 
     def building(self, nodes: int) -> None:
-        from orchestration.warehouse.audit.suites import load_great_expectations
+        from orchestration.warehouse.audit.gx import load_great_expectations
 
         # Great Expectations takes seconds to import and is needed once dbt is through; until then this process waits.
         threading.Thread(target=load_great_expectations, daemon=True).start()

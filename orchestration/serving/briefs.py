@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.serving.published import DayNotPublished, connect, literal, outdated, resolve_market
+from orchestration.warehouse.sql import literal
 
 
 def briefs(serving: Path, day: date | None = None, market: str | None = None) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.serving.published import closest, connect, literal, outdated, resolve_market
+from orchestration.serving.published import closest, connect, outdated, resolve_market
 from orchestration.serving.rules import rule
+from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
     import duckdb

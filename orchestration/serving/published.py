@@ -93,8 +93,3 @@ def closest(word: str, words: Sequence[str]) -> str | None:
     """The one of `words` that a misspelt `word` was probably meant to be."""
     found = difflib.get_close_matches(word, words, n=1, cutoff=0.75)
     return found[0] if found else None
-
-
-def literal(text: str) -> str:
-    """The text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -28,7 +28,7 @@ MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
 DBT_EXECUTABLE: Final = str(Path(sys.executable).with_name("dbt"))
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
-# So long a program that looks into the warehouse is waited for.
+# How long to wait for another program that has the warehouse open.
 _LOCK_PATIENCE_SECONDS: Final = 15.0
 _HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)", re.MULTILINE)
 _TRACEBACK: Final = re.compile(
@@ -49,7 +49,7 @@ class ManifestMissing(Exception):
 
 
 class DbtFailed(Exception):
-    """A dbt command that should always succeed did not. The text ends with what dbt said."""
+    """A dbt command that should always succeed did not. The text ends with the output of dbt."""
 
 
 class WarehouseLocked(Exception):
@@ -57,7 +57,7 @@ class WarehouseLocked(Exception):
 
 
 class WarehouseUnusable(Exception):
-    """The warehouse is no database that can be opened. The text says why and what to do."""
+    """The warehouse is no database that can be opened. The text states why and what to do."""
 
 
 def profile(config: DbtConfig) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def profile(config: DbtConfig) -> dict[str, Any]:
         "path": str(config.paths.warehouse),
         "threads": os.cpu_count() or 2,
         "settings": {"TimeZone": "UTC"},
-        # Somebody who looks into the warehouse while a build starts is waited for, not run into.
+        # A program that has the warehouse open while a build starts is waited for.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
     }
     if config.storage.is_s3:
@@ -165,8 +165,8 @@ def bars_are_outdated(warehouse: Path) -> bool:
 def without_tracebacks(text: str, most_lines: int = 15) -> str:
     """What a failed command reported, without colours, tracebacks and repeated lines; of much, the beginning."""
     text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{_COLOURS.sub('', text).strip()}\n"))
-    said = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
-    lines = list(dict.fromkeys(said))
+    reported = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
+    lines = list(dict.fromkeys(reported))
     if len(lines) > most_lines:
         more = len(lines) - most_lines
         lines = [*lines[:most_lines], f"… and {more:,} more lines; the run in Dagster (`taker ui`) has all of them"]
@@ -237,7 +237,7 @@ def build_docs(config: DbtConfig) -> Path:
     """dbt's documentation as one page that needs no server: lineage, and every column with type and description.
 
     It is read from a database that holds every table and no row, built for the purpose and thrown away: so it needs no
-    data, and keeps nobody from the warehouse. About half a minute; DbtFailed quotes what dbt said.
+    data, and does not lock the warehouse. About half a minute; DbtFailed quotes the output of dbt.
     """
     with tempfile.TemporaryDirectory(prefix="taker-docs-") as folder:
         empty = replace(config, paths=Paths(Path(folder)), storage=Storage(folder))

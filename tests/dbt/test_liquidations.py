@@ -20,7 +20,9 @@ import pytest
 
 from ingestion.domain.markets import DOLLARS
 from orchestration.serving.liquidations import last_liquidations
-from orchestration.warehouse.audit.suites import SUITES, AuditSuite, validate
+from orchestration.warehouse.audit.gx import validate
+from orchestration.warehouse.audit.rules import AuditSuite
+from orchestration.warehouse.audit.suites import SUITES
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
 
 FIRST = date(2026, 3, 1)
@@ -415,7 +417,7 @@ def test_the_brief_of_a_day_has_the_market_s_and_everybody_s_liquidations(listen
 def test_the_audit_passes(listened: Listened, suite: AuditSuite) -> None:
     """Every suite that reads liquidations, on marts that dbt made: the suites' own tests make theirs by hand."""
     with duckdb.connect(str(listened.warehouse.path), read_only=True) as connection:
-        verdict = validate(connection.execute(suite.query).df(), suite.build())
+        verdict = validate(connection.execute(suite.query).df(), suite)
     assert [result for result in verdict.results if not result["success"]] == []
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from orchestration.checks.audit import check_result
 from orchestration.defs.publish import audit_summary
-from orchestration.warehouse.audit.suites import Verdict
+from orchestration.warehouse.audit.gx import Verdict
 
 MART = dg.AssetKey("mart")
 CHECK = dg.AssetCheckKey(MART, "suite")

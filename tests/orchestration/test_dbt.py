@@ -27,7 +27,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
     assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
 
 
-def test_the_local_profile_needs_no_extension_and_speaks_utc(tmp_path: Path) -> None:
+def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path))
     folder = dbt.write_profile(settings.dbt)
     output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
@@ -76,7 +76,7 @@ def test_a_changed_added_or_removed_file_makes_it_stale(project: Path, change: s
     assert is_stale(project)
 
 
-def test_a_missing_manifest_is_stale_and_loading_it_says_what_to_run(project: Path) -> None:
+def test_a_missing_manifest_is_stale_and_loading_it_names_the_command(project: Path) -> None:
     manifest = project / "target" / "manifest.json"
     manifest.unlink()
     assert is_stale(project)
@@ -106,7 +106,7 @@ def test_bars_with_prices_of_another_type_are_built_anew(settings: Settings) -> 
         assert dbt.bars_are_outdated(settings.paths.warehouse) is is_outdated
 
 
-def test_of_a_failed_command_no_traceback_is_told() -> None:
+def test_the_traceback_of_a_failed_command_is_left_out() -> None:
     text = (
         "Encountered an error:\n"
         "\x1b[31mIO Error: no\x1b[0m\n\n"

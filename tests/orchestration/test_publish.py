@@ -37,7 +37,7 @@ def test_marts_are_published_with_rows_types_and_comments(publisher: Publisher) 
     assert columns == [("DECIMAL(38,8)", "buys − sells")]
 
 
-def test_the_publication_table_says_where_the_marts_come_from(publisher: Publisher) -> None:
+def test_the_publication_table_states_where_the_marts_come_from(publisher: Publisher) -> None:
     publisher.publish_days(2)
     ((published_at, run_id, first, last, markets, settings, audit),) = publisher.query("from publication")
     assert (published_at, run_id) == (NOW.replace(tzinfo=None), "run-1")
@@ -59,7 +59,7 @@ def test_the_history_of_revised_ranks_is_part_of_every_publication(publisher: Pu
     assert published.revised_ranks == 0
 
 
-def test_an_open_reader_keeps_its_version_and_blocks_nobody(publisher: Publisher) -> None:
+def test_an_open_reader_keeps_its_version_and_blocks_no_other(publisher: Publisher) -> None:
     publisher.publish_days(2)
     with duckdb.connect(str(publisher.serving), read_only=True) as reader:
         assert days_in(reader) == 2

@@ -47,7 +47,7 @@ def rows_of(store: ObjectStore, key: str, tmp_path: Path) -> list[tuple[Any, ...
     return duckdb.sql(f"from '{local}'").fetchall()
 
 
-def test_the_manifest_says_when_from_which_run_and_what(publisher: Publisher, store: ObjectStore) -> None:
+def test_the_manifest_states_when_from_which_run_and_what(publisher: Publisher, store: ObjectStore) -> None:
     published = publisher.publish_days(3)
     contents = latest(store)
     assert contents["version"] == published.version == version_of(NOW) == "20260102T030405.000000Z"
@@ -60,7 +60,7 @@ def test_the_manifest_says_when_from_which_run_and_what(publisher: Publisher, st
     assert daily["schema"][2] == {"name": "net_taker_usd", "type": "DECIMAL(38,8)", "description": "buys − sells"}
 
 
-def test_the_files_it_names_hold_the_rows_and_the_checksums_it_says(
+def test_the_files_it_names_hold_the_rows_and_the_checksums_it_states(
     publisher: Publisher, store: ObjectStore, tmp_path: Path
 ) -> None:
     publisher.publish_days(3)

@@ -229,7 +229,7 @@ def test_when_the_files_cannot_be_switched_the_database_is_not_either(
     assert days_in(reader) == 2
 
 
-def test_a_server_that_goes_away_before_the_commit_is_said_to_be_behind_the_files(
+def test_a_server_that_goes_away_before_the_commit_is_reported_to_be_behind_the_files(
     publisher: Publisher, reader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher.publish_days(2)
@@ -276,7 +276,7 @@ def as_user(url: str, name: str) -> str:
     return f"postgresql://{name}:{name}@{url.split('@')[1]}"
 
 
-def test_a_user_who_may_not_create_roles_still_publishes_and_says_what_is_missing(
+def test_a_user_who_may_not_create_roles_still_publishes_and_learns_what_is_missing(
     publisher: Publisher, reader: psycopg.Connection, ordinary: str, url: str
 ) -> None:
     reader.execute(f"create schema taker authorization {ordinary}".encode())
@@ -291,13 +291,13 @@ def test_a_user_who_may_not_create_roles_still_publishes_and_says_what_is_missin
     assert report.reader == "the role taker_reader may read"
 
 
-def test_a_user_without_rights_is_told_which(publisher: Publisher, ordinary: str, url: str) -> None:
+def test_an_error_names_the_rights_that_a_user_lacks(publisher: Publisher, ordinary: str, url: str) -> None:
     publisher.postgres_url = as_user(url, ordinary)
     with pytest.raises(PublicationError, match="must own the schema taker or be allowed to create it"):
         publisher.publish_days(2)
 
 
-def test_views_that_people_made_survive_publications(publisher: Publisher, reader: psycopg.Connection) -> None:
+def test_views_on_the_tables_survive_publications(publisher: Publisher, reader: psycopg.Connection) -> None:
     publisher.publish_days(2)
     reader.execute(f"create view public.mine as select count(*) as days from taker.{DAILY}".encode())
     publisher.publish_days(5)
@@ -319,7 +319,7 @@ def test_a_table_whose_columns_change_is_made_anew_and_a_view_on_it_is_not_dropp
     assert days_in(reader) == 2
 
 
-def test_what_is_published_no_more_goes_and_what_people_put_beside_stays(
+def test_tables_no_longer_published_are_dropped_and_foreign_ones_stay(
     publisher: Publisher, reader: psycopg.Connection
 ) -> None:
     publisher.publish_days(2)

@@ -19,7 +19,7 @@ from orchestration.report.page import render
 from orchestration.report.previews import previews
 from orchestration.report.write import report_path, write_report
 from orchestration.serving.published import NothingPublished
-from orchestration.warehouse.audit.suites import _VERDICTS
+from orchestration.warehouse.audit.suites.reconciliation import VERDICTS
 from tests.support import reports
 
 
@@ -325,7 +325,7 @@ def test_a_price_of_a_cheap_coin_is_not_shown_as_nothing(price: Decimal | None, 
 
 
 def test_every_verdict_of_a_day_has_a_colour_and_all_but_agreement_a_sign_of_its_own() -> None:
-    assert set(_VERDICTS) <= set(charts.VERDICTS)
+    assert set(VERDICTS) <= set(charts.VERDICTS)
     signs = [sign for _, sign in charts.VERDICTS.values() if sign]
     assert len(signs) == len(set(signs))
 

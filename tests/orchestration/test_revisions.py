@@ -11,14 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.warehouse.publish.revisions import (
-    _FILES_OF_SUMS,
-    REVISIONS,
-    SOURCES,
-    HistoryBroken,
-    carry_revisions,
-    refuse_broken,
-)
+from orchestration.warehouse.publish import revisions
+from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES, HistoryBroken, carry_revisions, refuse_broken
+from orchestration.warehouse.sql import render
 
 MARKET = "binance_um:BTCUSDT"
 FIRST = date(2024, 3, 1)
@@ -176,11 +171,11 @@ def test_a_corrected_day_revises_its_bar_and_every_bar_it_is_ranked_with_and_nam
         f"select bar_at, old_value, new_value, old_rank, new_rank from {REVISIONS} where side = 'bearish' order by 1",
     )
     assert revised == [(day_at(6), -20, -28, 2, 2), (day_at(8), -25, -25, 2, 3)]
-    said = rows_of(
+    revised = rows_of(
         tmp_path, f"select distinct cause, source_keys, previous_published_at, published_at, run_id from {REVISIONS}"
     )
     naive = PUBLISHED.replace(tzinfo=None)
-    assert said == [
+    assert revised == [
         ("corrected_file", key_of(6), naive + timedelta(days=1), naive + timedelta(days=2), "run-2"),
     ]
 
@@ -217,7 +212,7 @@ def test_the_history_is_carried_from_publication_to_publication(tmp_path: Path) 
     ]
 
 
-def test_a_late_day_within_ranked_ones_says_so(tmp_path: Path) -> None:
+def test_a_late_day_within_ranked_ones_has_its_own_cause(tmp_path: Path) -> None:
     whole = HISTORY.with_days({11: 6, 12: 9, 13: 9, 14: 9, 15: 1})
     publish(tmp_path, whole.without(9))
     publish(tmp_path, replace(whole, day=8))
@@ -236,7 +231,7 @@ def test_a_withdrawn_day_leaves_its_last_statement(tmp_path: Path) -> None:
     ) == [(-20, None, 2, None, "withdrawn_file", key_of(6))]
 
 
-def test_another_value_from_the_same_files_is_laid_to_the_rules(tmp_path: Path) -> None:
+def test_another_value_from_the_same_files_is_attributed_to_the_rules(tmp_path: Path) -> None:
     publish(tmp_path, HISTORY)
     publish(tmp_path, replace(HISTORY, values={**HISTORY.values, 6: -28}, day=2))
 
@@ -274,7 +269,7 @@ def test_every_column_is_described(tmp_path: Path) -> None:
     )
 
 
-def test_an_unreadable_former_publication_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unreadable_former_publication_is_an_error_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "marts.duckdb").write_text("not a database")
 
     with pytest.raises(HistoryBroken, match="move it away to publish without its history"):
@@ -309,7 +304,7 @@ def test_without_ranks_there_is_nothing_to_compare(tmp_path: Path) -> None:
 
 
 def publish_provisional(folder: Path, values: Mapping[int, int], *, provisional: int | None, number: int) -> int:
-    """As `publish`, of a publication whose ranks say which day is provisional."""
+    """As `publish`, of a publication whose ranks state which day is provisional."""
     warehouse, staged, serving = folder / "warehouse.duckdb", folder / "staged.duckdb", folder / "marts.duckdb"
     with duckdb.connect(str(staged)) as new:
         new.execute("create table bars (bar_at timestamp, value decimal(38, 8))")
@@ -338,7 +333,7 @@ def test_what_was_provisional_is_no_revision_and_what_was_not_is_one(tmp_path: P
     assert publish_provisional(tmp_path, {**values, 10: 7}, provisional=None, number=3) == 2
 
 
-def test_a_revised_bar_that_turns_provisional_has_its_history_told_to_the_end(tmp_path: Path) -> None:
+def test_a_revised_bar_that_turns_provisional_keeps_its_history(tmp_path: Path) -> None:
     """The archive's day was withdrawn, and came back."""
     values = {1: 5, 2: -10, 3: 7, 4: -30, 5: 2, 6: -20, 7: 1, 8: -25, 9: 3, 10: 4}
     publish_provisional(tmp_path, values, provisional=None, number=1)
@@ -357,11 +352,22 @@ def test_a_sum_over_venues_is_revised_by_the_files_of_its_markets() -> None:
             ) as t (market_id, contract_type, base_asset, is_simulated)
             """
         )
-        changed = (
-            "select market_id, date '2024-03-01' as trade_date, 'a.zip' as source_key, 'late_file' as cause "
-            "from dim_markets where contract_type <> 'aggregate'"
+        connection.execute(
+            """
+            create table publication_sources as
+            select
+                market_id, 'klines' as dataset, '1h' as kline_interval, date '2024-03-01' as trade_date,
+                'a.zip' as source_key, 'abc' as source_sha256
+            from dim_markets where contract_type <> 'aggregate'
+            """
         )
-        files = connection.execute(_FILES_OF_SUMS.format(changed_files=changed, markets="dim_markets")).fetchall()
+        changed_files = render(
+            Path(revisions.__file__).with_name("sql") / "changed_files.sql",
+            former="(select * from publication_sources where false)",
+            is_comparable=True,
+            markets="dim_markets",
+        )
+        files = connection.execute(changed_files).fetchall()
 
     assert [market for market, *_ in files].count("all:BTC") == 1
     assert len(files) == 4

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.checks import audit
 from orchestration.cli.app import app
-from orchestration.warehouse.audit.suites import Verdict
+from orchestration.warehouse.audit.gx import Verdict
 
 LAST_DAY = date(2026, 3, 10)
 FIRST_DAY = date(2026, 2, 20)

@@ -1,4 +1,4 @@
-"""The DuckDB file that people read: marts with their comments, and what this publication is.
+"""The DuckDB file that readers open: marts with their comments, and what this publication is.
 
 Belongs here: filling the file that will be swapped in. Does not: the swap
 (`orchestration.warehouse.publish.publication`).
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.warehouse.publish.tables import PublicationError, Table, identifier, literal
+from orchestration.warehouse.publish.tables import PublicationError, Table
+from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,7 +59,7 @@ def _schema_of(out: duckdb.DuckDBPyConnection, mart: str, warehouse: str) -> str
 
 
 def span_of(out: duckdb.DuckDBPyConnection, marts: Sequence[str]) -> tuple[date | None, date | None, tuple[str, ...]]:
-    """First and last day with a daily bar, None without any, and the markets that were asked for by name."""
+    """First and last day with a daily bar, None without any, and the markets that were requested by name."""
     first = last = None
     if "fct_net_taker_volume_daily" in marts:
         found = out.execute("select min(trade_date), max(trade_date) from fct_net_taker_volume_daily").fetchone()
@@ -79,7 +80,7 @@ def write_publication(
     audit: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """The table `publication`: one row that says where the marts in this file come from."""
+    """The table `publication`: one row that states where the marts in this file come from."""
     first, last, markets = span
     out.execute(
         f"create table {PUBLICATION} (published_at timestamp, run_id varchar, first_day date, last_day date, "

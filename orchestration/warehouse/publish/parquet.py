@@ -1,4 +1,4 @@
-"""Parquet on the storage URL, a folder or S3: versions that hang together, and one file per mart at a stable place.
+"""Parquet on the storage URL, a folder or S3: consistent versions, and one file per mart at a stable place.
 
     serving/versions/<version>/<mart>.parquet     never changed once written; `<version>` is the time of publication
     serving/versions/<version>/manifest.json      written last: a version without it never became one
@@ -13,14 +13,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.raw.store import LocalStore
-from orchestration.warehouse.publish.tables import Table, identifier, literal
+from orchestration.warehouse.publish.tables import Table
+from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,7 +73,7 @@ def manifest(
     last_day: date | None,
     markets: Sequence[str],
 ) -> dict[str, Any]:
-    """What `latest.json` says. File names are relative to `serving/`, so that the whole folder can be copied."""
+    """The content of `latest.json`. File names are relative to `serving/`, so that the whole folder can be copied."""
     version = version_of(now)
     return {
         "format": FORMAT,
@@ -100,16 +101,16 @@ def manifest(
     }
 
 
-def store_version(store: ObjectStore, files: Sequence[ParquetFile], contents: dict[str, Any]) -> None:
-    """Store the files and their manifest below `versions/`. No reader is sent there yet."""
+def store_version(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapping[str, Any]) -> None:
+    """Store the files and their manifest below `versions/`. Nothing refers to them yet."""
     folder = f"{VERSIONS}/{contents['version']}"
     for file in files:
         store.put_file(f"{folder}/{file.path.name}", file.path)
     store.put_bytes(f"{folder}/{MANIFEST}", _as_json(contents))
 
 
-def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: dict[str, Any]) -> None:
-    """Send readers to a stored version: the files at the stable places one by one, then the manifest at once."""
+def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapping[str, Any]) -> None:
+    """Make a stored version the latest: the files at the stable places one by one, then the manifest at once."""
     for file in files:
         store.put_file(f"{STABLE}/{file.table.name}/data.parquet", file.path)
     store.put_bytes(LATEST, _as_json(contents))
@@ -138,5 +139,5 @@ def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
     return pruned
 
 
-def _as_json(contents: dict[str, Any]) -> bytes:
+def _as_json(contents: Mapping[str, Any]) -> bytes:
     return (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode()

@@ -5,8 +5,8 @@ tables there are (`orchestration.warehouse.publish.publication`).
 
 Rows are deleted and copied in anew rather than tables swapped by name. A reader in a REPEATABLE READ transaction that
 names a table after such a swap finds the new one, whose rows its snapshot does not show: it reads an empty table.
-Deleted rows stay visible to it. Nobody waits either: no statement here takes a lock that readers conflict with, except
-when the columns of a table change. And the views and grants that people hang on the tables survive.
+Deleted rows stay visible to it. Readers do not wait either: no statement here takes a lock that they conflict with,
+except when the columns of a table change. Views and grants on the tables survive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.warehouse.publish.database import PUBLICATION_TABLES
-from orchestration.warehouse.publish.tables import Column, PublicationError, Table, identifier, literal
+from orchestration.warehouse.publish.tables import Column, PublicationError, Table
+from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,7 +31,7 @@ READER: Final = "taker_reader"
 SCHEMA_COMMENT: Final = "Audited marts, replaced together by each publication. Other tables belong in another schema."
 
 _CONNECT_SECONDS: Final = 15
-# A reader that holds a table whose columns must change is waited for so long and no longer: others queue up behind.
+# How long to wait for a reader that holds a table whose columns must change: other readers queue up behind the wait.
 _LOCK_WAIT: Final = "60s"
 # One publisher at a time, whichever machine it runs on; the number is "taker" in ASCII.
 _PUBLISHERS: Final = 0x74616B6572
@@ -60,7 +61,7 @@ _TYPES: Final = {
 
 @dataclass(frozen=True)
 class PostgresReport:
-    """What was loaded: `place` is server, database and schema, `reader` says who may read."""
+    """What was loaded: `place` is server, database and schema, `reader` states who may read."""
 
     place: str
     rows: int
@@ -99,13 +100,13 @@ def replaced(
 
     `scratch` is a folder for CSV files, one at a time. Raises PublicationError, without the password in it.
     """
-    with _speaking(url):
+    with _one_sentence(url):
         connection = _connect(url)
     try:
-        with _speaking(url):
+        with _one_sentence(url):
             report = _load(connection, place_of(url), source, tables, scratch)
         yield report
-        with _speaking(url, "The files are published, PostgreSQL keeps the former publication"):
+        with _one_sentence(url, "The files are published, PostgreSQL keeps the former publication"):
             connection.commit()
         _tidy(connection, tables)
     finally:
@@ -118,7 +119,7 @@ def _connect(url: str) -> psycopg.Connection:
 
     given = conninfo_to_dict(url)
     usual: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "taker publish"} | given
-    # Time zone and date style decide how text becomes a timestamp, so they are ours and not the server's.
+    # Time zone and date style decide how text becomes a timestamp, so they are set here and not by the server.
     options = f"{given.get('options') or ''} -c timezone=UTC -c datestyle=ISO".strip()
     return psycopg.connect(make_conninfo("", **(usual | {"client_encoding": "UTF8", "options": options})))
 
@@ -138,7 +139,7 @@ def _load(
     if not _one(connection, "select count(*) from pg_namespace where nspname = %s", [SCHEMA]):
         _run(connection, f"create schema {identifier(SCHEMA)}")
         _run(connection, f"comment on schema {identifier(SCHEMA)} is {literal(SCHEMA_COMMENT)}")
-    _drop_what_is_published_no_more(connection, {table.name for table in tables})
+    _drop_tables_no_longer_published(connection, {table.name for table in tables})
     for table in tables:
         _shape(connection, table)
         _run(connection, f"delete from {_qualified(table.name)}")
@@ -147,8 +148,8 @@ def _load(
     return PostgresReport(place, sum(table.rows for table in tables), _let_read(connection, tables))
 
 
-def _drop_what_is_published_no_more(connection: psycopg.Connection, published: set[str]) -> None:
-    """Only tables that an earlier publication names: what people put beside them is theirs."""
+def _drop_tables_no_longer_published(connection: psycopg.Connection, published: set[str]) -> None:
+    """Only tables that an earlier publication names; other tables in the schema are left alone."""
     if not _columns(connection, PUBLICATION_TABLES):
         return
     former = connection.execute(f"select table_name from {_qualified(PUBLICATION_TABLES)} order by 1".encode())
@@ -190,7 +191,7 @@ def _copy(connection: psycopg.Connection, source: duckdb.DuckDBPyConnection, tab
     """DuckDB writes CSV and PostgreSQL reads it: no row passes through Python, and every value is exact as text."""
     path = scratch / f"{table.name}.csv"
     selected = ", ".join(f"{_as_text(column)} as {identifier(column.name)}" for column in table.columns)
-    # Quoted text tells '' from NULL, and keeps a lone \. from ending the copy.
+    # Quotes distinguish '' from NULL, and keep a lone \. from ending the copy.
     texts = [identifier(column.name) for column in table.columns if column.type in ("VARCHAR", "VARCHAR[]", "JSON")]
     quoted = f", force_quote ({', '.join(texts)})" if texts else ""
     source.execute(
@@ -234,7 +235,7 @@ def _describe(connection: psycopg.Connection, table: Table) -> None:
 
 
 def _let_read(connection: psycopg.Connection, tables: Sequence[Table]) -> str:
-    """Grant the reading role what it lacks; make the role if this user may. Returns what people can expect of it."""
+    """Grant the reading role what it lacks; make the role if this user may. Returns a sentence on who may read."""
     import psycopg
 
     if not _one(connection, "select count(*) from pg_roles where rolname = %s", [READER]):
@@ -258,7 +259,7 @@ def _tidy(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
     """Give the space of the former rows back and count the new ones for the planner. It blocks no reader."""
     import psycopg
 
-    # What is published is published: a server that vacuums by itself gets there too.
+    # The publication is complete by now, and a server that vacuums by itself gets there too.
     with contextlib.suppress(psycopg.Error):
         connection.autocommit = True
         for table in tables:
@@ -283,16 +284,16 @@ def _names(columns: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _speaking(url: str, state: str = "Nothing was published, the former publication stands") -> Iterator[None]:
+def _one_sentence(url: str, state: str = "Nothing was published, the former publication stands") -> Iterator[None]:
     """An error of the server as one sentence. The cause is not chained: a password must not reach a log that way."""
     import psycopg
 
     try:
         yield
     except psycopg.Error as error:
-        said = _without_password(" ".join(str(error).split()), url)
+        reported = _without_password(" ".join(str(error).split()), url)
         raise PublicationError(
-            f"PostgreSQL at {place_of(url)}: {said.rstrip('.')}; {_advice(error)}. {state}"
+            f"PostgreSQL at {place_of(url)}: {reported.rstrip('.')}; {_advice(error)}. {state}"
         ) from None
 
 

@@ -1,10 +1,11 @@
-"""The use case: audited marts become the publication that people read, on every target or on none.
+"""The use case: audited marts become the publication that readers see, on every target or on none.
 
-Belongs here: the order in which targets are prepared and switched. Does not: how each is written (the modules beside).
+Belongs here: the order in which targets are prepared, and the one place where readers are switched over (`_switch`).
+Does not: how each target is written (the modules beside).
 
-Everything that can fail is prepared where no reader looks: a DuckDB file under another name, a Parquet version nobody
-is sent to, an open PostgreSQL transaction. Then readers are switched over, by a renamed file, a replaced `latest.json`
-and a commit, which hardly can.
+Everything that can fail is prepared where no reader looks: a DuckDB file under another name, a Parquet version that
+nothing refers to yet, an open PostgreSQL transaction. Then readers are switched over, by a replaced `latest.json`, a
+renamed file and a commit, which are unlikely to fail.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
-from orchestration.warehouse.publish.tables import describe, literal
+from orchestration.warehouse.publish.tables import Table, describe
+from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,38 +72,68 @@ def publish(
     keys = {**(keys or {}), **_HISTORY_KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="taker-publish-") as folder, _staged(serving) as (staged, out):
-        scratch = Path(folder)
-        out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
-        for mart in marts:
-            database.copy_mart(out, mart)
         former = serving if serving.is_file() else None
-        revised = revisions.carry_revisions(out, former, published_at=now, run_id=run_id)
-        out.execute("detach warehouse")
-        revisions.refuse_broken(out)
-        span = database.span_of(out, marts)
+        revised = _copy(out, warehouse, marts, former, run_id=run_id, now=now)
+        first, last, markets = span = database.span_of(out, marts)
         database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
         exported = [describe(out, name, keys.get(name, ())) for name in (*marts, *revisions.TABLES)]
         database.write_tables(out, exported)
-        about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
-        described = [*exported, *about]
 
-        files = [parquet.export(out, table, scratch) for table in exported]
-        first, last, markets = span
-        contents = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
-        parquet.store_version(store, files, contents)
-        loading = postgres.replaced(postgres_url, out, described, scratch) if postgres_url else contextlib.nullcontext()
-        with loading as loaded:
+        files = [parquet.export(out, table, Path(folder)) for table in exported]
+        manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
+        parquet.store_version(store, files, manifest)
+        with _loaded(postgres_url, out, exported, Path(folder)) as loaded:
             out.close()
-            parquet.make_latest(store, files, contents)
-            os.replace(staged, serving)
+            _switch(staged, serving, store, files, manifest)
         parquet.prune(store)
     rows = {table.name: table.rows for table in exported}
-    return Publication(rows, first, last, tuple(markets), contents["version"], revised, loaded)
+    return Publication(rows, first, last, tuple(markets), manifest["version"], revised, loaded)
+
+
+def _copy(
+    out: duckdb.DuckDBPyConnection,
+    warehouse: Path,
+    marts: Sequence[str],
+    former: Path | None,
+    *,
+    run_id: str,
+    now: datetime,
+) -> int:
+    """Fill the staged file with the marts and the history of their ranks; returns how many ranks were revised."""
+    out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
+    for mart in marts:
+        database.copy_mart(out, mart)
+    revised = revisions.carry_revisions(out, former, published_at=now, run_id=run_id)
+    out.execute("detach warehouse")
+    revisions.refuse_broken(out)
+    return revised
+
+
+def _loaded(
+    url: str | None, out: duckdb.DuckDBPyConnection, exported: Sequence[Table], scratch: Path
+) -> contextlib.AbstractContextManager[postgres.PostgresReport | None]:
+    """A block around which PostgreSQL holds all tables, uncommitted until the block ends; nothing without a URL."""
+    if not url:
+        return contextlib.nullcontext()
+    about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
+    return postgres.replaced(url, out, [*exported, *about], scratch)
+
+
+def _switch(
+    staged: Path,
+    serving: Path,
+    store: ObjectStore,
+    files: Sequence[parquet.ParquetFile],
+    manifest: Mapping[str, Any],
+) -> None:
+    """Send readers to the new publication. The caller's block ends with the commit of PostgreSQL."""
+    parquet.make_latest(store, files, manifest)
+    os.replace(staged, serving)
 
 
 @contextlib.contextmanager
 def _staged(serving: Path) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection]]:
-    """A new database file beside `serving` and a connection to it, in UTC; what is left of it goes in the end."""
+    """A new database file beside `serving` and a connection to it, in UTC; what is left of it is removed in the end."""
     import duckdb
 
     staged = serving.with_name(f".{serving.name}.building")

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestration.warehouse.sql import identifier
+
 if TYPE_CHECKING:
     import duckdb
 
 
 class PublicationError(Exception):
-    """A target could not be written. The text says which, why, and that the former publication stands."""
+    """A target could not be written. The text states which, why, and that the former publication stands."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _is_never_null(column: Mapping[str, Any] | None) -> bool:
 
 
 def describe(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str] = ()) -> Table:
-    """The table as it stands in the database being published."""
+    """The table as it is in the database being published."""
     here = "where database_name = current_database() and schema_name = 'main' and table_name = ?"
     comments = connection.execute(f"select comment from duckdb_tables() {here}", [name]).fetchall()
     columns = connection.execute(
@@ -83,13 +85,3 @@ def describe(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str
         tuple(Column(column, data_type, comment or "") for column, data_type, comment in columns),
         int(counted[0]) if counted else 0,
     )
-
-
-def identifier(name: str) -> str:
-    """A name as DuckDB's SQL wants it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as DuckDB's SQL wants it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,73 @@
+-- One row per bar, day or rolling day of a liquidations mart, with the residuals of its identities.
+{% from "macros.sql" import residual %}
+{% set time_column = key | last %}
+
+select
+    venue,
+    market_id,
+    {{ time_column }},
+    long_usd,
+    short_usd,
+    total_usd,
+    order_count,
+    unvalued_order_count,
+    largest_order_usd,
+    coverage_ratio,
+    is_lower_bound,
+    liquidation_source,
+    venue_set,
+    subscribed_symbol_count,
+    case
+        when coverage_ratio = 0 then 0 else {{ residual("long_usd + short_usd - total_usd") }}
+    end as sum_residual,
+    least(long_usd, short_usd, largest_order_usd, order_count, unvalued_order_count) as smallest_amount,
+    coalesce(
+        (
+            coverage_ratio = 0 and long_usd is null and short_usd is null and total_usd is null
+            and order_count is null and unvalued_order_count is null and largest_order_usd is null
+        )
+        or (
+            coverage_ratio > 0 and long_usd is not null and short_usd is not null and total_usd is not null
+            and order_count is not null and unvalued_order_count is not null
+        ),
+        false
+    ) as is_absence_unknown,
+    coverage_ratio = 0
+    or coalesce(order_count > unvalued_order_count or (total_usd = 0 and order_count = unvalued_order_count), false)
+        as is_count_consistent,
+    total_usd is null or coalesce(largest_order_usd, 0) <= total_usd as is_largest_within_total,
+    coalesce(
+        is_lower_bound
+        or (
+            coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'
+            and subscribed_symbol_count is null
+        ),
+        false
+    ) as is_bound_honest,
+    coalesce(
+        venue_set = case when venue in ('all', 'simulated_all') then venue_set else venue end
+        and length(venue_set) > 0
+        and (venue = 'all') <= (position('simulated' in venue_set) = 0)
+        and (venue = 'simulated_all') <= (venue_set = 'simulated'),
+        false
+    ) as is_venue_set_right,
+    subscribed_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
+        as is_symbol_count_of_sum,
+    coalesce(
+        starts_with(market_id, venue || ':')
+        and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
+        false
+    ) as is_id_of_parts,
+    {% if time_column == 'trade_date' %}
+    -- The archive ended years before the first feed was collected: the hole between the two is no gap.
+    case
+        when liquidation_source = 'archive'
+            then trade_date - lag(trade_date) over (
+                partition by venue, market_id, liquidation_source = 'archive'
+                order by trade_date
+            )
+    end as days_since_previous
+    {% else %}
+    {{ time_column }} = date_trunc('hour', {{ time_column }}) as is_whole_hour
+    {% endif %}
+from {{ mart }}

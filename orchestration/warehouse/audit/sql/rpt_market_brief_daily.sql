@@ -1,0 +1,137 @@
+-- One row per market and day of the brief or of the daily mart, compared with the marts that it is composed from.
+{% from "macros.sql" import residual, distance %}
+{% set definitions = [
+    "daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd", "hourly_ma7_usd"
+] %}
+
+with ranks as (
+    select
+        market_id,
+        side,
+        cast(bar_at as date) as brief_date,
+        min(case when definition_id = 'daily_usd' then event_rank end) as daily_usd_event_rank,
+        {% for name in definitions %}
+        min(case when definition_id = '{{ name }}' then spike_rank end)
+            as "{{ name }}_rank"{{ "," if not loop.last }}
+        {% endfor %}
+    from fct_taker_spike_ranks
+    group by market_id, side, cast(bar_at as date)
+),
+
+daily as (
+    select
+        *,
+        lag(close_price) over (partition by market_id order by trade_date) as previous_close,
+        trade_date - lag(trade_date) over (partition by market_id order by trade_date) as days_since_previous
+    from fct_net_taker_volume_daily
+)
+
+select
+    coalesce(briefs.market_id, daily.market_id) as market_id,
+    coalesce(briefs.brief_date, daily.trade_date) as brief_date,
+    daily.market_id is not null as is_in_daily,
+    briefs.market_id is not null or coalesce(daily.is_running, false) as is_in_brief,
+    briefs.market_id is null or coalesce(not daily.is_running, true) as is_of_ended_day,
+    briefs.market_id is null or daily.market_id is null or coalesce(
+        (position(', provisional)' in briefs.headline) > 0 or position(', provisional covering' in briefs.headline) > 0)
+        = daily.is_provisional,
+        false
+    ) as is_provision_said,
+    briefs.side,
+    briefs.net_taker_usd,
+    briefs.taker_sell_ratio,
+    briefs.sell_dominance_percentile,
+    briefs.close_price,
+    briefs.price_change_ratio,
+    briefs.distance_from_high_ratio,
+    briefs.long_liquidations_usd,
+    briefs.short_liquidations_usd,
+    briefs.liquidations_coverage_ratio,
+    briefs.all_long_liquidations_usd,
+    briefs.all_short_liquidations_usd,
+    briefs.all_liquidations_coverage_ratio,
+    briefs.all_liquidations_venue_set,
+    briefs.all_liquidations_subscribed_symbol_count,
+    briefs.open_interest,
+    briefs.open_interest_usd,
+    briefs.funding_rate,
+    briefs.headline,
+    case
+        when briefs.market_id is null or daily.market_id is null then 0
+        else {{ residual("briefs.net_taker_usd - daily.net_taker_usd") }}
+    end as net_residual,
+    briefs.market_id is null
+    or coalesce((briefs.side = 'bearish') = (briefs.net_taker_usd < 0), false) as is_side_right,
+    {{
+        distance("briefs.taker_sell_ratio", "case when briefs.market_id is not null then daily.taker_sell_ratio end")
+    }}
+        as sell_ratio_error,
+    {{
+        distance(
+            "briefs.sell_dominance_percentile",
+            "case when briefs.market_id is not null then dominance.sell_dominance_percentile end"
+        )
+    }} as percentile_error,
+    briefs.market_id is null or daily.market_id is null
+    or coalesce(briefs.close_price = daily.close_price, false) as is_close_right,
+    {{
+        distance(
+            "briefs.price_change_ratio",
+            "case when briefs.market_id is not null and daily.days_since_previous = 1 then "
+            ~ "cast(daily.close_price as double) / cast(nullif(daily.previous_close, 0) as double) - 1 end"
+        )
+    }} as change_error,
+    briefs.market_id is null
+    or coalesce(briefs.flow_source = daily.flow_source and briefs.coverage_ratio = daily.coverage_ratio, false)
+        as is_source_right,
+    briefs.market_id is null or (
+        briefs.daily_usd_event_rank is not distinct from ranks.daily_usd_event_rank
+        {% for name in definitions %}
+        and briefs."{{ name }}_rank" is not distinct from ranks."{{ name }}_rank"
+        {% endfor %}
+    ) as are_ranks_right,
+    briefs.market_id is null or (
+        briefs.long_liquidations_usd is not distinct from liquidations.long_usd
+        and briefs.short_liquidations_usd is not distinct from liquidations.short_usd
+        and coalesce(briefs.liquidations_coverage_ratio = coalesce(liquidations.coverage_ratio, 0), false)
+    ) as are_liquidations_right,
+    briefs.market_id is null or (
+        briefs.all_long_liquidations_usd is not distinct from all_liquidations.long_usd
+        and briefs.all_short_liquidations_usd is not distinct from all_liquidations.short_usd
+        and briefs.all_liquidations_venue_set is not distinct from all_liquidations.venue_set
+        and briefs.all_liquidations_subscribed_symbol_count
+            is not distinct from all_liquidations.subscribed_symbol_count
+        and coalesce(
+            briefs.all_liquidations_coverage_ratio = coalesce(all_liquidations.coverage_ratio, 0), false
+        )
+    ) as are_all_liquidations_right,
+    briefs.market_id is null or coalesce(briefs.is_simulated = markets.is_simulated, false) as is_simulation_known,
+    briefs.market_id is null
+    or coalesce((briefs.headline like 'SIMULATED: %') = briefs.is_simulated, false) as is_headline_labelled,
+    briefs.market_id is null or coalesce(
+        position(briefs.market_id in briefs.headline) > 0
+        and position(cast(briefs.brief_date as varchar) in briefs.headline) > 0
+        and position('daily_usd' in briefs.headline) > 0
+        and position(briefs.flow_source in briefs.headline) > 0,
+        false
+    ) as is_headline_complete
+from rpt_market_brief_daily as briefs
+full join daily
+    on briefs.market_id = daily.market_id
+    and briefs.brief_date = daily.trade_date
+left join fct_taker_dominance_daily as dominance
+    on briefs.market_id = dominance.market_id
+    and briefs.brief_date = dominance.trade_date
+left join ranks
+    on briefs.market_id = ranks.market_id
+    and briefs.brief_date = ranks.brief_date
+    and briefs.side = ranks.side
+left join fct_liquidations_daily as liquidations
+    on briefs.market_id = liquidations.market_id
+    and briefs.brief_date = liquidations.trade_date
+left join dim_markets as markets
+    on briefs.market_id = markets.market_id
+left join fct_liquidations_daily as all_liquidations
+    on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
+    and briefs.brief_date = all_liquidations.trade_date
+order by briefs.market_id, brief_date

@@ -1,0 +1,27 @@
+"""Every corruption that the audit must find, by group of marts."""
+
+from tests.orchestration.audit.corruptions import (
+    brief,
+    claims,
+    dominance,
+    event_study,
+    liquidations,
+    markets,
+    net_taker_volume,
+    rank_revisions,
+    reconciliation,
+    spike_ranks,
+)
+
+CORRUPTIONS = [
+    *net_taker_volume.CORRUPTIONS,
+    *dominance.CORRUPTIONS,
+    *spike_ranks.CORRUPTIONS,
+    *reconciliation.CORRUPTIONS,
+    *liquidations.CORRUPTIONS,
+    *markets.CORRUPTIONS,
+    *claims.CORRUPTIONS,
+    *event_study.CORRUPTIONS,
+    *brief.CORRUPTIONS,
+    *rank_revisions.CORRUPTIONS,
+]

@@ -1,0 +1,122 @@
+"""What the verdict shows of the rows that fail, and that judging leaves no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from orchestration.warehouse.audit.gx import validate
+from orchestration.warehouse.audit.rules import WARNING
+from tests.orchestration.audit.auditing import SUITE_BY_NAME, audit
+from tests.orchestration.audit.corruption import DAILY, HOURLY, INVERSE, LINEAR, ONE_DAY, RECONCILIATION
+
+
+def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(
+        f"""
+        update {RECONCILIATION}
+        set coarser_volume_usd = klines_volume_usd - 512, interval_difference_usd = 512, interval_verdict = 'conflict'
+        where market_id = '{LINEAR}' and trade_date in (date '2024-03-08', date '2024-03-11')
+        """
+    )
+
+    verdict = audit(marts, SUITE_BY_NAME[RECONCILIATION])
+
+    (failed,) = [r for r in verdict.results if not r["success"]]
+    volumes = dict(
+        marts.execute(
+            f"select trade_date, klines_volume_usd from {RECONCILIATION} where market_id = '{LINEAR}'"
+        ).fetchall()
+    )
+    assert failed["rule"] == "the venue's klines of two intervals tell the same volume"
+    assert failed["unexpected_count"] == 2
+    assert failed["observed"] == "2 of 43 rows break the rule"
+    assert failed["sample"] == [
+        {
+            "market_id": LINEAR,
+            "trade_date": f"{day}",
+            "interval_verdict": "conflict",
+            "kline_interval": "1h",
+            "coarser_interval": "1d",
+            "klines_volume_usd": float(volumes[day]),
+            "coarser_volume_usd": float(volumes[day]) - 512,
+            "interval_difference_usd": 512.0,
+        }
+        for day in sorted(volumes)
+        if day.day in (8, 11)
+    ]
+
+
+def test_a_lost_day_is_shown_between_its_neighbours(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"delete from {DAILY} where {ONE_DAY}")
+
+    verdict = audit(marts, SUITE_BY_NAME[f"{DAILY}_gaps"])
+
+    assert verdict.blocking
+    assert verdict.results[0]["column"] == "lost_days"
+    assert verdict.results[0]["sample"] == [
+        {
+            "market_id": LINEAR,
+            "last_day_before": "2024-03-09",
+            "first_day_after": "2024-03-11",
+            "lost_days": 1,
+            "missing_days": 1,
+            "absent_days": 0,
+            "empty_days": 0,
+            "unasked_days": 0,
+            "unusable_days": 0.0,
+        }
+    ]
+
+
+def test_evidence_is_short_serialisable_and_worst_first(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(f"update {HOURLY} set taker_sell_ratio = 'nan'::double, close_price = close_price * bar_at.hour()")
+
+    verdict = audit(marts, SUITE_BY_NAME[HOURLY])
+
+    order = [(r["success"], r["severity"] == WARNING) for r in verdict.results]
+    assert order == sorted(order)
+    assert json.loads(json.dumps(verdict.results, allow_nan=False)) == verdict.results
+    assert {len(r["sample"]) for r in verdict.results if not r["success"]} <= set(range(1, 11))
+    assert all(
+        set(r) >= {"expectation", "column", "severity", "success", "observed", "unexpected_count", "sample"}
+        for r in verdict.results
+    )
+
+
+def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.DuckDBPyConnection) -> None:
+    suite = SUITE_BY_NAME["dim_markets"]
+    marts.execute(f"update dim_markets set is_simulated = true where market_id = '{INVERSE}'")
+    frame: pd.DataFrame = marts.execute(suite.query).df()
+
+    verdict = validate(frame.set_index(pd.Index([7] * len(frame))), suite)
+
+    assert [row["market_id"] for row in verdict.results[0]["sample"]] == [INVERSE]
+
+
+def test_the_audit_is_silent_and_leaves_no_file(
+    marts: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    audit(marts, SUITE_BY_NAME["dim_markets"])
+
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+
+
+def test_naming_the_suites_does_not_import_great_expectations() -> None:
+    script = (
+        "import sys, orchestration.warehouse.audit.suites, orchestration.warehouse.audit.gx; "
+        "sys.exit('great_expectations' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,85 @@
+"""What the audit makes of missing rows, missing columns and unknown outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from orchestration.warehouse.audit.gx import AuditNotEvaluated, validate
+from orchestration.warehouse.audit.rules import AuditSuite, Holds, Zero
+from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME, audit, columns
+from tests.orchestration.audit.corruption import (
+    BRIEF,
+    CLAIMS,
+    DAILY,
+    DOMINANCE,
+    HISTORY,
+    HOURLY,
+    LIQUIDATIONS,
+    LIQUIDATIONS_HOURLY,
+    LIQUIDATIONS_ROLLING,
+    RANKS,
+    RECONCILIATION,
+    RETURNS,
+    STUDY,
+)
+
+
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
+def test_a_missing_column_is_an_error_and_not_a_verdict(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    column = columns(suite.rules[-1], suite).split(", ")[-1]
+    frame = marts.execute(suite.query).df().drop(columns=[column])
+
+    with pytest.raises(AuditNotEvaluated, match=column):
+        validate(frame, suite)
+
+
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
+def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    """A warehouse that holds liquidations only, or nothing: the suites answer, and only required marts fail."""
+    for table in (
+        HOURLY,
+        DAILY,
+        DOMINANCE,
+        RANKS,
+        RECONCILIATION,
+        LIQUIDATIONS,
+        LIQUIDATIONS_HOURLY,
+        LIQUIDATIONS_ROLLING,
+        "dim_markets",
+        "stg_raw__receipts",
+        "int_flow_receipts",
+        "dim_claims",
+        CLAIMS,
+        RETURNS,
+        STUDY,
+        BRIEF,
+        HISTORY,
+    ):
+        marts.execute(f"delete from {table}")
+
+    assert audit(marts, suite).success == (suite.name not in (DAILY, "dim_markets"))
+
+
+@pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
+def test_a_rule_whose_outcome_is_unknown_is_broken(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
+    decided = replace(suite, rules=tuple(rule for rule in suite.rules if isinstance(rule, Holds | Zero)))
+    frame = marts.execute(suite.query).df().head(2).astype(object)
+    for name in {rule.column for rule in decided.rules if isinstance(rule, Holds | Zero)}:
+        frame[name] = [None, *frame[name][1:]]
+
+    if not frame.empty and decided.rules:
+        assert [r["column"] for r in validate(frame, decided).results if r["success"]] == []
+
+
+def test_the_only_bar_of_a_window_has_a_rank_and_no_percentile(marts: duckdb.DuckDBPyConnection) -> None:
+    marts.execute(
+        f"delete from {RANKS} where definition_id <> 'daily_usd';"
+        f"update spike_definitions set window_days = 1;"
+        f"update {RANKS} set spike_rank = 1, event_rank = case when is_event then 1 end, window_bars = 1,"
+        " percentile = null, coverage_ratio = 1, bar_coverage_ratio = 1, set_changed_at = null"
+    )
+
+    assert audit(marts, SUITE_BY_NAME[RANKS]).success
