@@ -131,7 +131,7 @@ class WarehouseResource:
 
 
 def _create_secret(secret: Mapping[str, Any]) -> str:
-    options = [
-        f"{name} '{str(value).replace(chr(39), chr(39) * 2)}'" for name, value in secret.items() if name != "name"
-    ]
+    from orchestration.warehouse.sql import literal
+
+    options = [f"{name} {literal(str(value))}" for name, value in secret.items() if name != "name"]
     return f"create or replace secret {secret['name']} ({', '.join(options)})"

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.serving.published import DayNotPublished, connect, literal, outdated, resolve_market
+from orchestration.serving.published import DayNotPublished, connect, outdated, resolve_market
 from orchestration.warehouse.sql import literal
 
 
