@@ -44,6 +44,14 @@ def test_private_interfaces_of_dagster_stay_in_compat() -> None:
 
 
 @pytest.mark.parametrize(
+    "path", sorted((ROOT / "orchestration" / "compat").glob("[!_]*.py")), ids=lambda path: path.name
+)
+def test_every_private_interface_has_its_upstream_link_and_the_condition_for_its_removal(path: Path) -> None:
+    charter = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert charter.count("Upstream: ") == charter.count("Remove when: ") > 0
+
+
+@pytest.mark.parametrize(
     "path", [p for package in ("ingestion", "orchestration") for p in modules_of(package)], ids=lambda path: path.name
 )
 def test_every_module_begins_by_saying_what_belongs_in_it(path: Path) -> None:

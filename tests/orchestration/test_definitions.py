@@ -143,6 +143,19 @@ def test_without_a_manifest_the_error_states_what_to_run(settings: Settings, tmp
         build_definitions(settings, manifest_path=tmp_path / "none.json")
 
 
+def test_importing_the_definitions_reads_no_setting(tmp_path: Path) -> None:
+    """What runs with settings of its own, as `taker demo` does, is not stopped by those of the environment."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "import orchestration.definitions"],
+        cwd=ROOT,
+        env={"TAKER_NONSENSE": "1", "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_loading_the_definitions_leaves_the_heavy_parts_alone(manifest: Path, tmp_path: Path) -> None:
     program = (
         "import sys\n"

@@ -65,6 +65,26 @@ def test_archive_first_then_today_then_the_build(tmp_path: Path, executed: list[
     assert executed[-2][1] == names(API_DATASET_KEYS)
 
 
+@pytest.mark.usefixtures("executed")
+def test_one_graph_serves_every_run_and_run_config_limits_the_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[Any] = []
+    limits: list[tuple[str, str]] = []
+
+    def limited(session: Any, job: str, *, config: Any = None, **options: Any) -> None:
+        if job.startswith("ingest"):
+            limits.extend(tuple(op["config"].values()) for op in config["ops"].values())
+
+    monkeypatch.setattr(definitions, "build_definitions", lambda *arguments, **options: graphs.append(arguments))
+    monkeypatch.setattr(execution, "_execute", limited)
+    first, last = yesterday() - timedelta(days=9), yesterday() - timedelta(days=5)
+    execution.run(settings_with(tmp_path), first, last)
+    assert set(limits) == {(first.isoformat(), last.isoformat())}
+    ((settings, *_),) = graphs
+    assert settings.first_day == first
+
+
 def test_a_request_with_a_last_day_does_not_fetch_today(tmp_path: Path, executed: list[tuple[str, set[str]]]) -> None:
     settings = settings_with(tmp_path, venue_urls="binance_um.rest=http://127.0.0.1:9")
     execution.run(settings, None, yesterday())
