@@ -6,9 +6,10 @@ somebody was told already (`outbox`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from ingestion.domain.markets import is_simulated
 from ingestion.live.status import CollectorStatus, ConnectionStatus
@@ -16,15 +17,23 @@ from orchestration.alerts.facts import RECENT, Fact, Found, Kind, condition, lab
 from orchestration.alerts.publication import Newest
 from orchestration.serving.staleness import expected_day, stale
 
-if TYPE_CHECKING:
-    import dagster as dg
-
 QUIET_AFTER: Final = timedelta(minutes=1)
 DOWN_AFTER: Final = timedelta(minutes=5)
 # Of a whole venue's symbols some position is liquidated within minutes, and hours without any are a rarity.
 SPEECHLESS_AFTER: Final = timedelta(hours=6)
-_RUNS_LOOKED_AT: Final = 50
 _EVIDENCE_SHOWN: Final = 600
+
+
+@dataclass(frozen=True)
+class PublishingRun:
+    """An ended run that was to publish. `failed_checks`: the reason of each blocking check that failed, by its name."""
+
+    run_id: str
+    ended_at: datetime | None
+    succeeded: bool
+    has_published: bool
+    failed_checks: Mapping[str, str] = field(default_factory=dict)
+    failed_steps: tuple[str, ...] = ()
 
 
 def stale_markets(newest: Sequence[Newest], now: datetime) -> Found:
@@ -41,29 +50,17 @@ def stale_markets(newest: Sequence[Newest], now: datetime) -> Found:
     return Found(Kind.STALE, tuple(facts), f"{len(newest)} market(s), each with a bar of {expected} expected")
 
 
-def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, is_simulated: bool) -> Found:
+def refused_publication(run: PublishingRun | None, now: datetime, *, is_simulated: bool) -> Found:
     """Whether the latest run that was to publish was kept from it, and by which checks."""
-    if instance is None:
-        return unjudged(Kind.AUDIT, "no run has been recorded here")
-    run = _latest_publishing_run(instance)
     if run is None:
         return unjudged(Kind.AUDIT, "no run that publishes has ended")
-    from dagster import DagsterEventType, DagsterRunStatus
-
-    at = moment(datetime.fromtimestamp(run.end_time, UTC)) if run.end_time else "an unknown time"
-    name = f"run {run.dagster_run.run_id[:8]}"
-    if run.dagster_run.status is DagsterRunStatus.SUCCESS:
+    at = moment(run.ended_at) if run.ended_at else "an unknown time"
+    name = f"run {run.run_id[:8]}"
+    if run.succeeded:
         return Found(Kind.AUDIT, (), f"the latest publication, {name} of {at}, passed its audit")
-    kinds = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_MATERIALIZATION}
-    records = instance.get_records_for_run(
-        run.dagster_run.run_id, of_type=kinds | {DagsterEventType.STEP_FAILURE}
-    ).records
-    events = [record.event_log_entry.dagster_event for record in records]
-    said = [event for event in events if event is not None]
-    if any(event.is_step_materialization and event.asset_key == _published_key() for event in said):
+    if run.has_published:
         return Found(Kind.AUDIT, (), f"{name} of {at} failed only after it had published")
-    failed = _failed_checks(event.event_specific_data for event in said)
-    steps = sorted({str(event.step_key) for event in said if event.event_type is DagsterEventType.STEP_FAILURE})
+    failed = run.failed_checks
     stands = f"The former publication stands. {name[0].upper()}{name[1:]} in Dagster has the evidence."
     if failed:
         shown = "\n".join(f"{check}: {_shortened(why)}" for check, why in list(failed.items())[:5])
@@ -72,46 +69,14 @@ def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, i
         text = f"Nothing was published at {at}: the audit failed.\n{shown}{more}\n{stands}"
         parts: Collection[str] = failed
     else:
-        # Nothing of an error's own text: what it quotes is not for us to know.
-        where = ", ".join(steps) or "before its first step"
+        # Nothing of an error's own text: it may quote a secret.
+        where = ", ".join(run.failed_steps) or "before its first step"
         subject = f"publication failed: {where}"
         text = f"Nothing was published at {at}: the run failed in {where}, not in the audit. {stands}"
-        parts = [f"step {step}" for step in steps]
-    subject, text = (labelled(said, is_simulated=is_simulated) for said in (subject, text))
+        parts = [f"step {step}" for step in run.failed_steps]
+    subject, text = (labelled(shown, is_simulated=is_simulated) for shown in (subject, text))
     fact = condition(Kind.AUDIT, f"{Kind.AUDIT}:{'checks' if failed else 'run'}", subject, text, now, *parts)
     return Found(Kind.AUDIT, (fact,), f"the latest run that was to publish, {name} of {at}")
-
-
-def _latest_publishing_run(instance: dg.DagsterInstance) -> dg.RunRecord | None:
-    from dagster import DagsterRunStatus, RunsFilter
-
-    from orchestration.automation.jobs import BUILD_AND_PUBLISH
-
-    ended = RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE])
-    for record in instance.get_run_records(ended, limit=_RUNS_LOOKED_AT):
-        run = record.dagster_run
-        if run.job_name == BUILD_AND_PUBLISH or _published_key() in (run.asset_selection or ()):
-            return record
-    return None
-
-
-def _published_key() -> dg.AssetKey:
-    from orchestration.defs.publish import PUBLISHED_KEY
-
-    return PUBLISHED_KEY
-
-
-def _failed_checks(evaluations: Iterable[object]) -> Mapping[str, str]:
-    """Why each check failed that keeps marts from being published, by its name."""
-    from dagster import AssetCheckEvaluation, AssetCheckSeverity
-
-    return {
-        evaluation.check_name: evaluation.description or "failed"
-        for evaluation in evaluations
-        if isinstance(evaluation, AssetCheckEvaluation)
-        and not evaluation.passed
-        and evaluation.severity is AssetCheckSeverity.ERROR
-    }
 
 
 def _shortened(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -20,11 +20,11 @@ from orchestration.alerts.facts import Fact, Found, Kind, unjudged
 from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.config.settings import Settings
+from orchestration.config.alerts import AlertConfig
 from orchestration.serving.answer import NothingPublished
 
-if TYPE_CHECKING:
-    import dagster as dg
+# Reads the latest run that was to publish; None without one.
+LatestRun = Callable[[], conditions.PublishingRun | None]
 
 _READ: Final = "publication"
 _RECEIVER: Final = "receiver"
@@ -66,47 +66,47 @@ class Evaluation:
 
 
 def evaluate(
-    settings: Settings,
+    config: AlertConfig,
     *,
-    instance: dg.DagsterInstance | None,
+    latest_run: LatestRun | None,
     clock: Callable[[], datetime] | None = None,
     only_news: bool = False,
     retry_refused: bool = False,
 ) -> Evaluation:
     """Record what is news and send what is due.
 
-    `instance`: where runs are recorded, None where none has been. `only_news`: do not read a publication again that was
+    `latest_run`: None where no run has been recorded. `only_news`: do not read a publication again that was
     read before, which makes an evaluation of nothing new cheap. `retry_refused`: also send again what was refused.
 
     Raises NoReceiver when TAKER_ALERT_WEBHOOK_URL is not set.
     """
-    if settings.alert_webhook_url is None:
+    if config.webhook_url is None:
         raise NoReceiver(
             "TAKER_ALERT_WEBHOOK_URL is not set, so there is nobody to send alerts to; `taker alerts --dry-run` shows "
             "what would be sent"
         )
     clock = clock or _now
     now = clock()
-    with outbox.opened(settings.alerts_path) as box:
-        looked = _looked(settings, instance, now, box.remembered(_READ) if only_news else None)
+    with outbox.opened(config.outbox) as box:
+        looked = _looked(config, latest_run, now, box.remembered(_READ) if only_news else None)
         result = box.record(looked.found, now, remember={} if looked.memory is None else {_READ: looked.memory})
-        _notice_receiver(box, settings.alert_webhook_url)
+        _notice_receiver(box, config.webhook_url)
         if retry_refused:
             box.retry(refused=True)
-        delivery = _deliver(box, Webhook(settings.alert_webhook_url), clock)
+        delivery = _deliver(box, Webhook(config.webhook_url), clock)
         return _evaluation(looked.found, result, box.undelivered(), delivery)
 
 
 def rehearse(
-    settings: Settings,
+    config: AlertConfig,
     *,
-    instance: dg.DagsterInstance | None,
+    latest_run: LatestRun | None,
     clock: Callable[[], datetime] | None = None,
 ) -> Evaluation:
     """What `evaluate` would record and send. Writes nothing, sends nothing, and needs no receiver."""
     now = (clock or _now)()
-    with outbox.seen(settings.alerts_path) as box:
-        looked = _looked(settings, instance, now, None)
+    with outbox.seen(config.outbox) as box:
+        looked = _looked(config, latest_run, now, None)
         return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
 
 
@@ -154,23 +154,23 @@ class _Looked:
 
 
 def _looked(
-    settings: Settings,
-    instance: dg.DagsterInstance | None,
+    config: AlertConfig,
+    latest_run: LatestRun | None,
     now: datetime,
     remembered: str | None,
 ) -> _Looked:
-    state = _state(settings)
+    state = _state(config)
     memory = json.loads(remembered) if remembered is not None else {}
     newest: tuple[Newest, ...] | None
     if state is not None and memory.get("state") == state:
         marts, newest = _of_marts("nothing was published since the last evaluation"), _newest(memory["newest"])
     else:
-        marts, newest = _read(settings, now)
+        marts, newest = _read(config, now)
     found = (
         *marts,
-        _guarded(Kind.AUDIT, lambda: conditions.refused_publication(instance, now, is_simulated=settings.is_simulated)),
+        _guarded(Kind.AUDIT, lambda: _refused_publication(config, latest_run, now)),
         unjudged(Kind.STALE, "nothing is published") if newest is None else conditions.stale_markets(newest, now),
-        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(settings.spool_dir), now)),
+        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(config.spool), now)),
     )
     # A fault is said until it is mended, which a publication that counts as read would not be asked for.
     is_read = newest is not None and not any(one.fault for one in marts)
@@ -178,27 +178,32 @@ def _looked(
     return _Looked(found, json.dumps({"state": state, "newest": said}, default=str) if is_read else None)
 
 
-def _state(settings: Settings) -> str | None:
+def _state(config: AlertConfig) -> str | None:
     """What an answer of the marts depends on; None while there are none."""
-    of_file = publication.state_of(settings.serving_path)
+    of_file = publication.state_of(config.serving)
     if of_file is None:
         return None
-    markets = ",".join(market.market_id for market in settings.markets)
-    asked = (settings.alert_definition, settings.alert_rank, settings.alert_liquidation_percentile, markets)
-    return "|".join([of_file, *map(str, asked)])
+    rules = (config.definition, config.rank, config.liquidation_percentile, ",".join(config.market_ids))
+    return "|".join([of_file, *map(str, rules)])
 
 
-def _read(settings: Settings, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
+def _read(config: AlertConfig, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
     import duckdb
 
     try:
-        done = publication.read(settings, now)
+        done = publication.read(config, now)
     except NothingPublished:
         return _of_marts("nothing is published"), None
     except duckdb.Error as error:
         said = f"the published marts cannot be read: {str(error).strip().splitlines()[0]}"
         return tuple(replace(one, fault=said) for one in _of_marts(said)), None
     return done.found, done.newest
+
+
+def _refused_publication(config: AlertConfig, latest_run: LatestRun | None, now: datetime) -> Found:
+    if latest_run is None:
+        return unjudged(Kind.AUDIT, "no run has been recorded here")
+    return conditions.refused_publication(latest_run(), now, is_simulated=config.is_simulated)
 
 
 def _of_marts(said: str) -> tuple[Found, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
 from orchestration.cli.terminal import amount
-from orchestration.config.settings import Settings
+from orchestration.config.alerts import AlertConfig
 from orchestration.serving.answer import closest, connect, literal
 from orchestration.serving.staleness import newest_days
 
@@ -54,14 +54,14 @@ class Read:
     newest: tuple[Newest, ...]
 
 
-def read(settings: Settings, now: datetime) -> Read:
+def read(config: AlertConfig, now: datetime) -> Read:
     """Ask the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
-    with connect(settings.serving_path) as connection:
+    with connect(config.serving) as connection:
         columns: dict[str, set[str]] = {}
         for table, column in connection.execute("select table_name, column_name from duckdb_columns()").fetchall():
             columns.setdefault(table, set()).add(column)
-        found = (_spikes(connection, columns, settings, now), _liquidations(connection, columns, settings, now))
-        return Read(found, _newest(connection, columns, settings))
+        found = (_spikes(connection, columns, config, now), _liquidations(connection, columns, config, now))
+        return Read(found, _newest(connection, columns, config))
 
 
 def state_of(serving: Path) -> str | None:
@@ -74,13 +74,13 @@ def state_of(serving: Path) -> str | None:
 
 
 def _spikes(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig, now: datetime
 ) -> Found:
     if not {SPIKES, _DEFINITIONS} <= set(columns):
         return unjudged(Kind.SPIKE, f"the publication has no {SPIKES}; publish anew with `taker run`")
     rows = _records(connection, f"from {_DEFINITIONS} order by definition_id")
     names = [row["definition_id"] for row in rows]
-    wanted = settings.alert_definition
+    wanted = config.definition
     definition = next((row for row in rows if row["definition_id"] == wanted), None)
     if definition is None:
         close = closest(wanted, names)
@@ -96,7 +96,7 @@ def _spikes(
         _SPIKES.format(
             spikes=SPIKES,
             definition=literal(wanted),
-            rank=settings.alert_rank,
+            rank=config.rank,
             hours=int(definition["decluster_hours"]),
             # The most extreme comes first: the smallest net, the largest sell ratio.
             sign="<>" if definition["unit"] == "sell_ratio" else "=",
@@ -108,7 +108,7 @@ def _spikes(
     )
     facts = tuple(_spike(row, definition) for row in records if row["is_recent"])
     older = len(records) - len(facts)
-    said = f"ranks 1 to {settings.alert_rank} under {wanted}, of bars since {moment(since)}"
+    said = f"ranks 1 to {config.rank} under {wanted}, of bars since {moment(since)}"
     return Found(Kind.SPIKE, facts, f"{said}; {older} earlier ones are history and are not sent" if older else said)
 
 
@@ -177,12 +177,12 @@ def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
 
 
 def _liquidations(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig, now: datetime
 ) -> Found:
     if LIQUIDATIONS not in columns:
         return unjudged(Kind.LIQUIDATIONS, f"the publication has no {LIQUIDATIONS}")
     since = now - RECENT
-    markets = ", ".join(literal(market.market_id) for market in settings.markets)
+    markets = ", ".join(literal(market) for market in config.market_ids)
     shape = {
         "liquidations": LIQUIDATIONS,
         # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
@@ -203,10 +203,10 @@ def _liquidations(
         if judged[-1]["history_hours"] < HISTORY_HOURS_NEEDED:
             have = judged[-1]["history_hours"]
             said.append(f"{market} has {have} of the {HISTORY_HOURS_NEEDED} hours of history it needs")
-        facts += _episodes(judged, settings.alert_liquidation_percentile)
+        facts += _episodes(judged, config.liquidation_percentile)
     if not rows:
         said.append(f"no configured market has any since {moment(since)}")
-    looked = f"24 h totals above the percentile {settings.alert_liquidation_percentile:g} of their own history"
+    looked = f"24 h totals above the percentile {config.liquidation_percentile:g} of their own history"
     return Found(Kind.LIQUIDATIONS, tuple(facts), "; ".join([looked, *said]))
 
 
@@ -290,10 +290,10 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
 
 
 def _newest(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig
 ) -> tuple[Newest, ...]:
     found = []
-    for market, day in newest_days(connection, [market.market_id for market in settings.markets]).items():
+    for market, day in newest_days(connection, config.market_ids).items():
         said = "null" if day is None else _headline_of(literal(market), f"date '{day}'", columns)
         ((headline,),) = connection.execute(f"select {said}").fetchall()
         found.append(Newest(market, day, headline))

@@ -292,9 +292,11 @@ def alerts(
         settings = _settings(demo)
         with _instance_if_any(settings) as instance:
             if dry_run:
-                done = evaluation.rehearse(settings, instance=instance)
+                done = evaluation.rehearse(settings.alerts, latest_run=_latest_run(instance))
             else:
-                done = evaluation.evaluate(settings, instance=instance, retry_refused=retry_refused)
+                done = evaluation.evaluate(
+                    settings.alerts, latest_run=_latest_run(instance), retry_refused=retry_refused
+                )
         if as_json:
             print(answer.as_json(evaluation.facts(done)))
         else:
@@ -465,6 +467,15 @@ def _instance_if_any(settings: Settings) -> Iterator[Any]:
 
     with open_instance(settings.dagster_home) as instance:
         yield instance
+
+
+def _latest_run(instance: Any) -> Any:
+    """What reads the latest run that was to publish; None without an instance."""
+    if instance is None:
+        return None
+    from orchestration.automation.publishing_runs import latest_publishing_run
+
+    return lambda: latest_publishing_run(instance)
 
 
 @contextlib.contextmanager

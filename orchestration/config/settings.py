@@ -29,6 +29,7 @@ from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from orchestration.config.addresses import postgres_fault, webhook_fault
+from orchestration.config.alerts import AlertConfig
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
@@ -215,6 +216,20 @@ class Settings(BaseSettings):
     @property
     def dbt(self) -> DbtConfig:
         return DbtConfig(self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval)
+
+    @property
+    def alerts(self) -> AlertConfig:
+        return AlertConfig(
+            serving=self.paths.serving,
+            spool=self.paths.spool,
+            outbox=self.paths.alerts,
+            market_ids=tuple(self.scope.market_ids),
+            is_simulated=self.scope.is_simulated,
+            webhook_url=self.alert_webhook_url,
+            definition=self.alert_definition,
+            rank=self.alert_rank,
+            liquidation_percentile=self.alert_liquidation_percentile,
+        )
 
     # ---- shortcuts of the command line into these values
 

@@ -17,6 +17,7 @@ from orchestration.alerts.conditions import quiet_collector, refused_publication
 from orchestration.alerts.facts import Fact, Found, Kind
 from orchestration.alerts.publication import Newest, read
 from orchestration.automation.jobs import BUILD_AND_PUBLISH
+from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from tests.support.alerting import BTC, ETH, NOW, SIMULATED, SPIKE, Marts
@@ -28,7 +29,7 @@ def marts(settings: Settings) -> Marts:
 
 
 def found(settings: Settings, kind: Kind, now: datetime = NOW) -> Found:
-    return next(one for one in read(settings, now).found if one.kind is kind)
+    return next(one for one in read(settings.alerts, now).found if one.kind is kind)
 
 
 def facts(settings: Settings, kind: Kind, now: datetime = NOW) -> tuple[Fact, ...]:
@@ -219,10 +220,10 @@ class TestStale:
 
     def test_a_day_that_is_still_running_is_no_day(self, settings: Settings, marts: Marts) -> None:
         marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, running=True).publish()
-        assert [one.day for one in read(settings, NOW).newest] == [date(2026, 1, 30)]
+        assert [one.day for one in read(settings.alerts, NOW).newest] == [date(2026, 1, 30)]
         marts.day(date(2026, 1, 31), ETH).publish()
         both = settings.model_copy(update={"markets": tuple(Market.parse(text) for text in (BTC, ETH))})
-        assert [one.day for one in read(both, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
+        assert [one.day for one in read(both.alerts, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
 
 
 def ago(**passed: float) -> datetime:
@@ -322,7 +323,8 @@ class TestRefusedPublication:
         definitions.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
 
     def judged(self, instance: dg.DagsterInstance | None) -> Found:
-        return refused_publication(instance, NOW, is_simulated=False)
+        run = latest_publishing_run(instance) if instance is not None else None
+        return refused_publication(run, NOW, is_simulated=False)
 
     def test_the_failed_check_and_its_evidence_are_told(self, instance: dg.DagsterInstance) -> None:
         self.run(instance, passes=False)
@@ -352,6 +354,6 @@ class TestRefusedPublication:
 
 def test_nothing_is_opened_once_it_was_read(settings: Settings, marts: Marts) -> None:
     marts.spike().publish()
-    read(settings, NOW)
+    read(settings.alerts, NOW)
     with duckdb.connect(str(settings.serving_path)) as writer:
         writer.execute("create table written as select 1")

@@ -23,6 +23,7 @@ from orchestration.alerts.facts import Fact, Found, Kind, condition
 from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.automation.alerts import alerts_sensor
+from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings
 from tests.support.alerting import NOW, SIMULATED, SPIKE, Clock, Marts
@@ -61,10 +62,10 @@ class House:
     clock: Clock
 
     def evaluate(self, **options: Any) -> Evaluation:
-        return evaluate(self.settings, instance=None, clock=self.clock, **options)
+        return evaluate(self.settings.alerts, latest_run=None, clock=self.clock, **options)
 
     def rehearse(self) -> Evaluation:
-        return rehearse(self.settings, instance=None, clock=self.clock)
+        return rehearse(self.settings.alerts, latest_run=None, clock=self.clock)
 
     def beat(self, *, is_alive: bool = True, is_stopped: bool = False) -> None:
         """The last sign of life of a collector: of now, or of five minutes ago."""
@@ -180,7 +181,7 @@ class TestOnce:
         self, house: House, settings: Settings, marts: Marts
     ) -> None:
         marts.spike().publish()
-        found = publication.read(settings, NOW).found
+        found = publication.read(settings.alerts, NOW).found
         with outbox.opened(settings.alerts_path) as one, outbox.opened(settings.alerts_path) as other:
             assert (len(one.record(found, NOW).new), len(other.record(found, NOW).new)) == (1, 0)
             assert one.take(NOW) is not None
@@ -268,7 +269,7 @@ class TestNeverLost:
         self, house: House, settings: Settings, receiver: Receiver
     ) -> None:
         with outbox.opened(settings.alerts_path) as box:
-            box.record(publication.read(settings, NOW).found, NOW)
+            box.record(publication.read(settings.alerts, NOW).found, NOW)
             assert box.take(NOW) is not None
         house.clock.forward(minutes=1)
         assert len(house.evaluate().undelivered) == 1
@@ -374,7 +375,7 @@ class TestRehearsal:
     def test_without_a_receiver_nothing_is_recorded(self, settings: Settings, marts: Marts) -> None:
         marts.spike().publish()
         with pytest.raises(NoReceiver, match="--dry-run"):
-            evaluate(settings, instance=None)
+            evaluate(settings.alerts, latest_run=None)
         assert not settings.alerts_path.exists()
 
     def test_a_dry_run_knows_what_was_told(self, house: House, marts: Marts) -> None:
@@ -443,7 +444,9 @@ class TestFaults:
 class TestSensor:
     def sensor(self, settings: Settings) -> dg.SensorDefinition:
         def evaluate(instance: dg.DagsterInstance) -> evaluation.Evaluation:
-            return evaluation.evaluate(settings, instance=instance, only_news=True)
+            return evaluation.evaluate(
+                settings.alerts, latest_run=lambda: latest_publishing_run(instance), only_news=True
+            )
 
         return alerts_sensor(evaluate, has_receiver=settings.alert_webhook_url is not None)
 
