@@ -19,6 +19,7 @@ from orchestration.automation.changed_source_files import changed_files_sensor
 from orchestration.automation.daily_ingest import daily_schedules
 from orchestration.automation.hourly_today import hourly_schedule
 from orchestration.automation.jobs import jobs
+from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.automation.seal_finished_hours import seal_sensor
 from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
@@ -105,9 +106,11 @@ def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
 
 
 def _alerts(settings: Settings) -> dg.SensorDefinition:
+    rules = settings.alerts
+
     def evaluate(instance: dg.DagsterInstance) -> Evaluation:
         from orchestration.alerts import evaluation
 
-        return evaluation.evaluate(settings, instance=instance, only_news=True)
+        return evaluation.evaluate(rules, latest_run=lambda: latest_publishing_run(instance), only_news=True)
 
-    return alerts_sensor(evaluate, has_receiver=settings.alert_webhook_url is not None)
+    return alerts_sensor(evaluate, has_receiver=rules.receiver is not None)

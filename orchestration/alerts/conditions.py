@@ -1,29 +1,36 @@
 """What lasts and should not: a market gone stale, a publication refused, a collector gone quiet.
 
 Belongs here: the state of things as facts, each from what it is handed. Does not: figures (`publication`), or whether
-somebody was told already (`outbox`).
+an alert was recorded already (`outbox`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from ingestion.domain.markets import is_simulated
 from ingestion.live.status import CollectorStatus, ConnectionStatus
-from orchestration.alerts.facts import RECENT, Fact, Found, Kind, condition, labelled, moment, unjudged, utc
+from orchestration.alerts.facts import (
+    RECENT,
+    Fact,
+    Found,
+    Kind,
+    PublishingRun,
+    condition,
+    labelled,
+    moment,
+    unjudged,
+    utc,
+)
 from orchestration.alerts.publication import Newest
 from orchestration.serving.staleness import expected_day, stale
 
-if TYPE_CHECKING:
-    import dagster as dg
-
 QUIET_AFTER: Final = timedelta(minutes=1)
 DOWN_AFTER: Final = timedelta(minutes=5)
-# Of a whole venue's symbols some position is liquidated within minutes, and hours without any are a rarity.
-SPEECHLESS_AFTER: Final = timedelta(hours=6)
-_RUNS_LOOKED_AT: Final = 50
+# Among all symbols of a venue some position is liquidated within minutes; hours without any are rare.
+SILENT_AFTER: Final = timedelta(hours=6)
 _EVIDENCE_SHOWN: Final = 600
 
 
@@ -33,38 +40,26 @@ def stale_markets(newest: Sequence[Newest], now: datetime) -> Found:
     facts = []
     for market, behind in stale({one.market_id: one.day for one in newest}, now).items():
         subject = labelled(f"{market} is stale", is_simulated=is_simulated(market))
-        text = f"{subject}: {behind}. `taker status` says what is missing, `taker run` fetches it."
+        text = f"{subject}: {behind}. `taker status` lists what is missing, `taker run` fetches it."
         if headlines[market]:
-            text += f"\nThe last that is known: {headlines[market]}"
+            text += f"\nThe last published day: {headlines[market]}"
         facts.append(condition(Kind.STALE, f"{Kind.STALE}:{market}", subject, text, now))
     expected = expected_day(now)
     return Found(Kind.STALE, tuple(facts), f"{len(newest)} market(s), each with a bar of {expected} expected")
 
 
-def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, is_simulated: bool) -> Found:
-    """Whether the latest run that was to publish was kept from it, and by which checks."""
-    if instance is None:
-        return unjudged(Kind.AUDIT, "no run has been recorded here")
-    run = _latest_publishing_run(instance)
+def refused_publication(run: PublishingRun | None, now: datetime, *, is_simulated: bool) -> Found:
+    """Whether the latest run that was to publish was kept from it, and by which checks. None: there was no such run."""
     if run is None:
         return unjudged(Kind.AUDIT, "no run that publishes has ended")
-    from dagster import DagsterEventType, DagsterRunStatus
-
-    at = moment(datetime.fromtimestamp(run.end_time, UTC)) if run.end_time else "an unknown time"
-    name = f"run {run.dagster_run.run_id[:8]}"
-    if run.dagster_run.status is DagsterRunStatus.SUCCESS:
+    at = moment(run.ended_at) if run.ended_at is not None else "an unknown time"
+    name = f"run {run.run_id[:8]}"
+    if run.has_succeeded:
         return Found(Kind.AUDIT, (), f"the latest publication, {name} of {at}, passed its audit")
-    kinds = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_MATERIALIZATION}
-    records = instance.get_records_for_run(
-        run.dagster_run.run_id, of_type=kinds | {DagsterEventType.STEP_FAILURE}
-    ).records
-    events = [record.event_log_entry.dagster_event for record in records]
-    said = [event for event in events if event is not None]
-    if any(event.is_step_materialization and event.asset_key == _published_key() for event in said):
+    if run.has_published:
         return Found(Kind.AUDIT, (), f"{name} of {at} failed only after it had published")
-    failed = _failed_checks(event.event_specific_data for event in said)
-    steps = sorted({str(event.step_key) for event in said if event.event_type is DagsterEventType.STEP_FAILURE})
     stands = f"The former publication stands. {name[0].upper()}{name[1:]} in Dagster has the evidence."
+    failed = run.failed_checks
     if failed:
         shown = "\n".join(f"{check}: {_shortened(why)}" for check, why in list(failed.items())[:5])
         more = f"\n… and {len(failed) - 5} more checks" if len(failed) > 5 else ""
@@ -72,46 +67,14 @@ def refused_publication(instance: dg.DagsterInstance | None, now: datetime, *, i
         text = f"Nothing was published at {at}: the audit failed.\n{shown}{more}\n{stands}"
         parts: Collection[str] = failed
     else:
-        # Nothing of an error's own text: what it quotes is not for us to know.
-        where = ", ".join(steps) or "before its first step"
+        # The error's own text is left out: what it quotes may be secret.
+        where = ", ".join(run.failed_steps) or "before its first step"
         subject = f"publication failed: {where}"
         text = f"Nothing was published at {at}: the run failed in {where}, not in the audit. {stands}"
-        parts = [f"step {step}" for step in steps]
-    subject, text = (labelled(said, is_simulated=is_simulated) for said in (subject, text))
+        parts = [f"step {step}" for step in run.failed_steps]
+    subject, text = (labelled(written, is_simulated=is_simulated) for written in (subject, text))
     fact = condition(Kind.AUDIT, f"{Kind.AUDIT}:{'checks' if failed else 'run'}", subject, text, now, *parts)
     return Found(Kind.AUDIT, (fact,), f"the latest run that was to publish, {name} of {at}")
-
-
-def _latest_publishing_run(instance: dg.DagsterInstance) -> dg.RunRecord | None:
-    from dagster import DagsterRunStatus, RunsFilter
-
-    from orchestration.automation.jobs import BUILD_AND_PUBLISH
-
-    ended = RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE])
-    for record in instance.get_run_records(ended, limit=_RUNS_LOOKED_AT):
-        run = record.dagster_run
-        if run.job_name == BUILD_AND_PUBLISH or _published_key() in (run.asset_selection or ()):
-            return record
-    return None
-
-
-def _published_key() -> dg.AssetKey:
-    from orchestration.defs.publish import PUBLISHED_KEY
-
-    return PUBLISHED_KEY
-
-
-def _failed_checks(evaluations: Iterable[object]) -> Mapping[str, str]:
-    """Why each check failed that keeps marts from being published, by its name."""
-    from dagster import AssetCheckEvaluation, AssetCheckSeverity
-
-    return {
-        evaluation.check_name: evaluation.description or "failed"
-        for evaluation in evaluations
-        if isinstance(evaluation, AssetCheckEvaluation)
-        and not evaluation.passed
-        and evaluation.severity is AssetCheckSeverity.ERROR
-    }
 
 
 def _shortened(text: str) -> str:
@@ -119,53 +82,55 @@ def _shortened(text: str) -> str:
 
 
 def quiet_collector(status: CollectorStatus | None, now: datetime) -> Found:
-    """A collector that no longer beats though nobody stopped it; of a beating one, lines that are down or silent."""
+    """A collector whose heartbeat ended without a stop; of a running one, connections that are down or silent."""
     if status is None:
         return Found(Kind.COLLECTOR, (), "no collector has run here")
     if status.stopped_at is not None:
         at = moment(status.stopped_at)
-        return Found(Kind.COLLECTOR, (), f"it was stopped on purpose at {at}; nothing is heard until `taker collect`")
+        return Found(
+            Kind.COLLECTOR, (), f"it was stopped on purpose at {at}; nothing is received until `taker collect`"
+        )
     beat = utc(status.beat_at)
     if now - beat > RECENT:
-        return Found(Kind.COLLECTOR, (), f"none has run since {moment(beat)}, and nobody expects one any longer")
+        return Found(Kind.COLLECTOR, (), f"none has run since {moment(beat)}, too long ago to be missed")
     if now - beat > QUIET_AFTER:
         subject = "the collector has gone quiet"
         text = (
             f"The collector has gone quiet, stopped or stuck: its last sign of life is {beat:%Y-%m-%d %H:%M:%S} UTC. "
-            "What venues have told since then nobody has heard; `taker collect` starts it again."
+            "Nothing that venues have sent since then was received; `taker collect` starts it again."
         )
         fact = condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:quiet", subject, text, now)
         return Found(Kind.COLLECTOR, (fact,), f"the last sign of life is of {moment(beat)}")
-    told = [_troubled(connection, utc(status.started_at), now) for connection in status.connections]
-    facts = tuple(fact for fact in told if fact is not None)
+    judged = [_troubled(connection, utc(status.started_at), now) for connection in status.connections]
+    facts = tuple(fact for fact in judged if fact is not None)
     return Found(Kind.COLLECTOR, facts, f"{len(status.connections)} connection(s), last beat {moment(beat)}")
 
 
 def _troubled(connection: ConnectionStatus, started_at: datetime, now: datetime) -> Fact | None:
-    """What is wrong with one line, if anything is."""
+    """What is wrong with one connection, if anything is."""
     name = connection.name
-    heard = utc(connection.last_frame_at or started_at)
+    received = utc(connection.last_frame_at or started_at)
     if not connection.is_up:
-        if now - heard <= DOWN_AFTER:
+        if now - received <= DOWN_AFTER:
             return None
         text = (
-            f"The collector's connection {name} is down and has heard nothing since {heard:%Y-%m-%d %H:%M:%S} UTC. "
-            "It is being tried again; what it misses, coverage will say."
+            f"The collector's connection {name} is down and has received nothing since "
+            f"{received:%Y-%m-%d %H:%M:%S} UTC. It keeps trying to connect; coverage will show what is missing."
         )
         subject = f"the collector's connection {name} is down"
         return condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:connection:{name}", subject, text, now)
-    # What was silent while it was down is no sign of anything; and one that answers nothing at all, as after the
-    # machine slept, will be found to be down.
+    # Silence while it was down proves nothing; and a connection without even a pong, as after the machine slept, will
+    # be found to be down.
     silent_since = max(utc(at or started_at) for at in (connection.last_message_at, connection.up_since))
-    if not connection.is_venue_wide or now - silent_since <= SPEECHLESS_AFTER or now - heard > DOWN_AFTER:
+    if not connection.is_venue_wide or now - silent_since <= SILENT_AFTER or now - received > DOWN_AFTER:
         return None
     hours = int((now - silent_since) / timedelta(hours=1))
-    subject = f"the collector's connection {name} answers and says nothing"
+    subject = f"the collector's connection {name} is up and receives nothing"
     text = (
         f"The collector's connection {name} is up and answers, but for {hours} hours, since "
-        f"{silent_since:%Y-%m-%d %H:%M:%S} UTC, not one message has come over it, though it is for liquidations of "
-        "every symbol of the venue. It may be that calm; more likely the address is a wrong one, or the venue has "
-        "moved the stream: compare TAKER_VENUE_URLS with what the venue announces. Meanwhile these minutes count as "
+        f"{silent_since:%Y-%m-%d %H:%M:%S} UTC, not one message was received, though it is for liquidations of every "
+        "symbol of the venue. The market may be that calm; more likely the address is wrong, or the venue has moved "
+        "the stream: compare TAKER_VENUE_URLS with the venue's announcements. Meanwhile these minutes count as "
         "covered, with nothing in them."
     )
     return condition(Kind.COLLECTOR, f"{Kind.COLLECTOR}:silent:{name}", subject, text, now)

@@ -1,6 +1,6 @@
-"""The use case: look at everything, record what is news, send what is due.
+"""The use case: examine everything, record what is new, send what is due.
 
-Belongs here: the order of these, and what came of them as facts. Does not: any of them, or how they are shown.
+Belongs here: the order of these steps, and their results as facts. Does not: any of the steps, or how they are shown.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from ingestion.live.status import read_status
 from orchestration.alerts import conditions, outbox, publication
-from orchestration.alerts.facts import Fact, Found, Kind, unjudged
+from orchestration.alerts.facts import Fact, Found, Kind, PublishingRun, unjudged
 from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.config.settings import Settings
+from orchestration.config.alerting import AlertRules
 from orchestration.serving.published import NothingPublished
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 _READ: Final = "publication"
 _RECEIVER: Final = "receiver"
@@ -33,13 +30,16 @@ _SENDING_TIME: Final = timedelta(seconds=30)
 _SENT_AT_ONCE: Final = 25
 
 
+LatestRun = Callable[[], PublishingRun | None]
+
+
 class NoReceiver(Exception):
-    """There is nobody to send alerts to. The text says how to name somebody."""
+    """No receiver of alerts is configured. The text names the setting."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of sending. `error`: of the attempt that failed last, without the address."""
+    """The outcome of sending. `error`: of the attempt that failed last, without the address."""
 
     delivered: int = 0
     failed: int = 0
@@ -51,62 +51,63 @@ class Delivery:
 class Evaluation:
     """What an evaluation found and did; in a dry run, what it would have done.
 
-    `said`: one sentence per kind: what was looked at, and why there is nothing else. `undelivered`: what no receiver
-    has by now. `faults`: what somebody must put right.
+    `found`: per kind, with one sentence about what was examined and why there is nothing else. `undelivered`: what no
+    receiver has by now. `faults`: what must be corrected.
     """
 
     is_dry: bool
     new: tuple[Alert, ...]
     known: tuple[tuple[Fact, Alert], ...]
     ended: tuple[Alert, ...]
-    said: tuple[Found, ...]
+    found: tuple[Found, ...]
     undelivered: tuple[Alert, ...]
     delivery: Delivery
     faults: tuple[str, ...]
 
 
 def evaluate(
-    settings: Settings,
+    rules: AlertRules,
     *,
-    instance: dg.DagsterInstance | None,
+    latest_run: LatestRun | None = None,
     clock: Callable[[], datetime] | None = None,
     only_news: bool = False,
     retry_refused: bool = False,
 ) -> Evaluation:
-    """Record what is news and send what is due.
+    """Record what is new and send what is due.
 
-    `instance`: where runs are recorded, None where none has been. `only_news`: do not read a publication again that was
-    read before, which makes an evaluation of nothing new cheap. `retry_refused`: also send again what was refused.
+    `latest_run`: returns the latest run that was to publish; None where no runs are recorded. `only_news`: do not read
+    a publication again that was read before, which makes an evaluation of nothing new cheap. `retry_refused`: also send
+    again what was refused.
 
     Raises NoReceiver when TAKER_ALERT_WEBHOOK_URL is not set.
     """
-    if settings.alert_webhook_url is None:
+    if rules.receiver is None:
         raise NoReceiver(
-            "TAKER_ALERT_WEBHOOK_URL is not set, so there is nobody to send alerts to; `taker alerts --dry-run` shows "
-            "what would be sent"
+            "TAKER_ALERT_WEBHOOK_URL is not set, so alerts have no receiver; `taker alerts --dry-run` shows what would "
+            "be sent"
         )
     clock = clock or _now
     now = clock()
-    with outbox.opened(settings.alerts_path) as box:
-        looked = _looked(settings, instance, now, box.remembered(_READ) if only_news else None)
+    with outbox.opened(rules.outbox) as box:
+        looked = _look(rules, latest_run, now, box.remembered(_READ) if only_news else None)
         result = box.record(looked.found, now, remember={} if looked.memory is None else {_READ: looked.memory})
-        _notice_receiver(box, settings.alert_webhook_url)
+        _notice_receiver(box, rules.receiver)
         if retry_refused:
             box.retry(refused=True)
-        delivery = _deliver(box, Webhook(settings.alert_webhook_url), clock)
+        delivery = _deliver(box, Webhook(rules.receiver), clock)
         return _evaluation(looked.found, result, box.undelivered(), delivery)
 
 
-def rehearse(
-    settings: Settings,
+def dry_run(
+    rules: AlertRules,
     *,
-    instance: dg.DagsterInstance | None,
+    latest_run: LatestRun | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> Evaluation:
     """What `evaluate` would record and send. Writes nothing, sends nothing, and needs no receiver."""
     now = (clock or _now)()
-    with outbox.seen(settings.alerts_path) as box:
-        looked = _looked(settings, instance, now, None)
+    with outbox.seen(rules.outbox) as box:
+        looked = _look(rules, latest_run, now, None)
         return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
 
 
@@ -117,7 +118,7 @@ def facts(done: Evaluation) -> dict[str, Any]:
         "new": [_facts(alert) for alert in done.new],
         "known": [{"key": alert.key, "state": alert.state} for _, alert in done.known],
         "ended": [alert.key for alert in done.ended],
-        "kinds": [{"kind": one.kind, "judged": one.is_judged, "said": one.said} for one in done.said],
+        "kinds": [{"kind": one.kind, "judged": one.is_judged, "said": one.summary} for one in done.found],
         "undelivered": [_facts(alert) for alert in done.undelivered],
         "delivered": done.delivery.delivered,
         "last_error": done.delivery.error,
@@ -138,7 +139,7 @@ def _evaluation(
         new=result.new,
         known=result.known,
         ended=result.ended,
-        said=tuple(found),
+        found=tuple(found),
         undelivered=tuple(undelivered),
         delivery=delivery or Delivery(),
         faults=tuple(dict.fromkeys(one.fault for one in found if one.fault)),
@@ -147,62 +148,67 @@ def _evaluation(
 
 @dataclass(frozen=True)
 class _Looked:
-    """What a look at everything found. `memory`: what spares the next one the same publication, None: nothing does."""
+    """What was found. `memory`: spares the next evaluation the same publication; None where it must be read again."""
 
     found: tuple[Found, ...]
     memory: str | None
 
 
-def _looked(
-    settings: Settings,
-    instance: dg.DagsterInstance | None,
+def _look(
+    rules: AlertRules,
+    latest_run: LatestRun | None,
     now: datetime,
     remembered: str | None,
 ) -> _Looked:
-    state = _state(settings)
+    state = _state(rules)
     memory = json.loads(remembered) if remembered is not None else {}
     newest: tuple[Newest, ...] | None
     if state is not None and memory.get("state") == state:
         marts, newest = _of_marts("nothing was published since the last evaluation"), _newest(memory["newest"])
     else:
-        marts, newest = _read(settings, now)
+        marts, newest = _read(rules, now)
     found = (
         *marts,
-        _guarded(Kind.AUDIT, lambda: conditions.refused_publication(instance, now, is_simulated=settings.is_simulated)),
+        _guarded(Kind.AUDIT, lambda: _audit(rules, latest_run, now)),
         unjudged(Kind.STALE, "nothing is published") if newest is None else conditions.stale_markets(newest, now),
-        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(settings.spool_dir), now)),
+        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(rules.spool), now)),
     )
-    # A fault is said until it is mended, which a publication that counts as read would not be asked for.
+    # A fault is reported until it is corrected; a publication that counts as read would not be examined for it.
     is_read = newest is not None and not any(one.fault for one in marts)
-    said = [asdict(one) for one in newest or ()]
-    return _Looked(found, json.dumps({"state": state, "newest": said}, default=str) if is_read else None)
+    days = [asdict(one) for one in newest or ()]
+    return _Looked(found, json.dumps({"state": state, "newest": days}, default=str) if is_read else None)
 
 
-def _state(settings: Settings) -> str | None:
-    """What an answer of the marts depends on; None while there are none."""
-    of_file = publication.state_of(settings.serving_path)
+def _audit(rules: AlertRules, latest_run: LatestRun | None, now: datetime) -> Found:
+    if latest_run is None:
+        return unjudged(Kind.AUDIT, "no run has been recorded here")
+    return conditions.refused_publication(latest_run(), now, is_simulated=rules.is_simulated)
+
+
+def _state(rules: AlertRules) -> str | None:
+    """What the result of reading the marts depends on; None while there are none."""
+    of_file = publication.state_of(rules.serving)
     if of_file is None:
         return None
-    markets = ",".join(market.market_id for market in settings.markets)
-    asked = (settings.alert_definition, settings.alert_rank, settings.alert_liquidation_percentile, markets)
-    return "|".join([of_file, *map(str, asked)])
+    markets = ",".join(rules.markets)
+    return "|".join([of_file, rules.definition, str(rules.rank), str(rules.liquidation_percentile), markets])
 
 
-def _read(settings: Settings, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
+def _read(rules: AlertRules, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
     import duckdb
 
     try:
-        done = publication.read(settings, now)
+        done = publication.read(rules, now)
     except NothingPublished:
         return _of_marts("nothing is published"), None
     except duckdb.Error as error:
-        said = f"the published marts cannot be read: {str(error).strip().splitlines()[0]}"
-        return tuple(replace(one, fault=said) for one in _of_marts(said)), None
+        fault = f"the published marts cannot be read: {str(error).strip().splitlines()[0]}"
+        return tuple(replace(one, fault=fault) for one in _of_marts(fault)), None
     return done.found, done.newest
 
 
-def _of_marts(said: str) -> tuple[Found, ...]:
-    return tuple(unjudged(kind, said) for kind in (Kind.SPIKE, Kind.LIQUIDATIONS))
+def _of_marts(reason: str) -> tuple[Found, ...]:
+    return tuple(unjudged(kind, reason) for kind in (Kind.SPIKE, Kind.LIQUIDATIONS))
 
 
 def _newest(remembered: Iterable[dict[str, Any]]) -> tuple[Newest, ...]:
@@ -213,16 +219,16 @@ def _newest(remembered: Iterable[dict[str, Any]]) -> tuple[Newest, ...]:
 
 
 def _guarded(kind: Kind, look: Callable[[], Found]) -> Found:
-    """One kind that cannot be judged keeps no other from being told; it is a fault, and said to be one."""
+    """A kind that cannot be judged is reported as a fault, and does not keep the others from being sent."""
     try:
         return look()
     except Exception as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return unjudged(kind, f"{kind} could not be judged: {type(error).__name__}: {said}", is_fault=True)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return unjudged(kind, f"{kind} could not be judged: {type(error).__name__}: {reason}", is_fault=True)
 
 
 def _notice_receiver(box: Outbox, url: SecretStr) -> None:
-    """To another receiver everything is sent at once that the former one refused or could not take."""
+    """After a change of receiver, send at once what the former one refused or could not take."""
     # A digest of it: the address itself is written nowhere.
     digest = hashlib.sha256(url.get_secret_value().encode()).hexdigest()
     before = box.remembered(_RECEIVER)
@@ -246,12 +252,12 @@ def _deliver(box: Outbox, webhook: Webhook, clock: Callable[[], datetime]) -> De
             box.delivered(alert, clock())
             done = replace(done, delivered=done.delivered + 1)
         elif answer.outcome is Outcome.REFUSED:
-            box.refused(alert, answer.said)
-            done = replace(done, refused=done.refused + 1, error=answer.said)
+            box.refused(alert, answer.text)
+            done = replace(done, refused=done.refused + 1, error=answer.text)
         else:
-            box.postponed(alert, answer.said, clock(), asked=answer.wait, is_unsure=answer.is_unsure)
+            box.postponed(alert, answer.text, clock(), retry_after=answer.retry_after, is_unsure=answer.is_unsure)
             # A receiver that is down is down for the others too, and each attempt may last as long as this one.
-            return replace(done, failed=done.failed + 1, error=answer.said)
+            return replace(done, failed=done.failed + 1, error=answer.text)
     return done
 
 

@@ -6,12 +6,13 @@ Belongs here: kinds, identities, and the words that several kinds share. Does no
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-# Older ones are history: a first start is no reason to tell two years of it.
+# Older facts are history: a first start does not send two years of it.
 RECENT: Final = timedelta(days=7)
 
 
@@ -29,12 +30,12 @@ class Kind(StrEnum):
 class Fact:
     """Something that deserves one message.
 
-    `series`: what it is one of, such as the bearish spikes of a market under a definition. `key`: the series and when.
+    `series`: the group it belongs to, such as the bearish spikes of a market under a definition. `key`: and when.
 
     An *occurrence* has a place in the data, `from_at` to `until_at` (UTC), and one of its series no further away than
     `belongs_within` is the same thing. A *condition* has none: it is the same thing for as long as every evaluation
-    finds it, and another when it ended in between. `parts`: what a condition consists of; a part that nobody was told
-    of makes it news.
+    finds it, and another when it ended in between. `parts`: what a condition consists of; a part that was not part of
+    a recorded alert makes it new.
     """
 
     kind: Kind
@@ -56,20 +57,36 @@ class Fact:
 class Found:
     """What was found of one kind.
 
-    `said`: what was looked at and why there is nothing (else), one sentence. `is_judged`: False where it could not be
-    told, so that conditions neither begin nor end. `fault`: what somebody must put right, if that is why.
+    `summary`: what was examined and why there is nothing (else), one sentence. `is_judged`: False where it could not be
+    decided, so that conditions neither begin nor end. `fault`: what must be corrected, if that is why.
     """
 
     kind: Kind
     facts: tuple[Fact, ...]
-    said: str
+    summary: str
     is_judged: bool = True
     fault: str | None = None
 
 
-def unjudged(kind: Kind, said: str, *, is_fault: bool = False) -> Found:
-    """Nothing can be told of this kind now."""
-    return Found(kind, (), said, is_judged=False, fault=said if is_fault else None)
+@dataclass(frozen=True)
+class PublishingRun:
+    """The latest ended run that was to publish.
+
+    `failed_checks`: why each check failed that keeps marts from being published, by its name. `has_published`: also of
+    a run that failed after it had published.
+    """
+
+    run_id: str
+    ended_at: datetime | None
+    has_succeeded: bool
+    has_published: bool
+    failed_checks: Mapping[str, str] = field(default_factory=dict)
+    failed_steps: tuple[str, ...] = ()
+
+
+def unjudged(kind: Kind, summary: str, *, is_fault: bool = False) -> Found:
+    """Nothing can be decided about this kind now."""
+    return Found(kind, (), summary, is_judged=False, fault=summary if is_fault else None)
 
 
 def condition(kind: Kind, series: str, subject: str, text: str, now: datetime, *parts: str) -> Fact:
@@ -78,7 +95,7 @@ def condition(kind: Kind, series: str, subject: str, text: str, now: datetime, *
 
 
 def labelled(text: str, *, is_simulated: bool) -> str:
-    """Invented numbers are never told without that word."""
+    """Simulated numbers are never reported without that word."""
     return f"SIMULATED: {text}" if is_simulated else text
 
 

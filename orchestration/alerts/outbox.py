@@ -1,12 +1,12 @@
-"""What was told and what is still to be told: one SQLite file, so that a crash neither loses an alert nor forgets one.
+"""Which alerts were delivered and which are due: one SQLite file, so that a crash neither loses nor repeats an alert.
 
-Belongs here: identity (is this the same thing as one we know?), and the state of each alert from recorded to
+Belongs here: identity (is this the same thing as a recorded one?), and the state of each alert from recorded to
 delivered. Does not: finding facts, or the network.
 
 What is guaranteed: an alert is recorded, in one transaction with everything found beside it, before anything is sent;
-one thing is recorded once; who sends takes the alert first, so that two processes never send it at once; it stays until
-a receiver has answered 2xx. What cannot be: whether a receiver took a message whose answer never came. Then it is sent
-again, with the same idempotency key and saying so.
+one thing is recorded once; a sender reserves the alert first, so that two processes never send it at once; it stays
+until a receiver has answered 2xx. What cannot be known: whether a receiver took a message whose answer never came. Then
+it is sent again, with the same idempotency key and a note.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DELIVERED: Final = "delivered"
 
 _FIRST_PAUSE: Final = timedelta(seconds=30)
 _LONGEST_PAUSE: Final = timedelta(minutes=30)
-# Longer than any attempt takes: who has not come back by then was killed.
+# Longer than any attempt takes: a sender that has not settled by then was killed.
 _TAKEN_FOR: Final = timedelta(minutes=2)
 _BUSY_SECONDS: Final = 20.0
 
@@ -69,7 +69,7 @@ class Alert:
     """One alert as it is recorded. Times in UTC.
 
     `from_at`, `until_at`: how far an occurrence reaches by now; None of a condition, which is open until `ended_at`.
-    `is_unsure`: an attempt was made whose outcome nobody knows. `last_error` never holds the receiver's address.
+    `is_unsure`: an attempt was made whose outcome is unknown. `last_error` never holds the receiver's address.
     """
 
     key: str
@@ -93,7 +93,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Facts by whether they are news. `known`: each with the alert that it is the same thing as."""
+    """Facts by whether they are new. `known`: each with the alert that it is the same thing as."""
 
     new: tuple[Alert, ...]
     known: tuple[tuple[Fact, Alert], ...]
@@ -111,7 +111,7 @@ class Undelivered:
 
 
 def sort(found: Sequence[Found], alerts: Sequence[Alert], now: datetime) -> Sorted:
-    """Which facts are news, which are known, and which open conditions are over. Changes nothing.
+    """Which facts are new, which are known, and which open conditions are over. Changes nothing.
 
     `alerts`: those of the facts' series, and every open condition.
     """
@@ -155,7 +155,7 @@ def _is_open(alert: Alert) -> bool:
 
 
 def _reaching(alert: Alert, fact: Fact) -> Alert:
-    """The alert, reaching as far as what belongs to it: what comes near to that belongs to it as well."""
+    """The alert, extended to the fact that belongs to it, so that what is near to the fact belongs to it as well."""
     if alert.from_at is None or alert.until_at is None or fact.from_at is None or fact.until_at is None:
         return alert
     return replace(alert, from_at=min(alert.from_at, fact.from_at), until_at=max(alert.until_at, fact.until_at))
@@ -183,7 +183,7 @@ class Outbox:
         self._connection = connection
 
     def record(self, found: Sequence[Found], now: datetime, *, remember: dict[str, str] | None = None) -> Sorted:
-        """Record what is news and what ended, and remember texts by name, all or nothing."""
+        """Record what is new and what ended, and remember texts by name, all or nothing."""
         with self._transaction():
             result = self.preview(found, now)
             for alert in result.new:
@@ -209,9 +209,9 @@ class Outbox:
         return self._alerts(f"state <> '{DELIVERED}'")
 
     def take(self, now: datetime, *, is_answering: bool = False) -> Alert | None:
-        """The next alert that is due, kept from everybody else until `settle`; None when there is none.
+        """The next alert that is due, reserved for this process until it is settled; None when there is none.
 
-        `is_answering`: the receiver has just taken one, so that nothing needs to wait any longer.
+        `is_answering`: the receiver has just taken one, so that nothing has to wait any longer.
         """
         with self._transaction():
             due = "(taken_until is null or taken_until <= ?)"
@@ -222,7 +222,7 @@ class Outbox:
             found = self._alerts(f"state = '{WAITING}' and {due}", *bounds, order="attempts, alert_id", limit=1)
             if not found:
                 return None
-            # Unsure from here on: who is killed before `settle` cannot say what became of it.
+            # Unsure from here on: a process killed before it settles the alert leaves the outcome unknown.
             self._connection.execute(
                 "update alerts set attempts = attempts + 1, taken_until = ?, is_unsure = 1 where key = ?",
                 (_text(now + _TAKEN_FOR), found[0].key),
@@ -234,15 +234,15 @@ class Outbox:
         self._settle(alert, state=DELIVERED, delivered_at=_text(now), is_unsure=0, last_error=None)
 
     def refused(self, alert: Alert, error: str) -> None:
-        """The receiver does not want it: it waits for a person."""
+        """The receiver rejects it: it waits for a person."""
         self._settle(alert, state=REFUSED, last_error=error, is_unsure=int(alert.is_unsure))
 
     def postponed(
-        self, alert: Alert, error: str, now: datetime, *, asked: timedelta | None = None, is_unsure: bool = False
+        self, alert: Alert, error: str, now: datetime, *, retry_after: timedelta | None = None, is_unsure: bool = False
     ) -> None:
-        """The receiver could not take it; again after a pause that doubles, or after what it `asked` for if longer."""
+        """The receiver could not take it; again after a pause that doubles, or after `retry_after` if longer."""
         pause = min(_FIRST_PAUSE * 2 ** min(alert.attempts - 1, 10), _LONGEST_PAUSE)
-        again = now + max(pause, asked or timedelta(0))
+        again = now + max(pause, retry_after or timedelta(0))
         unsure = int(alert.is_unsure or is_unsure)
         self._settle(alert, next_attempt_at=_text(again), last_error=error, is_unsure=unsure)
 

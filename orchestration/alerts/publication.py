@@ -1,7 +1,7 @@
 """What the published marts hold that deserves an alert: spikes, liquidations, and each market's newest day.
 
-Belongs here: questions to serving/marts.duckdb, answered as facts; the file is open only while they are asked. Does
-not: what is lasting rather than found at a bar (`orchestration.alerts.conditions`), what was told already.
+Belongs here: queries to serving/marts.duckdb, with facts as their result; the file is open only while they run. Does
+not: what lasts rather than happens at a bar (`orchestration.alerts.conditions`), what was recorded already (`outbox`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
-from orchestration.config.settings import Settings
+from orchestration.config.alerting import AlertRules
 from orchestration.serving.formats import amount
 from orchestration.serving.published import closest, connect
 from orchestration.serving.staleness import newest_days
@@ -29,9 +29,9 @@ LIQUIDATIONS: Final = "fct_liquidations_rolling_24h"
 _DEFINITIONS: Final = "dim_spike_definitions"
 _BRIEFS: Final = "rpt_market_brief_daily"
 
-# Total of 24 hours: whatever is less than that apart counts some orders twice.
+# Totals of 24 hours: two that are less than that apart share some orders.
 _ROLLING: Final = timedelta(hours=24)
-# A percentile of less history says nothing. An hour heard in part would make the history look quieter than it was.
+# A percentile of less history is meaningless. Hours received in part would make the history look quieter than it was.
 HISTORY_HOURS_NEEDED: Final = 30 * 24
 _HISTORY_DAYS: Final = 365
 _HISTORY_COVERAGE: Final = 0.9
@@ -40,7 +40,7 @@ _UNITS: Final = {"usd": " USD", "base": " in base", "sell_ratio": ""}
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest published day of a market, None without one, and what its brief says of it."""
+    """The newest published day of a market, None without one, and the headline of its brief."""
 
     market_id: str
     day: date | None
@@ -55,14 +55,14 @@ class Read:
     newest: tuple[Newest, ...]
 
 
-def read(settings: Settings, now: datetime) -> Read:
-    """Ask the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
-    with connect(settings.serving_path) as connection:
+def read(rules: AlertRules, now: datetime) -> Read:
+    """Query the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
+    with connect(rules.serving) as connection:
         columns: dict[str, set[str]] = {}
         for table, column in connection.execute("select table_name, column_name from duckdb_columns()").fetchall():
             columns.setdefault(table, set()).add(column)
-        found = (_spikes(connection, columns, settings, now), _liquidations(connection, columns, settings, now))
-        return Read(found, _newest(connection, columns, settings))
+        found = (_spikes(connection, columns, rules, now), _liquidations(connection, columns, rules, now))
+        return Read(found, _newest(connection, columns, rules))
 
 
 def state_of(serving: Path) -> str | None:
@@ -75,13 +75,13 @@ def state_of(serving: Path) -> str | None:
 
 
 def _spikes(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules, now: datetime
 ) -> Found:
     if not {SPIKES, _DEFINITIONS} <= set(columns):
         return unjudged(Kind.SPIKE, f"the publication has no {SPIKES}; publish anew with `taker run`")
     rows = _records(connection, f"from {_DEFINITIONS} order by definition_id")
     names = [row["definition_id"] for row in rows]
-    wanted = settings.alert_definition
+    wanted = rules.definition
     definition = next((row for row in rows if row["definition_id"] == wanted), None)
     if definition is None:
         close = closest(wanted, names)
@@ -97,7 +97,7 @@ def _spikes(
         _SPIKES.format(
             spikes=SPIKES,
             definition=literal(wanted),
-            rank=settings.alert_rank,
+            rank=rules.rank,
             hours=int(definition["decluster_hours"]),
             # The most extreme comes first: the smallest net, the largest sell ratio.
             sign="<>" if definition["unit"] == "sell_ratio" else "=",
@@ -109,12 +109,13 @@ def _spikes(
     )
     facts = tuple(_spike(row, definition) for row in records if row["is_recent"])
     older = len(records) - len(facts)
-    said = f"ranks 1 to {settings.alert_rank} under {wanted}, of bars since {moment(since)}"
-    return Found(Kind.SPIKE, facts, f"{said}; {older} earlier ones are history and are not sent" if older else said)
+    examined = f"ranks 1 to {rules.rank} under {wanted}, of bars since {moment(since)}"
+    history = f"; {older} earlier ones are history and are not sent" if older else ""
+    return Found(Kind.SPIKE, facts, examined + history)
 
 
-# Of the bars that may be a spike of their own, those that rank high enough. A bar that a more extreme one is near to is
-# none, whatever comes; of the others it is known only later, and an alert cannot wait for that.
+# Of the bars that may be a spike of their own, those that rank high enough. A bar with a more extreme one nearby never
+# is; for the others that is known only later, and an alert cannot wait for it.
 _SPIKES: Final = """
     with ranked as (
         select *, {provisional} as provisional,
@@ -178,15 +179,15 @@ def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
 
 
 def _liquidations(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules, now: datetime
 ) -> Found:
     if LIQUIDATIONS not in columns:
         return unjudged(Kind.LIQUIDATIONS, f"the publication has no {LIQUIDATIONS}")
     since = now - RECENT
-    markets = ", ".join(literal(market.market_id) for market in settings.markets)
+    markets = ", ".join(map(literal, rules.markets))
     shape = {
         "liquidations": LIQUIDATIONS,
-        # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
+        # Of hundreds of symbols some are always at their extreme: only the configured markets, and the sum of all.
         "chosen": f"market_id in ({markets}) or (venue in ('all', 'simulated_all') and market_id like '%:ALL')",
         "venue_set": "venue_set" if "venue_set" in columns[LIQUIDATIONS] else "null",
         "symbols": "subscribed_symbol_count"
@@ -200,21 +201,21 @@ def _liquidations(
     }
     rows = _records(connection, _LIQUIDATIONS.format(**shape))
     facts: list[Fact] = []
-    said = []
+    lacking = []
     for market, of_market in groupby(rows, key=lambda row: row["market_id"]):
         judged = list(of_market)
         if judged[-1]["history_hours"] < HISTORY_HOURS_NEEDED:
             have = judged[-1]["history_hours"]
-            said.append(f"{market} has {have} of the {HISTORY_HOURS_NEEDED} hours of history it needs")
-        facts += _episodes(judged, settings.alert_liquidation_percentile)
+            lacking.append(f"{market} has {have} of the {HISTORY_HOURS_NEEDED} hours of history it needs")
+        facts += _episodes(judged, rules.liquidation_percentile)
     if not rows:
-        said.append(f"no configured market has any since {moment(since)}")
-    looked = f"24 h totals above the percentile {settings.alert_liquidation_percentile:g} of their own history"
-    return Found(Kind.LIQUIDATIONS, tuple(facts), "; ".join([looked, *said]))
+        lacking.append(f"no configured market has any since {moment(since)}")
+    examined = f"24 h totals above the percentile {rules.liquidation_percentile:g} of their own history"
+    return Found(Kind.LIQUIDATIONS, tuple(facts), "; ".join([examined, *lacking]))
 
 
-# Each recent total beside those of the year before it: none that shares an order with it, none heard only in part, and
-# of a sum only those over the same venues and over as many symbols (NULL: over every symbol).
+# Each recent total beside those of the year before it: none that shares an order with it, none received only in part,
+# and for a sum only those over the same venues and over as many symbols (NULL: over every symbol).
 _LIQUIDATIONS: Final = """
     with chosen as (
         select *, {venue_set} as venues, {symbols} as symbols from {liquidations} where {chosen}
@@ -243,7 +244,7 @@ _LIQUIDATIONS: Final = """
 
 
 def _episodes(rows: Sequence[Mapping[str, Any]], percentile: float) -> list[Fact]:
-    """One fact for each stretch of totals above the percentile, told by its largest."""
+    """One fact for each stretch of totals above the percentile, described by its largest."""
     episodes: list[list[Mapping[str, Any]]] = []
     for row in rows:
         enough = row["history_hours"] >= HISTORY_HOURS_NEEDED
@@ -263,11 +264,11 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
     total, longs, shorts = (f"{largest[name] / 1_000_000:,.1f} M" for name in ("total_usd", "long_usd", "short_usd"))
     bound = "at least " if largest["is_lower_bound"] else ""
     share = largest["hours_below"] / largest["history_hours"]
-    # A symbol has one venue, and its name says which.
+    # A symbol has one venue, which is part of its name.
     is_sum = market.endswith(":ALL")
     venues = f" on {largest['venues']}" if largest["venues"] and is_sum else ""
     if is_sum and largest["symbols"] is not None:
-        venues += f", of the {largest['symbols']:,} symbol{'' if largest['symbols'] == 1 else 's'} heard"
+        venues += f", of {largest['symbols']:,} subscribed symbol{'' if largest['symbols'] == 1 else 's'}"
     unvalued = f", {largest['unvalued_order_count']:,} of unknown value" if largest["unvalued_order_count"] else ""
     text = (
         f"{named}: liquidations of the 24 h to {moment(largest['as_of_at'])} are {bound}{total} USD "
@@ -293,18 +294,18 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
 
 
 def _newest(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], settings: Settings
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules
 ) -> tuple[Newest, ...]:
     found = []
-    for market, day in newest_days(connection, [market.market_id for market in settings.markets]).items():
-        said = "null" if day is None else _headline_of(literal(market), f"date '{day}'", columns)
-        ((headline,),) = connection.execute(f"select {said}").fetchall()
+    for market, day in newest_days(connection, rules.markets).items():
+        selected = "null" if day is None else _headline_of(literal(market), f"date '{day}'", columns)
+        ((headline,),) = connection.execute(f"select {selected}").fetchall()
         found.append(Newest(market, day, headline))
     return tuple(found)
 
 
 def _headline_of(market: str, day: str, columns: Mapping[str, set[str]]) -> str:
-    """SQL of what the brief of that market and day says, NULL without one."""
+    """SQL of the headline of that market's and day's brief, NULL without one."""
     if _BRIEFS not in columns:
         return "null"
     return f"(select any_value(headline) from {_BRIEFS} as b where b.market_id = {market} and b.brief_date = {day})"

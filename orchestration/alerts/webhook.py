@@ -36,7 +36,7 @@ _WORTH_RETRYING: Final = frozenset({408, 425, 429})
 
 
 class Outcome(StrEnum):
-    """What came of an attempt."""
+    """The outcome of an attempt."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"
@@ -45,16 +45,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver made of a message.
+    """How a receiver answered a message.
 
-    `said`: the outcome in words that hold nothing of the address. `is_unsure`: it may have the message all the same.
-    `wait`: how long it asks to be left alone, if it does.
+    `text`: the outcome, without any part of the address. `is_unsure`: it may have the message all the same.
+    `retry_after`: how long it is to be left without requests, if it states that.
     """
 
     outcome: Outcome
-    said: str
+    text: str
     is_unsure: bool = False
-    wait: timedelta | None = None
+    retry_after: timedelta | None = None
 
 
 def payload_of(alert: Alert) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Webhook:
         pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=self._timeout, read=self._timeout))
         body = json.dumps(payload_of(alert), ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": _ascii(alert.key)}
-        # Whatever these errors say, they say it of the address: only their kind is passed on.
+        # The texts of these errors quote the address: only their kind is passed on.
         try:
             with pool, _silenced():
                 answer = pool.request(
@@ -98,8 +98,8 @@ class Webhook:
                     redirect=False,
                     preload_content=False,
                 )
-                status, asked = answer.status, answer.headers.get("Retry-After")
-                said = _read(answer) if status >= 300 else b""
+                status, retry_after = answer.status, answer.headers.get("Retry-After")
+                body_start = _read(answer) if status >= 300 else b""
         except exceptions.NameResolutionError:
             return Answer(Outcome.FAILED, "the receiver's name cannot be resolved")
         except exceptions.NewConnectionError:
@@ -112,17 +112,17 @@ class Webhook:
             return Answer(Outcome.FAILED, f"no answer within {self._timeout:g} s", is_unsure=True)
         except (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError):
             return Answer(Outcome.FAILED, "the connection broke before an answer", is_unsure=True)
-        return self._judged(status, said, asked, now)
+        return self._judged(status, body_start, retry_after, now)
 
-    def _judged(self, status: int, said: bytes, asked: str | None, now: datetime) -> Answer:
+    def _judged(self, status: int, body_start: bytes, retry_after: str | None, now: datetime) -> Answer:
         if 200 <= status < 300:
             return Answer(Outcome.DELIVERED, f"HTTP {status}")
-        reason = said.decode(errors="replace").strip()
-        # Slack says why in one word. Anything else may be a page that repeats the request.
+        reason = body_start.decode(errors="replace").strip()
+        # Slack gives its reason in one word. Anything else may be a page that repeats the request.
         is_word = re.fullmatch(r"[a-z_]{3,40}", reason) and reason not in self._url.get_secret_value()
         text = f"HTTP {status} {reason}" if is_word else f"HTTP {status}"
         if status >= 500 or status in _WORTH_RETRYING:
-            return Answer(Outcome.FAILED, text, status in _UNSURE_STATUSES, _wait(asked, now))
+            return Answer(Outcome.FAILED, text, status in _UNSURE_STATUSES, _wait(retry_after, now))
         if 300 <= status < 400:
             text += ", a redirection, which is not followed"
         return Answer(Outcome.REFUSED, text)
@@ -138,12 +138,16 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
         return b""
 
 
-def _wait(asked: str | None, now: datetime) -> timedelta | None:
-    """Retry-After, in seconds or as a date; None when it is not there or says nothing."""
-    if asked is None:
+def _wait(retry_after: str | None, now: datetime) -> timedelta | None:
+    """Retry-After, in seconds or as a date; None when it is absent or has no meaning."""
+    if retry_after is None:
         return None
     try:
-        seconds = float(asked) if asked.strip().isdecimal() else (parsedate_to_datetime(asked) - now).total_seconds()
+        seconds = (
+            float(retry_after)
+            if retry_after.strip().isdecimal()
+            else (parsedate_to_datetime(retry_after) - now).total_seconds()
+        )
     except (TypeError, ValueError):
         return None
     return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS))
@@ -156,7 +160,7 @@ def _ascii(text: str) -> str:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """urllib3 logs the path of each request, for whoever turns its debugging on."""
+    """urllib3 logs the path of each request when its debug log is on."""
     logger = logging.getLogger("urllib3.connectionpool")
     logger.addFilter(_nothing)
     try:

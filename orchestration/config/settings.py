@@ -31,6 +31,7 @@ from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.venues import parse_market
 from orchestration.config.addresses import postgres_fault, webhook_fault
+from orchestration.config.alerting import AlertRules
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
@@ -217,6 +218,20 @@ class Settings(BaseSettings):
     @property
     def dbt(self) -> DbtConfig:
         return DbtConfig(self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval)
+
+    @property
+    def alerts(self) -> AlertRules:
+        return AlertRules(
+            serving=self.paths.serving,
+            spool=self.paths.spool,
+            outbox=self.paths.alerts,
+            markets=tuple(self.scope.market_ids),
+            is_simulated=self.scope.is_simulated,
+            definition=self.alert_definition,
+            rank=self.alert_rank,
+            liquidation_percentile=self.alert_liquidation_percentile,
+            receiver=self.alert_webhook_url,
+        )
 
     # ---- shortcuts of the command line into these values
 

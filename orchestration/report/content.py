@@ -80,6 +80,11 @@ class ReportContent:
         return any(market.is_simulated for market in self.markets)
 
     @property
+    def units(self) -> dict[str, str]:
+        """The unit of each definition's values."""
+        return {str(row["definition_id"]): str(row["unit"]) for row in self.definitions}
+
+    @property
     def first_definition(self) -> str:
         """The definition that charts and tables begin with: by day, as the first chart is."""
         names = [str(row["definition_id"]) for row in self.definitions]

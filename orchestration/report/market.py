@@ -1,594 +1,601 @@
 """The sections of one market: its latest day, its history, what followed its spikes, how complete it is.
 
-Belongs here: what is shown of a market, in which words. Does not: markup (`parts`) or the rows of charts (`rows`).
+Belongs here: what is shown of a market, as values and texts. Does not: markup (`templates/market.html.j2`) or the rows
+of charts (`rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 
-from orchestration.report import charts, parts, rows
+from orchestration.report import charts, rows, texts
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
+from orchestration.report.elements import Card, Cell, Defined, Key, Table, code, column_comments, table, toned
+from orchestration.serving.days import MarketDay
 from orchestration.serving.liquidations import of_symbols
 
 
-def section(key: str, market: MarketContent, content: ReportContent) -> str:
-    return (
-        f'<section id="{key}" aria-labelledby="{key}-title"><h2 id="{key}-title">{parts.market_name(market)}</h2>'
-        + _latest(market, content)
-        + "".join(
-            f'<section aria-labelledby="{key}-{name}"><h3 '
-            f'id="{key}-{name}">{title}</h3>{body(key, market, content)}</section>'
-            for name, title, body in (
-                ("net", "Net taker volume, day by day", _net_volume),
-                ("dominance", "How one-sided: sell dominance percentile", _dominance),
-                ("liquidations", "Liquidations, long and short", _liquidations),
-                ("study", "What followed the spikes", _study),
-                ("coverage", "How complete the numbers are", _completeness),
-            )
-        )
-        + "</section>"
+@dataclass(frozen=True)
+class LatestView:
+    """The newest day. `headline` is None without a brief, `ranks` where no definition ranks the day."""
+
+    day: str
+    flow_source: str
+    coverage: str
+    headline: str | None
+    cards: tuple[Card, ...]
+    ranks: Table | None
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class NetVolumeView:
+    label: str
+    price_label: str
+    keys: tuple[Key, ...]
+    definition: str
+    events: Table
+    last_days: Table
+    first_day: str
+    last_day: str
+    sources: str
+    coverage: str
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class DominanceView:
+    """`extremes` is None when no day is in an outermost hundredth."""
+
+    label: str
+    keys: tuple[Key, ...]
+    outermost: str
+    extremes: Table | None
+    first_day: str
+    last_day: str
+    sources: str
+    window_coverage: str
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class LiquidationsView:
+    label: str
+    keys: tuple[Key, ...]
+    largest: Table
+    first_day: str
+    last_day: str
+    known_days: str
+    requested_days: str
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    side: str
+    title: str
+    label: str
+
+
+@dataclass(frozen=True)
+class StudyView:
+    conclusive: str
+    combinations: str
+    keys: tuple[Key, ...]
+    figures: tuple[StudyFigure, ...]
+    returns: Table
+    conclusions: tuple[Defined, ...]
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class CompletenessView:
+    """`odd_days` is None when every day is complete and used as it was published."""
+
+    verdict_label: str
+    verdict_keys: tuple[Key, ...]
+    cover_label: str
+    cover_keys: tuple[Key, ...]
+    odd_days: Table | None
+    first_day: str
+    last_day: str
+    coverage: str
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class MarketView:
+    """A part is None where this publication holds nothing of it. `sum_coverage`: of a sum over venues, else None."""
+
+    key: str
+    market_id: str
+    is_simulated: bool
+    latest: LatestView | None
+    net_volume: NetVolumeView | None
+    dominance: DominanceView | None
+    liquidations: LiquidationsView | None
+    study: StudyView | None
+    sum_coverage: str | None
+    completeness: CompletenessView | None
+
+
+def market_view(key: str, market: MarketContent, content: ReportContent) -> MarketView:
+    is_sum = bool(market.daily) and market.facts.get("contract_type") == "aggregate"
+    return MarketView(
+        key=key,
+        market_id=market.market_id,
+        is_simulated=market.is_simulated,
+        latest=_latest(market, market.latest, content) if market.latest is not None else None,
+        net_volume=_net_volume(market, content),
+        dominance=_dominance(market, content),
+        liquidations=_liquidations(market, content),
+        study=_study(market, content) if market.study else None,
+        sum_coverage=_covered(_with_bars(market.daily)) if is_sum else None,
+        completeness=_completeness(market, content) if market.daily and not is_sum else None,
     )
 
 
-def _latest(market: MarketContent, content: ReportContent) -> str:
-    day, brief = market.latest, market.brief
-    if day is None:
-        return parts.empty("There is no daily bar of this market.")
-    headline = (
-        f'<p class="headline">{escape(str(brief["headline"]))}</p>'
-        if brief
-        else parts.empty("<code>rpt_market_brief_daily</code> is empty for this market, so there is no headline.")
-    )
+def _latest(market: MarketContent, day: MarketDay, content: ReportContent) -> LatestView:
+    brief = market.brief
     cards = [
-        (
+        Card(
             "Net taker volume, USD",
-            parts.toned(day.net_taker_usd, parts.usd(day.net_taker_usd)),
-            f"{day.trade_date} · bought − sold · from {day.flow_source} · coverage {parts.share(day.coverage_ratio)}",
+            toned(day.net_taker_usd, texts.usd(day.net_taker_usd)),
+            f"{day.trade_date} · bought − sold · from {day.flow_source} · coverage {texts.share(day.coverage_ratio)}",
         ),
-        (
+        Card(
             "Taker sell ratio",
-            parts.number(day.taker_sell_ratio, 4),
-            f"percentile {parts.share(day.sell_dominance_percentile)} of the trailing 730 days",
+            Cell(texts.number(day.taker_sell_ratio, 4)),
+            f"percentile {texts.share(day.sell_dominance_percentile)} of the trailing 730 days",
         ),
+        *(_brief_cards(brief) if brief else ()),
     ]
-    if brief:
-        cards += _brief_cards(brief)
-    ranks = parts.table(
+    ranked = ("spike_rank", "percentile", "event_rank", "value")
+    briefed = (
+        "price_change_ratio",
+        "distance_from_high_ratio",
+        "long_liquidations_usd",
+        "open_interest_usd",
+        "funding_rate",
+    )
+    return LatestView(
+        day=str(day.trade_date),
+        flow_source=day.flow_source,
+        coverage=texts.share(day.coverage_ratio),
+        headline=str(brief["headline"]) if brief else None,
+        cards=tuple(cards),
+        ranks=_ranks(market, day) if day.ranks else None,
+        definitions=column_comments(
+            content,
+            [
+                *(("fct_taker_spike_ranks", name) for name in ranked),
+                *(("rpt_market_brief_daily", name) for name in briefed),
+            ],
+        ),
+    )
+
+
+def _ranks(market: MarketContent, day: MarketDay) -> Table:
+    def event_rank(is_event: bool | None, rank: int | None) -> str:
+        return "not known yet" if is_event is None else texts.whole(rank) if is_event else "no event"
+
+    return table(
         f"{market.market_id}: the most extreme bar of {day.trade_date} under each definition",
         ["Definition", "Side", "Bar (UTC)", "#Value", "#Rank", "#of bars", "#Percentile", "#Event rank"],
         [
             [
-                parts.code(rank.definition_id),
-                rank.side or "–",
-                parts.instant(rank.bar_at),
-                parts.value(rank.value, rank.unit, market),
-                parts.whole(rank.rank),
-                f"{rank.window_bars:,}",
-                parts.share(rank.percentile),
-                "not known yet"
-                if rank.is_event is None
-                else "no event"
-                if not rank.is_event
-                else parts.whole(rank.event_rank),
+                code(rank.definition_id),
+                rank.side or texts.NONE,
+                texts.instant(rank.bar_at),
+                texts.value(rank.value, rank.unit, market),
+                texts.whole(rank.rank),
+                texts.whole(rank.window_bars),
+                texts.share(rank.percentile),
+                event_rank(rank.is_event, rank.event_rank),
             ]
             for rank in day.ranks
         ],
     )
-    return (
-        headline
-        + '<dl class="cards">'
-        + "".join(
-            f'<div class="card"><dt>{escape(name)}</dt><dd class="number">{number}</dd><dd '
-            f'class="note">{escape(note)}</dd></div>'
-            for name, number, note in cards
-        )
-        + "</dl>"
-        + (
-            ranks
-            if day.ranks
-            else parts.empty("No definition ranks the latest day: too little history, or too little coverage.")
-        )
-        + parts.proof(
-            content,
-            [("fct_taker_spike_ranks", name) for name in ("spike_rank", "percentile", "event_rank", "value")]
-            + [
-                ("rpt_market_brief_daily", name)
-                for name in (
-                    "price_change_ratio",
-                    "distance_from_high_ratio",
-                    "long_liquidations_usd",
-                    "open_interest_usd",
-                    "funding_rate",
-                )
-            ],
-            window=f"The UTC day {day.trade_date}, ranked in the trailing window of each definition; nothing later "
-            "is looked at.",
-            source="<code>rpt_market_brief_daily</code>, <code>fct_net_taker_volume_daily</code>, "
-            f"<code>fct_taker_spike_ranks</code>; bars from {day.flow_source}.",
-            coverage=f"{parts.share(day.coverage_ratio)} of the day. Nothing is ranked below 95 % of a day or of "
-            "its window.",
-        )
-    )
 
 
-def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
+def _brief_cards(brief: Row) -> Iterable[Card]:
     covered = brief["liquidations_coverage_ratio"]
-    symbols = brief.get("all_liquidations_subscribed_symbol_count")
-    liquidated = (
-        f"{parts.usd(brief['long_liquidations_usd'])} / {parts.usd(brief['short_liquidations_usd'])}"
-        if covered
-        else "not known"
+    yield Card(
+        "Close",
+        Cell(texts.price(brief["close_price"])),
+        f"{texts.change(brief['price_change_ratio'])} in a day · "
+        f"{texts.change(brief['distance_from_high_ratio'])} from the high of 365 days",
     )
-    return [
-        (
-            "Close",
-            parts.price(brief["close_price"]),
-            f"{parts.change(brief['price_change_ratio'])} in a day · "
-            f"{parts.change(brief['distance_from_high_ratio'])} from the high of 365 days",
-        ),
-        (
-            "Liquidated, long / short",
-            liquidated,
-            f"{'USD, lower bounds · ' if covered else ''}coverage {parts.share(covered)}",
-        ),
-        *(
-            [
-                (
-                    "Liquidated on all markets, long / short, USD"
-                    if symbols is None
-                    else "Liquidated of the symbols heard, long / short, USD",
-                    f"{parts.usd(brief['all_long_liquidations_usd'])} / "
-                    f"{parts.usd(brief['all_short_liquidations_usd'])}",
-                    f"lower bounds · {parts.listed(brief['all_liquidations_venue_set'].split(','))} · "
-                    f"{parts.share(brief['all_liquidations_coverage_ratio'])} of the day heard"
-                    f"{of_symbols(symbols)}",
-                )
-            ]
-            if brief.get("all_liquidations_coverage_ratio")
-            else []
-        ),
-        (
-            "Open interest, USD",
-            parts.usd(brief["open_interest_usd"]),
-            "last of the day, from the venue's metrics · funding of the day "
-            + ("not known" if brief["funding_rate"] is None else parts.change(brief["funding_rate"], 4)),
-        ),
-    ]
+    longs, shorts = (texts.usd(brief[f"{side}_liquidations_usd"]) for side in ("long", "short"))
+    yield Card(
+        "Liquidated, long / short",
+        Cell(f"{longs} / {shorts}" if covered else "not known"),
+        f"{'USD, lower bounds · ' if covered else ''}coverage {texts.share(covered)}",
+    )
+    if brief.get("all_liquidations_coverage_ratio"):
+        yield _all_markets_card(brief)
+    funding = "not known" if brief["funding_rate"] is None else texts.change(brief["funding_rate"], 4)
+    yield Card(
+        "Open interest, USD",
+        Cell(texts.usd(brief["open_interest_usd"])),
+        f"last of the day, from the venue's metrics · funding of the day {funding}",
+    )
 
 
-def _net_volume(key: str, market: MarketContent, content: ReportContent) -> str:
+def _all_markets_card(brief: Row) -> Card:
+    symbols = brief.get("all_liquidations_subscribed_symbol_count")
+    which = "on all markets" if symbols is None else "of the symbols heard"
+    longs, shorts = (texts.usd(brief[f"all_{side}_liquidations_usd"]) for side in ("long", "short"))
+    venues = texts.listed(brief["all_liquidations_venue_set"].split(","))
+    return Card(
+        f"Liquidated {which}, long / short, USD",
+        Cell(f"{longs} / {shorts}"),
+        f"lower bounds · {venues} · {texts.share(brief['all_liquidations_coverage_ratio'])} of the day heard"
+        f"{of_symbols(symbols)}",
+    )
+
+
+def _net_volume(market: MarketContent, content: ReportContent) -> NetVolumeView | None:
     bars = [row for row in market.daily if row["net_taker_usd"] is not None]
     if not bars:
-        return parts.empty("<code>fct_net_taker_volume_daily</code> holds no day of this market.")
+        return None
+    first, last = str(bars[0]["trade_date"]), str(bars[-1]["trade_date"])
     lowest, highest = (pick(bars, key=lambda row: row["net_taker_usd"]) for pick in (min, max))
-    said = (
-        f"Daily net taker volume of {market.market_id} from {bars[0]['trade_date']} to {bars[-1]['trade_date']}. "
-        f"Most selling: {parts.usd(lowest['net_taker_usd'])} USD on {lowest['trade_date']}; most buying: "
-        f"{parts.usd(highest['net_taker_usd'])} USD on {highest['trade_date']}."
-    )
-    events = sorted(market.events, key=lambda row: (row["bar_at"], row["definition_id"], row["side"]), reverse=True)
-    units = {row["definition_id"]: row["unit"] for row in content.definitions}
-    return (
-        parts.keys(
-            [
-                (charts.BUY, "", "takers bought more (up)"),
-                (charts.SELL, "", "takers sold more (down)"),
-                ("", "▼", f"bearish event and its rank among events, to {MARKED_EVENTS}"),
-                ("", "▲", "bullish event"),
-            ]
-        )
-        + parts.figure(
-            key,
-            "net",
-            said,
-            "USD per UTC day. Marked are events under "
-            f'<span class="definition">{escape(content.first_definition)}</span>, '
-            "with the rank that each had in its own window; before 95 % of a window is covered there are none.",
-        )
-        + parts.figure(
-            key,
-            "price",
-            f"Daily close of {market.market_id} on the same days.",
-            "Close of the same days, in the quote asset.",
-        )
-        + parts.table(
-            f"{market.market_id}: events ranked 1 to {MARKED_EVENTS} in their own window, newest first",
-            [
-                "Definition",
-                "Side",
-                "Bar (UTC)",
-                "#Value",
-                "#Event rank",
-                "#Rank among bars",
-                "#of bars",
-                "#Window coverage",
-            ],
-            [
-                [
-                    parts.code(row["definition_id"]),
-                    row["side"],
-                    parts.instant(row["bar_at"]),
-                    parts.value(row["value"], units.get(row["definition_id"], "usd"), market),
-                    parts.whole(row["event_rank"]),
-                    parts.whole(row["spike_rank"]),
-                    parts.whole(row["window_bars"]),
-                    parts.share(row["coverage_ratio"]),
-                ]
-                for row in events
-            ],
-            definitions=[str(row["definition_id"]) for row in events],
-            none="No event under this definition is ranked so high yet: a rank needs 95 % of its window.",
-            tall=True,
-        )
-        + parts.table(
-            f"{market.market_id}: the last seven days",
-            [
-                "UTC day",
-                "#Net taker USD",
-                "#Volume USD",
-                "#Sell ratio",
-                "#Sell percentile",
-                "#Close",
-                "Source",
-                "#Coverage",
-                "Reconciliation",
-            ],
-            [
-                [
-                    str(row["trade_date"]),
-                    parts.toned(row["net_taker_usd"], parts.usd(row["net_taker_usd"])),
-                    parts.usd(row["volume_usd"]),
-                    parts.number(row["taker_sell_ratio"], 4),
-                    parts.share(row["sell_dominance_percentile"]),
-                    parts.price(row["close_price"]),
-                    parts.source(row),
-                    parts.share(row["coverage_ratio"]),
-                    parts.words(row["verdict"]),
-                ]
-                for row in reversed(bars[-7:])
-            ],
-        )
-        + parts.proof(
+    return NetVolumeView(
+        label=f"Daily net taker volume of {market.market_id} from {first} to {last}. "
+        f"Most selling: {texts.usd(lowest['net_taker_usd'])} USD on {lowest['trade_date']}; most buying: "
+        f"{texts.usd(highest['net_taker_usd'])} USD on {highest['trade_date']}.",
+        price_label=f"Daily close of {market.market_id} on the same days.",
+        keys=(
+            Key(charts.BUY, "", "takers bought more (up)"),
+            Key(charts.SELL, "", "takers sold more (down)"),
+            Key("", "▼", f"bearish event and its rank among events, to {MARKED_EVENTS}"),
+            Key("", "▲", "bullish event"),
+        ),
+        definition=content.first_definition,
+        events=_events(market, content),
+        last_days=_last_days(market, bars[-7:]),
+        first_day=first,
+        last_day=last,
+        sources=_sources(bars),
+        coverage=_covered(bars),
+        definitions=column_comments(
             content,
-            [("fct_net_taker_volume_daily", name) for name in ("net_taker_usd", "close_price", "flow_source")]
-            + [("fct_taker_spike_ranks", name) for name in ("is_event", "event_rank")],
-            window=f"UTC days, {bars[0]['trade_date']} to {bars[-1]['trade_date']}; the chart shows the period "
-            "chosen above. An event is ranked among the events of its own trailing window.",
-            source="<code>fct_net_taker_volume_daily</code>, <code>fct_taker_spike_ranks</code>; bars from "
-            f"{_sources(bars)}.",
-            coverage=_covered(bars),
-        )
+            [
+                *(("fct_net_taker_volume_daily", name) for name in ("net_taker_usd", "close_price", "flow_source")),
+                *(("fct_taker_spike_ranks", name) for name in ("is_event", "event_rank")),
+            ],
+        ),
     )
 
 
-def _dominance(key: str, market: MarketContent, content: ReportContent) -> str:
+def _events(market: MarketContent, content: ReportContent) -> Table:
+    events = sorted(market.events, key=lambda row: (row["bar_at"], row["definition_id"], row["side"]), reverse=True)
+    units = content.units
+    return table(
+        f"{market.market_id}: events ranked 1 to {MARKED_EVENTS} in their own window, newest first",
+        [
+            "Definition",
+            "Side",
+            "Bar (UTC)",
+            "#Value",
+            "#Event rank",
+            "#Rank among bars",
+            "#of bars",
+            "#Window coverage",
+        ],
+        [
+            [
+                code(row["definition_id"]),
+                row["side"],
+                texts.instant(row["bar_at"]),
+                texts.value(row["value"], units.get(row["definition_id"], "usd"), market),
+                texts.whole(row["event_rank"]),
+                texts.whole(row["spike_rank"]),
+                texts.whole(row["window_bars"]),
+                texts.share(row["coverage_ratio"]),
+            ]
+            for row in events
+        ],
+        definitions=[str(row["definition_id"]) for row in events],
+        none="No event under this definition is ranked so high yet: a rank needs 95 % of its window.",
+        is_tall=True,
+    )
+
+
+def _last_days(market: MarketContent, bars: Sequence[Row]) -> Table:
+    return table(
+        f"{market.market_id}: the last seven days",
+        [
+            "UTC day",
+            "#Net taker USD",
+            "#Volume USD",
+            "#Sell ratio",
+            "#Sell percentile",
+            "#Close",
+            "Source",
+            "#Coverage",
+            "Reconciliation",
+        ],
+        [
+            [
+                str(row["trade_date"]),
+                toned(row["net_taker_usd"], texts.usd(row["net_taker_usd"])),
+                texts.usd(row["volume_usd"]),
+                texts.number(row["taker_sell_ratio"], 4),
+                texts.share(row["sell_dominance_percentile"]),
+                texts.price(row["close_price"]),
+                texts.source(row),
+                texts.share(row["coverage_ratio"]),
+                texts.words(row["verdict"]),
+            ]
+            for row in reversed(bars)
+        ],
+    )
+
+
+def _dominance(market: MarketContent, content: ReportContent) -> DominanceView | None:
     ranked = [row for row in market.daily if row["sell_dominance_percentile"] is not None]
     if not ranked:
-        return parts.empty(
-            "No day of this market has a percentile yet: <code>fct_taker_dominance_daily</code> ranks a day once "
-            "95 % of its trailing 730 days are covered."
-        )
+        return None
     top = [row for row in ranked if row["sell_dominance_percentile"] >= 0.99]
     bottom = [row for row in ranked if row["sell_dominance_percentile"] <= 0.01]
     last = ranked[-1]
-    outermost = f"{len(top)} of {parts.day_count(len(ranked))} are in the top hundredth, {len(bottom)} in the lowest."
-    said = (
-        f"Sell dominance percentile of {market.market_id}. {outermost} The latest, {last['trade_date']}: "
-        f"{parts.share(last['sell_dominance_percentile'])}."
-    )
-    extreme = sorted([*top, *bottom], key=lambda row: row["trade_date"], reverse=True)
-    return (
-        parts.keys(
-            [
-                (charts.SELL, "▼", "99 % or more: among the days takers sold the largest share"),
-                (charts.BUY, "▲", "1 % or less: among the days they bought the largest share"),
-                (charts.QUIET, "•", "any other day"),
-            ]
-        )
-        + parts.figure(
-            key,
-            "dominance",
-            said,
-            f"One mark per UTC day: share of the other days of its trailing 730 with a smaller sell ratio. {outermost}",
-        )
-        + (
-            parts.table(
-                f"{market.market_id}: days in the outermost hundredths, newest first, {min(10, len(extreme))} of "
-                f"{len(extreme)}",
-                ["UTC day", "Side", "#Taker sell ratio", "#Sell percentile", "#Window coverage"],
-                [
-                    [
-                        str(row["trade_date"]),
-                        {"bearish": "selling", "bullish": "buying", None: "–"}[row["side"]],
-                        parts.number(row["taker_sell_ratio"], 4),
-                        parts.share(row["sell_dominance_percentile"]),
-                        parts.share(row["window_coverage_ratio"]),
-                    ]
-                    for row in extreme[:10]
-                ],
-            )
-            if extreme
-            else ""
-        )
-        + parts.proof(
+    outermost = f"{len(top)} of {texts.day_count(len(ranked))} are in the top hundredth, {len(bottom)} in the lowest."
+    extremes = sorted([*top, *bottom], key=lambda row: row["trade_date"], reverse=True)
+    return DominanceView(
+        label=f"Sell dominance percentile of {market.market_id}. {outermost} The latest, {last['trade_date']}: "
+        f"{texts.share(last['sell_dominance_percentile'])}.",
+        keys=(
+            Key(charts.SELL, "▼", "99 % or more: among the days takers sold the largest share"),
+            Key(charts.BUY, "▲", "1 % or less: among the days they bought the largest share"),
+            Key(charts.QUIET, "•", "any other day"),
+        ),
+        outermost=outermost,
+        extremes=_extremes(market, extremes) if extremes else None,
+        first_day=str(ranked[0]["trade_date"]),
+        last_day=str(last["trade_date"]),
+        sources=_sources(ranked),
+        window_coverage=texts.share(min(row["window_coverage_ratio"] for row in ranked)),
+        definitions=column_comments(
             content,
             [("fct_taker_dominance_daily", name) for name in ("taker_sell_ratio", "sell_dominance_percentile")],
-            window=f"The trailing 730 days of each day; days {ranked[0]['trade_date']} to {last['trade_date']} "
-            "have one.",
-            source=f"<code>fct_taker_dominance_daily</code>; bars from {_sources(ranked)}.",
-            coverage=f"Windows are covered {parts.share(min(row['window_coverage_ratio'] for row in ranked))} or "
-            "more; below 95 % there is no percentile.",
-        )
+        ),
     )
 
 
-def _liquidations(key: str, market: MarketContent, content: ReportContent) -> str:
-    asked = [row for row in market.daily if row["liquidations_coverage_ratio"] is not None]
-    if not asked:
-        return parts.empty(
-            f"There are no liquidations of {escape(market.market_id)}: <code>fct_liquidations_daily</code> holds no "
-            "day of it. Venues stopped publishing them in their archives, and nobody listened to their feed."
-        )
-    known = [row for row in asked if row["long_usd"] is not None]
+def _extremes(market: MarketContent, extremes: Sequence[Row]) -> Table:
+    return table(
+        f"{market.market_id}: days in the outermost hundredths, newest first, {min(10, len(extremes))} of "
+        f"{len(extremes)}",
+        ["UTC day", "Side", "#Taker sell ratio", "#Sell percentile", "#Window coverage"],
+        [
+            [
+                str(row["trade_date"]),
+                {"bearish": "selling", "bullish": "buying", None: texts.NONE}[row["side"]],
+                texts.number(row["taker_sell_ratio"], 4),
+                texts.share(row["sell_dominance_percentile"]),
+                texts.share(row["window_coverage_ratio"]),
+            ]
+            for row in extremes[:10]
+        ],
+    )
+
+
+def _liquidations(market: MarketContent, content: ReportContent) -> LiquidationsView | None:
+    requested = [row for row in market.daily if row["liquidations_coverage_ratio"] is not None]
+    if not requested:
+        return None
+    known = [row for row in requested if row["long_usd"] is not None]
     longs, shorts = (sum((row[name] for row in known), Decimal(0)) for name in ("long_usd", "short_usd"))
-    absent = len(asked) - len(known)
-    said = (
-        f"Liquidations of {market.market_id} on {parts.day_count(len(known))}: longs at least {parts.usd(longs)} USD, "
-        f"shorts at least {parts.usd(shorts)} USD."
-        + (f" Nothing is known of {parts.day_count(absent)}." if absent else "")
-    )
-    largest = sorted(known, key=lambda row: (row["long_usd"] + row["short_usd"], row["trade_date"]), reverse=True)[:7]
-    return (
-        parts.keys(
-            [
-                (charts.BUY, "", "shorts liquidated (up)"),
-                (charts.SELL, "", "longs liquidated (down)"),
-                ("", "×", "a day that nothing is known of"),
-            ]
-        )
-        + parts.figure(key, "liquidations", said, f"USD per UTC day, lower bounds. {said}")
-        + parts.table(
-            f"{market.market_id}: the days of most liquidations",
-            ["UTC day", "#Longs, USD", "#Shorts, USD", "#Orders", "#Coverage"],
-            [
-                [
-                    str(row["trade_date"]),
-                    parts.usd(row["long_usd"]),
-                    parts.usd(row["short_usd"]),
-                    parts.whole(row["order_count"]),
-                    parts.share(row["liquidations_coverage_ratio"]),
-                ]
-                for row in largest
-            ],
-        )
-        + parts.proof(
-            content,
-            [("fct_liquidations_daily", name) for name in ("long_usd", "short_usd", "is_lower_bound")],
-            window=f"UTC days, {asked[0]['trade_date']} to {asked[-1]['trade_date']}.",
-            source="<code>fct_liquidations_daily</code>, from the venue's archived liquidation orders, or its feed.",
-            coverage=f"Of {len(known):,} of {len(asked):,} days something is known; the table has the share of each. "
-            "A total is a lower bound, unless the feed carries every order and all of the day was heard.",
-        )
+    absent = len(requested) - len(known)
+    return LiquidationsView(
+        label=f"Liquidations of {market.market_id} on {texts.day_count(len(known))}: longs at least "
+        f"{texts.usd(longs)} USD, shorts at least {texts.usd(shorts)} USD."
+        + (f" Nothing is known of {texts.day_count(absent)}." if absent else ""),
+        keys=(
+            Key(charts.BUY, "", "shorts liquidated (up)"),
+            Key(charts.SELL, "", "longs liquidated (down)"),
+            Key("", "×", "a day that nothing is known of"),
+        ),
+        largest=_largest(market, known),
+        first_day=str(requested[0]["trade_date"]),
+        last_day=str(requested[-1]["trade_date"]),
+        known_days=f"{len(known):,}",
+        requested_days=f"{len(requested):,}",
+        definitions=column_comments(
+            content, [("fct_liquidations_daily", name) for name in ("long_usd", "short_usd", "is_lower_bound")]
+        ),
     )
 
 
-def _study(key: str, market: MarketContent, content: ReportContent) -> str:
-    if not market.study:
-        return parts.empty(
-            "<code>agg_spike_event_study</code> is empty for this market: there is no ranked event yet whose next "
-            "days are known."
-        )
-    figures = "".join(
-        f"<h4>{title}</h4>"
-        + parts.figure(
-            key,
-            side,
-            f"Returns of the contrarian position 1, 3, 7, 14 and 30 days after {side} events of "
-            f"{market.market_id}, and their medians against those of all days; the numbers are in the table below.",
-            caption,
-        )
-        for side, title, caption in (
-            (
-                "bearish",
-                "Long after bearish spikes",
-                "Each dot is one event; above zero, going against the crowd gained.",
-            ),
-            (
-                "bullish",
-                "Short after bullish spikes",
-                "Each dot is one event; above zero, going against the crowd gained.",
-            ),
-        )
-    )
-    conclusive = [row for row in market.study if row["is_conclusive"]]
-    return (
-        "<p>“Historically, price moves against the crowd”: a number, beside what any other day would have given, "
-        f"or no conclusion. {len(conclusive):,} of {len(market.study):,} combinations of definition, side and horizon "
-        "have ten events or more; from fewer nothing can be concluded, whatever the chart looks like.</p>"
-        + parts.keys(
+def _largest(market: MarketContent, known: Sequence[Row]) -> Table:
+    largest = sorted(known, key=lambda row: (row["long_usd"] + row["short_usd"], row["trade_date"]), reverse=True)
+    return table(
+        f"{market.market_id}: the days of most liquidations",
+        ["UTC day", "#Longs, USD", "#Shorts, USD", "#Orders", "#Coverage"],
+        [
             [
-                ("", "━", "median after the events"),
-                ("", "◇", "median of all days: the null"),
-                (charts.SELL, "•", "one bearish event"),
-                (charts.BUY, "•", "one bullish event"),
+                str(row["trade_date"]),
+                texts.usd(row["long_usd"]),
+                texts.usd(row["short_usd"]),
+                texts.whole(row["order_count"]),
+                texts.share(row["liquidations_coverage_ratio"]),
             ]
-        )
-        + figures
-        + parts.table(
-            f"{market.market_id}: returns of the contrarian position after events, against all days of the market",
-            [
-                "Definition",
-                "Side",
-                "#Days",
-                "#Events",
-                "#Hit rate",
-                "#of all days",
-                "#Median",
-                "#of all days",
-                "#Mean",
-                "#of all days",
-                "#p",
-                "#p when known",
-            ],
-            [
-                [
-                    parts.code(row["definition_id"]),
-                    row["side"],
-                    parts.whole(row["horizon_days"]),
-                    parts.whole(row["sample_size"]),
-                    parts.share(row["hit_rate"], 1),
-                    parts.share(row["baseline_hit_rate"], 1),
-                    parts.change(row["median_return"]),
-                    parts.change(row["baseline_median"]),
-                    parts.change(row["mean_return"]),
-                    parts.change(row["baseline_mean"]),
-                    parts.number(row["p_value"], 3),
-                    parts.number(row["p_value_when_known"], 3),
-                ]
-                for row in market.study
-            ],
-            definitions=[str(row["definition_id"]) for row in market.study],
-            none="Under this definition no event has a known outcome yet.",
-            tall=True,
-        )
-        + parts.in_words(
-            "The same in words, with what can be concluded",
-            [
-                (
-                    str(row["definition_id"]),
-                    f"{row['side']}, {parts.day_count(row['horizon_days'])}. {row['conclusion']}",
-                )
-                for row in market.study
-            ],
-            filtered=True,
-        )
-        + parts.proof(
+            for row in largest[:7]
+        ],
+    )
+
+
+def _study(market: MarketContent, content: ReportContent) -> StudyView:
+    studied = ("sample_size", "hit_rate", "baseline_hit_rate", "baseline_median", "p_value", "p_value_when_known")
+    return StudyView(
+        conclusive=f"{sum(bool(row['is_conclusive']) for row in market.study):,}",
+        combinations=f"{len(market.study):,}",
+        keys=(
+            Key("", "━", "median after the events"),
+            Key("", "◇", "median of all days: the null"),
+            Key(charts.SELL, "•", "one bearish event"),
+            Key(charts.BUY, "•", "one bullish event"),
+        ),
+        figures=tuple(
+            StudyFigure(
+                side,
+                title,
+                f"Returns of the contrarian position 1, 3, 7, 14 and 30 days after {side} events of "
+                f"{market.market_id}, and their medians against those of all days; the numbers are in the table below.",
+            )
+            for side, title in (("bearish", "Long after bearish spikes"), ("bullish", "Short after bullish spikes"))
+        ),
+        returns=_returns(market),
+        conclusions=tuple(
+            Defined(
+                str(row["definition_id"]),
+                f"{row['side']}, {texts.day_count(row['horizon_days'])}. {row['conclusion']}",
+            )
+            for row in market.study
+        ),
+        definitions=column_comments(
             content,
             [
-                ("agg_spike_event_study", name)
-                for name in (
-                    "sample_size",
-                    "hit_rate",
-                    "baseline_hit_rate",
-                    "baseline_median",
-                    "p_value",
-                    "p_value_when_known",
-                )
-            ]
-            + [("fct_spike_forward_returns", name) for name in ("entry_price", "forward_return", "return_when_known")],
-            window="1, 3, 7, 14 and 30 days from the entry; events and null are of the same market and period.",
-            source="<code>agg_spike_event_study</code>, <code>fct_spike_forward_returns</code>; prices are those "
-            "of the bars.",
-            coverage="Only events whose horizon has passed, with both prices known, are counted.",
-        )
+                *(("agg_spike_event_study", name) for name in studied),
+                *(
+                    ("fct_spike_forward_returns", name)
+                    for name in ("entry_price", "forward_return", "return_when_known")
+                ),
+            ],
+        ),
     )
 
 
-def _completeness(key: str, market: MarketContent, content: ReportContent) -> str:
-    if not market.daily:
-        return parts.empty("There is no day to show.")
-    if market.facts.get("contract_type") == "aggregate":
-        covered = _covered([row for row in market.daily if row["coverage_ratio"] is not None])
-        return parts.empty(
-            "A sum over venues has no sources of its own: each of its markets says what its bars stand on, and a bar "
-            f"is covered as its least covered market is. {covered}"
-        )
+def _returns(market: MarketContent) -> Table:
+    return table(
+        f"{market.market_id}: returns of the contrarian position after events, against all days of the market",
+        [
+            "Definition",
+            "Side",
+            "#Days",
+            "#Events",
+            "#Hit rate",
+            "#of all days",
+            "#Median",
+            "#of all days",
+            "#Mean",
+            "#of all days",
+            "#p",
+            "#p when known",
+        ],
+        [
+            [
+                code(row["definition_id"]),
+                row["side"],
+                texts.whole(row["horizon_days"]),
+                texts.whole(row["sample_size"]),
+                texts.share(row["hit_rate"], 1),
+                texts.share(row["baseline_hit_rate"], 1),
+                texts.change(row["median_return"]),
+                texts.change(row["baseline_median"]),
+                texts.change(row["mean_return"]),
+                texts.change(row["baseline_mean"]),
+                texts.number(row["p_value"], 3),
+                texts.number(row["p_value_when_known"], 3),
+            ]
+            for row in market.study
+        ],
+        definitions=[str(row["definition_id"]) for row in market.study],
+        none="Under this definition no event has a known outcome yet.",
+        is_tall=True,
+    )
+
+
+def _completeness(market: MarketContent, content: ReportContent) -> CompletenessView:
     days = rows.calendar_days(market)
-    covers, verdicts = (parts.counted(row[name] for row in days) for name in ("cover", "verdict"))
-    odd = [
-        row
-        for row in market.daily
-        if row["verdict"] in ("trades_incomplete", "trades_implausible", "conflict")
+    covers, verdicts = (texts.counted(row[name] for row in days) for name in ("cover", "verdict"))
+    verdict_list = ", ".join(f"{texts.words(name)} {count:,}" for name, count in verdicts.items())
+    cover_list = ", ".join(f"{name} {count:,}" for name, count in covers.items())
+    odd = [row for row in market.daily if _is_odd(row)]
+    return CompletenessView(
+        verdict_label=f"Calendar of the reconciliation of {market.market_id}, one cell per day: {verdict_list}.",
+        verdict_keys=tuple(
+            Key(colour, sign, f"{texts.words(name)}: {texts.day_count(verdicts[name])}")
+            for name, (colour, sign) in charts.VERDICTS.items()
+            if name in verdicts
+        ),
+        cover_label=f"Calendar of the coverage of the daily bars of {market.market_id}: {cover_list}.",
+        cover_keys=tuple(
+            Key(colour, sign, f"{name}: {texts.day_count(covers[name])}")
+            for name, (colour, sign) in charts.COVERAGES.items()
+            if name in covers
+        ),
+        odd_days=_odd_days(market, odd) if odd else None,
+        first_day=str(market.daily[0]["trade_date"]),
+        last_day=str(market.daily[-1]["trade_date"]),
+        coverage=_covered(_with_bars(market.daily)),
+        definitions=column_comments(
+            content,
+            [
+                *(
+                    ("fct_flow_reconciliation_daily", name)
+                    for name in ("verdict", "difference_usd", "interval_verdict")
+                ),
+                ("fct_net_taker_volume_daily", "coverage_ratio"),
+            ],
+        ),
+    )
+
+
+def _is_odd(row: Row) -> bool:
+    return (
+        row["verdict"] in ("trades_incomplete", "trades_implausible", "conflict")
         or row["interval_verdict"] == "conflict"
         or row["coverage_ratio"] is None
         or row["coverage_ratio"] < 1
-    ]
-    told = ", ".join(f"{parts.words(name)} {count:,}" for name, count in verdicts.items())
-    covered = ", ".join(f"{name} {count:,}" for name, count in covers.items())
-    return (
-        "<h4>Do trades and the venue's own bars agree?</h4>"
-        + parts.keys(
-            [
-                (colour, sign, f"{parts.words(name)}: {parts.day_count(verdicts[name])}")
-                for name, (colour, sign) in charts.VERDICTS.items()
-                if name in verdicts
-            ],
-            cells=True,
-        )
-        + parts.figure(
-            key,
-            "verdict",
-            f"Calendar of the reconciliation of {market.market_id}, one cell per day: {told}.",
-            "One cell per UTC day: a column per week, Monday on top.",
-        )
-        + "<h4>How much of each day is there?</h4>"
-        + parts.keys(
-            [
-                (colour, sign, f"{name}: {parts.day_count(covers[name])}")
-                for name, (colour, sign) in charts.COVERAGES.items()
-                if name in covers
-            ],
-            cells=True,
-        )
-        + parts.figure(
-            key,
-            "cover",
-            f"Calendar of the coverage of the daily bars of {market.market_id}: {covered}.",
-            "One cell per UTC day: share of the day's bar that is proven to be there.",
-        )
-        + (
-            parts.table(
-                f"{market.market_id}: days that are incomplete or contradicted, newest first, {min(len(odd), 12)} "
-                f"of {len(odd)}",
-                [
-                    "UTC day",
-                    "Trades against klines",
-                    "#Trades − klines, USD",
-                    "Klines among each other",
-                    "Bars from",
-                    "#Coverage",
-                ],
-                [
-                    [
-                        str(row["trade_date"]),
-                        parts.words(row["verdict"]),
-                        parts.usd(row["difference_usd"]),
-                        parts.words(row["interval_verdict"]),
-                        parts.source(row),
-                        parts.share(row["coverage_ratio"]),
-                    ]
-                    for row in reversed(odd[-12:])
-                ],
-            )
-            if odd
-            else "<p>No day of this market is incomplete or contradicted.</p>"
-        )
-        + parts.proof(
-            content,
-            [("fct_flow_reconciliation_daily", name) for name in ("verdict", "difference_usd", "interval_verdict")]
-            + [("fct_net_taker_volume_daily", "coverage_ratio")],
-            window=f"UTC days, {market.daily[0]['trade_date']} to {market.daily[-1]['trade_date']}, all of them "
-            "whatever period is chosen.",
-            source="<code>fct_flow_reconciliation_daily</code>, <code>fct_net_taker_volume_daily</code>.",
-            coverage=f"{_covered([row for row in market.daily if row['coverage_ratio'] is not None])}",
-        )
     )
 
 
-def _sources(rows: Sequence[Row]) -> str:
-    counts = parts.counted(row["flow_source"] for row in rows if row["flow_source"])
-    return " and ".join(f"{source} on {parts.day_count(count)}" for source, count in counts.items()) or "none"
+def _odd_days(market: MarketContent, odd: Sequence[Row]) -> Table:
+    return table(
+        f"{market.market_id}: days that are incomplete or contradicted, newest first, {min(len(odd), 12)} "
+        f"of {len(odd)}",
+        [
+            "UTC day",
+            "Trades against klines",
+            "#Trades − klines, USD",
+            "Klines among each other",
+            "Bars from",
+            "#Coverage",
+        ],
+        [
+            [
+                str(row["trade_date"]),
+                texts.words(row["verdict"]),
+                texts.usd(row["difference_usd"]),
+                texts.words(row["interval_verdict"]),
+                texts.source(row),
+                texts.share(row["coverage_ratio"]),
+            ]
+            for row in reversed(odd[-12:])
+        ],
+    )
 
 
-def _covered(rows: Sequence[Row]) -> str:
-    short = [row for row in rows if row["coverage_ratio"] < 1]
+def _with_bars(daily: Sequence[Row]) -> list[Row]:
+    return [row for row in daily if row["coverage_ratio"] is not None]
+
+
+def _sources(bars: Sequence[Row]) -> str:
+    counts = texts.counted(row["flow_source"] for row in bars if row["flow_source"])
+    return " and ".join(f"{source} on {texts.day_count(count)}" for source, count in counts.items()) or "none"
+
+
+def _covered(bars: Sequence[Row]) -> str:
+    short = [row for row in bars if row["coverage_ratio"] < 1]
     if not short:
-        return f"All {len(rows):,} days are covered in full."
+        return f"All {len(bars):,} days are covered in full."
     lowest = min(short, key=lambda row: (row["coverage_ratio"], row["trade_date"]))
     return (
-        f"{len(rows) - len(short):,} of {len(rows):,} days are covered in full; the least is "
-        f"{parts.share(lowest['coverage_ratio'])} on {lowest['trade_date']}."
+        f"{len(bars) - len(short):,} of {len(bars):,} days are covered in full; the least is "
+        f"{texts.share(lowest['coverage_ratio'])} on {lowest['trade_date']}."
     )

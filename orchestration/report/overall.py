@@ -1,53 +1,87 @@
-"""The sections about all markets: claims, revisions, definitions, and where the numbers come from.
+"""The sections about all markets: liquidations, claims, revisions, definitions, and where the numbers come from.
 
-Belongs here: what is shown of them, in which words. Does not: markup (`parts`).
+Belongs here: what is shown of them, as values and texts. Does not: markup (`templates`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from itertools import groupby
 from typing import Final
 
 from ingestion.domain.markets import is_simulated
-from orchestration.report import parts
-from orchestration.report.content import Described, ReportContent, Row
+from orchestration.report import texts
+from orchestration.report.content import ReportContent, Row
+from orchestration.report.elements import Defined, Table, code, column_comments, table
 from orchestration.serving.liquidations import of_symbols
 
 _ALL: Final = ("all:ALL", "simulated_all:ALL")
+_SHOWN_TABLES: Final = ("dim_", "fct_", "agg_", "rpt_", "publication")
+_UNITS: Final = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
+_OUTCOMES: Final = {"passed": "✓ passed", "warned": "! warned", "failed": "✗ failed"}
 
 
-def liquidations(content: ReportContent) -> str:
-    """The last 24 hours, and the days before, over whole venues. What nobody heard is not known, and no zero."""
+@dataclass(frozen=True)
+class AllLiquidationsView:
+    """`days` is None where no venue was received as a whole."""
+
+    last_24_hours: Table
+    days: Table | None
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """`verdicts` and `sentences` are empty for a claim about a market that this publication does not hold."""
+
+    name: str
+    title: str
+    about: str
+    verdict: str
+    verdicts: Table | None
+    sentences: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class ClaimsView:
+    claims: tuple[ClaimView, ...]
+    definitions: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class TableComments:
+    name: str
+    comment: str
+    columns: tuple[Defined, ...]
+
+
+@dataclass(frozen=True)
+class DefinitionsView:
+    """`comment`: of the table of definitions, None where the database has none."""
+
+    comment: str | None
+    definitions: Table
+    tables: tuple[TableComments, ...]
+
+
+@dataclass(frozen=True)
+class PublicationView:
+    published_at: str
+    run_id: str
+    settings: tuple[Defined, ...]
+    checks: Table
+
+
+def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
+    """The last 24 hours, and the days before, over whole venues. What was not received is unknown, not zero."""
     if not content.liquidations and not content.liquidation_days:
-        return parts.section(
-            "liquidations",
-            "Liquidations, all markets",
-            parts.empty(
-                "No venue's liquidation feed was listened to, so that there are no totals over markets. "
-                "<code>taker collect</code> listens."
-            ),
-        )
+        return None
     columns = ["#Longs, USD", "#Shorts, USD", "#Orders", "#Without a value", "#Heard"]
-    now = parts.table(
-        "Liquidations of the last 24 hours",
-        ["Where", "Until (UTC)", *columns],
-        [
-            [
-                _where(row.market_id, row.venue_set, row.subscribed_symbol_count),
-                parts.instant(row.as_of_at),
-                *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
-                parts.whole(row.order_count),
-                parts.whole(row.unvalued_order_count),
-                parts.share(row.coverage_ratio),
-            ]
-            for row in content.liquidations
-        ],
-    )
-    days = parts.table(
+    described = ("long_usd", "short_usd", "unvalued_order_count", "coverage_ratio", "is_lower_bound")
+    days = table(
         "Liquidations per UTC day, newest first",
         ["Where", "UTC day", *columns],
         [
@@ -55,88 +89,97 @@ def liquidations(content: ReportContent) -> str:
                 _where(row["market_id"], row["venue_set"], row.get("subscribed_symbol_count")),
                 str(row["trade_date"]),
                 *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
-                parts.whole(row["order_count"]),
-                parts.whole(row["unvalued_order_count"]),
-                parts.share(row["coverage_ratio"]),
+                texts.whole(row["order_count"]),
+                texts.whole(row["unvalued_order_count"]),
+                texts.share(row["coverage_ratio"]),
             ]
             for row in content.liquidation_days
         ],
-        tall=len(content.liquidation_days) > 12,
+        is_tall=len(content.liquidation_days) > 12,
     )
-    proof = parts.proof(
-        content,
-        [
-            ("fct_liquidations_rolling_24h", name)
-            for name in ("long_usd", "short_usd", "unvalued_order_count", "coverage_ratio", "is_lower_bound")
-        ],
-        window="The 24 hours before the hour named; UTC days.",
-        source="<code>fct_liquidations_rolling_24h</code>, <code>fct_liquidations_daily</code>: the venues' feeds, and "
-        "their archives where they have the day.",
-        coverage="In each row: the share of the time in which a connection was up and answering. A day that is not "
-        "over is not covered yet. ≥ marks a lower bound. Where symbols are counted, a venue that must be told each one "
-        "was heard for so many only, and the total is of these.",
+    return AllLiquidationsView(
+        last_24_hours=table(
+            "Liquidations of the last 24 hours",
+            ["Where", "Until (UTC)", *columns],
+            [
+                [
+                    _where(row.market_id, row.venue_set, row.subscribed_symbol_count),
+                    texts.instant(row.as_of_at),
+                    *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
+                    texts.whole(row.order_count),
+                    texts.whole(row.unvalued_order_count),
+                    texts.share(row.coverage_ratio),
+                ]
+                for row in content.liquidations
+            ],
+        ),
+        days=days if content.liquidation_days else None,
+        definitions=column_comments(content, [("fct_liquidations_rolling_24h", name) for name in described]),
     )
-    if not content.liquidation_days:
-        days = parts.empty(
-            "No venue's feed was listened to as a whole, so that there are no days of a venue or of all of them; the "
-            "days of each market are in its own section."
-        )
-    return parts.section("liquidations", "Liquidations, all markets", now + days + proof)
 
 
 def _where(market_id: str, venue_set: str, symbols: int | None) -> str:
-    """Invented numbers are never told without that word, nor those of some symbols without how many they are."""
+    """A market or a sum over venues: labelled where it is simulated, with the number of symbols where they are few."""
     label = "SIMULATED · " if is_simulated(market_id) else ""
-    where = f"all of {parts.listed(venue_set.split(','))}" if market_id in _ALL else market_id
+    where = f"all of {texts.listed(venue_set.split(','))}" if market_id in _ALL else market_id
     return f"{label}{where}{of_symbols(symbols)}"
 
 
 def _bound(usd: Decimal | None, is_lower_bound: bool) -> str:
-    return parts.NONE if usd is None else f"{'≥ ' if is_lower_bound else ''}{parts.usd(usd)}"
+    return texts.NONE if usd is None else f"{'≥ ' if is_lower_bound else ''}{texts.usd(usd)}"
 
 
-def claims(content: ReportContent) -> str:
-    body = "".join(_claim(list(rows), content) for _, rows in groupby(content.claims, key=lambda row: row["claim_id"]))
-    return parts.section(
-        "claims",
-        "Claims, checked",
-        (
-            body
-            + parts.proof(
-                content,
-                [
-                    ("fct_claim_verdicts", name)
-                    for name in ("as_of_at", "bar_at", "actual_rank", "actual_event_rank", "holds")
-                ],
-                window="The claim's own window, ending when the claim was made.",
-                source="<code>fct_claim_verdicts</code>, from the seed <code>claims.csv</code> and the published "
-                "ranks.",
-                coverage="In each row. Where too little is covered the verdict is “cannot tell”.",
-            )
-            if body
-            else parts.empty("<code>fct_claim_verdicts</code> is empty: no claim is recorded in this publication.")
+def claims_view(content: ReportContent) -> ClaimsView:
+    described = ("as_of_at", "bar_at", "actual_rank", "actual_event_rank", "holds")
+    return ClaimsView(
+        claims=tuple(
+            _claim(list(rows), content) for _, rows in groupby(content.claims, key=lambda row: row["claim_id"])
         ),
+        definitions=column_comments(content, [("fct_claim_verdicts", name) for name in described]),
     )
 
 
-def _claim(rows: Sequence[Row], content: ReportContent) -> str:
+def _claim(rows: Sequence[Row], content: ReportContent) -> ClaimView:
     claim = rows[0]
-    held = {market.market_id for market in content.markets}
-    units = {row["definition_id"]: row["unit"] for row in content.definitions}
-    market = next((market for market in content.markets if market.market_id == claim["market_id"]), None)
-    days = parts.between(claim["event_from"], claim["event_to"])
+    is_held = any(market.market_id == claim["market_id"] for market in content.markets)
+    days = texts.between(claim["event_from"], claim["event_to"])
+    published = f", published {claim['published_on']}" if claim["published_on"] else ""
+    return ClaimView(
+        name=str(claim["claim_id"]),
+        title=str(claim["note"] or claim["claim_id"]),
+        about=f"{claim['source']}{published} · claims rank {claim['claimed_rank']}, {claim['side']}, of "
+        f"{claim['market_id']} on {days} within {claim['window_days']} days",
+        verdict=_verdict(rows)
+        if is_held
+        else f"Cannot be checked here: this publication does not hold {claim['market_id']}.",
+        verdicts=_verdicts(rows, content) if is_held else None,
+        sentences=tuple(
+            Defined(
+                str(row["definition_id"]),
+                row["verdict_sentence"] + (f" Larger events: {row['larger_events']}." if row["larger_events"] else ""),
+            )
+            for row in rows
+        )
+        if is_held
+        else (),
+    )
+
+
+def _verdict(rows: Sequence[Row]) -> str:
     true = [row["definition_id"] for row in rows if row["holds"]]
     false = [row["definition_id"] for row in rows if row["holds"] is False]
-    if claim["market_id"] not in held:
-        verdict = f"Cannot be checked here: this publication does not hold {claim['market_id']}."
-    elif true:
-        verdict = f"✓ Holds under {parts.listed(true)}" + (f"; ✗ not under {parts.listed(false)}." if false else ".")
-    elif false:
-        verdict = f"✗ Holds under no definition that can tell ({parts.listed(false)})."
-    else:
-        verdict = "? The data cannot tell: too little of the window is covered."
-    table = parts.table(
-        f"{claim['claim_id']}: verdict under each definition",
+    if true:
+        return f"✓ Holds under {texts.listed(true)}" + (f"; ✗ not under {texts.listed(false)}." if false else ".")
+    if false:
+        return f"✗ Holds under no definition that can tell ({texts.listed(false)})."
+    return "? The data cannot tell: too little of the window is covered."
+
+
+def _verdicts(rows: Sequence[Row], content: ReportContent) -> Table:
+    market = next(market for market in content.markets if market.market_id == rows[0]["market_id"])
+    units = content.units
+    return table(
+        f"{rows[0]['claim_id']}: verdict under each definition",
         [
             "Definition",
             "Holds",
@@ -149,158 +192,108 @@ def _claim(rows: Sequence[Row], content: ReportContent) -> str:
         ],
         [
             [
-                parts.code(row["definition_id"]),
+                code(row["definition_id"]),
                 {True: "✓ yes", False: "✗ no", None: "? cannot tell"}[row["holds"]]
                 + (f" (by {row['holds_by']})" if row["holds_by"] else ""),
-                parts.instant(row["bar_at"]) if row["bar_at"] else parts.NONE,
-                parts.value(row["value"], units.get(row["definition_id"], "usd"), market),
-                parts.whole(row["actual_rank"]),
-                parts.whole(row["actual_event_rank"]),
-                parts.whole(row["window_bars"]),
-                parts.share(row["coverage_ratio"]),
+                texts.instant(row["bar_at"]) if row["bar_at"] else texts.NONE,
+                texts.value(row["value"], units.get(row["definition_id"], "usd"), market),
+                texts.whole(row["actual_rank"]),
+                texts.whole(row["actual_event_rank"]),
+                texts.whole(row["window_bars"]),
+                texts.share(row["coverage_ratio"]),
             ]
             for row in rows
         ],
     )
-    words = parts.in_words(
-        "The same in words, with the larger events",
+
+
+def revisions_view(content: ReportContent) -> Table | None:
+    """The newest revisions of published ranks; None when there has been none."""
+    if not content.revisions:
+        return None
+    units = content.units
+    markets = {market.market_id: market for market in content.markets}
+    return table(
+        f"The {len(content.revisions)} newest of {content.revision_count:,} revisions",
         [
-            (
-                str(row["definition_id"]),
-                row["verdict_sentence"] + (f" Larger events: {row['larger_events']}." if row["larger_events"] else ""),
-            )
-            for row in rows
+            "Published (UTC)",
+            "Market",
+            "Definition",
+            "Side",
+            "Bar (UTC)",
+            "#Value before",
+            "#after",
+            "#Rank before",
+            "#after",
+            "#Event rank before",
+            "#after",
+            "Cause",
+            "Corrected files",
         ],
-        opened=True,
-    )
-    name = escape(str(claim["claim_id"]))
-    return (
-        f'<section aria-labelledby="claim-{name}"><h3 '
-        f'id="claim-{name}">{escape(str(claim["note"] or claim["claim_id"]))}</h3><p '
-        f'class="quiet">{escape(str(claim["source"]))}'
-        f"{', published ' + str(claim['published_on']) if claim['published_on'] else ''} · claims rank "
-        f"{claim['claimed_rank']}, {claim['side']}, of {escape(claim['market_id'])} on {days} within "
-        f"{claim['window_days']} days</p>"
-        f'<p class="headline">{escape(verdict)}</p>' + (table + words if market else "") + "</section>"
-    )
-
-
-def revisions(content: ReportContent) -> str:
-    rows = content.revisions
-    if not rows:
-        body = parts.empty(
-            "No published rank has been revised: <code>fct_spike_rank_revisions</code> is empty. It grows when a "
-            "corrected file changes what an earlier publication said."
-        )
-    else:
-        units = {row["definition_id"]: row["unit"] for row in content.definitions}
-        markets = {market.market_id: market for market in content.markets}
-        body = parts.table(
-            f"The {len(rows)} newest of {content.revision_count:,} revisions",
+        [
             [
-                "Published (UTC)",
-                "Market",
-                "Definition",
-                "Side",
-                "Bar (UTC)",
-                "#Value before",
-                "#after",
-                "#Rank before",
-                "#after",
-                "#Event rank before",
-                "#after",
-                "Cause",
-                "Corrected files",
-            ],
+                texts.instant(row["published_at"]),
+                row["market_id"],
+                code(row["definition_id"]),
+                row["side"],
+                texts.instant(row["bar_at"]),
+                *(
+                    texts.value(row[name], units.get(row["definition_id"], "usd"), markets.get(row["market_id"]))
+                    for name in ("old_value", "new_value")
+                ),
+                *(texts.whole(row[name]) for name in ("old_rank", "new_rank", "old_event_rank", "new_event_rank")),
+                texts.words(row["cause"]),
+                row["source_keys"] or texts.NONE,
+            ]
+            for row in content.revisions
+        ],
+        is_tall=True,
+    )
+
+
+def definitions_view(content: ReportContent) -> DefinitionsView | None:
+    """Every definition, and every table and column by its comment; None without definitions."""
+    if not content.definitions:
+        return None
+    described = content.tables.get("dim_spike_definitions")
+    return DefinitionsView(
+        comment=described.comment if described else None,
+        definitions=table(
+            "Spike definitions of this publication",
+            ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours", "Markets"],
             [
                 [
-                    parts.instant(row["published_at"]),
-                    row["market_id"],
-                    parts.code(row["definition_id"]),
-                    row["side"],
-                    parts.instant(row["bar_at"]),
-                    *(
-                        parts.value(
-                            row[f"{age}_value"],
-                            units.get(row["definition_id"], "usd"),
-                            markets.get(row["market_id"]),
-                        )
-                        for age in ("old", "new")
-                    ),
-                    *(parts.whole(row[f"{age}_rank"]) for age in ("old", "new")),
-                    *(parts.whole(row[f"{age}_event_rank"]) for age in ("old", "new")),
-                    parts.words(row["cause"]),
-                    row["source_keys"] or parts.NONE,
+                    code(row["definition_id"]),
+                    row["grain"],
+                    texts.whole(row["smoothing_bars"]),
+                    _UNITS.get(row["unit"], row["unit"]),
+                    texts.whole(row["window_days"]),
+                    texts.whole(row["decluster_hours"]),
+                    f"of {row['venue']}" if row.get("venue") else "every one",
                 ]
-                for row in rows
+                for row in content.definitions
             ],
-            tall=True,
-        )
-    return parts.section("revisions", "What earlier publications said", body)
-
-
-def definitions(content: ReportContent) -> str:
-    if not content.definitions:
-        return parts.section("definitions", "Definitions", parts.empty("<code>dim_spike_definitions</code> is empty."))
-    units = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
-    table = parts.table(
-        "Spike definitions of this publication",
-        ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours", "Markets"],
-        [
-            [
-                parts.code(row["definition_id"]),
-                row["grain"],
-                parts.whole(row["smoothing_bars"]),
-                units.get(row["unit"], row["unit"]),
-                parts.whole(row["window_days"]),
-                parts.whole(row["decluster_hours"]),
-                f"of {row['venue']}" if row.get("venue") else "every one",
-            ]
-            for row in content.definitions
-        ],
-    )
-    shown = [name for name in content.tables if name.startswith(("dim_", "fct_", "agg_", "rpt_", "publication"))]
-    words = "".join(_described(name, content.tables[name]) for name in shown)
-    described = content.tables.get("dim_spike_definitions")
-    return parts.section(
-        "definitions",
-        "How each number is defined",
-        (f"<p>{parts.marked(described.comment)}</p>" if described else "")
-        + table
-        + "<h3>Every table and column, in its own words</h3>"
-        + words,
+        ),
+        tables=tuple(
+            TableComments(
+                name, held.comment, tuple(Defined(column, comment) for column, comment in held.columns.items())
+            )
+            for name, held in content.tables.items()
+            if name.startswith(_SHOWN_TABLES)
+        ),
     )
 
 
-def _described(name: str, table: Described) -> str:
-    columns = "".join(
-        f"<dt><code>{escape(column)}</code></dt><dd>{parts.marked(comment)}</dd>"
-        for column, comment in table.columns.items()
-    )
-    return (
-        f"<details><summary><code>{escape(name)}</code></summary><p>{parts.marked(table.comment)}</p>"
-        f'<dl class="proof">{columns}</dl></details>'
-    )
-
-
-def publication(content: ReportContent) -> str:
-    audit = content.publication["audit"]
-    signs = {"passed": "✓ passed", "warned": "! warned", "failed": "✗ failed"}
-    table = parts.table(
-        f"{len(audit)} audit checks of this publication",
-        ["Check", "Outcome"],
-        [[parts.code(name), signs.get(outcome, outcome)] for name, outcome in audit.items()],
-        tall=len(audit) > 12,
-    )
-    settings = "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(json.dumps(value))}</code></dd>"
-        for name, value in content.publication["settings"].items()
-    )
-    return parts.section(
-        "publication",
-        "Where these numbers come from",
-        f"<p>Published {parts.instant(content.publication['published_at'])} UTC by run "
-        f"<code>{escape(str(content.publication['run_id']))}</code>, from venue files whose checksums were "
-        "verified, by models whose tests passed. A critical finding of an audit would have kept this "
-        f'page from being made; a warning is told here.</p><dl class="proof">{settings}</dl>{table}',
+def publication_view(content: ReportContent) -> PublicationView:
+    publication, audit = content.publication, content.publication["audit"]
+    return PublicationView(
+        published_at=texts.instant(publication["published_at"]),
+        run_id=str(publication["run_id"]),
+        settings=tuple(Defined(name, json.dumps(value)) for name, value in publication["settings"].items()),
+        checks=table(
+            f"{len(audit)} audit checks of this publication",
+            ["Check", "Outcome"],
+            [[code(name), _OUTCOMES.get(outcome, outcome)] for name, outcome in audit.items()],
+            is_tall=len(audit) > 12,
+        ),
     )

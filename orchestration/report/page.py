@@ -1,119 +1,137 @@
 """The page: content in, one HTML document out, the same bytes for the same content.
 
-Belongs here: what stands where. Does not: the sections (`market`, `overall`), queries (`content`), charts (`charts`).
+Belongs here: the view model of the whole page, and its rendering by `templates/page.html.j2`. Does not: the sections
+(`market`, `overall`), queries (`content`), charts (`charts`).
 
-Nothing in it asks another host for anything: scripts, styles and rows are inside, and its policy forbids the rest.
+The page makes no network request: scripts, styles and rows are embedded, and its security policy forbids the rest.
+Templates escape every text; only the embedded scripts, styles and JSON are marked as safe.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from html import escape
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.report import charts, market, overall, parts, rows
+from orchestration.report import charts, overall, rows, texts
 from orchestration.report.content import MarketContent, ReportContent
+from orchestration.report.elements import Table
+from orchestration.report.market import MarketView, market_view
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
 
 PERIODS: Final = {"90": "90 days", "365": "one year", "730": "two years", "100000": "all days"}
 _DEFAULT_DAYS: Final = "730"
-_POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:; "
-    "base-uri 'none'; form-action 'none'"
-)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option of a control."""
+
+    value: str
+    text: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class PageView:
+    """Everything on the page. `specs` and `rows` are JSON; `simulated` names the simulated markets."""
+
+    title: str
+    span: str
+    published_at: str
+    short_run_id: str
+    simulated: tuple[str, ...]
+    simulated_names: str
+    periods: tuple[Choice, ...]
+    definition_choices: tuple[Choice, ...]
+    markets: tuple[MarketView, ...]
+    liquidations: overall.AllLiquidationsView | None
+    claims: overall.ClaimsView
+    revisions: Table | None
+    definitions: overall.DefinitionsView | None
+    publication: overall.PublicationView
+    specs: str
+    rows: str
+    style: str
+    script: str
+    library: str
 
 
 def render(content: ReportContent) -> str:
     """The whole page."""
-    title = f"{'SIMULATED · ' if content.is_simulated else ''}Taker report, {parts.span(content.publication)}"
+    return _templates().get_template("page.html.j2").render(page=page_view(content)) + "\n"
+
+
+def page_view(content: ReportContent) -> PageView:
     markets = {f"m{number}": held for number, held in enumerate(content.markets, 1)}
-    pieces = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title>",
-        '<link rel="icon" href="data:,">',
-        f"<style>{_asset('page.css')}</style></head><body>",
-        '<a class="skip" href="#content">Skip to the numbers</a>',
-        _header(content),
-        _navigation(content, markets),
-        '<main id="content" tabindex="-1">',
-        *(market.section(key, held, content) for key, held in markets.items()),
-        "" if markets else parts.empty("This publication holds no market."),
-        overall.liquidations(content),
-        overall.claims(content),
-        overall.revisions(content),
-        overall.definitions(content),
-        overall.publication(content),
-        "</main>",
-        '<footer class="page"><p>The charts are drawn by Vega, inside this page. It asks no other host for '
-        "anything. Nothing here is investment advice.</p></footer>",
-        _data("specs", rows.specs(markets)),
-        _data("markets", {key: rows.tables(held) for key, held in markets.items()}),
-        f"<script>{charts.library()}</script>",
-        f"<script>{_asset('page.js')}</script>",
-        "</body></html>\n",
-    ]
-    return "\n".join(piece for piece in pieces if piece)
-
-
-def _header(content: ReportContent) -> str:
-    publication = content.publication
-    simulated = [held.market_id for held in content.markets if held.is_simulated]
-    banner = (
-        f'<p class="simulated" role="note">SIMULATED: {escape(parts.listed(simulated))} '
-        f"{'is an invented market' if len(simulated) == 1 else 'are invented markets'} of a simulated exchange. "
-        "These numbers say nothing about a real one.</p>"
-        if simulated
-        else ""
-    )
-    return (
-        '<header class="page">'
-        f"<h1>{'SIMULATED: ' if simulated else ''}Who was the aggressor, and how unusual was "
-        f"that?</h1>{banner}<p>Net taker volume in crypto futures: what takers bought minus what they sold. Every "
-        "number has its definition, its window, its source and its coverage beside it; all come from audited "
-        "tables.</p>"
-        f'<p class="quiet">Days {parts.span(publication)} (UTC) · published '
-        f"{parts.instant(publication['published_at'])} UTC · run "
-        f"<code>{escape(str(publication['run_id'])[:8])}</code></p></header>"
+    simulated = tuple(held.market_id for held in content.markets if held.is_simulated)
+    span = texts.span(content.publication)
+    names = {str(row["definition_id"]): str(row["definition_id"]) for row in content.definitions}
+    return PageView(
+        title=f"{'SIMULATED · ' if content.is_simulated else ''}Taker report, {span}",
+        span=span,
+        published_at=texts.instant(content.publication["published_at"]),
+        short_run_id=str(content.publication["run_id"])[:8],
+        simulated=simulated,
+        simulated_names=texts.listed(simulated),
+        periods=_choices(PERIODS, _DEFAULT_DAYS),
+        definition_choices=_choices(names, content.first_definition),
+        markets=tuple(market_view(key, held, content) for key, held in markets.items()),
+        liquidations=overall.liquidations_view(content),
+        claims=overall.claims_view(content),
+        revisions=overall.revisions_view(content),
+        definitions=overall.definitions_view(content),
+        publication=overall.publication_view(content),
+        specs=_json(rows.specs(markets)),
+        rows=_json(_chart_rows(markets)),
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        library=charts.library(),
     )
 
 
-def _navigation(content: ReportContent, markets: Mapping[str, MarketContent]) -> str:
-    links = [(key, parts.market_name(held)) for key, held in markets.items()]
-    links += [
-        ("liquidations", "Liquidations"),
-        ("claims", "Claims"),
-        ("revisions", "Revisions"),
-        ("definitions", "Definitions"),
-        ("publication", "Audit"),
-    ]
-    items = "".join(f'<li><a href="#{target}">{text}</a></li>' for target, text in links)
-    names = [row["definition_id"] for row in content.definitions]
-    return (
-        '<nav class="bar" aria-label="Sections and what the charts show"><div>'
-        f"<ul>{items}</ul>"
-        '<div class="controls">'
-        f"<label>Period {_select('days', PERIODS, _DEFAULT_DAYS)}</label><label>Spikes by "
-        f"{_select('definition', {name: name for name in names}, content.first_definition)}</label></div></div></nav>"
-    )
+def _chart_rows(markets: Mapping[str, MarketContent]) -> dict[str, Any]:
+    return {key: rows.tables(held) for key, held in markets.items()}
 
 
-def _select(name: str, options: Mapping[str, str], chosen: str) -> str:
-    items = "".join(
-        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(text)}</option>'
-        for value, text in options.items()
-    )
-    return f'<select id="{name}" autocomplete="off">{items}</select>'
+def _choices(options: Mapping[str, str], chosen: str) -> tuple[Choice, ...]:
+    return tuple(Choice(value, text, value == chosen) for value, text in options.items())
 
 
 def _asset(name: str) -> str:
     return files("orchestration.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _data(name: str, value: Any) -> str:
+def _json(value: Any) -> str:
     # `<` written out: no text from a table may end the element it is in.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>'
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("orchestration.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["comment"] = _comment
+    return templates
+
+
+def _comment(text: str) -> Markup:
+    """A comment of the database as HTML: `code` and **bold** are all the markup that comments use."""
+    from markupsafe import Markup, escape
+
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", marked))

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from orchestration.report import charts, parts
+from orchestration.report import charts, texts
 from orchestration.report.content import MarketContent, Row
 
 
@@ -49,7 +49,7 @@ def tables(market: MarketContent) -> dict[str, Any]:
                 [
                     {
                         "day": str(row["bar_at"].date()),
-                        "bar": parts.instant(row["bar_at"]),
+                        "bar": texts.instant(row["bar_at"]),
                         "definition": row["definition_id"],
                         "side": row["side"],
                         "value": f"{row['value']:,.2f}",
@@ -66,7 +66,7 @@ def tables(market: MarketContent) -> dict[str, Any]:
                         "definition": definition,
                         "side": side,
                         "horizon": horizon,
-                        "event": parts.instant(row["event_at"]),
+                        "event": texts.instant(row["event_at"]),
                         "r": _rounded(row["forward_return"], 6),
                         # Beside each other in the order of time, so that equal returns stay apart.
                         "jitter": round((number + 0.5) / len(events), 4),
@@ -119,15 +119,15 @@ def _calendar_day(day: date, row: Row) -> Row:
     return {
         "day": str(day),
         "net": _rounded(row.get("net_taker_usd"), 0),
-        "close": _rounded(row.get("close_price"), parts.price_digits(row.get("close_price") or 0)),
+        "close": _rounded(row.get("close_price"), texts.price_digits(row.get("close_price") or 0)),
         "ratio": _rounded(row.get("taker_sell_ratio"), 5),
         "sell_pct": _rounded(row.get("sell_dominance_percentile"), 5),
-        "source": parts.source(row),
+        "source": texts.source(row),
         "coverage": _rounded(coverage, 6),
         "cover": _cover(coverage),
         "verdict": row.get("verdict") or "no data",
         "difference": _rounded(row.get("difference_usd"), 2),
-        "intervals": parts.words(row.get("interval_verdict")),
+        "intervals": texts.words(row.get("interval_verdict")),
         "long": _rounded(row.get("long_usd"), 0),
         "short": _rounded(row.get("short_usd"), 0),
         "liq_cov": _rounded(row.get("liquidations_coverage_ratio"), 4),

@@ -1,4 +1,4 @@
-"""From a fact to a receiver: told once, never lost, and in words that hold nothing of the address."""
+"""From a fact to a receiver: sent once, never lost, and without any part of the address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from ingestion.live.status import CollectorStatus, write_status
 from orchestration.alerts import evaluation, outbox, publication
-from orchestration.alerts.evaluation import Evaluation, NoReceiver, evaluate, rehearse
+from orchestration.alerts.evaluation import Evaluation, NoReceiver, dry_run, evaluate
 from orchestration.alerts.facts import Fact, Found, Kind, condition
 from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
@@ -55,16 +55,16 @@ def clock() -> Clock:
 
 @dataclass
 class House:
-    """Everything an evaluation looks at, with the collector's state in the test's hands."""
+    """Everything an evaluation examines, with the collector's state in the test's hands."""
 
     settings: Settings
     clock: Clock
 
     def evaluate(self, **options: Any) -> Evaluation:
-        return evaluate(self.settings, instance=None, clock=self.clock, **options)
+        return evaluate(self.settings.alerts, clock=self.clock, **options)
 
-    def rehearse(self) -> Evaluation:
-        return rehearse(self.settings, instance=None, clock=self.clock)
+    def dry_run(self) -> Evaluation:
+        return dry_run(self.settings.alerts, clock=self.clock)
 
     def beat(self, *, is_alive: bool = True, is_stopped: bool = False) -> None:
         """The last sign of life of a collector: of now, or of five minutes ago."""
@@ -117,7 +117,7 @@ class TestOnce:
     def test_a_spike_that_goes_on_to_grow_is_the_same_one(
         self, house: House, settings: Settings, marts: Marts, receiver: Receiver
     ) -> None:
-        """Each of these is near to the one before it, the last one not to the one that was told."""
+        """Each of these is near to the one before it, the last one not to the one that was sent."""
         for hours, rank, value in ((0, 3, -1400e6), (20, 2, -1500e6), (40, 1, -1600e6)):
             marts.spike(SPIKE + timedelta(hours=hours), rank, value=value).publish()
             house.clock.now = SPIKE + timedelta(hours=hours + 4)
@@ -131,7 +131,7 @@ class TestOnce:
         marts.spike().spike(side="bullish", value=1e9).spike(market=SIMULATED).publish()
         assert len(house.evaluate().new) == 3
 
-    def test_liquidations_that_stay_high_are_told_once(self, house: House, marts: Marts, receiver: Receiver) -> None:
+    def test_liquidations_that_stay_high_are_sent_once(self, house: House, marts: Marts, receiver: Receiver) -> None:
         marts.totals(800, NOW - timedelta(hours=40), 50e6).totals(1, NOW - timedelta(hours=3), 900e6).publish()
         house.evaluate()
         marts.totals(3, NOW, 950e6).publish()
@@ -139,15 +139,15 @@ class TestOnce:
         house.evaluate()
         assert len(receiver.keys_taken) == 1
 
-    def test_a_condition_is_told_once_while_it_lasts_and_anew_when_it_comes_again(
+    def test_a_condition_is_sent_once_while_it_lasts_and_again_when_it_returns(
         self, house: House, receiver: Receiver
     ) -> None:
-        told = []
+        new = []
         for is_alive in (True, False, False, True, False):
             house.clock.forward(minutes=2)
             house.beat(is_alive=is_alive)
-            told.append(len(house.evaluate().new))
-        assert told == [0, 1, 0, 0, 1]
+            new.append(len(house.evaluate().new))
+        assert new == [0, 1, 0, 0, 1]
         assert receiver.keys_taken == ["collector:quiet:2026-02-01T00:34:00", "collector:quiet:2026-02-01T00:40:00"]
 
     def test_a_collector_that_was_stopped_is_not_missed(self, house: House) -> None:
@@ -167,20 +167,20 @@ class TestOnce:
         assert done.ended == ()
         assert "cannot be read" in done.faults[0]
 
-    def test_a_check_more_is_news_and_one_less_is_not(self) -> None:
+    def test_another_failed_check_is_new_and_one_less_is_not(self) -> None:
         def found(*checks: str) -> list[Found]:
             fact = condition(Kind.AUDIT, "audit:checks", "refused", " ".join(checks), NOW, *checks)
             return [Found(Kind.AUDIT, (fact,), "")]
 
-        (told,) = outbox.sort(found("a", "b"), [], NOW).new
-        assert outbox.sort(found("a"), [told], NOW).new == ()
-        assert len(outbox.sort(found("a", "c"), [told], NOW).new) == 1
+        (alert,) = outbox.sort(found("a", "b"), [], NOW).new
+        assert outbox.sort(found("a"), [alert], NOW).new == ()
+        assert len(outbox.sort(found("a", "c"), [alert], NOW).new) == 1
 
-    def test_two_processes_neither_record_nor_send_a_thing_twice(
+    def test_two_processes_neither_record_nor_send_an_alert_twice(
         self, house: House, settings: Settings, marts: Marts
     ) -> None:
         marts.spike().publish()
-        found = publication.read(settings, NOW).found
+        found = publication.read(settings.alerts, NOW).found
         with outbox.opened(settings.alerts_path) as one, outbox.opened(settings.alerts_path) as other:
             assert (len(one.record(found, NOW).new), len(other.record(found, NOW).new)) == (1, 0)
             assert one.take(NOW) is not None
@@ -193,20 +193,20 @@ class TestNeverLost:
         marts.spike().publish()
 
     @pytest.mark.parametrize(
-        ("answer", "said"),
+        ("answer", "error"),
         [
             (Reply(503), "HTTP 503"),
             (Reply(429), "HTTP 429"),
             (Reply(500, body=b"rollup_error"), "HTTP 500 rollup_error"),
         ],
     )
-    def test_a_receiver_that_cannot_now_is_asked_again_later(
-        self, house: House, receiver: Receiver, answer: Reply, said: str
+    def test_a_receiver_that_is_unavailable_is_tried_again_later(
+        self, house: House, receiver: Receiver, answer: Reply, error: str
     ) -> None:
         receiver.answers.append(answer)
         done = house.evaluate()
-        assert (done.delivery.failed, done.delivery.error) == (1, said)
-        assert [(alert.state, alert.last_error) for alert in done.undelivered] == [("waiting", said)]
+        assert (done.delivery.failed, done.delivery.error) == (1, error)
+        assert [(alert.state, alert.last_error) for alert in done.undelivered] == [("waiting", error)]
         house.clock.forward(seconds=29)
         house.evaluate()
         assert len(receiver.messages) == 1
@@ -225,11 +225,11 @@ class TestNeverLost:
             house.clock.now = alert.next_attempt_at
         assert pauses == [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
 
-    @pytest.mark.parametrize(("asked", "seconds"), [("120", 120), ("Sun, 01 Feb 2026 00:35:00 GMT", 300), ("soon", 30)])
-    def test_it_is_left_alone_for_as_long_as_it_asks(
-        self, house: House, receiver: Receiver, asked: str, seconds: int
-    ) -> None:
-        receiver.answers.append(Reply(429, {"Retry-After": asked}))
+    @pytest.mark.parametrize(
+        ("retry_after", "seconds"), [("120", 120), ("Sun, 01 Feb 2026 00:35:00 GMT", 300), ("soon", 30)]
+    )
+    def test_retry_after_is_respected(self, house: House, receiver: Receiver, retry_after: str, seconds: int) -> None:
+        receiver.answers.append(Reply(429, {"Retry-After": retry_after}))
         (alert,) = house.evaluate().undelivered
         assert alert.next_attempt_at == NOW + timedelta(seconds=seconds)
 
@@ -248,7 +248,7 @@ class TestNeverLost:
         assert len(receiver.keys_taken) == len(set(receiver.keys_taken)) == 2
         assert not any("Sent again" in message["text"] for message in receiver.taken)
 
-    def test_a_broken_answer_may_have_been_a_yes_and_the_repetition_says_so(
+    def test_a_broken_answer_may_have_been_a_success_and_the_repetition_notes_it(
         self, house: House, receiver: Receiver
     ) -> None:
         receiver.answers.append(CUT)
@@ -260,15 +260,15 @@ class TestNeverLost:
 
     def test_an_answer_that_does_not_come_is_not_waited_for(self, house: House, receiver: Receiver) -> None:
         receiver.answers.append(SILENCE)
-        alert = house.rehearse().new[0]
+        alert = house.dry_run().new[0]
         answer = Webhook(SecretStr(receiver.url), timeout=0.1).send(alert, NOW)
-        assert (answer.outcome, answer.said, answer.is_unsure) == (Outcome.FAILED, "no answer within 0.1 s", True)
+        assert (answer.outcome, answer.text, answer.is_unsure) == (Outcome.FAILED, "no answer within 0.1 s", True)
 
     def test_a_sender_killed_in_the_middle_leaves_it_to_the_next_one(
         self, house: House, settings: Settings, receiver: Receiver
     ) -> None:
         with outbox.opened(settings.alerts_path) as box:
-            box.record(publication.read(settings, NOW).found, NOW)
+            box.record(publication.read(settings.alerts, NOW).found, NOW)
             assert box.take(NOW) is not None
         house.clock.forward(minutes=1)
         assert len(house.evaluate().undelivered) == 1
@@ -298,7 +298,7 @@ class TestNeverLost:
         assert alert.last_error == "HTTP 302, a redirection, which is not followed"
         assert len(receiver.messages) == 1
 
-    def test_what_ended_while_the_receiver_was_down_is_told_as_over(self, house: House, receiver: Receiver) -> None:
+    def test_what_ended_while_the_receiver_was_down_is_sent_as_over(self, house: House, receiver: Receiver) -> None:
         house.evaluate()
         house.beat(is_alive=False)
         receiver.answers.append(Reply(503))
@@ -321,7 +321,7 @@ class TestNeverLost:
         assert house.evaluate().undelivered == ()
         assert len(receiver.keys_taken) == 2
 
-    def test_one_that_the_receiver_chokes_on_holds_up_no_other(
+    def test_an_alert_that_the_receiver_cannot_take_delays_no_other(
         self, house: House, marts: Marts, receiver: Receiver
     ) -> None:
         receiver.answers.append(Reply(500))
@@ -335,7 +335,7 @@ class TestNeverLost:
 
 
 class TestSecrecy:
-    """The address holds a token: whatever happens, nobody reads it."""
+    """The address holds a token, which is shown nowhere."""
 
     @pytest.mark.parametrize(
         "answer", [Reply(200), Reply(403, body=TOKEN.encode()), Reply(500, body=TOKEN.encode()), CUT, Reply(301)]
@@ -353,20 +353,20 @@ class TestSecrecy:
 
     def test_a_word_of_the_answer_is_shown_unless_the_address_holds_it(self, house: House, marts: Marts) -> None:
         marts.spike().publish()
-        (alert,) = house.rehearse().new
+        (alert,) = house.dry_run().new
         with Receiver().running() as receiver:
             receiver.answers += [Reply(403, body=b"services"), Reply(403, body=b"action_prohibited")]
-            said = [Webhook(SecretStr(receiver.url)).send(alert, NOW).said for _ in range(2)]
-        assert said == ["HTTP 403", "HTTP 403 action_prohibited"]
+            texts = [Webhook(SecretStr(receiver.url)).send(alert, NOW).text for _ in range(2)]
+        assert texts == ["HTTP 403", "HTTP 403 action_prohibited"]
 
 
-class TestRehearsal:
+class TestDryRun:
     def test_a_dry_run_writes_and_sends_nothing_and_needs_no_receiver(
         self, house: House, settings: Settings, marts: Marts, receiver: Receiver
     ) -> None:
         marts.spike().publish()
         house.settings = settings
-        done = house.rehearse()
+        done = house.dry_run()
         assert (done.is_dry, keys(done.new)) == (True, [KEY])
         assert not settings.alerts_path.exists()
         assert receiver.messages == []
@@ -374,19 +374,19 @@ class TestRehearsal:
     def test_without_a_receiver_nothing_is_recorded(self, settings: Settings, marts: Marts) -> None:
         marts.spike().publish()
         with pytest.raises(NoReceiver, match="--dry-run"):
-            evaluate(settings, instance=None)
+            evaluate(settings.alerts)
         assert not settings.alerts_path.exists()
 
-    def test_a_dry_run_knows_what_was_told(self, house: House, marts: Marts) -> None:
+    def test_a_dry_run_knows_what_was_sent(self, house: House, marts: Marts) -> None:
         marts.spike().publish()
         house.evaluate()
-        done = house.rehearse()
+        done = house.dry_run()
         assert (done.new, [alert.state for _, alert in done.known]) == ((), ["delivered"])
 
-    def test_of_nothing_published_every_kind_says_so(self, house: House) -> None:
-        said = {one.kind: one.said for one in house.rehearse().said}
-        assert list(said) == list(Kind)
-        assert said[Kind.SPIKE] == said[Kind.LIQUIDATIONS] == said[Kind.STALE] == "nothing is published"
+    def test_without_a_publication_every_kind_states_it(self, house: House) -> None:
+        summaries = {one.kind: one.summary for one in house.dry_run().found}
+        assert list(summaries) == list(Kind)
+        assert summaries[Kind.SPIKE] == summaries[Kind.LIQUIDATIONS] == summaries[Kind.STALE] == "nothing is published"
 
 
 class TestCheap:
@@ -412,7 +412,7 @@ class TestCheap:
         (alert,) = house.evaluate(only_news=True).new
         assert "newest published day is 2026-01-31, 1 day behind 2026-02-01" in alert.text
 
-    def test_other_settings_ask_the_same_publication_anew(self, house: House, marts: Marts) -> None:
+    def test_other_settings_read_the_same_publication_again(self, house: House, marts: Marts) -> None:
         marts.spike(rank=5).publish()
         assert house.evaluate(only_news=True).new == ()
         house.settings = house.settings.model_copy(update={"alert_rank": 5})
@@ -420,7 +420,7 @@ class TestCheap:
 
 
 class TestFaults:
-    def test_one_kind_that_cannot_be_judged_keeps_no_other_from_being_told(
+    def test_one_kind_that_cannot_be_judged_keeps_no_other_from_being_sent(
         self, house: House, marts: Marts, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(_: Path) -> None:
@@ -432,7 +432,7 @@ class TestFaults:
         assert done.faults == ("collector could not be judged: ValueError: collector.json is cut off",)
         assert receiver.keys_taken == [KEY]
 
-    def test_an_unknown_definition_is_said_at_every_evaluation(self, house: House, marts: Marts) -> None:
+    def test_an_unknown_definition_is_reported_at_every_evaluation(self, house: House, marts: Marts) -> None:
         marts.publish()
         house.settings = house.settings.model_copy(update={"alert_definition": "weekly"})
         for _ in range(2):
@@ -455,7 +455,7 @@ class TestSensor:
         with dg.DagsterInstance.ephemeral() as instance:
             return self.sensor(settings)(dg.build_sensor_context(instance=instance))
 
-    def test_a_tick_sends_and_says_what_it_did(self, alerting: Settings, receiver: Receiver) -> None:
+    def test_a_tick_sends_and_reports_what_it_did(self, alerting: Settings, receiver: Receiver) -> None:
         assert self.tick(alerting).skip_message == "0 new, 0 sent, 0 undelivered"
         with outbox.opened(alerting.alerts_path) as box:
             fact = Fact(Kind.SPIKE, "spike:x", "spike:x:1", "x", "x", NOW, NOW)
@@ -506,7 +506,7 @@ class TestCommand:
         assert "alerts  1 undelivered, the oldest of 2026-02-01 00:30 UTC; last error: HTTP 503" in status.stderr
         assert TOKEN not in done.output + status.output
 
-    def test_machines_are_told_what_is_undelivered_without_a_receiver(
+    def test_json_lists_what_is_undelivered_without_a_receiver(
         self, marts: Marts, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         marts.spike().publish()
@@ -518,7 +518,7 @@ class TestCommand:
         (alert,) = facts["undelivered"]
         assert (alert["key"], alert["state"], alert["last_error"]) == (KEY, "waiting", "HTTP 503")
 
-    def test_of_the_demo_nobody_is_told(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_demo_sends_nothing(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TAKER_ALERT_WEBHOOK_URL", receiver.url)
         assert self.taker("alerts", "--demo").exit_code == 2
         assert receiver.messages == []

@@ -76,7 +76,7 @@ class Marts:
         running: bool = False,
         coverage: float = 1.0,
     ) -> Marts:
-        """A bar of that rank. `event`: whether it is one, and its rank among them; None while unknown."""
+        """A bar of that rank. `event`: whether it is one, and its rank among them; None while that is not known."""
         is_event, event_rank = event or (None, None)
         row = [definition, market, side, at, value, rank, 0.999, 4380, coverage, is_event, event_rank, 1.0, provisional]
         row.append(running)
@@ -95,7 +95,7 @@ class Marts:
         unvalued: int = 0,
         symbols: int | None = None,
     ) -> Marts:
-        """So many hours of 24 h liquidations up to `until`, each of that total. `symbols`: subscribed; None: all."""
+        """So many hours of 24 h liquidations up to `until`, each of that total. `symbols`: subscribed, None for all."""
         first = until - timedelta(hours=hours - 1)
         self.statements.append(
             f"insert into fct_liquidations_rolling_24h select '{market.split(':')[0]}', '{market}', "
@@ -113,7 +113,7 @@ class Marts:
         return self._add("rpt_market_brief_daily", [market, day, f"{label}{market} on {day}: takers sold <more>."])
 
     def sql(self, statement: str) -> Marts:
-        """Whatever else shall be true of them."""
+        """Any other change of them."""
         self.statements.append(statement)
         return self
 

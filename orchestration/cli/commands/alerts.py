@@ -12,6 +12,9 @@ from orchestration.cli.errors import fail, reporting_errors
 from orchestration.cli.options import AsJson, Debug, Demo, settings_of
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from orchestration.alerts.evaluation import LatestRun
     from orchestration.config.settings import Settings
 
 
@@ -37,11 +40,13 @@ def alerts(
         from orchestration.serving.formats import to_json
 
         settings = settings_of(demo)
+        rules = settings.alerts
         with instance_if_any(settings) as instance:
+            latest_run = _latest_run(instance) if instance is not None else None
             if dry_run:
-                done = evaluation.rehearse(settings, instance=instance)
+                done = evaluation.dry_run(rules, latest_run=latest_run)
             else:
-                done = evaluation.evaluate(settings, instance=instance, retry_refused=retry_refused)
+                done = evaluation.evaluate(rules, latest_run=latest_run, retry_refused=retry_refused)
         if as_json:
             print(to_json(evaluation.facts(done)))
         else:
@@ -50,6 +55,12 @@ def alerts(
             fail("; ".join(done.faults))
         if done.undelivered and not dry_run:
             fail(f"{len(done.undelivered)} alert(s) undelivered; the sensor `alerts` and this command try again")
+
+
+def _latest_run(instance: DagsterInstance) -> LatestRun:
+    from orchestration.automation.publishing_runs import latest_publishing_run
+
+    return lambda: latest_publishing_run(instance)
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ def show_alerts(console: Console, done: Evaluation) -> None:
         console.print(f"[dim]known[/]  {escape(f'{fact.key}: {same}{alert.state}')}")
     for alert in done.ended:
         console.print(f"[dim]over[/]    {escape(alert.key)}")
-    for one in done.said:
-        console.print(f"[dim]{one.kind}[/]: {escape(one.said)}")
+    for one in done.found:
+        console.print(f"[dim]{one.kind}[/]: {escape(one.summary)}")
     if done.delivery.delivered:
         console.print(f"{done.delivery.delivered} delivered")
     for alert in done.undelivered:
