@@ -69,11 +69,11 @@ def recent_assets(settings: Settings, progress: Progress) -> dg.AssetsDefinition
         apis: dg.ResourceParam[ApiResource],
         storage: dg.ResourceParam[StorageResource],
     ) -> Any:
-        from ingestion.live.seal import heard_venues
+        from ingestion.live.seal import collected_venues
         from ingestion.recent import ingest_recent, plan_recent
 
         zone = storage.raw_zone()
-        heard = heard_venues(settings.spool_dir, zone)
+        heard = collected_venues(settings.spool_dir, zone)
         with apis.open(heard) as access:
             tasks = plan_recent(
                 settings.markets,

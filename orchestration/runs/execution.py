@@ -214,10 +214,10 @@ def _losses(settings: Settings, ranges: list[IngestRange]) -> Losses:
 
 def _today_keys(settings: Settings) -> list[dg.AssetKey]:
     """What can be brought up to this hour: what some venue's api is asked for, and what a collector has heard."""
-    from ingestion.live.seal import heard_venues
+    from ingestion.live.seal import collected_venues
     from orchestration.defs.recent import ASKED_KEYS, HEARD_KEYS
 
-    asked = ASKED_KEYS if settings.rest_urls_with(heard_venues(settings.spool_dir)) else ()
+    asked = ASKED_KEYS if settings.rest_urls_with(collected_venues(settings.spool_dir)) else ()
     return [*asked, *(HEARD_KEYS if settings.spool_dir.is_dir() else ())]
 
 
