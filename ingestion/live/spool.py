@@ -116,7 +116,7 @@ def hour_label(at_ns: int) -> str:
 class SpoolReader:
     """The records of one file, in order, up to its end or to the first one that is torn.
 
-    After the last record `torn_bytes` says how much of the file was cut off: a kill in the middle of a write leaves a
+    After the last record `torn_bytes` is how much of the file was cut off: a kill in the middle of a write leaves a
     torn tail, and what follows it cannot be read. `sha256` is that of the whole file.
     """
 
