@@ -1,4 +1,4 @@
-"""The promise every stored row keeps, and the naming of every way it is broken.
+"""The contract of stored rows, and the faults by which a row breaks it.
 
 Belongs here: checks on typed rows against their dataset and period. Does not: parsing, ordering, dropping of rows.
 """
@@ -111,7 +111,7 @@ def largest(stored: pa.Decimal128Type) -> Decimal:
 
 
 def too_large(stored: pa.Decimal128Type) -> str:
-    """What is said of a number that has more digits before its point than its stored type: the limit is ours."""
+    """The message for a number with more digits before its point than its stored type: the limit is Taker's."""
     return f"has more than the {stored.precision - stored.scale} digits before the point that Taker stores"
 
 

@@ -1,7 +1,7 @@
-"""What a UTC day of trades says against being a market: reasons, with the figures.
+"""Why a UTC day of trades cannot be that of a market: reasons, with the figures.
 
-Belongs here: rules over the facts of one day (`ingestion.decode.decoder.DayFacts`), and how many rows make them mean
-anything. Does not: gathering the facts, faults of single rows (`ingestion.decode.contracts`), or comparing a day with
+Belongs here: rules over the facts of one day (`ingestion.decode.parquet.DayFacts`), and how many rows they
+need. Does not: gathering the facts, faults of single rows (`ingestion.decode.contracts`), or comparing a day with
 other days or with bars (dbt). The data is stored all the same, as it was published; flow must not use it.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ingestion.decode.decoder import DayFacts
+from ingestion.decode.parquet import DayFacts
 
-# Fewer trades than that may well be alike. A thousand that toss a coin for their side do not all toss the same.
+# Fewer trades may well be alike; a thousand with a random side do not all have the same.
 ENOUGH_ROWS: Final = 1_000
 # Of a hundred rows, more than so many whose notional is not price × quantity.
 _MISMATCHES_PERCENT: Final = 1
 
 
 def doubts(facts: DayFacts) -> Iterator[str]:
-    """Each reason why these trades can be no market's, as one sentence without a full stop; none in a day of few."""
+    """Reasons why these trades cannot be those of a market, sentences without a full stop; none for few trades."""
     if facts.rows < ENOUGH_ROWS:
         return
     if facts.buyer_maker_rows in (0, facts.rows):

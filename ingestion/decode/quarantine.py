@@ -1,7 +1,7 @@
-"""Rows of a source file that are not used as published: kept beside the data, counted, each with its reason.
+"""Rows of a source file that are set aside: kept beside the data, counted, each with its reason.
 
 Belongs here: the record of rows set aside, its file, how they are counted by hour, and when there are so many that the
-whole file is refused. Does not: finding what is wrong with a row (`ingestion.decode.decoder`,
+whole file is refused. Does not: finding what is wrong with a row (`ingestion.decode.judge`,
 `ingestion.decode.contracts`), or where the file is kept (`ingestion.archive`).
 """
 
@@ -49,7 +49,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one value of one row. `label` names the column and the fault, `value` is as the file has it.
+    """What is wrong with one value of one row. `label` names the column and the fault, `value` is that of the file.
 
     `is_unreadable`: the row cannot be read as what it claims to be; else it was read, and breaks the contract.
     """
@@ -87,7 +87,7 @@ class _Count:
 class Tally:
     """The rows of one source file that are set aside, counted by hour and reason; their file is not written here.
 
-    `is_cut_elsewhere`: the file holds rows of other periods, too; what is wrong with those is told with their own.
+    `is_cut_elsewhere`: the file holds rows of other periods, too; their faults are reported with those periods.
     """
 
     source_key: str
@@ -146,7 +146,7 @@ class Tally:
         raise ContractViolation(self.source_key, details)
 
     def _hour(self, at: int | None) -> str | None:
-        """The UTC hour of an instant, which belongs to the file's period though its label may lie a moment beside."""
+        """The UTC hour of an instant, moved into the file's period where its label lies a moment outside."""
         if at is None:
             return None
         last = self.period.ends_at - timedelta(microseconds=1)

@@ -1,23 +1,21 @@
-"""The Arrow types of stored columns, and how they are encoded in Parquet.
+"""The Arrow types of stored columns.
 
-Belongs here: one type per `Kind`, the writer of every stored object, bringing rows of an older schema to today's. Does
-not: which column is of which kind (`ingestion.domain.datasets`), which objects are rewritten (`ingestion.raw.zone`).
+Belongs here: one type per `Kind`, the limits of amounts, casting rows of an older schema to the current one.
+Does not: which column is of which kind (`ingestion.domain.datasets`), how rows are written
+(`ingestion.decode.parquet`), which objects are rewritten (`ingestion.raw.index`).
 """
 
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import Dataset, Kind
 from ingestion.domain.markets import base_of
 
 INSTANT: Final = pa.timestamp("us", tz="UTC")
-ROW_GROUP: Final = 1 << 20
 
 ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.PRICE: pa.decimal128(38, 12),
@@ -29,8 +27,8 @@ ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.TEXT: pa.string(),
 }
 
-# No amount comes near these, and what the marts make of smaller ones (products, sums over days) fits their 38 digits:
-# one absurd row must not stop every build.
+# No real amount comes near these, and what the marts compute from smaller ones (products, sums over days) fits their
+# 38 digits: one absurd row must not stop every build.
 LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
 LARGEST_VALUE: Final = Decimal(10) ** 16
 
@@ -39,7 +37,7 @@ _WIDE: Final = Context(prec=200)
 
 
 def too_fine(kind: Any) -> str:
-    """What is said of a number that has more decimals than its stored type (an Arrow decimal): the limit is ours."""
+    """The message for a number with more decimals than its stored type (an Arrow decimal): the limit is Taker's."""
     return f"has more than the {kind.scale} decimals that Taker stores"
 
 
@@ -55,27 +53,8 @@ def unstorable(value: Decimal, kind: Any) -> str | None:
     return f"has more than the {whole_digits} digits before the point that Taker stores" if too_large else None
 
 
-def parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
-    """Dictionaries for what repeats (prices, sizes, words), deltas for what grows in small steps, zstd over it all.
-
-    Measured on a million trades: decimals of 38 digits in a dictionary are written as fast as 64-bit ones in deltas,
-    and take half the space.
-    """
-    growing = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
-    dictionary = [field.name for field in schema if pa.types.is_decimal(field.type) or pa.types.is_string(field.type)]
-    return pq.ParquetWriter(
-        target,
-        schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=dictionary,
-        column_encoding=dict.fromkeys(growing, "DELTA_BINARY_PACKED"),
-        write_page_index=False,
-    )
-
-
 def with_todays_schema(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """Rows stored under an older schema, in the dataset's own: types cast without loss, unknown columns empty."""
+    """Rows stored under an older schema, in the dataset's current one: types cast without loss, new columns empty."""
     schema = dataset.schema
     if "base_multiplier" in schema.names and "base_multiplier" not in table.column_names:
         table = _with_base_multiplier(table)
@@ -87,7 +66,7 @@ def with_todays_schema(table: pa.Table, dataset: Dataset) -> pa.Table:
 
 
 def _with_base_multiplier(table: pa.Table) -> pa.Table:
-    """Rows in which 1000SHIB still was an asset of its own. No asset: no multiplier."""
+    """Rows of the schema in which 1000SHIB was an asset. No asset: no multiplier."""
     bases = [base_of(name) if name else (name, None) for name in table["base_asset"].to_pylist()]
     place = table.column_names.index("base_asset")
     table = table.set_column(place, "base_asset", pa.array([asset for asset, _ in bases], pa.string()))

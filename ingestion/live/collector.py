@@ -1,6 +1,6 @@
-"""The collector: every line of every venue, one spool, and what it says of itself.
+"""The collector: every feed connection of every venue, one spool, and its own status.
 
-Belongs here: what is listened to, starting and stopping together, coverage and status while it runs.
+Belongs here: what is subscribed to, starting and stopping together, coverage and status while it runs.
 Does not: a single connection (`ingestion.live.connection`), settings, signals (`orchestration`).
 """
 
@@ -17,7 +17,7 @@ from typing import Final
 
 from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES
 from ingestion.domain.markets import Market
-from ingestion.live.connection import Line, Tuning
+from ingestion.live.connection import FeedConnection, Tuning
 from ingestion.live.coverage import VenueCoverage
 from ingestion.live.spool import HOUR_NS, SpoolWriter, held, hour_label
 from ingestion.live.status import CollectorStatus, ConnectionStatus, write_status
@@ -29,7 +29,7 @@ _STATUS_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class VenuePlan:
-    """What is listened to at one venue."""
+    """What is subscribed to at one venue."""
 
     venue: str
     feed: VenueFeed
@@ -38,7 +38,7 @@ class VenuePlan:
 
 @dataclass(frozen=True)
 class Collected:
-    """How a run of the collector went. `was_ever_up`: at least one connection was subscribed at some time."""
+    """The result of a run of the collector. `was_ever_up`: at least one connection was subscribed at some time."""
 
     messages: int
     was_ever_up: bool
@@ -47,10 +47,10 @@ class Collected:
 def plan(
     markets: Sequence[Market], urls: Mapping[str, str], *, trades: bool = False, more: Sequence[Market] = ()
 ) -> list[VenuePlan]:
-    """What to listen to: the liquidations of every venue in `urls` (venue → address), and the trades of `markets`.
+    """What to subscribe to: the liquidations of every venue in `urls` (venue → address), and the trades of `markets`.
 
-    `more`: markets whose liquidations are wanted too, where a venue must be told each symbol. Such a venue is left out
-    when there is no market of it at all.
+    `more`: further markets whose liquidations are collected, where a venue requires per-symbol subscriptions. Such a
+    venue is left out when it has no market here.
     """
     plans = []
     for venue, url in urls.items():
@@ -58,8 +58,8 @@ def plan(
         if feed is None:
             continue
         own = [market for market in markets if market.venue == venue]
-        heard = list(dict.fromkeys([*own, *(market for market in more if market.venue == venue)]))
-        subscriptions = feed.subscriptions(heard, trades=False, url=url)
+        subscribed = list(dict.fromkeys([*own, *(market for market in more if market.venue == venue)]))
+        subscriptions = feed.subscriptions(subscribed, trades=False, url=url)
         if trades:
             both = feed.subscriptions(own, trades=True, url=url)
             subscriptions += [each for each in both if each.dataset == LIVE_TRADES.name]
@@ -69,7 +69,7 @@ def plan(
 
 
 class Collector:
-    """Listens to `plans` and writes to `spool_dir` until it is told to stop. `report` gets one line per change."""
+    """Receives the feeds of `plans` and writes to `spool_dir` until it is stopped. `report` gets a line per change."""
 
     def __init__(
         self,
@@ -87,8 +87,10 @@ class Collector:
         self.clock = clock
         self.tuning = tuning or Tuning()
         self.spool = SpoolWriter(spool_dir, fsync_seconds=fsync_seconds, pending_limit=pending_limit, clock=clock)
-        self.lines = [
-            Line(each.venue, subscription, each.feed, self.spool, clock=clock, report=report, tuning=self.tuning)
+        self.connections = [
+            FeedConnection(
+                each.venue, subscription, each.feed, self.spool, clock=clock, report=report, tuning=self.tuning
+            )
             for each in plans
             for subscription in each.subscriptions
         ]
@@ -99,13 +101,15 @@ class Collector:
         self._up_since: dict[str, int] = {}
 
     async def run(self, stop: asyncio.Event) -> Collected:
-        """Listen until `stop`; everything heard is then on disk. SpoolBusy, SpoolFailed."""
+        """Collect until `stop`; everything received is then on disk. SpoolBusy, SpoolFailed."""
         with held(self.spool_dir):
             self._started_at = self.clock()
             self._coverage = self._planned_coverage()
             writing = asyncio.create_task(self.spool.run(), name="spool")
-            listening = [asyncio.create_task(line.run(), name=line.name) for line in self.lines]
-            working = [*listening, asyncio.create_task(self._tick(), name="tick")]
+            collecting = [
+                asyncio.create_task(connection.run(), name=connection.name) for connection in self.connections
+            ]
+            working = [*collecting, asyncio.create_task(self._tick(), name="tick")]
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({writing, stopping, *working}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,35 +124,36 @@ class Collector:
         for fault in ended:
             if isinstance(fault, Exception):
                 raise fault
-        return Collected(sum(line.messages for line in self.lines), any(line.was_ever_up for line in self.lines))
+        messages = sum(each.messages for each in self.connections)
+        return Collected(messages, any(each.was_ever_up for each in self.connections))
 
     def _planned_coverage(self) -> list[tuple[str, VenueCoverage]]:
         planned = []
-        for venue, dataset in dict.fromkeys((line.venue, line.subscription.dataset) for line in self.lines):
-            lines = [line for line in self.lines if (line.venue, line.subscription.dataset) == (venue, dataset)]
-            symbols = sorted({symbol for line in lines for symbol in line.subscription.symbols})
-            coverage = VenueCoverage(dataset, symbols, [line.coverage for line in lines], self._started_at)
+        for venue, dataset in dict.fromkeys((each.venue, each.subscription.dataset) for each in self.connections):
+            own = [each for each in self.connections if (each.venue, each.subscription.dataset) == (venue, dataset)]
+            symbols = sorted({symbol for each in own for symbol in each.subscription.symbols})
+            coverage = VenueCoverage(dataset, symbols, [each.coverage for each in own], self._started_at)
             planned.append((venue, coverage))
         return planned
 
     async def _tick(self) -> None:
         hour = self.clock() // HOUR_NS
-        said_at, written_at = time.monotonic(), 0.0
+        reported_at, written_at = time.monotonic(), 0.0
         while True:
             self._note_coverage()
             now = time.monotonic()
             if now - written_at >= _STATUS_SECONDS:
                 self._write_status()
                 written_at = now
-            if any(line.is_up for line in self.lines):
-                said_at = now
-            elif now - said_at >= self.tuning.unreached:
+            if any(connection.is_up for connection in self.connections):
+                reported_at = now
+            elif now - reported_at >= self.tuning.unreached:
                 self.report(
-                    f"no venue could be reached for {self.tuning.unreached:.0f} s; still trying, nothing is heard"
+                    f"no venue could be reached for {self.tuning.unreached:.0f} s; still trying, nothing is received"
                 )
-                said_at = now
+                reported_at = now
             if self.clock() // HOUR_NS != hour:
-                self._say_hour(hour)
+                self._report_hour(hour)
                 hour = self.clock() // HOUR_NS
             await asyncio.sleep(self.tuning.tick)
 
@@ -159,42 +164,43 @@ class Collector:
                 if minute.dataset == LIQUIDATIONS.name:
                     self._covered[venue] = self._covered.get(venue, 0) + 1
 
-    def _say_hour(self, hour: int) -> None:
-        """One line an hour, so that a log shows that it lives."""
-        heard = dict.fromkeys((line.venue for line in self.lines), 0)
-        for line in self.lines:
-            heard[line.venue] += line.messages - self._counted.get(line.name, 0)
-            self._counted[line.name] = line.messages
+    def _report_hour(self, hour: int) -> None:
+        """One log line an hour, as a sign of life."""
+        received = dict.fromkeys((connection.venue for connection in self.connections), 0)
+        for connection in self.connections:
+            received[connection.venue] += connection.messages - self._counted.get(connection.name, 0)
+            self._counted[connection.name] = connection.messages
         venues = "; ".join(
             f"{venue} {count:,} messages, {self._covered.get(venue, 0)} minutes covered"
-            for venue, count in heard.items()
+            for venue, count in received.items()
         )
         self._covered = {}
         self.report(f"hour {hour_label(hour * HOUR_NS)}: {venues}")
 
     def _write_status(self, *, is_stopped: bool = False) -> None:
         now = self.clock()
-        self._up_since = {line.name: self._up_since.get(line.name, now) for line in self.lines if line.is_up}
+        self._up_since = {each.name: self._up_since.get(each.name, now) for each in self.connections if each.is_up}
         write_status(
             self.spool_dir,
             CollectorStatus(
                 started_at=_instant(self._started_at),
                 beat_at=_instant(now),
                 pid=os.getpid(),
-                connections=tuple(
-                    ConnectionStatus(
-                        name=line.name,
-                        venue=line.venue,
-                        is_up=line.is_up,
-                        last_frame_at=_instant_or_none(line.last_frame_ns),
-                        last_message_at=_instant_or_none(line.last_message_ns),
-                        up_since=_instant_or_none(self._up_since.get(line.name)),
-                        is_venue_wide=line.subscription.dataset == LIQUIDATIONS.name and not line.subscription.symbols,
-                    )
-                    for line in self.lines
-                ),
+                connections=tuple(map(self._status_of, self.connections)),
                 stopped_at=_instant(now) if is_stopped else None,
             ),
+        )
+
+    def _status_of(self, connection: FeedConnection) -> ConnectionStatus:
+        subscription = connection.subscription
+        return ConnectionStatus(
+            name=connection.name,
+            venue=connection.venue,
+            is_up=connection.is_up,
+            last_frame_at=_instant_or_none(connection.last_frame_ns),
+            last_message_at=_instant_or_none(connection.last_message_ns),
+            up_since=_instant_or_none(self._up_since.get(connection.name)),
+            is_venue_wide=subscription.dataset == LIQUIDATIONS.name and not subscription.symbols,
         )
 
 

@@ -1,4 +1,4 @@
-"""One subscription, kept open: made again when it is lost, replaced before the venue cuts it, never trusted to live.
+"""One subscription, kept open: reconnected when it is lost, replaced before the venue ends it, never assumed alive.
 
 Belongs here: connecting, subscribing, heartbeats, noticing silence, backoff, rotation with overlap.
 Does not: what messages mean (`ingestion.venues`), or where they go (`ingestion.live.spool`).
@@ -19,17 +19,17 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from ingestion.live.coverage import LineCoverage, Proof
-from ingestion.live.spool import Heard, SpoolWriter
+from ingestion.live.coverage import ConnectionCoverage, Proof
+from ingestion.live.spool import ReceivedMessage, SpoolWriter
 from ingestion.venues.venue import Subscription, VenueFeed
 
 _LARGEST_MESSAGE: Final = 16 << 20
-# Subscriptions are refused at the beginning; later messages need not be looked at.
-_LOOKED_AT: Final = 200
+# Subscriptions are refused at the beginning; later messages are not inspected.
+_INSPECTED: Final = 200
 # A venue never bans for longer than three days; a longer Retry-After is a mistake.
 _LONGEST_RETRY_AFTER: Final = 3 * 86_400.0
 _BANNED: Final = 418
-_REFUSALS: Final = {
+_REFUSING_STATUSES: Final = {
     403: "forbidden",
     _BANNED: "banned for a while",
     429: "too many connections",
@@ -39,15 +39,15 @@ _REFUSALS: Final = {
 
 @dataclass(frozen=True)
 class Tuning:
-    """How patient a line is; seconds.
+    """How patient a feed connection is; seconds.
 
-    `first_backoff`, `longest_backoff`: between attempts, doubling, each shortened by up to half at random so that lines
-    do not return together. `steady`: a connection that lived so long was no failed attempt. `opening`: for the
-    handshake, and again for the answer to the subscription. `overlap`: how long the old connection of a rotation goes
-    on beside the new one. `rotation_share`: of the venue's longest connection, when the new one is made.
-    `unreached`: after so long without any connection at all the collector says so.
-    `longest_ban`: a venue that refuses this address is left alone for `longest_backoff`, or for as long as it says; one
-    that bans it for twice as long each time, up to this.
+    `first_backoff`, `longest_backoff`: between attempts, doubling, each shortened by up to half at random so that
+    connections do not return together. `steady`: a connection that lasted so long was no failed attempt.
+    `opening`: for the handshake, and again for the answer to the subscription. `overlap`: how long the old connection
+    of a rotation is kept beside the new one. `rotation_share`: of the venue's longest connection, when the new one is
+    made. `unreached`: after so long without any connection the collector reports it.
+    `longest_ban`: after a refusal of this address (HTTP 403, 429, 451) no attempt is made for `longest_backoff`, or
+    for Retry-After if longer; after a ban (HTTP 418) for twice as long each time, up to this.
     """
 
     first_backoff: float = 0.5
@@ -62,11 +62,11 @@ class Tuning:
 
 
 class _Refused(Exception):
-    """The venue does not want the subscription, or does not answer to it."""
+    """The venue refuses the subscription, or does not answer it."""
 
 
 def _seconds(retry_after: str | None) -> float:
-    """What a Retry-After header asks for, in seconds from now; 0 where there is none that can be read."""
+    """A Retry-After header in seconds from now; 0 where there is none that can be read."""
     if retry_after is None:
         return 0.0
     try:
@@ -79,11 +79,11 @@ def _seconds(retry_after: str | None) -> float:
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)  # `nan` compares as 0
 
 
-class _Connection:
-    """One WebSocket of a line, from the handshake to its end."""
+class _WebSocket:
+    """One WebSocket of a feed connection, from the handshake to its end."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, connection: FeedConnection) -> None:
+        self.connection = connection
         self.opened_at = time.monotonic()
         self.up_at: float | None = None
         self.up = asyncio.Event()
@@ -92,18 +92,18 @@ class _Connection:
         self.fault = ""
         self.refused_with = 0
         self.retry_after = 0.0
-        self._heard_at = time.monotonic()
+        self._received_at = time.monotonic()
         self._is_waiting = False
         self._messages = 0
         self._accepted = 0
-        self.task = asyncio.create_task(self._run(), name=line.name)
+        self.task = asyncio.create_task(self._run(), name=connection.name)
 
     @property
     def is_up(self) -> bool:
         return self.up_at is not None and not self.task.done()
 
     async def close(self) -> None:
-        """Say goodbye, read what is still on its way, and end."""
+        """Send the close frame, read what is still on its way, and end."""
         if self.ws is not None:
             with contextlib.suppress(TimeoutError, OSError, WebSocketException):
                 await asyncio.wait_for(self.ws.close(), 3)
@@ -112,19 +112,19 @@ class _Connection:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def _run(self) -> None:
-        line = self.line
+        connection = self.connection
         try:
             async with connect(
-                line.subscription.url,
-                open_timeout=line.tuning.opening,
+                connection.subscription.url,
+                open_timeout=connection.tuning.opening,
                 close_timeout=2,
                 compression=None,  # the venues gain little by it, and inflating is most of the work of a burst
-                ping_interval=None,  # our own: a pong is proof of coverage
+                ping_interval=None,  # pings are sent by `_keep`: a pong is proof of coverage
                 max_size=_LARGEST_MESSAGE,
             ) as self.ws:
-                for hello in line.subscription.subscribe_messages:
-                    await self.ws.send(hello)
-                if not line.subscription.subscribe_messages:
+                for message in connection.subscription.subscribe_messages:
+                    await self.ws.send(message)
+                if not connection.subscription.subscribe_messages:
                     self._is_now_up()
                 keeper = asyncio.create_task(self._keep(self.ws))
                 try:
@@ -139,72 +139,74 @@ class _Connection:
         except InvalidStatus as refused:
             status = self.refused_with = refused.response.status_code
             self.retry_after = _seconds(refused.response.headers.get("Retry-After"))
-            self.fault = f"refused with HTTP {status}" + (f" ({_REFUSALS[status]})" if status in _REFUSALS else "")
+            meaning = f" ({_REFUSING_STATUSES[status]})" if status in _REFUSING_STATUSES else ""
+            self.fault = f"refused with HTTP {status}{meaning}"
         except (OSError, TimeoutError, WebSocketException, EOFError) as error:
             self.fault = self.fault or f"{error or type(error).__name__}"
 
     async def _read(self, ws: ClientConnection) -> None:
-        line, spool, venue, name = self.line, self.line.spool, self.line.venue, self.line.name
+        connection = self.connection
+        spool, venue, name = connection.spool, connection.venue, connection.name
         while True:
             message = await ws.recv(decode=False)
-            at = line.clock()
-            spool.append(venue, Heard(at, name, message))
+            at = connection.clock()
+            spool.append(venue, ReceivedMessage(at, name, message))
             self._messages += 1
-            line.messages += 1
-            if line.feed.is_market_data(message):
-                line.last_message_ns = at
-            self._heard(at)
-            if self._messages <= _LOOKED_AT or self.up_at is None:
-                refusal = line.feed.refusal(message)
+            connection.messages += 1
+            if connection.feed.is_market_data(message):
+                connection.last_message_ns = at
+            self._note_received(at)
+            if self._messages <= _INSPECTED or self.up_at is None:
+                refusal = connection.feed.refusal(message)
                 if refusal is not None:
                     raise _Refused(f"the venue refused the subscription: {refusal}")
-                # A pong is no answer to it, and neither is a greeting.
-                self._accepted += line.feed.is_acceptance(message)
-                if self.up_at is None and self._accepted >= len(line.subscription.subscribe_messages):
+                # A pong does not answer it, and neither does a greeting.
+                self._accepted += connection.feed.is_acceptance(message)
+                if self.up_at is None and self._accepted >= len(connection.subscription.subscribe_messages):
                     self._is_now_up()
             if spool.is_full:
                 self._is_waiting = True
                 await spool.room()
                 self._is_waiting = False
-                self._heard_at = time.monotonic()
+                self._received_at = time.monotonic()
 
     async def _keep(self, ws: ClientConnection) -> None:
-        """Ask for a pong often enough to prove every minute, and end a connection that says nothing."""
-        subscription = self.line.subscription
+        """Request a pong often enough to prove every minute, and end a silent connection."""
+        subscription = self.connection.subscription
         pause = min(subscription.heartbeat_seconds, subscription.silence_seconds / 3)
         while True:
             if subscription.heartbeat is not None:
                 await ws.send(subscription.heartbeat)
             (await ws.ping()).add_done_callback(self._pong)  # type: ignore[attr-defined]
             await asyncio.sleep(pause)
-            silent = time.monotonic() - self._heard_at
+            silent = time.monotonic() - self._received_at
             if silent >= subscription.silence_seconds and not self._is_waiting:
                 self.fault = f"silent for {silent:.0f} s"
-            elif self.up_at is None and time.monotonic() - self.opened_at > 2 * self.line.tuning.opening:
+            elif self.up_at is None and time.monotonic() - self.opened_at > 2 * self.connection.tuning.opening:
                 self.fault = "the venue did not answer to the subscription"
             else:
                 continue
-            # A goodbye would wait for an answer that does not come.
+            # A close frame would wait for an answer that does not come.
             ws.transport.abort()
             return
 
     def _pong(self, answered: asyncio.Future[float]) -> None:
         if not answered.cancelled() and answered.exception() is None and not self._is_waiting:
-            self._heard(self.line.clock())
+            self._note_received(self.connection.clock())
 
-    def _heard(self, at: int) -> None:
-        self._heard_at = time.monotonic()
-        self.line.last_frame_ns = at
+    def _note_received(self, at: int) -> None:
+        self._received_at = time.monotonic()
+        self.connection.last_frame_ns = at
         if self.proof is not None:
-            self.proof = self.line.coverage.heard(self.proof, at)
+            self.proof = self.connection.coverage.received(self.proof, at)
 
     def _is_now_up(self) -> None:
         self.up_at = time.monotonic()
-        self.proof = self.line.coverage.began(self.line.clock())
+        self.proof = self.connection.coverage.began(self.connection.clock())
         self.up.set()
 
 
-class Line:
+class FeedConnection:
     """One subscription of a venue, kept open until `run` is cancelled.
 
     `report` gets one sentence per change. `clock`: nanoseconds since 1970.
@@ -228,14 +230,14 @@ class Line:
         self.clock = clock
         self.report = report
         self.tuning = tuning
-        self.coverage = LineCoverage(subscription.silence_seconds)
+        self.coverage = ConnectionCoverage(subscription.silence_seconds)
         self.messages = 0
         self.last_frame_ns: int | None = None
         self.last_message_ns: int | None = None
         self.was_ever_up = False
-        self._refusals = 0
+        self._ban_count = 0
         self._not_before = 0.0
-        self._connections: list[_Connection] = []
+        self._sockets: list[_WebSocket] = []
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
@@ -244,7 +246,7 @@ class Line:
 
     @property
     def is_up(self) -> bool:
-        return any(connection.is_up for connection in self._connections)
+        return any(socket.is_up for socket in self._sockets)
 
     async def run(self) -> None:
         """Keep it open for ever; on cancellation, close what is open."""
@@ -253,7 +255,7 @@ class Line:
         finally:
             for task in self._retiring:
                 task.cancel()
-            await asyncio.gather(*(connection.close() for connection in self._connections))
+            await asyncio.gather(*(socket.close() for socket in self._sockets))
 
     async def _run(self) -> None:
         attempt = 0
@@ -261,12 +263,12 @@ class Line:
         rotate_at = self._rotation_time()
         while True:
             if current.task.done():
-                current.task.result()  # a fault of ours is no fault of the network
+                current.task.result()  # an error in this code is no fault of the network
                 if current.up_at is not None and time.monotonic() - current.up_at >= self.tuning.steady:
                     attempt = 0
                 pause = self._backoff(attempt)
                 attempt += 1
-                self._say_lost(current, pause)
+                self._report_lost(current, pause)
                 await asyncio.sleep(pause)
                 current = await self._opened()
                 rotate_at = self._rotation_time()
@@ -279,36 +281,36 @@ class Line:
                 self._retire(current)
                 current, rotate_at, attempt = successor, self._rotation_time(), 0
             else:
-                # The old connection is still the better one; the venue will cut it at worst.
+                # The old connection is kept; at worst the venue ends it.
                 rotate_at = time.monotonic() + self._backoff(attempt)
                 attempt += 1
                 await successor.close()
                 self._forget_ended()
 
-    async def _opened(self, beside: _Connection | None = None) -> _Connection:
-        """A new connection, once it is up or has failed."""
+    async def _opened(self, beside: _WebSocket | None = None) -> _WebSocket:
+        """A new WebSocket, once it is up or has failed."""
         self._forget_ended()
-        connection = _Connection(self)
-        self._connections.append(connection)
-        is_up = asyncio.create_task(connection.up.wait())
+        socket = _WebSocket(self)
+        self._sockets.append(socket)
+        is_up = asyncio.create_task(socket.up.wait())
         try:
-            await asyncio.wait({is_up, connection.task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({is_up, socket.task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             is_up.cancel()
-        if connection.task.done():
-            connection.task.result()
-        self._note_refusal(connection)
-        if connection.is_up:
+        if socket.task.done():
+            socket.task.result()
+        self._note_refusal(socket)
+        if socket.is_up:
             self.was_ever_up = True
             self.report(f"{self.name}: connected" if beside is None else f"{self.name}: connected anew, before the cut")
         elif beside is not None:
-            self.report(f"{self.name}: could not connect anew ({connection.fault}); the old connection goes on")
-        return connection
+            self.report(f"{self.name}: could not connect anew ({socket.fault}); the old connection goes on")
+        return socket
 
-    def _retire(self, connection: _Connection) -> None:
+    def _retire(self, socket: _WebSocket) -> None:
         async def close() -> None:
             await asyncio.sleep(self.tuning.overlap)
-            await connection.close()
+            await socket.close()
             self._forget_ended()
 
         task = asyncio.create_task(close())
@@ -316,28 +318,28 @@ class Line:
         task.add_done_callback(self._retiring.discard)
 
     def _forget_ended(self) -> None:
-        self._connections = [connection for connection in self._connections if not connection.task.done()]
+        self._sockets = [socket for socket in self._sockets if not socket.task.done()]
 
-    def _say_lost(self, connection: _Connection, pause: float) -> None:
-        what = "lost" if connection.up_at is not None else "not connected"
-        self.report(f"{self.name}: {what} ({connection.fault or 'ended'}); trying again in {pause:.1f} s")
+    def _report_lost(self, socket: _WebSocket, pause: float) -> None:
+        what = "lost" if socket.up_at is not None else "not connected"
+        self.report(f"{self.name}: {what} ({socket.fault or 'ended'}); trying again in {pause:.1f} s")
 
     def _backoff(self, attempt: int) -> float:
         pause = min(self.tuning.longest_backoff, self.tuning.first_backoff * 2.0 ** min(attempt, 30))
         return max(pause * random.uniform(0.5, 1.0), self._not_before - time.monotonic())
 
-    def _note_refusal(self, connection: _Connection) -> None:
-        """Who is told to stay away, and comes back at once, is banned for longer."""
-        if connection.refused_with not in _REFUSALS:
-            self._refusals = 0
+    def _note_refusal(self, socket: _WebSocket) -> None:
+        """A venue bans longer an address that it refused and that returns at once."""
+        if socket.refused_with not in _REFUSING_STATUSES:
+            self._ban_count = 0
             return
         longest = self.tuning.longest_backoff
-        if connection.refused_with == _BANNED:
-            longest = max(longest, min(self.tuning.longest_ban, longest * 2.0 ** min(self._refusals, 30)))
-        self._refusals += 1
-        self._not_before = time.monotonic() + max(connection.retry_after, longest)
+        if socket.refused_with == _BANNED:
+            longest = max(longest, min(self.tuning.longest_ban, longest * 2.0 ** min(self._ban_count, 30)))
+        self._ban_count += 1
+        self._not_before = time.monotonic() + max(socket.retry_after, longest)
 
     def _rotation_time(self) -> float:
-        """When to replace a connection that is made now; lines differ, so that they do not rotate together."""
+        """When to replace a connection that is opened now; randomised, so that connections do not rotate together."""
         longest = self.feed.longest_connection_seconds * self.tuning.rotation_share
         return time.monotonic() + longest * random.uniform(0.9, 1.0)

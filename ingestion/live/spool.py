@@ -1,14 +1,14 @@
-"""The spool: every message as it came, on disk within a second, in files that a crash cannot spoil.
+"""The spool: every message as received, on disk within a second, in files that a crash cannot damage.
 
-Belongs here: the record format, writing with bounded memory, reading whatever a crash left, which files are finished.
+Belongs here: the record format, writing with bounded memory, reading what a crash left, which files are finished.
 Does not: what a message means (`ingestion.venues`), or what becomes of it (`ingestion.live.seal`).
 
-`SPOOL/VENUE/2026-11-26T13.1764162000000000000.spool`: messages received in that hour (our clock, UTC), since that
-instant in nanoseconds; a collector that is restarted begins another file. It ends in `.open` while it is written. After
+`SPOOL/VENUE/2026-11-26T13.1764162000000000000.spool`: messages received in that hour (local clock, UTC), since
+that instant in nanoseconds; a restarted collector begins another file. It ends in `.open` while it is written. After
 eight bytes of format, records lie end to end: length and CRC-32 of the payload, 4 bytes each, little-endian, then the
 payload: one byte of kind, 8 bytes of receive time in nanoseconds, and a body.
 
-    M   length of the connection's name (1 byte), the name, and the message as it came
+    M   length of the connection's name (1 byte), the name, and the message as received
     C   JSON: a minute that was covered (`ingestion.live.coverage`)
 """
 
@@ -35,7 +35,7 @@ from ingestion.raw.durable import sync
 FORMAT: Final = b"TKSPOOL1"
 HOUR_NS: Final = 3_600_000_000_000
 MINUTE_NS: Final = 60_000_000_000
-# The last minute of an hour is proven by what is heard after it, so its file stays open a little longer.
+# The last minute of an hour is proven by what is received after it, so its file stays open a little longer.
 GRACE_SECONDS: Final = 90
 LOCK_NAME: Final = "collector.lock"
 SEALED_FOLDER: Final = "sealed"
@@ -53,12 +53,12 @@ class SpoolBusy(IngestionError):
 
 
 class SpoolFailed(IngestionError):
-    """The spool cannot be written: what is heard would be lost."""
+    """The spool cannot be written: received messages would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A message as it came. `received_ns`: our clock, nanoseconds since 1970. `connection`: what it came on."""
+class ReceivedMessage:
+    """A message as received. `received_ns`: local clock, nanoseconds since 1970. `connection`: its name."""
 
     received_ns: int
     connection: str
@@ -69,7 +69,7 @@ class Heard:
 class CoveredMinute:
     """A minute throughout which every connection of the venue for the dataset was up and answering.
 
-    `symbols`: what was listened to; empty: every symbol of the venue.
+    `symbols`: what was subscribed to; empty: every symbol of the venue.
     """
 
     minute_ns: int
@@ -77,13 +77,13 @@ class CoveredMinute:
     symbols: tuple[str, ...]
 
 
-Record = Heard | CoveredMinute
+Record = ReceivedMessage | CoveredMinute
 _Place = tuple[str, int]  # venue, and hours since 1970
 
 
 def encoded(record: Record) -> bytes:
     """The record with its length and checksum."""
-    if isinstance(record, Heard):
+    if isinstance(record, ReceivedMessage):
         name = record.connection.encode()
         head = _HEAD.pack(_MESSAGE, record.received_ns)
         payload = b"".join((head, bytes((len(name),)), name, record.message))
@@ -98,7 +98,7 @@ def _decoded(payload: bytes) -> Record:
     body = payload[_HEAD.size :]
     if kind == _MESSAGE:
         name_length = body[0]
-        return Heard(at, body[1 : 1 + name_length].decode(), body[1 + name_length :])
+        return ReceivedMessage(at, body[1 : 1 + name_length].decode(), body[1 + name_length :])
     if kind == _COVERED:
         covered = json.loads(body)
         return CoveredMinute(at, covered["dataset"], tuple(covered["symbols"]))
@@ -116,8 +116,8 @@ def hour_label(at_ns: int) -> str:
 class SpoolReader:
     """The records of one file, in order, up to its end or to the first one that is torn.
 
-    After the last record `torn_bytes` says how much of the file was cut off: a kill in the middle of a write leaves a
-    torn tail, and nothing after it can be told apart from noise. `sha256` is that of the whole file.
+    After the last record `torn_bytes` is how much of the file was cut off: a kill in the middle of a write leaves a
+    torn tail, and what follows it cannot be read. `sha256` is that of the whole file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,14 +132,14 @@ class SpoolReader:
 
     def __iter__(self) -> Iterator[Record]:
         with self.path.open("rb") as file:
-            whole = len(FORMAT)
+            intact = len(FORMAT)
             if file.read(len(FORMAT)) != FORMAT:
                 self.torn_bytes = self.size
                 return
             while (record := _next(file)) is not None:
-                whole = file.tell()
+                intact = file.tell()
                 yield record
-        self.torn_bytes = self.size - whole
+        self.torn_bytes = self.size - intact
 
 
 def _next(file: IO[bytes]) -> Record | None:
@@ -172,7 +172,7 @@ class Segment:
 
     @property
     def key(self) -> str:
-        """What a receipt calls it."""
+        """Its key in receipts."""
         return f"spool/{self.venue}/{self.name}"
 
     @property
@@ -197,9 +197,9 @@ def closed(segment: Segment) -> Segment:
 
 
 def finished_segments(spool_dir: Path, *, now: datetime) -> list[Segment]:
-    """The files of hours that have ended and that nobody writes to.
+    """The files of hours that have ended and that no collector writes to.
 
-    While a collector runs its open files are its own; without one, an open file is what a killed collector left.
+    While a collector runs, open files are in use; without one, an open file is what a killed collector left.
     """
     every = [segment for segment in segments(spool_dir) if segment.ends_at <= now]
     opened = {(segment.venue, segment.hour) for segment in every if segment.path.suffix == ".open"}
@@ -213,7 +213,7 @@ def finished_segments(spool_dir: Path, *, now: datetime) -> list[Segment]:
 
 @contextmanager
 def held(spool_dir: Path) -> Iterator[None]:
-    """The right to write to the spool; SpoolBusy when another process has it. A killed process gives it back."""
+    """The right to write to the spool; SpoolBusy when another process holds it. A killed process releases it."""
     spool_dir.mkdir(parents=True, exist_ok=True)
     with (spool_dir / LOCK_NAME).open("a+b") as lock:
         if not _locked(lock):
@@ -232,7 +232,7 @@ def held(spool_dir: Path) -> Iterator[None]:
 
 
 def _locked(lock: IO[bytes]) -> bool:
-    """Take the lock. Tried for a moment, since asking whether it is held takes it for an instant."""
+    """Take the lock. Tried for a moment, since `is_held` takes it for an instant."""
     for _ in range(20):
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -260,7 +260,7 @@ class SpoolWriter:
     """Takes records from connections and brings them to disk, in order, with bounded memory.
 
     `append` is immediate. Once `pending_limit` bytes wait for the disk, `room` waits; a connection that waits does not
-    read its socket, and so the venue waits too: nothing is dropped. As much again may be on its way to the disk.
+    read its socket, so the venue waits too: nothing is dropped. As much again may be on its way to the disk.
     `fsync_seconds`: how long a record may be in memory or in the page cache only. `clock`: nanoseconds since 1970.
     """
 
@@ -288,7 +288,7 @@ class SpoolWriter:
 
     def append(self, venue: str, record: Record) -> None:
         """Queue one record for the file of its venue and hour."""
-        at = record.received_ns if isinstance(record, Heard) else record.minute_ns
+        at = record.received_ns if isinstance(record, ReceivedMessage) else record.minute_ns
         payload = encoded(record)
         self._pending.setdefault((venue, at // HOUR_NS), []).append(payload)
         self._pending_bytes += len(payload)

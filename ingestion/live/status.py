@@ -1,4 +1,4 @@
-"""Whether a collector is running and what it hears: one small file, rewritten every few seconds.
+"""Whether a collector is running and what it receives: one small file, rewritten every few seconds.
 
 Belongs here: its form. Does not: judging it (`orchestration`).
 """
@@ -6,11 +6,12 @@ Belongs here: its form. Does not: judging it (`orchestration`).
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from ingestion.raw.durable import atomic_write
 
 STATUS_NAME: Final = "collector.json"
 
@@ -19,7 +20,7 @@ STATUS_NAME: Final = "collector.json"
 class ConnectionStatus:
     """One subscription. `is_up`: connected and subscribed. `last_frame_at`: last message or pong; None before any.
 
-    `last_message_at`: last message alone; a line that answers pings and says nothing for hours may be a wrong address.
+    `last_message_at`: last message alone; a connection that only answers pings for hours may have a wrong address.
     `up_since`: since when it is up without an interruption. `is_venue_wide`: it carries the liquidations of every
     symbol of its venue, so that hours without any are not to be expected.
     """
@@ -35,9 +36,9 @@ class ConnectionStatus:
 
 @dataclass(frozen=True)
 class CollectorStatus:
-    """What the collector said of itself at `beat_at`, UTC. It stays as it was when a collector is killed or fails.
+    """The collector's own status at `beat_at`, UTC. It is left unchanged when a collector is killed or fails.
 
-    `stopped_at`: when it ended because somebody wanted it to (SIGTERM, Ctrl-C, its time was over); None until then.
+    `stopped_at`: when it ended on request (SIGTERM, Ctrl-C, the end of its time); None until then.
     """
 
     started_at: datetime
@@ -48,14 +49,13 @@ class CollectorStatus:
 
 
 def write_status(spool_dir: Path, status: CollectorStatus) -> None:
-    """Replace the file at once: a reader sees the old status or the new one."""
-    staged = spool_dir / f".{STATUS_NAME}.{status.pid}"
-    staged.write_text(json.dumps(asdict(status), default=lambda value: value.isoformat()))
-    os.replace(staged, spool_dir / STATUS_NAME)
+    """Replace the file: a reader sees the old status or the new one."""
+    with atomic_write(spool_dir / STATUS_NAME) as staged:
+        staged.write_text(json.dumps(asdict(status), default=lambda value: value.isoformat()))
 
 
 def read_status(spool_dir: Path) -> CollectorStatus | None:
-    """The last status; None where no collector ever ran, or what it left cannot be read."""
+    """The last status; None where no collector ever ran, or the file cannot be read."""
     try:
         raw = json.loads((spool_dir / STATUS_NAME).read_text())
         return CollectorStatus(

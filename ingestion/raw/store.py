@@ -1,4 +1,4 @@
-"""A place for objects, on a folder or on S3, with one behaviour.
+"""A store of objects, in a folder or on S3, with one behaviour.
 
 Belongs here: put, get, list and delete of whole objects. A put is atomic: a reader sees the old object or the new one.
 Does not: what the objects mean (`ingestion.raw.zone`) or where the settings come from.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.durable import sync
+from ingestion.raw.durable import atomic_write, sync
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -27,7 +26,7 @@ _SETTING: Final = "the storage URL"
 
 @dataclass(frozen=True)
 class S3Options:
-    """How to reach S3. Whatever is None is left to boto3's own chain (profile, instance role, …)."""
+    """How to reach S3. An option that is None is left to boto3's own chain (profile, instance role, …)."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -141,15 +140,12 @@ class LocalStore:
 
     @contextmanager
     def _staged(self, key: str, durable: bool) -> Iterator[Path]:
-        """A hidden file beside the target that becomes the target when the block ends well."""
+        """A hidden file beside the target that replaces it when the block ends well."""
         target = self.root / key
-        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            yield staged
-            if durable:
-                sync(staged)
-            os.replace(staged, target)
+            with atomic_write(target, durable=durable) as staged:
+                yield staged
             if durable:
                 for folder in (target.parent, *target.parent.parents):
                     sync(folder)
@@ -160,8 +156,6 @@ class LocalStore:
                 f"cannot write {target}: {error.strerror or error}; "
                 f"check that the folder of {self._setting} is writable and not full"
             ) from error
-        finally:
-            staged.unlink(missing_ok=True) if staged.parent.is_dir() else None
 
 
 class S3Store:
@@ -176,7 +170,7 @@ class S3Store:
 
     @property
     def _client(self) -> Any:
-        with self._connecting:  # a client may be shared between threads, but not made by two at once
+        with self._connecting:  # threads may share a client, but not create it at the same time
             if self._connected is None:
                 self._connected = self._connect()
         return self._connected
@@ -189,7 +183,7 @@ class S3Store:
         return session.client(
             "s3",
             endpoint_url=self._options.endpoint_url,
-            # A server that is not AWS may have no regions, but a signature always names one.
+            # A server other than AWS may have no regions, but a signature always needs one.
             region_name=self._options.region or session.region_name or "us-east-1",
             aws_access_key_id=self._options.access_key_id,
             aws_secret_access_key=self._options.secret_access_key,
@@ -197,18 +191,18 @@ class S3Store:
             config=Config(
                 retries={"mode": "standard", "max_attempts": 6},
                 max_pool_connections=32,
-                # Servers other than AWS know the bucket by path, not by host name.
+                # Servers other than AWS address the bucket by path, not by host name.
                 s3={"addressing_style": "path" if self._options.endpoint_url else "auto"},
             ),
         )
 
     def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
-        with self._speaking(key, "write"):
+        with self._translated_errors(key, "write"):
             self._client.upload_file(str(path), self.bucket, self.prefix + key)
 
     def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}
-        with self._speaking(key, "write"):
+        with self._translated_errors(key, "write"):
             try:
                 self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=payload, **condition)
             except self._client.exceptions.ClientError as error:
@@ -218,13 +212,13 @@ class S3Store:
         return True
 
     def get_bytes(self, key: str) -> bytes | None:
-        from botocore.exceptions import ClientError  # slow to import, and of no use for a folder
+        from botocore.exceptions import ClientError  # slow to import, and not needed for a folder
 
-        with self._speaking(key, "read"):
+        with self._translated_errors(key, "read"):
             try:
                 body: bytes = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
             except ClientError as error:
-                # By its code: boto3 makes the class of this error anew in each of several threads that are first.
+                # By its code: boto3 creates the class of this error anew in each of several first threads.
                 if error.response["Error"]["Code"] != "NoSuchKey":
                     raise
                 return None
@@ -232,7 +226,7 @@ class S3Store:
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         folder = self.prefix + (f"{prefix}/" if prefix else "")
-        with self._speaking(prefix, "list"):
+        with self._translated_errors(prefix, "list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
             found = [
                 StoredObject(entry["Key"].removeprefix(self.prefix), entry["Size"], entry["ETag"].strip('"'))
@@ -242,14 +236,14 @@ class S3Store:
         return sorted(found, key=lambda entry: entry.key)
 
     def delete(self, key: str) -> None:
-        with self._speaking(key, "delete"):
+        with self._translated_errors(key, "delete"):
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"
 
     @contextmanager
-    def _speaking(self, key: str, verb: str) -> Iterator[None]:
+    def _translated_errors(self, key: str, verb: str) -> Iterator[None]:
         from boto3.exceptions import S3UploadFailedError
         from botocore.exceptions import BotoCoreError, ClientError
 

@@ -72,11 +72,11 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         storage: dg.ResourceParam[StorageResource],
         progress: dg.ResourceParam[Progress],
     ) -> Any:
-        from ingestion.live.seal import heard_venues
+        from ingestion.live.seal import collected_venues
         from ingestion.recent import ingest_recent, plan_recent
 
         zone = storage.raw_zone()
-        received = heard_venues(spool, zone)
+        received = collected_venues(spool, zone)
         with apis.open(received) as access:
             tasks = plan_recent(
                 scope.markets,

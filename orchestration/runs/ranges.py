@@ -71,8 +71,8 @@ def ingest_ranges(
 def today_keys(endpoints: Endpoints, spool: Path) -> list[dg.AssetKey]:
     """What can be brought up to this hour: the datasets of APIs if any may be called, those of feeds if a collector
     has written to the spool."""
-    from ingestion.live.seal import heard_venues
+    from ingestion.live.seal import collected_venues
     from orchestration.defs.recent import API_DATASET_KEYS, FEED_DATASET_KEYS
 
-    from_api = API_DATASET_KEYS if endpoints.rest_urls_with(heard_venues(spool)) else ()
+    from_api = API_DATASET_KEYS if endpoints.rest_urls_with(collected_venues(spool)) else ()
     return [*from_api, *(FEED_DATASET_KEYS if spool.is_dir() else ())]

@@ -1,4 +1,4 @@
-"""Bytes become exactly the rows they say, every known defect is handled by rule, and every other one is refused."""
+"""Files become exactly the rows they contain; known defects are handled by rule, and all others are refused."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ class TestEveryRow:
             }
         ]
 
-    @pytest.mark.parametrize(("said", "meant"), [("true", True), ("True", True), ("TRUE", True), ("1", True)])
-    def test_may_say_true_in_four_ways(self, tmp_path: Path, said: str, meant: bool) -> None:
-        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{said}"])
+    @pytest.mark.parametrize(("printed", "meant"), [("true", True), ("True", True), ("TRUE", True), ("1", True)])
+    def test_true_is_read_in_four_spellings(self, tmp_path: Path, printed: str, meant: bool) -> None:
+        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{printed}"])
         assert table["is_buyer_maker"].to_pylist() == [meant]
 
-    @pytest.mark.parametrize("said", ["false", "False", "FALSE", "0"])
-    def test_may_say_false_in_four_ways(self, tmp_path: Path, said: str) -> None:
-        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{said}"])
+    @pytest.mark.parametrize("printed", ["false", "False", "FALSE", "0"])
+    def test_false_is_read_in_four_spellings(self, tmp_path: Path, printed: str) -> None:
+        _, table = decoded(tmp_path, [f"7,1,1,8,9,{millis(DAY)},{printed}"])
         assert table["is_buyer_maker"].to_pylist() == [False]
 
     def test_may_give_its_time_in_microseconds(self, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ class TestOneRowThatCannotBeUsed:
         assert (found.rows, found.source_rows) == (4, [5])
         assert found.quarantined == (Quarantined("venue/file.zip", DAY, "2024-01-02T00", f"{reason} (row 3)", 1),)
 
-    def test_too_fine_for_our_type_says_that_the_limit_is_ours(self, tmp_path: Path) -> None:
+    def test_too_many_decimals_are_reported_as_a_limit_of_taker(self, tmp_path: Path) -> None:
         scale = AGG_TRADES.schema.field("price").type.scale
         fine = "0." + "0" * scale + "1"
         rows = [*agg_rows(DAY), f"105,{fine},1,8,9,{millis(DAY)},true"]
@@ -346,7 +346,7 @@ class TestWhatCannotBeTrusted:
             decoded(tmp_path, [f"{DAY} 00:05:00,ETHUSDT,1,1,1,1,1,1"], METRICS, METRIC_HEADER)
 
     def test_a_time_beyond_the_calendar(self, tmp_path: Path) -> None:
-        """Nanoseconds, say: neither milliseconds nor microseconds, and no day of any calendar."""
+        """Nanoseconds, for example: neither milliseconds nor microseconds, and no day of any calendar."""
         row = f"7,1,1,8,9,{millis(DAY)}000000,true"
         assert "`traded_at` lies outside" in self.refused(tmp_path, [row], kind=ContractViolation)
 
@@ -386,7 +386,7 @@ class TestWhatIsNoProperZip:
 
 
 class TestFactsOfADay:
-    """What a day of trades looks like, for whoever judges whether it can be a market's."""
+    """Facts about a day of trades, to judge whether it can be that of a market."""
 
     def test_are_counts_and_bounds_of_the_stored_rows(self, tmp_path: Path) -> None:
         rows = agg_rows(DAY, 4)
@@ -516,7 +516,7 @@ class TestTradesWithoutNumbers:
         with pytest.raises(ContractViolation, match="`traded_at` lies outside"):
             decoded_gzip(tmp_path, [bybit_row(f"{MIDNIGHT + 86_400}")])
 
-    def test_whoever_sold_met_a_buyer_that_rested(self, tmp_path: Path) -> None:
+    def test_a_taker_who_sold_met_a_resting_buyer(self, tmp_path: Path) -> None:
         rows = [bybit_row(f"{MIDNIGHT}.{n}", side, n=n) for n, side in enumerate(["Buy", "Sell"])]
         _, table = decoded_gzip(tmp_path, rows)
         assert table["is_buyer_maker"].to_pylist() == [False, True]
@@ -548,7 +548,7 @@ class TestTradesWithoutNumbers:
         found, table = decoded_gzip(tmp_path, rows)
         assert (table.num_rows, found.duplicate_rows, found.source_rows) == (2, 1, [3])
 
-    def test_one_match_that_says_two_things_is_refused(self, tmp_path: Path) -> None:
+    def test_a_contradictory_match_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(
             ContractViolation, match="`trdMatchID` is that of several rows with different contents in 2 rows"
         ):
@@ -686,7 +686,7 @@ _BROKEN = (
     places=st.lists(st.none() | st.sampled_from(_BROKEN), min_size=1, max_size=40),
     in_order=st.booleans(),
 )
-def test_any_mixture_of_good_and_broken_rows_is_told_apart_exactly(
+def test_any_mixture_of_good_and_broken_rows_is_separated_exactly(
     tmp_path_factory: pytest.TempPathFactory, places: list[str | None], in_order: bool
 ) -> None:
     good_rows = agg_rows(DAY, 2 * len(places) + 1)

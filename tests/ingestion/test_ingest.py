@@ -85,7 +85,7 @@ class TestAPlan:
     def test_has_one_task_per_published_day(self) -> None:
         assert [task.period.label for task in trades()] == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
-    def test_has_one_task_per_month_where_months_are_stored_and_only_the_days_asked_for(self) -> None:
+    def test_has_one_task_per_month_where_months_are_stored_and_only_the_requested_days(self) -> None:
         tasks = klines(date(2024, 1, 30), date(2024, 3, 2))
         assert [(t.period.label, t.first_day.day, t.last_day.day) for t in tasks] == [
             ("2024-01", 30, 31),
@@ -236,11 +236,11 @@ class TestIngesting:
 
     def test_every_outcome_is_reported_as_it_comes(self, archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
-        heard: list[Outcome] = []
+        reported: list[Outcome] = []
         outcomes = ingest(
-            trades(), archives=archives_at(archive_folder.url), zone=local_zone, now=NOON, report=heard.append
+            trades(), archives=archives_at(archive_folder.url), zone=local_zone, now=NOON, report=reported.append
         )
-        assert sorted(map(str, (o.task for o in heard))) == [str(o.task) for o in outcomes]
+        assert sorted(map(str, (o.task for o in reported))) == [str(o.task) for o in outcomes]
 
     def test_an_unwritable_zone_fails_each_object_with_the_reason(
         self, archive_folder: ArchiveFolder, tmp_path: Path
@@ -284,7 +284,7 @@ class TestIngesting:
 
 
 class TestAVenueWithoutChecksums:
-    """Bybit's files: what the server says of them decides whether they are fetched, and the receipt says so."""
+    """Bybit's files: what the server reports of them decides whether they are fetched, and the receipt states it."""
 
     @pytest.fixture
     def archives(self, archive_server: ArchiveServer) -> Archives:
@@ -304,10 +304,10 @@ class TestAVenueWithoutChecksums:
         assert plan(KLINES, BYBIT, FIRST, SECOND, interval="1h") == plan(AGG_TRADES, BYBIT, FIRST, SECOND) == []
 
     def test_a_venue_without_files_has_nothing_planned(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ingestion.archive.archive_of", lambda market: None)
+        monkeypatch.setattr("ingestion.archive.tasks.archive_of", lambda market: None)
         assert plan(TRADES, BYBIT, FIRST, SECOND) == []
 
-    def test_the_receipt_says_that_no_checksum_is_published_and_what_was_said_instead(
+    def test_the_receipt_states_that_no_checksum_is_published_and_what_the_server_reported_instead(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
     ) -> None:
         whole = (archive_folder.root / self.publish(archive_folder, "43000", "43001")).read_bytes()
@@ -367,7 +367,7 @@ class TestAVenueWithoutChecksums:
         (archive_folder.root / key).unlink()
         assert self.ingested(archives, local_zone).status == "kept"
 
-    def test_each_venue_is_asked_at_its_own_archive_and_one_that_is_down_does_not_stop_the_other(
+    def test_each_venue_has_its_own_archive_and_one_that_is_down_does_not_stop_the_other(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
     ) -> None:
         archive_folder.agg_trades(FIRST)
@@ -419,7 +419,7 @@ class TestMonthsOfBars:
         assert receipt is not None
         assert (receipt.rows, len(receipt.sources), receipt.absent_days) == (186, 31, ())
 
-    def test_part_of_a_month_holds_the_days_asked_for_and_no_others(
+    def test_part_of_a_month_holds_the_requested_days_and_no_others(
         self, archive_folder: ArchiveFolder, zone: RawZone
     ) -> None:
         archive_folder.klines_of_month(JANUARY)
@@ -525,9 +525,11 @@ class TestAMonthThatCannotBeUsed:
     def publish_days(self, folder: ArchiveFolder, *missing: int) -> dict[date, str]:
         return {day: folder.klines_of_day(day) for day in JANUARY if day.day not in missing}
 
-    @pytest.mark.parametrize(("damage", "said"), [("checksum", "is published for it"), ("bytes", "not a readable zip")])
-    def test_is_read_from_its_days_and_the_receipt_says_what_was_used_instead(
-        self, archive_folder: ArchiveFolder, local_zone: RawZone, damage: str, said: str
+    @pytest.mark.parametrize(
+        ("damage", "reason"), [("checksum", "is published for it"), ("bytes", "not a readable zip")]
+    )
+    def test_is_read_from_its_days_and_the_receipt_states_what_was_used_instead(
+        self, archive_folder: ArchiveFolder, local_zone: RawZone, damage: str, reason: str
     ) -> None:
         archive_folder.klines_of_month(JANUARY)
         good = stored_rows(local_zone, run(klines(*WHOLE_JANUARY), archive_folder, local_zone)[0])
@@ -543,7 +545,7 @@ class TestAMonthThatCannotBeUsed:
         assert {defect.kind for defect in outcome.receipt.defects} == {"replaced_source"}
         assert {defect.source_key for defect in outcome.receipt.defects} == {MONTH_KEY}
         assert {defect.day: defect.used_instead for defect in outcome.receipt.defects} == keys
-        assert all(said in defect.reason for defect in outcome.receipt.defects)
+        assert all(reason in defect.reason for defect in outcome.receipt.defects)
         assert [row["day"] for row in local_zone.write_index().to_pylist()] == JANUARY
         assert local_zone.defects().num_rows == 31
 
@@ -837,7 +839,7 @@ def hourly_rows(day: date) -> list[str]:
 
 
 class TestTradesThatCanBeNoMarket:
-    """They are stored as they were published, and the receipt says why no flow may be made of them."""
+    """They are stored as they were published, and the receipt states why they must not be used for flow."""
 
     def test_a_day_on_one_side_is_stored_and_called_implausible(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
@@ -1035,7 +1037,7 @@ class TestLookingForChanges:
         found = changed_sources(trades(), archives=archives, zone=zone)
         assert [task.period.label for task in found] == ["2024-01-02", "2024-01-03"]
 
-    def test_does_not_ask_for_days_that_nobody_ingested(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+    def test_does_not_request_days_that_were_never_ingested(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         archive_folder.agg_trades(FIRST)
         assert changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone) == []
 
@@ -1044,10 +1046,10 @@ class TestLookingForChanges:
         run(trades(), archive_folder, zone)
         (archive_folder.root / f"{keys[0]}.CHECKSUM").write_text("not a checksum")
         archive_folder.agg_trades(SECOND, agg_rows(SECOND, 6))
-        heard: list[Outcome] = []
-        found = changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone, report=heard.append)
+        reported: list[Outcome] = []
+        found = changed_sources(trades(), archives=archives_at(archive_folder.url), zone=zone, report=reported.append)
         assert [task.period.label for task in found] == ["2024-01-02"]
-        assert [outcome.task.period.label for outcome in heard] == ["2024-01-01"]
+        assert [outcome.task.period.label for outcome in reported] == ["2024-01-01"]
 
     def test_does_not_take_a_withdrawn_file_for_a_change(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         key = archive_folder.agg_trades(FIRST)
@@ -1056,7 +1058,7 @@ class TestLookingForChanges:
         assert changed_sources(trades(FIRST, FIRST), archives=archives_at(archive_folder.url), zone=zone) == []
 
 
-def test_the_index_says_what_each_market_is(archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
+def test_the_index_describes_each_market(archive_folder: ArchiveFolder, local_zone: RawZone) -> None:
     run([*trades(FIRST, FIRST), *plan(METRICS, COIN_M, FIRST, FIRST)], archive_folder, local_zone)
     described = {
         (row["market_id"], row["base_asset"], row["quote_asset"], row["contract_type"], int(row["contract_size"]))

@@ -1,4 +1,4 @@
-"""A folder and a real S3 server keep the same promises."""
+"""A folder and a real S3 server behave in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day of many trades that cannot be a market says why, with the figures; a day that can says nothing."""
+"""A day of trades that cannot be those of a market has reasons, with the figures; a plausible day has none."""
 
 from __future__ import annotations
 

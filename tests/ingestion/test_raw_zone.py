@@ -1,4 +1,4 @@
-"""Objects stored under an older schema: brought to today's, exactly, once, and whatever interrupts it."""
+"""Objects stored under an older schema are rewritten under the current one: exactly, once, safe to interrupt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sealing: each event once, on its own day, with a receipt that says what was heard and what could not be used."""
+"""Sealing: each event once, on its own day, with a receipt of what was received and what could not be used."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import pytest
 from ingestion.domain.errors import StorageError
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, finished_hours, heard_venues, seal
-from ingestion.live.spool import MINUTE_NS, CoveredMinute, Heard, Record, SpoolWriter, held, segments
+from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, collected_venues, finished_hours, seal
+from ingestion.live.spool import MINUTE_NS, CoveredMinute, ReceivedMessage, Record, SpoolWriter, held, segments
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
@@ -39,8 +39,8 @@ def ns(at: datetime) -> int:
     return ms(at) * 1_000_000
 
 
-def heard(message: str | bytes, at: datetime) -> Heard:
-    return Heard(ns(at), "a line", message if isinstance(message, bytes) else message.encode())
+def received(message: str | bytes, at: datetime) -> ReceivedMessage:
+    return ReceivedMessage(ns(at), "a connection", message if isinstance(message, bytes) else message.encode())
 
 
 def covered(at: datetime, dataset: str = "liquidations", *symbols: str) -> CoveredMinute:
@@ -89,15 +89,15 @@ def state(zone: RawZone) -> dict[str, bytes | None]:
     return {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw")}
 
 
-# ---- what a row says ----
+# ---- what a row contains ----
 
 
 def test_a_message_becomes_a_row_that_knows_its_contract(spool: Path, zone: RawZone) -> None:
     spooled(
         spool,
-        heard(messages.force_order(at=ms(NOON)), NOON + timedelta(milliseconds=80)),
-        heard(messages.force_order("币安人生USDT", "BUY", at=ms(NOON)), NOON),
-        heard(messages.force_order("ETHBTC", at=ms(NOON)), NOON),
+        received(messages.force_order(at=ms(NOON)), NOON + timedelta(milliseconds=80)),
+        received(messages.force_order("币安人生USDT", "BUY", at=ms(NOON)), NOON),
+        received(messages.force_order("ETHBTC", at=ms(NOON)), NOON),
     )
     seal(spool, zone, now=LATER)
     rows = {row["symbol_name"]: row for row in liquidations(zone)[0]}
@@ -114,7 +114,7 @@ def test_a_message_becomes_a_row_that_knows_its_contract(spool: Path, zone: RawZ
 
 def test_a_size_that_only_the_venue_knows_stays_empty(spool: Path, zone: RawZone) -> None:
     message = messages.liquidation_order("sell", "long", at=ms(NOON), symbol="XRP-USDT-SWAP")
-    spooled(spool, heard(message, NOON), venue="okx")
+    spooled(spool, received(message, NOON), venue="okx")
     seal(spool, zone, now=LATER)
     (row,), _ = liquidations(zone, venue="okx")
     assert (row["base_asset"], row["quantity"], row["contract_size"]) == ("XRP", 39, None)
@@ -123,9 +123,9 @@ def test_a_size_that_only_the_venue_knows_stays_empty(spool: Path, zone: RawZone
 def test_trades_lie_with_their_market_and_liquidations_with_their_venue(spool: Path, zone: RawZone) -> None:
     spooled(
         spool,
-        heard(messages.agg_trade(at=ms(NOON)), NOON),
-        heard(messages.agg_trade("ETHUSDT", at=ms(NOON)), NOON),
-        heard(messages.single_trade("ADL", at=ms(NOON)), NOON),
+        received(messages.agg_trade(at=ms(NOON)), NOON),
+        received(messages.agg_trade("ETHUSDT", at=ms(NOON)), NOON),
+        received(messages.single_trade("ADL", at=ms(NOON)), NOON),
         covered(NOON, "liveTrades", "BTCUSDT", "ETHUSDT"),
     )
     sealed = seal(spool, zone, now=LATER)
@@ -142,28 +142,28 @@ def test_trades_lie_with_their_market_and_liquidations_with_their_venue(spool: P
 # ---- once, and on its own day ----
 
 
-def test_what_two_connections_heard_is_one_event_that_reached_us_first(spool: Path, zone: RawZone) -> None:
+def test_an_event_received_on_two_connections_is_stored_once_as_first_received(spool: Path, zone: RawZone) -> None:
     message = messages.force_order(at=ms(NOON))
-    spooled(spool, heard(message, NOON + timedelta(seconds=2)), heard(message, NOON + timedelta(seconds=1)))
+    spooled(spool, received(message, NOON + timedelta(seconds=2)), received(message, NOON + timedelta(seconds=1)))
     seal(spool, zone, now=LATER)
     (row,), receipt = liquidations(zone)
     assert row["received_at"] == NOON + timedelta(seconds=1)
     assert (receipt.rows, receipt.duplicate_rows, receipt.sources[0].rows) == (1, 1, 2)
 
 
-def test_an_event_lies_on_the_day_it_happened_whenever_it_was_heard(spool: Path, zone: RawZone) -> None:
+def test_an_event_is_stored_on_the_day_it_happened_whenever_it_was_received(spool: Path, zone: RawZone) -> None:
     midnight = datetime(2026, 9, 22, tzinfo=UTC)
     before = messages.force_order(at=ms(midnight) - 1)
     after = messages.force_order(at=ms(midnight) + 1)
     # One was a little late, and one met a clock that is a little behind.
-    spooled(spool, heard(before, midnight + timedelta(seconds=1)), heard(after, midnight - timedelta(seconds=1)))
+    spooled(spool, received(before, midnight + timedelta(seconds=1)), received(after, midnight - timedelta(seconds=1)))
     seal(spool, zone, now=midnight + timedelta(hours=2))
     assert len(liquidations(zone, DAY)[0]) == len(liquidations(zone, date(2026, 9, 22))[0]) == 1
 
 
 def test_rows_are_in_the_order_of_time_however_they_came(spool: Path, zone: RawZone) -> None:
     times = [NOON + timedelta(seconds=n) for n in (5, 1, 9, 3)]
-    spooled(spool, *(heard(messages.force_order(at=ms(at)), NOON) for at in times))
+    spooled(spool, *(received(messages.force_order(at=ms(at)), NOON) for at in times))
     seal(spool, zone, now=LATER)
     assert [row["liquidated_at"] for row in liquidations(zone)[0]] == sorted(times)
 
@@ -171,7 +171,7 @@ def test_rows_are_in_the_order_of_time_however_they_came(spool: Path, zone: RawZ
 def test_later_hours_are_added_to_the_day_without_a_revision(spool: Path, zone: RawZone) -> None:
     for hour in (0, 1):
         at = NOON + timedelta(hours=hour)
-        spooled(spool, heard(messages.force_order(at=ms(at)), at), covered(at), covered(at + timedelta(minutes=1)))
+        spooled(spool, received(messages.force_order(at=ms(at)), at), covered(at), covered(at + timedelta(minutes=1)))
         seal(spool, zone, now=at + timedelta(hours=1))
     rows, receipt = liquidations(zone)
     assert len(rows) == len(receipt.sources) == 2
@@ -180,8 +180,8 @@ def test_later_hours_are_added_to_the_day_without_a_revision(spool: Path, zone: 
 
 
 def test_a_collector_that_was_restarted_adds_its_minutes_to_the_hour(spool: Path, zone: RawZone) -> None:
-    spooled(spool, covered(NOON), heard(messages.force_order(at=ms(NOON)), NOON))
-    spooled(spool, covered(NOON + timedelta(minutes=2)), heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, covered(NOON), received(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, covered(NOON + timedelta(minutes=2)), received(messages.force_order(at=ms(NOON)), NOON))
     (sealed,) = seal(spool, zone, now=LATER)
     assert sealed.receipt.covered_minutes == {"2026-09-21T12": 2}
     assert (sealed.hours, len(sealed.receipt.sources), sealed.rows) == (("2026-09-21T12",), 2, 1)
@@ -195,12 +195,12 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
 ) -> None:
     spooled(
         spool,
-        heard(b"{not json", NOON),
-        heard(messages.force_order(at=ms(NOON), z="1e40"), NOON),
-        heard(messages.agg_trade("../../X", at=ms(NOON)), NOON),
-        heard(messages.force_order(at=ms(NOON - timedelta(hours=30))), NOON),
-        heard(messages.force_order(at=ms(NOON + timedelta(hours=5))), NOON),
-        heard(messages.force_order(at=ms(NOON)), NOON),
+        received(b"{not json", NOON),
+        received(messages.force_order(at=ms(NOON), z="1e40"), NOON),
+        received(messages.agg_trade("../../X", at=ms(NOON)), NOON),
+        received(messages.force_order(at=ms(NOON - timedelta(hours=30))), NOON),
+        received(messages.force_order(at=ms(NOON + timedelta(hours=5))), NOON),
+        received(messages.force_order(at=ms(NOON)), NOON),
     )
     with segments(spool)[0].path.open("ab") as file:
         file.write(b"\x10\x00\x00\x00torn")
@@ -210,11 +210,11 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
     assert sealed.torn_bytes == 8
 
 
-def test_what_was_lost_is_told_by_the_hour_in_which_it_was_heard(spool: Path, zone: RawZone) -> None:
+def test_losses_are_counted_by_the_hour_in_which_they_were_received(spool: Path, zone: RawZone) -> None:
     one = NOON + timedelta(hours=1)
     late = NOON - timedelta(hours=30)
-    spooled(spool, heard(b"{not json", NOON), covered(NOON), covered(one))
-    spooled(spool, heard(b"{not json", one), heard(messages.force_order(at=ms(late)), one))
+    spooled(spool, received(b"{not json", NOON), covered(NOON), covered(one))
+    spooled(spool, received(b"{not json", one), received(messages.force_order(at=ms(late)), one))
     (sealed,) = seal(spool, zone, now=LATER)
     assert sealed.receipt.lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 2}
     assert (sealed.receipt.malformed_messages, sealed.receipt.misdated_rows) == (2, 1)
@@ -223,7 +223,7 @@ def test_what_was_lost_is_told_by_the_hour_in_which_it_was_heard(spool: Path, zo
 
 
 def test_a_trade_of_another_time_is_lost_to_its_market_and_not_to_liquidations(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.agg_trade(at=ms(NOON - timedelta(hours=30))), NOON))
+    spooled(spool, received(messages.agg_trade(at=ms(NOON - timedelta(hours=30))), NOON))
     seal(spool, zone, now=LATER)
     assert trades(zone, "binance_um:BTCUSDT")[1].lost_messages == {"2026-09-21T12": 1}
     assert liquidations(zone)[1].lost_messages == {}
@@ -232,18 +232,18 @@ def test_a_trade_of_another_time_is_lost_to_its_market_and_not_to_liquidations(s
 def test_what_was_ordered_stands_beside_what_was_filled(spool: Path, zone: RawZone) -> None:
     partly = messages.force_order(at=ms(NOON), z="0.1", X="PARTIALLY_FILLED")
     wholly = messages.force_order(at=ms(NOON) + 40, z="0.5")
-    spooled(spool, heard(partly, NOON), heard(wholly, NOON))
+    spooled(spool, received(partly, NOON), received(wholly, NOON))
     seal(spool, zone, now=LATER)
     rows, _ = liquidations(zone)
-    told = [(row["quantity"], row["original_quantity"], row["limit_price"]) for row in rows]
-    assert told == [
+    printed = [(row["quantity"], row["original_quantity"], row["limit_price"]) for row in rows]
+    assert printed == [
         (Decimal("0.1"), Decimal("0.5"), Decimal("59000")),
         (Decimal("0.5"), Decimal("0.5"), Decimal("59000")),
     ]
 
 
 def test_a_venue_that_does_not_say_what_was_ordered_leaves_it_empty(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.liquidation_order("sell", "long", at=ms(NOON)), NOON), venue="okx")
+    spooled(spool, received(messages.liquidation_order("sell", "long", at=ms(NOON)), NOON), venue="okx")
     seal(spool, zone, now=LATER)
     (row,), _ = liquidations(zone, venue="okx")
     assert (row["original_quantity"], row["limit_price"]) == (None, None)
@@ -251,7 +251,7 @@ def test_a_venue_that_does_not_say_what_was_ordered_leaves_it_empty(spool: Path,
 
 def test_a_price_of_many_decimals_is_kept_to_twelve(spool: Path, zone: RawZone) -> None:
     prices = ("0.000006812", "0.0000123456789", "0.000000006812345")
-    spooled(spool, *(heard(messages.force_order(at=ms(NOON) + n, ap=price), NOON) for n, price in enumerate(prices)))
+    spooled(spool, *(received(messages.force_order(at=ms(NOON) + n, ap=price), NOON) for n, price in enumerate(prices)))
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone)
     assert [row["price"] for row in rows] == [Decimal("0.000006812"), Decimal("0.000012345679")]
@@ -262,9 +262,9 @@ def test_a_price_of_many_decimals_is_kept_to_twelve(spool: Path, zone: RawZone) 
 def test_a_trade_that_does_not_fit_exactly_is_counted_and_never_rounded(spool: Path, zone: RawZone) -> None:
     spooled(
         spool,
-        heard(messages.agg_trade(at=ms(NOON), p="0.0000000000001"), NOON),
-        heard(messages.agg_trade(number=2, at=ms(NOON), q="0.123456789"), NOON),
-        heard(messages.agg_trade(number=3, at=ms(NOON), p="0.000000000001"), NOON),
+        received(messages.agg_trade(at=ms(NOON), p="0.0000000000001"), NOON),
+        received(messages.agg_trade(number=2, at=ms(NOON), q="0.123456789"), NOON),
+        received(messages.agg_trade(number=3, at=ms(NOON), p="0.000000000001"), NOON),
     )
     seal(spool, zone, now=LATER)
     rows, receipt = trades(zone, "binance_um:BTCUSDT")
@@ -281,7 +281,7 @@ def test_prices_of_the_cheapest_coins_are_stored_exactly(spool: Path, zone: RawZ
     swap = f"{symbol}-USDT-SWAP"
     liquidated = messages.liquidation_order("sell", "long", at=ms(NOON), symbol=swap).replace("60000.5", price)
     traded = messages.okx_trade(at=ms(NOON), instId=swap, px=price, sz="0.1")
-    spooled(spool, heard(traded, NOON), heard(liquidated, NOON), venue="okx")
+    spooled(spool, received(traded, NOON), received(liquidated, NOON), venue="okx")
     seal(spool, zone, now=LATER)
     assert [row["price"] for row in trades(zone, f"okx:{swap}")[0]] == [Decimal(price)]
     (order,), receipt = liquidations(zone, venue="okx")
@@ -290,7 +290,7 @@ def test_prices_of_the_cheapest_coins_are_stored_exactly(spool: Path, zone: RawZ
 
 def test_one_event_that_cannot_be_stored_costs_no_other_of_its_message(spool: Path, zone: RawZone) -> None:
     message = messages.all_liquidation(("Buy", "1", "60000"), ("Sell", "0.123456789", "60000"), at=ms(NOON))
-    spooled(spool, heard(message, NOON), venue="bybit")
+    spooled(spool, received(message, NOON), venue="bybit")
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone, venue="bybit")
     assert [row["quantity"] for row in rows] == [1]
@@ -310,13 +310,13 @@ def test_what_no_order_can_be_worth_is_malformed(
     symbol: str, fields: dict[str, str], spool: Path, zone: RawZone
 ) -> None:
     venue = "binance_cm" if symbol == "BTCUSD_PERP" else "binance_um"
-    spooled(spool, heard(messages.force_order(symbol, at=ms(NOON), **fields), NOON), venue=venue)
+    spooled(spool, received(messages.force_order(symbol, at=ms(NOON), **fields), NOON), venue=venue)
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone, venue=venue)
     assert (rows, receipt.malformed_messages) == ([], 1)
 
 
-def test_an_hour_in_which_nothing_was_said_is_a_fact_too(spool: Path, zone: RawZone) -> None:
+def test_an_hour_without_messages_is_recorded(spool: Path, zone: RawZone) -> None:
     spooled(spool, *(covered(NOON + timedelta(minutes=n)) for n in range(60)))
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone)
@@ -326,7 +326,7 @@ def test_an_hour_in_which_nothing_was_said_is_a_fact_too(spool: Path, zone: RawZ
     assert (hour["covered_minutes"], hour["is_every_order"], hour["heard_symbols"]) == (60, False, "")
 
 
-def test_a_venue_that_was_told_its_symbols_says_which_in_its_coverage(spool: Path, zone: RawZone) -> None:
+def test_the_coverage_of_per_symbol_subscriptions_names_the_symbols(spool: Path, zone: RawZone) -> None:
     spooled(spool, covered(NOON, "liquidations", "BTCUSDT", "ETHUSDT"), venue="bybit")
     spooled(spool, covered(NOON + timedelta(minutes=2), "liquidations", "BTCUSDT", "XRPUSDT"), venue="bybit")
     seal(spool, zone, now=LATER)
@@ -355,26 +355,26 @@ def test_coverage_that_is_missing_or_of_an_older_version_is_made_from_every_rece
 
 
 def test_only_hours_that_have_ended_are_sealed(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     assert finished_hours(spool, now=NOON + timedelta(minutes=59)) == []
     assert seal(spool, zone, now=NOON + timedelta(minutes=59)) == []
     (hour,) = finished_hours(spool, now=NOON + timedelta(minutes=60))
     assert (hour.venue, hour.hour, hour.files) == ("binance_um", "2026-09-21T12", 1)
 
 
-def test_sealing_where_nobody_ever_collected_does_nothing(spool: Path, zone: RawZone) -> None:
+def test_sealing_where_no_collector_ever_ran_does_nothing(spool: Path, zone: RawZone) -> None:
     assert finished_hours(spool, now=LATER) == seal(spool, zone, now=LATER) == []
     assert not spool.exists()
 
 
 def test_sealing_goes_on_while_a_collector_writes(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     with held(spool):
         assert [each.rows for each in seal(spool, zone, now=LATER)] == [1]
 
 
 def test_sealed_files_leave_the_spool_stay_readable_for_a_month_and_then_go(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     as_it_came = segments(spool)[0].path.read_bytes()
     seal(spool, zone, now=LATER)
     assert segments(spool) == []
@@ -388,7 +388,7 @@ def test_sealed_files_leave_the_spool_stay_readable_for_a_month_and_then_go(spoo
 def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
     spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     happened: list[str] = []
     forget = Path.unlink
 
@@ -396,7 +396,8 @@ def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
         happened.append(f"unlink {path.suffix}")
         forget(path, missing_ok)
 
-    monkeypatch.setattr("ingestion.live.seal.sync", lambda path: happened.append(f"sync {path.name.split('.')[0]}"))
+    for module in ("ingestion.live.seal", "ingestion.raw.durable"):
+        monkeypatch.setattr(f"{module}.sync", lambda path: happened.append(f"sync {path.name.split('.')[0]}"))
     monkeypatch.setattr(Path, "unlink", unlink)
     seal(spool, zone, now=LATER)
     # The copy is hidden until it is whole.
@@ -404,12 +405,12 @@ def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
 
 
 def test_a_receipt_that_cannot_be_read_ends_the_sealing_and_loses_nothing(spool: Path, zone: RawZone) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     (first,) = seal(spool, zone, now=LATER)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     for torn in (b"", first.receipt.to_json()[:-40]):
         zone.store.put_bytes(object_id.receipt_key, torn)
-        spooled(spool, heard(messages.force_order(at=ms(NOON + timedelta(hours=1))), NOON + timedelta(hours=1)))
+        spooled(spool, received(messages.force_order(at=ms(NOON + timedelta(hours=1))), NOON + timedelta(hours=1)))
         with pytest.raises(StorageError, match=r"receipt\.json cannot be read.*docs/collect\.md"):
             seal(spool, zone, now=LATER)
         assert segments(spool)
@@ -429,7 +430,7 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
     midnight = datetime(2026, 9, 22, tzinfo=UTC)
     for at in (NOON, midnight):
         late = messages.force_order(at=ms(at) - 5)
-        spooled(spool, heard(late, at), heard(b"{not json", at), covered(at))
+        spooled(spool, received(late, at), received(b"{not json", at), covered(at))
         seal(spool, zone, now=at + timedelta(hours=2))
     before = state(zone)
     put_back(spool)
@@ -452,7 +453,7 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
 
 
 def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     (first,) = seal(spool, zone, now=LATER)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
@@ -460,7 +461,7 @@ def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, t
     pq.write_table(older.set_column(place, "price", older["price"].cast(pa.decimal128(18, 8))), tmp_path / "older")
     zone.put(object_id, tmp_path / "older", replace(first.receipt, decoder_version=SEAL_VERSION - 1))
     at = NOON + timedelta(hours=1)
-    spooled(spool, heard(messages.force_order(at=ms(at)), at))
+    spooled(spool, received(messages.force_order(at=ms(at)), at))
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone)
     assert [row["original_quantity"] for row in rows] == [None, Decimal("0.5")]
@@ -475,7 +476,7 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
     """A kill just before an update of Taker leaves it in the spool, sealed."""
     for hour in (0, 1):
         at = NOON + timedelta(hours=hour)
-        spooled(spool, heard(messages.force_order(at=ms(at)), at), covered(at))
+        spooled(spool, received(messages.force_order(at=ms(at)), at), covered(at))
         (last,) = segments(spool)
         copy = last.path.read_bytes()
         seal(spool, zone, now=at + timedelta(hours=1))
@@ -494,14 +495,14 @@ def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_ends_it_there_too(
     for hour in (0, 1):
         at = NOON + timedelta(hours=hour)
         for folder, into in ((spool, zone), (tmp_path / "other", remote)):
-            spooled(folder, heard(messages.force_order(at=ms(at)), at), heard(b"{not json", at), covered(at))
+            spooled(folder, received(messages.force_order(at=ms(at)), at), received(b"{not json", at), covered(at))
             seal(folder, into, now=at + timedelta(hours=1))
     assert state(remote) == state(zone)
     assert liquidations(remote)[1].lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
-    assert heard_venues(tmp_path / "nowhere", remote) == ["binance_um"]
+    assert collected_venues(tmp_path / "nowhere", remote) == ["binance_um"]
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     remote.store.put_bytes(object_id.receipt_key, b"{")
-    spooled(spool, heard(messages.force_order(at=ms(NOON)), NOON + timedelta(hours=2)))
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON + timedelta(hours=2)))
     with pytest.raises(StorageError, match="cannot be read"):
         seal(spool, remote, now=LATER)
 
@@ -513,11 +514,11 @@ class Killed(BaseException):
 def content() -> Sequence[Record]:
     midnight = datetime(2026, 9, 21, tzinfo=UTC)
     return (
-        heard(messages.force_order(at=ms(midnight) - 5), midnight),
-        heard(messages.force_order(at=ms(midnight)), midnight),
-        heard(messages.force_order(at=ms(midnight)), midnight),
-        heard(messages.agg_trade(at=ms(midnight)), midnight),
-        heard(b"torn", midnight),
+        received(messages.force_order(at=ms(midnight) - 5), midnight),
+        received(messages.force_order(at=ms(midnight)), midnight),
+        received(messages.force_order(at=ms(midnight)), midnight),
+        received(messages.agg_trade(at=ms(midnight)), midnight),
+        received(b"torn", midnight),
         covered(midnight),
         covered(midnight, "liveTrades", "BTCUSDT"),
     )
@@ -549,7 +550,7 @@ def test_killed_between_any_two_steps_sealing_ends_in_the_same_state(
             for name in ("put_bytes", "put_file"):
                 patched.setattr(LocalStore, name, stepping(getattr(LocalStore, name)))
             patched.setattr(Path, "unlink", stepping(Path.unlink))
-            patched.setattr("ingestion.live.seal.os.replace", stepping(os.replace))
+            patched.setattr("ingestion.raw.durable.os.replace", stepping(os.replace))
             try:
                 seal(folder / "spool", zone, now=LATER)
             except Killed:
@@ -623,7 +624,7 @@ def test_no_message_whatever_it_holds_stops_the_sealing(venue: str, spool: Path,
         for path in leaves(json.loads(message))
         for odd in ODD_VALUES
     ]
-    spooled(spool, *(heard(message, NOON) for message in sent), venue=venue)
+    spooled(spool, *(received(message, NOON) for message in sent), venue=venue)
     sealed = seal(spool, zone, now=LATER)
     assert segments(spool) == []
     assert sum(each.receipt.malformed_messages for each in sealed) > len(sent) // 10

@@ -1,4 +1,4 @@
-"""What the simulated exchange promises, checked on the files it wrote and with decimal arithmetic of its own."""
+"""The simulated exchange, checked on the files it wrote and with independent decimal arithmetic."""
 
 from __future__ import annotations
 
@@ -481,7 +481,7 @@ def tiny(out: Path, **changes: object) -> SimulationSummary:
     return simulate(out, **(arguments | changes))  # type: ignore[arg-type]
 
 
-def test_the_archive_says_at_its_root_that_it_is_simulated(small: SimulationSummary) -> None:
+def test_the_archive_is_marked_as_simulated_at_its_root(small: SimulationSummary) -> None:
     assert (small.root / MARKER).read_text().startswith("SIMULATED DATA")
 
 
@@ -552,7 +552,7 @@ def test_arguments_that_make_no_archive_are_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_all_faults_of_the_arguments_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_the_arguments_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match=r"trades_days is 0.*rows_per_day is 1"):
         tiny(tmp_path / "out", trades_days=0, rows_per_day=1)
 

@@ -15,7 +15,7 @@ from ingestion.live.spool import (
     FORMAT,
     HOUR_NS,
     CoveredMinute,
-    Heard,
+    ReceivedMessage,
     Record,
     SpoolBusy,
     SpoolFailed,
@@ -35,15 +35,15 @@ LABEL = spool.hour_label(HOUR)
 names = st.text(max_size=20)
 records = st.lists(
     st.one_of(
-        st.builds(Heard, st.integers(0, 2**62), names, st.binary(max_size=200)),
+        st.builds(ReceivedMessage, st.integers(0, 2**62), names, st.binary(max_size=200)),
         st.builds(CoveredMinute, st.integers(0, 2**62), names, st.lists(names, max_size=3).map(tuple)),
     ),
     max_size=12,
 )
 
 
-def heard(n: int, message: bytes = b"{}", *, hour: int = HOUR) -> Heard:
-    return Heard(hour + n, "a line", message)
+def received(n: int, message: bytes = b"{}", *, hour: int = HOUR) -> ReceivedMessage:
+    return ReceivedMessage(hour + n, "a connection", message)
 
 
 def read(path: Path) -> tuple[list[Record], int]:
@@ -116,17 +116,17 @@ def test_a_bit_that_flipped_ends_the_file_there(tmp_path: Path, written: list[Re
 
 
 def test_messages_lie_in_the_file_of_the_hour_in_which_they_came(tmp_path: Path) -> None:
-    wrote(tmp_path, heard(1), heard(2), heard(0, hour=HOUR + HOUR_NS))
+    wrote(tmp_path, received(1), received(2), received(0, hour=HOUR + HOUR_NS))
     first, second = segments(tmp_path)
     assert (first.venue, first.hour) == ("okx", LABEL)
-    assert read(first.path) == ([heard(1), heard(2)], 0)
-    assert read(second.path) == ([heard(0, hour=HOUR + HOUR_NS)], 0)
+    assert read(first.path) == ([received(1), received(2)], 0)
+    assert read(second.path) == ([received(0, hour=HOUR + HOUR_NS)], 0)
 
 
 def test_a_second_run_in_the_same_hour_writes_beside_the_first_also_when_the_clock_went_back(tmp_path: Path) -> None:
-    wrote(tmp_path, heard(1), clock=HOUR + 50)
-    wrote(tmp_path, heard(2), clock=HOUR + 20)
-    assert [read(segment.path)[0] for segment in segments(tmp_path)] == [[heard(1)], [heard(2)]]
+    wrote(tmp_path, received(1), clock=HOUR + 50)
+    wrote(tmp_path, received(2), clock=HOUR + 20)
+    assert [read(segment.path)[0] for segment in segments(tmp_path)] == [[received(1)], [received(2)]]
 
 
 def test_a_full_spool_makes_the_connection_wait_and_loses_nothing(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_full_spool_makes_the_connection_wait_and_loses_nothing(tmp_path: Path
         writer = SpoolWriter(tmp_path, fsync_seconds=0.01, pending_limit=10_000, clock=lambda: HOUR)
         writing = asyncio.create_task(writer.run())
         for n in range(5_000):
-            writer.append("okx", heard(n, b"x" * 100))
+            writer.append("okx", received(n, b"x" * 100))
             if writer.is_full:
                 await writer.room()
         writer.finish()
@@ -143,7 +143,7 @@ def test_a_full_spool_makes_the_connection_wait_and_loses_nothing(tmp_path: Path
 
     writer = asyncio.run(run())
     (segment,) = segments(tmp_path)
-    assert [record.received_ns - HOUR for record in read(segment.path)[0] if isinstance(record, Heard)] == [
+    assert [record.received_ns - HOUR for record in read(segment.path)[0] if isinstance(record, ReceivedMessage)] == [
         *range(5_000)
     ]
     assert writer.peak_pending < 10_000 + 200
@@ -153,8 +153,8 @@ def test_a_record_is_on_disk_within_the_interval(tmp_path: Path) -> None:
     async def run() -> None:
         writer = SpoolWriter(tmp_path, fsync_seconds=0.05, clock=lambda: HOUR)
         writing = asyncio.create_task(writer.run())
-        writer.append("okx", heard(1))
-        await until(lambda: [read(each.path)[0] for each in segments(tmp_path)] == [[heard(1)]], "the record")
+        writer.append("okx", received(1))
+        await until(lambda: [read(each.path)[0] for each in segments(tmp_path)] == [[received(1)]], "the record")
         assert segments(tmp_path)[0].path.suffix == ".open"
         writer.finish()
         await writing
@@ -162,10 +162,10 @@ def test_a_record_is_on_disk_within_the_interval(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_disk_that_refuses_is_said_and_not_survived(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_is_reported_and_ends_the_writing(tmp_path: Path) -> None:
     (tmp_path / "okx").write_text("in the way")
     with pytest.raises(SpoolFailed, match="check free space and permissions"):
-        wrote(tmp_path, heard(1))
+        wrote(tmp_path, received(1))
 
 
 def test_the_file_of_an_hour_is_closed_a_little_after_it(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_file_of_an_hour_is_closed_a_little_after_it(tmp_path: Path) -> None
         nonlocal now
         writer = SpoolWriter(tmp_path, fsync_seconds=0.01, clock=lambda: now)
         writing = asyncio.create_task(writer.run())
-        writer.append("okx", heard(1))
+        writer.append("okx", received(1))
         await until(lambda: segments(tmp_path), "the file")
         now = HOUR + HOUR_NS + (spool.GRACE_SECONDS + 1) * 1_000_000_000
         await until(lambda: segments(tmp_path)[0].path.suffix == ".spool", "its closing")
@@ -198,10 +198,10 @@ def test_a_second_collector_is_refused_with_a_sentence(tmp_path: Path) -> None:
         pass
 
 
-def test_an_hour_is_finished_when_it_has_ended_and_nobody_writes_to_it(tmp_path: Path) -> None:
+def test_an_hour_is_finished_when_it_has_ended_and_no_collector_writes_to_it(tmp_path: Path) -> None:
     ends = datetime.fromtimestamp((HOUR + HOUR_NS) / 1e9, UTC)
     with held(tmp_path):
-        wrote(tmp_path, heard(1))
+        wrote(tmp_path, received(1))
         opened = segments(tmp_path)[0].path
         opened.rename(opened.with_name(f"{opened.name}.open"))
         assert finished_segments(tmp_path, now=ends) == []

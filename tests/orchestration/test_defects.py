@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.raw.zone import _DEFECTS_SCHEMA
+from ingestion.raw.index import DEFECTS_SCHEMA
 from ingestion.venues import parse_market
 from orchestration.serving.defects import AbsentDays, LostFlow, MissingLatest, days_text, losses, unused
 
@@ -55,7 +55,7 @@ def defect(dataset: str, kind: str, on: date | None, reason: str = "not a zip", 
 
 
 def table(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=_DEFECTS_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=DEFECTS_SCHEMA)
 
 
 def found(index: list[dict[str, Any]], defects: list[dict[str, Any]] | None = None, market: str = MARKET) -> Any:

@@ -1,0 +1,266 @@
+"""The order of work: proof → fetch → verify → decode → put → receipt, for many objects in parallel.
+
+Belongs here: `ingest` and `changed_sources`, and what happens when there is no usable file.
+Does not: the steps (`ingestion.archive.offer`, `make`, `defects`), schedules, settings.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+from ingestion.archive.defects import bare_receipt, describes, refused_source, stored_receipt
+from ingestion.archive.make import make
+from ingestion.archive.offer import Offer, Published, Unusable
+from ingestion.archive.tasks import Outcome, Status, Task, day_of, shared_keys, venue_archive, widened
+from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
+from ingestion.domain.errors import (
+    AbsenceUnknown,
+    IngestionError,
+    SourceDefect,
+    StorageError,
+)
+from ingestion.domain.markets import SIMULATED_VENUE
+from ingestion.domain.periods import Period, Span
+from ingestion.http.downloads import SharedDownloads
+from ingestion.http.fetch import Archive, Archives
+from ingestion.raw.receipts import Receipt
+from ingestion.raw.zone import RawZone
+
+# Waiting for an archive takes no core: more objects wait than are decoded at once.
+_CONNECTIONS: Final = 16
+# The number of receipts that are read to find a file that the archive has.
+_MOST_PROBES: Final = 5
+
+
+def ingest(
+    tasks: Sequence[Task],
+    *,
+    archives: Archives,
+    zone: RawZone,
+    now: datetime,
+    workers: int | None = None,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> list[Outcome]:
+    """Bring every task's object up to date, in parallel; outcomes in task order.
+
+    `archives`: each venue's own. One object's fault does not stop the others: it becomes a `failed` or `refused`
+    outcome. `report` is called as each object ends, from one thread at a time; `notice` at the end, with findings
+    about an archive as a whole. Memory is bounded by `workers` files at once (default: the number of cores).
+    """
+    with tempfile.TemporaryDirectory(prefix="taker-") as shared, ThreadPoolExecutor(_CONNECTIONS) as pool:
+        run = _Run(archives, zone, now, workers, report, SharedDownloads(map(shared_keys, tasks), Path(shared)))
+        outcomes = list(pool.map(partial(run.outcome, is_final=False), tasks))
+        # Whether a file is absent or withheld is known once the archive has served any other.
+        undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
+        for venue in {task.market.venue for task in undecided}:
+            own = [task for task in undecided if task.market.venue == venue]
+            archives.of(venue).serves_any(_likely_keys(own, zone))
+        decided = dict(zip(undecided, pool.map(partial(run.outcome, is_final=True), undecided), strict=True))
+    outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes]
+    absent = [outcome.task for outcome in outcomes if outcome.status == "absent"]
+    for text in (*archives.notices, *_waiting_texts(run.waiting, absent)):
+        notice(text)
+    return outcomes
+
+
+class _Run:
+    """One call of `ingest`: what its tasks share. Safe to share between threads.
+
+    `waiting`: by task, the keys that the archive does not have yet though it has others of the same period.
+    """
+
+    def __init__(
+        self,
+        archives: Archives,
+        zone: RawZone,
+        now: datetime,
+        workers: int | None,
+        report: Callable[[Outcome], None],
+        downloads: SharedDownloads,
+    ) -> None:
+        self.archives, self.zone, self.now, self.report, self.downloads = archives, zone, now, report, downloads
+        self.decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
+        self.waiting: dict[Task, tuple[str, ...]] = {}
+        self._reporting = threading.Lock()
+
+    def outcome(self, task: Task, *, is_final: bool) -> Outcome:
+        """What became of the task; reported, unless it is to be decided once more."""
+        started = time.monotonic()
+        try:
+            status, receipt, downloaded, error = _bring_up_to_date(task, self)
+            outcome = Outcome(task, status, receipt, error, time.monotonic() - started, downloaded)
+        except IngestionError as fault:
+            outcome = Outcome(task, "failed", None, fault, time.monotonic() - started)
+        except OSError as fault:
+            full = StorageError(f"{task}: {fault}; check free space and permissions of the temporary folder")
+            outcome = Outcome(task, "failed", None, full, time.monotonic() - started)
+        except Exception as fault:  # an error in this code for one object must not stop the others
+            bug = IngestionError(f"{task}: unexpected {type(fault).__name__}: {fault}; nothing of it was stored")
+            outcome = Outcome(task, "failed", None, bug, time.monotonic() - started)
+        if is_final or not isinstance(outcome.error, AbsenceUnknown):
+            self.downloads.release(shared_keys(task))
+            with self._reporting:
+                self.report(outcome)
+        return outcome
+
+
+def _waiting_texts(waiting: Mapping[Task, tuple[str, ...]], absent: Iterable[Task]) -> Iterator[str]:
+    """Per market, the days of which the archive has only a part, with the missing objects."""
+    by_market: dict[str, list[str]] = {}
+    for task in absent:
+        if waiting.get(task):
+            days = by_market.setdefault(f"{task.market} {task.dataset.name}", [])
+            days.append(f"{task.period} ({', '.join(waiting[task])})")
+    for what, days in by_market.items():
+        yield (
+            f"{what}: only a part of these days is in the archive yet, so that they are not stored: {', '.join(days)}; "
+            "run again when the files are there"
+        )
+
+
+def _likely_keys(tasks: Sequence[Task], zone: RawZone) -> Iterator[str]:
+    """Keys that the archive of these tasks has if it answers at all: those read before, then the objects of every
+    dataset for the first and the last of the days."""
+    held = (zone.receipt(task.object_id) for task in tasks[:_MOST_PROBES])
+    yield from (source.key for receipt in held if receipt for source in receipt.sources[:1])
+    for task in (tasks[-1], tasks[0]):
+        archive = venue_archive(task)
+        for dataset, span in product(ARCHIVED.values(), Span):
+            for interval in KLINE_INTERVALS if dataset.has_interval else ("",):
+                if archive.publishes(dataset, task.market, task.first_day):
+                    period = Period.holding(task.first_day, span)
+                    yield from (s.key for s in archive.objects(dataset, task.market, interval, period))
+
+
+def changed_sources(
+    tasks: Sequence[Task],
+    *,
+    archives: Archives,
+    zone: RawZone,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Task]:
+    """The tasks that were ingested before and whose files have changed, by checksum or by what the server reports of
+    them. Downloads no file.
+
+    An object that cannot be judged is reported as a `failed` outcome and left out.
+    """
+
+    def changed(task: Task) -> bool:
+        try:
+            held = zone.receipt(task.object_id)
+            if held is None:
+                return False  # it was never ingested
+            requested = widened(task, held)
+            archive = archives.of(task.market.venue)
+            offer = Offer(requested, held, archive, retries=False)
+            try:
+                published = offer.published()
+            except AbsenceUnknown:
+                if not archive.serves_any(_likely_keys([task], zone)):
+                    raise
+                published = offer.published()
+            for refusal in offer.refusals.values():
+                if (
+                    not refusal.sha256 and not refusal.fingerprint
+                ):  # its checksum cannot be read, so it cannot be judged
+                    report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))
+            return bool(published.units) and not describes(held, offer.task, published, offer.refusals.values())
+        except IngestionError as error:
+            report(Outcome(task, "failed", None, error))
+            return False
+
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return [task for task, differs in zip(tasks, pool.map(changed, tasks), strict=True) if differs]
+
+
+def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, IngestionError | None]:
+    """The status of the task, its receipt, the bytes that were downloaded, and why its file was refused, if it was."""
+    zone, archive = run.zone, run.archives.of(task.market.venue)
+    _refuse_the_wrong_archive(task, archive)
+    held = zone.receipt(task.object_id)
+    requested, task = task, widened(task, held)
+    offer = Offer(task, held, archive, run.downloads)
+    with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
+        while True:
+            published = offer.published()
+            task = offer.task
+            if not published.units:
+                run.waiting[requested] = offer.waits_for
+                return _without_files(offer, published, zone, run.now)
+            if held is not None and describes(held, task, published, offer.refusals.values()):
+                return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
+            try:
+                made = make(offer, published, zone, Path(scratch), run.decoding)
+                break
+            except Unusable:
+                continue  # one file fewer is offered
+        quarantine = made.quarantine if made.quarantine.exists() else None
+        receipt = stored_receipt(task, run.now, made, offer.refusals.values())
+        return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
+
+
+def _cleared(task: Task, held: Receipt, published: Published, zone: RawZone) -> Receipt:
+    """The receipt without the refusals of files that are offered again as they were when they were used."""
+    offered = {source.key for unit in published.units for source, _ in unit.parts}
+    still = tuple(d for d in held.defects if d.kind != "refused_source" or d.source_key not in offered)
+    if still == held.defects:
+        return held
+    return zone.put(task.object_id, None, replace(held, defects=still))
+
+
+def _without_files(
+    offer: Offer, published: Published, zone: RawZone, now: datetime
+) -> tuple[Status, Receipt, int, IngestionError | None]:
+    """The archive has no file for the task, or none that can be used: what is stored stays."""
+    task, held, refusals = offer.task, offer.held, list(offer.refusals.values())
+    if not refusals:
+        if held is not None and held.status == "stored":
+            return "kept", held, offer.downloaded, None
+        if held is not None and describes(held, task, published, refusals):
+            return "absent", held, offer.downloaded, None
+        absent = bare_receipt(task, now, "absent", absent_days=published.missing)
+        return "absent", zone.put(task.object_id, None, absent), offer.downloaded, None
+    defects = tuple(refused_source(refusal, day_of(refusal.period)) for refusal in refusals)
+    if held is not None and held.status == "stored":
+        # The data stays as it is, and so do its revision and the time when it was stored.
+        again = {defect.source_key for defect in defects}
+        others = (d for d in held.defects if d.kind != "refused_source" or d.source_key not in again)
+        receipt = replace(held, defects=(*others, *defects))
+        stays = f"the version of {held.known_at:%Y-%m-%d %H:%M} UTC stays in use"
+    else:
+        receipt = bare_receipt(task, now, "refused", defects=defects)
+        stays = "the venue has no other file for it"
+    if held is None or not _is_same(held, receipt):
+        held = zone.put(task.object_id, None, receipt)
+    reasons = "; ".join(d.reason if d.source_key in d.reason else f"{d.source_key}: {d.reason}" for d in defects)
+    return "refused", held, offer.downloaded, SourceDefect(f"{reasons}; {stays}")
+
+
+def _is_same(held: Receipt, receipt: Receipt) -> bool:
+    """Storing the receipt would change only its time."""
+    return receipt == replace(held, known_at=receipt.known_at, revision=receipt.revision)
+
+
+def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
+    """Simulated files have the same names as real ones; only the archive's marker tells them apart."""
+    is_simulated = archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
+    if is_simulated == (task.market.venue == SIMULATED_VENUE):
+        return
+    is_what, symbol = ("simulated", task.market.symbol) if is_simulated else ("not simulated", "")
+    wanted = f"simulated:{symbol}" if symbol else "a market of a real venue"
+    raise SourceDefect(
+        f"{task}: the archive {archive.url} is {is_what}, so {task.market.market_id} cannot come from it; "
+        f"ask for {wanted}, or set {archive.setting} to the archive you mean"
+    )

@@ -1,0 +1,195 @@
+"""The writer of raw Parquet, and the facts about the rows that it writes.
+
+Belongs here: encodings, row groups, counts by day, facts about each day of trades.
+Does not: which rows there are and in which order (`ingestion.decode.order`), where the file is stored
+(`ingestion.raw`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingestion.decode.quarantine import Quarantined
+from ingestion.domain.datasets import FLOW_DATASETS, Dataset
+from ingestion.domain.markets import ContractType
+from ingestion.venues.venue import Layout
+
+_ROW_GROUP: Final = 1 << 20
+# In the quote asset: older files print the product of price and quantity with two decimals.
+NOTIONAL_TOLERANCE: Final = 0.01
+
+
+@dataclass(frozen=True)
+class DayFacts:
+    """Facts about the stored trades of one UTC day, to judge whether they can be those of a market.
+
+    `buyer_maker_rows`: rows with `is_buyer_maker` true. Prices and quantities in the file's own units. `min_at` and
+    `max_at`: first and last time of the day's rows. `notional_mismatches`: rows whose `venue_notional` differs from
+    what price, quantity and contract size give by more than a thousandth and by more than `NOTIONAL_TOLERANCE` (0.01
+    of the quote asset, whichever asset the file prints); None where the file has no such column, or where the
+    contract's size is unknown.
+    """
+
+    rows: int
+    buyer_maker_rows: int
+    min_price: Decimal
+    max_price: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_at: datetime
+    max_at: datetime
+    notional_mismatches: int | None = None
+
+    def joined(self, other: DayFacts) -> DayFacts:
+        """The facts of both together, of one day."""
+        known = self.notional_mismatches is not None and other.notional_mismatches is not None
+        return DayFacts(
+            rows=self.rows + other.rows,
+            buyer_maker_rows=self.buyer_maker_rows + other.buyer_maker_rows,
+            min_price=min(self.min_price, other.min_price),
+            max_price=max(self.max_price, other.max_price),
+            min_quantity=min(self.min_quantity, other.min_quantity),
+            max_quantity=max(self.max_quantity, other.max_quantity),
+            min_at=min(self.min_at, other.min_at),
+            max_at=max(self.max_at, other.max_at),
+            notional_mismatches=(self.notional_mismatches or 0) + (other.notional_mismatches or 0) if known else None,
+        )
+
+
+@dataclass
+class Decoded:
+    """The counts of one decoding, over all source files of the object.
+
+    `rows`: stored rows. `source_rows`: rows of each source file, those set aside included. `day_rows`: stored rows by
+    UTC day. `id_gaps`: ids missing between first and last. `out_of_order_rows`: kept rows that stood after a higher id
+    (or a later time, where there is no id). `day_facts`: of trades datasets, by UTC day with stored rows.
+    `quarantined`: rows set aside, by source, hour and reason.
+    """
+
+    rows: int = 0
+    source_rows: list[int] = field(default_factory=list)
+    day_rows: dict[date, int] = field(default_factory=dict)
+    zero_rows: int = 0
+    duplicate_rows: int = 0
+    out_of_order_rows: int = 0
+    id_gaps: int = 0
+    first_id: int | None = None
+    last_id: int | None = None
+    min_at: datetime | None = None
+    max_at: datetime | None = None
+    day_facts: dict[date, DayFacts] = field(default_factory=dict)
+    quarantined: tuple[Quarantined, ...] = ()
+
+
+# A table of rows to write, or, last of all, the counts.
+Item: TypeAlias = "pa.Table | Decoded"
+
+
+def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
+    """Dictionaries for repeated values (prices, sizes, text), deltas for values that grow in small steps, zstd for all.
+
+    Measured on a million trades: decimals of 38 digits in a dictionary are written as fast as 64-bit ones in deltas,
+    and take half the space.
+    """
+    growing = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
+    dictionary = [field.name for field in schema if pa.types.is_decimal(field.type) or pa.types.is_string(field.type)]
+    return pq.ParquetWriter(
+        target,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=dictionary,
+        column_encoding=dict.fromkeys(growing, "DELTA_BINARY_PACKED"),
+        write_page_index=False,
+    )
+
+
+def write_rows(items: Iterable[Item], dataset: Dataset, layout: Layout | None, target: Path) -> Decoded:
+    """Write the tables among `items` to `target`, and complete the counts, which come last.
+
+    The one writer of raw Parquet. The same rows give the same bytes.
+    """
+    found = Decoded()
+    rows = 0
+    day_rows: dict[date, int] = {}
+    day_facts: dict[date, DayFacts] = {}
+    earliest = latest = None
+    pending: list[pa.Table] = []
+
+    with _parquet_writer(dataset.schema, target) as writer:
+        for item in items:
+            if isinstance(item, Decoded):
+                found = item
+                continue
+            pending.append(item)
+            rows += item.num_rows
+            if item.num_rows:
+                times = item.column(dataset.time_column)
+                bounds = pc.min_max(times).as_py()
+                earliest = min(earliest or bounds["min"], bounds["min"])
+                latest = max(latest or bounds["max"], bounds["max"])
+                for day, of_day in _by_day(item, dataset):
+                    day_rows[day] = day_rows.get(day, 0) + of_day.num_rows
+                    if layout is not None and dataset.name in FLOW_DATASETS:
+                        facts = _facts(of_day, dataset, layout)
+                        day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
+            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
+                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+                pending.clear()
+        if pending:
+            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
+    found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
+    found.day_facts = dict(sorted(day_facts.items()))
+    return found
+
+
+def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
+    """The rows by UTC day; a table of one day, as nearly all are, is not copied."""
+    micros = rows.column(dataset.time_column).cast(pa.int64()).to_numpy()
+    days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
+    distinct = days[:1] if days.min() == days.max() else np.unique(days)
+    for day in distinct:
+        of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == day))
+        yield date.fromordinal(date(1970, 1, 1).toordinal() + int(day)), of_day
+
+
+def _facts(trades: pa.Table, dataset: Dataset, layout: Layout) -> DayFacts:
+    price, quantity, at = (
+        pc.min_max(trades.column(name)).as_py() for name in ("price", "quantity", dataset.time_column)
+    )
+    return DayFacts(
+        rows=trades.num_rows,
+        buyer_maker_rows=pc.sum(trades.column("is_buyer_maker")).as_py(),
+        min_price=price["min"],
+        max_price=price["max"],
+        min_quantity=quantity["min"],
+        max_quantity=quantity["max"],
+        min_at=at["min"],
+        max_at=at["max"],
+        notional_mismatches=_notional_mismatches(trades, layout),
+    )
+
+
+def _notional_mismatches(trades: pa.Table, layout: Layout) -> int | None:
+    """Rows whose notional is not what price and quantity give. In floats: nothing of the comparison is stored."""
+    if layout.contract_type is None or layout.contract_size is None or "venue_notional" not in trades.column_names:
+        return None
+    names = ("price", "quantity", "venue_notional")
+    price, quantity, printed = (trades.column(name).cast(pa.float64()).to_numpy() for name in names)
+    size = float(layout.contract_size)
+    if layout.contract_type is ContractType.LINEAR:
+        expected, in_quote = price * quantity * size, 1.0
+    else:
+        expected, in_quote = quantity * size / price, price
+    difference = np.abs(printed - expected)
+    return int(((difference > 1e-3 * expected) & (difference * in_quote > NOTIONAL_TOLERANCE)).sum())
