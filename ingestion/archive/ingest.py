@@ -36,6 +36,7 @@ from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive, Archives
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.zone import RawZone
+from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
 # Waiting for an archive takes no core: more objects wait than are decoded at once.
 _CONNECTIONS: Final = 16
