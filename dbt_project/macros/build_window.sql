@@ -7,7 +7,8 @@ fingerprinted; macros are not visible here, so raise the number when one that va
     {%- set texts = ['macros 3'] -%}
     {%- if execute -%}
         {%- for name in [
-            'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades', 'int_flow_bars',
+            'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',
+            'int_trades', 'int_flow_bars',
         ] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
         {%- endfor -%}

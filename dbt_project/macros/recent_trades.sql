@@ -1,14 +1,8 @@
-{#- Trades of the last days, from a venue's api or its feed: both datasets have the same columns. -#}
+{#- Trades of the last days, from a venue's API or its feed: both datasets have the same columns. -#}
 
-{#- One row per market trade: an auto-deleveraging or insurance-fund trade has no aggressor. The same trade heard or asked for twice counts once. -#}
+{#- One row per market trade: an auto-deleveraging or insurance-fund trade has no aggressor. A trade that was received twice counts once. -#}
 {% macro recent_trades(dataset) -%}
-with stored_days as (
-    select venue, symbol, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = '{{ dataset }}' and status = 'stored'
-),
-
-told as (
+with received_trades as (
     select
         trades.venue,
         trades.symbol,
@@ -23,16 +17,9 @@ told as (
         row_number() over (
             partition by trades.venue, trades.symbol, trades."date", trades.trade_id
             order by trades.traded_at
-        ) as telling
+        ) as copy_number
     from {{ taker.raw_relation(dataset) }} as trades
     where trades.execution = 'MARKET'
-        and exists (
-            select 1
-            from stored_days
-            where stored_days.venue = trades.venue
-                and stored_days.symbol = trades.symbol
-                and stored_days.trade_date = trades."date"
-        )
 )
 
 select
@@ -45,6 +32,6 @@ select
     quantity,
     trade_count,
     is_taker_buy
-from told
-where telling = 1
+from received_trades
+where copy_number = 1
 {%- endmacro %}

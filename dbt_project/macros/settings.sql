@@ -8,24 +8,6 @@
     {{ return(chosen) }}
 {%- endmacro %}
 
-{#- The receipts of each market's trades: of the configured dataset, and of the other one for a market whose venue has none of it. -#}
-{% macro trades_receipts() -%}
-    (
-        select *
-        from (
-            select
-                receipts.*,
-                max(case when dataset = '{{ taker.trades_dataset() }}' and status = 'stored' then 1 else 0 end)
-                    over (partition by venue, symbol) as has_preferred,
-                max(case when dataset <> '{{ taker.trades_dataset() }}' and status = 'stored' then 1 else 0 end)
-                    over (partition by venue, symbol) as has_other
-            from {{ ref('stg_raw__receipts') }} as receipts
-            where dataset in ('aggTrades', 'trades')
-        ) as asked
-        where (dataset = '{{ taker.trades_dataset() }}') = (has_preferred = 1 or has_other = 0)
-    )
-{%- endmacro %}
-
 {#- Hours of each interval and grain that the project knows. -#}
 {% macro bar_lengths() -%}
     {{ return({'1h': 1, '4h': 4, '1d': 24}) }}

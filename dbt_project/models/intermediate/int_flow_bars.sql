@@ -1,6 +1,6 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
 -- of what the archive does not have yet.
--- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `dim_markets`.
+-- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `int_markets`.
 -- A trade in USD has the 20 decimals of its exact product, and is rounded only in the sum of its hour: casting down each of a million trades
 -- costs more than all the rest. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
 {{ config(
@@ -27,7 +27,7 @@ markets as (
         {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor,
         listed_at,
         delivered_at
-    from {{ ref('dim_markets') }}
+    from {{ ref('int_markets') }}
     where contract_size is not null
 ),
 
@@ -57,7 +57,7 @@ valued_{{ source }} as (
         trades.is_taker_buy,
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
-    from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
+    from {{ ref('int_trades') if source == 'trades' else source ~ '_in_order' }} as trades
     inner join markets
         on trades.market_id = markets.market_id
         and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)

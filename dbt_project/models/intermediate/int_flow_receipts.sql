@@ -5,7 +5,7 @@ with receipts as (
         'out_of_order_rows', 'stored_sha256',
     ] | join(', ') %}
     select {{ columns }}
-    from {{ trades_receipts() }} as trades
+    from {{ ref('int_trades_receipts') }}
     union all
     select {{ columns }}
     from {{ ref('stg_raw__receipts') }}
@@ -43,7 +43,7 @@ select
         || ' {{ flow_logic_version() }}'
     ) as build_state
 from receipts
-inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
+inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id
 -- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is used, and of one
 -- before the listing no bars of the venue.
 where markets.contract_size is not null

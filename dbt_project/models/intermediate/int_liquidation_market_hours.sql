@@ -3,11 +3,11 @@
 -- after each: venues have hundreds of symbols, and a day or rolling day with an order in it needs no more.
 with markets as (
     select market_id, venue, symbol, is_ingested
-    from {{ ref('dim_markets') }}
+    from {{ ref('int_markets') }}
 ),
 
 venue_hours as (
-    select venue, hour_at, covered_minutes, is_every_order and lost_messages = 0 as is_every_order, heard_symbols
+    select venue, hour_at, covered_minutes, is_every_order and lost_messages = 0 as is_every_order, subscribed_symbols
     from {{ ref('int_liquidation_venue_hours') }}
     where not is_trailing
 ),
@@ -83,7 +83,7 @@ sourced as (
         case
             when coalesce(archive_hours.is_stored, false) then 60
             -- A venue that must be told each symbol was heard for those that it was told.
-            when venue_hours.heard_symbols <> '' and ' ' || venue_hours.heard_symbols || ' ' not like '% ' || markets.symbol || ' %' then 0
+            when venue_hours.subscribed_symbols <> '' and ' ' || venue_hours.subscribed_symbols || ' ' not like '% ' || markets.symbol || ' %' then 0
             else coalesce(venue_hours.covered_minutes, 0)
         end as covered_minutes,
         coalesce(venue_hours.is_every_order, false) as is_every_order

@@ -14,7 +14,7 @@ with archived_states as (
         average_price,
         order_status,
         accumulated_fill_quantity
-    from {{ ref('stg_raw__liquidations') }}
+    from {{ ref('stg_raw__liquidation_snapshots') }}
 ),
 
 archived_days as (
@@ -25,7 +25,7 @@ archived_days as (
 
 heard as (
     select *
-    from {{ ref('stg_raw__collected_liquidations') }} as messages
+    from {{ ref('stg_raw__liquidation_events') }} as messages
     where not exists (
         select 1
         from archived_days
@@ -151,5 +151,5 @@ select
             ) }}
     end as liquidated_usd
 from orders
-inner join {{ ref('dim_markets') }} as markets on orders.market_id = markets.market_id
+inner join {{ ref('int_markets') }} as markets on orders.market_id = markets.market_id
 order by orders.market_id, orders.liquidated_at, orders.is_long_liquidated, orders.average_price, orders.filled_quantity

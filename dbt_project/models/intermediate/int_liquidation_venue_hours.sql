@@ -2,7 +2,7 @@
 -- `is_trailing`: the day after the last hour, as far as another venue goes on: a venue belongs to the sum over all venues as long as
 -- it was heard within the last 24 hours, so that one that falls silent lowers the coverage of that sum and does not vanish from it.
 with heard_hours as (
-    select venue, hour_at, covered_minutes, is_every_order, lost_messages, heard_symbols
+    select venue, hour_at, covered_minutes, is_every_order, lost_messages, subscribed_symbols
     from {{ ref('stg_raw__coverage') }}
     where dataset = 'liquidations' and symbol = 'ALL'
 ),
@@ -33,13 +33,13 @@ select
     cast(coalesce(heard_hours.covered_minutes, 0) as bigint) as covered_minutes,
     coalesce(heard_hours.is_every_order, false) as is_every_order,
     cast(coalesce(heard_hours.lost_messages, 0) as bigint) as lost_messages,
-    coalesce(heard_hours.heard_symbols, '') as heard_symbols,
+    coalesce(heard_hours.subscribed_symbols, '') as subscribed_symbols,
     -- Names parted by blanks; a dash stands for none.
     cast(
         case
-            when heard_hours.covered_minutes = 0 or heard_hours.heard_symbols = '' then null
-            when heard_hours.heard_symbols = '-' then 0
-            else length(heard_hours.heard_symbols) - length(replace(heard_hours.heard_symbols, ' ', '')) + 1
+            when heard_hours.covered_minutes = 0 or heard_hours.subscribed_symbols = '' then null
+            when heard_hours.subscribed_symbols = '-' then 0
+            else length(heard_hours.subscribed_symbols) - length(replace(heard_hours.subscribed_symbols, ' ', '')) + 1
         end as bigint
     ) as subscribed_symbol_count
 from hours

@@ -29,7 +29,7 @@ select
     hours.covered_minutes,
     cast(
         case
-            when hours.is_every_order and hours.heard_symbols = '' and hours.covered_minutes = 60 and hours.lost_messages = 0
+            when hours.is_every_order and hours.subscribed_symbols = '' and hours.covered_minutes = 60 and hours.lost_messages = 0
                 and coalesce(market_totals.archive_hours, 0) = 0 then 1
             else 0
         end as bigint

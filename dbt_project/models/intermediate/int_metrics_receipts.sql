@@ -7,6 +7,6 @@ select
         || ' ' || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ open_interest_logic_version() }}'
     ) as source_state
 from {{ ref('stg_raw__receipts') }} as receipts
-inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
+inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id
 where receipts.dataset = 'metrics' and receipts.status = 'stored'
 order by receipts.market_id, receipts.trade_date

@@ -33,7 +33,7 @@ observed as (
     from {{ ref('stg_raw__metrics') }} as metrics
     inner join current_receipts
         on metrics.market_id = current_receipts.market_id and metrics.trade_date = current_receipts.trade_date
-    inner join {{ ref('dim_markets') }} as markets on metrics.market_id = markets.market_id
+    inner join {{ ref('int_markets') }} as markets on metrics.market_id = markets.market_id
     where {{ is_stale_open_interest_day('metrics.trade_date') }}
         and not exists (
             select 1

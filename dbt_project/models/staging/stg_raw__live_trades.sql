@@ -1,2 +1,2 @@
--- One row per market trade that we heard on the venue's feed.
+-- One row per market trade that the collector received on the venue's feed.
 {{ recent_trades('liveTrades') }}

@@ -1,2 +1,2 @@
--- One row per market trade of the last days, from the venue's api.
+-- One row per market trade of the last days, from the venue's API.
 {{ recent_trades('restTrades') }}
