@@ -1,4 +1,16 @@
-{#- The vars, checked once: an unknown value is an error that says what is allowed. -#}
+{#- The vars, checked once: an unknown value is an error that names the allowed ones. -#}
+
+{#- Where the raw zone is. Without it nothing is built: a build from another folder would empty the warehouse. -#}
+{% macro raw_url() -%}
+    {%- set url = var('raw_url', '') -%}
+    {%- if not url -%}
+        {{ exceptions.raise_compiler_error(
+            'var raw_url is not set: run dbt with `make dbt ARGS="build …"`, which takes it from the TAKER_* settings, or pass'
+            ~ " --vars '{raw_url: /path/to/raw}'"
+        ) }}
+    {%- endif -%}
+    {{ return(url) }}
+{%- endmacro %}
 
 {% macro trades_dataset() -%}
     {%- set chosen = var('trades_dataset') -%}
@@ -34,4 +46,9 @@
 {% macro bar_interval(hours) -%}
     case {{ hours }}
     {%- for name, number in taker.bar_lengths().items() %} when {{ number }} then '{{ name }}'{% endfor %} end
+{%- endmacro %}
+
+{#- Names as the texts of an SQL list: `'1h', '4h'`. -#}
+{% macro text_list(names) -%}
+    {%- for name in names -%}'{{ name }}'{{ ', ' if not loop.last }}{%- endfor -%}
 {%- endmacro %}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-_RULES: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "claim_verdicts.sql"
+_RULES: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sides.sql"
 
 
 class NothingPublished(Exception):

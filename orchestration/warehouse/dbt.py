@@ -3,7 +3,7 @@
 Belongs here: everything needed to start dbt. Does not: SQL (`dbt_project`), Dagster (`orchestration.defs`).
 
 `python -m orchestration.warehouse.dbt manifest` builds the manifest that the definitions load, `… docs` dbt's
-documentation.
+documentation, and `… dbt build --select …` is dbt itself with the settings' profile and variables (`make dbt`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
     r"The above exception was the direct cause of the following exception):\n?",
     re.MULTILINE,
 )
+# The commands of dbt that compile the project.
+_TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
 # The type of the prices in `int_flow_bars`.
 BAR_PRICE_TYPE: Final = "DECIMAL(38,18)"
 
@@ -251,7 +253,32 @@ def build_docs(settings: Settings) -> Path:
     return page
 
 
+def run_dbt(args: Sequence[str], settings: Settings) -> int:
+    """dbt as its users know it, on this warehouse and raw zone; its exit code. Output goes to the terminal.
+
+    Raises WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened.
+    """
+    if any(arg.split("=")[0] == "--vars" for arg in args):
+        raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    await_warehouse(settings)
+    # `docs serve`, `clean` and the like know no variables.
+    has_vars = args[:1] and args[0] in _TAKES_VARS and list(args[:2]) != ["docs", "serve"]
+    dbt_vars = ["--vars", json.dumps(settings.dbt_vars())] if has_vars else []
+    command, environment = _invocation([*args, *dbt_vars], settings)
+    return subprocess.run(command, env=environment, cwd=PROJECT_DIR, check=False).returncode
+
+
 def _run(args: Sequence[str], settings: Settings) -> None:
+    command, environment = _invocation(["--no-use-colors", *args], settings)
+    done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        output = (done.stdout + done.stderr).strip()
+        raise DbtFailed(f"`dbt {args[0]}` failed; dbt said:\n{output}")
+
+
+def _invocation(args: Sequence[str], settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of dbt: where its project, profile, target folder and credentials are."""
     install_extensions(settings)
     environment = {
         **os.environ,
@@ -263,7 +290,6 @@ def _run(args: Sequence[str], settings: Settings) -> None:
     }
     command = [
         DBT_EXECUTABLE,
-        "--no-use-colors",
         *args,
         "--project-dir",
         str(PROJECT_DIR),
@@ -275,23 +301,23 @@ def _run(args: Sequence[str], settings: Settings) -> None:
         "--target",
         settings.target,
     ]
-    done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise DbtFailed(f"`dbt {args[0]}` failed; dbt said:\n{said}")
+    return command, environment
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m orchestration.warehouse.dbt manifest` or `… docs`: print the path of what was built."""
+    """`manifest` or `docs` prints the path of what was built; `dbt …` runs dbt and exits as it does."""
     from orchestration.config.settings import SettingsError, load_settings
 
     builders = {"manifest": build_manifest, "docs": build_docs}
-    if len(arguments) != 1 or arguments[0] not in builders:
-        print("usage: python -m orchestration.warehouse.dbt manifest|docs", file=sys.stderr)
+    command, *args = arguments or ("",)
+    if command != "dbt" and (args or command not in builders):
+        print("usage: python -m orchestration.warehouse.dbt manifest|docs|dbt …", file=sys.stderr)
         return 2
     try:
-        print(builders[arguments[0]](load_settings()))
-    except (SettingsError, DbtFailed) as error:
+        if command == "dbt":
+            return run_dbt(args or ["--help"], load_settings())
+        print(builders[command](load_settings()))
+    except (SettingsError, DbtFailed, WarehouseLocked, WarehouseUnusable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,7 +1,7 @@
 {#- The raw zone as relations. The only place that knows how an engine reads the zone's files, and which of them to trust. -#}
 
 {#- A dataset of the raw zone, restricted to what has a receipt: an object is written before its receipt, so that one without is unfinished, and
-one whose receipt does not say `stored` has been withdrawn. Every staging model reads this; none repeats the rule. -#}
+one whose receipt is not `stored` has been withdrawn. Every staging model reads this; none repeats the rule. -#}
 {% macro raw_relation(dataset) -%}
     (
         select files.*
@@ -42,12 +42,12 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
 
 {% macro duckdb__raw_files(dataset) -%}
     {%- set layout = raw_layout(dataset) -%}
-    {%- set pattern = (var('raw_url') ~ '/' ~ layout.pattern) | replace("'", "''") -%}
+    {%- set pattern = (taker.raw_url() ~ '/' ~ layout.pattern) | replace("'", "''") -%}
     {%- set found = run_query("select 1 from glob('" ~ pattern ~ "') limit 1") -%}
     {%- if found.rows | length == 0 -%}
         {{ taker.empty_raw_relation(dataset) }}
     {%- elif dataset == 'instruments' -%}
-        {#- Instruments of a past day are never requested again: files written before a column existed stand beside newer ones. -#}
+        {#- Instruments of a past day are never requested again: files written before a column existed are read together with newer ones. -#}
         (
             select * from {{ taker.empty_raw_relation(dataset) }}
             union all by name

@@ -1,4 +1,5 @@
--- One row per market, source and day whose bars this build replaces: what the receipts say now differs from what was last built.
+-- One row per market, source and day whose bars this build replaces: the receipts now differ from what was
+-- last built.
 with built as (
     select dataset, source, market_id, kline_interval, bar_date, build_state
     from {{ built_receipts() }}

@@ -1,5 +1,6 @@
--- One row per market and day: what trades and klines each say, whether they agree, and which one the bars are taken from. Volumes and verdict
--- are those of the files as published; the choice is made with the klines as `int_flow_klines` judges them.
+-- One row per market and day: what trades and klines each report, whether they agree, and which one the bars are taken
+-- from. Volumes and verdict are those of the files as published; the choice is made with the klines as
+-- `int_flow_klines` judges them.
 with published_klines as (
     select
         market_id,
@@ -18,8 +19,10 @@ judged_klines as (
         market_id,
         bar_date,
         bar_hours,
-        cast(sum(case when state <> 'doubtful' then taker_buy_usd + taker_sell_usd else 0 end) as decimal(38,8)) as volume_usd,
-        cast(sum(case when state <> 'doubtful' then taker_buy_usd - taker_sell_usd else 0 end) as decimal(38,8)) as net_usd,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd + taker_sell_usd else 0 end) as decimal(38,8))
+            as volume_usd,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd - taker_sell_usd else 0 end) as decimal(38,8))
+            as net_usd,
         {{ share('sum(covered_minutes)', 1440) }} as coverage_ratio,
         {{ share("sum(case when state = 'published' then covered_minutes else 0 end)", 1440) }} as kline_coverage_ratio,
         sum(case when state in ('replaced', 'filled') then 1 else 0 end) as replaced_bars,
@@ -85,8 +88,12 @@ defects as (
         market_id,
         bar_date,
         sum(case when kind = 'quarantined_rows' then row_count else 0 end) as quarantined_rows,
-        {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }} as reasons,
-        {{ sorted_list("case when kind = 'replaced_source' then source_key || ' by ' || coalesce(nullif(used_instead, ''), 'what was stored before') end") }} as replaced_files
+        {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }}
+            as reasons,
+        {{ sorted_list(
+            "case when kind = 'replaced_source' then source_key || ' by '"
+            ~ " || coalesce(nullif(used_instead, ''), 'what was stored before') end"
+        ) }} as replaced_files
     from {{ ref('int_flow_defects') }}
     where source in ('trades', 'klines')
     group by market_id, bar_date
@@ -140,7 +147,8 @@ judged as (
             when klines_volume_usd is null then null
             when coarser.volume_difference is null then 'single_interval'
             when coarser.volume_difference = 0 and coarser.net_difference = 0 then 'exact'
-            when abs(coarser.volume_difference) > tolerance_usd or abs(coarser.net_difference) > tolerance_usd then 'conflict'
+            when abs(coarser.volume_difference) > tolerance_usd or abs(coarser.net_difference) > tolerance_usd
+                then 'conflict'
             else 'within_tolerance'
         end as interval_verdict
     from paired
@@ -151,7 +159,7 @@ judged as (
 chosen as (
     select
         judged.*,
-        -- Klines, those as published or those with the bars that the trades prove, tell the same as the trades.
+        -- Klines, those as published or those with the bars that the trades prove, agree with the trades.
         verdict in ('exact', 'within_tolerance')
         or coalesce(verdict = 'conflict' and replaced_bars > 0 and agree_as_judged, false) as is_confirmed
     from judged
@@ -194,7 +202,10 @@ select
         concat_ws(
             ', ',
             defects.replaced_files,
-            case when chosen.replaced_bars > 0 then cast(chosen.replaced_bars as varchar) || ' bars of the klines by the trades' end
+            case
+                when chosen.replaced_bars > 0
+                    then cast(chosen.replaced_bars as varchar) || ' bars of the klines by the trades'
+            end
         ),
         ''
     ) as replaced_sources,
@@ -209,7 +220,8 @@ select
             end,
             case
                 when chosen.doubtful_bars > 0
-                    then cast(chosen.doubtful_bars as varchar) || ' bars of the klines have no volume although the market traded'
+                    then cast(chosen.doubtful_bars as varchar)
+                        || ' bars of the klines have no volume although the market traded'
             end
         ),
         ''

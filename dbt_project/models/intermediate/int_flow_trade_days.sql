@@ -1,6 +1,6 @@
--- One row per market and day of which a file of trades is stored: what it sums to, whether it can be a market's flow at all, and whether it
--- is whole. Ingestion judges a file by itself (`implausible`); here its prices are held against the klines of the day, or, without klines,
--- against the days beside it.
+-- One row per market and day of which a file of trades is stored: what it sums to, whether it can be a market's flow at
+-- all, and whether it is whole. Ingestion judges a file by itself (`implausible`); here its prices are held against the
+-- klines of the day, or, without klines, against the neighbouring days.
 with stored as (
     select market_id, bar_date, id_gaps, duplicate_rows, zero_rows, out_of_order_rows
     from {{ ref('int_flow_receipts') }}
@@ -65,7 +65,8 @@ days as (
         defects.implausible_reason,
         klines.market_id is not null as has_klines,
         coalesce(
-            {{ is_price_jump('sums.high_price', 'klines.high_price') }} or {{ is_price_jump('sums.low_price', 'klines.low_price') }},
+            {{ is_price_jump('sums.high_price', 'klines.high_price') }}
+                or {{ is_price_jump('sums.low_price', 'klines.low_price') }},
             false
         ) as contradicts_klines
     from stored
@@ -74,8 +75,8 @@ days as (
     left join kline_prices as klines on stored.market_id = klines.market_id and stored.bar_date = klines.bar_date
 ),
 
--- What can testify to the prices at a day's ends: its klines, else its trades unless these are implausible themselves.
-witnesses as (
+-- The known prices at a day's ends: its klines, else its trades unless these are implausible themselves.
+known_prices as (
     select market_id, bar_date, open_price, close_price, true as is_klines
     from kline_prices
     union all
@@ -84,7 +85,7 @@ witnesses as (
     where not has_klines and implausible_reason is null and open_price is not null
 ),
 
-beside as (
+price_jumps as (
     select
         days.market_id,
         days.bar_date,
@@ -93,33 +94,38 @@ beside as (
         {{ is_price_jump('days.open_price', 'before.close_price') }} as jumps_from_before,
         {{ is_price_jump('days.close_price', 'after.open_price') }} as jumps_to_after
     from days
-    left join witnesses as before
+    left join known_prices as before
         on days.market_id = before.market_id and days.bar_date = cast(before.bar_date + interval '1' day as date)
-    left join witnesses as after
+    left join known_prices as after
         on days.market_id = after.market_id and days.bar_date = cast(after.bar_date - interval '1' day as date)
 ),
 
--- Contradicted from both sides. Such a day testifies to nothing.
+-- Contradicted from both sides. Such a day is no evidence for others.
 isolated as (
     select market_id, bar_date
-    from beside
+    from price_jumps
     where jumps_from_before and jumps_to_after
 ),
 
--- At an end of the data there is one neighbour: its word is enough only against a day of many trades. Where two days contradict each other and nothing else testifies, neither is used.
+-- At an end of the data there is one neighbour: it is enough only against a day of many trades. Where two days
+-- contradict each other and there is no other evidence, neither is used.
 contradicted as (
     select
-        beside.market_id,
-        beside.bar_date
-    from beside
+        price_jumps.market_id,
+        price_jumps.bar_date
+    from price_jumps
     left join isolated as before
-        on beside.market_id = before.market_id and beside.bar_date = cast(before.bar_date + interval '1' day as date)
+        on price_jumps.market_id = before.market_id
+        and price_jumps.bar_date = cast(before.bar_date + interval '1' day as date)
     left join isolated as after
-        on beside.market_id = after.market_id and beside.bar_date = cast(after.bar_date - interval '1' day as date)
+        on price_jumps.market_id = after.market_id
+        and price_jumps.bar_date = cast(after.bar_date - interval '1' day as date)
     where
-        (beside.jumps_from_before and beside.jumps_to_after)
-        or (beside.is_busy and beside.jumps_from_before and before.market_id is null and beside.jumps_to_after is null)
-        or (beside.is_busy and beside.jumps_to_after and after.market_id is null and beside.jumps_from_before is null)
+        (price_jumps.jumps_from_before and price_jumps.jumps_to_after)
+        or (price_jumps.is_busy and price_jumps.jumps_from_before and before.market_id is null
+            and price_jumps.jumps_to_after is null)
+        or (price_jumps.is_busy and price_jumps.jumps_to_after and after.market_id is null
+            and price_jumps.jumps_from_before is null)
 ),
 
 judged as (

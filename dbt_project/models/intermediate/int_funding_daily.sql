@@ -1,8 +1,9 @@
--- One row per market and UTC day with a funding: the sum of the rates, which a long held all day paid. The venue's times jitter by
--- milliseconds around the hour, so a funding belongs to the day half a minute later.
+-- One row per market and UTC day with a funding: the sum of the rates, which a long held all day paid. The venue's
+-- times jitter by milliseconds around the hour, so a funding belongs to the day half a minute later.
 --
--- Whether one is missing is told by the time between fundings, not by a sum of labels: a funding's label says how many hours it is for, so that
--- the one before it lies no further back. The interval of a market may change from one day to the next.
+-- Whether one is missing follows from the time between fundings, not by a sum of labels: a funding's label states how
+-- many hours it is for, so that the one before it lies no further back. The interval of a market may change from one
+-- day to the next.
 with fundings as (
     select
         market_id,
@@ -21,8 +22,8 @@ timeline as (
     from fundings
 ),
 
--- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the day of the last one
--- after it. Days without any funding have no row.
+-- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the
+-- day of the last one after it. Days without any funding have no row.
 spans as (
     select
         market_id,
@@ -45,7 +46,8 @@ spans as (
 hours as (
     select
         spans.*,
-        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }} + (funded_at - date_trunc('hour', funded_at)) as hour_at
+        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }}
+            + (funded_at - date_trunc('hour', funded_at)) as hour_at
     from spans
 ),
 

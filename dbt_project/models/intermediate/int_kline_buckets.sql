@@ -1,5 +1,5 @@
--- One row per market, grain (1, 4, 24 hours) and bar that the archive's klines give. Of several intervals, each day and grain takes the one that
--- covers most of the day, of equals the finest.
+-- One row per market, grain (1, 4, 24 hours) and bar that the archive's klines give. Of several intervals, each day and
+-- grain takes the one that covers most of the day, of equals the finest.
 with usable_bars as (
     select *
     from {{ ref('int_flow_klines') }}
@@ -18,7 +18,8 @@ buckets_by_interval as (
     from usable_bars as bars
     inner join {{ bar_grains() }} as grains on bars.bar_hours <= grains.grain_hours
     group by
-        bars.market_id, bars.bar_hours, grains.grain_hours, {{ bar_start('bars.bar_at', 'grains.grain_hours') }}, bars.bar_date
+        bars.market_id, bars.bar_hours, grains.grain_hours, {{ bar_start('bars.bar_at', 'grains.grain_hours') }},
+        bars.bar_date
 ),
 
 ranked_intervals as (

@@ -1,6 +1,6 @@
--- One row per liquidation order, from the archive where its day is stored there, else as it was heard live.
--- Both publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last state counts,
--- once. Where a feed does not say what was ordered at which limit, each message is an order.
+-- One row per liquidation order, from the archive where its day is stored there, else as it was received live. Both
+-- publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last
+-- state counts, once. Where a feed does not report what was ordered at which limit, each message is an order.
 with archived_states as (
     select distinct
         market_id,
@@ -23,7 +23,7 @@ archived_days as (
     where dataset = 'liquidationSnapshot' and status = 'stored'
 ),
 
-heard as (
+received_events as (
     select *
     from {{ ref('stg_raw__liquidation_events') }} as messages
     where not exists (
@@ -60,7 +60,7 @@ states as (
         cast(price as decimal(38,12)) as average_price,
         order_status,
         cast(quantity as decimal(38,8)) as filled_quantity
-    from heard
+    from received_events
     where original_quantity is not null and limit_price is not null
 ),
 
@@ -125,12 +125,13 @@ orders as (
         is_long_liquidated,
         cast(price as decimal(38,12)) as average_price,
         cast(quantity as decimal(38,8)) as filled_quantity
-    from heard
+    from received_events
     where original_quantity is null or limit_price is null
 )
 
--- What is not quoted in dollars, or of a contract whose size nobody knows, has no value here: it is counted, and never guessed. Nor has what
--- would be worth ten billion dollars: no order is, and an absurd message must not take the decimals' room from all others.
+-- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and never
+-- guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take the
+-- decimals' room from all others.
 select
     orders.market_id,
     orders.liquidated_at,
@@ -144,7 +145,10 @@ select
         when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
             and cast(orders.filled_quantity as double) * markets.contract_size < 1e20
             and cast(orders.filled_quantity as double) * markets.contract_size
-                * case when markets.contract_type = 'inverse' then 1 else cast(orders.average_price as double) end < 1e10
+                * case
+                    when markets.contract_type = 'inverse' then 1
+                    else cast(orders.average_price as double)
+                end < 1e10
             then {{ notional_usd(
                 'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
                 scale=8

@@ -1,10 +1,13 @@
--- One row per market, grain (1, 4, 24 hours) and bar, each from the source that is complete: archived trades; else klines, which fill whole days and,
--- on a day of trades, the bars in which, as both sources agree, nothing was traded; else the venue's API and feed, which is provisional.
+-- One row per market, grain (1, 4, 24 hours) and bar, each from the source that is complete: archived trades; else
+-- klines, which fill whole days and, on a day of trades, the bars in which, as both sources agree, nothing was traded;
+-- else the venue's API and feed, which is provisional.
 {%- set bucket_keys = ['market_id', 'source', 'source_bar_hours', 'grain_hours', 'bar_at', 'bar_date'] %}
 
 with bars as (
     select
-        {% for key in bucket_keys %}trades.{{ key }}, {% endfor %}
+        {%- for key in bucket_keys %}
+        trades.{{ key }},
+        {%- endfor %}
         {{ bar_columns('trades') }},
         trades.coverage_ratio,
         false as is_provisional,
@@ -12,7 +15,9 @@ with bars as (
     from {{ ref('int_trade_buckets') }} as trades
     union all
     select
-        {% for key in bucket_keys %}klines.{{ key }}, {% endfor %}
+        {%- for key in bucket_keys %}
+        klines.{{ key }},
+        {%- endfor %}
         {{ bar_columns('klines') }},
         klines.coverage_ratio,
         false as is_provisional,
@@ -27,7 +32,9 @@ with bars as (
     )
     union all
     select
-        {% for key in bucket_keys %}recent.{{ key }}, {% endfor %}
+        {%- for key in bucket_keys %}
+        recent.{{ key }},
+        {%- endfor %}
         {{ bar_columns('recent') }},
         recent.coverage_ratio,
         true as is_provisional,

@@ -1,7 +1,8 @@
--- One row per market that the raw zone holds data of (requested by name, or received in the liquidations of its venue), with its contract: the size as
--- the venue reports it, else as the seed states it, else by the venue's convention.
+-- One row per market that the raw zone holds data of (requested by name, or received in the liquidations of its venue),
+-- with its contract: the size as the venue reports it, else as the seed states it, else by the venue's convention.
 with receipted as (
-    -- Every receipt of a market has the same attributes; max() takes one. ALL stands for every symbol of a venue, and is no market.
+    -- Every receipt of a market has the same attributes; max() takes one. ALL stands for every symbol of a venue, and
+    -- is no market.
     select
         market_id,
         max(venue) as venue,
@@ -47,7 +48,8 @@ select
     coalesce(receipted.quote_asset, instruments.quote_asset, received.quote_asset) as quote_asset,
     coalesce(receipted.contract_type, instruments.contract_type, received.contract_type) as contract_type,
     cast(
-        coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, received.contract_size) as decimal(38,8)
+        coalesce(instruments.contract_size, seed.contract_size, receipted.contract_size, received.contract_size)
+            as decimal(38,8)
     ) as contract_size,
     cast(
         coalesce(receipted.base_multiplier, instruments.base_multiplier, received.base_multiplier, 1) as bigint

@@ -1,5 +1,5 @@
--- One row per market and UTC day of the venue's metrics: the day's last observation, NULL when there is none. Only days that are new or
--- corrected since the last build are read. A zero is a hole in the venue's file, not an empty market.
+-- One row per market and UTC day of the venue's metrics: the day's last observation, NULL when there is none. Only days
+-- that are new or corrected since the last build are read. A zero is a hole in the venue's file, not an empty market.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
@@ -20,14 +20,16 @@ observed as (
         metrics.market_id,
         metrics.trade_date,
         current_receipts.source_state,
-        case when metrics.open_interest > 0 and metrics.open_interest_value > 0 then metrics.observed_at end as observed_at,
+        case when metrics.open_interest > 0 and metrics.open_interest_value > 0 then metrics.observed_at end
+            as observed_at,
         cast(
             case markets.contract_type when 'inverse' then metrics.open_interest_value else metrics.open_interest end
             * coalesce(markets.base_multiplier, 1) as decimal(38,8)
         ) as open_interest_base,
         case markets.contract_type
             when 'inverse'
-                then cast(cast(metrics.open_interest as decimal(38,8)) * cast(markets.contract_size as decimal(38,8)) as decimal(38,8))
+                then cast(cast(metrics.open_interest as decimal(38,8)) * cast(markets.contract_size as decimal(38,8))
+                    as decimal(38,8))
             else cast(metrics.open_interest_value as decimal(38,8))
         end as open_interest_usd
     from {{ ref('stg_raw__metrics') }} as metrics

@@ -1,4 +1,5 @@
--- One row per market, grain (1, 4, 24 hours) and bar of the hours that the archive does not have. A bar is running until its end is known.
+-- One row per market, grain (1, 4, 24 hours) and bar of the hours that the archive does not have. A bar is running
+-- until its end is known.
 with buckets as (
     select
         hours.market_id,

@@ -1,5 +1,5 @@
--- One row per market and hour that the archive does not have, from the venue's API or its feed. Of several sources the one that covers most of the
--- hour, of equals the venue's own bars, then its trades, then what the collector received.
+-- One row per market and hour that the archive does not have, from the venue's API or its feed. Of several sources the
+-- one that covers most of the hour, of equals the venue's own bars, then its trades, then what the collector received.
 with archive_days as (
     -- What the archive has of a day is no flow where its trades are implausible and it has no klines.
     select market_id, bar_date
@@ -53,7 +53,8 @@ hours_by_source as (
         bars.low_price,
         bars.close_price,
         bars.trade_count,
-        case when bars.source = 'rest_klines' then 60 else least(coalesce(collected.covered_minutes, 0), 60) end as covered_minutes
+        case when bars.source = 'rest_klines' then 60 else least(coalesce(collected.covered_minutes, 0), 60) end
+            as covered_minutes
     from recent_bars as bars
     full outer join collected_hours as collected
         on bars.market_id = collected.market_id and bars.source = collected.source and bars.bar_at = collected.bar_at

@@ -1,4 +1,5 @@
--- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left out.
+-- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left
+-- out.
 with definitions as (
     select
         definition_id,

@@ -1,6 +1,7 @@
--- One row per definition, market, side, horizon and way of entering with enough events: how often chance alone does as well.
--- A moving-block bootstrap: each block of overlapping events is put at a random place of the same market and period, its inner spacing kept,
--- so that chance's samples overlap as the events do. The places come from a hash, so every build draws the same ones.
+-- One row per definition, market, side, horizon and way of entering with enough events: how often chance alone does as
+-- well. A moving-block bootstrap: each block of overlapping events is put at a random place of the same market and
+-- period, its inner spacing kept, so that chance's samples overlap as the events do. The places come from a hash, so
+-- every build draws the same ones.
 with samples as (
     select
         samples.*,
@@ -38,7 +39,8 @@ random_places as (
         draws.draw_number,
         block_numbers.block_number,
         {{ hashed_bits(
-            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as varchar) || ' ' || cast(block_numbers.block_number as varchar)"
+            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as varchar) || ' '
+                || cast(block_numbers.block_number as varchar)"
         ) }} as place_bits
     from draws
     cross join block_numbers
@@ -53,7 +55,8 @@ drawn as (
         samples.entered,
         samples.observed_sum,
         places.draw_number,
-        ({{ bits_below('places.place_bits', 'sizes.baseline_size') }} + samples.block_offset) % sizes.baseline_size as entry_number
+        ({{ bits_below('places.place_bits', 'sizes.baseline_size') }} + samples.block_offset) % sizes.baseline_size
+            as entry_number
     from large_samples as samples
     inner join sizes
         on samples.definition_id = sizes.definition_id

@@ -1,7 +1,9 @@
--- One row per market, grain (1, 4, 24 hours) and bar with archived trades, of the days that are built from trades (`int_flow_days`).
+-- One row per market, grain (1, 4, 24 hours) and bar with archived trades, of the days that are built from trades
+-- (`int_flow_days`).
 --
--- Klines that agree with the trades of a day prove them as complete as they are themselves, over the same time or, where they are longer, the
--- bar that contains it. Without them only minutes with a trade are proven: a lower bound, since a quiet minute looks like a lost one.
+-- Klines that agree with the trades of a day prove them as complete as they are themselves, over the same time or,
+-- where they are longer, the bar that contains it. Without them only minutes with a trade are proven: a lower bound,
+-- since a quiet minute looks like a lost one.
 with quarantined_rows as (
     select market_id, bar_date, hour_at, sum(row_count) as row_count
     from {{ ref('int_flow_defects') }}
@@ -9,7 +11,8 @@ with quarantined_rows as (
     group by market_id, bar_date, hour_at
 ),
 
--- Each quarantined row may have been all that its minute contained; a row whose hour is unknown may belong to any hour of its day.
+-- Each quarantined row may have been all that its minute contained; a row whose hour is unknown may belong to any hour
+-- of its day.
 trade_hours as (
     select
         bars.market_id,
@@ -24,7 +27,8 @@ trade_hours as (
         bars.low_price,
         bars.close_price,
         bars.trade_count,
-        greatest(bars.covered_minutes - coalesce(of_hour.row_count, 0) - coalesce(of_day.row_count, 0), 0) as covered_minutes
+        greatest(bars.covered_minutes - coalesce(of_hour.row_count, 0) - coalesce(of_day.row_count, 0), 0)
+            as covered_minutes
     from {{ ref('int_flow_bars') }} as bars
     left join quarantined_rows as of_hour
         on bars.market_id = of_hour.market_id and bars.bar_at = of_hour.hour_at

@@ -1,4 +1,5 @@
--- One row per trade, or aggregate of trades, of the archive: each market's from the dataset that `int_trades_receipts` chooses.
+-- One row per trade, or aggregate of trades, of the archive: each market's from the dataset that `int_trades_receipts`
+-- chooses.
 {{ config(materialized='view') }}
 
 {%- set staged = {'aggTrades': 'stg_raw__agg_trades', 'trades': 'stg_raw__trades'} %}

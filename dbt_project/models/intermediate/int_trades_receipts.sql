@@ -1,5 +1,5 @@
--- One row per market and day of archived trades that was requested and answered, of the dataset that the market's trades are read from: the
--- configured one, or the other one for a market whose venue has none of it.
+-- One row per market and day of archived trades that was requested and answered, of the dataset that the market's
+-- trades are read from: the configured one, or the other one for a market whose venue has none of it.
 with trades_receipts as (
     select
         receipts.*,

@@ -1,5 +1,5 @@
--- One row per market and day for which the venue reports its taker volumes: the largest difference from the hours of `int_market_bars`. Hours that are
--- not completely covered prove nothing.
+-- One row per market and day for which the venue reports its taker volumes: the largest difference from the hours of
+-- `int_market_bars`. Hours that are not completely covered prove nothing.
 with reported_hours as (
     select
         ratios.market_id,

@@ -1,6 +1,6 @@
--- One row per dataset, market, interval and UTC day that was requested and answered: the receipt index as it is on disk.
--- A table on purpose: every model of one build must see the same receipts even while ingestion continues, and the audit reads them from the
--- warehouse file alone.
+-- One row per dataset, market, interval and UTC day that was requested and answered: the receipt index as it is on
+-- disk. A table on purpose: every model of one build must see the same receipts even while ingestion continues, and the
+-- audit reads them from the warehouse file alone.
 {{ config(materialized='table') }}
 
 select

@@ -1,6 +1,6 @@
--- One row per collected dataset, venue, symbol (ALL for a whole venue) and hour. Of an hour that two objects cover, the larger coverage counts,
--- and every order was received only if both report so and neither lost any.
--- A table for the reason that `base_raw__receipts` is one.
+-- One row per collected dataset, venue, symbol (ALL for a whole venue) and hour. Of an hour that two objects cover, the
+-- larger coverage counts, and every order was received only if both report so and neither lost any. A table for the
+-- reason that `base_raw__receipts` is one.
 {{ config(materialized='table') }}
 
 select

@@ -1,4 +1,5 @@
--- One row per liquidation order that the collector received on a venue's feed. Two connections may have received the same one.
+-- One row per liquidation order that the collector received on a venue's feed. Two connections may have received the
+-- same one.
 with received_orders as (
     select
         liquidations.venue,

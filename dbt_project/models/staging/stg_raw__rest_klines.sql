@@ -1,4 +1,5 @@
--- One row per market, interval and finished bar of the last days, from the venue's API; amounts still in the venue's units.
+-- One row per market, interval and finished bar of the last days, from the venue's API; amounts still in the venue's
+-- units.
 select
     klines.venue || ':' || klines.symbol as market_id,
     klines."interval" as kline_interval,

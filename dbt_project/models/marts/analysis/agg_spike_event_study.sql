@@ -1,4 +1,5 @@
--- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any other time?
+-- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any
+-- other time?
 {%- set keys = ['definition_id', 'market_id', 'side', 'horizon_days'] %}
 
 with horizons as (
@@ -112,9 +113,11 @@ select
     is_conclusive,
     case
         when not is_conclusive
-            then 'Nothing can be concluded: ' || cast(sample_size as varchar) || ' events with a known exit, and {{ study_minimum() }} are the least.'
+            then 'Nothing can be concluded: ' || cast(sample_size as varchar)
+                || ' events with a known exit, and {{ study_minimum() }} are the least.'
         else
-            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id || ') the position against them gained over '
+            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id
+                || ') the position against them gained over '
             || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
             || ' in ' || {{ percent_text('hit_rate') }} || ' of the cases, mean ' || {{ change_text('mean_return') }}
             || ', against ' || {{ percent_text('baseline_hit_rate') }} || ' and ' || {{ change_text('baseline_mean') }}
@@ -123,10 +126,13 @@ select
                 when p_value > 0.05 then ': no evidence for trading against the crowd.'
                 when p_value_when_known is null or p_value_when_known > 0.05
                     then ', but no evidence is left when entered once the event is known'
-                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '') || '.'
+                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '')
+                        || '.'
                 else
-                    ', and when entered once the event is known with p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
-                    || ': more than chance explains, were it the only test and not one of ' || cast(test_count as varchar) || '.'
+                    ', and when entered once the event is known with p = '
+                        || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
+                    || ': more than chance explains, were it the only test and not one of '
+                    || cast(test_count as varchar) || '.'
             end
     end as conclusion
 from counted

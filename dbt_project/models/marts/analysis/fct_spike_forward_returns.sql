@@ -1,37 +1,8 @@
--- One row per definition, market, side, event and horizon: what a position against the crowd, entered at the next bar's open, came to.
-with horizons as (
-    {%- for days in study_horizons() %}
-    select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
-    {%- endfor %}
-),
-
--- An event is known to be one when the last bar that could outdo it has ended; a position can be entered at the next open from then on.
-events as (
-    select
-        ranks.definition_id,
-        ranks.market_id,
-        ranks.side,
-        ranks.bar_at as event_at,
-        ranks.event_rank,
-        ranks.value,
-        {{ bar_hours('definitions.grain') }} as grain_hours,
-        ranks.bar_at + {{ hours_as_interval(bar_hours('definitions.grain')) }} as entry_at,
-        {{ bar_start(
-            'ranks.bar_at + ' ~ hours_as_interval('definitions.decluster_hours + 2 * ' ~ bar_hours('definitions.grain')) ~ " - interval '1' microsecond",
-            bar_hours('definitions.grain'),
-        ) }} as known_at
-    from {{ ref('fct_taker_spike_ranks') }} as ranks
-    inner join {{ ref('dim_spike_definitions') }} as definitions on ranks.definition_id = definitions.definition_id
-    where ranks.event_rank <= {{ study_top_events() }}
-),
-
-positions as (
-    select
-        events.*,
-        horizons.horizon_days,
-        events.entry_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at
-    from events
-    cross join horizons
+-- One row per definition, market, side, event and horizon: the return of a position against the crowd, entered at the
+-- next bar's open.
+with positions as (
+    select *
+    from {{ ref('int_study_positions') }}
 ),
 
 -- Highest and lowest price from entry to exit. A path that lacks a bar may lack its extreme, so it has none.
