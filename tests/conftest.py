@@ -16,6 +16,10 @@ from tests.support.s3 import running_seaweedfs
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="store the fingerprints in tests/golden anew")
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test sees only the settings it makes: nothing of the person's shell."""

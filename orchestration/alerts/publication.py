@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
-from orchestration.cli.terminal import amount
 from orchestration.config.settings import Settings
-from orchestration.serving.answer import closest, connect, literal
+from orchestration.serving.formats import amount
+from orchestration.serving.published import closest, connect, literal
 from orchestration.serving.staleness import newest_days
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from html import escape
 
 from orchestration.report import charts, parts, rows
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
-from orchestration.serving.answer import of_symbols
+from orchestration.serving.liquidations import of_symbols
 
 
 def section(key: str, market: MarketContent, content: ReportContent) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from ingestion.domain.markets import is_simulated
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
-from orchestration.serving.answer import of_symbols
+from orchestration.serving.liquidations import of_symbols
 
 _ALL: Final = ("all:ALL", "simulated_all:ALL")
 

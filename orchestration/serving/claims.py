@@ -2,7 +2,7 @@
 
 Belongs here: understanding the claim, finding its market, running the dbt models of claims over it, the outcome. Does
 not: the rule (these models, `int_claim_windows` to `fct_claim_verdicts`, whose text is run as it is), printing
-(`orchestration.cli.terminal`). Imports no dagster and no dbt.
+(`orchestration.cli.render`). Imports no dagster and no dbt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.serving.answer import closest, connect, literal, outdated, resolve_market
+from orchestration.serving.published import closest, connect, literal, outdated, resolve_market
 
 if TYPE_CHECKING:
     import duckdb

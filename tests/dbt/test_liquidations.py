@@ -19,7 +19,7 @@ import jinja2
 import pytest
 
 from ingestion.domain.markets import DOLLARS
-from orchestration.serving.answer import last_liquidations
+from orchestration.serving.liquidations import last_liquidations
 from orchestration.warehouse.audit.suites import SUITES, AuditSuite, validate
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
 
