@@ -1,6 +1,7 @@
 -- One row per aggregate over venues, grain and bar: the sum over its markets. A sum over other markets than before is
 -- no series, so every bar names its venues and when the set of its markets was last another one.
-with parts as (
+-- Long, since a sum lists its 24 columns twice: summed, and with the ratios of the sums.
+with part_bars as (
     select
         aggregates.market_id as aggregate_id,
         aggregates.venue as aggregate_venue,
@@ -17,7 +18,7 @@ market_spans as (
         grain_hours,
         min(bar_at) as first_bar_at,
         max(bar_at) as last_bar_at
-    from parts
+    from part_bars
     group by aggregate_id, market_id, grain_hours
 ),
 
@@ -27,7 +28,7 @@ markets_due as (
         bars.grain_hours,
         bars.bar_at,
         count(*) as markets_due
-    from (select distinct aggregate_id, grain_hours, bar_at from parts) as bars
+    from (select distinct aggregate_id, grain_hours, bar_at from part_bars) as bars
     inner join market_spans
         on bars.aggregate_id = market_spans.aggregate_id
         and bars.grain_hours = market_spans.grain_hours
@@ -42,27 +43,28 @@ price_markets as (
         aggregate_id,
         market_id,
         row_number() over (partition by aggregate_id order by sum(volume_usd) desc, market_id) as place
-    from parts
+    from part_bars
     where grain_hours = 24
     group by aggregate_id, market_id
 ),
 
 parts_with_price_choice as (
     select
-        parts.*,
+        part_bars.*,
         due.markets_due,
         row_number() over (
-            partition by parts.aggregate_id, parts.grain_hours, parts.bar_at
+            partition by part_bars.aggregate_id, part_bars.grain_hours, part_bars.bar_at
             order by
                 case when price_markets.place = 1 then 0 else 1 end,
-                parts.volume_usd desc,
-                parts.market_id
+                part_bars.volume_usd desc,
+                part_bars.market_id
         ) as price_choice
-    from parts
+    from part_bars
     inner join markets_due as due
-        on parts.aggregate_id = due.aggregate_id and parts.grain_hours = due.grain_hours and parts.bar_at = due.bar_at
+        on part_bars.aggregate_id = due.aggregate_id and part_bars.grain_hours = due.grain_hours
+        and part_bars.bar_at = due.bar_at
     left join price_markets
-        on parts.aggregate_id = price_markets.aggregate_id and parts.market_id = price_markets.market_id
+        on part_bars.aggregate_id = price_markets.aggregate_id and part_bars.market_id = price_markets.market_id
 ),
 
 sums as (

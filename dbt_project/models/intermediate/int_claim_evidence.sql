@@ -1,5 +1,6 @@
 -- One row per claim and spike definition: the bar that the claim can be about, the larger events of its window, and
 -- what makes the window blind.
+-- Long, since it uses nothing of dbt but `ref()`: no macro shortens it.
 with window_facts as (
     select
         claim_id,

@@ -21,7 +21,7 @@ with days as (
     where grain_hours = 24 and taker_sell_ratio is not null
 ),
 
-windowed as (
+windowed_days as (
     select
         market_id,
         venue,
@@ -40,12 +40,12 @@ windowed as (
     window trailing_window as {{ trailing_frame(keys) }}
 ),
 
-judged as (
+judged_days as (
     select
-        windowed.*,
+        windowed_days.*,
         {{ is_rankable() }} as is_rankable,
         {{ window_coverage() }} as window_coverage_ratio
-    from windowed
+    from windowed_days
 )
 
 select
@@ -60,4 +60,4 @@ select
     window_bars,
     window_coverage_ratio as coverage_ratio,
     is_provisional
-from judged
+from judged_days

@@ -2,6 +2,7 @@
 -- has published bars without volume for hours in which it traded. `replaced`: the trades prove more than the bar holds
 -- and are taken instead; `filled`: likewise where the bar is missing; `doubtful`: the bar has no volume and cannot be
 -- right, and nothing proves what was traded, so that its time is uncovered. Every other bar is `published`.
+-- Long, since what the trades prove of a bar and what its neighbours suggest decide its state together.
 --
 -- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before
 -- and after it; of the first and the last hour of the file they prove the minutes that saw one. A bar without volume is
@@ -97,7 +98,7 @@ empty_days as (
 
 -- How many trades an hour the market's smaller bars count. Its empty bars do not count here, so that a defect of days
 -- does not hide itself.
-usual as (
+usual_trade_rates as (
     select
         empty_days.market_id,
         empty_days.bar_hours,
@@ -114,7 +115,7 @@ usual as (
     having count(*) >= {{ least_bars }}
 ),
 
-judged as (
+judged_bars as (
     select
         coalesce(klines.market_id, trades.market_id) as market_id,
         coalesce(klines.bar_date, trades.bar_date) as bar_date,
@@ -128,7 +129,8 @@ judged as (
                 then 'doubtful'
             when klines.volume_usd = 0 and trades.is_whole and trades.proven_minutes = klines.bar_hours * 60
                 then 'published'
-            when klines.volume_usd = 0 and usual.trades_an_hour >= {{ least_trades_an_hour }} then 'doubtful'
+            when klines.volume_usd = 0 and usual_trade_rates.trades_an_hour >= {{ least_trades_an_hour }}
+                then 'doubtful'
             when trades.is_whole
                 and trades.volume_usd - klines.volume_usd > klines.volume_usd * 0.0001
                 and trades.trade_count > klines.trade_count
@@ -145,9 +147,9 @@ judged as (
     from klines
     full outer join trade_bars as trades
         on klines.market_id = trades.market_id and klines.bar_hours = trades.bar_hours and klines.bar_at = trades.bar_at
-    left join usual
-        on klines.market_id = usual.market_id and klines.bar_hours = usual.bar_hours
-        and klines.bar_date = usual.bar_date
+    left join usual_trade_rates
+        on klines.market_id = usual_trade_rates.market_id and klines.bar_hours = usual_trade_rates.bar_hours
+        and klines.bar_date = usual_trade_rates.bar_date
     where klines.market_id is not null or (trades.is_whole and trades.volume_usd > 0)
 )
 
@@ -171,5 +173,5 @@ select
     cast(
         case state when 'doubtful' then 0 when 'published' then covered_minutes else proven_minutes end as bigint
     ) as covered_minutes
-from judged
+from judged_bars
 order by market_id, bar_hours, bar_at

@@ -24,7 +24,7 @@ timeline as (
 
 -- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the
 -- day of the last one after it. Days without any funding have no row.
-spans as (
+gaps as (
     select
         market_id,
         funded_at,
@@ -43,20 +43,20 @@ spans as (
     where next_at is null
 ),
 
-hours as (
+possible_fundings as (
     select
-        spans.*,
+        gaps.*,
         {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }}
             + (funded_at - date_trunc('hour', funded_at)) as hour_at
-    from spans
+    from gaps
 ),
 
-lost as (
+lost_hours_by_day as (
     select
         market_id,
         cast(hour_at as date) as trade_date,
         sum(funding_interval_hours) as lost_hours
-    from hours
+    from possible_fundings
     where hour_at > from_at
         and hour_at < until_at
         and mod(abs({{ minutes_between('hour_at', 'funded_at') }}), funding_interval_hours * 60) = 0
@@ -75,8 +75,10 @@ days as (
 select
     days.market_id,
     days.trade_date,
-    cast(greatest(24 - coalesce(lost.lost_hours, 0), 0) as bigint) as covered_hours,
+    cast(greatest(24 - coalesce(lost_hours_by_day.lost_hours, 0), 0) as bigint) as covered_hours,
     days.funding_rate
 from days
-left join lost on days.market_id = lost.market_id and days.trade_date = lost.trade_date
+left join lost_hours_by_day
+    on days.market_id = lost_hours_by_day.market_id
+    and days.trade_date = lost_hours_by_day.trade_date
 order by days.market_id, days.trade_date

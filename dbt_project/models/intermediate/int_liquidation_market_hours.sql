@@ -2,6 +2,7 @@
 -- was collected, and every hour of the days that its archive was requested for. A market that was only received has the
 -- hours of its orders and the 23 before and after each: venues have hundreds of symbols, and a day or rolling day with
 -- an order in it needs no more.
+-- Long, since it begins with three ways in which an hour is due: the feed's, the archive's and an order's.
 with markets as (
     select market_id, venue, symbol, is_ingested
     from {{ ref('int_markets') }}
@@ -78,7 +79,7 @@ due_hours as (
     inner join venue_hours on markets.venue = venue_hours.venue and received_order_hours.hour_at = venue_hours.hour_at
 ),
 
-sourced as (
+sourced_hours as (
     select
         due_hours.market_id,
         due_hours.venue,
@@ -104,28 +105,31 @@ sourced as (
 
 -- An order of an hour without a covered minute is not a total of that hour, and counts for nothing.
 select
-    sourced.venue,
-    sourced.market_id,
-    sourced.hour_at,
+    sourced_hours.venue,
+    sourced_hours.market_id,
+    sourced_hours.hour_at,
     markets.is_ingested,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.long_usd end, 0) as decimal(38,8)) as long_usd,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.short_usd end, 0) as decimal(38,8))
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.long_usd end, 0) as decimal(38,8))
+        as long_usd,
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.short_usd end, 0) as decimal(38,8))
         as short_usd,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.order_count end, 0) as bigint) as order_count,
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.order_count end, 0) as bigint)
+        as order_count,
     cast(
-        coalesce(case when sourced.covered_minutes > 0 then order_hours.unvalued_order_count end, 0) as bigint
+        coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.unvalued_order_count end, 0) as bigint
     ) as unvalued_order_count,
-    case when sourced.covered_minutes > 0 then order_hours.largest_order_usd end as largest_order_usd,
-    cast(sourced.covered_minutes as bigint) as covered_minutes,
+    case when sourced_hours.covered_minutes > 0 then order_hours.largest_order_usd end as largest_order_usd,
+    cast(sourced_hours.covered_minutes as bigint) as covered_minutes,
     cast(
         case
-            when sourced.source = 'live' and sourced.is_every_order and sourced.covered_minutes = 60 then 1
+            when sourced_hours.source = 'live' and sourced_hours.is_every_order and sourced_hours.covered_minutes = 60
+                then 1
             else 0
         end as bigint
     ) as exact_hours,
-    cast(case when sourced.source = 'archive' then 1 else 0 end as bigint) as archive_hours,
-    cast(case when sourced.source = 'live' then 1 else 0 end as bigint) as live_hours
-from sourced
-inner join markets on sourced.market_id = markets.market_id
-left join order_hours on sourced.market_id = order_hours.market_id and sourced.hour_at = order_hours.hour_at
-order by sourced.market_id, sourced.hour_at
+    cast(case when sourced_hours.source = 'archive' then 1 else 0 end as bigint) as archive_hours,
+    cast(case when sourced_hours.source = 'live' then 1 else 0 end as bigint) as live_hours
+from sourced_hours
+inner join markets on sourced_hours.market_id = markets.market_id
+left join order_hours on sourced_hours.market_id = order_hours.market_id and sourced_hours.hour_at = order_hours.hour_at
+order by sourced_hours.market_id, sourced_hours.hour_at

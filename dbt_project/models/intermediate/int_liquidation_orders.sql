@@ -1,6 +1,7 @@
 -- One row per liquidation order, from the archive where its day is stored there, else as it was received live. Both
 -- publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last
 -- state counts, once. Where a feed does not report what was ordered at which limit, each message is an order.
+-- Long, since the states of both sources are put together by one rule.
 with archived_states as (
     select distinct
         market_id,
@@ -64,7 +65,7 @@ states as (
     where original_quantity is not null and limit_price is not null
 ),
 
-compared as (
+states_with_previous as (
     select
         states.*,
         lag(filled_quantity) over (
@@ -84,9 +85,9 @@ compared as (
 
 -- A state belongs to the order before it as long as that one was not filled, this one holds more, and not a minute has
 -- passed: liquidation orders are immediate or cancelled, so a later one of the same size and limit is another order.
-numbered as (
+numbered_states as (
     select
-        compared.*,
+        states_with_previous.*,
         sum(
             case
                 when previous_status is null or previous_status = 'FILLED' then 1
@@ -99,17 +100,17 @@ numbered as (
             order by liquidated_at, filled_quantity
             rows between unbounded preceding and current row
         ) as order_number
-    from compared
+    from states_with_previous
 ),
 
 last_states as (
     select
-        numbered.*,
+        numbered_states.*,
         row_number() over (
             partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price, order_number
             order by liquidated_at desc, filled_quantity desc
         ) as states_from_last
-    from numbered
+    from numbered_states
 ),
 
 orders as (

@@ -5,7 +5,7 @@ with current_receipts as (
     from {{ ref('int_metrics_receipts') }}
 ),
 
-unchanged as (
+unchanged_days as (
     select built.market_id, built.trade_date, built.source_state, built.open_interest_base, built.open_interest_usd
     from {{ built_open_interest() }} as built
     inner join current_receipts
@@ -15,7 +15,7 @@ unchanged as (
 ),
 
 -- Linear: base and quote. Inverse: contracts and base.
-observed as (
+observations as (
     select
         metrics.market_id,
         metrics.trade_date,
@@ -39,8 +39,8 @@ observed as (
     where {{ is_stale_open_interest_day('metrics.trade_date') }}
         and not exists (
             select 1
-            from unchanged
-            where unchanged.market_id = metrics.market_id and unchanged.trade_date = metrics.trade_date
+            from unchanged_days
+            where unchanged_days.market_id = metrics.market_id and unchanged_days.trade_date = metrics.trade_date
         )
 ),
 
@@ -51,12 +51,12 @@ read_days as (
         max(source_state) as source_state,
         {{ value_at_last('open_interest_base', 'observed_at') }} as open_interest_base,
         {{ value_at_last('open_interest_usd', 'observed_at') }} as open_interest_usd
-    from observed
+    from observations
     group by market_id, trade_date
 ),
 
 days as (
-    select * from unchanged
+    select * from unchanged_days
     union all
     select * from read_days
 )

@@ -38,7 +38,7 @@ archive_hours as (
     where klines.bar_hours = 1 and klines.state <> 'doubtful' and not days.is_built_from_trades
 ),
 
-compared as (
+compared_days as (
     select
         rest.market_id,
         rest.bar_date,
@@ -57,19 +57,22 @@ compared as (
 select
     rest_days.market_id,
     rest_days.bar_date,
-    cast(coalesce(compared.rest_hours, 0) as bigint) as rest_hours,
-    compared.rest_volume_usd,
-    compared.rest_net_usd,
-    compared.rest_volume_usd - compared.archive_volume_usd as rest_difference_usd,
+    cast(coalesce(compared_days.rest_hours, 0) as bigint) as rest_hours,
+    compared_days.rest_volume_usd,
+    compared_days.rest_net_usd,
+    compared_days.rest_volume_usd - compared_days.archive_volume_usd as rest_difference_usd,
     case
-        when compared.rest_hours is null then 'not_comparable'
-        when compared.rest_volume_usd = compared.archive_volume_usd and compared.rest_net_usd = compared.archive_net_usd
+        when compared_days.rest_hours is null then 'not_comparable'
+        when compared_days.rest_volume_usd = compared_days.archive_volume_usd
+            and compared_days.rest_net_usd = compared_days.archive_net_usd
             then 'exact'
-        when abs(compared.rest_volume_usd - compared.archive_volume_usd) <= compared.archive_volume_usd * 0.0001
-            and abs(compared.rest_net_usd - compared.archive_net_usd) <= compared.archive_volume_usd * 0.0001
+        when abs(compared_days.rest_volume_usd - compared_days.archive_volume_usd)
+                <= compared_days.archive_volume_usd * 0.0001
+            and abs(compared_days.rest_net_usd - compared_days.archive_net_usd)
+                <= compared_days.archive_volume_usd * 0.0001
             then 'within_tolerance'
         else 'conflict'
     end as rest_verdict
 from rest_days
-left join compared on rest_days.market_id = compared.market_id and rest_days.bar_date = compared.bar_date
+left join compared_days on rest_days.market_id = compared_days.market_id and rest_days.bar_date = compared_days.bar_date
 order by rest_days.market_id, rest_days.bar_date

@@ -46,7 +46,7 @@ random_places as (
     cross join block_numbers
 ),
 
-drawn as (
+drawn_entries as (
     select
         samples.definition_id,
         samples.market_id,
@@ -67,21 +67,23 @@ drawn as (
 
 drawn_sums as (
     select
-        drawn.definition_id,
-        drawn.market_id,
-        drawn.side,
-        drawn.horizon_days,
-        drawn.entered,
-        drawn.draw_number,
-        max(drawn.observed_sum) as observed_sum,
-        sum({{ contrarian('drawn.side', 'baseline.price_return') }}) as drawn_sum
-    from drawn
+        drawn_entries.definition_id,
+        drawn_entries.market_id,
+        drawn_entries.side,
+        drawn_entries.horizon_days,
+        drawn_entries.entered,
+        drawn_entries.draw_number,
+        max(drawn_entries.observed_sum) as observed_sum,
+        sum({{ contrarian('drawn_entries.side', 'baseline.price_return') }}) as drawn_sum
+    from drawn_entries
     inner join {{ ref('int_study_baseline') }} as baseline
-        on drawn.definition_id = baseline.definition_id
-        and drawn.market_id = baseline.market_id
-        and drawn.horizon_days = baseline.horizon_days
-        and drawn.entry_number = baseline.entry_number
-    group by drawn.definition_id, drawn.market_id, drawn.side, drawn.horizon_days, drawn.entered, drawn.draw_number
+        on drawn_entries.definition_id = baseline.definition_id
+        and drawn_entries.market_id = baseline.market_id
+        and drawn_entries.horizon_days = baseline.horizon_days
+        and drawn_entries.entry_number = baseline.entry_number
+    group by
+        drawn_entries.definition_id, drawn_entries.market_id, drawn_entries.side, drawn_entries.horizon_days,
+        drawn_entries.entered, drawn_entries.draw_number
 )
 
 -- The observation counts as one of the draws: p is never zero.

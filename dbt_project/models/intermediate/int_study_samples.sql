@@ -31,7 +31,7 @@ returns as (
     )
 ),
 
-blocked as (
+returns_in_blocks as (
     select
         returns.*,
         sum(
@@ -60,4 +60,4 @@ select
     entry_number - min(entry_number) over (
         partition by definition_id, market_id, side, horizon_days, entered, block_number
     ) as block_offset
-from blocked
+from returns_in_blocks

@@ -1,5 +1,6 @@
 -- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any
 -- other time?
+-- Long, since it ends with the sentence of each row.
 {%- set keys = ['definition_id', 'market_id', 'side', 'horizon_days'] %}
 
 with horizons as (
@@ -42,7 +43,7 @@ baselines as (
     group by definition_id, market_id, horizon_days
 ),
 
-compared as (
+compared_samples as (
     select
         questions.definition_id,
         questions.market_id,
@@ -83,11 +84,11 @@ compared as (
     {%- endfor %}
 ),
 
-counted as (
+samples_with_test_count as (
     select
-        compared.*,
+        compared_samples.*,
         sum(case when is_conclusive then 1 else 0 end) over (partition by market_id) as test_count
-    from compared
+    from compared_samples
 )
 
 select
@@ -135,5 +136,5 @@ select
                     || cast(test_count as varchar) || '.'
             end
     end as conclusion
-from counted
+from samples_with_test_count
 order by definition_id, market_id, side, horizon_days

@@ -6,7 +6,7 @@ with positions as (
 ),
 
 -- Highest and lowest price from entry to exit. A path that lacks a bar may lack its extreme, so it has none.
-paths as (
+price_paths as (
     select
         positions.definition_id,
         positions.market_id,
@@ -25,15 +25,15 @@ paths as (
     having count(*) * max(positions.grain_hours) = max(positions.horizon_days) * 24
 ),
 
-priced as (
+priced_positions as (
     select
         positions.*,
         entries.open_price as entry_price,
         forward.exit_price,
         forward.price_return,
         known.price_return as known_price_return,
-        {{ price_change('entries.open_price', 'paths.high_price') }} as rise,
-        {{ price_change('entries.open_price', 'paths.low_price') }} as fall
+        {{ price_change('entries.open_price', 'price_paths.high_price') }} as rise,
+        {{ price_change('entries.open_price', 'price_paths.low_price') }} as fall
     from positions
     left join {{ ref('int_bars') }} as entries
         on positions.market_id = entries.market_id
@@ -49,12 +49,12 @@ priced as (
         and positions.grain_hours = known.grain_hours
         and positions.horizon_days = known.horizon_days
         and positions.known_at = known.entry_at
-    left join paths
-        on positions.definition_id = paths.definition_id
-        and positions.market_id = paths.market_id
-        and positions.side = paths.side
-        and positions.event_at = paths.event_at
-        and positions.horizon_days = paths.horizon_days
+    left join price_paths
+        on positions.definition_id = price_paths.definition_id
+        and positions.market_id = price_paths.market_id
+        and positions.side = price_paths.side
+        and positions.event_at = price_paths.event_at
+        and positions.horizon_days = price_paths.horizon_days
         and forward.exit_price is not null
 )
 
@@ -76,5 +76,5 @@ select
     known_at,
     cast({{ contrarian('side', 'known_price_return') }} as double) as return_when_known,
     exit_price is not null as is_complete
-from priced
+from priced_positions
 order by definition_id, market_id, side, event_at, horizon_days
