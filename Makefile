@@ -19,9 +19,11 @@ TO ?=
 MARKETS ?=
 # And for `make collect`.
 TRADES ?=
+# And for `make dbt`.
+ARGS ?= --help
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs test lint format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs dbt test lint lint-sql format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,11 +73,17 @@ $(SUPERSET)/.ready: bi/superset/requirements.lock | $(READY)
 docs: $(READY) ## dbt's documentation: lineage and every column, one page for the browser
 	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && echo "Open $$page in a browser"
 
+dbt: $(READY) ## dbt itself, on your warehouse: make dbt ARGS="build --select int_market_bars+" (see docs/dbt.md)
+	@$(BIN)/python -m orchestration.runs.dbt dbt $(ARGS)
+
 test: setup ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
 
-lint: $(READY) ## ruff, formatting, types, who imports whom
+lint: $(READY) lint-sql ## ruff, formatting, types, who imports whom, SQL
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
+
+lint-sql: $(READY) ## sqlfluff over the models; its few rules are in .sqlfluff
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
 
 format: $(READY) ## let ruff format and mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

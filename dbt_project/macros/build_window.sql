@@ -1,13 +1,14 @@
 {#- Which (market, source, day) a build replaces: decided in `int_build_window`, cleared and refilled in `int_flow_bars`, noted in
 `int_built_receipts`. A new file, a late one, a corrected one and a backfill are the same case: a receipt that differs from the note. -#}
 
-{#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never stand beside newer ones. Model texts are
+{#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are
 fingerprinted; macros are not visible here, so raise the number when one that values a trade or bar changes its result. -#}
 {% macro flow_logic_version() -%}
     {%- set texts = ['macros 3'] -%}
     {%- if execute -%}
         {%- for name in [
-            'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades', 'int_flow_bars',
+            'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',
+            'int_trades', 'int_flow_bars',
         ] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
         {%- endfor -%}
@@ -68,7 +69,7 @@ fingerprinted; macros are not visible here, so raise the number when one that va
     {%- endif -%}
 {%- endmacro %}
 
-{#- The window's days as literals: a join cannot tell an engine which files to leave closed, constants can. None when they are too
+{#- The window's days as literals: an engine prunes files by constants, not by a join. None when they are too
 many to be worth it, or none at all. -#}
 {% macro build_window_days(source) -%}
     {%- if not execute -%}{{ return(none) }}{%- endif -%}

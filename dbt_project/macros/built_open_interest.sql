@@ -11,7 +11,7 @@ opening them costs more than everything else that the analysis does. -#}
     {{ return(local_md5(texts | join(' '))) }}
 {%- endmacro %}
 
-{#- What the last build left; nothing when there is none, or one that does not say what it was read from. Read past `ref`, which would
+{#- What the last build left; nothing when there is none, or one without the state of its source. Read past `ref`, which would
 be a cycle. -#}
 {% macro built_open_interest() -%}
     {%- set built = none -%}
@@ -33,7 +33,7 @@ be a cycle. -#}
     {%- endif -%}
 {%- endmacro %}
 
-{#- True for the days to be read, as literals: a join cannot tell an engine which files to leave closed, constants can. -#}
+{#- True for the days to be read, as literals: an engine prunes files by constants, not by a join. -#}
 {% macro is_stale_open_interest_day(day_column) -%}
     {%- if not execute -%}{{ return('true') }}{%- endif -%}
     {%- set days = run_query(

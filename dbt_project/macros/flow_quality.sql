@@ -16,7 +16,7 @@
     {%- for known in taker.flow_qualities() %} when '{{ known }}' then {{ loop.index0 }}{% endfor %} end
 {%- endmacro %}
 
-{#- So many trades of a day tell a market from an error; of fewer, chance may be the reason. Ingestion's rule for a file by itself is the same. -#}
+{#- With at least this many trades a day is distinguishable from an error; with fewer, chance may be the reason. Ingestion's rule for a file by itself is the same. -#}
 {% macro fewest_telling_trades() -%}
     1000
 {%- endmacro %}

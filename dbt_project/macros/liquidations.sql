@@ -2,8 +2,8 @@
 
 A relation of parts gives venue, market_id, venue_set, a time column, and the parts of each row: long_usd, short_usd,
 largest_order_usd (NULL without a valued order), order_count, unvalued_order_count, minutes covered, `exact_hours` (hours in which every order
-was heard all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the
-symbols that were heard, of venues that must be told each one; NULL: every symbol. Over hours it is the fewest of any). -#}
+was received all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the\nnumber of symbols subscribed to, of venues that require per-symbol
+subscriptions; NULL: every symbol. Over hours it is the smallest). -#}
 
 {#- Quotes that count as dollars, as in `ingestion.domain.markets.DOLLARS` (a test compares them), and the dollar itself. -#}
 {% macro dollars() -%}
@@ -22,24 +22,26 @@ symbols that were heard, of venues that must be told each one; NULL: every symbo
 {#- Parts of `venues` (one row per venue and time) summed over the venues of each time. Coverage is the mean over these venues: minutes
 are summed, and `hours` per venue is what they are a share of. -#}
 {% macro over_all_venues(venues, time_column, hours) -%}
-    select
-        {{ taker.all_of('parts.venue') }} as venue,
-        {{ taker.all_of('parts.venue') }} || ':ALL' as market_id,
-        {{ taker.joined_names('parts.venue') }} as venue_set,
-        parts.{{ time_column }},
-        cast(sum(long_usd) as decimal(38,8)) as long_usd,
-        cast(sum(short_usd) as decimal(38,8)) as short_usd,
-        cast(sum(order_count) as bigint) as order_count,
-        cast(sum(unvalued_order_count) as bigint) as unvalued_order_count,
-        max(largest_order_usd) as largest_order_usd,
-        cast(sum(covered_minutes) as bigint) as covered_minutes,
-        cast(sum(exact_hours) as bigint) as exact_hours,
-        cast(sum(archive_hours) as bigint) as archive_hours,
-        cast(sum(live_hours) as bigint) as live_hours,
-        cast(sum(subscribed_symbol_count) as bigint) as subscribed_symbol_count,
-        cast(count(*) * {{ hours }} as bigint) as due_hours
-    from {{ venues }} as parts
-    group by {{ taker.all_of('parts.venue') }}, parts.{{ time_column }}
+    (
+        select
+            {{ taker.all_of('parts.venue') }} as venue,
+            {{ taker.all_of('parts.venue') }} || ':ALL' as market_id,
+            {{ taker.joined_names('parts.venue') }} as venue_set,
+            parts.{{ time_column }},
+            cast(sum(long_usd) as decimal(38,8)) as long_usd,
+            cast(sum(short_usd) as decimal(38,8)) as short_usd,
+            cast(sum(order_count) as bigint) as order_count,
+            cast(sum(unvalued_order_count) as bigint) as unvalued_order_count,
+            max(largest_order_usd) as largest_order_usd,
+            cast(sum(covered_minutes) as bigint) as covered_minutes,
+            cast(sum(exact_hours) as bigint) as exact_hours,
+            cast(sum(archive_hours) as bigint) as archive_hours,
+            cast(sum(live_hours) as bigint) as live_hours,
+            cast(sum(subscribed_symbol_count) as bigint) as subscribed_symbol_count,
+            cast(count(*) * {{ hours }} as bigint) as due_hours
+        from {{ venues }} as parts
+        group by {{ taker.all_of('parts.venue') }}, parts.{{ time_column }}
+    )
 {%- endmacro %}
 
 {#- The columns of the marts from these parts. Nothing is known where no minute is covered. -#}

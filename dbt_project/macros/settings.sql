@@ -1,4 +1,16 @@
-{#- The vars, checked once: an unknown value is an error that says what is allowed. -#}
+{#- The vars, checked once: an unknown value is an error that names the allowed ones. -#}
+
+{#- Where the raw zone is. Without it nothing is built: a build from another folder would empty the warehouse. -#}
+{% macro raw_url() -%}
+    {%- set url = var('raw_url', '') -%}
+    {%- if not url -%}
+        {{ exceptions.raise_compiler_error(
+            'var raw_url is not set: run dbt with `make dbt ARGS="build …"`, which takes it from the TAKER_* settings, or pass'
+            ~ " --vars '{raw_url: /path/to/raw}'"
+        ) }}
+    {%- endif -%}
+    {{ return(url) }}
+{%- endmacro %}
 
 {% macro trades_dataset() -%}
     {%- set chosen = var('trades_dataset') -%}
@@ -6,24 +18,6 @@
         {{ exceptions.raise_compiler_error("var trades_dataset is `" ~ chosen ~ "`; allowed are aggTrades and trades") }}
     {%- endif -%}
     {{ return(chosen) }}
-{%- endmacro %}
-
-{#- The receipts of each market's trades: of the configured dataset, and of the other one for a market whose venue has none of it. -#}
-{% macro trades_receipts() -%}
-    (
-        select *
-        from (
-            select
-                receipts.*,
-                max(case when dataset = '{{ taker.trades_dataset() }}' and status = 'stored' then 1 else 0 end)
-                    over (partition by venue, symbol) as has_preferred,
-                max(case when dataset <> '{{ taker.trades_dataset() }}' and status = 'stored' then 1 else 0 end)
-                    over (partition by venue, symbol) as has_other
-            from {{ ref('stg_raw__receipts') }} as receipts
-            where dataset in ('aggTrades', 'trades')
-        ) as asked
-        where (dataset = '{{ taker.trades_dataset() }}') = (has_preferred = 1 or has_other = 0)
-    )
 {%- endmacro %}
 
 {#- Hours of each interval and grain that the project knows. -#}
@@ -52,4 +46,9 @@
 {% macro bar_interval(hours) -%}
     case {{ hours }}
     {%- for name, number in taker.bar_lengths().items() %} when {{ number }} then '{{ name }}'{% endfor %} end
+{%- endmacro %}
+
+{#- Names as the texts of an SQL list: `'1h', '4h'`. -#}
+{% macro text_list(names) -%}
+    {%- for name in names -%}'{{ name }}'{{ ', ' if not loop.last }}{%- endfor -%}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- Numbers as the words of a sentence. Amounts and bars: see claim_verdicts.sql, which must do without this file. -#}
+{#- Numbers, amounts and bars as the words of a sentence. -#}
 
 {#- 0.1234 → `12.3 %`. -#}
 {% macro percent_text(ratio) -%}
@@ -18,4 +18,30 @@
 {#- `a,b,c` → `a, b and c`. -#}
 {% macro enumeration_text(names) -%}
     regexp_replace(replace({{ names }}, ',', ', '), ', ([^,]*)$', ' and \1')
+{%- endmacro %}
+
+{#- `2026-01-31 16:00 (-1474 M USD)`, or the day alone for daily bars. -#}
+{% macro bar_text(grain, unit, bar_at, value) -%}
+    substring(cast({{ bar_at }} as varchar), 1, case when {{ grain }} = '1d' then 10 else 16 end) || ' (' || {{ taker.value_text(unit, value) }} || ')'
+{%- endmacro %}
+
+{#- `-1474 M USD`, `1.5 M USD`, `-12 USD`, `17 base`, `sell ratio 0.5300`. -#}
+{% macro value_text(unit, value) -%}
+    case
+        when {{ unit }} = 'sell_ratio' then 'sell ratio ' || cast(cast({{ value }} as decimal(9,4)) as varchar)
+        when {{ unit }} = 'base' then cast(cast(round({{ value }}) as bigint) as varchar) || ' base'
+        when abs({{ value }}) >= 100000000 then cast(cast(round({{ value }} / 1000000) as bigint) as varchar) || ' M USD'
+        when abs({{ value }}) >= 1000000 then cast(cast({{ value }} / 1000000 as decimal(18,1)) as varchar) || ' M USD'
+        else cast(cast(round({{ value }}) as bigint) as varchar) || ' USD'
+    end
+{%- endmacro %}
+
+{#- The first ten of a group as one text, in order of `place` (1, 2, …); NULL when there is none. Ordered string aggregates differ from
+engine to engine, this does not. -#}
+{% macro listed(text, place) -%}
+    max(case when {{ place }} = 1 then {{ text }} end)
+    {%- for n in range(2, 11) %}
+    || coalesce(max(case when {{ place }} = {{ n }} then ', ' || {{ text }} end), '')
+    {%- endfor %}
+    || case when max({{ place }}) > 10 then ' and ' || cast(max({{ place }}) - 10 as varchar) || ' more' else '' end
 {%- endmacro %}

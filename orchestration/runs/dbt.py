@@ -1,6 +1,6 @@
-"""dbt for the Makefile: `python -m orchestration.runs.dbt manifest` and `… docs`.
+"""dbt for the Makefile: `python -m orchestration.runs.dbt manifest`, `… docs` and `… dbt build --select …`.
 
-Belongs here: the command line of the two builds that a person starts without a run. Does not: how dbt is started
+Belongs here: the command line of what a person starts without a run. Does not: how dbt is started
 (`orchestration.warehouse.dbt`).
 """
 
@@ -10,18 +10,29 @@ import sys
 from collections.abc import Sequence
 
 from orchestration.config.settings import SettingsError, load_settings
-from orchestration.warehouse.dbt import DbtFailed, build_docs, build_manifest
+from orchestration.warehouse.dbt import (
+    DbtFailed,
+    WarehouseLocked,
+    WarehouseUnusable,
+    build_docs,
+    build_manifest,
+    run_dbt,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the path of what was built: the manifest that the definitions load, or dbt's documentation."""
+    """`manifest` or `docs` prints the path of what was built; `dbt …` runs dbt and exits as it does."""
     builders = {"manifest": build_manifest, "docs": build_docs}
-    if len(arguments) != 1 or arguments[0] not in builders:
-        print("usage: python -m orchestration.runs.dbt manifest|docs", file=sys.stderr)
+    command, *args = arguments or ("",)
+    if command != "dbt" and (args or command not in builders):
+        print("usage: python -m orchestration.runs.dbt manifest|docs|dbt …", file=sys.stderr)
         return 2
     try:
-        print(builders[arguments[0]](load_settings().dbt))
-    except (SettingsError, DbtFailed) as error:
+        config = load_settings().dbt
+        if command == "dbt":
+            return run_dbt(args or ["--help"], config)
+        print(builders[command](config))
+    except (SettingsError, DbtFailed, WarehouseLocked, WarehouseUnusable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

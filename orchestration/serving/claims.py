@@ -1,7 +1,7 @@
 """A claim about a spike, as people write it, and what the published marts say to it.
 
-Belongs here: understanding the claim, finding its market, asking the rule of `fct_claim_verdicts`, the overall outcome.
-Does not: the rule (dbt_project/macros/claim_verdicts.sql, the same text that dbt builds the mart with), printing
+Belongs here: understanding the claim, finding its market, running the dbt models of claims over it, the outcome. Does
+not: the rule (these models, `int_claim_windows` to `fct_claim_verdicts`, whose text is run as it is), printing
 (`orchestration.cli.render`). Imports no dagster and no dbt.
 """
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.serving.published import closest, connect, outdated, resolve_market
-from orchestration.serving.rules import rule
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -281,32 +280,72 @@ def check(serving: Path, claim: Claim) -> Answer:
     return Answer(claim, market_id, markets[market_id], tuple(rows))
 
 
+# The models of claims, each reading those before it, and what stands for their other inputs in the published marts.
+CLAIM_MODELS: Final = (
+    "intermediate/int_claim_windows.sql",
+    "intermediate/int_claim_bars.sql",
+    "intermediate/int_claim_evidence.sql",
+    "marts/analysis/fct_claim_verdicts.sql",
+)
+_PUBLISHED_AS: Final = {"int_spike_ranks": "fct_taker_spike_ranks", "spike_definitions": "dim_spike_definitions"}
+_REF: Final = re.compile(r"\{\{ ref\('(\w+)'\) \}\}")
+_MODELS_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+
+# One claim, made of the connection's variables. Bound parameters would make DuckDB import pandas, which takes longer
+# than the answer.
+_CLAIM: Final = """
+    select
+        'ad hoc' as claim_id,
+        cast(getvariable('published_on') as date) as published_on,
+        cast(getvariable('market_id') as varchar) as market_id,
+        cast(getvariable('event_from') as date) as event_from,
+        cast(getvariable('event_to') as date) as event_to,
+        cast(getvariable('side') as varchar) as side,
+        cast(getvariable('claimed_rank') as bigint) as claimed_rank,
+        cast(getvariable('window_days') as bigint) as window_days
+"""
+
+_VERDICTS: Final = """
+    select
+        verdicts.definition_id, definitions.grain, definitions.unit,
+        exists (
+            select 1 from fct_taker_spike_ranks as ranks
+            where ranks.definition_id = verdicts.definition_id and ranks.market_id = verdicts.market_id
+        ) as is_measured,
+        verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
+        verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
+        verdicts.verdict_sentence
+    from fct_claim_verdicts as verdicts
+    inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
+    order by verdicts.definition_id
+"""
+
+
+def over_published_marts(claims: str, query: str) -> str:
+    """`query` over `fct_claim_verdicts` as dbt would build it if `claims` (SQL) were its seed of claims.
+
+    The text of each model becomes a common table expression of its name: the models use nothing of dbt but `ref`.
+    """
+    steps = {"claims": claims}
+    for path in CLAIM_MODELS:
+        text = (_MODELS_DIR / path).read_text(encoding="utf-8")
+        steps[Path(path).stem] = _REF.sub(lambda found: _PUBLISHED_AS.get(found[1], found[1]), text)
+    return "with " + ",\n".join(f"{name} as (\n{text}\n)" for name, text in steps.items()) + query
+
+
 def _verdicts(connection: duckdb.DuckDBPyConnection, claim: Claim, market_id: str) -> list[Verdict]:
-    # Literals: to bind parameters, DuckDB imports pandas, which takes longer than the answer.
-    day = "null" if claim.as_of is None else literal(str(claim.as_of))
-    asked = f"""(
-        select
-            'ad hoc' as claim_id, cast({day} as date) as published_on, {literal(market_id)} as market_id,
-            date '{claim.event_from}' as event_from, date '{claim.event_to}' as event_to, {literal(claim.side)} as side,
-            cast({claim.rank} as bigint) as claimed_rank, cast({claim.window_days} as bigint) as window_days
-    )"""
-    verdicts = rule("claim_verdicts", asked, "fct_taker_spike_ranks", "dim_spike_definitions")
-    rows = connection.execute(
-        f"""
-        select
-            verdicts.definition_id, definitions.grain, definitions.unit,
-            exists (
-                select 1 from fct_taker_spike_ranks as ranks
-                where ranks.definition_id = verdicts.definition_id and ranks.market_id = verdicts.market_id
-            ) as is_measured,
-            verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
-            verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
-            verdicts.verdict_sentence
-        from ({verdicts}) as verdicts
-        inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
-        order by verdicts.definition_id
-        """
-    ).fetchall()
+    parameters = {
+        "published_on": None if claim.as_of is None else str(claim.as_of),
+        "market_id": market_id,
+        "event_from": str(claim.event_from),
+        "event_to": str(claim.event_to),
+        "side": claim.side,
+        "claimed_rank": str(claim.rank),
+        "window_days": str(claim.window_days),
+    }
+    for name, value in parameters.items():
+        connection.execute(f"set variable {name} = {'null' if value is None else literal(value)}")
+    rows = connection.execute(over_published_marts(_CLAIM, _VERDICTS)).fetchall()
     return [Verdict(*row) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """The SQL of a rule that dbt builds the marts with, for queries beside them.
 
-Belongs here: rendering a macro of `claim_verdicts.sql`. Does not: the rules themselves (dbt_project).
+Belongs here: rendering a macro of `macros/sides.sql`. Does not: the rules themselves (dbt_project).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-_RULES: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "claim_verdicts.sql"
+_RULES: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sides.sql"
 
 
 def rule(macro: str, *arguments: str) -> str:

@@ -40,6 +40,8 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
     r"The above exception was the direct cause of the following exception):\n?",
     re.MULTILINE,
 )
+# The commands of dbt that compile the project.
+_TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
 # The type of the prices in `int_flow_bars`.
 BAR_PRICE_TYPE: Final = "DECIMAL(38,18)"
 
@@ -252,7 +254,33 @@ def build_docs(config: DbtConfig) -> Path:
     return page
 
 
+def run_dbt(args: Sequence[str], config: DbtConfig) -> int:
+    """dbt as its users know it, on this warehouse and raw zone; its exit code. Output goes to the terminal.
+
+    Raises WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, DbtFailed for arguments that would
+    contradict the settings.
+    """
+    if any(arg.split("=")[0] == "--vars" for arg in args):
+        raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
+    config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    await_warehouse(config.paths)
+    # `docs serve`, `clean` and similar commands take no variables.
+    has_vars = args[:1] and args[0] in _TAKES_VARS and list(args[:2]) != ["docs", "serve"]
+    dbt_vars = ["--vars", json.dumps(config.variables())] if has_vars else []
+    command, environment = _invocation([*args, *dbt_vars], config)
+    return subprocess.run(command, env=environment, cwd=PROJECT_DIR, check=False).returncode
+
+
 def _run(args: Sequence[str], config: DbtConfig) -> None:
+    command, environment = _invocation(["--no-use-colors", *args], config)
+    done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        output = (done.stdout + done.stderr).strip()
+        raise DbtFailed(f"`dbt {args[0]}` failed; its output:\n{output}")
+
+
+def _invocation(args: Sequence[str], config: DbtConfig) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of dbt: where its project, profile, target folder and credentials are."""
     install_extensions(config)
     environment = {
         **os.environ,
@@ -264,7 +292,6 @@ def _run(args: Sequence[str], config: DbtConfig) -> None:
     }
     command = [
         DBT_EXECUTABLE,
-        "--no-use-colors",
         *args,
         "--project-dir",
         str(PROJECT_DIR),
@@ -276,7 +303,4 @@ def _run(args: Sequence[str], config: DbtConfig) -> None:
         "--target",
         config.target,
     ]
-    done = subprocess.run(command, env=environment, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise DbtFailed(f"`dbt {args[0]}` failed; dbt said:\n{said}")
+    return command, environment

@@ -1,17 +1,24 @@
-"""The analysis marts beyond single rules: verdicts had without dbt, rows and columns that follow the seeds."""
+"""The analysis marts beyond single rules: claims judged without dbt, rows and columns that follow the seeds."""
 
 from __future__ import annotations
 
 import csv
-from datetime import date, timedelta
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import jinja2
 import pytest
+import yaml
 
+from orchestration.serving.claims import CLAIM_MODELS, over_published_marts
 from tests.dbt.warehouse import PROJECT, Warehouse
 
-MACRO = PROJECT / "macros" / "claim_verdicts.sql"
+SIDES = PROJECT / "macros" / "sides.sql"
+EVERYTHING = " select * from fct_claim_verdicts"
+VERDICTS = yaml.safe_load(Path(__file__).with_name("claim_verdicts.yml").read_text())
 
 
 def seed(name: str) -> list[dict[str, str]]:
@@ -19,19 +26,45 @@ def seed(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def verdict_sql(claims: str, ranks: str, definitions: str) -> str:
-    """The rule as somebody without dbt renders it."""
-    return str(jinja2.Environment().from_string(MACRO.read_text()).module.claim_verdicts(claims, ranks, definitions))  # type: ignore[attr-defined]
-
-
-def test_a_claim_typed_by_hand_is_judged_by_the_very_sql_of_the_mart(empty: Warehouse) -> None:
-    compiled = empty.folder / "target/compiled/taker/models/marts/analysis/fct_claim_verdicts.sql"
-    comment, sql = compiled.read_text().strip().split("\n", maxsplit=1)
-    assert comment.startswith("--")
-    tables = (
-        f'"warehouse"."main"."{name}"' for name in ("dim_claims", "fct_taker_spike_ranks", "dim_spike_definitions")
+@pytest.mark.parametrize("case", VERDICTS, ids=[case["name"] for case in VERDICTS])
+def test_verdict(case: dict[str, Any]) -> None:
+    given = case["given"]
+    connection = duckdb.connect()
+    connection.execute(f"create table fct_taker_spike_ranks as {given['ranks']}")
+    connection.execute(f"create table dim_spike_definitions as {as_sql(given['definitions'])}")
+    claims = (
+        "select * replace (cast(published_on as date) as published_on, cast(event_from as date) as event_from,"
+        f" cast(event_to as date) as event_to) from ({as_sql(given['claims'])})"
     )
-    assert sql.strip() == verdict_sql(*tables).strip()
+    found = connection.execute(over_published_marts(claims, EVERYTHING + " order by claim_id, definition_id"))
+    names = [column[0] for column in found.description or ()]
+    rows = [dict(zip(names, map(plain, values), strict=True)) for values in found.fetchall()]
+    assert [{name: row[name] for name in wanted} for row, wanted in zip(rows, case["expect"], strict=True)] == case[
+        "expect"
+    ]
+
+
+def as_sql(rows: list[dict[str, Any]]) -> str:
+    """The rows as a query; dates and texts are texts."""
+
+    def value(cell: Any) -> str:
+        return "null" if cell is None else str(cell) if isinstance(cell, int) else f"'{cell}'"
+
+    return " union all ".join(
+        "select " + ", ".join(f"{value(cell)} as {name}" for name, cell in row.items()) for row in rows
+    )
+
+
+def plain(cell: Any) -> Any:
+    """A value as YAML writes it."""
+    return str(cell) if isinstance(cell, datetime) else cell
+
+
+@pytest.mark.parametrize("path", CLAIM_MODELS)
+def test_the_models_of_claims_use_nothing_of_dbt_but_ref(path: str) -> None:
+    """So that `taker claim` can run their text over the published marts, with its own claim in place of the seed."""
+    text = re.sub(r"\{\{ ref\('\w+'\) \}\}", "", (PROJECT / "models" / path).read_text())
+    assert "{" not in text
 
 
 @pytest.fixture
@@ -60,31 +93,31 @@ def test_the_rule_needs_nothing_but_the_published_marts(
 ) -> None:
     """Second in twenty days, first in the ten without the larger one, unknown in more days than there are."""
     claim = (
-        "(select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
+        "select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
         " date '2024-01-21' as event_from, date '2024-01-21' as event_to,"
-        f" {rank} as claimed_rank, {window_days} as window_days)"
+        f" {rank} as claimed_rank, {window_days} as window_days"
     )
-    found = marts.execute(verdict_sql(claim, "fct_taker_spike_ranks", "dim_spike_definitions")).fetchall()
+    found = marts.execute(over_published_marts(claim, EVERYTHING)).fetchall()
     names = [column[0] for column in marts.description or ()]
     (row,) = (dict(zip(names, values, strict=True)) for values in found)
     assert row["holds"] is holds
     assert row["bar_at"].date() == date(2024, 1, 21)
 
 
-def test_a_definition_of_another_venue_cannot_tell_and_says_so(marts: duckdb.DuckDBPyConnection) -> None:
+def test_a_definition_of_another_venue_cannot_tell_and_states_why(marts: duckdb.DuckDBPyConnection) -> None:
     marts.execute("insert into dim_spike_definitions values ('sums_usd', '1d', 'usd')")
     claim = (
-        "(select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
-        " date '2024-01-21' as event_from, date '2024-01-21' as event_to, 2 as claimed_rank, 20 as window_days)"
+        "select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
+        " date '2024-01-21' as event_from, date '2024-01-21' as event_to, 2 as claimed_rank, 20 as window_days"
     )
-    rule = verdict_sql(claim, "fct_taker_spike_ranks", "dim_spike_definitions")
-    said = marts.execute(f"select definition_id, holds, verdict_sentence from ({rule}) order by 1 desc").fetchall()
-    assert said[0] == (
+    query = " select definition_id, holds, verdict_sentence from fct_claim_verdicts order by 1 desc"
+    verdicts = marts.execute(over_published_marts(claim, query)).fetchall()
+    assert verdicts[0] == (
         "sums_usd",
         None,
         "Cannot tell under sums_usd: it ranks no bars of this market in the 20 days to 2024-01-22.",
     )
-    assert said[1][:2] == ("daily_usd", True)
+    assert verdicts[1][:2] == ("daily_usd", True)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +134,7 @@ def test_a_definition_of_another_venue_cannot_tell_and_says_so(marts: duckdb.Duc
     ],
 )
 def test_a_value_is_bearish_where_takers_sold_more_than_they_bought(unit: str, value: str, side: str | None) -> None:
-    rule = str(jinja2.Environment().from_string(MACRO.read_text()).module.side_of("unit", "value"))  # type: ignore[attr-defined]
+    rule = str(jinja2.Environment().from_string(SIDES.read_text()).module.side_of("unit", "value"))  # type: ignore[attr-defined]
     given = f"select '{unit}' as unit, cast({value} as decimal(38, 8)) as value"
 
     assert duckdb.sql(f"select {rule} from ({given})").fetchall() == [(side,)]
@@ -109,12 +142,12 @@ def test_a_value_is_bearish_where_takers_sold_more_than_they_bought(unit: str, v
 
 def test_every_claim_has_a_verdict_under_every_definition_even_without_data(empty: Warehouse) -> None:
     verdicts = empty.rows("select claim_id, definition_id, holds from fct_claim_verdicts")
-    asked = [
+    claims_and_definitions = [
         (claim["claim_id"], definition["definition_id"])
         for claim in seed("claims")
         for definition in seed("spike_definitions")
     ]
-    assert sorted((claim, definition) for claim, definition, _ in verdicts) == sorted(asked)
+    assert sorted((claim, definition) for claim, definition, _ in verdicts) == sorted(claims_and_definitions)
     assert {holds for *_, holds in verdicts} == {None}
 
 

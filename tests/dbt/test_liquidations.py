@@ -1,7 +1,7 @@
 """Liquidations of three venues and a simulated one, built for real and counted again in plain Python.
 
-Two days. Binance's feed is heard almost always, but for an hour that nobody listened to; Bybit's sends every order and
-ends in the middle of the second day; OKX's counts in contracts. Nobody's orders are real.
+Two days. Binance's feed is received except for one hour that was not collected; Bybit's sends every order and ends in
+the middle of the second day; OKX's counts in contracts. None of the orders is real.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Order:
 
     @property
     def usd(self) -> Decimal | None:
-        quote, kind, convention, told = MARKETS[self.market_id]
-        size = told or convention
+        quote, kind, convention, reported = MARKETS[self.market_id]
+        size = reported or convention
         if not quote or size is None:
             return None
         usd = self.quantity * Decimal(size) * (1 if kind == "inverse" else self.price)
@@ -106,7 +106,7 @@ def invented_orders() -> list[Order]:
                         Decimal(dice.randrange(1, 10**11)).scaleb(-8),
                     )
                 )
-    orders.append(Order(CONFIGURED, START + 7 * HOUR, True, Decimal(5), Decimal(5)))  # in the hour nobody heard
+    orders.append(Order(CONFIGURED, START + 7 * HOUR, True, Decimal(5), Decimal(5)))  # in the missing hour
     return orders
 
 
@@ -131,7 +131,7 @@ def raw_rows(orders: list[Order], venue: str, day: date) -> Iterator[Record]:
                 "contract_size": convention and Decimal(convention),
             }
             yield row
-            if number % 3 == 0:  # the other connection heard it too
+            if number % 3 == 0:  # the other connection received it too
                 yield {**row, "received_at": row["received_at"] + timedelta(milliseconds=1)}
 
 
@@ -155,7 +155,7 @@ def bars(day: date) -> list[Record]:
 
 
 @dataclass
-class Listened:
+class Collected:
     zone: RawFolder
     warehouse: Warehouse
     orders: list[Order] = field(default_factory=invented_orders)
@@ -171,15 +171,15 @@ class Listened:
             for hour in range(first, last + 1):
                 if minutes := self.minutes(venue, hour):
                     at = (START + hour * HOUR).replace(tzinfo=UTC)
-                    self.zone.listened(f"{venue}:ALL", at, minutes, all_orders=every)
-        told = {"symbol_name": "BTC-USDT-SWAP", "observed_at": START.replace(tzinfo=UTC)}
-        told |= {
+                    self.zone.covered(f"{venue}:ALL", at, minutes, all_orders=every)
+        reported = {"symbol_name": "BTC-USDT-SWAP", "observed_at": START.replace(tzinfo=UTC)}
+        reported |= {
             "base_asset": "BTC",
             "quote_asset": "USDT",
             "contract_type": "linear",
             "contract_size": Decimal("0.01"),
         }
-        self.zone.store("instruments", "okx:ALL", FIRST, [told])
+        self.zone.store("instruments", "okx:ALL", FIRST, [reported])
         for market_id in (CONFIGURED, SIMULATED):
             self.zone.store("klines", market_id, FIRST, bars(FIRST), interval="1h")
         at = datetime(2024, 3, 1, 23, 59, 59)  # noqa: DTZ001
@@ -189,19 +189,19 @@ class Listened:
 
 
 @pytest.fixture(scope="module")
-def listened(tmp_path_factory: pytest.TempPathFactory) -> Listened:
+def covered(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     folder = tmp_path_factory.mktemp("liquidations")
     zone = RawFolder(folder / "zone")
-    found = Listened(zone, Warehouse(folder / "warehouse", zone.url))
+    found = Collected(zone, Warehouse(folder / "warehouse", zone.url))
     found.store()
     found.warehouse.build()
     return found
 
 
-def due(found: Listened, venue: str, market_id: str, hours: range) -> Record:
+def due(found: Collected, venue: str, market_id: str, hours: range) -> Record:
     """What a live row over these hours says, counted from the orders and minutes."""
     venues = WIDTHS.get(venue, [venue])
-    # A venue counts among all as long as it was heard in the last 24 hours.
+    # A venue counts among all as long as it was received in the last 24 hours.
     last = {each: FEEDS[each][2] for each in venues}
     if venue in WIDTHS:
         venues = [
@@ -246,27 +246,29 @@ def live_rows(records: list[Record]) -> list[Record]:
     return found
 
 
-def test_every_live_hour_is_what_the_orders_and_minutes_say(listened: Listened) -> None:
-    for row in live_rows(listened.warehouse.records("fct_liquidations_hourly")):
+def test_every_live_hour_follows_from_the_orders_and_minutes(collected: Collected) -> None:
+    for row in live_rows(collected.warehouse.records("fct_liquidations_hourly")):
         hour = int((row.pop("bar_at") - START) / HOUR)
-        assert row == due(listened, row["venue"], row["market_id"], range(hour, hour + 1))
+        assert row == due(collected, row["venue"], row["market_id"], range(hour, hour + 1))
 
 
-def test_every_live_day_is_what_the_orders_and_minutes_say(listened: Listened) -> None:
-    for row in live_rows(listened.warehouse.records("fct_liquidations_daily")):
+def test_every_live_day_follows_from_the_orders_and_minutes(collected: Collected) -> None:
+    for row in live_rows(collected.warehouse.records("fct_liquidations_daily")):
         first = 24 * (row.pop("trade_date") - FIRST).days
-        assert row == due(listened, row["venue"], row["market_id"], range(first, first + 24))
+        assert row == due(collected, row["venue"], row["market_id"], range(first, first + 24))
 
 
-def test_every_live_rolling_day_is_what_the_orders_and_minutes_say(listened: Listened) -> None:
-    for row in live_rows(listened.warehouse.records("fct_liquidations_rolling_24h")):
+def test_every_live_rolling_day_follows_from_the_orders_and_minutes(collected: Collected) -> None:
+    for row in live_rows(collected.warehouse.records("fct_liquidations_rolling_24h")):
         end = int((row.pop("as_of_at") - START) / HOUR)
-        # The 24 hours before its end, half-open; those before the first day are hours that nobody heard.
-        assert row == due(listened, row["venue"], row["market_id"], range(end - 24, end))
+        # The 24 hours before its end, half-open; those before the first day were not collected.
+        assert row == due(collected, row["venue"], row["market_id"], range(end - 24, end))
 
 
-def test_the_hours_are_those_of_the_feed_and_of_a_heard_market_those_with_an_order(listened: Listened) -> None:
-    rows = listened.warehouse.rows("select market_id, bar_at from fct_liquidations_hourly where bar_at >= '2026-01-01'")
+def test_the_hours_are_those_of_the_feed_and_of_a_received_market_those_with_an_order(collected: Collected) -> None:
+    rows = collected.warehouse.rows(
+        "select market_id, bar_at from fct_liquidations_hourly where bar_at >= '2026-01-01'"
+    )
     hours: dict[str, set[int]] = {}
     for market_id, at in rows:
         hours.setdefault(market_id, set()).add(int((at - START) / HOUR))
@@ -278,24 +280,26 @@ def test_the_hours_are_those_of_the_feed_and_of_a_heard_market_those_with_an_ord
     for market_id, found in hours.items():
         assert found == {
             order.hour
-            for order in listened.orders
-            if order.market_id == market_id and listened.minutes(order.venue, order.hour)
+            for order in collected.orders
+            if order.market_id == market_id and collected.minutes(order.venue, order.hour)
         }
 
 
-def test_a_heard_market_has_rolling_days_while_an_order_is_in_them(listened: Listened) -> None:
+def test_a_received_market_has_rolling_days_while_an_order_is_in_them(collected: Collected) -> None:
     market_id = "binance_um:币安人生USDT"
-    rows = listened.warehouse.rows(
+    rows = collected.warehouse.rows(
         f"select as_of_at, order_count from fct_liquidations_rolling_24h where market_id = '{market_id}'"
     )
     ends = {int((at - START) / HOUR) for at, _ in rows}
-    heard = {o.hour for o in listened.orders if o.market_id == market_id and listened.minutes(o.venue, o.hour)}
-    assert ends == {end for end in range(1, 49) if heard & set(range(end - 24, end))}
+    received_hours = {
+        o.hour for o in collected.orders if o.market_id == market_id and collected.minutes(o.venue, o.hour)
+    }
+    assert ends == {end for end in range(1, 49) if received_hours & set(range(end - 24, end))}
     assert min(count for _, count in rows) >= 1
 
 
-def test_the_archive_s_day_is_covered_and_always_a_lower_bound(listened: Listened) -> None:
-    days = listened.warehouse.rows(
+def test_the_archive_s_day_is_covered_and_always_a_lower_bound(collected: Collected) -> None:
+    days = collected.warehouse.rows(
         "select trade_date, long_usd, short_usd, order_count, coverage_ratio, is_lower_bound, liquidation_source"
         f" from fct_liquidations_daily where market_id = '{PERPETUAL}' order by 1"
     )
@@ -303,25 +307,25 @@ def test_the_archive_s_day_is_covered_and_always_a_lower_bound(listened: Listene
         (ARCHIVED, 700, 200, 2, 1, True, "archive"),
         (ARCHIVED + timedelta(days=1), None, None, None, 0, True, "archive"),
     ]
-    hours = listened.warehouse.rows(
+    hours = collected.warehouse.rows(
         "select count(*), sum(total_usd), sum(coverage_ratio)"
         f" from fct_liquidations_hourly where market_id = '{PERPETUAL}'"
     )
     assert hours == [(48, 900, 24)]
     # What an archive has of one market is not what its venue has.
-    assert not listened.warehouse.rows("from fct_liquidations_daily where market_id = 'binance_cm:ALL'")
+    assert not collected.warehouse.rows("from fct_liquidations_daily where market_id = 'binance_cm:ALL'")
 
 
-def test_the_archive_replaces_what_was_heard(listened: Listened, tmp_path: Path) -> None:
+def test_the_archive_replaces_what_was_received(collected: Collected, tmp_path: Path) -> None:
     """The simulated exchange has both; its venue's total is then made of both."""
     zone = RawFolder(tmp_path / "zone")
     for hour in range(24):
-        zone.listened("simulated:ALL", (START + hour * HOUR).replace(tzinfo=UTC), 50)
-    heard = [
+        zone.covered("simulated:ALL", (START + hour * HOUR).replace(tzinfo=UTC), 50)
+    received_rows = [
         Order(SIMULATED, START + 5 * HOUR, True, Decimal(10), Decimal(3)),
         Order(SIMULATED_ETH, START + 5 * HOUR, False, Decimal(10), Decimal(4)),
     ]
-    zone.store("liquidations", "simulated:ALL", FIRST, list(raw_rows(heard, "simulated", FIRST)))
+    zone.store("liquidations", "simulated:ALL", FIRST, list(raw_rows(received_rows, "simulated", FIRST)))
     archived = snapshot(START + 5 * HOUR, "SELL", 2)
     zone.store("liquidationSnapshot", SIMULATED, FIRST, [archived])
     zone.write_index()
@@ -338,16 +342,16 @@ def test_the_archive_replaces_what_was_heard(listened: Listened, tmp_path: Path)
     ]
 
 
-def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_among_them(tmp_path: Path) -> None:
-    """X is told for the first half of the day alone; a message is lost in an hour of the second. Y is told all day."""
+def test_a_venue_received_for_some_symbols_has_their_number_and_a_market_its_own_coverage(tmp_path: Path) -> None:
+    """X is subscribed to in the first half of the day, Y all day; a message is lost in an hour of the second half."""
     zone = RawFolder(tmp_path / "zone")
     for hour in range(24):
         at = (START + hour * HOUR).replace(tzinfo=UTC)
         symbols = "XUSDT YUSDT ZUSDT" if hour < 12 else "YUSDT"
         lost = 1 if hour == 20 else 0
-        zone.listened("bybit:ALL", at, all_orders=True, heard_symbols=symbols, lost_messages=lost)
-        zone.listened("binance_um:ALL", at, 30)
-    heard = [
+        zone.covered("bybit:ALL", at, all_orders=True, heard_symbols=symbols, lost_messages=lost)
+        zone.covered("binance_um:ALL", at, 30)
+    received_rows = [
         {
             "symbol_name": symbol,
             "liquidated_at": (START + hour * HOUR).replace(tzinfo=UTC),
@@ -365,15 +369,15 @@ def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_a
         }
         for symbol, hour in (("XUSDT", 3), ("YUSDT", 3), ("YUSDT", 19), ("ZUSDT", 13))
     ]
-    zone.store("liquidations", "bybit:ALL", FIRST, heard)
+    zone.store("liquidations", "bybit:ALL", FIRST, received_rows)
     zone.store("liquidations", "binance_um:ALL", FIRST, [])
     zone.write_index()
     warehouse = Warehouse(tmp_path / "warehouse", zone.url)
     warehouse.dbt("build", "--select", "+fct_liquidations_daily", "+fct_liquidations_rolling_24h", *NO_TESTS)
-    said = "long_usd, order_count, coverage_ratio, is_lower_bound, subscribed_symbol_count"
+    reported = "long_usd, order_count, coverage_ratio, is_lower_bound, subscribed_symbol_count"
     fine = Decimal("6.812345")
-    # What Z lost was in an hour in which nobody listened to it.
-    assert warehouse.rows(f"select market_id, {said} from fct_liquidations_daily order by 1") == [
+    # What Z lost was in an hour that was not collected.
+    assert warehouse.rows(f"select market_id, {reported} from fct_liquidations_daily order by 1") == [
         ("all:ALL", 3 * fine, 3, 0.75, True, 1),
         ("binance_um:ALL", 0, 0, 0.5, True, None),
         ("bybit:ALL", 3 * fine, 3, 1, True, 1),
@@ -381,7 +385,7 @@ def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_a
         ("bybit:YUSDT", 2 * fine, 2, 1, True, None),
     ]
     windows = "from fct_liquidations_rolling_24h where as_of_at"
-    assert warehouse.rows(f"select market_id, {said} {windows} = '2026-03-01 12:00' order by 1") == [
+    assert warehouse.rows(f"select market_id, {reported} {windows} = '2026-03-01 12:00' order by 1") == [
         ("all:ALL", 2 * fine, 2, 0.375, True, 3),
         ("binance_um:ALL", 0, 0, 0.25, True, None),
         ("bybit:ALL", 2 * fine, 2, 0.5, True, 3),
@@ -393,13 +397,13 @@ def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_a
     assert [bound for _, bound in warehouse.rows(lost)] == [False, False]
 
 
-def test_the_brief_of_a_day_has_the_market_s_and_everybody_s_liquidations(listened: Listened) -> None:
+def test_the_brief_of_a_day_has_the_market_s_and_all_liquidations(collected: Collected) -> None:
     days = {
         row["market_id"]: row
-        for row in listened.warehouse.records("fct_liquidations_daily")
+        for row in collected.warehouse.records("fct_liquidations_daily")
         if row["trade_date"] == FIRST
     }
-    briefs = {row["market_id"]: row for row in listened.warehouse.records("rpt_market_brief_daily")}
+    briefs = {row["market_id"]: row for row in collected.warehouse.records("rpt_market_brief_daily")}
     for market_id, all_id, venues in (
         (CONFIGURED, "all:ALL", "binance_um, bybit and okx"),
         (SIMULATED, "simulated_all:ALL", "simulated"),
@@ -414,30 +418,30 @@ def test_the_brief_of_a_day_has_the_market_s_and_everybody_s_liquidations(listen
 
 
 @pytest.mark.parametrize("suite", AUDITED, ids=lambda suite: suite.name)
-def test_the_audit_passes(listened: Listened, suite: AuditSuite) -> None:
+def test_the_audit_passes(collected: Collected, suite: AuditSuite) -> None:
     """Every suite that reads liquidations, on marts that dbt made: the suites' own tests make theirs by hand."""
-    with duckdb.connect(str(listened.warehouse.path), read_only=True) as connection:
+    with duckdb.connect(str(collected.warehouse.path), read_only=True) as connection:
         verdict = validate(connection.execute(suite.query).df(), suite)
     assert [result for result in verdict.results if not result["success"]] == []
 
 
-def test_the_answer_is_the_newest_24_hours_of_all_then_venues_then_markets(listened: Listened) -> None:
-    rows = last_liquidations(listened.warehouse.path)
+def test_the_answer_is_the_newest_24_hours_of_all_then_venues_then_markets(collected: Collected) -> None:
+    rows = last_liquidations(collected.warehouse.path)
     ends = [(row.market_id, int((row.as_of_at - START) / HOUR)) for row in rows]
     # Bybit fell silent; the archive of the perpetual ended two years before.
     venues = [("binance_um:ALL", 48), ("bybit:ALL", 31), ("okx:ALL", 48), ("simulated:ALL", 48)]
     assert ends == [("all:ALL", 48), ("simulated_all:ALL", 48), *venues, (CONFIGURED, 48), (SIMULATED, 48)]
-    expected = due(listened, "all", "all:ALL", range(24, 48))
+    expected = due(collected, "all", "all:ALL", range(24, 48))
     assert {name: getattr(rows[0], name) for name in ("long_usd", "coverage_ratio", "venue_set")} == {
         name: expected[name] for name in ("long_usd", "coverage_ratio", "venue_set")
     }
-    assert {row.market_id for row in last_liquidations(listened.warehouse.path, [CONFIGURED])} == {
+    assert {row.market_id for row in last_liquidations(collected.warehouse.path, [CONFIGURED])} == {
         row.market_id for row in rows
     } - {SIMULATED}
 
 
-def test_heard_markets_are_known_by_their_own_names(listened: Listened) -> None:
-    rows = listened.warehouse.rows(
+def test_received_markets_are_known_by_their_own_names(collected: Collected) -> None:
+    rows = collected.warehouse.rows(
         "select market_id, contract_size, contract_size_source, is_ingested from dim_markets"
         " where venue in ('binance_um', 'okx') order by 1"
     )
@@ -450,11 +454,16 @@ def test_heard_markets_are_known_by_their_own_names(listened: Listened) -> None:
     ]
 
 
-def test_a_venue_that_contradicts_the_seed_fails_the_build_and_says_how(tmp_path: Path) -> None:
+def test_a_venue_that_contradicts_the_seed_fails_the_build_and_states_how(tmp_path: Path) -> None:
     zone = RawFolder(tmp_path / "zone")
-    told: dict[str, Any] = {"symbol_name": "BTCUSD_PERP", "observed_at": START.replace(tzinfo=UTC)}
-    told |= {"base_asset": "BTC", "quote_asset": "USD", "contract_type": "inverse", "contract_size": Decimal(10)}
-    zone.store("instruments", "binance_cm:ALL", FIRST, [told])
+    reported: dict[str, Any] = {"symbol_name": "BTCUSD_PERP", "observed_at": START.replace(tzinfo=UTC)}
+    reported |= {
+        "base_asset": "BTC",
+        "quote_asset": "USD",
+        "contract_type": "inverse",
+        "contract_size": Decimal(10),
+    }
+    zone.store("instruments", "binance_cm:ALL", FIRST, [reported])
     zone.write_index()
     warehouse = Warehouse(tmp_path / "warehouse", zone.url)
     with pytest.raises(AssertionError, match="same_contract_size_markets"):
@@ -464,8 +473,8 @@ def test_a_venue_that_contradicts_the_seed_fails_the_build_and_says_how(tmp_path
     )
     assert warehouse.rows(f"select conflict from {failures}") == [
         (
-            "seed markets.csv says 100.00000000, the venue said 10.00000000 on 2026-03-01: correct or remove the row "
-            "of binance_cm:BTCUSD_PERP in dbt_project/seeds/markets.csv",
+            "seed markets.csv has 100.00000000, the venue reported 10.00000000 on 2026-03-01: correct or remove the "
+            "row of binance_cm:BTCUSD_PERP in dbt_project/seeds/markets.csv",
         )
     ]
     # Nothing is valued with a size that is in doubt.
@@ -482,16 +491,16 @@ def test_a_listing_day_that_the_venue_contradicts_is_a_conflict(listed_on: str |
     module: Any = jinja2.Environment(autoescape=False).from_string(text).module
     day = "null" if listed_on is None else f"'{listed_on}'"
     seed = f"(select 'v:S' as market_id, cast({day} as date) as listed_on)"
-    told = (
+    reported = (
         "(select 'v:S' as market_id, timestamp '2020-08-10 23:59:59' as listed_at,"
         " timestamp '2026-03-01' as observed_at union all select 'v:T', timestamp '2001-01-01', timestamp '2026-03-01')"
     )
-    found = duckdb.sql(str(module.same_listing_day(seed, "listed_on", told))).fetchall()
+    found = duckdb.sql(str(module.same_listing_day(seed, "listed_on", reported))).fetchall()
     assert len(found) == conflicts
-    for *_, said in found:
-        assert said == (
-            f"seed markets.csv says {listed_on}, the venue said 2020-08-10 on 2026-03-01: correct or empty listed_on "
-            "of v:S in dbt_project/seeds/markets.csv"
+    for *_, reported in found:
+        assert reported == (
+            f"seed markets.csv has {listed_on}, the venue reported 2020-08-10 on 2026-03-01: correct or empty "
+            "listed_on of v:S in dbt_project/seeds/markets.csv"
         )
 
 

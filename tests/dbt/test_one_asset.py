@@ -45,15 +45,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     zone.store("trades", BYBIT, DAY, [bought | {"price": Decimal("0.01235"), "quantity": Decimal(3000)}])
     zone.store("restTrades", OKX, DAY, [recent(OKX, "0.000012346", "0.5", is_buy=True)])
     zone.store("restTrades", SATS, DAY, [recent(SATS, "0.00000001265", "0.3", is_buy=False)])
-    told = [instrument("SHIB-USDT-SWAP", "SHIB", "1000000"), instrument("SATS-USDT-SWAP", "SATS", "10000000")]
-    zone.store("instruments", "okx:ALL", DAY, [*told, instrument("BTC-USD_UM-SWAP", "BTC", "0.001", "USD")])
+    reported = [instrument("SHIB-USDT-SWAP", "SHIB", "1000000"), instrument("SATS-USDT-SWAP", "SATS", "10000000")]
+    zone.store("instruments", "okx:ALL", DAY, [*reported, instrument("BTC-USD_UM-SWAP", "BTC", "0.001", "USD")])
     for market_id in (OKX, SATS):
-        zone.listened(market_id, AT.replace(minute=0), dataset="restTrades")
+        zone.covered(market_id, AT.replace(minute=0), dataset="restTrades")
     order = {"liquidated_at": AT, "received_at": AT, "is_long_liquidated": True, "original_quantity": None}
     order |= {"limit_price": None, "price": Decimal(60_000), "quantity": Decimal("2.5"), "contract_size": None}
     order |= {"symbol_name": "BTC-USD_UM-SWAP", "base_asset": "BTC", "quote_asset": "USD", "contract_type": "linear"}
     zone.store("liquidations", "okx:ALL", DAY, [order])
-    zone.listened("okx:ALL", AT.replace(minute=0))
+    zone.covered("okx:ALL", AT.replace(minute=0))
     zone.write_index()
     warehouse = Warehouse(folder / "warehouse", zone.url)
     models = ("+fct_net_taker_volume_hourly", "+dim_markets", "+int_liquidation_orders")

@@ -1,8 +1,8 @@
 """Today before the archive has it, several venues as one, and what becomes of both when the archive comes: built twice.
 
 Markets of one base asset on three venues. Two days come from the archive: Binance's bars, and the single trades of
-Bybit, which has neither aggregates nor bars. A third day comes from Binance's api and from what was heard of Bybit, a
-fourth is running. Then the archive brings the third day.
+Bybit, which has neither aggregates nor bars. A third day comes from Binance's API and from Bybit's feed, a fourth is
+running. Then the archive brings the third day.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def trades(day: date, hours: range = range(24)) -> list[Record]:
     ]
 
 
-def heard(day: date, hours: range = range(24)) -> list[Record]:
-    """The same trades as we heard them, one of them twice, and one that nobody chose to make."""
+def received(day: date, hours: range = range(24)) -> list[Record]:
+    """The same trades as received on the feed, one of them twice, and one without an aggressor."""
     rows = [
         {
             "trade_id": f"x{row['trade_id']}",
@@ -113,12 +113,12 @@ class BuiltTwice:
                 for row in klines([day], hours)
             ]
             self.zone.store("takerRatio", BINANCE, day, ratios)
-            self.zone.store("liveTrades", BYBIT, day, heard(day, hours))
+            self.zone.store("liveTrades", BYBIT, day, received(day, hours))
             for hour in hours:
-                self.zone.listened(BYBIT, at(day, hour), dataset="liveTrades")
-        # Half of one more hour was listened to.
-        self.zone.store("liveTrades", BYBIT, RUNNING, heard(RUNNING, range(FINISHED + 1)))
-        self.zone.listened(BYBIT, at(RUNNING, FINISHED), 30, dataset="liveTrades")
+                self.zone.covered(BYBIT, at(day, hour), dataset="liveTrades")
+        # Half of one more hour was collected.
+        self.zone.store("liveTrades", BYBIT, RUNNING, received(RUNNING, range(FINISHED + 1)))
+        self.zone.covered(BYBIT, at(RUNNING, FINISHED), 30, dataset="liveTrades")
         self.first = self._built()
 
         self.zone.store("klines", BINANCE, FIRST, klines([*ARCHIVED, LATE]), interval="1h")
@@ -238,7 +238,7 @@ def test_the_archive_s_day_replaces_the_provisional_one(built: BuiltTwice) -> No
     assert daily(built.second, COIN, LATE)["volume_usd"] > daily(built.first, COIN, LATE)["volume_usd"]
 
 
-def test_the_reconciliation_says_whether_the_api_was_right(built: BuiltTwice) -> None:
+def test_the_reconciliation_shows_whether_the_api_was_right(built: BuiltTwice) -> None:
     before = [reconciled(built.first, market_id, LATE) for market_id in (BINANCE, COIN, BYBIT)]
     after = [reconciled(built.second, market_id, LATE) for market_id in (BINANCE, COIN, BYBIT)]
 

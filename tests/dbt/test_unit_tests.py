@@ -1,4 +1,4 @@
-"""dbt's own unit tests, one pytest result each. They live beside their models, in `*_unit_tests.yml`."""
+"""dbt's own unit tests, one pytest result each. One file per model, `_unit_tests/<model>.yml` beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.dbt.warehouse import PROJECT, Warehouse
 
 UNIT_TESTS = sorted(
     (test["model"], test["name"])
-    for path in PROJECT.rglob("models/**/*_unit_tests.yml")
+    for path in PROJECT.rglob("models/**/_unit_tests/*.yml")
     for test in yaml.safe_load(path.read_text())["unit_tests"]
 )
 

@@ -130,7 +130,7 @@ def test_the_claims_meet_every_verdict_and_only_one_that_holds_has_a_reason(mart
 
 
 @pytest.mark.parametrize(("market", "covered"), [(DAY, 0), (THREE_DAYS, 0), (MONTH, 4), (BELOW_95, 94)])
-def test_below_95_percent_of_the_window_nothing_is_ranked_and_the_brief_says_why(
+def test_below_95_percent_of_the_window_nothing_is_ranked_and_the_brief_states_why(
     built: Warehouse, market: str, covered: int
 ) -> None:
     assert built.rows(

@@ -95,7 +95,7 @@ class RawFolder:
         self.path(dataset, market_id, period).unlink(missing_ok=True)
         self._receipt(dataset, market_id, day, "", "absent", period, 0, b"")
 
-    def listened(
+    def covered(
         self,
         market_id: str,
         hour_at: datetime,
@@ -201,8 +201,8 @@ class RawFolder:
         table = pa.Table.from_pylist(list(self.receipts.values()), schema=zone.index().schema)
         pq.write_table(table, self.root / "raw" / "receipts.parquet")
         if self.coverage:
-            listened = pa.Table.from_pylist(list(self.coverage.values()), schema=zone.coverage().schema)
-            pq.write_table(listened, self.root / "raw" / "coverage.parquet")
+            coverage = pa.Table.from_pylist(list(self.coverage.values()), schema=zone.coverage().schema)
+            pq.write_table(coverage, self.root / "raw" / "coverage.parquet")
         if self.defects:
             defects = pa.Table.from_pylist(self.defects, schema=zone.defects().schema)
             pq.write_table(defects, self.root / "raw" / "defects.parquet")
@@ -230,7 +230,7 @@ class Warehouse:
         return self.folder / "warehouse.duckdb"
 
     def dbt(self, *args: str) -> dict[str, str]:
-        """Run dbt; the status of each node by its name. An error that is no node's fails the test with dbt's words."""
+        """Run dbt; the status of each node by its name. An error that is no node's fails the test with dbt's output."""
         target = self.folder / "target"
         (target / "run_results.json").unlink(missing_ok=True)
         self._write_profile()
@@ -252,13 +252,13 @@ class Warehouse:
         )
         results = target / "run_results.json"
         assert results.is_file(), done.stdout + done.stderr
-        said = {result["unique_id"]: result for result in json.loads(results.read_text())["results"]}
-        broken = {name: r["message"] for name, r in said.items() if r["status"] in ("error", "fail", "skipped")}
+        reported = {result["unique_id"]: result for result in json.loads(results.read_text())["results"]}
+        broken = {name: r["message"] for name, r in reported.items() if r["status"] in ("error", "fail", "skipped")}
         if "test_type:unit" not in args:
             assert not broken, json.dumps(broken, indent=1)
         return {
             name: r["status"] if r["status"] in ("success", "pass") else f"{r['status']}: {r['message']}"
-            for name, r in said.items()
+            for name, r in reported.items()
         }
 
     def build(self, *args: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -84,9 +85,34 @@ def test_a_missing_manifest_is_stale_and_loading_it_names_the_command(project: P
         dbt.load_manifest(manifest)
 
 
-def test_only_manifest_and_docs_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_manifest_docs_and_dbt_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["nonsense"]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_dbt_by_hand_gets_the_profile_the_variables_and_the_target_folder_of_the_settings(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[list[str], dict[str, str]]] = []
+
+    def record(command: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append((command, env))
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(subprocess, "run", record)
+    assert dbt.run_dbt(["build", "--select", "dim_markets"], settings) == 3
+    assert dbt.run_dbt(["clean"], settings) == 3
+    (command, environment), (clean, _) = calls
+    assert command[1:4] == ["build", "--select", "dim_markets"]
+    assert json.loads(command[command.index("--vars") + 1]) == settings.dbt_vars()
+    assert (Path(command[command.index("--profiles-dir") + 1]) / "profiles.yml").is_file()
+    assert environment["DBT_TARGET_PATH"] == str(dbt.target_dir(settings))
+    assert "--vars" not in clean
+
+
+def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Settings) -> None:
+    with pytest.raises(dbt.DbtFailed, match="change these instead"):
+        dbt.run_dbt(["build", "--vars", "{}"], settings)
 
 
 def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Settings) -> None:

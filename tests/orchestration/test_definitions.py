@@ -71,8 +71,8 @@ def test_it_runs_from_the_archive_over_raw_and_staging_to_the_published_marts(gr
         assert parents(graph, f"raw/{dataset}") == {"feed/futures"}
     assert parents(graph, "raw/receipts") == {f"raw/{dataset}" for dataset in RAW | FROM_API | FROM_FEED}
     assert "raw/klines" in parents(graph, "stg_raw__klines")
-    assert {"raw/aggTrades", "raw/trades"} & parents(graph, "stg_raw__trades")
-    assert parents(graph, "stg_raw__receipts") == {"raw/receipts"}
+    assert parents(graph, "stg_raw__trades") == {"raw/trades", "base_raw__receipts"}
+    assert parents(graph, "base_raw__receipts") == {"raw/receipts"}
     assert parents(graph, "published/marts") == MARTS
     assert key("raw/klines") in graph.get_ancestor_asset_keys(key("fct_taker_spike_ranks"))
 

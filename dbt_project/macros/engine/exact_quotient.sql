@@ -1,6 +1,6 @@
 {#- numerator / denominator as DECIMAL(38,16), rounded half away from zero, without ever being a double. NULL when the denominator is zero.
 
-Both are taken at 8 decimals. The numerator may reach 1.7e14: enough for one bar in any quote we know. -#}
+Both are taken at 8 decimals. The numerator may reach 1.7e14: enough for one bar in any known quote asset. -#}
 {% macro exact_quotient(numerator, denominator) -%}
     {{ return(adapter.dispatch('exact_quotient', 'taker')(numerator, denominator)) }}
 {%- endmacro %}

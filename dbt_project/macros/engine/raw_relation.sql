@@ -1,26 +1,53 @@
-{#- A dataset of the raw zone as a relation. The only place that knows how an engine reads the zone's files.
+{#- The raw zone as relations. The only place that knows how an engine reads the zone's files, and which of them to trust. -#}
+
+{#- A dataset of the raw zone, restricted to what has a receipt: an object is written before its receipt, so that one without is unfinished, and
+one whose receipt is not `stored` has been withdrawn. Every staging model reads this; none repeats the rule. -#}
+{% macro raw_relation(dataset) -%}
+    (
+        select files.*
+        from {{ taker.raw_files(dataset) }} as files
+        where exists (
+            select 1
+            from {{ ref('base_raw__receipts') }} as receipts
+            where receipts.dataset = '{{ dataset }}'
+                and receipts.status = 'stored'
+                and receipts.venue = files.venue
+                and receipts.symbol = files.symbol
+                {%- if 'interval' in taker.raw_layout(dataset).partitions %}
+                and receipts."interval" = files."interval"
+                {%- endif %}
+                {%- if 'month' in taker.raw_layout(dataset).partitions %}
+                and receipts.period = files."month"
+                {%- else %}
+                and receipts."day" = files."date"
+                {%- endif %}
+        )
+    )
+{%- endmacro %}
+
+{#- The files of a dataset, or of one of the zone's indexes (receipts, coverage, defects), which have no receipts of their own.
 
 A dataset without files (nothing ingested yet) is an empty relation with the columns the source declares, so that every model
 builds from the first minute on. Unit tests hand in a fixture through `source`, and get it back. -#}
-{% macro raw_relation(dataset) -%}
+{% macro raw_files(dataset) -%}
     {%- set declared = source('raw', dataset) -%}
     {%- if declared.is_cte -%}
         {{ declared }}
     {%- elif execute -%}
-        {{ adapter.dispatch('raw_relation', 'taker')(dataset) }}
+        {{ adapter.dispatch('raw_files', 'taker')(dataset) }}
     {%- else -%}
         {{ declared }}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro duckdb__raw_relation(dataset) -%}
+{% macro duckdb__raw_files(dataset) -%}
     {%- set layout = raw_layout(dataset) -%}
-    {%- set pattern = (var('raw_url') ~ '/' ~ layout.pattern) | replace("'", "''") -%}
+    {%- set pattern = (taker.raw_url() ~ '/' ~ layout.pattern) | replace("'", "''") -%}
     {%- set found = run_query("select 1 from glob('" ~ pattern ~ "') limit 1") -%}
     {%- if found.rows | length == 0 -%}
         {{ taker.empty_raw_relation(dataset) }}
     {%- elif dataset == 'instruments' -%}
-        {#- What a venue says of itself is never asked again for a past day: files of before a column stand beside newer ones. -#}
+        {#- Instruments of a past day are never requested again: files written before a column existed are read together with newer ones. -#}
         (
             select * from {{ taker.empty_raw_relation(dataset) }}
             union all by name

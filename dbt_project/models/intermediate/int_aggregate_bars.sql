@@ -1,6 +1,7 @@
--- One row per aggregate over venues, grain and bar: the sum over its markets. A sum over other markets than before is no series, so every bar
--- says which venues it holds and when the set of its markets was last another one.
-with parts as (
+-- One row per aggregate over venues, grain and bar: the sum over its markets. A sum over other markets than before is
+-- no series, so every bar names its venues and when the set of its markets was last another one.
+-- Long, since a sum lists its 24 columns twice: summed, and with the ratios of the sums.
+with part_bars as (
     select
         aggregates.market_id as aggregate_id,
         aggregates.venue as aggregate_venue,
@@ -10,61 +11,63 @@ with parts as (
 ),
 
 -- A market is due from its first to its last bar: one that lacks a bar in between covers nothing of it.
-lives as (
+market_spans as (
     select
         aggregate_id,
         market_id,
         grain_hours,
         min(bar_at) as first_bar_at,
         max(bar_at) as last_bar_at
-    from parts
+    from part_bars
     group by aggregate_id, market_id, grain_hours
 ),
 
-due as (
+markets_due as (
     select
         bars.aggregate_id,
         bars.grain_hours,
         bars.bar_at,
         count(*) as markets_due
-    from (select distinct aggregate_id, grain_hours, bar_at from parts) as bars
-    inner join lives
-        on bars.aggregate_id = lives.aggregate_id
-        and bars.grain_hours = lives.grain_hours
-        and bars.bar_at between lives.first_bar_at and lives.last_bar_at
+    from (select distinct aggregate_id, grain_hours, bar_at from part_bars) as bars
+    inner join market_spans
+        on bars.aggregate_id = market_spans.aggregate_id
+        and bars.grain_hours = market_spans.grain_hours
+        and bars.bar_at between market_spans.first_bar_at and market_spans.last_bar_at
     group by bars.aggregate_id, bars.grain_hours, bars.bar_at
 ),
 
--- One market gives the prices, so that they are those of one contract: the one with most volume, and where it has no bar the largest of the bar.
+-- One market gives the prices, so that they are those of one contract: the one with most volume, and where it has no
+-- bar the largest of the bar.
 price_markets as (
     select
         aggregate_id,
         market_id,
         row_number() over (partition by aggregate_id order by sum(volume_usd) desc, market_id) as place
-    from parts
+    from part_bars
     where grain_hours = 24
     group by aggregate_id, market_id
 ),
 
-priced as (
+parts_with_price_choice as (
     select
-        parts.*,
+        part_bars.*,
         due.markets_due,
         row_number() over (
-            partition by parts.aggregate_id, parts.grain_hours, parts.bar_at
+            partition by part_bars.aggregate_id, part_bars.grain_hours, part_bars.bar_at
             order by
                 case when price_markets.place = 1 then 0 else 1 end,
-                parts.volume_usd desc,
-                parts.market_id
+                part_bars.volume_usd desc,
+                part_bars.market_id
         ) as price_choice
-    from parts
-    inner join due
-        on parts.aggregate_id = due.aggregate_id and parts.grain_hours = due.grain_hours and parts.bar_at = due.bar_at
+    from part_bars
+    inner join markets_due as due
+        on part_bars.aggregate_id = due.aggregate_id and part_bars.grain_hours = due.grain_hours
+        and part_bars.bar_at = due.bar_at
     left join price_markets
-        on parts.aggregate_id = price_markets.aggregate_id and parts.market_id = price_markets.market_id
+        on part_bars.aggregate_id = price_markets.aggregate_id and part_bars.market_id = price_markets.market_id
 ),
 
-summed as (
+sums as (
     select
         aggregate_id as market_id,
         max(aggregate_venue) as venue,
@@ -73,7 +76,8 @@ summed as (
         grain_hours,
         bar_at,
         max(bar_date) as bar_date,
-        {%- for column in ['taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'taker_buy_base', 'taker_sell_base', 'net_taker_base', 'volume_usd', 'volume_base'] %}
+        {%- for column in ['taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'taker_buy_base', 'taker_sell_base',
+            'net_taker_base', 'volume_usd', 'volume_base'] %}
         cast(sum({{ column }}) as decimal(38,8)) as {{ column }},
         {%- endfor %}
         {%- for column in ['open_price', 'high_price', 'low_price', 'close_price'] %}
@@ -83,20 +87,21 @@ summed as (
         case when min(flow_source) = max(flow_source) then min(flow_source) else 'mixed' end as flow_source,
         max(source_bar_hours) as source_bar_hours,
         -- As covered as the least covered market that is due.
-        case when count(*) < max(markets_due) then cast(0 as decimal(9,8)) else min(coverage_ratio) end as coverage_ratio,
+        case when count(*) < max(markets_due) then cast(0 as decimal(9,8)) else min(coverage_ratio) end
+            as coverage_ratio,
         max(case when is_provisional then 1 else 0 end) = 1 as is_provisional,
         max(case when is_running then 1 else 0 end) = 1 as is_running,
         {{ quality_name('max(' ~ quality_number('flow_quality') ~ ')') }} as flow_quality
-    from priced
+    from parts_with_price_choice
     group by aggregate_id, grain_hours, bar_at
 ),
 
-followed as (
+sums_with_previous_set as (
     select
-        summed.*,
+        sums.*,
         lag(market_set) over (partition by market_id, grain_hours order by bar_at) as previous_set,
         lag(bar_at) over (partition by market_id, grain_hours order by bar_at) as previous_bar_at
-    from summed
+    from sums
 )
 
 select
@@ -133,5 +138,5 @@ select
         order by bar_at
         rows between unbounded preceding and current row
     ) as set_changed_at
-from followed
+from sums_with_previous_set
 order by market_id, grain_hours, bar_at

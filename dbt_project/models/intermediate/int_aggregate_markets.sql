@@ -1,5 +1,6 @@
--- One row per aggregate and market that it is summed from: a base asset whose flow at least two venues give. Invented markets are summed
--- apart. Told from the receipts, since `dim_markets` names the aggregates before any bar is built.
+-- One row per aggregate and market that it is summed from: a base asset whose flow at least two venues give. Invented
+-- markets are summed apart. Derived from the receipts, since `dim_markets` names the aggregates before any bar is
+-- built.
 with flow_markets as (
     select
         market_id,

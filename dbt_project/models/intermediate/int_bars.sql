@@ -1,9 +1,12 @@
--- One row per market or aggregate over venues, grain and bar. Every mart of net taker volume, dominance and spikes reads these.
+-- One row per market or aggregate over venues, grain and bar. Every mart of net taker volume, dominance and spikes
+-- reads these.
 {{ config(materialized='view') }}
 
 {%- set columns = [
-    'grain_hours', 'bar_at', 'bar_date', 'taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'taker_buy_base', 'taker_sell_base',
-    'net_taker_base', 'volume_usd', 'volume_base', 'taker_sell_ratio', 'taker_buy_sell_ratio', 'open_price', 'high_price', 'low_price',
+    'grain_hours', 'bar_at', 'bar_date', 'taker_buy_usd', 'taker_sell_usd', 'net_taker_usd', 'taker_buy_base',
+    'taker_sell_base',
+    'net_taker_base', 'volume_usd', 'volume_base', 'taker_sell_ratio', 'taker_buy_sell_ratio', 'open_price',
+    'high_price', 'low_price',
     'close_price', 'trade_count', 'flow_source', 'source_bar_hours', 'coverage_ratio', 'is_provisional', 'is_running',
     'flow_quality',
 ] %}

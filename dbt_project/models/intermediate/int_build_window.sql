@@ -1,25 +1,26 @@
--- One row per market, source and day whose bars this build replaces: what the receipts say now differs from what was last built.
-with built as (
+-- One row per market, source and day whose bars this build replaces: the receipts now differ from what was
+-- last built.
+with built_receipts as (
     select dataset, source, market_id, kline_interval, bar_date, build_state
     from {{ built_receipts() }}
 ),
 
-compared as (
+compared_receipts as (
     select
-        coalesce(receipts.market_id, built.market_id) as market_id,
-        coalesce(receipts.source, built.source) as source,
-        coalesce(receipts.bar_date, built.bar_date) as bar_date,
+        coalesce(receipts.market_id, built_receipts.market_id) as market_id,
+        coalesce(receipts.source, built_receipts.source) as source,
+        coalesce(receipts.bar_date, built_receipts.bar_date) as bar_date,
         receipts.build_state as current_state,
-        built.build_state as built_state
+        built_receipts.build_state as built_state
     from {{ ref('int_flow_receipts') }} as receipts
-    full outer join built
-        on receipts.dataset = built.dataset
-        and receipts.market_id = built.market_id
-        and receipts.kline_interval = built.kline_interval
-        and receipts.bar_date = built.bar_date
+    full outer join built_receipts
+        on receipts.dataset = built_receipts.dataset
+        and receipts.market_id = built_receipts.market_id
+        and receipts.kline_interval = built_receipts.kline_interval
+        and receipts.bar_date = built_receipts.bar_date
 )
 
 select distinct market_id, source, bar_date
-from compared
+from compared_receipts
 where current_state is distinct from built_state
 order by market_id, source, bar_date

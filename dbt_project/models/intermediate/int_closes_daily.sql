@@ -4,18 +4,19 @@
 with days as (
     select
         market_id,
-        trade_date,
+        bar_date as trade_date,
         close_price,
-        lag(trade_date) over market_days as previous_date,
+        lag(bar_date) over market_days as previous_date,
         lag(close_price) over market_days as previous_close,
         max(high_price) over trailing_days as trailing_high,
         count(*) over trailing_days as trailing_days_found
-    from {{ ref('fct_net_taker_volume_daily') }}
+    from {{ ref('int_bars') }}
+    where grain_hours = 24
     window
-        market_days as (partition by market_id order by trade_date),
+        market_days as (partition by market_id order by bar_date),
         trailing_days as (
             partition by market_id
-            order by cast(trade_date as timestamp)
+            order by cast(bar_date as timestamp)
             range between interval '{{ high_days - 1 }}' day preceding and current row
         )
 )

@@ -1,8 +1,9 @@
--- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured interval, and the same
--- of what the archive does not have yet.
--- Nothing lies at or after a contract's delivery, and no bar ends before its listing: see `dim_markets`.
--- A trade in USD has the 20 decimals of its exact product, and is rounded only in the sum of its hour: casting down each of a million trades
--- costs more than all the rest. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
+-- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured
+-- interval, and the same of what the archive does not have yet. Nothing lies at or after a contract's delivery, and no
+-- bar ends before its listing: see `int_markets`. A trade in USD has the 20 decimals of its exact product, and is
+-- rounded only in the sum of its hour: casting down each of a million trades costs more than all the rest. Amounts of
+-- bars keep 16 decimals, and are rounded to 8 in `int_bars`.
+-- Long, since all sources of bars are in one table, which is cleared and filled for one build window.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -27,12 +28,12 @@ markets as (
         {{ unit_price_factor('coalesce(base_multiplier, 1)') }} as unit_price_factor,
         listed_at,
         delivered_at
-    from {{ ref('dim_markets') }}
+    from {{ ref('int_markets') }}
     where contract_size is not null
 ),
 
--- The venue's ids of recent trades may be any text: their place in the day stands for them. Numbers written as text are in order by their
--- length first; texts that are no numbers have one length at a venue.
+-- The venue's ids of recent trades may be any text: their place in the day stands for them. Numbers written as text are
+-- in order by their length first; texts that are no numbers have one length at a venue.
 {%- for source in trade_sources if source != 'trades' %}
 {{ source }}_in_order as (
     select
@@ -57,7 +58,7 @@ valued_{{ source }} as (
         trades.is_taker_buy,
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
-    from {{ ref('stg_raw__trades') if source == 'trades' else source ~ '_in_order' }} as trades
+    from {{ ref('int_trades') if source == 'trades' else source ~ '_in_order' }} as trades
     inner join markets
         on trades.market_id = markets.market_id
         and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
@@ -108,8 +109,8 @@ valued_{{ source }} as (
     group by market_id, trade_date, date_trunc('hour', minute_at)
 ),
 {% endfor %}
--- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the trades' amounts: in a
--- union of unequal scales the engine keeps the smaller one and rounds.
+-- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the
+-- trades' amounts: in a union of unequal scales the engine keeps the smaller one and rounds.
 {%- for source in kline_sources %}
 valued_{{ source }} as (
     select
@@ -132,21 +133,23 @@ valued_{{ source }} as (
             else cast(klines.quote_volume as decimal(38,16))
         end as volume_usd,
         case
-            when markets.contract_type = 'inverse' then klines.taker_buy_volume * cast(markets.contract_size as decimal(38,8))
+            when markets.contract_type = 'inverse'
+                then klines.taker_buy_volume * cast(markets.contract_size as decimal(38,8))
             else cast(klines.taker_buy_quote_volume as decimal(38,16))
         end as taker_buy_usd,
         cast(
-            case when markets.contract_type = 'inverse' then klines.quote_volume else klines.volume end as decimal(38,16)
+            case when markets.contract_type = 'inverse' then klines.quote_volume else klines.volume end
+                as decimal(38,16)
         ) as volume_base,
         cast(
-            case when markets.contract_type = 'inverse' then klines.taker_buy_quote_volume else klines.taker_buy_volume end
-            as decimal(38,16)
+            case
+                when markets.contract_type = 'inverse' then klines.taker_buy_quote_volume
+                else klines.taker_buy_volume
+            end as decimal(38,16)
         ) as taker_buy_base
     from {{ ref('stg_raw__' ~ source) }} as klines
     inner join markets on klines.market_id = markets.market_id
-    where klines.kline_interval in (
-        {%- for interval in kline_intervals() if source == 'klines' %}'{{ interval }}'{{ ', ' if not loop.last }}{% else %}'1h'{% endfor -%}
-    )
+    where klines.kline_interval in ({{ text_list(kline_intervals() if source == 'klines' else ['1h']) }})
         and {{ in_build_window('klines', source, 'bar_date') }}
 ),
 
@@ -179,7 +182,8 @@ bars as (
     {%- endfor %}
 )
 
--- Here, once for every source, amounts of base and prices become those of one unit of the base asset, where the venue counts thousands of it.
+-- Here, once for every source, amounts of base and prices become those of one unit of the base asset, where the venue
+-- counts thousands of it.
 select
     cast(bars.market_id as varchar) as market_id,
     cast(bars.source as varchar) as source,

@@ -1,5 +1,7 @@
--- One row per market and day: what trades and klines each say, whether they agree, and which one the bars are taken from. Volumes and verdict
--- are those of the files as published; the choice is made with the klines as `int_flow_klines` judges them.
+-- One row per market and day: what trades and klines each report, whether they agree, and which one the bars are taken
+-- from. Volumes and verdict are those of the files as published; the choice is made with the klines as
+-- `int_flow_klines` judges them.
+-- Long, since choice of klines, comparison with the trades and comparison of intervals decide one verdict together.
 with published_klines as (
     select
         market_id,
@@ -18,8 +20,10 @@ judged_klines as (
         market_id,
         bar_date,
         bar_hours,
-        cast(sum(case when state <> 'doubtful' then taker_buy_usd + taker_sell_usd else 0 end) as decimal(38,8)) as volume_usd,
-        cast(sum(case when state <> 'doubtful' then taker_buy_usd - taker_sell_usd else 0 end) as decimal(38,8)) as net_usd,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd + taker_sell_usd else 0 end) as decimal(38,8))
+            as volume_usd,
+        cast(sum(case when state <> 'doubtful' then taker_buy_usd - taker_sell_usd else 0 end) as decimal(38,8))
+            as net_usd,
         {{ share('sum(covered_minutes)', 1440) }} as coverage_ratio,
         {{ share("sum(case when state = 'published' then covered_minutes else 0 end)", 1440) }} as kline_coverage_ratio,
         sum(case when state in ('replaced', 'filled') then 1 else 0 end) as replaced_bars,
@@ -85,15 +89,19 @@ defects as (
         market_id,
         bar_date,
         sum(case when kind = 'quarantined_rows' then row_count else 0 end) as quarantined_rows,
-        {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }} as reasons,
-        {{ sorted_list("case when kind = 'replaced_source' then source_key || ' by ' || coalesce(nullif(used_instead, ''), 'what was stored before') end") }} as replaced_files
+        {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }}
+            as reasons,
+        {{ sorted_list(
+            "case when kind = 'replaced_source' then source_key || ' by '"
+            ~ " || coalesce(nullif(used_instead, ''), 'what was stored before') end"
+        ) }} as replaced_files
     from {{ ref('int_flow_defects') }}
     where source in ('trades', 'klines')
     group by market_id, bar_date
 ),
 
 -- A stored file without a single trade is a statement too: nothing was traded.
-paired as (
+paired_days as (
     select
         coalesce(trades.market_id, klines.market_id) as market_id,
         coalesce(trades.bar_date, klines.bar_date) as bar_date,
@@ -121,9 +129,9 @@ paired as (
         on trades.market_id = klines.market_id and trades.bar_date = klines.bar_date
 ),
 
-judged as (
+judged_days as (
     select
-        paired.*,
+        paired_days.*,
         coarser.coarser_bar_hours,
         coarser.coarser_volume_usd,
         coarser.volume_difference as interval_difference_usd,
@@ -140,86 +148,91 @@ judged as (
             when klines_volume_usd is null then null
             when coarser.volume_difference is null then 'single_interval'
             when coarser.volume_difference = 0 and coarser.net_difference = 0 then 'exact'
-            when abs(coarser.volume_difference) > tolerance_usd or abs(coarser.net_difference) > tolerance_usd then 'conflict'
+            when abs(coarser.volume_difference) > tolerance_usd or abs(coarser.net_difference) > tolerance_usd
+                then 'conflict'
             else 'within_tolerance'
         end as interval_verdict
-    from paired
+    from paired_days
     left join interval_differences as coarser
-        on paired.market_id = coarser.market_id and paired.bar_date = coarser.bar_date and coarser.choice = 1
+        on paired_days.market_id = coarser.market_id and paired_days.bar_date = coarser.bar_date and coarser.choice = 1
 ),
 
-chosen as (
+chosen_days as (
     select
-        judged.*,
-        -- Klines, those as published or those with the bars that the trades prove, tell the same as the trades.
+        judged_days.*,
+        -- Klines, those as published or those with the bars that the trades prove, agree with the trades.
         verdict in ('exact', 'within_tolerance')
         or coalesce(verdict = 'conflict' and replaced_bars > 0 and agree_as_judged, false) as is_confirmed
-    from judged
+    from judged_days
 )
 
 select
-    chosen.market_id,
-    chosen.bar_date,
-    chosen.trades_volume_usd,
-    chosen.klines_volume_usd,
-    chosen.difference_usd,
-    chosen.trades_net_usd,
-    chosen.klines_net_usd,
-    chosen.agg_id_gaps,
-    chosen.duplicate_rows,
-    chosen.zero_rows,
-    chosen.out_of_order_rows,
-    chosen.verdict,
-    chosen.is_confirmed
-    or chosen.verdict = 'trades_only'
+    chosen_days.market_id,
+    chosen_days.bar_date,
+    chosen_days.trades_volume_usd,
+    chosen_days.klines_volume_usd,
+    chosen_days.difference_usd,
+    chosen_days.trades_net_usd,
+    chosen_days.klines_net_usd,
+    chosen_days.agg_id_gaps,
+    chosen_days.duplicate_rows,
+    chosen_days.zero_rows,
+    chosen_days.out_of_order_rows,
+    chosen_days.verdict,
+    chosen_days.is_confirmed
+    or chosen_days.verdict = 'trades_only'
     -- Klines that lack part of the day and hold less than the trades are not the complete source.
     or (
-        chosen.verdict = 'conflict'
-        and chosen.published_coverage_ratio < 1
-        and chosen.difference_usd > 0
-        and chosen.replaced_bars = 0
-        and chosen.doubtful_bars = 0
+        chosen_days.verdict = 'conflict'
+        and chosen_days.published_coverage_ratio < 1
+        and chosen_days.difference_usd > 0
+        and chosen_days.replaced_bars = 0
+        and chosen_days.doubtful_bars = 0
     ) as is_built_from_trades,
-    chosen.is_confirmed,
-    chosen.kline_bar_hours,
-    chosen.kline_coverage_ratio,
-    chosen.coarser_bar_hours,
-    chosen.coarser_volume_usd,
-    chosen.interval_difference_usd,
-    chosen.interval_verdict,
-    cast(chosen.replaced_bars as bigint) as replaced_bars,
-    cast(chosen.doubtful_bars as bigint) as doubtful_bars,
+    chosen_days.is_confirmed,
+    chosen_days.kline_bar_hours,
+    chosen_days.kline_coverage_ratio,
+    chosen_days.coarser_bar_hours,
+    chosen_days.coarser_volume_usd,
+    chosen_days.interval_difference_usd,
+    chosen_days.interval_verdict,
+    cast(chosen_days.replaced_bars as bigint) as replaced_bars,
+    cast(chosen_days.doubtful_bars as bigint) as doubtful_bars,
     cast(coalesce(defects.quarantined_rows, 0) as bigint) as quarantined_rows,
     nullif(
         concat_ws(
             ', ',
             defects.replaced_files,
-            case when chosen.replaced_bars > 0 then cast(chosen.replaced_bars as varchar) || ' bars of the klines by the trades' end
+            case
+                when chosen_days.replaced_bars > 0
+                    then cast(chosen_days.replaced_bars as varchar) || ' bars of the klines by the trades'
+            end
         ),
         ''
     ) as replaced_sources,
     nullif(
         concat_ws(
             '; ',
-            chosen.implausible_reason,
+            chosen_days.implausible_reason,
             defects.reasons,
             case
-                when chosen.replaced_bars > 0
-                    then cast(chosen.replaced_bars as varchar) || ' bars of the klines lack what the trades hold'
+                when chosen_days.replaced_bars > 0
+                    then cast(chosen_days.replaced_bars as varchar) || ' bars of the klines lack what the trades hold'
             end,
             case
-                when chosen.doubtful_bars > 0
-                    then cast(chosen.doubtful_bars as varchar) || ' bars of the klines have no volume although the market traded'
+                when chosen_days.doubtful_bars > 0
+                    then cast(chosen_days.doubtful_bars as varchar)
+                        || ' bars of the klines have no volume although the market traded'
             end
         ),
         ''
     ) as defect_reason,
     -- What concerns every bar of the day; rows set aside and doubtful bars concern theirs.
     case
-        when chosen.verdict = 'trades_implausible' then 3
-        when chosen.replaced_bars > 0 or defects.replaced_files is not null then 1
+        when chosen_days.verdict = 'trades_implausible' then 3
+        when chosen_days.replaced_bars > 0 or defects.replaced_files is not null then 1
         else 0
     end as quality
-from chosen
-left join defects on chosen.market_id = defects.market_id and chosen.bar_date = defects.bar_date
-order by chosen.market_id, chosen.bar_date
+from chosen_days
+left join defects on chosen_days.market_id = defects.market_id and chosen_days.bar_date = defects.bar_date
+order by chosen_days.market_id, chosen_days.bar_date

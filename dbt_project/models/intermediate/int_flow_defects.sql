@@ -1,5 +1,5 @@
--- One row per defect of the datasets that bars are built from, and UTC day that it concerns. A defect that names no day concerns every day of
--- its period.
+-- One row per defect of the datasets that bars are built from, and UTC day that it concerns. A defect that names no day
+-- concerns every day of its period.
 select
     receipts.market_id,
     receipts.source,
@@ -19,7 +19,9 @@ inner join {{ ref('int_flow_receipts') }} as receipts
         defects.trade_date = receipts.bar_date
         or (
             defects.trade_date is null
-            and defects.period in (cast(receipts.bar_date as varchar), substring(cast(receipts.bar_date as varchar), 1, 7))
+            and defects.period in (
+                cast(receipts.bar_date as varchar), substring(cast(receipts.bar_date as varchar), 1, 7)
+            )
         )
     )
 order by receipts.market_id, receipts.source, receipts.bar_date, defects.hour_at, defects.source_key

@@ -1,14 +1,17 @@
--- One row per market, bar length and bar of the archive's klines, judged. A row that is there is no proof: the venue has published bars
--- without volume for hours in which it traded. `replaced`: the trades prove more than the bar holds and are taken instead; `filled`: likewise
--- where the bar is missing; `doubtful`: the bar has no volume and cannot be right, and nothing proves what was traded, so that its time is
--- uncovered. Every other bar is `published`.
+-- One row per market, bar length and bar of the archive's klines, judged. A row that is there is no proof: the venue
+-- has published bars without volume for hours in which it traded. `replaced`: the trades prove more than the bar holds
+-- and are taken instead; `filled`: likewise where the bar is missing; `doubtful`: the bar has no volume and cannot be
+-- right, and nothing proves what was traded, so that its time is uncovered. Every other bar is `published`.
+-- Long, since what the trades prove of a bar and what its neighbours suggest decide its state together.
 --
--- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before and after it; of the
--- first and the last hour of the file they prove the minutes that saw one. A bar without volume is wrong, and no quiet hour, when
+-- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before
+-- and after it; of the first and the last hour of the file they prove the minutes that saw one. A bar without volume is
+-- wrong, and no quiet hour, when
 -- - the trades hold something for it; or
 -- - its price moved, or it counts trades; or
--- - no trades prove it quiet, and of the bars with volume of the week before and after nine in ten count 20 trades an hour or more: at such a
---   rate an hour without one has a probability of 2e-9. A market that trades a few times a day has smaller bars, and keeps its empty ones.
+-- - no trades prove it quiet, and of the bars with volume of the week before and after nine in ten count 20 trades an
+--   hour or more: at such a rate an hour without one has a probability of 2e-9. A market that trades a few times a day
+--   has smaller bars, and keeps its empty ones.
 {%- set least_trades_an_hour = 20 %}
 {%- set least_bars = 3 %}
 {%- set days_around = 7 %}
@@ -93,8 +96,9 @@ empty_days as (
     where volume_usd = 0
 ),
 
--- How many trades an hour the market's smaller bars count. Its empty bars do not count here, so that a defect of days does not hide itself.
-usual as (
+-- How many trades an hour the market's smaller bars count. Its empty bars do not count here, so that a defect of days
+-- does not hide itself.
+usual_trade_rates as (
     select
         empty_days.market_id,
         empty_days.bar_hours,
@@ -111,7 +115,7 @@ usual as (
     having count(*) >= {{ least_bars }}
 ),
 
-judged as (
+judged_bars as (
     select
         coalesce(klines.market_id, trades.market_id) as market_id,
         coalesce(klines.bar_date, trades.bar_date) as bar_date,
@@ -121,16 +125,20 @@ judged as (
             when klines.market_id is null then 'filled'
             when klines.volume_usd = 0 and trades.volume_usd > 0
                 then case when trades.is_whole then 'replaced' else 'doubtful' end
-            when klines.volume_usd = 0 and (klines.high_price <> klines.low_price or klines.trade_count > 0) then 'doubtful'
-            when klines.volume_usd = 0 and trades.is_whole and trades.proven_minutes = klines.bar_hours * 60 then 'published'
-            when klines.volume_usd = 0 and usual.trades_an_hour >= {{ least_trades_an_hour }} then 'doubtful'
+            when klines.volume_usd = 0 and (klines.high_price <> klines.low_price or klines.trade_count > 0)
+                then 'doubtful'
+            when klines.volume_usd = 0 and trades.is_whole and trades.proven_minutes = klines.bar_hours * 60
+                then 'published'
+            when klines.volume_usd = 0 and usual_trade_rates.trades_an_hour >= {{ least_trades_an_hour }}
+                then 'doubtful'
             when trades.is_whole
                 and trades.volume_usd - klines.volume_usd > klines.volume_usd * 0.0001
                 and trades.trade_count > klines.trade_count
                 then 'replaced'
             else 'published'
         end as state,
-        {%- for column in ['taker_buy_usd', 'taker_sell_usd', 'taker_buy_base', 'taker_sell_base', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count'] %}
+        {%- for column in ['taker_buy_usd', 'taker_sell_usd', 'taker_buy_base', 'taker_sell_base', 'open_price',
+            'high_price', 'low_price', 'close_price', 'trade_count'] %}
         klines.{{ column }} as klines_{{ column }},
         trades.{{ column }} as trades_{{ column }},
         {%- endfor %}
@@ -139,8 +147,9 @@ judged as (
     from klines
     full outer join trade_bars as trades
         on klines.market_id = trades.market_id and klines.bar_hours = trades.bar_hours and klines.bar_at = trades.bar_at
-    left join usual
-        on klines.market_id = usual.market_id and klines.bar_hours = usual.bar_hours and klines.bar_date = usual.bar_date
+    left join usual_trade_rates
+        on klines.market_id = usual_trade_rates.market_id and klines.bar_hours = usual_trade_rates.bar_hours
+        and klines.bar_date = usual_trade_rates.bar_date
     where klines.market_id is not null or (trades.is_whole and trades.volume_usd > 0)
 )
 
@@ -153,14 +162,16 @@ select
     case when state in ('replaced', 'filled') then 'trades' else 'klines' end as source,
     {%- for column, type in {
         'taker_buy_usd': 'decimal(38,16)', 'taker_sell_usd': 'decimal(38,16)', 'taker_buy_base': 'decimal(38,16)',
-        'taker_sell_base': 'decimal(38,16)', 'open_price': none, 'high_price': none, 'low_price': none, 'close_price': none,
+        'taker_sell_base': 'decimal(38,16)', 'open_price': none, 'high_price': none, 'low_price': none,
+        'close_price': none,
         'trade_count': 'bigint',
     }.items() %}
-    {%- set value = "case when state in ('replaced', 'filled') then trades_" ~ column ~ " else klines_" ~ column ~ " end" %}
+    {%- set value = "case when state in ('replaced', 'filled') then trades_" ~ column
+        ~ " else klines_" ~ column ~ " end" %}
     {{ 'cast(' ~ value ~ ' as ' ~ type ~ ')' if type else value }} as {{ column }},
     {%- endfor %}
     cast(
         case state when 'doubtful' then 0 when 'published' then covered_minutes else proven_minutes end as bigint
     ) as covered_minutes
-from judged
+from judged_bars
 order by market_id, bar_hours, bar_at

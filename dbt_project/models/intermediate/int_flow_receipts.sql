@@ -1,11 +1,12 @@
 -- One row per market, dataset, interval and day that bars may be built from, and the state of its receipt.
 with receipts as (
     {%- set columns = [
-        'dataset', 'market_id', 'kline_interval', 'trade_date', 'status', 'row_count', 'id_gaps', 'duplicate_rows', 'zero_rows',
+        'dataset', 'market_id', 'kline_interval', 'trade_date', 'status', 'row_count', 'id_gaps', 'duplicate_rows',
+        'zero_rows',
         'out_of_order_rows', 'stored_sha256',
     ] | join(', ') %}
     select {{ columns }}
-    from {{ trades_receipts() }} as trades
+    from {{ ref('int_trades_receipts') }}
     union all
     select {{ columns }}
     from {{ ref('stg_raw__receipts') }}
@@ -13,7 +14,7 @@ with receipts as (
         or (dataset = 'restKlines' and kline_interval = '1h')
         or (
             dataset = 'klines'
-            and kline_interval in ({% for interval in kline_intervals() %}'{{ interval }}'{{ ', ' if not loop.last }}{% endfor %})
+            and kline_interval in ({{ text_list(kline_intervals()) }})
         )
 )
 
@@ -39,13 +40,14 @@ select
         receipts.status || ' ' || coalesce(receipts.stored_sha256, '') || ' '
         || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' '
         || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' '
-        || coalesce(cast(markets.listed_at as varchar), '') || ' ' || coalesce(cast(markets.delivered_at as varchar), '')
+        || coalesce(cast(markets.listed_at as varchar), '') || ' '
+        || coalesce(cast(markets.delivered_at as varchar), '')
         || ' {{ flow_logic_version() }}'
     ) as build_state
 from receipts
-inner join {{ ref('dim_markets') }} as markets on receipts.market_id = markets.market_id
--- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is used, and of one
--- before the listing no bars of the venue.
+inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id
+-- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is
+-- used, and of one before the listing no bars of the venue.
 where markets.contract_size is not null
     and (markets.delivered_at is null or cast(receipts.trade_date as timestamp) < markets.delivered_at)
     and (

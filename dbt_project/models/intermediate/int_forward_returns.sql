@@ -1,5 +1,5 @@
--- One row per market, grain, bar and horizon of the event study: what the price did from the bar's open to the open so many days later.
--- Bars whose exit is not there have no row.
+-- One row per market, grain, bar and horizon of the event study: what the price did from the bar's open to the open so
+-- many days later. Bars whose exit is not there have no row.
 with horizons as (
     {%- for days in study_horizons() %}
     select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
@@ -32,8 +32,8 @@ select
     entries.entry_price,
     entries.exit_at,
     exits.open_price as exit_price,
-    -- A double's quotient, rounded to a decimal: sums of these no longer depend on the order of the rows, and an exact quotient of every
-    -- bar would cost more than the rest of the study.
+    -- A double's quotient, rounded to a decimal: sums of these no longer depend on the order of the rows, and an exact
+    -- quotient of every bar would cost more than the rest of the study.
     cast(cast(exits.open_price as double) / cast(entries.entry_price as double) - 1 as decimal(18,12)) as price_return
 from entries
 inner join opens as exits

@@ -1,8 +1,9 @@
--- One row per market and UTC day with a funding: the sum of the rates, which a long held all day paid. The venue's times jitter by
--- milliseconds around the hour, so a funding belongs to the day half a minute later.
+-- One row per market and UTC day with a funding: the sum of the rates, which a long held all day paid. The venue's
+-- times jitter by milliseconds around the hour, so a funding belongs to the day half a minute later.
 --
--- Whether one is missing is told by the time between fundings, not by a sum of labels: a funding's label says how many hours it is for, so that
--- the one before it lies no further back. The interval of a market may change from one day to the next.
+-- Whether one is missing follows from the time between fundings, not by a sum of labels: a funding's label states how
+-- many hours it is for, so that the one before it lies no further back. The interval of a market may change from one
+-- day to the next.
 with fundings as (
     select
         market_id,
@@ -21,9 +22,9 @@ timeline as (
     from fundings
 ),
 
--- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the day of the last one
--- after it. Days without any funding have no row.
-spans as (
+-- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the
+-- day of the last one after it. Days without any funding have no row.
+gaps as (
     select
         market_id,
         funded_at,
@@ -42,19 +43,20 @@ spans as (
     where next_at is null
 ),
 
-hours as (
+possible_fundings as (
     select
-        spans.*,
-        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }} + (funded_at - date_trunc('hour', funded_at)) as hour_at
-    from spans
+        gaps.*,
+        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }}
+            + (funded_at - date_trunc('hour', funded_at)) as hour_at
+    from gaps
 ),
 
-lost as (
+lost_hours_by_day as (
     select
         market_id,
         cast(hour_at as date) as trade_date,
         sum(funding_interval_hours) as lost_hours
-    from hours
+    from possible_fundings
     where hour_at > from_at
         and hour_at < until_at
         and mod(abs({{ minutes_between('hour_at', 'funded_at') }}), funding_interval_hours * 60) = 0
@@ -73,8 +75,10 @@ days as (
 select
     days.market_id,
     days.trade_date,
-    cast(greatest(24 - coalesce(lost.lost_hours, 0), 0) as bigint) as covered_hours,
+    cast(greatest(24 - coalesce(lost_hours_by_day.lost_hours, 0), 0) as bigint) as covered_hours,
     days.funding_rate
 from days
-left join lost on days.market_id = lost.market_id and days.trade_date = lost.trade_date
+left join lost_hours_by_day
+    on days.market_id = lost_hours_by_day.market_id
+    and days.trade_date = lost_hours_by_day.trade_date
 order by days.market_id, days.trade_date

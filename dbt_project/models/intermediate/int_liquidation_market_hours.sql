@@ -1,13 +1,15 @@
--- One row per market and hour, in parts (see macros/liquidations.sql). An ingested market has every hour that its venue was listened to, and
--- every hour of the days that its archive was asked for. A market that was only heard has the hours of its orders and the 23 before and
--- after each: venues have hundreds of symbols, and a day or rolling day with an order in it needs no more.
+-- One row per market and hour, in parts (see macros/liquidations.sql). An ingested market has every hour that its venue
+-- was collected, and every hour of the days that its archive was requested for. A market that was only received has the
+-- hours of its orders and the 23 before and after each: venues have hundreds of symbols, and a day or rolling day with
+-- an order in it needs no more.
+-- Long, since it begins with three ways in which an hour is due: the feed's, the archive's and an order's.
 with markets as (
     select market_id, venue, symbol, is_ingested
-    from {{ ref('dim_markets') }}
+    from {{ ref('int_markets') }}
 ),
 
 venue_hours as (
-    select venue, hour_at, covered_minutes, is_every_order and lost_messages = 0 as is_every_order, heard_symbols
+    select venue, hour_at, covered_minutes, is_every_order and lost_messages = 0 as is_every_order, subscribed_symbols
     from {{ ref('int_liquidation_venue_hours') }}
     where not is_trailing
 ),
@@ -34,8 +36,9 @@ order_hours as (
     group by market_id, hour_at
 ),
 
--- Each order's hour and those around it, from where the order's before ends: no hour twice, however many orders a market has.
-heard_orders as (
+-- Each order's hour and those around it, from where the order's before ends: no hour twice, however many orders a
+-- market has.
+received_orders as (
     select
         order_hours.market_id,
         order_hours.hour_at,
@@ -48,14 +51,16 @@ heard_orders as (
     where not markets.is_ingested
 ),
 
-heard_spans as (
+received_order_hours as (
     select
         market_id,
         {{ each_hour(
-            "greatest(hour_at - interval '23' hour, coalesce(previous_hour_at, hour_at - interval '48' hour) + interval '24' hour)",
+            "greatest("
+            ~ "hour_at - interval '23' hour, "
+            ~ "coalesce(previous_hour_at, hour_at - interval '48' hour) + interval '24' hour)",
             "hour_at + interval '23' hour"
         ) }} as hour_at
-    from heard_orders
+    from received_orders
 ),
 
 due_hours as (
@@ -68,22 +73,25 @@ due_hours as (
     from archive_hours
     inner join markets on archive_hours.market_id = markets.market_id
     union
-    select markets.market_id, markets.venue, heard_spans.hour_at
-    from heard_spans
-    inner join markets on heard_spans.market_id = markets.market_id
-    inner join venue_hours on markets.venue = venue_hours.venue and heard_spans.hour_at = venue_hours.hour_at
+    select markets.market_id, markets.venue, received_order_hours.hour_at
+    from received_order_hours
+    inner join markets on received_order_hours.market_id = markets.market_id
+    inner join venue_hours on markets.venue = venue_hours.venue and received_order_hours.hour_at = venue_hours.hour_at
 ),
 
-sourced as (
+sourced_hours as (
     select
         due_hours.market_id,
         due_hours.venue,
         due_hours.hour_at,
-        case when coalesce(archive_hours.is_stored, false) or venue_hours.hour_at is null then 'archive' else 'live' end as source,
+        case when coalesce(archive_hours.is_stored, false) or venue_hours.hour_at is null then 'archive' else 'live' end
+            as source,
         case
             when coalesce(archive_hours.is_stored, false) then 60
-            -- A venue that must be told each symbol was heard for those that it was told.
-            when venue_hours.heard_symbols <> '' and ' ' || venue_hours.heard_symbols || ' ' not like '% ' || markets.symbol || ' %' then 0
+            -- A venue that requires per-symbol subscriptions was received for those subscribed to.
+            when venue_hours.subscribed_symbols <> ''
+                and ' ' || venue_hours.subscribed_symbols || ' ' not like '% ' || markets.symbol || ' %'
+                then 0
             else coalesce(venue_hours.covered_minutes, 0)
         end as covered_minutes,
         coalesce(venue_hours.is_every_order, false) as is_every_order
@@ -97,24 +105,31 @@ sourced as (
 
 -- An order of an hour without a covered minute is not a total of that hour, and counts for nothing.
 select
-    sourced.venue,
-    sourced.market_id,
-    sourced.hour_at,
+    sourced_hours.venue,
+    sourced_hours.market_id,
+    sourced_hours.hour_at,
     markets.is_ingested,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.long_usd end, 0) as decimal(38,8)) as long_usd,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.short_usd end, 0) as decimal(38,8)) as short_usd,
-    cast(coalesce(case when sourced.covered_minutes > 0 then order_hours.order_count end, 0) as bigint) as order_count,
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.long_usd end, 0) as decimal(38,8))
+        as long_usd,
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.short_usd end, 0) as decimal(38,8))
+        as short_usd,
+    cast(coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.order_count end, 0) as bigint)
+        as order_count,
     cast(
-        coalesce(case when sourced.covered_minutes > 0 then order_hours.unvalued_order_count end, 0) as bigint
+        coalesce(case when sourced_hours.covered_minutes > 0 then order_hours.unvalued_order_count end, 0) as bigint
     ) as unvalued_order_count,
-    case when sourced.covered_minutes > 0 then order_hours.largest_order_usd end as largest_order_usd,
-    cast(sourced.covered_minutes as bigint) as covered_minutes,
+    case when sourced_hours.covered_minutes > 0 then order_hours.largest_order_usd end as largest_order_usd,
+    cast(sourced_hours.covered_minutes as bigint) as covered_minutes,
     cast(
-        case when sourced.source = 'live' and sourced.is_every_order and sourced.covered_minutes = 60 then 1 else 0 end as bigint
+        case
+            when sourced_hours.source = 'live' and sourced_hours.is_every_order and sourced_hours.covered_minutes = 60
+                then 1
+            else 0
+        end as bigint
     ) as exact_hours,
-    cast(case when sourced.source = 'archive' then 1 else 0 end as bigint) as archive_hours,
-    cast(case when sourced.source = 'live' then 1 else 0 end as bigint) as live_hours
-from sourced
-inner join markets on sourced.market_id = markets.market_id
-left join order_hours on sourced.market_id = order_hours.market_id and sourced.hour_at = order_hours.hour_at
-order by sourced.market_id, sourced.hour_at
+    cast(case when sourced_hours.source = 'archive' then 1 else 0 end as bigint) as archive_hours,
+    cast(case when sourced_hours.source = 'live' then 1 else 0 end as bigint) as live_hours
+from sourced_hours
+inner join markets on sourced_hours.market_id = markets.market_id
+left join order_hours on sourced_hours.market_id = order_hours.market_id and sourced_hours.hour_at = order_hours.hour_at
+order by sourced_hours.market_id, sourced_hours.hour_at

@@ -1,6 +1,7 @@
--- One row per liquidation order, from the archive where its day is stored there, else as it was heard live.
--- Both publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last state counts,
--- once. Where a feed does not say what was ordered at which limit, each message is an order.
+-- One row per liquidation order, from the archive where its day is stored there, else as it was received live. Both
+-- publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last
+-- state counts, once. Where a feed does not report what was ordered at which limit, each message is an order.
+-- Long, since the states of both sources are put together by one rule.
 with archived_states as (
     select distinct
         market_id,
@@ -14,7 +15,7 @@ with archived_states as (
         average_price,
         order_status,
         accumulated_fill_quantity
-    from {{ ref('stg_raw__liquidations') }}
+    from {{ ref('stg_raw__liquidation_snapshots') }}
 ),
 
 archived_days as (
@@ -23,9 +24,9 @@ archived_days as (
     where dataset = 'liquidationSnapshot' and status = 'stored'
 ),
 
-heard as (
+received_events as (
     select *
-    from {{ ref('stg_raw__collected_liquidations') }} as messages
+    from {{ ref('stg_raw__liquidation_events') }} as messages
     where not exists (
         select 1
         from archived_days
@@ -60,11 +61,11 @@ states as (
         cast(price as decimal(38,12)) as average_price,
         order_status,
         cast(quantity as decimal(38,8)) as filled_quantity
-    from heard
+    from received_events
     where original_quantity is not null and limit_price is not null
 ),
 
-compared as (
+states_with_previous as (
     select
         states.*,
         lag(filled_quantity) over (
@@ -84,9 +85,9 @@ compared as (
 
 -- A state belongs to the order before it as long as that one was not filled, this one holds more, and not a minute has
 -- passed: liquidation orders are immediate or cancelled, so a later one of the same size and limit is another order.
-numbered as (
+numbered_states as (
     select
-        compared.*,
+        states_with_previous.*,
         sum(
             case
                 when previous_status is null or previous_status = 'FILLED' then 1
@@ -99,17 +100,17 @@ numbered as (
             order by liquidated_at, filled_quantity
             rows between unbounded preceding and current row
         ) as order_number
-    from compared
+    from states_with_previous
 ),
 
 last_states as (
     select
-        numbered.*,
+        numbered_states.*,
         row_number() over (
             partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price, order_number
             order by liquidated_at desc, filled_quantity desc
         ) as states_from_last
-    from numbered
+    from numbered_states
 ),
 
 orders as (
@@ -125,12 +126,13 @@ orders as (
         is_long_liquidated,
         cast(price as decimal(38,12)) as average_price,
         cast(quantity as decimal(38,8)) as filled_quantity
-    from heard
+    from received_events
     where original_quantity is null or limit_price is null
 )
 
--- What is not quoted in dollars, or of a contract whose size nobody knows, has no value here: it is counted, and never guessed. Nor has what
--- would be worth ten billion dollars: no order is, and an absurd message must not take the decimals' room from all others.
+-- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and never
+-- guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take the
+-- decimals' room from all others.
 select
     orders.market_id,
     orders.liquidated_at,
@@ -144,12 +146,15 @@ select
         when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
             and cast(orders.filled_quantity as double) * markets.contract_size < 1e20
             and cast(orders.filled_quantity as double) * markets.contract_size
-                * case when markets.contract_type = 'inverse' then 1 else cast(orders.average_price as double) end < 1e10
+                * case
+                    when markets.contract_type = 'inverse' then 1
+                    else cast(orders.average_price as double)
+                end < 1e10
             then {{ notional_usd(
                 'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
                 scale=8
             ) }}
     end as liquidated_usd
 from orders
-inner join {{ ref('dim_markets') }} as markets on orders.market_id = markets.market_id
+inner join {{ ref('int_markets') }} as markets on orders.market_id = markets.market_id
 order by orders.market_id, orders.liquidated_at, orders.is_long_liquidated, orders.average_price, orders.filled_quantity

@@ -1,5 +1,6 @@
--- One row per venue and hour, in parts (see macros/liquidations.sql): its markets of that hour together, with the coverage of its feed. Only
--- where the feed was listened to: an archive holds the few markets that were asked for, and their sum is not the venue's.
+-- One row per venue and hour, in parts (see macros/liquidations.sql): its markets of that hour together, with the
+-- coverage of its feed. Only where the feed was collected: an archive holds the few markets that were requested, and
+-- their sum is not the venue's.
 with market_totals as (
     select
         venue,
@@ -20,7 +21,8 @@ select
     hours.hour_at,
     hours.is_trailing,
     cast(coalesce(case when hours.covered_minutes > 0 then market_totals.long_usd end, 0) as decimal(38,8)) as long_usd,
-    cast(coalesce(case when hours.covered_minutes > 0 then market_totals.short_usd end, 0) as decimal(38,8)) as short_usd,
+    cast(coalesce(case when hours.covered_minutes > 0 then market_totals.short_usd end, 0) as decimal(38,8))
+        as short_usd,
     cast(coalesce(case when hours.covered_minutes > 0 then market_totals.order_count end, 0) as bigint) as order_count,
     cast(
         coalesce(case when hours.covered_minutes > 0 then market_totals.unvalued_order_count end, 0) as bigint
@@ -29,12 +31,14 @@ select
     hours.covered_minutes,
     cast(
         case
-            when hours.is_every_order and hours.heard_symbols = '' and hours.covered_minutes = 60 and hours.lost_messages = 0
+            when hours.is_every_order and hours.subscribed_symbols = '' and hours.covered_minutes = 60
+                and hours.lost_messages = 0
                 and coalesce(market_totals.archive_hours, 0) = 0 then 1
             else 0
         end as bigint
     ) as exact_hours,
-    cast(coalesce(case when hours.covered_minutes > 0 then market_totals.archive_hours end, 0) as bigint) as archive_hours,
+    cast(coalesce(case when hours.covered_minutes > 0 then market_totals.archive_hours end, 0) as bigint)
+        as archive_hours,
     cast(1 as bigint) as live_hours,
     hours.subscribed_symbol_count
 from {{ ref('int_liquidation_venue_hours') }} as hours

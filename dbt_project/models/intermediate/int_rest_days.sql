@@ -1,5 +1,5 @@
--- One row per market and day that the venue's api gave bars or trades of: did it say the same as the archive came to say? Only hours
--- that both have are compared, and of hours of trades only those that were asked for whole.
+-- One row per market and day for which the venue's API gave bars or trades: did it report the same as the archive did
+-- later? Only hours that both have are compared, and of hours of trades only those that were requested completely.
 with rest_hours as (
     select
         bars.market_id,
@@ -33,11 +33,12 @@ archive_hours as (
     union all
     select klines.market_id, klines.bar_at, klines.taker_buy_usd, klines.taker_sell_usd
     from {{ ref('int_flow_klines') }} as klines
-    inner join {{ ref('int_flow_days') }} as days on klines.market_id = days.market_id and klines.bar_date = days.bar_date
+    inner join {{ ref('int_flow_days') }} as days
+        on klines.market_id = days.market_id and klines.bar_date = days.bar_date
     where klines.bar_hours = 1 and klines.state <> 'doubtful' and not days.is_built_from_trades
 ),
 
-compared as (
+compared_days as (
     select
         rest.market_id,
         rest.bar_date,
@@ -56,18 +57,22 @@ compared as (
 select
     rest_days.market_id,
     rest_days.bar_date,
-    cast(coalesce(compared.rest_hours, 0) as bigint) as rest_hours,
-    compared.rest_volume_usd,
-    compared.rest_net_usd,
-    compared.rest_volume_usd - compared.archive_volume_usd as rest_difference_usd,
+    cast(coalesce(compared_days.rest_hours, 0) as bigint) as rest_hours,
+    compared_days.rest_volume_usd,
+    compared_days.rest_net_usd,
+    compared_days.rest_volume_usd - compared_days.archive_volume_usd as rest_difference_usd,
     case
-        when compared.rest_hours is null then 'not_comparable'
-        when compared.rest_volume_usd = compared.archive_volume_usd and compared.rest_net_usd = compared.archive_net_usd then 'exact'
-        when abs(compared.rest_volume_usd - compared.archive_volume_usd) <= compared.archive_volume_usd * 0.0001
-            and abs(compared.rest_net_usd - compared.archive_net_usd) <= compared.archive_volume_usd * 0.0001
+        when compared_days.rest_hours is null then 'not_comparable'
+        when compared_days.rest_volume_usd = compared_days.archive_volume_usd
+            and compared_days.rest_net_usd = compared_days.archive_net_usd
+            then 'exact'
+        when abs(compared_days.rest_volume_usd - compared_days.archive_volume_usd)
+                <= compared_days.archive_volume_usd * 0.0001
+            and abs(compared_days.rest_net_usd - compared_days.archive_net_usd)
+                <= compared_days.archive_volume_usd * 0.0001
             then 'within_tolerance'
         else 'conflict'
     end as rest_verdict
 from rest_days
-left join compared on rest_days.market_id = compared.market_id and rest_days.bar_date = compared.bar_date
+left join compared_days on rest_days.market_id = compared_days.market_id and rest_days.bar_date = compared_days.bar_date
 order by rest_days.market_id, rest_days.bar_date

@@ -1,4 +1,5 @@
--- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left out.
+-- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left
+-- out.
 with definitions as (
     select
         definition_id,
@@ -11,7 +12,7 @@ with definitions as (
     from {{ ref('spike_definitions') }}
 ),
 
-unsmoothed as (
+bars_by_definition as (
     select
         definitions.definition_id,
         definitions.bar_hours,
@@ -38,7 +39,7 @@ unsmoothed as (
         and (definitions.venue is null or definitions.venue = bars.venue)
 ),
 
-smoothed as (
+smoothed_bars as (
     select
         definition_id,
         bar_hours,
@@ -57,7 +58,7 @@ smoothed as (
         count(bar_value) over smoothing as found_bars,
         sum(bar_value) over smoothing as value_sum,
         sum(coverage_ratio) over smoothing as coverage_sum
-    from unsmoothed
+    from bars_by_definition
     window smoothing as (
         partition by definition_id, market_id
         order by bar_at
@@ -65,7 +66,7 @@ smoothed as (
     )
 ),
 
-valued as (
+valued_bars as (
     select
         definition_id,
         bar_hours,
@@ -81,7 +82,7 @@ valued as (
         set_changed_at,
         cast({{ exact_quotient('value_sum', 'smoothing_bars') }} as decimal(38,8)) as value,
         {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio
-    from smoothed
+    from smoothed_bars
     where found_bars = smoothing_bars
 )
 
@@ -100,5 +101,5 @@ select
     is_provisional,
     is_running,
     set_changed_at
-from valued
+from valued_bars
 order by definition_id, market_id, bar_at

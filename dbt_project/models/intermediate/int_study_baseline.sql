@@ -1,13 +1,13 @@
--- One row per definition, market, horizon and entry, numbered in time: every open from the first ranked bar's end on, event or not.
--- What the events are compared with, and what the bootstrap draws from.
+-- One row per definition, market, horizon and entry, numbered in time: every open from the first ranked bar's end on,
+-- event or not. What the events are compared with, and what the bootstrap draws from.
 with periods as (
     select
         ranks.definition_id,
         ranks.market_id,
         {{ bar_hours('max(definitions.grain)') }} as grain_hours,
         min(ranks.bar_at) as first_ranked_at
-    from {{ ref('fct_taker_spike_ranks') }} as ranks
-    inner join {{ ref('dim_spike_definitions') }} as definitions on ranks.definition_id = definitions.definition_id
+    from {{ ref('int_spike_ranks') }} as ranks
+    inner join {{ ref('spike_definitions') }} as definitions on ranks.definition_id = definitions.definition_id
     where ranks.spike_rank is not null and ranks.side = 'bearish'
     group by ranks.definition_id, ranks.market_id
 )

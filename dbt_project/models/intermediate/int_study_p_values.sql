@@ -1,6 +1,7 @@
--- One row per definition, market, side, horizon and way of entering with enough events: how often chance alone does as well.
--- A moving-block bootstrap: each block of overlapping events is put at a random place of the same market and period, its inner spacing kept,
--- so that chance's samples overlap as the events do. The places come from a hash, so every build draws the same ones.
+-- One row per definition, market, side, horizon and way of entering with enough events: how often chance alone does as
+-- well. A moving-block bootstrap: each block of overlapping events is put at a random place of the same market and
+-- period, its inner spacing kept, so that chance's samples overlap as the events do. The places come from a hash, so
+-- every build draws the same ones.
 with samples as (
     select
         samples.*,
@@ -38,13 +39,14 @@ random_places as (
         draws.draw_number,
         block_numbers.block_number,
         {{ hashed_bits(
-            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as varchar) || ' ' || cast(block_numbers.block_number as varchar)"
+            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as varchar) || ' '
+                || cast(block_numbers.block_number as varchar)"
         ) }} as place_bits
     from draws
     cross join block_numbers
 ),
 
-drawn as (
+drawn_entries as (
     select
         samples.definition_id,
         samples.market_id,
@@ -53,7 +55,8 @@ drawn as (
         samples.entered,
         samples.observed_sum,
         places.draw_number,
-        ({{ bits_below('places.place_bits', 'sizes.baseline_size') }} + samples.block_offset) % sizes.baseline_size as entry_number
+        ({{ bits_below('places.place_bits', 'sizes.baseline_size') }} + samples.block_offset) % sizes.baseline_size
+            as entry_number
     from large_samples as samples
     inner join sizes
         on samples.definition_id = sizes.definition_id
@@ -64,21 +67,23 @@ drawn as (
 
 drawn_sums as (
     select
-        drawn.definition_id,
-        drawn.market_id,
-        drawn.side,
-        drawn.horizon_days,
-        drawn.entered,
-        drawn.draw_number,
-        max(drawn.observed_sum) as observed_sum,
-        sum({{ contrarian('drawn.side', 'baseline.price_return') }}) as drawn_sum
-    from drawn
+        drawn_entries.definition_id,
+        drawn_entries.market_id,
+        drawn_entries.side,
+        drawn_entries.horizon_days,
+        drawn_entries.entered,
+        drawn_entries.draw_number,
+        max(drawn_entries.observed_sum) as observed_sum,
+        sum({{ contrarian('drawn_entries.side', 'baseline.price_return') }}) as drawn_sum
+    from drawn_entries
     inner join {{ ref('int_study_baseline') }} as baseline
-        on drawn.definition_id = baseline.definition_id
-        and drawn.market_id = baseline.market_id
-        and drawn.horizon_days = baseline.horizon_days
-        and drawn.entry_number = baseline.entry_number
-    group by drawn.definition_id, drawn.market_id, drawn.side, drawn.horizon_days, drawn.entered, drawn.draw_number
+        on drawn_entries.definition_id = baseline.definition_id
+        and drawn_entries.market_id = baseline.market_id
+        and drawn_entries.horizon_days = baseline.horizon_days
+        and drawn_entries.entry_number = baseline.entry_number
+    group by
+        drawn_entries.definition_id, drawn_entries.market_id, drawn_entries.side, drawn_entries.horizon_days,
+        drawn_entries.entered, drawn_entries.draw_number
 )
 
 -- The observation counts as one of the draws: p is never zero.

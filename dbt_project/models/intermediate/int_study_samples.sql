@@ -1,11 +1,11 @@
--- One row per definition, market, side, horizon, way of entering and event with a known exit. Events whose holding times overlap are one block: they
--- share the same days of the price and are no independent observations.
+-- One row per definition, market, side, horizon, way of entering and event with a known exit. Events whose holding
+-- times overlap are one block: they share the same days of the price and are no independent observations.
 with entries as (
     select definition_id, market_id, side, horizon_days, 'next_bar' as entered, entry_at
-    from {{ ref('fct_spike_forward_returns') }}
+    from {{ ref('int_study_positions') }}
     union all
     select definition_id, market_id, side, horizon_days, 'when_known' as entered, known_at as entry_at
-    from {{ ref('fct_spike_forward_returns') }}
+    from {{ ref('int_study_positions') }}
 ),
 
 returns as (
@@ -31,12 +31,13 @@ returns as (
     )
 ),
 
-blocked as (
+returns_in_blocks as (
     select
         returns.*,
         sum(
             case
-                when previous_entry_at is null or entry_at >= previous_entry_at + {{ hours_as_interval('horizon_days * 24') }} then 1
+                when previous_entry_at is null then 1
+                when entry_at >= previous_entry_at + {{ hours_as_interval('horizon_days * 24') }} then 1
                 else 0
             end
         ) over (
@@ -59,4 +60,4 @@ select
     entry_number - min(entry_number) over (
         partition by definition_id, market_id, side, horizon_days, entered, block_number
     ) as block_offset
-from blocked
+from returns_in_blocks

@@ -1,4 +1,4 @@
--- The definitions a spike is ranked under, published beside the ranks so that no rank travels without its meaning.
+-- The definitions a spike is ranked under, published with the ranks so that no rank travels without its meaning.
 select
     definition_id,
     grain,

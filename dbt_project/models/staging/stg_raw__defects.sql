@@ -1,5 +1,5 @@
 -- One row per defect of a current receipt: what was published and not used as it was published.
--- A table for the reason that `stg_raw__receipts` is one.
+-- A table for the reason that `base_raw__receipts` is one.
 {{ config(materialized='table') }}
 
 select
@@ -17,4 +17,4 @@ select
     source_key,
     used_instead,
     {{ utc_timestamp('known_at') }} as known_at
-from {{ raw_relation('defects') }}
+from {{ raw_files('defects') }} as defects

@@ -1,11 +1,5 @@
--- One row per contract that a venue ever told of, as it told of it last.
-with stored_days as (
-    select venue, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = 'instruments' and symbol = 'ALL' and status = 'stored'
-),
-
-told as (
+-- One row per contract that a venue has ever reported, as it reported it last.
+with reported_contracts as (
     select
         instruments.venue,
         instruments.symbol_name as symbol,
@@ -21,13 +15,8 @@ told as (
         row_number() over (
             partition by instruments.venue, instruments.symbol_name
             order by instruments.observed_at desc
-        ) as times_from_last
+        ) as reports_from_last
     from {{ raw_relation('instruments') }} as instruments
-    where exists (
-        select 1
-        from stored_days
-        where stored_days.venue = instruments.venue and stored_days.trade_date = instruments."date"
-    )
 )
 
 select
@@ -41,5 +30,5 @@ select
     listed_at,
     delivered_at,
     is_trading
-from told
-where times_from_last = 1
+from reported_contracts
+where reports_from_last = 1

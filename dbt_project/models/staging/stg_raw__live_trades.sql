@@ -1,2 +1,12 @@
--- One row per market trade that we heard on the venue's feed.
-{{ recent_trades('liveTrades') }}
+-- One row per market trade that the collector received on the venue's feed.
+select
+    trades.venue || ':' || trades.symbol as market_id,
+    trades.trade_id,
+    trades.trade_number,
+    {{ utc_timestamp('trades.traded_at') }} as traded_at,
+    trades."date" as trade_date,
+    trades.price,
+    trades.quantity,
+    trades.trade_count,
+    trades.is_taker_buy
+from {{ recent_trades('liveTrades') }} as trades

@@ -1,10 +1,4 @@
 -- One row per market and five minutes.
-with stored_days as (
-    select venue, symbol, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = 'metrics' and status = 'stored'
-)
-
 select
     metrics.venue || ':' || metrics.symbol as market_id,
     {{ utc_timestamp('metrics.observed_at') }} as observed_at,
@@ -16,10 +10,3 @@ select
     metrics.account_long_short_ratio,
     metrics.taker_buy_sell_ratio
 from {{ raw_relation('metrics') }} as metrics
-where exists (
-    select 1
-    from stored_days
-    where stored_days.venue = metrics.venue
-        and stored_days.symbol = metrics.symbol
-        and stored_days.trade_date = metrics."date"
-)

@@ -1,6 +1,5 @@
--- One row per dataset, market, interval and UTC day that was asked for and answered.
--- A table on purpose: all of one build must agree on it even while ingestion goes on, and the audit reads it from the
--- warehouse file alone.
+-- One row per dataset, market, interval and UTC day that was requested and answered.
+-- A table, so that the audit reads it from the warehouse file alone, whatever name that is attached under.
 {{ config(materialized='table') }}
 
 select
@@ -30,4 +29,4 @@ select
     stored_sha256,
     revision,
     {{ utc_timestamp('known_at') }} as known_at
-from {{ raw_relation('receipts') }}
+from {{ ref('base_raw__receipts') }} as receipts

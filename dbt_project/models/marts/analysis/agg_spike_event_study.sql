@@ -1,4 +1,6 @@
--- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any other time?
+-- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any
+-- other time?
+-- Long, since it ends with the sentence of each row.
 {%- set keys = ['definition_id', 'market_id', 'side', 'horizon_days'] %}
 
 with horizons as (
@@ -41,7 +43,7 @@ baselines as (
     group by definition_id, market_id, horizon_days
 ),
 
-compared as (
+compared_samples as (
     select
         questions.definition_id,
         questions.market_id,
@@ -82,11 +84,11 @@ compared as (
     {%- endfor %}
 ),
 
-counted as (
+samples_with_test_count as (
     select
-        compared.*,
+        compared_samples.*,
         sum(case when is_conclusive then 1 else 0 end) over (partition by market_id) as test_count
-    from compared
+    from compared_samples
 )
 
 select
@@ -112,9 +114,11 @@ select
     is_conclusive,
     case
         when not is_conclusive
-            then 'Nothing can be concluded: ' || cast(sample_size as varchar) || ' events with a known exit, and {{ study_minimum() }} are the least.'
+            then 'Nothing can be concluded: ' || cast(sample_size as varchar)
+                || ' events with a known exit, and {{ study_minimum() }} are the least.'
         else
-            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id || ') the position against them gained over '
+            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id
+                || ') the position against them gained over '
             || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
             || ' in ' || {{ percent_text('hit_rate') }} || ' of the cases, mean ' || {{ change_text('mean_return') }}
             || ', against ' || {{ percent_text('baseline_hit_rate') }} || ' and ' || {{ change_text('baseline_mean') }}
@@ -123,11 +127,14 @@ select
                 when p_value > 0.05 then ': no evidence for trading against the crowd.'
                 when p_value_when_known is null or p_value_when_known > 0.05
                     then ', but no evidence is left when entered once the event is known'
-                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '') || '.'
+                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '')
+                        || '.'
                 else
-                    ', and when entered once the event is known with p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
-                    || ': more than chance explains, were it the only test and not one of ' || cast(test_count as varchar) || '.'
+                    ', and when entered once the event is known with p = '
+                        || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
+                    || ': more than chance explains, were it the only test and not one of '
+                    || cast(test_count as varchar) || '.'
             end
     end as conclusion
-from counted
+from samples_with_test_count
 order by definition_id, market_id, side, horizon_days

@@ -1,4 +1,4 @@
--- The claims that are checked, published beside their verdicts so that no verdict travels without its claim.
+-- The claims that are checked, published with their verdicts so that no verdict travels without its claim.
 select
     claim_id,
     source,

@@ -1,41 +1,12 @@
--- One row per definition, market, side, event and horizon: what a position against the crowd, entered at the next bar's open, came to.
-with horizons as (
-    {%- for days in study_horizons() %}
-    select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
-    {%- endfor %}
-),
-
--- An event is known to be one when the last bar that could outdo it has ended; a position can be entered at the next open from then on.
-events as (
-    select
-        ranks.definition_id,
-        ranks.market_id,
-        ranks.side,
-        ranks.bar_at as event_at,
-        ranks.event_rank,
-        ranks.value,
-        {{ bar_hours('definitions.grain') }} as grain_hours,
-        ranks.bar_at + {{ hours_as_interval(bar_hours('definitions.grain')) }} as entry_at,
-        {{ bar_start(
-            'ranks.bar_at + ' ~ hours_as_interval('definitions.decluster_hours + 2 * ' ~ bar_hours('definitions.grain')) ~ " - interval '1' microsecond",
-            bar_hours('definitions.grain'),
-        ) }} as known_at
-    from {{ ref('fct_taker_spike_ranks') }} as ranks
-    inner join {{ ref('dim_spike_definitions') }} as definitions on ranks.definition_id = definitions.definition_id
-    where ranks.event_rank <= {{ study_top_events() }}
-),
-
-positions as (
-    select
-        events.*,
-        horizons.horizon_days,
-        events.entry_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at
-    from events
-    cross join horizons
+-- One row per definition, market, side, event and horizon: the return of a position against the crowd, entered at the
+-- next bar's open.
+with positions as (
+    select *
+    from {{ ref('int_study_positions') }}
 ),
 
 -- Highest and lowest price from entry to exit. A path that lacks a bar may lack its extreme, so it has none.
-paths as (
+price_paths as (
     select
         positions.definition_id,
         positions.market_id,
@@ -54,15 +25,15 @@ paths as (
     having count(*) * max(positions.grain_hours) = max(positions.horizon_days) * 24
 ),
 
-priced as (
+priced_positions as (
     select
         positions.*,
         entries.open_price as entry_price,
         forward.exit_price,
         forward.price_return,
         known.price_return as known_price_return,
-        {{ price_change('entries.open_price', 'paths.high_price') }} as rise,
-        {{ price_change('entries.open_price', 'paths.low_price') }} as fall
+        {{ price_change('entries.open_price', 'price_paths.high_price') }} as rise,
+        {{ price_change('entries.open_price', 'price_paths.low_price') }} as fall
     from positions
     left join {{ ref('int_bars') }} as entries
         on positions.market_id = entries.market_id
@@ -78,12 +49,12 @@ priced as (
         and positions.grain_hours = known.grain_hours
         and positions.horizon_days = known.horizon_days
         and positions.known_at = known.entry_at
-    left join paths
-        on positions.definition_id = paths.definition_id
-        and positions.market_id = paths.market_id
-        and positions.side = paths.side
-        and positions.event_at = paths.event_at
-        and positions.horizon_days = paths.horizon_days
+    left join price_paths
+        on positions.definition_id = price_paths.definition_id
+        and positions.market_id = price_paths.market_id
+        and positions.side = price_paths.side
+        and positions.event_at = price_paths.event_at
+        and positions.horizon_days = price_paths.horizon_days
         and forward.exit_price is not null
 )
 
@@ -105,5 +76,5 @@ select
     known_at,
     cast({{ contrarian('side', 'known_price_return') }} as double) as return_when_known,
     exit_price is not null as is_complete
-from priced
+from priced_positions
 order by definition_id, market_id, side, event_at, horizon_days

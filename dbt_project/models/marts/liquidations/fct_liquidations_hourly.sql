@@ -1,22 +1,26 @@
--- One row per market, venue and all venues together, and UTC hour: `macros/liquidations.sql` has the rules. A market that was only heard has
--- the hours of its orders.
+-- One row per market, venue and all venues together, and UTC hour: `macros/liquidations.sql` has the rules. A market
+-- that was only received has the hours of its orders.
 with markets as (
     select
-        venue, market_id, venue as venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, cast(null as bigint) as subscribed_symbol_count, 1 as due_hours
+        venue, market_id, venue as venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count,
+        largest_order_usd,
+        covered_minutes, exact_hours, archive_hours, live_hours, cast(null as bigint) as subscribed_symbol_count,
+        1 as due_hours
     from {{ ref('int_liquidation_market_hours') }}
     where is_ingested or order_count > 0
 ),
 
 venues as (
     select
-        venue, market_id, venue as venue_set, hour_at, is_trailing, long_usd, short_usd, order_count, unvalued_order_count,
-        largest_order_usd, covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, 1 as due_hours
+        venue, market_id, venue as venue_set, hour_at, is_trailing, long_usd, short_usd, order_count,
+        unvalued_order_count,
+        largest_order_usd, covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count,
+        1 as due_hours
     from {{ ref('int_liquidation_venue_totals') }}
 ),
 
 all_venues as (
-    {{ over_all_venues('venues', 'hour_at', 1) }}
+    select * from {{ over_all_venues('venues', 'hour_at', 1) }} as sums
 ),
 
 totals as (

@@ -1,6 +1,7 @@
--- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market that was only heard has
--- rows as long as an order of it is in that window.
-{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
+-- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market
+-- that was only received has rows as long as an order of it is in that window.
+{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'covered_minutes', 'exact_hours',
+    'archive_hours', 'live_hours'] -%}
 with venue_windows as (
     select
         venue,
@@ -61,7 +62,7 @@ markets as (
 ),
 
 all_venues as (
-    {{ over_all_venues('venue_windows', 'hour_at', 24) }}
+    select * from {{ over_all_venues('venue_windows', 'hour_at', 24) }} as sums
 ),
 
 totals as (

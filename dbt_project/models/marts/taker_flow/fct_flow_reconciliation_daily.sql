@@ -1,4 +1,5 @@
--- One row per market and UTC day that any source covers: do the sources agree? Aggregates over venues have no sources of their own.
+-- One row per market and UTC day that any source covers: do the sources agree? Aggregates over venues have no sources
+-- of their own.
 with days as (
     select market_id, bar_date
     from {{ ref('int_flow_days') }}

@@ -1,10 +1,4 @@
--- One row per published state of a liquidation order: an order may have several.
-with stored_days as (
-    select venue, symbol, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = 'liquidationSnapshot' and status = 'stored'
-)
-
+-- One row per state of a liquidation order in the venue's archive (`liquidationSnapshot`): an order may have several.
 select
     liquidations.venue || ':' || liquidations.symbol as market_id,
     {{ utc_timestamp('liquidations.liquidated_at') }} as liquidated_at,
@@ -20,10 +14,3 @@ select
     liquidations.last_fill_quantity,
     liquidations.accumulated_fill_quantity
 from {{ raw_relation('liquidationSnapshot') }} as liquidations
-where exists (
-    select 1
-    from stored_days
-    where stored_days.venue = liquidations.venue
-        and stored_days.symbol = liquidations.symbol
-        and stored_days.trade_date = liquidations."date"
-)

@@ -1,11 +1,6 @@
--- One row per liquidation order heard on a venue's feed. Two connections may have heard the same one.
-with stored_days as (
-    select venue, trade_date
-    from {{ ref('stg_raw__receipts') }}
-    where dataset = 'liquidations' and symbol = 'ALL' and status = 'stored'
-),
-
-heard as (
+-- One row per liquidation order that the collector received on a venue's feed. Two connections may have received the
+-- same one.
+with received_orders as (
     select
         liquidations.venue,
         liquidations.symbol_name as symbol,
@@ -26,13 +21,8 @@ heard as (
         row_number() over (
             partition by liquidations.venue, liquidations.symbol_name, liquidations.event_id
             order by liquidations.received_at
-        ) as times_heard
+        ) as copy_number
     from {{ raw_relation('liquidations') }} as liquidations
-    where exists (
-        select 1
-        from stored_days
-        where stored_days.venue = liquidations.venue and stored_days.trade_date = liquidations."date"
-    )
 )
 
 select
@@ -54,5 +44,5 @@ select
     contract_type,
     contract_size,
     base_multiplier
-from heard
-where times_heard = 1
+from received_orders
+where copy_number = 1

@@ -1,0 +1,34 @@
+{#- Bars of several sources, lengths and grains: what is shared by the models that sum them. -#}
+
+{#- A relation of one column, `grain_hours`: the lengths of published bars. -#}
+{% macro bar_grains() -%}
+    (
+        {%- for hours in taker.bar_lengths().values() %}
+        select {{ hours }} as grain_hours{{ ' union all' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- The columns of a longer bar, summed from `bars`, the shorter ones in it: amounts, prices, trades and covered minutes. -#}
+{% macro summed_bar_columns(bars) -%}
+    cast(sum({{ bars }}.taker_buy_usd) as decimal(38,8)) as taker_buy_usd,
+    cast(sum({{ bars }}.taker_sell_usd) as decimal(38,8)) as taker_sell_usd,
+    cast(sum({{ bars }}.taker_buy_base) as decimal(38,8)) as taker_buy_base,
+    cast(sum({{ bars }}.taker_sell_base) as decimal(38,8)) as taker_sell_base,
+    {{ taker.value_at_first(bars ~ '.open_price', bars ~ '.bar_at') }} as open_price,
+    max({{ bars }}.high_price) as high_price,
+    min({{ bars }}.low_price) as low_price,
+    {{ taker.value_at_last(bars ~ '.close_price', bars ~ '.bar_at') }} as close_price,
+    cast(sum({{ bars }}.trade_count) as bigint) as trade_count,
+    cast(sum({{ bars }}.covered_minutes) as bigint) as covered_minutes
+{%- endmacro %}
+
+{#- The names of these columns, of a relation. -#}
+{% macro bar_columns(bars) -%}
+    {%- for column in [
+        'taker_buy_usd', 'taker_sell_usd', 'taker_buy_base', 'taker_sell_base', 'open_price', 'high_price', 'low_price', 'close_price',
+        'trade_count', 'covered_minutes',
+    ] -%}
+        {{ bars }}.{{ column }}{{ ',\n    ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,74 @@
+-- One row per market, or sum over venues, and ended UTC day: every fact that the brief of the day states.
+with ended_days as (
+    select
+        market_id,
+        bar_date as brief_date,
+        {{ side_of_day('net_taker_usd') }} as side,
+        net_taker_usd,
+        cast(taker_sell_ratio as double) as taker_sell_ratio,
+        flow_source,
+        flow_quality,
+        cast(coverage_ratio as double) as coverage_ratio,
+        is_provisional,
+        case when venue_set <> venue then venue_set end as summed_venue_set,
+        coalesce(venue in ('simulated', 'simulated_all'), false) as is_simulated
+    from {{ ref('int_bars') }}
+    where grain_hours = 24 and is_running is not true
+)
+
+select
+    days.market_id,
+    days.brief_date,
+    days.side,
+    days.net_taker_usd,
+    days.taker_sell_ratio,
+    dominance.sell_dominance_percentile,
+    {%- for definition in brief_definitions() %}
+    ranks."{{ definition }}_rank",
+    {%- endfor %}
+    ranks.daily_usd_event_rank,
+    ranks.daily_usd_window_bars,
+    ranks.daily_usd_window_coverage,
+    ranks.daily_usd_set_changed_at,
+    ranks.window_days,
+    ranks.larger_events,
+    closes.close_price,
+    cast(closes.price_change_ratio as double) as price_change_ratio,
+    cast(closes.distance_from_high_ratio as double) as distance_from_high_ratio,
+    liquidations.long_usd as long_liquidations_usd,
+    liquidations.short_usd as short_liquidations_usd,
+    coalesce(liquidations.coverage_ratio, 0) as liquidations_coverage_ratio,
+    all_liquidations.long_usd as all_long_liquidations_usd,
+    all_liquidations.short_usd as all_short_liquidations_usd,
+    coalesce(all_liquidations.coverage_ratio, 0) as all_liquidations_coverage_ratio,
+    all_liquidations.venue_set as all_liquidations_venue_set,
+    all_liquidations.subscribed_symbol_count as all_liquidations_subscribed_symbol_count,
+    open_interest.open_interest_base,
+    open_interest.open_interest_usd,
+    case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
+    days.flow_source,
+    days.flow_quality,
+    archive.quarantined_rows,
+    days.coverage_ratio,
+    days.is_provisional,
+    days.summed_venue_set,
+    days.is_simulated
+from ended_days as days
+inner join {{ ref('int_closes_daily') }} as closes
+    on days.market_id = closes.market_id and days.brief_date = closes.trade_date
+left join {{ ref('int_dominance_daily') }} as dominance
+    on days.market_id = dominance.market_id and days.brief_date = dominance.trade_date
+left join {{ ref('int_brief_ranks') }} as ranks
+    on days.market_id = ranks.market_id and days.brief_date = ranks.brief_date and days.side = ranks.side
+left join {{ ref('int_liquidation_days') }} as liquidations
+    on days.market_id = liquidations.market_id and days.brief_date = liquidations.trade_date
+left join {{ ref('int_liquidation_days') }} as all_liquidations
+    on all_liquidations.market_id = case when days.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
+    and days.brief_date = all_liquidations.trade_date
+left join {{ ref('int_flow_days') }} as archive
+    on days.market_id = archive.market_id and days.brief_date = archive.bar_date
+left join {{ ref('int_open_interest_daily') }} as open_interest
+    on days.market_id = open_interest.market_id and days.brief_date = open_interest.trade_date
+left join {{ ref('int_funding_daily') }} as funding
+    on days.market_id = funding.market_id and days.brief_date = funding.trade_date
+order by days.market_id, days.brief_date
