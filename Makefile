@@ -10,10 +10,10 @@ PORT   ?= 3000
 SUPERSET      := .venv-superset
 SUPERSET_PORT ?= 8088
 
-# The demo's data, until a real run has published something or settings of your own say where it would.
+# The demo's data, until a real run has published something or your own settings name another place.
 DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/marts.duckdb),,1)
 
-# A person's wishes for `make run`; empty means the default of `taker run`.
+# Options of `make run`; empty means the default of `taker run`.
 FROM ?=
 TO ?=
 MARKETS ?=
@@ -21,10 +21,10 @@ MARKETS ?=
 TRADES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs test lint format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site test test-fast lint words format lock bench clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) manifest ## make .venv from the hashed lock
 
@@ -45,7 +45,7 @@ demo: $(READY) ## a simulated exchange through everything, and the answer
 run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binance_um:BTCUSDT
 	@$(BIN)/taker run $(if $(MARKETS),--markets $(MARKETS)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
-collect: $(READY) ## listen to the venues' liquidations until Ctrl-C: make collect TRADES=1 for the trades of the markets too
+collect: $(READY) ## receive the venues' liquidations until Ctrl-C: make collect TRADES=1 for the trades of the markets too
 	@$(BIN)/taker collect $(if $(TRADES),--trades)
 
 status: $(READY) ## what the raw zone holds, lacks and corrected
@@ -71,13 +71,23 @@ $(SUPERSET)/.ready: bi/superset/requirements.lock | $(READY)
 docs: $(READY) ## dbt's documentation: lineage and every column, one page for the browser
 	@page=$$($(BIN)/python -m orchestration.warehouse.dbt docs) && echo "Open $$page in a browser"
 
-test: setup ## every test
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
+docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
+	@page=$$($(BIN)/python -m orchestration.warehouse.dbt docs) && \
+		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "Open var/site/index.html in a browser"
 
-lint: $(READY) ## ruff, formatting, types
+test: setup ## every test, and the coverage of the two packages
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q --cov --cov-report=term:skip-covered
+
+test-fast: setup ## the tests without servers, browser and complete pipelines: less than a minute
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
+
+lint: $(READY) words ## ruff, formatting, types, the word list
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-format: $(READY) ## let ruff format and mend
+words: $(READY) ## words that docs/glossary.md rules out
+	@$(BIN)/python -m tools.words
+
+format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: $(READY) ## resolve the dependencies anew
