@@ -67,9 +67,9 @@ class WordList:
         if path.endswith(".py"):
             instead = dict(self.names)
             for number, line in enumerate(text.splitlines(), 1):
-                if match := self._definition.match(line):
-                    name = next(name for name in instead if match.group(1).endswith(name))
-                    yield Finding(path, number, match.group(1), instead[name])
+                if defined := self._definition.match(line):
+                    name = next(name for name in instead if defined.group(1).endswith(name))
+                    yield Finding(path, number, defined.group(1), instead[name])
 
 
 @dataclass(frozen=True)

@@ -504,7 +504,7 @@ def test_a_trade_too_fine_to_be_stored_costs_its_minute_and_the_limit_is_called_
     house.run(BITCOIN, only="restTrades")
     grown = house.receipt("restTrades", TODAY)
     assert grown.defects == receipt.defects
-    assert grown.covered_minutes == receipt.covered_minutes | {"2026-03-02T05": 60}
+    assert grown.covered_minutes == {**receipt.covered_minutes, "2026-03-02T05": 60}
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ class VenueServer:
         return row | {"T": at, "m": not is_bought} | ({} if inverse else {"nq": str(quantity / 2)})
 
     def _ratios(self, path: str, asked: dict[str, str]) -> Any:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for bar, label in self._labelled(asked, inverse=False):
             bought, sold = Decimal(bar[9]), Decimal(bar[5]) - Decimal(bar[9])
             rows.append({"buySellRatio": str(round(bought / sold, 4)), "buyVol": str(bought), "sellVol": str(sold)})
