@@ -1,7 +1,7 @@
 """Who is told how far a run is. The terminal implements it; runs started in the UI tell nobody.
 
 Belongs here: the protocol between assets and whoever shows progress. Does not: how it looks
-(`orchestration.cli.terminal`).
+(`orchestration.cli.render`).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from typing import Final
 
 import yaml
 
-from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import SettingsError, load_settings
+from orchestration.runs.demo import demo_settings
 
 HERE: Final = Path(__file__).resolve().parent
 BUNDLE: Final = HERE / "dashboard"

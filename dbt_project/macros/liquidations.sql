@@ -2,7 +2,7 @@
 
 A relation of parts gives venue, market_id, venue_set, a time column, and the parts of each row: long_usd, short_usd,
 largest_order_usd (NULL without a valued order), order_count, unvalued_order_count, minutes covered, `exact_hours` (hours in which every order
-was heard all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `heard_symbol_count` (the
+was heard all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the
 symbols that were heard, of venues that must be told each one; NULL: every symbol. Over hours it is the fewest of any). -#}
 
 {#- Quotes that count as dollars, as in `ingestion.domain.markets.DOLLARS` (a test compares them), and the dollar itself. -#}
@@ -36,7 +36,7 @@ are summed, and `hours` per venue is what they are a share of. -#}
         cast(sum(exact_hours) as bigint) as exact_hours,
         cast(sum(archive_hours) as bigint) as archive_hours,
         cast(sum(live_hours) as bigint) as live_hours,
-        cast(sum(heard_symbol_count) as bigint) as heard_symbol_count,
+        cast(sum(subscribed_symbol_count) as bigint) as subscribed_symbol_count,
         cast(count(*) * {{ hours }} as bigint) as due_hours
     from {{ venues }} as parts
     group by {{ taker.all_of('parts.venue') }}, parts.{{ time_column }}
@@ -57,5 +57,5 @@ are summed, and `hours` per venue is what they are a share of. -#}
         when archive_hours > 0 then 'archive'
         else 'live'
     end as liquidation_source,
-    cast(case when covered_minutes > 0 then heard_symbol_count end as bigint) as heard_symbol_count
+    cast(case when covered_minutes > 0 then subscribed_symbol_count end as bigint) as subscribed_symbol_count
 {%- endmacro %}

@@ -2,5 +2,5 @@
 
 Belongs here: one module each for what is found (`publication`, `conditions`), what was told (`outbox`), how it is sent
 (`webhook`), and the use case (`evaluation`). No module imports dagster. Does not: when it is evaluated
-(`orchestration.automation.jobs`), how it is shown (`orchestration.cli.terminal`).
+(`orchestration.automation.jobs`), how it is shown (`orchestration.cli.render`).
 """

@@ -21,7 +21,7 @@ from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.config.settings import Settings
-from orchestration.serving.answer import NothingPublished
+from orchestration.serving.published import NothingPublished
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
-from orchestration.cli.terminal import amount
 from orchestration.config.settings import Settings
-from orchestration.serving.answer import closest, connect, literal
+from orchestration.serving.formats import amount
+from orchestration.serving.published import closest, connect, literal
 from orchestration.serving.staleness import newest_days
 
 if TYPE_CHECKING:
@@ -188,7 +188,9 @@ def _liquidations(
         # Of the hundreds of symbols some are always at their extreme: those that were chosen, and the sum of all.
         "chosen": f"market_id in ({markets}) or (venue in ('all', 'simulated_all') and market_id like '%:ALL')",
         "venue_set": "venue_set" if "venue_set" in columns[LIQUIDATIONS] else "null",
-        "symbols": "heard_symbol_count" if "heard_symbol_count" in columns[LIQUIDATIONS] else "cast(null as bigint)",
+        "symbols": "subscribed_symbol_count"
+        if "subscribed_symbol_count" in columns[LIQUIDATIONS]
+        else "cast(null as bigint)",
         "coverage": _HISTORY_COVERAGE,
         "days": _HISTORY_DAYS,
         "since": _timestamp(since),

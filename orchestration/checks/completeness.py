@@ -17,8 +17,8 @@ from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import RECEIPTS_KEY
 from orchestration.resources import StorageResource
-from orchestration.serving.answer import connect
 from orchestration.serving.defects import WORDS, Unused, unused
+from orchestration.serving.published import connect
 from orchestration.serving.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestration.report.content import read_content
 from orchestration.report.write import report_path, write_report
-from orchestration.serving.answer import NothingPublished
+from orchestration.serving.published import NothingPublished
 
 
 def show_report(serving: Path, *, browser: bool = True) -> tuple[Path, bool]:

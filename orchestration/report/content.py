@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.serving import answer
+from orchestration.serving.days import latest_days
+from orchestration.serving.liquidations import last_liquidations
+from orchestration.serving.published import connect
+from orchestration.serving.rules import rule
 
 if TYPE_CHECKING:
     import duckdb
 
-    from orchestration.serving.answer import Liquidated, MarketDay
+    from orchestration.serving.days import MarketDay
+    from orchestration.serving.liquidations import Liquidated
 
 Row = dict[str, Any]
 
@@ -83,10 +87,10 @@ class ReportContent:
 
 
 def read_content(serving: Path) -> ReportContent:
-    """Read the page's content from `serving` (marts.duckdb). Raises answer.NothingPublished."""
-    latest = {day.market_id: day for day in answer.latest_days(serving)}
-    liquidations = answer.last_liquidations(serving)
-    with answer.connect(serving) as connection:
+    """Read the page's content from `serving` (marts.duckdb). Raises NothingPublished."""
+    latest = {day.market_id: day for day in latest_days(serving)}
+    liquidations = last_liquidations(serving)
+    with connect(serving) as connection:
         tables = _described(connection)
         publication = _rows(connection, "select * from publication")[0]
         read = _Reader(connection, tables)
@@ -130,7 +134,7 @@ class _Reader:
 def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketContent:
     market_id = facts["market_id"]
     briefs = read.where("rpt_market_brief_daily", _BRIEF, market_id)
-    side = answer.rule("side_of", "'sell_ratio'", "p.taker_sell_ratio")
+    side = rule("side_of", "'sell_ratio'", "p.taker_sell_ratio")
     return MarketContent(
         market_id=market_id,
         is_simulated=bool(facts["is_simulated"]),
@@ -190,7 +194,7 @@ _DAILY: Final = """
 
 _LIQUIDATION_DAYS: Final = """
     select market_id, trade_date, long_usd, short_usd, order_count, unvalued_order_count, coverage_ratio,
-           is_lower_bound, liquidation_source, venue_set, heard_symbol_count
+           is_lower_bound, liquidation_source, venue_set, subscribed_symbol_count
     from fct_liquidations_daily
     where ends_with(market_id, ':ALL')
       and trade_date > (select max(trade_date) from fct_liquidations_daily where ends_with(market_id, ':ALL')) - 30

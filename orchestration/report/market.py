@@ -11,7 +11,7 @@ from html import escape
 
 from orchestration.report import charts, parts, rows
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
-from orchestration.serving.answer import of_symbols
+from orchestration.serving.liquidations import of_symbols
 
 
 def section(key: str, market: MarketContent, content: ReportContent) -> str:
@@ -116,7 +116,7 @@ def _latest(market: MarketContent, content: ReportContent) -> str:
 
 def _brief_cards(brief: Row) -> list[tuple[str, str, str]]:
     covered = brief["liquidations_coverage_ratio"]
-    symbols = brief.get("all_liquidations_heard_symbol_count")
+    symbols = brief.get("all_liquidations_subscribed_symbol_count")
     liquidated = (
         f"{parts.usd(brief['long_liquidations_usd'])} / {parts.usd(brief['short_liquidations_usd'])}"
         if covered

@@ -15,7 +15,7 @@ from typing import Final
 from ingestion.domain.markets import is_simulated
 from orchestration.report import parts
 from orchestration.report.content import Described, ReportContent, Row
-from orchestration.serving.answer import of_symbols
+from orchestration.serving.liquidations import of_symbols
 
 _ALL: Final = ("all:ALL", "simulated_all:ALL")
 
@@ -37,7 +37,7 @@ def liquidations(content: ReportContent) -> str:
         ["Where", "Until (UTC)", *columns],
         [
             [
-                _where(row.market_id, row.venue_set, row.heard_symbol_count),
+                _where(row.market_id, row.venue_set, row.subscribed_symbol_count),
                 parts.instant(row.as_of_at),
                 *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
                 parts.whole(row.order_count),
@@ -52,7 +52,7 @@ def liquidations(content: ReportContent) -> str:
         ["Where", "UTC day", *columns],
         [
             [
-                _where(row["market_id"], row["venue_set"], row.get("heard_symbol_count")),
+                _where(row["market_id"], row["venue_set"], row.get("subscribed_symbol_count")),
                 str(row["trade_date"]),
                 *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
                 parts.whole(row["order_count"]),

@@ -1,7 +1,7 @@
 """Runs in this process, recorded in the same Dagster instance as the UI's.
 
 Belongs here: which jobs a range of days needs, running them, and what came of it as plain facts.
-Does not: what is printed (`orchestration.cli.terminal`) or what the jobs do (`orchestration.defs`).
+Does not: what is printed (`orchestration.cli.render`) or what the jobs do (`orchestration.defs`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class IngestRange:
 class RunReport:
     """What came of a run.
 
-    `outcomes`: raw objects by status. `asked`, `absent`: raw objects by dataset, and those the venue has no file for.
+    `outcomes`: raw objects by status. `requested`, `absent`: by dataset, and those the venue has no file for.
     `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in their
     place: a fact about the venue's files, and no failure of the run; `holds_former`: of one of them a version stored
     before stays in use. `notices`: what is to be known of an archive.
@@ -70,7 +70,7 @@ class RunReport:
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    asked: Counter[str] = field(default_factory=Counter)
+    requested: Counter[str] = field(default_factory=Counter)
     absent: Counter[str] = field(default_factory=Counter)
     bytes_downloaded: int = 0
     failed_objects: list[tuple[str, str]] = field(default_factory=list)
@@ -376,7 +376,7 @@ class _Recorder(Progress):
 
     def ingested(self, outcome: Outcome) -> None:
         self._report.outcomes[outcome.status] += 1
-        self._report.asked[outcome.task.dataset.name] += 1
+        self._report.requested[outcome.task.dataset.name] += 1
         self._report.absent[outcome.task.dataset.name] += outcome.status == "absent"
         self._report.bytes_downloaded += outcome.bytes_downloaded
         if outcome.status == "failed":

@@ -2,7 +2,7 @@
 
 Belongs here: understanding the claim, finding its market, asking the rule of `fct_claim_verdicts`, the overall outcome.
 Does not: the rule (dbt_project/macros/claim_verdicts.sql, the same text that dbt builds the mart with), printing
-(`orchestration.cli.terminal`). Imports no dagster and no dbt.
+(`orchestration.cli.render`). Imports no dagster and no dbt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.serving.answer import closest, connect, literal, outdated, resolve_market, rule
+from orchestration.serving.published import closest, connect, literal, outdated, resolve_market
+from orchestration.serving.rules import rule
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,7 +1,7 @@
 """What venues published and was not used as published, and the days without flow, as plain facts.
 
 Belongs here: questions to the receipt index and to the defects beside it. Imports no dagster, so that `taker status`
-answers at once. Does not: how facts are printed (`orchestration.cli.terminal`) or what makes a defect
+answers at once. Does not: how facts are printed (`orchestration.cli.render`) or what makes a defect
 (`ingestion.archive`).
 """
 
@@ -127,7 +127,7 @@ def losses(
     requested: Mapping[str, tuple[date, date]],
     trades_dataset: str,
 ) -> Losses:
-    """`requested`: by dataset, the first and the last day that was asked of the archive."""
+    """`requested`: by dataset, the first and the last day that was requested of the archive."""
     latest: list[MissingLatest] = []
     flow: list[LostFlow] = []
     absent: list[AbsentDays] = []
@@ -164,10 +164,10 @@ def _lost_days(state: _States, market: Market, first: date, last: date) -> list[
 
 def _absent_days(state: _States, market_id: str, requested: Mapping[str, tuple[date, date]]) -> Iterator[AbsentDays]:
     for dataset, (first, last) in requested.items():
-        asked = [day for day in days_between(first, last) if state.of(dataset, market_id, day) is not None]
-        absent = tuple(day for day in asked if state.of(dataset, market_id, day) == "absent")
+        requested_days = [day for day in days_between(first, last) if state.of(dataset, market_id, day) is not None]
+        absent = tuple(day for day in requested_days if state.of(dataset, market_id, day) == "absent")
         if absent:
-            yield AbsentDays(dataset, market_id, absent, len(asked))
+            yield AbsentDays(dataset, market_id, absent, len(requested_days))
 
 
 class _States:
@@ -198,7 +198,7 @@ class _States:
                 self._flow.setdefault(market_id, set()).add(day)
 
     def of(self, dataset: str, market_id: str, day: date) -> str | None:
-        """None: it was never asked for, or failed."""
+        """None: it was never requested, or failed."""
         return self._states.get((dataset, market_id, day))
 
     def has_flow(self, market_id: str, day: date) -> bool:

@@ -1,7 +1,7 @@
 """Which configured markets lack a day that they should have by now: one rule, for the check and for the alert.
 
-Belongs here: each market's newest published day, the day that is expected, who is behind it. Does not: how it is told
-(`orchestration.alerts.conditions`, `orchestration.checks.completeness`). No import of dagster.
+Belongs here: each market's newest published day, the day that is expected, which market lacks it. Does not: how it is
+reported (`orchestration.alerts.conditions`, `orchestration.checks.completeness`). No import of dagster.
 """
 
 from __future__ import annotations

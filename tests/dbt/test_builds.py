@@ -239,7 +239,7 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
             "coverage_ratio": 0.0,
             "is_lower_bound": True,
             "liquidation_source": "archive",
-            "heard_symbol_count": None,
+            "subscribed_symbol_count": None,
             "venue_set": "simulated",
         }
     ]

@@ -19,7 +19,7 @@ import jinja2
 import pytest
 
 from ingestion.domain.markets import DOLLARS
-from orchestration.serving.answer import last_liquidations
+from orchestration.serving.liquidations import last_liquidations
 from orchestration.warehouse.audit.suites import SUITES, AuditSuite, validate
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
 
@@ -234,7 +234,7 @@ def due(found: Listened, venue: str, market_id: str, hours: range) -> Record:
         "is_lower_bound": not (exact and unvalued == 0),
         "liquidation_source": "live",
         "venue_set": ",".join(venues),
-        "heard_symbol_count": None,
+        "subscribed_symbol_count": None,
     }
 
 
@@ -368,7 +368,7 @@ def test_a_venue_heard_for_some_symbols_says_how_many_and_a_market_when_it_was_a
     zone.write_index()
     warehouse = Warehouse(tmp_path / "warehouse", zone.url)
     warehouse.dbt("build", "--select", "+fct_liquidations_daily", "+fct_liquidations_rolling_24h", *NO_TESTS)
-    said = "long_usd, order_count, coverage_ratio, is_lower_bound, heard_symbol_count"
+    said = "long_usd, order_count, coverage_ratio, is_lower_bound, subscribed_symbol_count"
     fine = Decimal("6.812345")
     # What Z lost was in an hour in which nobody listened to it.
     assert warehouse.rows(f"select market_id, {said} from fct_liquidations_daily order by 1") == [

@@ -250,12 +250,12 @@ def test_the_reconciliation_says_whether_the_api_was_right(built: BuiltTwice) ->
     assert not rows_where(built.second["fct_flow_reconciliation_daily"], venue="all")
 
 
-def test_the_second_opinion_is_measured_against_our_hours(built: BuiltTwice) -> None:
+def test_the_venue_reported_taker_ratio_is_compared_with_the_hourly_bars(built: BuiltTwice) -> None:
     """It says that 50 were sold in each hour; our bars say 57 of the 97 that were traded in the first one."""
     row = reconciled(built.first, BINANCE, LATE)
 
-    assert row["second_opinion_difference_ratio"] == pytest.approx(7 / 97, abs=1e-8)
-    assert reconciled(built.first, BYBIT, LATE)["second_opinion_difference_ratio"] is None
+    assert row["venue_taker_ratio_difference"] == pytest.approx(7 / 97, abs=1e-8)
+    assert reconciled(built.first, BYBIT, LATE)["venue_taker_ratio_difference"] is None
 
 
 @pytest.mark.parametrize("result", BARS)

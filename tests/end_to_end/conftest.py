@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.browser import running_chromium
+from tests.support.commands import Taker
 from tests.support.demos import Demo, made_demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+REAL_RANGE = ("run", "--markets", "binance_um:BTCUSDT", "--from", "2022-01-01", "--to", "2026-07-30")
 
 
 @pytest.fixture(scope="session")
 def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """One for all modules of the xdist group `demo`: look at it, and change only a copy."""
     return made_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def mirror(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The recorded data as the venue's archive; a file URL."""
+    tool = real_data.parents[1] / "tools" / "build_archive_mirror.py"
+    if not tool.is_file():
+        pytest.skip("no tools/build_archive_mirror.py beside the recorded data")
+    folder = tmp_path_factory.mktemp("mirror")
+    subprocess.run([sys.executable, str(tool), str(folder)], check=True, capture_output=True)
+    return folder.as_uri()
+
+
+@pytest.fixture(scope="session")
+def cross_checked(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
+    """4h bars cross-checked by 1d ones, and single trades."""
+    taker = Taker(
+        tmp_path_factory.mktemp("cross_checked"),
+        {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h,1d", "TAKER_TRADES_DATASET": "trades"},
+    )
+    taker.done(*REAL_RANGE)
+    return taker
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,40 +14,18 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.conftest import REAL_RANGE as RANGE
 from tests.support.commands import Taker
 
 BTC = "binance_um:BTCUSDT"
-RANGE = ("run", "--markets", BTC, "--from", "2022-01-01", "--to", "2026-07-30")
 
 pytestmark = pytest.mark.xdist_group("real_market")
-
-
-@pytest.fixture(scope="module")
-def mirror(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The recorded data as the venue's archive; a file URL."""
-    tool = real_data.parents[1] / "tools" / "build_archive_mirror.py"
-    if not tool.is_file():
-        pytest.skip("no tools/build_archive_mirror.py beside the recorded data")
-    folder = tmp_path_factory.mktemp("mirror")
-    subprocess.run([sys.executable, str(tool), str(folder)], check=True, capture_output=True)
-    return folder.as_uri()
 
 
 @pytest.fixture(scope="module")
 def by_4h(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
     """Klines of 4h alone, with the aggregated trades where the archive has them."""
     taker = Taker(tmp_path_factory.mktemp("by_4h"), {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h"})
-    taker.done(*RANGE)
-    return taker
-
-
-@pytest.fixture(scope="module")
-def cross_checked(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
-    """4h bars cross-checked by 1d ones, and single trades."""
-    taker = Taker(
-        tmp_path_factory.mktemp("cross_checked"),
-        {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h,1d", "TAKER_TRADES_DATASET": "trades"},
-    )
     taker.done(*RANGE)
     return taker
 

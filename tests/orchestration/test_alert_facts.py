@@ -188,7 +188,7 @@ class TestLiquidations:
 
     def test_a_publication_of_before_symbols_were_counted_is_read_too(self, settings: Settings, marts: Marts) -> None:
         self.history(marts, market="all:ALL").totals(1, self.NOON, 900e6, market="all:ALL")
-        marts.sql("alter table fct_liquidations_rolling_24h drop heard_symbol_count").publish()
+        marts.sql("alter table fct_liquidations_rolling_24h drop subscribed_symbol_count").publish()
         assert len(facts(settings, Kind.LIQUIDATIONS)) == 1
 
     def test_symbols_that_nobody_chose_are_left_out(self, settings: Settings, marts: Marts) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import SettingsError, load_settings
+from orchestration.runs.demo import demo_settings
 
 NAME = "TAKER_ALERT_WEBHOOK_URL"
 GOOD = "https://hooks.example.com/services/T0/B0/geheim"

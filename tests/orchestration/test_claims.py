@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestration.serving.answer import MarketNotPublished, NothingPublished, QueryFailed, briefs, resolve_market
+from orchestration.serving.briefs import briefs
 from orchestration.serving.claims import Answer, Claim, ClaimNotUnderstood, Outcome, check, facts, understand
+from orchestration.serving.published import MarketNotPublished, NothingPublished, QueryFailed, resolve_market
 from tests.support.claimed import publish_for_claims
 
 NEWS = Claim("BTCUSDT", date(2026, 1, 31), date(2026, 1, 31), "bearish", 3, 730)

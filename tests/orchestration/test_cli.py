@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from ingestion.domain.periods import Span
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings, yesterday
+from orchestration.runs import ui
 from orchestration.runs.execution import IngestRange, RangeError, ingest_ranges
 from tests.support.claimed import publish_for_claims
 
@@ -46,7 +48,7 @@ def marts(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["run", "--from", "2024-02-02", "--to", "2024-02-01"], "the first day 2024-02-02 is after the last day"),
         (["run", "--to", "2999-01-01"], "has not ended yet"),
@@ -56,10 +58,10 @@ def marts(tmp_path: Path) -> Path:
         (["nonsense"], "nonsense"),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], said: str) -> None:
+def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], message: str) -> None:
     done = taker(*arguments)
     assert done.exit_code == 2
-    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert message in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.output
 
 
@@ -70,7 +72,7 @@ def test_a_misspelt_variable_is_wrong_usage_too(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("arguments", [["sql", "select 1"], ["status"], ["sql", "--demo", "select 1"]])
-def test_before_anything_is_published_the_error_says_how_to_begin(arguments: list[str]) -> None:
+def test_before_anything_is_published_the_error_names_how_to_begin(arguments: list[str]) -> None:
     done = taker(*arguments)
     assert done.exit_code == 1
     assert "`taker demo`" in done.stderr
@@ -97,12 +99,12 @@ def test_sql_as_csv(marts: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"), [("selec 1", "syntax error"), ("drop table fct_net_taker_volume_daily", "read-only")]
+    ("query", "message"), [("selec 1", "syntax error"), ("drop table fct_net_taker_volume_daily", "read-only")]
 )
-def test_sql_refuses_in_one_sentence(marts: Path, query: str, said: str) -> None:
+def test_sql_refuses_in_one_sentence(marts: Path, query: str, message: str) -> None:
     done = taker("sql", query)
     assert done.exit_code == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -120,16 +122,16 @@ class TestClaims:
         publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
 
     @pytest.mark.parametrize(
-        ("claim", "code", "said"),
+        ("claim", "code", "message"),
         [
             (CLAIM.format(2, 20), 0, "The claim holds under daily_usd; it does not hold under daily_base."),
             (CLAIM.format(5, 20), 1, "The claim does not hold under daily_base, daily_usd."),
             (CLAIM.format(2, 730), 2, "The data cannot tell under daily_base, daily_usd."),
         ],
     )
-    def test_the_exit_code_is_the_verdict(self, claim: str, code: int, said: str) -> None:
+    def test_the_exit_code_is_the_verdict(self, claim: str, code: int, message: str) -> None:
         done = taker("claim", claim)
-        assert (done.exit_code, said in done.stdout) == (code, True)
+        assert (done.exit_code, message in done.stdout) == (code, True)
         assert taker("claim", *claim.split()).stdout == done.stdout
 
     def test_options_say_the_same_and_json_has_every_definition(self) -> None:
@@ -147,7 +149,7 @@ class TestClaims:
         }
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "message"),
         [
             (["claim", "BTCUSDT 2024-03-25 bearsh rank 2"], "did you mean `bearish`?"),
             (["claim", "BTCUSDT 2024-03-25 bearish rank 2"], "may be binance_um:BTCUSDT or simulated:BTCUSDT"),
@@ -156,10 +158,10 @@ class TestClaims:
             (["claim"], "the claim lacks a day"),
         ],
     )
-    def test_what_is_not_understood_is_no_verdict(self, arguments: list[str], said: str) -> None:
+    def test_what_is_not_understood_is_no_verdict(self, arguments: list[str], message: str) -> None:
         done = taker(*arguments)
         assert done.exit_code == 3
-        assert said in " ".join(done.stderr.replace("│", " ").split())
+        assert message in " ".join(done.stderr.replace("│", " ").split())
         assert "Traceback" not in done.output
 
     def test_of_a_simulated_market_is_labelled(self) -> None:
@@ -182,17 +184,17 @@ class TestClaims:
         assert (brief["brief_date"], brief["net_taker_usd"]) == ("2024-04-08", "-1598330009.65800000")
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "message"),
         [
             (["--date", "2026-01-01", "--market", "ETHUSDT"], "binance_um:ETHUSDT from 2024-04-08 to 2024-04-08"),
             (["--market", "BTCUSDT"], "name the market with its venue"),
             (["--date", "today"], "`today` is not a day"),
         ],
     )
-    def test_a_brief_that_is_not_there_says_what_is(self, arguments: list[str], said: str) -> None:
+    def test_a_missing_brief_names_the_days_that_are_published(self, arguments: list[str], message: str) -> None:
         done = taker("brief", *arguments)
         assert done.exit_code == 2
-        assert said in " ".join(done.stderr.replace("│", " ").split())
+        assert message in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
@@ -252,6 +254,39 @@ def test_the_ui_refuses_a_port_that_something_else_has(tmp_path: Path, monkeypat
         port = other.getsockname()[1]
         done = CliRunner().invoke(app, ["ui", "--port", str(port)])
     assert done.exit_code == 1
-    assert f"port {port} of 127.0.0.1 cannot be had" in done.stderr
+    assert f"port {port} of 127.0.0.1 is in use" in done.stderr
     assert f"--port {port + 1}" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_ui_can_be_ended_where_a_shell_started_it_in_the_background(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell without job control ignores SIGINT for `taker ui &`, and Dagster handles SIGTERM as it handles SIGINT."""
+    started: list[object] = []
+    monkeypatch.setattr("orchestration.runs.ui.ensure_manifest", lambda settings: None)
+    monkeypatch.setattr("orchestration.runs.ui.os.chdir", lambda folder: None)
+    monkeypatch.setattr("orchestration.runs.ui.os.execve", lambda *_: started.append(signal.getsignal(signal.SIGINT)))
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ui.serve(settings, _free_port())
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert started == [signal.SIG_DFL]
+
+
+def test_a_reader_that_stops_reading_gets_no_complaint(marts: Path) -> None:
+    command = [sys.executable, "-m", "orchestration.cli", "sql", "--csv", "select range from range(200000)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == "range\n"
+        running.stdout.close()
+        assert running.stderr.read() == ""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

@@ -22,8 +22,8 @@ from ingestion.live.spool import CoveredMinute, SpoolReader, is_held, segments
 from ingestion.live.status import read_status
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import ObjectId, RawZone, Receipt
-from orchestration.cli.collecting import collect, instruments
 from orchestration.config.settings import load_settings
+from orchestration.runs.collection import collect, instruments
 from tests.support import messages
 from tests.support.collecting import collecting
 from tests.support.venue_http import Planned
@@ -96,9 +96,9 @@ def test_a_polite_stop_leaves_everything_on_disk(tmp_path: Path, venue: VenueSer
         running.says("binance_um: connected")
         venue.say(*(messages.force_order(at=at + n, z=str(n)) for n in range(500)))
         assert running.ended(signum) == 0
-        assert "messages heard, all of them on disk" in running.lines[-1]
-    heard = quantities(tmp_path / "spool")
-    assert heard == [*range(500)]
+        assert "messages received, all of them on disk" in running.lines[-1]
+    received = quantities(tmp_path / "spool")
+    assert received == [*range(500)]
     assert "stopped; 500 messages" in running.lines[-1]
     assert [segment.path.suffix for segment in segments(tmp_path / "spool")] == [".spool"]
     assert not is_held(tmp_path / "spool")
@@ -117,7 +117,7 @@ def test_a_second_collector_refuses_with_a_sentence(tmp_path: Path, venue: Venue
         assert first.process.poll() is None
 
 
-def test_a_bounded_run_that_reached_nobody_fails_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_bounded_run_that_reached_no_venue_fails_with_the_next_step(tmp_path: Path) -> None:
     with VenueServer().running() as gone:
         url = gone.url
     with collecting(tmp_path, url, "--seconds", "1") as running:
@@ -126,7 +126,7 @@ def test_a_bounded_run_that_reached_nobody_fails_and_says_what_to_do(tmp_path: P
     assert any("trying again in" in line for line in running.lines)
 
 
-def test_a_bounded_run_that_heard_something_succeeds(tmp_path: Path, venue: VenueServer) -> None:
+def test_a_bounded_run_that_received_something_succeeds(tmp_path: Path, venue: VenueServer) -> None:
     with collecting(tmp_path, venue.url, "--seconds", "1.5", "--trades") as running:
         assert running.ended() == 0
     assert any("binance_um trades: connected" in line for line in running.lines)
@@ -136,17 +136,19 @@ def test_a_bounded_run_that_heard_something_succeeds(tmp_path: Path, venue: Venu
     ("venues", "every_symbol", "sentence"),
     [
         ("kraken", False, "`kraken` is no venue with a feed; write one or more of binance_um"),
-        ("bybit", False, "there is nothing to listen to"),
-        ("bybit", True, "no list of its contracts was stored in the last week, and its api may not be asked"),
+        ("bybit", False, "there is nothing to subscribe to"),
+        ("bybit", True, "no list of its contracts was stored in the last week, and its REST API is off"),
     ],
 )
-def test_what_cannot_be_listened_to_is_said(tmp_path: Path, venues: str, every_symbol: bool, sentence: str) -> None:
+def test_what_cannot_be_subscribed_to_is_reported(
+    tmp_path: Path, venues: str, every_symbol: bool, sentence: str
+) -> None:
     settings = load_settings(storage_url=str(tmp_path), rest="off")
     with pytest.raises(IngestionError, match=sentence):
         collect(settings, trades=False, venues=venues, every_symbol=every_symbol, seconds=1)
 
 
-def test_every_symbol_is_asked_for_where_there_is_no_list_and_only_once(tmp_path: Path) -> None:
+def test_the_list_of_symbols_is_requested_where_none_is_stored_and_only_once(tmp_path: Path) -> None:
     with ApiServer().running() as api:
         settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
         found = instruments(settings, {"bybit": "ws://host"})
@@ -158,11 +160,11 @@ def test_every_symbol_is_asked_for_where_there_is_no_list_and_only_once(tmp_path
     assert len(asked) == 3  # two pages of linear ones, one of inverse ones
 
 
-def test_a_venue_that_will_not_list_its_contracts_is_said(tmp_path: Path) -> None:
+def test_a_venue_that_does_not_list_its_contracts_is_reported(tmp_path: Path) -> None:
     with ApiServer().running() as api:
         api.plan("/instruments-info", Planned(451, {"retCode": 0, "retMsg": "no"}))
         settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
-        with pytest.raises(IngestionError, match=r"asked now: .*HTTP 451.*leave --every-symbol away"):
+        with pytest.raises(IngestionError, match=r"requested now: .*HTTP 451.*leave out --every-symbol"):
             instruments(settings, {"bybit": "ws://host"})
 
 

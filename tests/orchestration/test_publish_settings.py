@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.defs.publish import PUBLISHED_KEY, published_asset
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
+from orchestration.runs.demo import demo_settings
 from orchestration.warehouse.publish.postgres import place_of
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
 

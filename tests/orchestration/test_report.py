@@ -18,7 +18,7 @@ from orchestration.report.content import ReportContent
 from orchestration.report.page import render
 from orchestration.report.previews import previews
 from orchestration.report.write import report_path, write_report
-from orchestration.serving.answer import NothingPublished
+from orchestration.serving.published import NothingPublished
 from orchestration.warehouse.audit.suites import _VERDICTS
 from tests.support import reports
 
@@ -188,9 +188,9 @@ def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportCo
     assert "okx:ALL 2026-06-30 14:00 – – – – 0.00%" in text
     invented = [replace(row, market_id="simulated_all:ALL", venue_set="simulated") for row in full.liquidations[:1]]
     assert "SIMULATED · all of simulated 2026-" in Text(render(reports.content(liquidations=invented))).text
-    some = [replace(row, heard_symbol_count=3) for row in full.liquidations[:1]]
+    some = [replace(row, subscribed_symbol_count=3) for row in full.liquidations[:1]]
     told = Text(render(reports.content(liquidations=some))).text
-    assert "all of binance_um, bybit and okx (3 symbols heard where each must be asked for) 2026-06-30 14:00" in told
+    assert "all of binance_um, bybit and okx (3 subscribed symbols, not every symbol) 2026-06-30 14:00" in told
     none = Text(render(reports.content(liquidations=[], liquidation_days=[]))).text
     assert "No venue's liquidation feed was listened to" in none
     no_sums = Text(render(reports.content(liquidation_days=[]))).text

@@ -7,12 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.report import REPORT_KEY, observations, report_asset
 from orchestration.report import charts
 from orchestration.report.write import report_path
+from orchestration.runs.demo import demo_settings
 from orchestration.wiring import build_definitions
 from tests.support import reports
 

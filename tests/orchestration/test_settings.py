@@ -10,8 +10,8 @@ import yaml
 
 from ingestion.domain.errors import ArchiveUnavailable
 from ingestion.http.fetch import Place
-from orchestration.cli.demo import demo_settings
 from orchestration.config.settings import SettingsError, load_settings, today
+from orchestration.runs.demo import demo_settings
 from orchestration.runs.execution import check_reachable
 from orchestration.warehouse import dbt
 

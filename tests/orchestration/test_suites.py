@@ -197,7 +197,7 @@ select
         ::decimal(38, 8) as rest_difference_usd,
     case trade_date when date '2024-03-20' then 'exact' when date '2024-03-21' then 'within_tolerance' end
         as rest_verdict,
-    case trade_date when date '2024-03-20' then 0.0001 end::double as second_opinion_difference_ratio
+    case trade_date when date '2024-03-20' then 0.0001 end::double as venue_taker_ratio_difference
 from (
     select
         market_id,
@@ -416,7 +416,7 @@ select
     not is_exact as is_lower_bound,
     case venue when 'binance_cm' then 'archive' else 'live' end as liquidation_source,
     venue_set,
-    case when market_id = 'all:ALL' then 2 end::bigint as heard_symbol_count
+    case when market_id = 'all:ALL' then 2 end::bigint as subscribed_symbol_count
 from rows_of_one;
 
 -- A day, or a rolling day, is a window of 24 hours that ends at some hour. A market that was only heard has a row where
@@ -442,7 +442,7 @@ select
     any_value(c.share) as coverage_ratio,
     any_value(h.venue <> 'bybit' or c.share < 1) as is_lower_bound,
     any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set,
-    min(h.heard_symbol_count) as heard_symbol_count
+    min(h.subscribed_symbol_count) as subscribed_symbol_count
 from fct_liquidations_hourly as h
 join ends as e on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
 join covered as c
@@ -679,7 +679,7 @@ select
     a.short_usd as all_short_liquidations_usd,
     coalesce(a.coverage_ratio, 0)::double as all_liquidations_coverage_ratio,
     a.venue_set as all_liquidations_venue_set,
-    a.heard_symbol_count as all_liquidations_heard_symbol_count,
+    a.subscribed_symbol_count as all_liquidations_subscribed_symbol_count,
     1000::decimal(38, 8) as open_interest,
     40000000::decimal(38, 8) as open_interest_usd,
     0.0003::double as funding_rate,
@@ -901,10 +901,10 @@ def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_venue_set_right", "venue_set = null"),
         one("is_venue_set_right", "venue_set = 'binance_um,simulated'", "venue = 'all'"),
         one("is_id_of_parts", "market_id = 'okx:BTC-USD-SWAP'"),
-        one("heard_symbol_count", "heard_symbol_count = -1", "venue = 'all'"),
-        one("is_symbol_count_of_sum", "heard_symbol_count = 1"),
-        one("is_symbol_count_of_sum", "heard_symbol_count = 1", "coverage_ratio = 0"),
-        one("is_bound_honest", "is_lower_bound = false, heard_symbol_count = 5", "market_id = 'bybit:ALL'"),
+        one("subscribed_symbol_count", "subscribed_symbol_count = -1", "venue = 'all'"),
+        one("is_symbol_count_of_sum", "subscribed_symbol_count = 1"),
+        one("is_symbol_count_of_sum", "subscribed_symbol_count = 1", "coverage_ratio = 0"),
+        one("is_bound_honest", "is_lower_bound = false, subscribed_symbol_count = 5", "market_id = 'bybit:ALL'"),
     ]
 
 
@@ -1048,15 +1048,15 @@ CORRUPTIONS = [
         RECONCILIATION,
         RECONCILIATION,
         REST_DAY,
-        "second_opinion_difference_ratio",
-        "second_opinion_difference_ratio = 1.5",
+        "venue_taker_ratio_difference",
+        "venue_taker_ratio_difference = 1.5",
     ),
     _update(
         RECONCILIATION,
         RECONCILIATION,
         REST_DAY,
-        "second_opinion_difference_ratio",
-        "second_opinion_difference_ratio = 0.05",
+        "venue_taker_ratio_difference",
+        "venue_taker_ratio_difference = 0.05",
         WARNING,
     ),
     _update(
@@ -1293,7 +1293,7 @@ CORRUPTIONS = [
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_venue_set = 'okx'"),
-    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_heard_symbol_count = 9"),
+    _update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_subscribed_symbol_count = 9"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
     _update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),

@@ -17,32 +17,19 @@ from ingestion.archive import Outcome, plan
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import ArchiveUnavailable
 from ingestion.domain.markets import Market
-from orchestration.cli.terminal import (
-    TerminalProgress,
-    brief_rows,
-    claim_sentence,
-    liquidation_row,
-    missing_latest_sentence,
-    show_claim,
-    show_days,
-    show_latest,
-    show_liquidations,
-    show_report,
-    show_rows,
-    show_status,
-)
+from orchestration.cli.render.brief import brief_rows
+from orchestration.cli.render.claim import claim_sentence, show_claim
+from orchestration.cli.render.days import liquidation_row, show_days, show_liquidations
+from orchestration.cli.render.progress import TerminalProgress
+from orchestration.cli.render.rows import show_rows
+from orchestration.cli.render.run_report import missing_latest_sentence, show_latest, show_report
+from orchestration.cli.render.status import show_status
 from orchestration.runs.execution import CheckFinding, RunReport
-from orchestration.serving.answer import (
-    MarketDay,
-    Rank,
-    RunningDay,
-    SeriesStatus,
-    disagreements,
-    last_liquidations,
-    latest_days,
-)
 from orchestration.serving.claims import Answer, Claim, Verdict
+from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
+from orchestration.serving.liquidations import last_liquidations
+from orchestration.serving.raw_status import SeriesStatus
 from tests.support import reports
 
 BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC
@@ -138,14 +125,14 @@ def test_the_day_opens_with_the_headline_of_its_brief() -> None:
     assert headline in printed(lambda console: show_days(console, [replace(day(), headline=headline)]))
 
 
-def test_a_brief_shows_what_nobody_measured_as_a_dash() -> None:
+def test_a_brief_shows_what_was_not_measured_as_a_dash() -> None:
     rows = dict(brief_rows(BRIEF))
     assert (rows["liquidations"], rows["open interest"]) == ("–", "–")
     assert rows["bearish ranks"] == "daily_usd 10, 4h_usd 3, hourly_ma7_usd –"
     assert rows["close"] == "78,706.80, -6.54% in a day, -37.64% from the 365-day high"
 
 
-def test_liquidations_are_told_as_lower_bounds_with_coverage() -> None:
+def test_liquidations_are_shown_as_lower_bounds_with_coverage() -> None:
     known = {
         "long_liquidations_usd": Decimal(484_000_000),
         "short_liquidations_usd": Decimal(300_000_000),
@@ -157,36 +144,36 @@ def test_liquidations_are_told_as_lower_bounds_with_coverage() -> None:
 
 
 def test_the_brief_names_the_venues_behind_the_liquidations_of_all_markets() -> None:
-    assert dict(brief_rows(BRIEF))["on all markets heard"] == "–"
+    assert dict(brief_rows(BRIEF))["on all markets received"] == "–"
     known = {
         "all_long_liquidations_usd": Decimal(484_000_000),
         "all_short_liquidations_usd": Decimal(300_000_000),
         "all_liquidations_coverage_ratio": 0.97,
         "all_liquidations_venue_set": "binance_um,bybit,okx",
     }
-    assert dict(brief_rows({**BRIEF, **known}))["on all markets heard"] == (
+    assert dict(brief_rows({**BRIEF, **known}))["on all markets received"] == (
         "at least 484.0 M USD long, 300.0 M USD short; binance_um, bybit, okx, 97.00% of the day"
     )
 
 
-def test_a_total_of_some_symbols_is_not_told_as_one_of_all_markets() -> None:
+def test_a_total_of_some_symbols_is_not_shown_as_one_of_all_markets() -> None:
     known = {
         "all_long_liquidations_usd": Decimal(484_000_000),
         "all_short_liquidations_usd": Decimal(300_000_000),
         "all_liquidations_coverage_ratio": 1.0,
         "all_liquidations_venue_set": "binance_um,bybit",
-        "all_liquidations_heard_symbol_count": 1,
+        "all_liquidations_subscribed_symbol_count": 1,
     }
     rows = dict(brief_rows({**BRIEF, **known}))
-    assert "on all markets heard" not in rows
-    assert rows["of the symbols heard"].endswith("100.00% of the day (1 symbol heard where each must be asked for)")
-    told = liquidation_row(replace(reports.last_liquidations()[0], heard_symbol_count=3))
-    assert told[0] == "all of binance_um, bybit, okx (3 symbols heard where each must be asked for)"
+    assert "on all markets received" not in rows
+    assert rows["of the subscribed symbols"].endswith("100.00% of the day (1 subscribed symbol, not every symbol)")
+    row = liquidation_row(replace(reports.last_liquidations()[0], subscribed_symbol_count=3))
+    assert row[0] == "all of binance_um, bybit, okx (3 subscribed symbols, not every symbol)"
 
 
-def test_the_last_24_hours_say_what_is_a_bound_and_what_nobody_heard() -> None:
-    heard, exact, silent, _ = (liquidation_row(row) for row in reports.last_liquidations())
-    assert heard == [
+def test_the_last_24_hours_mark_lower_bounds_and_what_was_not_received() -> None:
+    received, exact, silent, _ = (liquidation_row(row) for row in reports.last_liquidations())
+    assert received == [
         "all of binance_um, bybit, okx",
         "2026-06-30 14:00",
         "≥ 484.0 M",
@@ -233,12 +220,12 @@ def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
     assert "first: {row}" in text.split("blocked")[1]
 
 
-def test_what_the_archive_and_what_an_api_does_not_have_is_said_in_their_own_words() -> None:
-    asked = Counter({"metrics": 3, "restTrades": 2})
-    report = RunReport(asked=asked, absent=Counter({"metrics": 1, "restTrades": 2}))
+def test_absent_files_and_absent_days_are_named_in_their_own_terms() -> None:
+    requested = Counter({"metrics": 3, "restTrades": 2})
+    report = RunReport(requested=requested, absent=Counter({"metrics": 1, "restTrades": 2}))
     text = printed(lambda console: show_report(console, report, []))
-    assert "metrics: 2 of 3 files asked for are in the archive" in text
-    assert "restTrades: none of 2 days asked for are in the api" in text
+    assert "metrics: 2 of 3 requested files are in the archive" in text
+    assert "restTrades: none of 2 requested days are in the API" in text
 
 
 def test_a_query_without_rows_still_shows_its_columns() -> None:
@@ -247,7 +234,7 @@ def test_a_query_without_rows_still_shows_its_columns() -> None:
     assert "0 rows" in text
 
 
-def test_a_running_day_is_told_after_the_last_ended_one() -> None:
+def test_a_running_day_is_shown_after_the_last_ended_one() -> None:
     running = RunningDay(date(2026, 2, 1), Decimal("12000000"), Decimal("90000000"), "rest_klines", 0.25)
     console = Console(file=io.StringIO(), width=200)
 
@@ -363,7 +350,7 @@ def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path
                 'v' as venue, 'v:S' as market_id, timestamp '2026-01-31 05:00' as as_of_at, 1.5 as long_usd,
                 2.5 as short_usd, 2 as order_count, 0 as unvalued_order_count, 2.5 as largest_order_usd,
                 0.2 as coverage_ratio, true as is_lower_bound, 'live' as liquidation_source, 'v' as venue_set,
-                null as heard_symbol_count
+                null as subscribed_symbol_count
             """
         )
 
@@ -406,7 +393,7 @@ def test_days_without_flow_are_named_however_many_other_things_are_missing() -> 
     assert any("… and 20 more; `taker status --defects` lists them" in line for line in lines)
 
 
-def test_the_check_of_unused_data_is_not_told_beside_its_evidence() -> None:
+def test_the_check_of_unused_data_is_not_shown_beside_its_evidence() -> None:
     report = lossy()
     report.checks = [CheckFinding("raw/receipts", "no_unused_data", False, "1 file(s) replaced")]
     assert "no_unused_data" not in printed(lambda console: show_report(console, report, []))
@@ -418,7 +405,7 @@ def test_quiet_runs_still_name_the_days_without_flow_and_nothing_that_was_replac
     assert "m.zip" not in text
 
 
-def test_a_market_without_its_latest_day_says_why_and_how_far_it_goes() -> None:
+def test_a_market_without_its_latest_day_shows_why_and_its_newest_bar() -> None:
     why = (("klines", "absent"), ("aggTrades", "implausible"))
     missing = MissingLatest("v:BTC", date(2026, 7, 30), why, date(2026, 7, 28))
     text = printed(lambda console: show_latest(console, Losses(latest=(missing,))))

@@ -32,7 +32,7 @@ create table fct_liquidations_rolling_24h (
     venue varchar, market_id varchar, as_of_at timestamp, long_usd decimal(38, 8), short_usd decimal(38, 8),
     total_usd decimal(38, 8), order_count bigint, unvalued_order_count bigint, largest_order_usd decimal(38, 8),
     coverage_ratio double, is_lower_bound boolean, liquidation_source varchar, venue_set varchar,
-    heard_symbol_count bigint
+    subscribed_symbol_count bigint
 );
 create table fct_net_taker_volume_daily (
     market_id varchar, trade_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_running boolean

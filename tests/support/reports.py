@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from orchestration.report.content import Described, MarketContent, ReportContent, Row
-from orchestration.serving.answer import Liquidated, MarketDay, Rank
+from orchestration.serving.days import MarketDay, Rank
+from orchestration.serving.liquidations import Liquidated
 
 FIRST_DAY = date(2024, 6, 1)
 DAYS = 760

@@ -41,7 +41,7 @@ select
             when heard_hours.heard_symbols = '-' then 0
             else length(heard_hours.heard_symbols) - length(replace(heard_hours.heard_symbols, ' ', '')) + 1
         end as bigint
-    ) as heard_symbol_count
+    ) as subscribed_symbol_count
 from hours
 left join heard_hours on hours.venue = heard_hours.venue and hours.hour_at = heard_hours.hour_at
 order by hours.venue, hours.hour_at

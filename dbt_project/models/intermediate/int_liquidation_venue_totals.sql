@@ -36,7 +36,7 @@ select
     ) as exact_hours,
     cast(coalesce(case when hours.covered_minutes > 0 then market_totals.archive_hours end, 0) as bigint) as archive_hours,
     cast(1 as bigint) as live_hours,
-    hours.heard_symbol_count
+    hours.subscribed_symbol_count
 from {{ ref('int_liquidation_venue_hours') }} as hours
 left join market_totals on hours.venue = market_totals.venue and hours.hour_at = market_totals.hour_at
 order by hours.venue, hours.hour_at

@@ -1175,7 +1175,7 @@ select
     rest_net_usd,
     rest_difference_usd,
     rest_verdict,
-    second_opinion_difference_ratio,
+    venue_taker_ratio_difference,
     coalesce(venue = substring(market_id, 1, position(':' in market_id) - 1), false)
     and coalesce(venue not in ({_SUM_VENUES}), false) as is_venue_of_market,
     -- The best that the volumes allow: the nets of the archive's hours, which the mart leaves out, may disagree more.
@@ -1244,9 +1244,9 @@ def _reconciliation() -> gx.ExpectationSuite:
         _one_of("rest_verdict", _REST_VERDICTS, "the verdict on the api is one of the known ones", rest),
         _true("is_rest_verdict_right", "the verdict on the api follows from the volumes", rest),
         _true("is_rest_possible", "a day has 24 hours, and a net is no larger than its volume", rest),
-        _between("second_opinion_difference_ratio", 0, 1, "a difference is a share of the hour"),
+        _between("venue_taker_ratio_difference", 0, 1, "a difference is a share of the hour"),
         _between(
-            "second_opinion_difference_ratio",
+            "venue_taker_ratio_difference",
             None,
             _SECOND_OPINION,
             "the venue's own taker volumes are ours",
@@ -1355,7 +1355,7 @@ select
     is_lower_bound,
     liquidation_source,
     venue_set,
-    heard_symbol_count,
+    subscribed_symbol_count,
     case
         when coverage_ratio = 0 then 0 else {_residual("long_usd + short_usd - total_usd")}
     end as sum_residual,
@@ -1379,7 +1379,7 @@ select
         is_lower_bound
         or (
             coverage_ratio = 1 and unvalued_order_count = 0 and liquidation_source = 'live'
-            and heard_symbol_count is null
+            and subscribed_symbol_count is null
         ),
         false
     ) as is_bound_honest,
@@ -1390,7 +1390,7 @@ select
         and (venue = 'simulated_all') <= (venue_set = 'simulated'),
         false
     ) as is_venue_set_right,
-    heard_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
+    subscribed_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
         as is_symbol_count_of_sum,
     coalesce(
         starts_with(market_id, venue || ':')
@@ -1403,7 +1403,7 @@ from {mart}
 
 def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]:
     usd = ("long_usd", "short_usd", "total_usd", "largest_order_usd", "order_count", "unvalued_order_count")
-    heard = ("coverage_ratio", "liquidation_source", "venue_set", "heard_symbol_count")
+    heard = ("coverage_ratio", "liquidation_source", "venue_set", "subscribed_symbol_count")
     return [
         _unique("venue", "market_id", time_column),
         _zero("sum_residual", "longs + shorts = total, to the last digit", usd),
@@ -1419,11 +1419,11 @@ def _liquidations_expectations(time_column: str, span: str) -> list[Expectation]
         _known("liquidation_source", "the source is known"),
         _true("is_venue_set_right", "the venues behind a row are named, and simulated ones stay apart", heard),
         _true("is_id_of_parts", "a row is of a market of its venue, or of ALL", ("venue",)),
-        _between("heard_symbol_count", 0, None, "no number of symbols is negative", ("venue_set",)),
+        _between("subscribed_symbol_count", 0, None, "no number of symbols is negative", ("venue_set",)),
         _true(
             "is_symbol_count_of_sum",
             "symbols are counted of sums that were heard, and of no market",
-            ("heard_symbol_count", "coverage_ratio"),
+            ("subscribed_symbol_count", "coverage_ratio"),
         ),
     ]
 
@@ -2188,7 +2188,7 @@ select
     briefs.all_short_liquidations_usd,
     briefs.all_liquidations_coverage_ratio,
     briefs.all_liquidations_venue_set,
-    briefs.all_liquidations_heard_symbol_count,
+    briefs.all_liquidations_subscribed_symbol_count,
     briefs.open_interest,
     briefs.open_interest_usd,
     briefs.funding_rate,
@@ -2232,7 +2232,8 @@ select
         briefs.all_long_liquidations_usd is not distinct from all_liquidations.long_usd
         and briefs.all_short_liquidations_usd is not distinct from all_liquidations.short_usd
         and briefs.all_liquidations_venue_set is not distinct from all_liquidations.venue_set
-        and briefs.all_liquidations_heard_symbol_count is not distinct from all_liquidations.heard_symbol_count
+        and briefs.all_liquidations_subscribed_symbol_count
+            is not distinct from all_liquidations.subscribed_symbol_count
         and coalesce(
             briefs.all_liquidations_coverage_ratio = coalesce(all_liquidations.coverage_ratio, 0), false
         )
@@ -2299,7 +2300,7 @@ def _brief() -> gx.ExpectationSuite:
                 "all_short_liquidations_usd",
                 "all_liquidations_coverage_ratio",
                 "all_liquidations_venue_set",
-                "all_liquidations_heard_symbol_count",
+                "all_liquidations_subscribed_symbol_count",
             ),
         ),
         _between("open_interest", 0, None, "open interest is not negative"),

@@ -109,7 +109,7 @@ gathered as (
         all_liquidations.short_usd as all_short_liquidations_usd,
         coalesce(all_liquidations.coverage_ratio, 0) as all_liquidations_coverage_ratio,
         all_liquidations.venue_set as all_liquidations_venue_set,
-        all_liquidations.heard_symbol_count as all_liquidations_heard_symbol_count,
+        all_liquidations.subscribed_symbol_count as all_liquidations_subscribed_symbol_count,
         open_interest.open_interest_base,
         open_interest.open_interest_usd,
         case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
@@ -221,7 +221,7 @@ select
     all_short_liquidations_usd,
     all_liquidations_coverage_ratio,
     all_liquidations_venue_set,
-    all_liquidations_heard_symbol_count,
+    all_liquidations_subscribed_symbol_count,
     open_interest_base as open_interest,
     open_interest_usd,
     funding_rate,
@@ -232,12 +232,12 @@ select
         || source_text || '), ' || rank_text || '; ' || price_text || '; '
         || coalesce(
             liquidations_text || case
-                when all_liquidations_heard_symbol_count is null then '; all markets '
+                when all_liquidations_subscribed_symbol_count is null then '; all markets '
                 else '; of the symbols heard '
             end || all_liquidations_text,
             liquidations_text,
             case
-                when all_liquidations_heard_symbol_count is null then 'liquidated '
+                when all_liquidations_subscribed_symbol_count is null then 'liquidated '
                 else 'liquidated of the symbols heard '
             end || all_liquidations_text,
             'liquidations unknown'

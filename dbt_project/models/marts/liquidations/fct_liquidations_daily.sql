@@ -16,7 +16,7 @@ with venues as (
         cast(sum(exact_hours) as bigint) as exact_hours,
         cast(sum(archive_hours) as bigint) as archive_hours,
         cast(sum(live_hours) as bigint) as live_hours,
-        min(heard_symbol_count) as heard_symbol_count,
+        min(subscribed_symbol_count) as subscribed_symbol_count,
         cast(24 as bigint) as due_hours
     from {{ ref('int_liquidation_venue_totals') }}
     group by venue, market_id, cast(hour_at as date)
@@ -37,7 +37,7 @@ markets as (
         cast(sum(exact_hours) as bigint) as exact_hours,
         cast(sum(archive_hours) as bigint) as archive_hours,
         cast(sum(live_hours) as bigint) as live_hours,
-        cast(null as bigint) as heard_symbol_count,
+        cast(null as bigint) as subscribed_symbol_count,
         cast(24 as bigint) as due_hours
     from {{ ref('int_liquidation_market_hours') }}
     group by venue, market_id, is_ingested, cast(hour_at as date)
@@ -53,7 +53,7 @@ totals as (
     union all
     select
         venue, market_id, venue_set, trade_date, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, heard_symbol_count, due_hours
+        covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, due_hours
     from venues
     where not is_trailing
     union all

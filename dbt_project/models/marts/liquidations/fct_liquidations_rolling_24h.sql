@@ -12,7 +12,7 @@ with venue_windows as (
         sum({{ part }}) over day_to_here as {{ part }},
         {% endfor -%}
         max(largest_order_usd) over day_to_here as largest_order_usd,
-        min(heard_symbol_count) over day_to_here as heard_symbol_count
+        min(subscribed_symbol_count) over day_to_here as subscribed_symbol_count
     from {{ ref('int_liquidation_venue_totals') }}
     window day_to_here as (
         partition by venue, market_id
@@ -54,7 +54,7 @@ markets as (
         exact_hours,
         archive_hours,
         live_hours,
-        cast(null as bigint) as heard_symbol_count,
+        cast(null as bigint) as subscribed_symbol_count,
         24 as due_hours
     from market_windows
     where is_ingested or order_count > 0
@@ -69,7 +69,7 @@ totals as (
     union all
     select
         venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, heard_symbol_count, 24 as due_hours
+        covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, 24 as due_hours
     from venue_windows
     where not is_trailing
     union all

@@ -41,12 +41,12 @@ select
     rest.rest_net_usd,
     rest.rest_difference_usd,
     rest.rest_verdict,
-    cast(opinions.difference_ratio as double) as second_opinion_difference_ratio
+    cast(venue_ratios.difference_ratio as double) as venue_taker_ratio_difference
 from days
 left join {{ ref('int_flow_days') }} as archive
     on days.market_id = archive.market_id and days.bar_date = archive.bar_date
 left join {{ ref('int_rest_days') }} as rest
     on days.market_id = rest.market_id and days.bar_date = rest.bar_date
-left join {{ ref('int_second_opinions') }} as opinions
-    on days.market_id = opinions.market_id and days.bar_date = opinions.trade_date
+left join {{ ref('int_venue_taker_ratios') }} as venue_ratios
+    on days.market_id = venue_ratios.market_id and days.bar_date = venue_ratios.trade_date
 order by days.market_id, days.bar_date

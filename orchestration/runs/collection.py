@@ -1,6 +1,6 @@
-"""`taker collect`: the collector as a process, told what to hear and when to stop.
+"""`taker collect`: the collector as a process: its subscriptions, and when it stops.
 
-Belongs here: settings and signals to a running collector, what is printed. Does not: listening (`ingestion.live`).
+Belongs here: settings and signals to a running collector, what is printed. Does not: connections (`ingestion.live`).
 """
 
 from __future__ import annotations
@@ -25,28 +25,33 @@ if TYPE_CHECKING:
 _INSTRUMENTS_DAYS: Final = 7
 
 
-class NothingHeard(IngestionError):
+class NothingReceived(IngestionError):
     """A bounded run ended without a single connection."""
 
 
 def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbol: bool, seconds: float | None) -> None:
-    """Listen until SIGTERM, SIGINT or `seconds`. IngestionError says why it could not begin, or heard nothing."""
+    """Receive until SIGTERM, SIGINT or `seconds`. IngestionError: why it could not begin or received nothing."""
     from ingestion.live.collector import Collector, plan
 
     urls = _addresses(settings, venues)
     more = instruments(settings, urls) if every_symbol else []
     plans = plan(settings.markets, urls, trades=trades, more=more)
-    _say(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
+    _print(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
     for venue in urls:
         if venue not in {each.venue for each in plans}:
-            _say(f"{venue}: left out, as it must be told each symbol; name one in TAKER_MARKETS, or use --every-symbol")
+            _print(
+                f"{venue}: left out, as it requires per-symbol subscriptions; name a symbol in TAKER_MARKETS, "
+                "or use --every-symbol"
+            )
     if not plans:
-        raise IngestionError("there is nothing to listen to; name a venue with --venues, or a market in TAKER_MARKETS")
-    collector = Collector(settings.spool_dir, plans, report=_say)
+        raise IngestionError(
+            "there is nothing to subscribe to; name a venue with --venues, or a market in TAKER_MARKETS"
+        )
+    collector = Collector(settings.spool_dir, plans, report=_print)
     collected = asyncio.run(_until_stopped(collector, seconds))
-    _say(f"stopped; {collected.messages:,} messages heard, all of them on disk")
+    _print(f"stopped; {collected.messages:,} messages received, all of them on disk")
     if seconds is not None and not collected.was_ever_up:
-        raise NothingHeard(
+        raise NothingReceived(
             f"no venue could be reached in {seconds:g} s; the reasons are above. Check the network, or point "
             "TAKER_VENUE_URLS at an address that answers, such as okx.live=wss://…"
         )
@@ -73,7 +78,7 @@ def _addresses(settings: Settings, venues: str | None) -> dict[str, str]:
 
 
 def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
-    """Every open contract of the venues that must be told each symbol, as they were last asked for, or are now."""
+    """Every open contract of the venues that require per-symbol subscriptions: as last stored, or requested now."""
     from ingestion.raw.zone import ObjectId
     from orchestration.resources import StorageResource
 
@@ -88,7 +93,7 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
         ids = [ObjectId("instruments", Market.whole_venue(venue), "", Period.of_day(day)) for day in days]
         newest = next((object_id for object_id in ids if zone.receipt(object_id) is not None), None)
         if newest is None:
-            newest = _asked_now(settings, venue, zone)
+            newest = _requested_now(settings, venue, zone)
         for row in zone.rows(newest).select(["symbol_name", "is_trading"]).to_pylist():
             if row["is_trading"]:
                 with contextlib.suppress(UnknownMarket):
@@ -96,12 +101,12 @@ def instruments(settings: Settings, urls: dict[str, str]) -> list[Market]:
     return found
 
 
-def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
-    """Ask the venue for its contracts, and store them as any run does."""
+def _requested_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
+    """Request the venue's contracts, and store them as any run does."""
     from ingestion.recent import ingest_recent, plan_recent
     from orchestration.resources import ApiResource
 
-    unlisted = f"{venue} must be told each symbol, and no list of its contracts was stored in the last week"
+    unlisted = f"{venue} requires per-symbol subscriptions, and no list of its contracts was stored in the last week"
     with ApiResource(settings).open([venue]) as access:
         apis = {name: one.api for name, one in access.items() if name == venue}
         tasks = plan_recent((), zone=zone, apis=apis, now=datetime.now(UTC), heard=[venue])
@@ -109,13 +114,15 @@ def _asked_now(settings: Settings, venue: str, zone: RawZone) -> ObjectId:
             if outcome.receipt is not None:
                 return outcome.task.object_id
             why = outcome.error or "it listed none"
-            raise IngestionError(f"{unlisted}; asked now: {why}; leave --every-symbol away to listen to TAKER_MARKETS")
+            raise IngestionError(
+                f"{unlisted}; requested now: {why}; leave out --every-symbol to receive TAKER_MARKETS only"
+            )
     raise IngestionError(
-        f"{unlisted}, and its api may not be asked: let TAKER_REST be on, give its address in TAKER_VENUE_URLS "
-        f"({venue}.rest=…), or leave --every-symbol away"
+        f"{unlisted}, and its REST API is off: set TAKER_REST=on, give its address in TAKER_VENUE_URLS "
+        f"({venue}.rest=…), or leave out --every-symbol"
     )
 
 
-def _say(line: str) -> None:
-    """One line at once, with the time: a service manager keeps it."""
+def _print(line: str) -> None:
+    """One line at once, with the time, for a service manager's log."""
     print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)

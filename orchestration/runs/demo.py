@@ -23,7 +23,7 @@ FOLDER: Final = Path("var/demo")
 
 
 def demo_settings(first_day: date | None = None) -> Settings:
-    """Settings of the demo, whatever the environment says about real data."""
+    """Settings of the demo, independent of the environment's settings for real data."""
     folder = FOLDER.absolute()
     return load_settings(
         markets=MARKETS,
@@ -33,10 +33,10 @@ def demo_settings(first_day: date | None = None) -> Settings:
         state_dir=folder,
         kline_interval="1h",
         trades_dataset="aggTrades",
-        first_day=first_day or _remembered("first_day"),
+        first_day=first_day or _recorded("first_day"),
         # Simulated numbers never replace real ones in a database that others read.
         publish_postgres_url=OFF,
-        # Nor do they wake anybody.
+        # Nor do they send alerts.
         alert_webhook_url=OFF,
     )
 
@@ -64,7 +64,7 @@ def _command() -> str:
 
 def last_day() -> date:
     """The last day of the archive that is there; yesterday when there is none."""
-    return _remembered("last_day") or yesterday()
+    return _recorded("last_day") or yesterday()
 
 
 def simulate_archive(last: date, progress: Callable[[float, str], None]) -> SimulationSummary:
@@ -72,7 +72,7 @@ def simulate_archive(last: date, progress: Callable[[float, str], None]) -> Simu
     from ingestion.simulator.simulated import simulate
 
     summary = simulate(FOLDER.absolute() / "archive", last_day=last, progress=progress)
-    _memory().write_text(json.dumps({"first_day": str(summary.first_day), "last_day": str(summary.last_day)}))
+    _record().write_text(json.dumps({"first_day": str(summary.first_day), "last_day": str(summary.last_day)}))
     return summary
 
 
@@ -81,11 +81,11 @@ def forget() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def _memory() -> Path:
+def _record() -> Path:
     return FOLDER / "demo.json"
 
 
-def _remembered(name: str) -> date | None:
-    if not _memory().is_file():
+def _recorded(name: str) -> date | None:
+    if not _record().is_file():
         return None
-    return date.fromisoformat(json.loads(_memory().read_text())[name])
+    return date.fromisoformat(json.loads(_record().read_text())[name])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from orchestration.warehouse.dbt import ensure_manifest
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WORKSPACE: Final = """\
-# Written by `taker ui`: workspace.yaml with a name that says whose numbers these are.
+# Written by `taker ui`: workspace.yaml whose name tells simulated data from real.
 load_from:
   - python_module:
       module_name: orchestration.definitions
@@ -28,7 +29,7 @@ load_from:
 
 
 class PortInUse(Exception):
-    """Something answers on the port already. The text says how to take another one."""
+    """The port is in use. The text names how to choose another."""
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -46,11 +47,13 @@ def serve(settings: Settings, port: int) -> None:
     os.chdir(_ROOT)
     # Dagster recommends its next command line at every start; this one is the one that is tested here.
     quiet = {"PYTHONWARNINGS": "ignore"}
+    # A shell starts a background job with SIGINT ignored; Dagster then ignores SIGTERM too, and its processes stay.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
 
 
 def _refuse_a_busy_port(port: int) -> None:
-    """Dagster would go on without its web server, and whoever looks would see another one's."""
+    """Dagster would go on without its web server, and the page would be another program's."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
         # As the server does: a port whose last connections are still closing is free.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,6 +61,6 @@ def _refuse_a_busy_port(port: int) -> None:
             taken.bind(("127.0.0.1", port))
         except OSError as error:
             raise PortInUse(
-                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); end what uses it, or take another one: "
+                f"port {port} of 127.0.0.1 is in use ({error.strerror}); end what uses it, or choose another: "
                 f"`taker ui --port {port + 1}`, `make ui PORT={port + 1}`"
             ) from error

@@ -1,0 +1,38 @@
+"""`taker demo`: a simulated exchange through everything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.commands.run import run_and_show
+from orchestration.cli.commands.simulate import simulation_progress
+from orchestration.cli.errors import reporting_errors
+from orchestration.cli.options import AsJson, Debug, Quiet
+
+
+def demo(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the former demo away and simulate anew.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate two markets' archive in ./var/demo and run everything on it."""
+    with reporting_errors(debug):
+        from orchestration.runs import demo as demonstration
+
+        if fresh:
+            demonstration.forget()
+        last_day = demonstration.last_day()
+        with simulation_progress(quiet or as_json) as progress:
+            simulated = demonstration.simulate_archive(last_day, progress)
+        settings = demonstration.demo_settings(simulated.first_day)
+        # Trades from their first day on: the demo's month of them is what its defects are in.
+        run_and_show(
+            settings, None, last_day, quiet=quiet, as_json=as_json, debug=debug, recent=simulated.first_trades_day
+        )
+        if not (quiet or as_json):
+            from orchestration.cli.render.console import stdout
+
+            stdout().print(demonstration.next_steps())

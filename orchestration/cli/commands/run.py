@@ -1,0 +1,151 @@
+"""`taker run`: ingest, build, audit, publish, and show the latest day.
+
+Belongs here: a run with its progress and its result. Does not: the run (`orchestration.runs`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli.errors import fail, reporting_errors
+from orchestration.cli.options import AsJson, Debug, FullRefresh, Quiet, day_of
+
+if TYPE_CHECKING:
+    from orchestration.config.settings import Settings
+    from orchestration.runs.execution import RunReport
+    from orchestration.serving.days import MarketDay
+    from orchestration.serving.liquidations import Liquidated
+
+
+def run(
+    markets: Annotated[
+        str | None, typer.Option(help="Comma-separated, such as binance_um:BTCUSDT. Default: TAKER_MARKETS.")
+    ] = None,
+    first: Annotated[
+        date | None, typer.Option("--from", parser=day_of, metavar="DAY", help="First UTC day, included.")
+    ] = None,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=day_of, metavar="DAY", help="Last UTC day, included.")
+    ] = None,
+    full_refresh: FullRefresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Ingest, build, audit, publish, and show the latest day.
+
+    Without days: two years of klines, metrics and funding, and the last 7 days of trades and liquidations, up to
+    yesterday (UTC), then the hours since, from the venues' REST apis. With --from, every dataset from that day. With
+    --to, nothing later than that day.
+    """
+    with reporting_errors(debug):
+        from orchestration.config.settings import load_settings
+
+        settings = load_settings(markets=markets)
+        run_and_show(settings, first, last, full_refresh=full_refresh, quiet=quiet, as_json=as_json, debug=debug)
+
+
+def run_and_show(
+    settings: Settings,
+    first: date | None,
+    last: date | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    full_refresh: bool = False,
+    recent: date | None = None,
+) -> None:
+    """Run, print the result, and end with an exit code other than 0 where something failed."""
+    from orchestration.cli.render.console import stderr
+    from orchestration.cli.render.progress import TerminalProgress
+    from orchestration.runs import execution
+
+    shown = not (quiet or as_json or debug)
+    with TerminalProgress(stderr()) if shown else contextlib.nullcontext() as progress:
+        report = execution.run(
+            settings, first, last, recent=recent, progress=progress, full_refresh=full_refresh, debug=debug
+        )
+    _show(settings, report, quiet=quiet, as_json=as_json)
+    _fail_unless_published(report, has_former=settings.serving_path.exists())
+
+
+def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) -> None:
+    from orchestration.cli.render.console import stderr, stdout
+    from orchestration.cli.render.days import show_days, show_liquidations
+    from orchestration.cli.render.run_report import show_latest, show_report
+    from orchestration.serving.formats import to_json
+
+    published = _published(settings, report)
+    show_latest(stderr() if quiet or as_json else stdout(), report.losses)
+    if as_json:
+        print(to_json(_facts(settings, report, published)))
+    elif not quiet:
+        show_days(stdout(), published.days)
+        show_liquidations(stdout(), published.liquidations)
+    notes = [] if quiet or as_json else [*published.unvalued, *published.disagreements]
+    show_report(stderr(), report, notes, problems_only=quiet or as_json)
+
+
+def _fail_unless_published(report: RunReport, *, has_former: bool) -> None:
+    standing = "the former publication stands" if has_former else "nothing is published yet"
+    if not report.published:
+        if report.nothing_came:
+            fail(f"nothing could be ingested, {standing}; the reason is above")
+        fail(f"the marts were not published, {standing}; the reasons are above")
+    if not report.succeeded:
+        failed = len(report.failed_objects) + len(report.problems)
+        fail(f"published, but {failed} thing(s) failed, listed above; run the same command again to retry")
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What the run published of its markets; empty where it published nothing."""
+
+    days: Sequence[MarketDay] = ()
+    liquidations: Sequence[Liquidated] = ()
+    disagreements: Sequence[str] = ()
+    unvalued: Sequence[str] = ()
+
+
+def _published(settings: Settings, report: RunReport) -> _Published:
+    from orchestration.serving.days import disagreements, latest_days, unvalued
+    from orchestration.serving.liquidations import last_liquidations
+
+    if not report.published:
+        return _Published()
+    serving, markets = settings.serving_path, [market.market_id for market in settings.markets]
+    return _Published(
+        latest_days(serving, markets),
+        last_liquidations(serving, markets),
+        disagreements(serving, markets),
+        unvalued(serving, markets),
+    )
+
+
+def _facts(settings: Settings, report: RunReport, published: _Published) -> dict[str, Any]:
+    return {
+        "published": report.published,
+        "simulated": settings.is_simulated,
+        "objects": dict(report.outcomes),
+        "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},
+        "bytes_downloaded": report.bytes_downloaded,
+        "failed_objects": [{"object": name, "fault": fault} for name, fault in report.failed_objects],
+        "refused_objects": [{"object": name, "reason": reason} for name, reason in report.refused],
+        "losses": asdict(report.losses) if report.losses is not None else None,
+        "notices": report.notices,
+        "problems": report.problems,
+        "checks": [asdict(check) for check in report.checks],
+        "disagreements": published.disagreements,
+        "run_ids": report.run_ids,
+        "database": str(settings.serving_path),
+        "markets": published.days,
+        "liquidations_24h": published.liquidations,
+        "unvalued_markets": published.unvalued,
+    }

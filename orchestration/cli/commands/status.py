@@ -1,0 +1,41 @@
+"""`taker status`: the state of the raw zone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.errors import reporting_errors
+from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+
+
+def status(
+    every_defect: Annotated[
+        bool, typer.Option("--defects", help="List everything that was not used as published, not only the beginning.")
+    ] = False,
+    demo: Demo = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Per dataset and market: first and last day, what is missing, refused, partial or corrected.
+
+    Then what was published and not used as published: rows set aside, files refused or replaced, implausible days. And
+    alerts not delivered.
+    """
+    with reporting_errors(debug):
+        from orchestration.alerts import outbox
+        from orchestration.cli.render.alerts import show_undelivered
+        from orchestration.cli.render.console import stderr, stdout
+        from orchestration.cli.render.status import show_status
+        from orchestration.serving.formats import to_json
+        from orchestration.serving.raw_status import raw_status
+
+        settings = settings_of(demo)
+        # Before what may fail, and beside the series: those are a list that others parse.
+        show_undelivered(stderr(), outbox.undelivered(settings.alerts_path))
+        series = raw_status(settings)
+        if as_json:
+            print(to_json(series))
+        else:
+            show_status(stdout(), series, every_defect=every_defect)

@@ -1,0 +1,59 @@
+"""Expected errors as one sentence and an exit code.
+
+Belongs here: exit codes, and which error is a mistake in the command. Does not: what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+import typer
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -> Iterator[None]:
+    """Expected errors become one sentence and an exit code; a traceback only with --debug."""
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+        raise  # of a closed pipe (`taker status | head`) typer ends without a word
+    except KeyboardInterrupt:
+        print("interrupted; what was stored stays, run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if debug:
+            raise
+        text = str(error) or type(error).__name__
+        expected = _is_expected(error)
+        fail(
+            text if expected else f"{type(error).__name__}: {text}; run again with --debug for the details",
+            usage if _is_usage(error) else failed,
+        )
+
+
+def _is_usage(error: Exception) -> bool:
+    from orchestration.alerts.evaluation import NoReceiver
+    from orchestration.config.settings import SettingsError
+    from orchestration.runs.execution import RangeError
+    from orchestration.serving.claims import ClaimNotUnderstood
+    from orchestration.serving.published import DayNotPublished, MarketNotPublished
+
+    usage = RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished | NoReceiver
+    return isinstance(error, usage)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Raised by us, so its text is a sentence already."""
+    return type(error).__module__.startswith(("orchestration.", "ingestion."))
+
+
+def fail(sentence: str, code: int = FAILED) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise typer.Exit(code)

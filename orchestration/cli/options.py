@@ -1,0 +1,38 @@
+"""Options that several commands share, and what they stand for.
+
+Belongs here: an option, its help, the settings it selects. Does not: options of a single command.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestration.config.settings import Settings
+
+
+def day_of(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        raise typer.BadParameter(f"`{text}` is not a day; write YYYY-MM-DD") from None
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the logs of Dagster and dbt.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: errors only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable facts on standard output.")]
+Demo = Annotated[bool, typer.Option("--demo", help="Of the demo's data instead of yours.")]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Rebuild every day, not only what changed.")]
+
+
+def settings_of(demo: bool) -> Settings:
+    if demo:
+        from orchestration.runs.demo import demo_settings
+
+        return demo_settings()
+    from orchestration.config.settings import load_settings
+
+    return load_settings()

@@ -1,0 +1,80 @@
+"""A brief: its headline, then the numbers behind it.
+
+Belongs here: a row of rpt_market_brief_daily as text. Does not: the headline (dbt_project).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestration.serving.formats import cell, change, count, millions, number, share
+from orchestration.serving.liquidations import of_symbols
+
+
+def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]]) -> None:
+    """Each brief: its headline, then what the headline is made of."""
+    for brief in briefs:
+        console.print(f"\n[bold]{escape(brief['headline'])}[/]")
+        table = Table(show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, text in brief_rows(brief):
+            table.add_row(name, escape(text))
+        console.print(table)
+
+
+def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The brief as label and text. What was not measured is a dash and never a zero."""
+    ranks = {
+        name.removesuffix("_rank"): value
+        for name, value in brief.items()
+        if name.endswith("_rank") and not name.endswith("_event_rank")
+    }
+    longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
+    covered = brief["liquidations_coverage_ratio"]
+    all_longs, all_shorts = brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd")
+    symbols = brief.get("all_liquidations_subscribed_symbol_count")
+    return [
+        ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
+        (
+            "taker sell ratio",
+            f"{number(brief['taker_sell_ratio'], 4)}, percentile {share(brief['sell_dominance_percentile'])}",
+        ),
+        (f"{brief['side']} ranks", ", ".join(f"{name} {count(rank)}" for name, rank in ranks.items())),
+        ("rank among events", f"daily_usd {count(brief['daily_usd_event_rank'])}"),
+        ("larger events", brief["larger_events"] or "–"),
+        (
+            "close",
+            f"{cell(brief['close_price'])}, {change(brief['price_change_ratio'])} in a day, "
+            f"{change(brief['distance_from_high_ratio'])} from the 365-day high",
+        ),
+        (
+            "liquidations",
+            "–"
+            if longs is None or shorts is None
+            else f"at least {longs / 1_000_000:,.1f} M USD long, {shorts / 1_000_000:,.1f} M USD short; "
+            f"coverage {share(covered)}",
+        ),
+        (
+            "on all markets received" if symbols is None else "of the subscribed symbols",
+            "–"
+            if all_longs is None or all_shorts is None
+            else f"at least {all_longs / 1_000_000:,.1f} M USD long, {all_shorts / 1_000_000:,.1f} M USD short; "
+            f"{brief['all_liquidations_venue_set'].replace(',', ', ')}, "
+            f"{share(brief['all_liquidations_coverage_ratio'])} of the day{of_symbols(symbols)}",
+        ),
+        (
+            "open interest",
+            "–"
+            if brief["open_interest_usd"] is None
+            else f"{brief['open_interest_usd'] / 1_000_000:,.1f} M USD"
+            + ("" if brief["open_interest"] is None else f", {brief['open_interest']:,.2f} base"),
+        ),
+        ("funding of the day", "–" if brief["funding_rate"] is None else f"{brief['funding_rate']:+.4%}"),
+        ("source", f"{brief['flow_source']}, coverage {share(brief['coverage_ratio'])}"),
+    ]

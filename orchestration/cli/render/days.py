@@ -1,0 +1,105 @@
+"""The closing tables of a run: each market's latest day with its ranks, and liquidations of the last 24 hours.
+
+Belongs here: facts of `orchestration.serving` as text and tables. Does not: queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ingestion.domain.markets import is_simulated
+from orchestration.serving.formats import amount, bar_time, count, millions, number, share
+from orchestration.serving.liquidations import of_symbols
+
+if TYPE_CHECKING:
+    from orchestration.serving.days import MarketDay, Rank, RunningDay
+    from orchestration.serving.liquidations import Liquidated
+
+
+def show_days(console: Console, days: Sequence[MarketDay]) -> None:
+    """The closing tables: for each market its latest day, and the rank of that day under each definition."""
+    for day in days:
+        simulated = "[bold yellow]SIMULATED[/], not a real market · " if day.is_simulated else ""
+        venues = f" over {day.venue_set.replace(',', ', ')}" if "," in day.venue_set else ""
+        console.print(f"\n{simulated}[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.trade_date} UTC")
+        console.print(
+            f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
+            f" · sell ratio {number(day.taker_sell_ratio, 4)}"
+            f" (sell dominance percentile {share(day.sell_dominance_percentile)})"
+            f" · source {day.flow_source}{' (provisional)' if day.is_provisional else ''}"
+            f" · coverage {share(day.coverage_ratio)}"
+        )
+        if day.headline is not None:
+            console.print(escape(day.headline))
+        table = Table()
+        for name in ("definition", "side", "bar (UTC)"):
+            table.add_column(name)
+        for name in ("value", "rank", "of", "percentile", "event"):
+            table.add_column(name, justify="right")
+        for rank in day.ranks:
+            table.add_row(*rank_row(rank), style="bold" if rank.rank is not None and rank.rank <= 10 else None)
+        console.print(table)
+        if day.running is not None:
+            console.print(running_line(day.running))
+
+
+def running_line(day: RunningDay) -> str:
+    """What is known of the day that is running, and that it is not all of it."""
+    return (
+        f"[yellow]today so far, provisional[/] · {day.trade_date} UTC · net taker volume "
+        f"[bold]{millions(day.net_taker_usd)}[/] USD of {day.volume_usd / 1_000_000:,.1f} M traded"
+        f" · source {day.flow_source} · {share(day.coverage_ratio)} of the day · not ranked"
+    )
+
+
+def rank_row(rank: Rank) -> list[str]:
+    at = bar_time(rank.bar_at, "1d" if rank.definition_id.startswith("daily") else "")
+    event = "not known yet" if rank.is_event is None else count(rank.event_rank)
+    return [
+        rank.definition_id,
+        rank.side or "–",
+        at,
+        amount(rank.value, rank.unit),
+        count(rank.rank),
+        str(rank.window_bars),
+        share(rank.percentile),
+        event,
+    ]
+
+
+def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
+    """What was liquidated in the last 24 hours, each total beside its coverage."""
+    if not rows:
+        return
+    table = Table(title="[bold]liquidations of the last 24 hours, USD", title_justify="left")
+    for name in ("", "to (UTC)"):
+        table.add_column(name)
+    for name in ("longs", "shorts", "orders", "largest", "coverage"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in rows:
+        table.add_row(*liquidation_row(row))
+    console.print()
+    console.print(table)
+
+
+def liquidation_row(row: Liquidated) -> list[str]:
+    """The row as text. A lower bound is marked, and hours that were not received give a dash."""
+    label = "SIMULATED " if is_simulated(row.market_id) else ""
+    is_over_venues = row.market_id in ("all:ALL", "simulated_all:ALL")
+    name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
+    least = "≥ " if row.is_lower_bound else ""
+    return [
+        escape(label + name + of_symbols(row.subscribed_symbol_count)),
+        bar_time(row.as_of_at, "1h"),
+        *("–" if usd is None else f"{least}{usd / 1_000_000:,.1f} M" for usd in (row.long_usd, row.short_usd)),
+        count(row.order_count),
+        "–" if row.largest_order_usd is None else f"{row.largest_order_usd / 1_000_000:,.2f} M",
+        share(row.coverage_ratio),
+        f"{row.unvalued_order_count:,} orders without a value in USD" if row.unvalued_order_count else "",
+    ]

@@ -1,0 +1,94 @@
+"""Progress of a run as bars in the terminal.
+
+Belongs here: the callbacks of `orchestration.progress` as bars. Does not: the result of the run
+(`orchestration.cli.render.run_report`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from orchestration.progress import Progress
+
+if TYPE_CHECKING:
+    from ingestion.archive import Outcome
+
+
+class TerminalProgress(Progress):
+    """One bar per dataset, one for dbt, one for the audit. Use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+        )
+        self._current: TaskID | None = None
+        self._bytes = 0
+        self._failed = 0
+        self._refused = 0
+
+    def __enter__(self) -> TerminalProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+        self._bars.stop()
+
+    def preparing(self) -> None:
+        self._begin("load Dagster and dbt", None)
+
+    def ingesting(self, dataset: str, objects: int) -> None:
+        self._finish()  # notes what failed of the dataset before
+        self._bytes = self._failed = self._refused = 0
+        if objects:  # a venue that publishes no such data deserves no bar
+            self._begin(f"ingest {dataset}", objects)
+
+    def ingested(self, outcome: Outcome) -> None:
+        self._bytes += outcome.bytes_downloaded
+        self._failed += outcome.status == "failed"
+        self._refused += outcome.status == "refused"
+        self._step(", ".join([f"{self._bytes / 1e6:,.1f} MB", *self._faults()]))
+
+    def building(self, nodes: int) -> None:
+        self._begin("build", nodes)
+
+    def built(self, node: str, status: str) -> None:
+        self._step(node if status in ("success", "pass") else f"{node}: {status}")
+
+    def auditing(self, suite: str) -> None:
+        if self._current is None or self._bars.tasks[self._current].description != "audit":
+            self._begin("audit", None)
+        self._step(suite)
+
+    def publishing(self, marts: int) -> None:
+        self._begin("publish", None)
+
+    def _begin(self, what: str, total: int | None) -> None:
+        self._finish()
+        self._current = self._bars.add_task(what, total=total, note="")
+
+    def _step(self, note: str) -> None:
+        if self._current is not None:
+            self._bars.update(self._current, advance=1, note=note)
+
+    def _faults(self) -> list[str]:
+        failed = [f"[red]{self._failed} failed[/]"] if self._failed else []
+        return [*failed, *([f"[yellow]{self._refused} refused[/]"] if self._refused else [])]
+
+    def _finish(self) -> None:
+        if self._current is not None:
+            done = max(1, self._bars.tasks[self._current].completed)
+            self._bars.update(self._current, total=done, completed=done, note=", ".join(self._faults()))
+            self._failed = self._refused = 0
+            self._bars.stop_task(self._current)
+            self._current = None

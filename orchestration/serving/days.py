@@ -1,0 +1,222 @@
+"""The latest days of each market with their ranks, and days on which sources disagree.
+
+Belongs here: queries to the flow marts, as plain facts. Does not: how they are printed (`orchestration.cli.render`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.serving.published import connect
+from orchestration.serving.rules import rule
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The most extreme bar of the latest day under one definition.
+
+    `side`: that of the value (see docs/metrics.md); None where it is balanced and has no rank.
+    `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
+    `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
+    """
+
+    definition_id: str
+    unit: str
+    side: str | None
+    bar_at: datetime
+    value: Decimal
+    rank: int | None
+    window_bars: int
+    percentile: float | None
+    event_rank: int | None
+    is_event: bool | None
+
+
+@dataclass(frozen=True)
+class RunningDay:
+    """A day that has not ended: what is known of it so far, always provisional. `coverage_ratio`: share of 24 hours."""
+
+    trade_date: date
+    net_taker_usd: Decimal
+    volume_usd: Decimal
+    flow_source: str
+    coverage_ratio: float
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """The latest ended day of one market, or of a sum over venues. `net_taker_usd` = taker buys − taker sells.
+
+    `headline`: the day in one sentence, from rpt_market_brief_daily. `is_provisional`: not in the archive yet.
+    `venue_set`: the venues summed, separated by commas. `running`: the day after it, while it is running.
+    """
+
+    market_id: str
+    is_simulated: bool
+    trade_date: date
+    net_taker_usd: Decimal
+    volume_usd: Decimal
+    taker_sell_ratio: float | None
+    sell_dominance_percentile: float | None
+    flow_source: str
+    coverage_ratio: float
+    ranks: tuple[Rank, ...]
+    headline: str | None = None
+    is_provisional: bool = False
+    venue_set: str = ""
+    running: RunningDay | None = None
+
+
+def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[MarketDay]:
+    """The latest ended day of each market (default: all), with its ranks, and what is known of a day since.
+
+    With markets, the sums over venues that one of them is part of are among the answers.
+    """
+    with connect(serving) as connection:
+        rows = connection.execute(_LATEST_DAYS).fetchall()
+        running = {name: RunningDay(*day) for name, *day in connection.execute(_RUNNING_DAYS).fetchall()}
+        wanted = set(markets) if markets is not None else {row[0] for row in rows}
+        if markets is not None:
+            parts = connection.execute(_SUMS).fetchall()
+            wanted |= {total for total, part in parts if part in wanted}
+        return [
+            MarketDay(*(*row[:-3], _ranks(connection, row[0], row[2]), *row[-3:], running.get(row[0])))
+            for row in rows
+            if row[0] in wanted
+        ]
+
+
+def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
+    sql = _RANKS_OF_DAY.format(
+        side=rule("side_of", "d.unit", "r.value"), leaning=rule("leaning", "d.unit", "cast(r.value as double)")
+    )
+    return tuple(Rank(*row) for row in connection.execute(sql, [market_id, day]).fetchall())
+
+
+_LATEST_DAYS = """
+    select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
+           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline, d.is_provisional, d.venue_set
+    from fct_net_taker_volume_daily as d
+    join dim_markets as m on m.market_id = d.market_id
+    left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+    left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
+    where not d.is_running and d.trade_date = (
+        select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id and not l.is_running
+    )
+    order by d.market_id
+"""
+
+
+_RUNNING_DAYS = """
+    select market_id, trade_date, net_taker_usd, volume_usd, flow_source, coverage_ratio
+    from fct_net_taker_volume_daily
+    where is_running
+    order by market_id, trade_date
+"""
+
+
+_SUMS = """
+    select sums.market_id, parts.market_id
+    from dim_markets as sums
+    inner join dim_markets as parts
+        on parts.base_asset = sums.base_asset and parts.is_simulated = sums.is_simulated
+    where sums.contract_type = 'aggregate' and parts.contract_type <> 'aggregate'
+"""
+
+
+# Of all bars of the day the most extreme one under each definition, on the side that its value is on. A balanced value
+# is on neither, and may have its rank on both.
+_RANKS_OF_DAY = """
+    with bars as (
+        select r.*, d.unit, {side} as value_side, abs({leaning}) as distance
+        from fct_taker_spike_ranks as r
+        join dim_spike_definitions as d on d.definition_id = r.definition_id
+        where r.market_id = ? and cast(r.bar_at as date) = ?
+    )
+    select definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at, value,
+           spike_rank, window_bars, percentile, event_rank, is_event
+    from bars
+    where value_side is null or side = value_side
+    qualify row_number() over (
+        partition by definition_id
+        order by spike_rank nulls last, percentile desc nulls last, distance desc, bar_at, side
+    ) = 1
+    order by definition_id
+"""
+
+
+def unvalued(serving: Path, markets: Sequence[str]) -> list[str]:
+    """Those of `markets` whose contract size is unknown, one sentence each."""
+    with connect(serving) as connection:
+        rows = connection.execute(_UNVALUED).fetchall()
+    return [
+        f"{market_id}: its trades are kept and not valued, since the size of one contract is unknown; turn on the "
+        "venue's REST API (TAKER_REST=on) or add the market to dbt_project/seeds/markets.csv, then run again"
+        for (market_id,) in rows
+        if market_id in markets
+    ]
+
+
+_UNVALUED = "select market_id from dim_markets where is_ingested and contract_size is null order by market_id"
+
+
+def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
+    """Newest days on which sources contradict each other, or trades are incomplete or can be no market's."""
+    with connect(serving) as connection:
+        rows = connection.execute(_DISAGREEMENTS).fetchall()
+    wanted = [row for row in rows if markets is None or row[0] in markets]
+    shown = [_disagreement(*row) for row in wanted[:limit]]
+    return (
+        [*shown, f"… and {len(wanted) - limit} more in fct_flow_reconciliation_daily"] if len(wanted) > limit else shown
+    )
+
+
+_DISAGREEMENTS = """
+    select r.market_id, r.trade_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
+           r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval,
+           r.rest_verdict, r.rest_difference_usd, r.rest_hours, r.defect_reason
+    from fct_flow_reconciliation_daily as r
+    left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.trade_date = r.trade_date
+    where r.verdict in ('trades_incomplete', 'trades_implausible', 'conflict')
+        or r.interval_verdict = 'conflict'
+        or r.rest_verdict = 'conflict'
+    order by r.trade_date desc, r.market_id
+"""
+
+
+def _disagreement(
+    market_id: str,
+    day: date,
+    verdict: str,
+    difference: Decimal | None,
+    klines: Decimal | None,
+    flow_source: str | None,
+    interval_verdict: str,
+    interval_difference: Decimal | None,
+    finest: str | None,
+    coarser: str | None,
+    rest_verdict: str | None,
+    rest_difference: Decimal | None,
+    rest_hours: int | None,
+    defect_reason: str | None,
+) -> str:
+    parts = []
+    if verdict == "trades_implausible":
+        instead = f"the bars come from {flow_source}" if flow_source else "the day has no bar"
+        parts.append(f"trades implausible and not used ({defect_reason or 'no reason recorded'}), {instead}")
+    if verdict in ("trades_incomplete", "conflict"):
+        share = f" ({difference / klines:+.2%} of volume)" if difference is not None and klines else ""
+        parts.append(f"{verdict.replace('_', ' ')}{share}, the bars come from {flow_source}")
+    if interval_verdict == "conflict" and interval_difference is not None:
+        parts.append(f"the venue's {finest} and {coarser} klines differ by {interval_difference:,.0f} USD")
+    if rest_verdict == "conflict" and rest_difference is not None:
+        parts.append(f"the provisional {rest_hours} hours and the archive's differ by {rest_difference:,.0f} USD")
+    return f"{market_id} {day}: {'; '.join(parts)}"

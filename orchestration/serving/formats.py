@@ -1,0 +1,70 @@
+"""Numbers as text, and facts as JSON: the same in the terminal, the report and the alerts.
+
+Belongs here: formats. Does not: sentences or tables.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+
+def to_json(value: Any) -> str:
+    """Facts as JSON: exact decimals and times as text."""
+    return json.dumps(value, default=_plain, indent=1, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        # Every significant digit, and at least two decimals.
+        whole, _, decimals = f"{value:,f}".partition(".")
+        return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def millions(value: Decimal) -> str:
+    return f"{value / 1_000_000:+,.1f} M"
+
+
+def amount(value: Decimal, unit: str) -> str:
+    """USD in millions, base to two places, ratios to four."""
+    if unit == "usd":
+        return millions(value)
+    return f"{value:,.4f}" if unit == "sell_ratio" else f"{value:+,.2f}"
+
+
+def share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"
+
+
+def number(value: float | None, places: int) -> str:
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def change(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2%}"
+
+
+def count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def nonzero(count: int) -> str:
+    return f"{count:,}" if count else "–"
+
+
+def bar_time(at: datetime, grain: str) -> str:
+    return f"{at:%Y-%m-%d}" if grain == "1d" else f"{at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,100 @@
+"""A connection to the published marts, and what can be wrong with a question to them.
+
+Belongs here: opening marts.duckdb read-only, one query, naming a published market, the errors of all of these. Does
+not: what is queried (the modules beside this one), how it is printed (`orchestration.cli`). Imports no dagster, so that
+`taker sql` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class NothingPublished(Exception):
+    """There are no published marts yet. The text names the commands that make them."""
+
+
+class QueryFailed(Exception):
+    """The database refused a query; the text is its reason."""
+
+
+class DayNotPublished(ValueError):
+    """The published marts do not reach that day. The text says which days they hold."""
+
+
+class MarketNotPublished(ValueError):
+    """No published market, or more than one, is meant. The text lists the choices."""
+
+
+def connect(serving: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the published marts."""
+    import duckdb
+
+    if not serving.is_file():
+        raise NothingPublished(
+            f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
+        )
+    connection = duckdb.connect(str(serving), read_only=True)
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("set enable_external_access = false")  # a query reads the marts, and no other file
+    return connection
+
+
+def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of a query over the published marts."""
+    import duckdb
+
+    with connect(serving) as connection:
+        try:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1:
+                raise QueryFailed("write one query: " + ("there is none" if not statements else "there are several"))
+            done = connection.execute(statements[0])
+            return [column[0] for column in done.description or ()], done.fetchall()
+        except duckdb.Error as error:
+            # The lines after the first only draw an arrow below the query.
+            raise QueryFailed(str(error).strip().splitlines()[0]) from error
+
+
+def outdated(error: Exception) -> QueryFailed:
+    """The error of a query to a publication of an earlier version, which lacks a table or column."""
+    reason = str(error).strip().splitlines()[0]
+    return QueryFailed(
+        f"the published marts do not hold what this needs ({reason}); publish them anew with `taker run`"
+    )
+
+
+def resolve_market(written: str | None, published: Sequence[str]) -> str:
+    """The published market that was meant: by its id, by its symbol where only one venue has it, or the only one."""
+    choices = ", ".join(published)
+    if written is None:
+        if len(published) == 1:
+            return published[0]
+        raise MarketNotPublished(f"which market? published are: {choices or 'none'}")
+    by_id = [market for market in published if market.lower() == written.lower()]
+    found = by_id or [market for market in published if market.partition(":")[2].lower() == written.lower()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise MarketNotPublished(f"`{written}` may be {' or '.join(found)}; name the market with its venue")
+    names = {name.lower(): name for market in published for name in (market, market.partition(":")[2])}
+    close = closest(written.lower(), list(names))
+    hint = f"did you mean `{names[close]}`?" if close else f"published are: {choices or 'none'}"
+    raise MarketNotPublished(f"the market `{written}` is not published; {hint}")
+
+
+def closest(word: str, words: Sequence[str]) -> str | None:
+    """The one of `words` that a misspelt `word` was probably meant to be."""
+    found = difflib.get_close_matches(word, words, n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+def literal(text: str) -> str:
+    """The text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
