@@ -22,7 +22,9 @@ REAL_DATA = TESTS.parents[1] / "shared"
 # A marker by what a test uses: a fixture, the xdist group of those that share a server, or the folder it lies in.
 BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", "real_data": "slow"}
 BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
-BY_FOLDER = {"dbt": "slow", "end_to_end": "slow"}
+BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
+# Modules outside of these folders that simulate archives, run jobs, build dbt's documentation or validate many suites.
+SLOW_MODULES = ("test_simulated", "test_run", "test_docs", "test_suites", "test_revisions")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,9 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
         found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
-        found.add(BY_FOLDER.get(item.path.relative_to(TESTS).parts[0]))
+        by_folder = BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
+        found |= {by_folder, "slow" if item.path.stem.startswith(SLOW_MODULES) else None}
         for marker in sorted(filter(None, found)):
             item.add_marker(marker)
+        if by_folder:
+            # Their lines run in other processes, and what runs in this one would cost half as much again.
+            item.add_marker("no_cover")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
