@@ -73,7 +73,8 @@ docs: $(READY) ## dbt's documentation: lineage and every column, one page for th
 
 docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
 	@page=$$($(BIN)/python -m orchestration.warehouse.dbt docs) && \
-		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "Open var/site/index.html in a browser"
+		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && \
+		echo "Open var/site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory var/site"
 
 test: setup ## every test, and the coverage of the two packages
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q --cov --cov-report=term:skip-covered
