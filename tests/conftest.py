@@ -6,6 +6,7 @@ Belongs here: what must be started and stopped, and what `make test-fast` leaves
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,8 @@ REAL_DATA = TESTS.parents[1] / "shared"
 BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", "real_data": "slow"}
 BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
 BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
-# Modules outside of these folders that simulate archives, run jobs, build dbt's documentation or validate many suites.
-SLOW_MODULES = ("test_simulated", "test_run", "test_docs", "test_suites", "test_revisions")
+# Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
+SLOW_MODULES = re.compile(r"test_(simulated|run|docs|suites\w*|revisions|definitions|collect|report)")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
         found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
         by_folder = BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
-        found |= {by_folder, "slow" if item.path.stem.startswith(SLOW_MODULES) else None}
+        found |= {by_folder, "slow" if SLOW_MODULES.fullmatch(item.path.stem) else None}
         for marker in sorted(filter(None, found)):
             item.add_marker(marker)
         if by_folder:
