@@ -10,10 +10,10 @@ PORT   ?= 3000
 SUPERSET      := .venv-superset
 SUPERSET_PORT ?= 8088
 
-# The demo's data, until a real run has published something or settings of your own say where it would.
+# The demo's data, until a real run has published something or your own settings name another place.
 DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/marts.duckdb),,1)
 
-# A person's wishes for `make run`; empty means the default of `taker run`.
+# Options of `make run`; empty means the default of `taker run`.
 FROM ?=
 TO ?=
 MARKETS ?=
@@ -23,10 +23,10 @@ TRADES ?=
 ARGS ?= --help
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs dbt test lint lint-sql format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast lint lint-sql words format lock bench clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) manifest ## make .venv from the hashed lock
 
@@ -47,7 +47,7 @@ demo: $(READY) ## a simulated exchange through everything, and the answer
 run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binance_um:BTCUSDT
 	@$(BIN)/taker run $(if $(MARKETS),--markets $(MARKETS)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
-collect: $(READY) ## listen to the venues' liquidations until Ctrl-C: make collect TRADES=1 for the trades of the markets too
+collect: $(READY) ## receive the venues' liquidations until Ctrl-C: make collect TRADES=1 for the trades of the markets too
 	@$(BIN)/taker collect $(if $(TRADES),--trades)
 
 status: $(READY) ## what the raw zone holds, lacks and corrected
@@ -76,16 +76,27 @@ docs: $(READY) ## dbt's documentation: lineage and every column, one page for th
 dbt: $(READY) ## dbt itself, on your warehouse: make dbt ARGS="build --select int_market_bars+" (see docs/dbt.md)
 	@$(BIN)/python -m orchestration.runs.dbt dbt $(ARGS)
 
-test: setup ## every test
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -q
+docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
+	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && \
+		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && \
+		echo "Open var/site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory var/site"
 
-lint: $(READY) lint-sql ## ruff, formatting, types, who imports whom, SQL
+test: setup ## every test, and the coverage of the two packages
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q --cov --cov-report=term:skip-covered
+
+test-fast: setup ## the tests without servers, browser and complete pipelines: less than a minute
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
+
+lint: $(READY) words lint-sql ## ruff, formatting, types, who imports whom, SQL, the word list
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
 
 lint-sql: $(READY) ## sqlfluff over the models; its few rules are in .sqlfluff
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
 
-format: $(READY) ## let ruff format and mend
+words: $(READY) ## words that docs/glossary.md rules out
+	@$(BIN)/python -m tools.words
+
+format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: $(READY) ## resolve the dependencies anew

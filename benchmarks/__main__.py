@@ -115,7 +115,7 @@ def measure_ingestion(archive: Path, days: int, rows_per_day: int) -> None:
 
 
 def measure_collector() -> None:
-    """What the issue asks for: 50,000 messages a second for ten seconds, none lost, in bounded memory."""
+    """The requirement: 50,000 messages a second for ten seconds, none lost, in bounded memory."""
     count, per_second = 500_000, 50_000
     finished = subject("burst", count=count, per_second=per_second)
     lost = count - finished.result["rows"]

@@ -1,6 +1,6 @@
 """A venue that bursts: `python -m benchmarks.burst COUNT PER_SECOND` serves numbered trades on a free loopback port.
 
-Belongs here: sending fast, and no faster than asked. Does not: measuring (`subjects`).
+Belongs here: sending fast, and no faster than requested. Does not: measuring (`subjects`).
 Prints its port.
 """
 

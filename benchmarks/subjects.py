@@ -1,4 +1,4 @@
-"""What is measured: each subject does one piece of work and says how many rows it took and for how long.
+"""What is measured: each subject does one piece of work and reports rows and seconds.
 
 Belongs here: the project's own path, and the scripts people write instead, over the same zip files. Imports stand
 inside the subjects: each runs in a fresh process, whose peak memory is its own and whose clock starts after imports.
@@ -24,7 +24,7 @@ Result = dict[str, object]
 
 
 def archive(folder: str, days: str, rows_per_day: str) -> Result:
-    """Write the simulated archive, or find it there; says which of its days hold trades without a planned defect."""
+    """Write the simulated archive, or find it there; reports which of its days hold trades without a planned defect."""
     from ingestion.simulator.simulated import simulate
 
     started = time.perf_counter()

@@ -1,8 +1,12 @@
-"""Fixtures every test may use. Belongs here: what must be started and stopped. Does not: what is asserted."""
+"""Fixtures every test may use, and the rules by which tests get their markers.
+
+Belongs here: what must be started and stopped, and what `make test-fast` leaves out. Does not: what is asserted.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,31 @@ from ingestion.raw.store import S3Options
 from tests.support.archives import ArchiveFolder, ArchiveServer
 from tests.support.s3 import running_seaweedfs
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+REAL_DATA = TESTS.parents[1] / "shared"
+
+# A marker by what a test uses: a fixture, the xdist group of those that share a server, or the folder it lies in.
+BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", "real_data": "slow"}
+BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
+BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
+# Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
+SLOW_MODULES = re.compile(r"test_(simulated|run|docs|suites\w*|revisions|definitions|collect|report)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by those rules, before `-m` selects."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
+        found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
+        by_folder = BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
+        found |= {by_folder, "slow" if SLOW_MODULES.fullmatch(item.path.stem) else None}
+        for marker in sorted(filter(None, found)):
+            item.add_marker(marker)
+        if by_folder:
+            # Their lines run in other processes, and what runs in this one would cost half as much again.
+            item.add_marker("no_cover")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

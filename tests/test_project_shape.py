@@ -54,20 +54,20 @@ def test_every_private_interface_has_its_upstream_link_and_the_condition_for_its
 @pytest.mark.parametrize(
     "path", [p for package in ("ingestion", "orchestration") for p in modules_of(package)], ids=lambda path: path.name
 )
-def test_every_module_begins_by_saying_what_belongs_in_it(path: Path) -> None:
+def test_every_module_begins_with_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
 def test_sql_of_one_engine_stays_in_the_engine_macros() -> None:
-    """The functions DuckDB alone has, which a second engine would stumble over."""
+    """Functions that only DuckDB has, which other engines lack."""
     of_duckdb = re.compile(r"\b(read_parquet|read_csv|epoch_ms|to_hours|hugeint|list_\w+|struct_pack|glob)\s*\(", re.I)
     folder = ROOT / "dbt_project"
-    strangers = {
+    foreign = {
         str(path.relative_to(folder)): found
         for path in [*(folder / "models").rglob("*.sql"), *(folder / "tests").rglob("*.sql")]
         if (found := of_duckdb.findall(path.read_text()))
     }
-    assert strangers == {}
+    assert foreign == {}
 
 
 def test_no_tracked_file_records_a_download_address_or_a_path_of_one_machine() -> None:

@@ -8,6 +8,7 @@ Reads the admin's password from standard input. Safe to repeat: what is there is
 """
 
 import sys
+from typing import Any
 from zipfile import ZipFile
 
 import yaml
@@ -28,7 +29,7 @@ def main(bundle: str, password: str) -> None:
         _import(bundle, _admin(password))
 
 
-def _admin(password):
+def _admin(password: str) -> Any:
     from superset import appbuilder, security_manager
     from superset.extensions import db
 
@@ -44,7 +45,7 @@ def _admin(password):
     return user
 
 
-def _import(bundle: str, user) -> None:
+def _import(bundle: str, user: Any) -> None:
     from superset.commands.importers.v1.assets import ImportAssetsCommand
 
     with ZipFile(bundle) as files:

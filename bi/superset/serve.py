@@ -1,7 +1,7 @@
 """Serve the dashboard: `make superset`.
 
 Belongs here: which publication is shown, Superset's home under the state folder, its secrets, its process.
-Does not: what Superset is told (`superset_config.py`, `dashboard/`), how it is installed (the Makefile).
+Does not: Superset's configuration (`superset_config.py`, `dashboard/`), how it is installed (the Makefile).
 
 Runs in the project's venv and starts Superset in its own, `.venv-superset`: their pins clash.
 """
@@ -31,7 +31,7 @@ DASHBOARD: Final = "dashboards/taker.yaml"
 
 
 class NothingToServe(Exception):
-    """There is no publication, or no Superset. The text says what to do."""
+    """There is no publication, or no Superset. The text states what to do."""
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ Superset imports this file in its own venv; `serve.py` sets the two variables it
 
 import os
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from duckdb_engine import ConnectionWrapper
@@ -76,7 +77,9 @@ def _open_current_marts() -> ConnectionWrapper:
     return ConnectionWrapper(connection)
 
 
-def DB_CONNECTION_MUTATOR(uri, params, username, security_manager, source):  # noqa: N802 - Superset's name
+def DB_CONNECTION_MUTATOR(  # noqa: N802 - Superset's name
+    uri: Any, params: dict[str, Any], username: str, security_manager: Any, source: Any
+) -> tuple[Any, dict[str, Any]]:
     """Every DuckDB engine opens the current publication and keeps no connection."""
     if uri.get_backend_name() == "duckdb":
         params = {"creator": _open_current_marts, "poolclass": NullPool}

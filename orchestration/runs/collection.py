@@ -32,6 +32,7 @@ class NothingReceived(IngestionError):
 def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbol: bool, seconds: float | None) -> None:
     """Receive until SIGTERM, SIGINT or `seconds`. IngestionError: why it could not begin or received nothing."""
     from ingestion.live.collector import Collector, plan
+    from ingestion.live.spool import SpoolBusy
 
     urls = _addresses(settings, venues)
     more = instruments(settings, urls) if every_symbol else []
@@ -48,7 +49,10 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
             "there is nothing to subscribe to; name a venue with --venues, or a market in TAKER_MARKETS"
         )
     collector = Collector(settings.spool_dir, plans, report=_print)
-    collected = asyncio.run(_until_stopped(collector, seconds))
+    try:
+        collected = asyncio.run(_until_stopped(collector, seconds))
+    except SpoolBusy as busy:
+        raise SpoolBusy(f"{busy} (TAKER_STATE_DIR)") from busy
     _print(f"stopped; {collected.messages:,} messages received, all of them on disk")
     if seconds is not None and not collected.was_ever_up:
         raise NothingReceived(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Rank:
     """The most extreme bar of the latest day under one definition.
 
-    `side`: that of the value (see docs/metrics.md); None where it is balanced and has no rank.
+    `side`: that of the value (see docs/metrics/fct_taker_spike_ranks.md); None where it is balanced and has no rank.
     `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
     `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
     """

@@ -115,7 +115,7 @@ def raw_rows(orders: list[Order], venue: str, day: date) -> Iterator[Record]:
         if (order.venue, order.at.date()) == (venue, day):
             symbol = order.market_id.partition(":")[2]
             quote, kind, convention, _ = MARKETS[order.market_id]
-            row = {
+            row: dict[str, Any] = {
                 "symbol_name": symbol,
                 "liquidated_at": order.at.replace(tzinfo=UTC),
                 "received_at": order.at.replace(tzinfo=UTC) + timedelta(milliseconds=40),
@@ -392,9 +392,9 @@ def test_a_venue_received_for_some_symbols_has_their_number_and_a_market_its_own
         ("bybit:XUSDT", fine, 1, 0.5, True, None),
         ("bybit:YUSDT", fine, 1, 0.5, True, None),
     ]
-    lost = "select bar_at, is_lower_bound from fct_liquidations_hourly where market_id = 'bybit:YUSDT' order by 1"
+    bounds = "select bar_at, is_lower_bound from fct_liquidations_hourly where market_id = 'bybit:YUSDT' order by 1"
     warehouse.dbt("build", "--select", "fct_liquidations_hourly", *NO_TESTS)
-    assert [bound for _, bound in warehouse.rows(lost)] == [False, False]
+    assert [bound for _, bound in warehouse.rows(bounds)] == [False, False]
 
 
 def test_the_brief_of_a_day_has_the_market_s_and_all_liquidations(collected: Collected) -> None:

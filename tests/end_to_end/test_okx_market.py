@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def facts(taker: Taker) -> dict[str, object]:
     return found
 
 
-def test_a_utc_day_is_the_sum_of_its_parts_of_two_files(taker: Taker, facts: dict[str, object]) -> None:
+def test_a_utc_day_is_the_sum_of_its_parts_of_two_files(taker: Taker, facts: dict[str, Any]) -> None:
     assert facts["published"]
     # 720 × 3 contracts of 0.01 BTC at 50,000 bought, 720 × 1 sold; an inverse contract is 100 USD.
     assert taker.query(
@@ -88,7 +89,7 @@ def test_a_utc_day_is_the_sum_of_its_parts_of_two_files(taker: Taker, facts: dic
     ]
 
 
-def test_every_hour_has_its_own_trades_on_either_side_of_the_cut(taker: Taker, facts: dict[str, object]) -> None:
+def test_every_hour_has_its_own_trades_on_either_side_of_the_cut(taker: Taker, facts: dict[str, Any]) -> None:
     hours = taker.query(
         "select bar_at, trade_count, net_taker_usd from fct_net_taker_volume_hourly "
         "where market_id = 'okx:BTC-USDT-SWAP' order by bar_at"
@@ -96,7 +97,7 @@ def test_every_hour_has_its_own_trades_on_either_side_of_the_cut(taker: Taker, f
     assert [hour for _, *hour in hours] == [[60, Decimal(30_000)]] * 72
 
 
-def test_a_dated_contract_ends_with_its_delivery(taker: Taker, facts: dict[str, object]) -> None:
+def test_a_dated_contract_ends_with_its_delivery(taker: Taker, facts: dict[str, Any]) -> None:
     assert taker.query(
         "select bar_at::date, count(*) filter (where trade_count > 0) from fct_net_taker_volume_hourly "
         "where market_id = 'okx:BTC-USD-260106' and bar_at::date <= date '2026-01-06' group by all order by all"
@@ -104,7 +105,7 @@ def test_a_dated_contract_ends_with_its_delivery(taker: Taker, facts: dict[str, 
 
 
 def test_a_day_of_which_a_file_is_not_there_yet_is_no_bar_and_named_with_the_file(
-    taker: Taker, facts: dict[str, object]
+    taker: Taker, facts: dict[str, Any]
 ) -> None:
     notices = [text for text in facts["notices"] if text.startswith("okx:BTC-USDT-SWAP trades: ")]  # type: ignore[attr-defined]
     (text,) = notices
@@ -112,7 +113,7 @@ def test_a_day_of_which_a_file_is_not_there_yet_is_no_bar_and_named_with_the_fil
     assert "BTC-USDT-SWAP-trades-2026-01-08.zip" not in text
 
 
-def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, object]) -> None:
+def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, Any]) -> None:
     (day,) = taker.query(
         "select taker_buy_usd, taker_sell_usd from fct_net_taker_volume_daily "
         f"where market_id = 'all:BTC' and trade_date = date '{DAYS[2]}'"
@@ -122,7 +123,7 @@ def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, object]) -> N
 
 
 def test_a_market_of_which_nobody_knows_what_a_contract_is_worth_is_named_with_what_to_do(
-    taker: Taker, facts: dict[str, object]
+    taker: Taker, facts: dict[str, Any]
 ) -> None:
     assert taker.query("select count(*) from fct_net_taker_volume_daily where market_id = 'okx:SOL-USDT-SWAP'") == [
         (0,)

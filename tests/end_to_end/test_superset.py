@@ -123,7 +123,7 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     flows = taker.query(
         f"select trade_date, net_taker_usd from fct_net_taker_volume_daily where market_id = '{market}'"
     )
-    drawn = {
+    drawn: Any = {
         day: bought + sold
         for day, (bought, sold) in _days(view.answers[NET], "Net buying, USD", "Net selling, USD").items()
     }

@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_a_block_trade_has_no_taker() -> None:
     ],
 )
 def test_an_order_that_both_hosts_send_counts_at_one_venue_only(
-    symbol: str, fields: dict[str, object], owner: str
+    symbol: str, fields: dict[str, Any], owner: str
 ) -> None:
     message = messages.force_order(symbol, at=AT, **fields)
     events = {venue: len(read(venue, message)) for venue in ("binance_um", "binance_cm")}

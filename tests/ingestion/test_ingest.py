@@ -821,7 +821,7 @@ class TestAMonthWithFaultyBars:
     def test_is_summed_by_day_where_its_faults_are_very_many(
         self, archive_folder: ArchiveFolder, local_zone: RawZone
     ) -> None:
-        rows = []
+        rows: list[str] = []
         for row in (row for day in JANUARY for row in hourly_rows(day)):
             fields = row.split(",")
             fields[9] = "10.00000001" if len(rows) % 3 == 0 else fields[9]

@@ -503,7 +503,7 @@ def test_a_trade_with_too_many_decimals_costs_its_minute_and_the_message_names_t
     setup.run(BITCOIN, only="restTrades")
     grown = setup.receipt("restTrades", TODAY)
     assert grown.defects == receipt.defects
-    assert grown.covered_minutes == receipt.covered_minutes | {"2026-03-02T05": 60}
+    assert grown.covered_minutes == {**receipt.covered_minutes, "2026-03-02T05": 60}
 
 
 @pytest.mark.parametrize(

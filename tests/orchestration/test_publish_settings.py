@@ -118,7 +118,7 @@ def test_the_rows_of_the_publication_and_of_each_mart_are_numbers_that_can_be_pl
     assert event is not None
     assert event.asset_materialization is not None
     published = event.asset_materialization.metadata
-    assert published["dagster/row_count"].value == sum(published["rows"].value.values())  # type: ignore[union-attr]
+    assert published["dagster/row_count"].value == sum(published["rows"].value.values())  # type: ignore[arg-type, union-attr]
     assert seen.asset_observation is not None
     assert seen.asset_observation.metadata["dagster/row_count"].value == published["rows"].value[DAILY] == 2  # type: ignore[index, call-overload]
 

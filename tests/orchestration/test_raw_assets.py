@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_used_is_a_fact_of_its_partition_and_fails_nothing
     assert latest.asset_materialization is not None
     (refused,) = latest.asset_materialization.metadata["refused"].value.items()
     assert refused[0] == "binance_um:BTCUSDT aggTrades 2024-01-01"
-    assert "is not a readable zip" in refused[1]
+    assert "is not a readable zip" in str(refused[1])
 
 
 def test_what_could_not_be_fetched_is_reported_at_the_end_and_the_other_days_are_stored(

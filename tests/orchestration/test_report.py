@@ -317,7 +317,7 @@ def test_without_a_browser_the_command_only_says_where_the_page_is(
     marts.touch()
     asked: list[str] = []
     monkeypatch.setattr(command, "read_content", lambda serving: full)
-    monkeypatch.setattr(command.webbrowser, "open", lambda url: bool(asked.append(url)))
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(asked.append(url)))
     page, opened = command.show_report(marts)
     assert (asked, opened) == ([page.as_uri()], False)
 

@@ -123,11 +123,11 @@ def test_a_refused_file_ends_no_run_where_a_former_version_stays_in_use(
         "BTCUSDT",
         "",
         str(day),
-        status,
+        status,  # type: ignore[arg-type]
         day,
         day,
         datetime.now(UTC),
-        1,  # type: ignore[arg-type]
+        1,
         defects=(Defect("refused_source", "no zip", source_key="a.zip", source_sha256=sha256),),
     )
     recorder.ingested(Outcome(task, "refused", receipt, VenueRefused("no zip")))

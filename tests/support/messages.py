@@ -8,7 +8,15 @@ from typing import Any
 
 def force_order(symbol: str = "BTCUSDT", side: str = "SELL", *, at: int, **fields: Any) -> str:
     """Binance: one liquidation order; `at` in milliseconds."""
-    order = {"s": symbol, "S": side, "o": "LIMIT", "f": "IOC", "q": "0.5", "p": "59000", "ap": "60000.5"}
+    order: dict[str, Any] = {
+        "s": symbol,
+        "S": side,
+        "o": "LIMIT",
+        "f": "IOC",
+        "q": "0.5",
+        "p": "59000",
+        "ap": "60000.5",
+    }
     order |= {"X": "FILLED", "l": "0.2", "z": "0.4", "T": at} | fields
     return json.dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "E": at + 2, "o": order}})
 
