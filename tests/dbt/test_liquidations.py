@@ -189,7 +189,7 @@ class Collected:
 
 
 @pytest.fixture(scope="module")
-def covered(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     folder = tmp_path_factory.mktemp("liquidations")
     zone = RawFolder(folder / "zone")
     found = Collected(zone, Warehouse(folder / "warehouse", zone.url))
