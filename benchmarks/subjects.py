@@ -125,10 +125,10 @@ def burst(count: str, per_second: str) -> Result:
         collector = Collector(spool, plans, report=lambda line: None)
         stop = asyncio.Event()
         running = asyncio.create_task(collector.run(stop))
-        while not collector.lines[0].messages:
+        while not collector.connections[0].messages:
             await asyncio.sleep(0.001)
         started, cpu_started = time.perf_counter(), time.process_time()
-        while collector.lines[0].messages < wanted and not running.done():
+        while collector.connections[0].messages < wanted and not running.done():
             await asyncio.sleep(0.01)
         seconds = time.perf_counter() - started
         stop.set()

@@ -13,7 +13,6 @@ so the rows of an object are those of its windows.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import threading
 import time
@@ -23,19 +22,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.archive import Outcome, Status, Task
 from ingestion.decode.api_rows import SetAside, instrument_rows, rows_of
-from ingestion.decode.decoder import DECODER_VERSION, Decoded, encode
+from ingestion.decode.decoder import DECODER_VERSION, encode
 from ingestion.domain.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
 from ingestion.domain.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period, days_between, periods_between
 from ingestion.http.values import ApiClient
+from ingestion.raw.receipts import receipt_of
 from ingestion.raw.windows import Window, covered_minutes, number_facts, source_of
 from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
 from ingestion.venues import trades_dataset_of
@@ -268,40 +268,24 @@ def _stored(
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         target = Path(scratch, "data.parquet")
         found = encode(rows, task.dataset, task.period, str(task), target)
-        with target.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         # In order of time, so that the order of the requests leaves no trace.
         sources = sorted(sources, key=Window.of)
         defects = (*(held.defects if held is not None else ()), *set_aside)
-        receipt = replace(_receipt(task, now, found, sources, sha256, target.stat().st_size), defects=defects)
+        coverage: dict[str, Any] = {}
         if task.dataset.name == REST_TRADES.name:
-            covered = covered_minutes(map(Window.of, sources), defects)
-            receipt = replace(receipt, covered_minutes=covered, **number_facts(rows))
+            coverage = {"covered_minutes": covered_minutes(map(Window.of, sources), defects), **number_facts(rows)}
+        receipt = receipt_of(
+            task.object_id,
+            now=now,
+            version=DECODER_VERSION,
+            days=(task.first_day, task.last_day),
+            found=found,
+            data=target,
+            sources=sources,
+            defects=defects,
+            **coverage,
+        )
         return zone.put(task.object_id, target, receipt)
-
-
-def _receipt(task: Task, now: datetime, found: Decoded, sources: Sequence[Source], sha256: str, size: int) -> Receipt:
-    return Receipt(
-        dataset=task.dataset.name,
-        venue=task.market.venue,
-        symbol=task.market.symbol,
-        interval=task.interval,
-        period=task.period.label,
-        status="stored",
-        first_day=task.first_day,
-        last_day=task.last_day,
-        known_at=now,
-        decoder_version=DECODER_VERSION,
-        rows=found.rows,
-        stored_bytes=size,
-        day_rows={day.isoformat(): rows for day, rows in found.day_rows.items()},
-        duplicate_rows=found.duplicate_rows,
-        zero_rows=found.zero_rows,
-        min_at=found.min_at,
-        max_at=found.max_at,
-        sources=tuple(sources),
-        stored_sha256=sha256,
-    )
 
 
 def _defect(set_aside: SetAside) -> Defect:

@@ -15,10 +15,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.serving.claims import over_published_marts
 from orchestration.warehouse.audit.gx import validate
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
-from tests.dbt.test_analysis import verdict_sql
 from tests.dbt.warehouse import RawFolder, Record, Warehouse
 
 LAST = date(2026, 2, 2)
@@ -110,8 +110,8 @@ def marts(built: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with duckdb.connect(str(copy)) as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(CLAIMS)
-        rule = verdict_sql("dim_claims", "fct_taker_spike_ranks", "dim_spike_definitions")
-        connection.execute(f"create or replace table fct_claim_verdicts as {rule}")
+        verdicts = over_published_marts("select * from dim_claims", " select * from fct_claim_verdicts")
+        connection.execute(f"create or replace table fct_claim_verdicts as {verdicts}")
         yield connection
 
 

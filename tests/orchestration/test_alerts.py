@@ -23,6 +23,7 @@ from orchestration.alerts.facts import Fact, Found, Kind, condition
 from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.automation.alerts import alerts_sensor
+from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings
 from tests.support.alerting import NOW, SIMULATED, SPIKE, Clock, Marts
@@ -443,7 +444,9 @@ class TestFaults:
 class TestSensor:
     def sensor(self, settings: Settings) -> dg.SensorDefinition:
         def evaluate(instance: dg.DagsterInstance) -> evaluation.Evaluation:
-            return evaluation.evaluate(settings, instance=instance, only_news=True)
+            return evaluation.evaluate(
+                settings.alerts, latest_run=lambda: latest_publishing_run(instance), only_news=True
+            )
 
         return alerts_sensor(evaluate, has_receiver=settings.alert_webhook_url is not None)
 

@@ -100,19 +100,19 @@ def test_dbt_by_hand_gets_the_profile_the_variables_and_the_target_folder_of_the
         return subprocess.CompletedProcess(command, 3)
 
     monkeypatch.setattr(subprocess, "run", record)
-    assert dbt.run_dbt(["build", "--select", "dim_markets"], settings) == 3
-    assert dbt.run_dbt(["clean"], settings) == 3
+    assert dbt.run_dbt(["build", "--select", "dim_markets"], settings.dbt) == 3
+    assert dbt.run_dbt(["clean"], settings.dbt) == 3
     (command, environment), (clean, _) = calls
     assert command[1:4] == ["build", "--select", "dim_markets"]
-    assert json.loads(command[command.index("--vars") + 1]) == settings.dbt_vars()
+    assert json.loads(command[command.index("--vars") + 1]) == settings.dbt.variables()
     assert (Path(command[command.index("--profiles-dir") + 1]) / "profiles.yml").is_file()
-    assert environment["DBT_TARGET_PATH"] == str(dbt.target_dir(settings))
+    assert environment["DBT_TARGET_PATH"] == str(dbt.target_dir(settings.dbt))
     assert "--vars" not in clean
 
 
 def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Settings) -> None:
     with pytest.raises(dbt.DbtFailed, match="change these instead"):
-        dbt.run_dbt(["build", "--vars", "{}"], settings)
+        dbt.run_dbt(["build", "--vars", "{}"], settings.dbt)
 
 
 def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Settings) -> None:

@@ -1,9 +1,9 @@
-"""A venue's REST api of a test's own making: Binance's, Bybit's and OKX's paths with invented trades, on loopback.
+"""A fake REST API on loopback: Binance's, Bybit's and OKX's paths with invented trades.
 
-Belongs here: serving, counting, and misbehaving when told to. Does not: expectations.
+Belongs here: serving, counting, and planned misbehaviour. Does not: expectations.
 
-Trades are a rule and not a list, so that any time of any day can be asked for: trade number n of a market happens at
-second `n * every`, at a price and a quantity that follow from n. Bars and ratios are exact sums of those trades.
+Trades follow a rule instead of a list, so that any time of any day can be requested: trade number n of a market happens
+at second `n * every`, at a price and a quantity that follow from n. Bars and ratios are exact sums of those trades.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WEIGHTS = {"klines": 1, "aggTrades": 20, "exchangeInfo": 1}
 
 
 class Planned:
-    """One answer out of the ordinary: a status with headers and a body, of which `malformed` is any text."""
+    """One planned answer: a status with headers and a body, of text or JSON."""
 
     def __init__(self, status: int, body: Any = "", **headers: str) -> None:
         self.status = status
@@ -36,8 +36,8 @@ class Planned:
 class VenueServer:
     """Serves invented trades up to `clock()`, and answers as planned.
 
-    `every`: seconds between two trades. `planned[path]`: what to answer to the next requests of paths ending so, in
-    order, before it is served well. `used_weight`: what the header says has been used; None: what was asked for.
+    `every`: seconds between two trades. `planned[path]`: the next answers for paths with this ending, in order, before
+    regular ones. `used_weight`: the used weight that the header reports; None: that of the requests so far.
     `ratio_label_ms`: how far the label of a ratio lies behind the first instant of its hour.
     """
 
@@ -75,8 +75,8 @@ class VenueServer:
     def plan(self, path: str, *answers: Planned) -> None:
         self.planned[path].extend(answers)
 
-    def asked(self, ending: str) -> list[dict[str, str]]:
-        """The parameters of every request whose path ends so."""
+    def requested(self, ending: str) -> list[dict[str, str]]:
+        """The parameters of every request whose path has this ending."""
         return [parameters for path, parameters in self.requests if path.endswith(ending)]
 
     @contextmanager
@@ -108,7 +108,7 @@ class VenueServer:
     def _weight(self) -> int:
         return sum(WEIGHTS.get(path.rsplit("/", 1)[-1], 0) for path, _ in self.requests)
 
-    def _served(self, path: str, asked: dict[str, str]) -> Any:
+    def _served(self, path: str, parameters: dict[str, str]) -> Any:
         name = path.rsplit("/", 1)[-1]
         return {
             "exchangeInfo": self._exchange_info,
@@ -120,7 +120,7 @@ class VenueServer:
             "recent-trade": self._bybit_trades,
             "instruments": self._okx_instruments,
             "history-trades": self._okx_trades,
-        }[name](path, asked)
+        }[name](path, parameters)
 
     # ---- the rule
 
@@ -159,7 +159,7 @@ class VenueServer:
 
     # ---- Binance
 
-    def _exchange_info(self, path: str, asked: dict[str, str]) -> Any:
+    def _exchange_info(self, path: str, parameters: dict[str, str]) -> Any:
         limits = [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.rate_limit},
             {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
@@ -178,25 +178,25 @@ class VenueServer:
             ]
         return {"timezone": "UTC", "rateLimits": limits, "symbols": symbols}
 
-    def _klines(self, path: str, asked: dict[str, str]) -> Any:
-        start, end = int(asked["startTime"]), min(int(asked["endTime"]), self._now())
+    def _klines(self, path: str, parameters: dict[str, str]) -> Any:
+        start, end = int(parameters["startTime"]), min(int(parameters["endTime"]), self._now())
         hours = range(-(-start // HOUR_MS) * HOUR_MS, end + 1, HOUR_MS)
         # As documented for COIN-M, the newest ones within the range.
-        return [self.bar(hour, inverse=path.startswith("/dapi")) for hour in hours][-int(asked["limit"]) :]
+        return [self.bar(hour, inverse=path.startswith("/dapi")) for hour in hours][-int(parameters["limit"]) :]
 
-    def _agg_trades(self, path: str, asked: dict[str, str]) -> Any:
-        if "fromId" in asked and ("startTime" in asked or "endTime" in asked):
+    def _agg_trades(self, path: str, parameters: dict[str, str]) -> Any:
+        if "fromId" in parameters and ("startTime" in parameters or "endTime" in parameters):
             self.faults.append("fromId together with times")
-        if "fromId" in asked:
-            first, last = int(asked["fromId"]), self.last_number
+        if "fromId" in parameters:
+            first, last = int(parameters["fromId"]), self.last_number
         else:
-            start, end = int(asked["startTime"]), int(asked["endTime"])
+            start, end = int(parameters["startTime"]), int(parameters["endTime"])
             if end - start >= HOUR_MS:
                 self.faults.append("more than an hour")
             if start < self._now() - 48 * HOUR_MS:
                 self.faults.append("further back than 48 hours")
             first, last = -(-start // (self.every * 1000)), min(end // (self.every * 1000), self.last_number)
-        numbers = range(first, min(last, first + int(asked["limit"]) - 1) + 1)
+        numbers = range(first, min(last, first + int(parameters["limit"]) - 1) + 1)
         return [self._agg_trade(n, inverse=path.startswith("/dapi")) for n in numbers]
 
     def _agg_trade(self, number: int, *, inverse: bool) -> dict[str, Any]:
@@ -204,54 +204,54 @@ class VenueServer:
         row: dict[str, Any] = {"a": number, "p": str(price), "q": str(quantity), "f": 2 * number, "l": 2 * number + 1}
         return row | {"T": at, "m": not is_bought} | ({} if inverse else {"nq": str(quantity / 2)})
 
-    def _ratios(self, path: str, asked: dict[str, str]) -> Any:
+    def _ratios(self, path: str, parameters: dict[str, str]) -> Any:
         rows: list[dict[str, Any]] = []
-        for bar, label in self._labelled(asked, inverse=False):
+        for bar, label in self._labelled(parameters, inverse=False):
             bought, sold = Decimal(bar[9]), Decimal(bar[5]) - Decimal(bar[9])
             rows.append({"buySellRatio": str(round(bought / sold, 4)), "buyVol": str(bought), "sellVol": str(sold)})
             rows[-1]["timestamp"] = label
         return rows
 
-    def _volumes(self, path: str, asked: dict[str, str]) -> Any:
+    def _volumes(self, path: str, parameters: dict[str, str]) -> Any:
         rows = []
-        for bar, label in self._labelled(asked, inverse=True):
-            row = {"pair": asked["pair"], "contractType": asked["contractType"], "timestamp": label}
+        for bar, label in self._labelled(parameters, inverse=True):
+            row = {"pair": parameters["pair"], "contractType": parameters["contractType"], "timestamp": label}
             row |= {"takerBuyVol": bar[9], "takerBuyVolValue": bar[10]}
             rows.append(row | {"takerSellVolValue": str(Decimal(bar[7]) - Decimal(bar[10]))})
         return rows
 
-    def _labelled(self, asked: dict[str, str], *, inverse: bool) -> list[tuple[list[Any], int]]:
-        start, end = int(asked["startTime"]), min(int(asked["endTime"]), self._now())
+    def _labelled(self, parameters: dict[str, str], *, inverse: bool) -> list[tuple[list[Any], int]]:
+        start, end = int(parameters["startTime"]), min(int(parameters["endTime"]), self._now())
         labels = range(-(-start // HOUR_MS) * HOUR_MS, end + 1, HOUR_MS)
         return [(self.bar(label - self.ratio_label_ms, inverse=inverse), label) for label in labels]
 
     # ---- Bybit
 
-    def _bybit_instruments(self, path: str, asked: dict[str, str]) -> Any:
+    def _bybit_instruments(self, path: str, parameters: dict[str, str]) -> Any:
         rows = {
             "linear": [("BTCUSDT", "BTC", "USDT", "Trading"), ("ETHPERP", "ETH", "USDC", "Closed")],
             "inverse": [("BTCUSD", "BTC", "USD", "Trading")],
-        }[asked["category"]]
-        page = int(asked.get("cursor", "0"))
+        }[parameters["category"]]
+        page = int(parameters.get("cursor", "0"))
         symbol, base, quote, status = rows[page]
         row = {"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "status": status, "launchTime": "1585526400000"}
         row["deliveryTime"] = "1772438400000" if status == "Closed" else "0"
         more = str(page + 1) if page + 1 < len(rows) else ""
-        return _bybit({"category": asked["category"], "list": [row], "nextPageCursor": more})
+        return _bybit({"category": parameters["category"], "list": [row], "nextPageCursor": more})
 
-    def _bybit_trades(self, path: str, asked: dict[str, str]) -> Any:
+    def _bybit_trades(self, path: str, parameters: dict[str, str]) -> Any:
         rows = []
-        for number in range(self.last_number, max(-1, self.last_number - int(asked["limit"])), -1):
-            at, price, quantity, is_bought = self.trade(number, inverse=asked["category"] == "inverse")
-            row = {"execId": f"e-{number}", "symbol": asked["symbol"], "price": str(price), "size": str(quantity)}
+        for number in range(self.last_number, max(-1, self.last_number - int(parameters["limit"])), -1):
+            at, price, quantity, is_bought = self.trade(number, inverse=parameters["category"] == "inverse")
+            row = {"execId": f"e-{number}", "symbol": parameters["symbol"], "price": str(price), "size": str(quantity)}
             row |= {"side": "Buy" if is_bought else "Sell", "time": str(at)}
             rows.append(row | {"isBlockTrade": number % 50 == 0})
-        return _bybit({"category": asked["category"], "list": rows})
+        return _bybit({"category": parameters["category"], "list": rows})
 
     # ---- OKX
 
-    def _okx_instruments(self, path: str, asked: dict[str, str]) -> Any:
-        if asked["instType"] == "FUTURES":
+    def _okx_instruments(self, path: str, parameters: dict[str, str]) -> Any:
+        if parameters["instType"] == "FUTURES":
             return {"code": "0", "msg": "", "data": []}
         rows = [("BTC-USDT-SWAP", "linear", "0.01", "live"), ("BTC-USD-SWAP", "inverse", "100", "suspend")]
         return {
@@ -269,15 +269,15 @@ class VenueServer:
             ],
         }
 
-    def _okx_trades(self, path: str, asked: dict[str, str]) -> Any:
-        if asked["type"] == "2":
-            newest = min(-(-int(asked["after"]) // (self.every * 1000)) - 1, self.last_number)
+    def _okx_trades(self, path: str, parameters: dict[str, str]) -> Any:
+        if parameters["type"] == "2":
+            newest = min(-(-int(parameters["after"]) // (self.every * 1000)) - 1, self.last_number)
         else:
-            newest = int(asked["after"]) - 1
+            newest = int(parameters["after"]) - 1
         rows = []
-        for number in range(newest, newest - int(asked["limit"]), -1):
+        for number in range(newest, newest - int(parameters["limit"]), -1):
             at, price, quantity, is_bought = self.trade(number)
-            row = {"instId": asked["instId"], "side": "buy" if is_bought else "sell", "sz": str(quantity * 1000)}
+            row = {"instId": parameters["instId"], "side": "buy" if is_bought else "sell", "sz": str(quantity * 1000)}
             rows.append(row | {"px": str(price), "tradeId": str(number), "ts": str(at), "source": "0"})
         return {"code": "0", "msg": "", "data": rows}
 

@@ -147,9 +147,9 @@ class VenueServer:
         try:
             for message in self.greeting:
                 await connection.send(message)
-            async for message in connection:
-                caller.sent.append(str(message))
-                answer = self._answer(str(message))
+            async for sent in connection:
+                caller.sent.append(str(sent))
+                answer = self._answer(str(sent))
                 if answer:
                     await connection.send(answer)
         except ConnectionClosed:
