@@ -1,7 +1,7 @@
 """The charts: Vega-Lite specifications, made and validated by Altair.
 
 Belongs here: marks, scales, colours. Does not: rows (a specification names its data; the page holds it once)
-or HTML.
+or HTML. Longer than other modules: one function per chart.
 
 Colours are Okabe and Ito's and never alone: direction is also up and down, a rank a number, a verdict a sign. Text in
 charts is `currentColor` and axes are coloured by the style sheet: one specification suits light, dark and print.
@@ -26,7 +26,7 @@ BUY: Final = "#0072B2"
 QUIET: Final = "#7F8C99"
 DAY_MS: Final = 86_400_000
 
-# Category → (colour, sign). A sign is what a reader who sees no colours goes by; agreement needs none.
+# Category → (colour, sign). The sign is for readers who do not see colours; agreement needs none.
 VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "exact": ("#009E73", ""),
     "within_tolerance": ("#56B4E9", "≈"),
@@ -65,9 +65,11 @@ _MONTH_AT: Final = {
 
 # SI's G is not what a reader calls a thousand million dollars.
 _USD_AXIS: Final = "replace(format(datum.value, '~s'), 'G', 'B')"
-# A tick says as much of its date as the distance to the next one needs.
+# A tick shows as much of its date as the distance to the next one needs.
 _DATES: Final = {"year": "%Y", "quarter": "%b %Y", "month": "%b %Y", "week": "%d %b", "date": "%d %b"}
 _SHOWN: Final = "datum.t > last - days * 86400000"
+_QUALITY: Final = "datum.note || 'complete, as published'"
+_DOUBTFUL_OPACITY: Final = 0.4
 
 
 @cache
@@ -79,7 +81,7 @@ def net_volume() -> Spec:
     bars = (
         alt.Chart(alt.NamedData("daily"))
         .transform_filter(f"{_SHOWN} && isValid(datum.net)")
-        .transform_calculate(end=f"datum.t + {DAY_MS}")
+        .transform_calculate(end=f"datum.t + {DAY_MS}", quality=_QUALITY)
         .mark_rect()
         .encode(
             x=x,
@@ -87,16 +89,18 @@ def net_volume() -> Spec:
             y=_usd_axis("net"),
             y2=alt.datum(0),
             color=alt.condition("datum.net < 0", alt.value(SELL), alt.value(BUY)),
+            opacity=alt.condition("isValid(datum.note)", alt.value(_DOUBTFUL_OPACITY), alt.value(1)),
             tooltip=[
                 alt.Tooltip("day:N", title="UTC day"),
                 alt.Tooltip("net:Q", title="net taker USD", format=","),
                 alt.Tooltip("source:N", title="source"),
                 alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+                alt.Tooltip("quality:N", title="data"),
             ],
         )
     )
     zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
-    layers = [bars, zero]
+    layers = [bars, zero, _noted_days(300)]
     for side, shape, offset in (("bearish", "triangle-down", 9), ("bullish", "triangle-up", -9)):
         events = alt.Chart(alt.NamedData("events")).transform_filter(
             f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
@@ -186,7 +190,7 @@ def dominance() -> Spec:
 
 @cache
 def liquidations() -> Spec:
-    """Liquidated longs below zero, shorts above; a cross on zero is a day nothing is known of. Data: `daily`."""
+    """Liquidated longs below zero, shorts above; a cross on zero is a day without any data. Data: `daily`."""
     import altair as alt
 
     base = alt.Chart(alt.NamedData("daily")).transform_filter(_SHOWN).transform_calculate(end=f"datum.t + {DAY_MS}")
@@ -275,7 +279,7 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
     import altair as alt
 
     categories = CALENDARS[field]
-    # A row of no weekday parts the years.
+    # A row without a weekday separates the years.
     lines = [f"{year}-{weekday}" for year in years for weekday in range(8)]
     x = alt.X(
         "week:O",
@@ -313,10 +317,11 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
         alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
         alt.Tooltip("source:N", title="bars from"),
         alt.Tooltip("intervals:N", title="klines among each other"),
+        alt.Tooltip("quality:N", title="data"),
     ]
     colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
     signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
-    base = alt.Chart(alt.NamedData("daily"))
+    base = alt.Chart(alt.NamedData("daily")).transform_calculate(quality=_QUALITY)
     cells = base.mark_rect().encode(
         x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
     )
@@ -327,6 +332,24 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
         .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
     )
     return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+
+
+def _noted_days(height: int) -> alt.Chart:
+    """A sign at the foot of the chart for each day that is incomplete or not used as published, also without a bar."""
+    import altair as alt
+
+    marks: alt.Chart = (
+        alt.Chart(alt.NamedData("daily"))
+        .transform_filter(f"{_SHOWN} && isValid(datum.note)")
+        .transform_calculate(noon=f"datum.t + {DAY_MS // 2}")
+        .mark_text(text="!", fontSize=12, fontWeight="bold", color="currentColor")
+        .encode(
+            x=alt.X("noon:T", title=None, scale=alt.Scale(type="utc")),
+            y=alt.value(height - 6),
+            tooltip=[alt.Tooltip("day:N", title="UTC day"), alt.Tooltip("note:N", title="data")],
+        )
+    )
+    return marks
 
 
 def _time_axis() -> alt.X:

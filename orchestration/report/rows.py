@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from orchestration.report import charts, texts
 from orchestration.report.content import MarketContent, Row
+
+# Of a day's bar: every file that it is built from was used as the venue published it.
+AS_PUBLISHED: Final = "as_published"
 
 
 def specs(markets: Mapping[str, MarketContent]) -> dict[str, charts.Spec]:
@@ -125,6 +128,7 @@ def _calendar_day(day: date, row: Row) -> Row:
         "source": texts.source(row),
         "coverage": _rounded(coverage, 6),
         "cover": _cover(coverage),
+        "note": day_note(row),
         "verdict": row.get("verdict") or "no data",
         "difference": _rounded(row.get("difference_usd"), 2),
         "intervals": texts.words(row.get("interval_verdict")),
@@ -134,6 +138,27 @@ def _calendar_day(day: date, row: Row) -> Row:
         "week": week,
         "line": f"{day.year}-{day.weekday()}",
     }
+
+
+def day_note(row: Row) -> str | None:
+    """How a day's bar is incomplete or not built from everything as it was published; None when it is neither."""
+    coverage, is_doubtful = row.get("coverage_ratio"), row.get("flow_quality") not in (None, AS_PUBLISHED)
+    notes = []
+    if coverage is not None and coverage < 1:
+        notes.append(f"coverage {texts.covered(coverage)}")
+    if coverage is None or is_doubtful or row.get("defect_reason") is not None:
+        notes.append(quality(row))
+    return "; ".join(notes) or None
+
+
+def quality(row: Row) -> str:
+    """Whether a day's bar is built from everything as it was published, and if it is not, why."""
+    flow_quality, reason = row.get("flow_quality"), row.get("defect_reason")
+    if row.get("coverage_ratio") is None:
+        return texts.colon("no bar", reason)
+    if flow_quality in (None, AS_PUBLISHED) and reason is not None:
+        return texts.colon("not used", reason)
+    return texts.colon(texts.words(flow_quality), reason)
 
 
 def _cover(coverage: float | None) -> str:
