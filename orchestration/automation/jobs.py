@@ -214,11 +214,8 @@ def sensors(
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         from orchestration.alerts.evaluation import evaluate
         from orchestration.automation.publishing_runs import latest_publishing_run
-        from orchestration.config.alerting import alert_rules
 
-        done = evaluate(
-            alert_rules(settings), latest_run=lambda: latest_publishing_run(context.instance), only_news=True
-        )
+        done = evaluate(settings.alerts, latest_run=lambda: latest_publishing_run(context.instance), only_news=True)
         if done.faults:
             # What could be told has been; the rest is for whoever sees a failed tick.
             raise dg.Failure("; ".join(done.faults), allow_retries=False)

@@ -21,6 +21,7 @@ from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.venues import VENUES, venue_of
+from orchestration.config.alerts import AlertConfig
 
 if TYPE_CHECKING:
     from ingestion.http.fetch import Place
@@ -330,6 +331,20 @@ class Settings(BaseSettings):
     def docs_path(self) -> Path:
         """dbt's documentation, one page."""
         return self.state_dir / "docs" / "index.html"
+
+    @property
+    def alerts(self) -> AlertConfig:
+        return AlertConfig(
+            serving=self.serving_path,
+            spool=self.spool_dir,
+            outbox=self.alerts_path,
+            market_ids=tuple(market.market_id for market in self.markets),
+            is_simulated=self.is_simulated,
+            webhook_url=self.alert_webhook_url,
+            definition=self.alert_definition,
+            rank=self.alert_rank,
+            liquidation_percentile=self.alert_liquidation_percentile,
+        )
 
     @property
     def is_simulated(self) -> bool:

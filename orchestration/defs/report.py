@@ -56,7 +56,7 @@ def report_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def observations(content: "ReportContent", shown: dict[str, str]) -> Iterator[dg.AssetObservation]:
-    """What this publication says of each mart: its picture, and for the daily flow the numbers that the UI plots."""
+    """What this publication shows of each mart: its picture, and for the daily flow the numbers that the UI plots."""
     for mart, markdown in shown.items():
         metadata: dict[str, Any] = {"preview": dg.MetadataValue.md(markdown)}
         if mart == "fct_net_taker_volume_daily":

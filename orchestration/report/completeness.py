@@ -80,7 +80,7 @@ def odd_days_table(market: MarketContent) -> Table | None:
         f"{len(odd):,}",
         [
             "UTC day",
-            "Quality of the bar, and why",
+            "What is missing or not as published",
             "#Coverage",
             "Bars from",
             "Trades against klines",
@@ -90,7 +90,7 @@ def odd_days_table(market: MarketContent) -> Table | None:
         [
             [
                 str(row["trade_date"]),
-                prose(rows.quality(row)),
+                prose(rows.day_note(row) or "as published"),
                 texts.NONE if row["coverage_ratio"] is None else texts.covered(row["coverage_ratio"]),
                 texts.source(row),
                 texts.words(row["verdict"]),

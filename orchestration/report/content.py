@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# Ranks are of each bar's own day. Marks of lower ranks would not tell anything in a chart.
+# Ranks are of each bar's own day. Marks of lower ranks would have no meaning in a chart.
 MARKED_EVENTS: Final = 5
 
 

@@ -18,7 +18,6 @@ from orchestration.alerts.facts import Fact, Found, Kind
 from orchestration.alerts.publication import Newest, read
 from orchestration.automation.jobs import BUILD_AND_PUBLISH
 from orchestration.automation.publishing_runs import latest_publishing_run
-from orchestration.config.alerting import alert_rules
 from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from tests.support.alerting import BTC, ETH, NOW, SIMULATED, SPIKE, Marts
@@ -30,7 +29,7 @@ def marts(settings: Settings) -> Marts:
 
 
 def found(settings: Settings, kind: Kind, now: datetime = NOW) -> Found:
-    return next(one for one in read(alert_rules(settings), now).found if one.kind is kind)
+    return next(one for one in read(settings.alerts, now).found if one.kind is kind)
 
 
 def facts(settings: Settings, kind: Kind, now: datetime = NOW) -> tuple[Fact, ...]:
@@ -221,10 +220,10 @@ class TestStale:
 
     def test_a_day_that_is_still_running_is_no_day(self, settings: Settings, marts: Marts) -> None:
         marts.day(date(2026, 1, 30)).day(date(2026, 1, 31), coverage=0.6, running=True).publish()
-        assert [one.day for one in read(alert_rules(settings), NOW).newest] == [date(2026, 1, 30)]
+        assert [one.day for one in read(settings.alerts, NOW).newest] == [date(2026, 1, 30)]
         marts.day(date(2026, 1, 31), ETH).publish()
         both = settings.model_copy(update={"markets": tuple(Market.parse(text) for text in (BTC, ETH))})
-        assert [one.day for one in read(alert_rules(both), NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
+        assert [one.day for one in read(both.alerts, NOW).newest] == [date(2026, 1, 30), date(2026, 1, 31)]
 
 
 def ago(**passed: float) -> datetime:
@@ -353,6 +352,6 @@ class TestRefusedPublication:
 
 def test_nothing_is_opened_once_it_was_read(settings: Settings, marts: Marts) -> None:
     marts.spike().publish()
-    read(alert_rules(settings), NOW)
+    read(settings.alerts, NOW)
     with duckdb.connect(str(settings.serving_path)) as writer:
         writer.execute("create table written as select 1")

@@ -24,7 +24,6 @@ from orchestration.alerts.outbox import Alert
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.automation import jobs as automation
 from orchestration.cli.app import app
-from orchestration.config.alerting import alert_rules
 from orchestration.config.settings import Settings
 from tests.support.alerting import NOW, SIMULATED, SPIKE, Clock, Marts
 from tests.support.webhook import CUT, SILENCE, TOKEN, Receiver, Reply
@@ -62,10 +61,10 @@ class House:
     clock: Clock
 
     def evaluate(self, **options: Any) -> Evaluation:
-        return evaluate(alert_rules(self.settings), clock=self.clock, **options)
+        return evaluate(self.settings.alerts, clock=self.clock, **options)
 
     def dry_run(self) -> Evaluation:
-        return dry_run(alert_rules(self.settings), clock=self.clock)
+        return dry_run(self.settings.alerts, clock=self.clock)
 
     def beat(self, *, is_alive: bool = True, is_stopped: bool = False) -> None:
         """The last sign of life of a collector: of now, or of five minutes ago."""
@@ -181,7 +180,7 @@ class TestOnce:
         self, house: House, settings: Settings, marts: Marts
     ) -> None:
         marts.spike().publish()
-        found = publication.read(alert_rules(settings), NOW).found
+        found = publication.read(settings.alerts, NOW).found
         with outbox.opened(settings.alerts_path) as one, outbox.opened(settings.alerts_path) as other:
             assert (len(one.record(found, NOW).new), len(other.record(found, NOW).new)) == (1, 0)
             assert one.take(NOW) is not None
@@ -269,7 +268,7 @@ class TestNeverLost:
         self, house: House, settings: Settings, receiver: Receiver
     ) -> None:
         with outbox.opened(settings.alerts_path) as box:
-            box.record(publication.read(alert_rules(settings), NOW).found, NOW)
+            box.record(publication.read(settings.alerts, NOW).found, NOW)
             assert box.take(NOW) is not None
         house.clock.forward(minutes=1)
         assert len(house.evaluate().undelivered) == 1
@@ -375,7 +374,7 @@ class TestDryRun:
     def test_without_a_receiver_nothing_is_recorded(self, settings: Settings, marts: Marts) -> None:
         marts.spike().publish()
         with pytest.raises(NoReceiver, match="--dry-run"):
-            evaluate(alert_rules(settings))
+            evaluate(settings.alerts)
         assert not settings.alerts_path.exists()
 
     def test_a_dry_run_knows_what_was_sent(self, house: House, marts: Marts) -> None:

@@ -131,7 +131,7 @@ def test_days_that_are_incomplete_contradicted_or_not_used_as_published_are_list
     full: ReportContent,
 ) -> None:
     assert odd_days(render(full)) == [
-        f"{reports.day(300)} as published 50.00% klines klines only – single interval",
+        f"{reports.day(300)} coverage 50.00% 50.00% klines klines only – single interval",
         f"{reports.day(250)} rows quarantined: {reports.SET_ASIDE} 100.00% klines klines only – single interval",
         f"{reports.day(200)} as published 100.00% klines conflict – single interval",
         f"{reports.day(100)} no bar – no bar klines only – single interval",

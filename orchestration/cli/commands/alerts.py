@@ -37,17 +37,15 @@ def alerts(
         from orchestration.alerts import evaluation
         from orchestration.cli.render.alerts import show_alerts
         from orchestration.cli.render.console import stdout
-        from orchestration.config.alerting import alert_rules
         from orchestration.serving.formats import to_json
 
         settings = settings_of(demo)
-        rules = alert_rules(settings)
         with instance_if_any(settings) as instance:
             latest_run = _latest_run(instance) if instance is not None else None
             if dry_run:
-                done = evaluation.dry_run(rules, latest_run=latest_run)
+                done = evaluation.dry_run(settings.alerts, latest_run=latest_run)
             else:
-                done = evaluation.evaluate(rules, latest_run=latest_run, retry_refused=retry_refused)
+                done = evaluation.evaluate(settings.alerts, latest_run=latest_run, retry_refused=retry_refused)
         if as_json:
             print(to_json(evaluation.facts(done)))
         else:
