@@ -77,14 +77,13 @@ def net_volume() -> Spec:
     """Daily net taker volume, with the events of the chosen definition. Data: `daily`, `events`."""
     import altair as alt
 
-    x = _time_axis()
     bars = (
         alt.Chart(alt.NamedData("daily"))
         .transform_filter(f"{_SHOWN} && isValid(datum.net)")
         .transform_calculate(end=f"datum.t + {DAY_MS}", quality=_QUALITY)
         .mark_rect()
         .encode(
-            x=x,
+            x=_time_axis(),
             x2="end:T",
             y=_usd_axis("net"),
             y2=alt.datum(0),
@@ -100,32 +99,33 @@ def net_volume() -> Spec:
         )
     )
     zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
-    layers = [bars, zero, _noted_days(300)]
-    for side, shape, offset in (("bearish", "triangle-down", 9), ("bullish", "triangle-up", -9)):
-        events = alt.Chart(alt.NamedData("events")).transform_filter(
-            f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
-        )
-        place: dict[str, Any] = {"x": x, "y": alt.Y("y:Q")}
-        layers.append(
-            events.mark_point(
-                shape=shape, filled=True, size=70, color="currentColor", opacity=1, yOffset=offset
-            ).encode(
-                **place,
-                tooltip=[
-                    alt.Tooltip("bar:N", title="bar (UTC)"),
-                    alt.Tooltip("side:N", title="side"),
-                    alt.Tooltip("value:N", title="value"),
-                    alt.Tooltip("event_rank:Q", title="rank among events of its window"),
-                    alt.Tooltip("rank:Q", title="rank among bars of its window"),
-                ],
-            )
-        )
-        layers.append(
-            events.mark_text(yOffset=offset * 2.2, fontSize=12, fontWeight="bold", color="currentColor").encode(
-                **place, text="event_rank:N"
-            )
-        )
-    return _spec(alt.layer(*layers), 300)
+    events = [*_event_marks("bearish", "triangle-down", 9), *_event_marks("bullish", "triangle-up", -9)]
+    return _spec(alt.layer(bars, zero, _noted_days(300), *events), 300)
+
+
+def _event_marks(side: str, shape: str, offset: int) -> list[alt.Chart]:
+    """The events of one side under the chosen definition: a sign at the bar's end, and beyond it the rank."""
+    import altair as alt
+
+    events = alt.Chart(alt.NamedData("events")).transform_filter(
+        f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
+    )
+    place: dict[str, Any] = {"x": _time_axis(), "y": alt.Y("y:Q")}
+    tooltip = [
+        alt.Tooltip("bar:N", title="bar (UTC)"),
+        alt.Tooltip("side:N", title="side"),
+        alt.Tooltip("value:N", title="value"),
+        alt.Tooltip("event_rank:Q", title="rank among events of its window"),
+        alt.Tooltip("rank:Q", title="rank among bars of its window"),
+    ]
+    return [
+        events.mark_point(shape=shape, filled=True, size=70, color="currentColor", opacity=1, yOffset=offset).encode(
+            **place, tooltip=tooltip
+        ),
+        events.mark_text(yOffset=offset * 2.2, fontSize=12, fontWeight="bold", color="currentColor").encode(
+            **place, text="event_rank:N"
+        ),
+    ]
 
 
 @cache
@@ -281,6 +281,35 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
     categories = CALENDARS[field]
     # A row without a weekday separates the years.
     lines = [f"{year}-{weekday}" for year in years for weekday in range(8)]
+    x, y = _calendar_axes(years, lines)
+    tooltip = [
+        alt.Tooltip("day:N", title="UTC day"),
+        alt.Tooltip("verdict:N", title="reconciliation"),
+        alt.Tooltip("difference:Q", title="trades − klines, USD", format=","),
+        alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+        alt.Tooltip("source:N", title="bars from"),
+        alt.Tooltip("intervals:N", title="klines among each other"),
+        alt.Tooltip("quality:N", title="data"),
+    ]
+    colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
+    signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
+    base = alt.Chart(alt.NamedData("daily")).transform_calculate(quality=_QUALITY)
+    cells = base.mark_rect().encode(
+        x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
+    )
+    marked = (
+        base.transform_calculate(sign=f"{signs}[datum.{field}]")
+        .transform_filter("datum.sign")
+        .mark_text(fontSize=11, fontWeight="bold", color="#000")
+        .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
+    )
+    return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+
+
+def _calendar_axes(years: tuple[int, ...], lines: list[str]) -> tuple[alt.X, alt.Y]:
+    """Weeks with the letters of the months on top, and weekdays with the year beside its middle."""
+    import altair as alt
+
     x = alt.X(
         "week:O",
         title=None,
@@ -310,28 +339,7 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
             labelPadding=6,
         ),
     )
-    tooltip = [
-        alt.Tooltip("day:N", title="UTC day"),
-        alt.Tooltip("verdict:N", title="reconciliation"),
-        alt.Tooltip("difference:Q", title="trades − klines, USD", format=","),
-        alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
-        alt.Tooltip("source:N", title="bars from"),
-        alt.Tooltip("intervals:N", title="klines among each other"),
-        alt.Tooltip("quality:N", title="data"),
-    ]
-    colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
-    signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
-    base = alt.Chart(alt.NamedData("daily")).transform_calculate(quality=_QUALITY)
-    cells = base.mark_rect().encode(
-        x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
-    )
-    marked = (
-        base.transform_calculate(sign=f"{signs}[datum.{field}]")
-        .transform_filter("datum.sign")
-        .mark_text(fontSize=11, fontWeight="bold", color="#000")
-        .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
-    )
-    return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+    return x, y
 
 
 def _noted_days(height: int) -> alt.Chart:

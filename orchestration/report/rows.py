@@ -42,58 +42,63 @@ def years_of(market: MarketContent) -> tuple[int, ...]:
 
 def tables(market: MarketContent) -> dict[str, Any]:
     """The rows behind a market's charts, once, each column rounded to what a chart can show."""
-    days = calendar_days(market)
-    net_of = {row["trade_date"]: row["net_taker_usd"] for row in market.daily}
     return {
         "last": str(market.daily[-1]["trade_date"]) if market.daily else "1970-01-01",
         "tables": {
-            "daily": _columns(days),
-            "events": _columns(
-                [
-                    {
-                        "day": str(row["bar_at"].date()),
-                        "bar": texts.instant(row["bar_at"]),
-                        "definition": row["definition_id"],
-                        "side": row["side"],
-                        "value": f"{row['value']:,.2f}",
-                        "event_rank": row["event_rank"],
-                        "rank": row["spike_rank"],
-                        "y": _rounded(net_of.get(row["bar_at"].date()), 0),
-                    }
-                    for row in market.events
-                ]
-            ),
-            "returns": _columns(
-                [
-                    {
-                        "definition": definition,
-                        "side": side,
-                        "horizon": horizon,
-                        "event": texts.instant(row["event_at"]),
-                        "r": _rounded(row["forward_return"], 6),
-                        # Beside each other in the order of time, so that equal returns stay apart.
-                        "jitter": round((number + 0.5) / len(events), 4),
-                    }
-                    for (definition, side, horizon), events in _by_cell(market.returns)
-                    for number, row in enumerate(events)
-                ]
-            ),
-            "study": _columns(
-                [
-                    {
-                        "definition": row["definition_id"],
-                        "side": row["side"],
-                        "horizon": row["horizon_days"],
-                        "median": _rounded(row["median_return"], 6),
-                        "baseline": _rounded(row["baseline_median"], 6),
-                        "p": _rounded(row["p_value"], 4),
-                        "n": row["sample_size"],
-                    }
-                    for row in market.study
-                ]
-            ),
+            "daily": _columns(calendar_days(market)),
+            "events": _columns(_events(market)),
+            "returns": _columns(_returns(market)),
+            "study": _columns(_study(market)),
         },
     }
+
+
+def _events(market: MarketContent) -> list[Row]:
+    net_of = {row["trade_date"]: row["net_taker_usd"] for row in market.daily}
+    return [
+        {
+            "day": str(row["bar_at"].date()),
+            "bar": texts.instant(row["bar_at"]),
+            "definition": row["definition_id"],
+            "side": row["side"],
+            "value": f"{row['value']:,.2f}",
+            "event_rank": row["event_rank"],
+            "rank": row["spike_rank"],
+            "y": _rounded(net_of.get(row["bar_at"].date()), 0),
+        }
+        for row in market.events
+    ]
+
+
+def _returns(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "definition": definition,
+            "side": side,
+            "horizon": horizon,
+            "event": texts.instant(row["event_at"]),
+            "r": _rounded(row["forward_return"], 6),
+            # Beside each other in the order of time, so that equal returns stay apart.
+            "jitter": round((number + 0.5) / len(events), 4),
+        }
+        for (definition, side, horizon), events in _by_cell(market.returns)
+        for number, row in enumerate(events)
+    ]
+
+
+def _study(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "definition": row["definition_id"],
+            "side": row["side"],
+            "horizon": row["horizon_days"],
+            "median": _rounded(row["median_return"], 6),
+            "baseline": _rounded(row["baseline_median"], 6),
+            "p": _rounded(row["p_value"], 4),
+            "n": row["sample_size"],
+        }
+        for row in market.study
+    ]
 
 
 def milliseconds(day: str) -> int:
