@@ -106,11 +106,11 @@ def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
 
 
 def _alerts(settings: Settings) -> dg.SensorDefinition:
-    rules = settings.alerts
+    config = settings.alerts
 
     def evaluate(instance: dg.DagsterInstance) -> Evaluation:
         from orchestration.alerts import evaluation
 
-        return evaluation.evaluate(rules, latest_run=lambda: latest_publishing_run(instance), only_news=True)
+        return evaluation.evaluate(config, latest_run=lambda: latest_publishing_run(instance), only_news=True)
 
-    return alerts_sensor(evaluate, has_receiver=rules.receiver is not None)
+    return alerts_sensor(evaluate, has_receiver=config.webhook_url is not None)

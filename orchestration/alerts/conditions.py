@@ -6,7 +6,8 @@ an alert was recorded already (`outbox`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +18,6 @@ from orchestration.alerts.facts import (
     Fact,
     Found,
     Kind,
-    PublishingRun,
     condition,
     labelled,
     moment,
@@ -32,6 +32,21 @@ DOWN_AFTER: Final = timedelta(minutes=5)
 # Among all symbols of a venue some position is liquidated within minutes; hours without any are rare.
 SILENT_AFTER: Final = timedelta(hours=6)
 _EVIDENCE_SHOWN: Final = 600
+
+
+@dataclass(frozen=True)
+class PublishingRun:
+    """An ended run that was to publish. `failed_checks`: the reason of each blocking check that failed, by its name.
+
+    `has_published`: also of a run that failed after it had published.
+    """
+
+    run_id: str
+    ended_at: datetime | None
+    succeeded: bool
+    has_published: bool
+    failed_checks: Mapping[str, str] = field(default_factory=dict)
+    failed_steps: tuple[str, ...] = ()
 
 
 def stale_markets(newest: Sequence[Newest], now: datetime) -> Found:
@@ -54,7 +69,7 @@ def refused_publication(run: PublishingRun | None, now: datetime, *, is_simulate
         return unjudged(Kind.AUDIT, "no run that publishes has ended")
     at = moment(run.ended_at) if run.ended_at is not None else "an unknown time"
     name = f"run {run.run_id[:8]}"
-    if run.has_succeeded:
+    if run.succeeded:
         return Found(Kind.AUDIT, (), f"the latest publication, {name} of {at}, passed its audit")
     if run.has_published:
         return Found(Kind.AUDIT, (), f"{name} of {at} failed only after it had published")

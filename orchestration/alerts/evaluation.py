@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from ingestion.live.status import read_status
 from orchestration.alerts import conditions, outbox, publication
-from orchestration.alerts.facts import Fact, Found, Kind, PublishingRun, unjudged
+from orchestration.alerts.facts import Fact, Found, Kind, unjudged
 from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
-from orchestration.config.alerting import AlertRules
+from orchestration.config.alerts import AlertConfig
 from orchestration.serving.published import NothingPublished
 
 _READ: Final = "publication"
@@ -30,7 +30,8 @@ _SENDING_TIME: Final = timedelta(seconds=30)
 _SENT_AT_ONCE: Final = 25
 
 
-LatestRun = Callable[[], PublishingRun | None]
+# Reads the latest run that was to publish; None without one.
+LatestRun = Callable[[], conditions.PublishingRun | None]
 
 
 class NoReceiver(Exception):
@@ -66,7 +67,7 @@ class Evaluation:
 
 
 def evaluate(
-    rules: AlertRules,
+    config: AlertConfig,
     *,
     latest_run: LatestRun | None = None,
     clock: Callable[[], datetime] | None = None,
@@ -81,33 +82,33 @@ def evaluate(
 
     Raises NoReceiver when TAKER_ALERT_WEBHOOK_URL is not set.
     """
-    if rules.receiver is None:
+    if config.webhook_url is None:
         raise NoReceiver(
             "TAKER_ALERT_WEBHOOK_URL is not set, so alerts have no receiver; `taker alerts --dry-run` shows what would "
             "be sent"
         )
     clock = clock or _now
     now = clock()
-    with outbox.opened(rules.outbox) as box:
-        looked = _look(rules, latest_run, now, box.remembered(_READ) if only_news else None)
+    with outbox.opened(config.outbox) as box:
+        looked = _look(config, latest_run, now, box.remembered(_READ) if only_news else None)
         result = box.record(looked.found, now, remember={} if looked.memory is None else {_READ: looked.memory})
-        _notice_receiver(box, rules.receiver)
+        _notice_receiver(box, config.webhook_url)
         if retry_refused:
             box.retry(refused=True)
-        delivery = _deliver(box, Webhook(rules.receiver), clock)
+        delivery = _deliver(box, Webhook(config.webhook_url), clock)
         return _evaluation(looked.found, result, box.undelivered(), delivery)
 
 
 def dry_run(
-    rules: AlertRules,
+    config: AlertConfig,
     *,
     latest_run: LatestRun | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> Evaluation:
     """What `evaluate` would record and send. Writes nothing, sends nothing, and needs no receiver."""
     now = (clock or _now)()
-    with outbox.seen(rules.outbox) as box:
-        looked = _look(rules, latest_run, now, None)
+    with outbox.seen(config.outbox) as box:
+        looked = _look(config, latest_run, now, None)
         return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
 
 
@@ -155,23 +156,23 @@ class _Looked:
 
 
 def _look(
-    rules: AlertRules,
+    config: AlertConfig,
     latest_run: LatestRun | None,
     now: datetime,
     remembered: str | None,
 ) -> _Looked:
-    state = _state(rules)
+    state = _state(config)
     memory = json.loads(remembered) if remembered is not None else {}
     newest: tuple[Newest, ...] | None
     if state is not None and memory.get("state") == state:
         marts, newest = _of_marts("nothing was published since the last evaluation"), _newest(memory["newest"])
     else:
-        marts, newest = _read(rules, now)
+        marts, newest = _read(config, now)
     found = (
         *marts,
-        _guarded(Kind.AUDIT, lambda: _audit(rules, latest_run, now)),
+        _guarded(Kind.AUDIT, lambda: _audit(config, latest_run, now)),
         unjudged(Kind.STALE, "nothing is published") if newest is None else conditions.stale_markets(newest, now),
-        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(rules.spool), now)),
+        _guarded(Kind.COLLECTOR, lambda: conditions.quiet_collector(read_status(config.spool), now)),
     )
     # A fault is reported until it is corrected; a publication that counts as read would not be examined for it.
     is_read = newest is not None and not any(one.fault for one in marts)
@@ -179,26 +180,26 @@ def _look(
     return _Looked(found, json.dumps({"state": state, "newest": days}, default=str) if is_read else None)
 
 
-def _audit(rules: AlertRules, latest_run: LatestRun | None, now: datetime) -> Found:
+def _audit(config: AlertConfig, latest_run: LatestRun | None, now: datetime) -> Found:
     if latest_run is None:
         return unjudged(Kind.AUDIT, "no run has been recorded here")
-    return conditions.refused_publication(latest_run(), now, is_simulated=rules.is_simulated)
+    return conditions.refused_publication(latest_run(), now, is_simulated=config.is_simulated)
 
 
-def _state(rules: AlertRules) -> str | None:
+def _state(config: AlertConfig) -> str | None:
     """What the result of reading the marts depends on; None while there are none."""
-    of_file = publication.state_of(rules.serving)
+    of_file = publication.state_of(config.serving)
     if of_file is None:
         return None
-    markets = ",".join(rules.markets)
-    return "|".join([of_file, rules.definition, str(rules.rank), str(rules.liquidation_percentile), markets])
+    markets = ",".join(config.market_ids)
+    return "|".join([of_file, config.definition, str(config.rank), str(config.liquidation_percentile), markets])
 
 
-def _read(rules: AlertRules, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
+def _read(config: AlertConfig, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:
     import duckdb
 
     try:
-        done = publication.read(rules, now)
+        done = publication.read(config, now)
     except NothingPublished:
         return _of_marts("nothing is published"), None
     except duckdb.Error as error:

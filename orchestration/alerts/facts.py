@@ -6,7 +6,6 @@ Belongs here: kinds, identities, and the words that several kinds share. Does no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -66,22 +65,6 @@ class Found:
     summary: str
     is_judged: bool = True
     fault: str | None = None
-
-
-@dataclass(frozen=True)
-class PublishingRun:
-    """The latest ended run that was to publish.
-
-    `failed_checks`: why each check failed that keeps marts from being published, by its name. `has_published`: also of
-    a run that failed after it had published.
-    """
-
-    run_id: str
-    ended_at: datetime | None
-    has_succeeded: bool
-    has_published: bool
-    failed_checks: Mapping[str, str] = field(default_factory=dict)
-    failed_steps: tuple[str, ...] = ()
 
 
 def unjudged(kind: Kind, summary: str, *, is_fault: bool = False) -> Found:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.domain.markets import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
-from orchestration.config.alerting import AlertRules
+from orchestration.config.alerts import AlertConfig
 from orchestration.serving.formats import amount
 from orchestration.serving.published import closest, connect
 from orchestration.serving.staleness import newest_days
@@ -55,14 +55,14 @@ class Read:
     newest: tuple[Newest, ...]
 
 
-def read(rules: AlertRules, now: datetime) -> Read:
+def read(config: AlertConfig, now: datetime) -> Read:
     """Query the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
-    with connect(rules.serving) as connection:
+    with connect(config.serving) as connection:
         columns: dict[str, set[str]] = {}
         for table, column in connection.execute("select table_name, column_name from duckdb_columns()").fetchall():
             columns.setdefault(table, set()).add(column)
-        found = (_spikes(connection, columns, rules, now), _liquidations(connection, columns, rules, now))
-        return Read(found, _newest(connection, columns, rules))
+        found = (_spikes(connection, columns, config, now), _liquidations(connection, columns, config, now))
+        return Read(found, _newest(connection, columns, config))
 
 
 def state_of(serving: Path) -> str | None:
@@ -75,13 +75,13 @@ def state_of(serving: Path) -> str | None:
 
 
 def _spikes(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig, now: datetime
 ) -> Found:
     if not {SPIKES, _DEFINITIONS} <= set(columns):
         return unjudged(Kind.SPIKE, f"the publication has no {SPIKES}; publish anew with `taker run`")
     rows = _records(connection, f"from {_DEFINITIONS} order by definition_id")
     names = [row["definition_id"] for row in rows]
-    wanted = rules.definition
+    wanted = config.definition
     definition = next((row for row in rows if row["definition_id"] == wanted), None)
     if definition is None:
         close = closest(wanted, names)
@@ -97,7 +97,7 @@ def _spikes(
         _SPIKES.format(
             spikes=SPIKES,
             definition=literal(wanted),
-            rank=rules.rank,
+            rank=config.rank,
             hours=int(definition["decluster_hours"]),
             # The most extreme comes first: the smallest net, the largest sell ratio.
             sign="<>" if definition["unit"] == "sell_ratio" else "=",
@@ -109,7 +109,7 @@ def _spikes(
     )
     facts = tuple(_spike(row, definition) for row in records if row["is_recent"])
     older = len(records) - len(facts)
-    examined = f"ranks 1 to {rules.rank} under {wanted}, of bars since {moment(since)}"
+    examined = f"ranks 1 to {config.rank} under {wanted}, of bars since {moment(since)}"
     history = f"; {older} earlier ones are history and are not sent" if older else ""
     return Found(Kind.SPIKE, facts, examined + history)
 
@@ -179,12 +179,12 @@ def _spike(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Fact:
 
 
 def _liquidations(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules, now: datetime
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig, now: datetime
 ) -> Found:
     if LIQUIDATIONS not in columns:
         return unjudged(Kind.LIQUIDATIONS, f"the publication has no {LIQUIDATIONS}")
     since = now - RECENT
-    markets = ", ".join(map(literal, rules.markets))
+    markets = ", ".join(map(literal, config.market_ids))
     shape = {
         "liquidations": LIQUIDATIONS,
         # Of hundreds of symbols some are always at their extreme: only the configured markets, and the sum of all.
@@ -207,10 +207,10 @@ def _liquidations(
         if judged[-1]["history_hours"] < HISTORY_HOURS_NEEDED:
             have = judged[-1]["history_hours"]
             lacking.append(f"{market} has {have} of the {HISTORY_HOURS_NEEDED} hours of history it needs")
-        facts += _episodes(judged, rules.liquidation_percentile)
+        facts += _episodes(judged, config.liquidation_percentile)
     if not rows:
         lacking.append(f"no configured market has any since {moment(since)}")
-    examined = f"24 h totals above the percentile {rules.liquidation_percentile:g} of their own history"
+    examined = f"24 h totals above the percentile {config.liquidation_percentile:g} of their own history"
     return Found(Kind.LIQUIDATIONS, tuple(facts), "; ".join([examined, *lacking]))
 
 
@@ -294,10 +294,10 @@ def _liquidation(episode: Sequence[Mapping[str, Any]]) -> Fact:
 
 
 def _newest(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], rules: AlertRules
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, set[str]], config: AlertConfig
 ) -> tuple[Newest, ...]:
     found = []
-    for market, day in newest_days(connection, rules.markets).items():
+    for market, day in newest_days(connection, config.market_ids).items():
         selected = "null" if day is None else _headline_of(literal(market), f"date '{day}'", columns)
         ((headline,),) = connection.execute(f"select {selected}").fetchall()
         found.append(Newest(market, day, headline))

@@ -1,10 +1,8 @@
-"""What Dagster has recorded of the latest run that was to publish, as plain facts for the alerts.
+"""The latest run that was to publish, read from Dagster's records.
 
-Belongs here: reading runs and their events. Does not: whether that deserves an alert
+Belongs here: from runs and events to the plain facts that alerts judge. Does not: what is wrong with a run
 (`orchestration.alerts.conditions`).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,35 +10,33 @@ from typing import Final
 
 import dagster as dg
 
-from orchestration.alerts.facts import PublishingRun
+from orchestration.alerts.conditions import PublishingRun
 from orchestration.automation.jobs import BUILD_AND_PUBLISH
 from orchestration.defs.publish import PUBLISHED_KEY
 
-_RUNS_READ: Final = 50
-_EVENT_TYPES: Final = frozenset(
-    {
+_RUNS_SEARCHED: Final = 50
+
+
+def latest_publishing_run(instance: dg.DagsterInstance) -> PublishingRun | None:
+    """The facts of the latest ended run that publishes; None without one."""
+    record = _latest(instance)
+    if record is None:
+        return None
+    run = record.dagster_run
+    ended_at = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        return PublishingRun(run.run_id, ended_at, succeeded=True, has_published=True)
+    kinds = {
         dg.DagsterEventType.ASSET_CHECK_EVALUATION,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
         dg.DagsterEventType.STEP_FAILURE,
     }
-)
-
-
-def latest_publishing_run(instance: dg.DagsterInstance) -> PublishingRun | None:
-    """The latest ended run that was to publish, among the last ones; None when there is none."""
-    record = _latest_record(instance)
-    if record is None:
-        return None
-    run_id = record.dagster_run.run_id
-    ended_at = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None
-    if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
-        return PublishingRun(run_id, ended_at, has_succeeded=True, has_published=True)
-    records = instance.get_records_for_run(run_id, of_type=set(_EVENT_TYPES)).records
-    events = [event for found in records if (event := found.event_log_entry.dagster_event) is not None]
+    entries = [entry.event_log_entry for entry in instance.get_records_for_run(run.run_id, of_type=kinds).records]
+    events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
     return PublishingRun(
-        run_id,
-        ended_at,
-        has_succeeded=False,
+        run_id=run.run_id,
+        ended_at=ended_at,
+        succeeded=False,
         has_published=any(event.is_step_materialization and event.asset_key == PUBLISHED_KEY for event in events),
         failed_checks=_failed_checks(event.event_specific_data for event in events),
         failed_steps=tuple(
@@ -49,9 +45,9 @@ def latest_publishing_run(instance: dg.DagsterInstance) -> PublishingRun | None:
     )
 
 
-def _latest_record(instance: dg.DagsterInstance) -> dg.RunRecord | None:
+def _latest(instance: dg.DagsterInstance) -> dg.RunRecord | None:
     ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
-    for record in instance.get_run_records(ended, limit=_RUNS_READ):
+    for record in instance.get_run_records(ended, limit=_RUNS_SEARCHED):
         run = record.dagster_run
         if run.job_name == BUILD_AND_PUBLISH or PUBLISHED_KEY in (run.asset_selection or ()):
             return record

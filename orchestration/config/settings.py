@@ -31,7 +31,7 @@ from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.venues import parse_market
 from orchestration.config.addresses import postgres_fault, webhook_fault
-from orchestration.config.alerting import AlertRules
+from orchestration.config.alerts import AlertConfig
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
@@ -220,17 +220,17 @@ class Settings(BaseSettings):
         return DbtConfig(self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval)
 
     @property
-    def alerts(self) -> AlertRules:
-        return AlertRules(
+    def alerts(self) -> AlertConfig:
+        return AlertConfig(
             serving=self.paths.serving,
             spool=self.paths.spool,
             outbox=self.paths.alerts,
-            markets=tuple(self.scope.market_ids),
+            market_ids=tuple(self.scope.market_ids),
             is_simulated=self.scope.is_simulated,
+            webhook_url=self.alert_webhook_url,
             definition=self.alert_definition,
             rank=self.alert_rank,
             liquidation_percentile=self.alert_liquidation_percentile,
-            receiver=self.alert_webhook_url,
         )
 
     # ---- shortcuts of the command line into these values

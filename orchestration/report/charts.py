@@ -1,7 +1,7 @@
 """The charts: Vega-Lite specifications, made and validated by Altair.
 
 Belongs here: marks, scales, colours. Does not: rows (a specification names its data; the page holds it once)
-or HTML.
+or HTML. Longer than other modules: one function per chart.
 
 Colours are Okabe and Ito's and never alone: direction is also up and down, a rank a number, a verdict a sign. Text in
 charts is `currentColor` and axes are coloured by the style sheet: one specification suits light, dark and print.
@@ -26,7 +26,7 @@ BUY: Final = "#0072B2"
 QUIET: Final = "#7F8C99"
 DAY_MS: Final = 86_400_000
 
-# Category → (colour, sign). A sign is what a reader who sees no colours goes by; agreement needs none.
+# Category → (colour, sign). The sign is for readers who do not see colours; agreement needs none.
 VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "exact": ("#009E73", ""),
     "within_tolerance": ("#56B4E9", "≈"),
@@ -65,9 +65,11 @@ _MONTH_AT: Final = {
 
 # SI's G is not what a reader calls a thousand million dollars.
 _USD_AXIS: Final = "replace(format(datum.value, '~s'), 'G', 'B')"
-# A tick says as much of its date as the distance to the next one needs.
+# A tick shows as much of its date as the distance to the next one needs.
 _DATES: Final = {"year": "%Y", "quarter": "%b %Y", "month": "%b %Y", "week": "%d %b", "date": "%d %b"}
 _SHOWN: Final = "datum.t > last - days * 86400000"
+_QUALITY: Final = "datum.note || 'complete, as published'"
+_DOUBTFUL_OPACITY: Final = 0.4
 
 
 @cache
@@ -75,53 +77,55 @@ def net_volume() -> Spec:
     """Daily net taker volume, with the events of the chosen definition. Data: `daily`, `events`."""
     import altair as alt
 
-    x = _time_axis()
     bars = (
         alt.Chart(alt.NamedData("daily"))
         .transform_filter(f"{_SHOWN} && isValid(datum.net)")
-        .transform_calculate(end=f"datum.t + {DAY_MS}")
+        .transform_calculate(end=f"datum.t + {DAY_MS}", quality=_QUALITY)
         .mark_rect()
         .encode(
-            x=x,
+            x=_time_axis(),
             x2="end:T",
             y=_usd_axis("net"),
             y2=alt.datum(0),
             color=alt.condition("datum.net < 0", alt.value(SELL), alt.value(BUY)),
+            opacity=alt.condition("isValid(datum.note)", alt.value(_DOUBTFUL_OPACITY), alt.value(1)),
             tooltip=[
                 alt.Tooltip("day:N", title="UTC day"),
                 alt.Tooltip("net:Q", title="net taker USD", format=","),
                 alt.Tooltip("source:N", title="source"),
                 alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+                alt.Tooltip("quality:N", title="data"),
             ],
         )
     )
     zero = alt.Chart(alt.InlineData([{}])).mark_rule(color="currentColor", opacity=0.5).encode(y=alt.datum(0))
-    layers = [bars, zero]
-    for side, shape, offset in (("bearish", "triangle-down", 9), ("bullish", "triangle-up", -9)):
-        events = alt.Chart(alt.NamedData("events")).transform_filter(
-            f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
-        )
-        place: dict[str, Any] = {"x": x, "y": alt.Y("y:Q")}
-        layers.append(
-            events.mark_point(
-                shape=shape, filled=True, size=70, color="currentColor", opacity=1, yOffset=offset
-            ).encode(
-                **place,
-                tooltip=[
-                    alt.Tooltip("bar:N", title="bar (UTC)"),
-                    alt.Tooltip("side:N", title="side"),
-                    alt.Tooltip("value:N", title="value"),
-                    alt.Tooltip("event_rank:Q", title="rank among events of its window"),
-                    alt.Tooltip("rank:Q", title="rank among bars of its window"),
-                ],
-            )
-        )
-        layers.append(
-            events.mark_text(yOffset=offset * 2.2, fontSize=12, fontWeight="bold", color="currentColor").encode(
-                **place, text="event_rank:N"
-            )
-        )
-    return _spec(alt.layer(*layers), 300)
+    events = [*_event_marks("bearish", "triangle-down", 9), *_event_marks("bullish", "triangle-up", -9)]
+    return _spec(alt.layer(bars, zero, _noted_days(300), *events), 300)
+
+
+def _event_marks(side: str, shape: str, offset: int) -> list[alt.Chart]:
+    """The events of one side under the chosen definition: a sign at the bar's end, and beyond it the rank."""
+    import altair as alt
+
+    events = alt.Chart(alt.NamedData("events")).transform_filter(
+        f"{_SHOWN} && datum.definition == definition && datum.side == '{side}'"
+    )
+    place: dict[str, Any] = {"x": _time_axis(), "y": alt.Y("y:Q")}
+    tooltip = [
+        alt.Tooltip("bar:N", title="bar (UTC)"),
+        alt.Tooltip("side:N", title="side"),
+        alt.Tooltip("value:N", title="value"),
+        alt.Tooltip("event_rank:Q", title="rank among events of its window"),
+        alt.Tooltip("rank:Q", title="rank among bars of its window"),
+    ]
+    return [
+        events.mark_point(shape=shape, filled=True, size=70, color="currentColor", opacity=1, yOffset=offset).encode(
+            **place, tooltip=tooltip
+        ),
+        events.mark_text(yOffset=offset * 2.2, fontSize=12, fontWeight="bold", color="currentColor").encode(
+            **place, text="event_rank:N"
+        ),
+    ]
 
 
 @cache
@@ -186,7 +190,7 @@ def dominance() -> Spec:
 
 @cache
 def liquidations() -> Spec:
-    """Liquidated longs below zero, shorts above; a cross on zero is a day nothing is known of. Data: `daily`."""
+    """Liquidated longs below zero, shorts above; a cross on zero is a day without any data. Data: `daily`."""
     import altair as alt
 
     base = alt.Chart(alt.NamedData("daily")).transform_filter(_SHOWN).transform_calculate(end=f"datum.t + {DAY_MS}")
@@ -275,8 +279,37 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
     import altair as alt
 
     categories = CALENDARS[field]
-    # A row of no weekday parts the years.
+    # A row without a weekday separates the years.
     lines = [f"{year}-{weekday}" for year in years for weekday in range(8)]
+    x, y = _calendar_axes(years, lines)
+    tooltip = [
+        alt.Tooltip("day:N", title="UTC day"),
+        alt.Tooltip("verdict:N", title="reconciliation"),
+        alt.Tooltip("difference:Q", title="trades − klines, USD", format=","),
+        alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
+        alt.Tooltip("source:N", title="bars from"),
+        alt.Tooltip("intervals:N", title="klines among each other"),
+        alt.Tooltip("quality:N", title="data"),
+    ]
+    colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
+    signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
+    base = alt.Chart(alt.NamedData("daily")).transform_calculate(quality=_QUALITY)
+    cells = base.mark_rect().encode(
+        x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
+    )
+    marked = (
+        base.transform_calculate(sign=f"{signs}[datum.{field}]")
+        .transform_filter("datum.sign")
+        .mark_text(fontSize=11, fontWeight="bold", color="#000")
+        .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
+    )
+    return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+
+
+def _calendar_axes(years: tuple[int, ...], lines: list[str]) -> tuple[alt.X, alt.Y]:
+    """Weeks with the letters of the months on top, and weekdays with the year beside its middle."""
+    import altair as alt
+
     x = alt.X(
         "week:O",
         title=None,
@@ -306,27 +339,25 @@ def calendar(field: str, years: tuple[int, ...]) -> Spec:
             labelPadding=6,
         ),
     )
-    tooltip = [
-        alt.Tooltip("day:N", title="UTC day"),
-        alt.Tooltip("verdict:N", title="reconciliation"),
-        alt.Tooltip("difference:Q", title="trades − klines, USD", format=","),
-        alt.Tooltip("coverage:Q", title="coverage", format=".2%"),
-        alt.Tooltip("source:N", title="bars from"),
-        alt.Tooltip("intervals:N", title="klines among each other"),
-    ]
-    colours = alt.Scale(domain=list(categories), range=[colour for colour, _ in categories.values()])
-    signs = json.dumps({name: sign for name, (_, sign) in categories.items()}, ensure_ascii=False)
-    base = alt.Chart(alt.NamedData("daily"))
-    cells = base.mark_rect().encode(
-        x=x, y=y, color=alt.Color(f"{field}:N", legend=None, scale=colours), tooltip=tooltip
+    return x, y
+
+
+def _noted_days(height: int) -> alt.Chart:
+    """A sign at the foot of the chart for each day that is incomplete or not used as published, also without a bar."""
+    import altair as alt
+
+    marks: alt.Chart = (
+        alt.Chart(alt.NamedData("daily"))
+        .transform_filter(f"{_SHOWN} && isValid(datum.note)")
+        .transform_calculate(noon=f"datum.t + {DAY_MS // 2}")
+        .mark_text(text="!", fontSize=12, fontWeight="bold", color="currentColor")
+        .encode(
+            x=alt.X("noon:T", title=None, scale=alt.Scale(type="utc")),
+            y=alt.value(height - 6),
+            tooltip=[alt.Tooltip("day:N", title="UTC day"), alt.Tooltip("note:N", title="data")],
+        )
     )
-    marked = (
-        base.transform_calculate(sign=f"{signs}[datum.{field}]")
-        .transform_filter("datum.sign")
-        .mark_text(fontSize=11, fontWeight="bold", color="#000")
-        .encode(x=x, y=y, text="sign:N", tooltip=tooltip)
-    )
-    return _finished((cells + marked).properties(width="container", height=len(lines) * 11))
+    return marks
 
 
 def _time_axis() -> alt.X:

@@ -2,7 +2,7 @@
 
 Belongs here: the queries, and the plain rows they give. Does not: charts (`charts`) or HTML (`page`).
 
-Imports no dagster. A table that this publication does not have is an empty list, and the page says so.
+Imports no dagster. A table that this publication does not have is an empty list, which the page states.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# Ranks are of each bar's own day. Further down than this a mark in a chart says nothing any more.
+# Ranks are of each bar's own day. Marks of lower ranks would have no meaning in a chart.
 MARKED_EVENTS: Final = 5
 
 
 @dataclass(frozen=True)
 class Described:
-    """What the database says about a table: its comment, and that of each column."""
+    """The comments of the database on a table and on each of its columns."""
 
     comment: str
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def read_content(serving: Path) -> ReportContent:
         tables = _described(connection)
         publication = _rows(connection, "select * from publication")[0]
         read = _Reader(connection, tables)
-        # Hundreds of markets may only have been heard in the liquidations of their venue: they have no section.
+        # Hundreds of markets may only be known from the liquidations of their venue: they have no section.
         known = [row for row in read.all("dim_markets", "market_id") if row.get("is_ingested") is not False]
         markets = [_market(read, row, latest.get(row["market_id"])) for row in known]
         return ReportContent(
@@ -135,6 +135,10 @@ class _Reader:
     def where(self, table: str, sql: str, *values: Any) -> list[Row]:
         return _rows(self.connection, sql, values) if table in self.tables else []
 
+    def column(self, table: str, alias: str, name: str) -> str:
+        """SQL of a column that an earlier publication may not have."""
+        return f"{alias}.{name}" if table in self.tables and name in self.tables[table].columns else "null"
+
 
 def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketContent:
     market_id = facts["market_id"]
@@ -144,12 +148,21 @@ def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketConten
         market_id=market_id,
         is_simulated=bool(facts["is_simulated"]),
         facts=facts,
-        daily=read.where("fct_net_taker_volume_daily", _DAILY.format(side=side), market_id),
+        daily=read.where("fct_net_taker_volume_daily", _daily(read, side), market_id),
         events=read.where("fct_taker_spike_ranks", _EVENTS, market_id, MARKED_EVENTS),
         study=read.where("agg_spike_event_study", _STUDY, market_id),
         returns=read.where("fct_spike_forward_returns", _RETURNS, market_id),
         brief=briefs[0] if briefs else None,
         latest=latest,
+    )
+
+
+def _daily(read: _Reader, side: str) -> str:
+    """The query of a market's days, also of a publication from before defects were recorded."""
+    return _DAILY.format(
+        side=side,
+        quality=read.column("fct_net_taker_volume_daily", "d", "flow_quality"),
+        reason=read.column("fct_flow_reconciliation_daily", "r", "defect_reason"),
     )
 
 
@@ -183,7 +196,7 @@ _DAILY: Final = """
         select market_id, trade_date from fct_liquidations_daily
     )
     select k.trade_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
-           d.is_provisional,
+           d.is_provisional, {quality} as flow_quality, {reason} as defect_reason,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
            {side} as side,
            r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,

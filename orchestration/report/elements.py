@@ -16,7 +16,7 @@ from orchestration.report.content import ReportContent
 
 @dataclass(frozen=True)
 class Cell:
-    """`style`: `code`, `sell` or `buy`, or empty for plain text."""
+    """`style`: `code`, `sell` or `buy`, `prose` for a sentence that is wrapped, or empty for a short text."""
 
     text: str
     style: str = ""
@@ -98,8 +98,12 @@ def code(text: Any) -> Cell:
     return Cell(str(text), "code")
 
 
+def prose(text: str) -> Cell:
+    return Cell(text, "prose")
+
+
 def toned(value: Decimal | None, text: str) -> Cell:
-    """A signed amount; the sign says what the colour says."""
+    """A signed amount; the sign shows the same as the colour."""
     return Cell(text, "" if value is None else "sell" if value < 0 else "buy")
 
 

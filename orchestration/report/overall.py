@@ -79,7 +79,7 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
     """The last 24 hours, and the days before, over whole venues. What was not received is unknown, not zero."""
     if not content.liquidations and not content.liquidation_days:
         return None
-    columns = ["#Longs, USD", "#Shorts, USD", "#Orders", "#Without a value", "#Heard"]
+    columns = ["#Longs, USD", "#Shorts, USD", "#Orders", "#Without a value", "#Received"]
     described = ("long_usd", "short_usd", "unvalued_order_count", "coverage_ratio", "is_lower_bound")
     days = table(
         "Liquidations per UTC day, newest first",
@@ -286,6 +286,8 @@ def definitions_view(content: ReportContent) -> DefinitionsView | None:
 
 def publication_view(content: ReportContent) -> PublicationView:
     publication, audit = content.publication, content.publication["audit"]
+    # What did not pass comes first: the table scrolls.
+    checks = sorted(audit.items(), key=lambda check: check[1] == "passed")
     return PublicationView(
         published_at=texts.instant(publication["published_at"]),
         run_id=str(publication["run_id"]),
@@ -293,7 +295,7 @@ def publication_view(content: ReportContent) -> PublicationView:
         checks=table(
             f"{len(audit)} audit checks of this publication",
             ["Check", "Outcome"],
-            [[code(name), _OUTCOMES.get(outcome, outcome)] for name, outcome in audit.items()],
+            [[code(name), _OUTCOMES.get(outcome, outcome)] for name, outcome in checks],
             is_tall=len(audit) > 12,
         ),
     )

@@ -1,4 +1,4 @@
-// The page without this script still says everything: tables, sentences, definitions. This draws the charts.
+// Without this script the page is still complete: tables, sentences, definitions. It draws the charts.
 (function () {
   "use strict";
   const read = (id) => JSON.parse(document.getElementById(id).textContent);

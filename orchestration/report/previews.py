@@ -79,7 +79,7 @@ def png(spec: charts.Spec, held: dict[str, Any], definition: str, *, width: int 
         name: [_timed(dict(zip(table["columns"], row, strict=True))) for row in table["rows"]]
         for name, table in held["tables"].items()
     }
-    # There is no style sheet here to say what the current colour is.
+    # There is no style sheet here that sets the current colour.
     text = json.dumps(drawn).replace("currentColor", _INK)
     return _deflated(vl_convert.vegalite_to_png(text, vl_version=charts.library_version()))
 

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from orchestration.report import charts, texts
 from orchestration.report.content import MarketContent, Row
+
+# Of a day's bar: every file that it is built from was used as the venue published it.
+AS_PUBLISHED: Final = "as_published"
 
 
 def specs(markets: Mapping[str, MarketContent]) -> dict[str, charts.Spec]:
@@ -39,58 +42,63 @@ def years_of(market: MarketContent) -> tuple[int, ...]:
 
 def tables(market: MarketContent) -> dict[str, Any]:
     """The rows behind a market's charts, once, each column rounded to what a chart can show."""
-    days = calendar_days(market)
-    net_of = {row["trade_date"]: row["net_taker_usd"] for row in market.daily}
     return {
         "last": str(market.daily[-1]["trade_date"]) if market.daily else "1970-01-01",
         "tables": {
-            "daily": _columns(days),
-            "events": _columns(
-                [
-                    {
-                        "day": str(row["bar_at"].date()),
-                        "bar": texts.instant(row["bar_at"]),
-                        "definition": row["definition_id"],
-                        "side": row["side"],
-                        "value": f"{row['value']:,.2f}",
-                        "event_rank": row["event_rank"],
-                        "rank": row["spike_rank"],
-                        "y": _rounded(net_of.get(row["bar_at"].date()), 0),
-                    }
-                    for row in market.events
-                ]
-            ),
-            "returns": _columns(
-                [
-                    {
-                        "definition": definition,
-                        "side": side,
-                        "horizon": horizon,
-                        "event": texts.instant(row["event_at"]),
-                        "r": _rounded(row["forward_return"], 6),
-                        # Beside each other in the order of time, so that equal returns stay apart.
-                        "jitter": round((number + 0.5) / len(events), 4),
-                    }
-                    for (definition, side, horizon), events in _by_cell(market.returns)
-                    for number, row in enumerate(events)
-                ]
-            ),
-            "study": _columns(
-                [
-                    {
-                        "definition": row["definition_id"],
-                        "side": row["side"],
-                        "horizon": row["horizon_days"],
-                        "median": _rounded(row["median_return"], 6),
-                        "baseline": _rounded(row["baseline_median"], 6),
-                        "p": _rounded(row["p_value"], 4),
-                        "n": row["sample_size"],
-                    }
-                    for row in market.study
-                ]
-            ),
+            "daily": _columns(calendar_days(market)),
+            "events": _columns(_events(market)),
+            "returns": _columns(_returns(market)),
+            "study": _columns(_study(market)),
         },
     }
+
+
+def _events(market: MarketContent) -> list[Row]:
+    net_of = {row["trade_date"]: row["net_taker_usd"] for row in market.daily}
+    return [
+        {
+            "day": str(row["bar_at"].date()),
+            "bar": texts.instant(row["bar_at"]),
+            "definition": row["definition_id"],
+            "side": row["side"],
+            "value": f"{row['value']:,.2f}",
+            "event_rank": row["event_rank"],
+            "rank": row["spike_rank"],
+            "y": _rounded(net_of.get(row["bar_at"].date()), 0),
+        }
+        for row in market.events
+    ]
+
+
+def _returns(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "definition": definition,
+            "side": side,
+            "horizon": horizon,
+            "event": texts.instant(row["event_at"]),
+            "r": _rounded(row["forward_return"], 6),
+            # Beside each other in the order of time, so that equal returns stay apart.
+            "jitter": round((number + 0.5) / len(events), 4),
+        }
+        for (definition, side, horizon), events in _by_cell(market.returns)
+        for number, row in enumerate(events)
+    ]
+
+
+def _study(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "definition": row["definition_id"],
+            "side": row["side"],
+            "horizon": row["horizon_days"],
+            "median": _rounded(row["median_return"], 6),
+            "baseline": _rounded(row["baseline_median"], 6),
+            "p": _rounded(row["p_value"], 4),
+            "n": row["sample_size"],
+        }
+        for row in market.study
+    ]
 
 
 def milliseconds(day: str) -> int:
@@ -125,6 +133,7 @@ def _calendar_day(day: date, row: Row) -> Row:
         "source": texts.source(row),
         "coverage": _rounded(coverage, 6),
         "cover": _cover(coverage),
+        "note": day_note(row),
         "verdict": row.get("verdict") or "no data",
         "difference": _rounded(row.get("difference_usd"), 2),
         "intervals": texts.words(row.get("interval_verdict")),
@@ -134,6 +143,27 @@ def _calendar_day(day: date, row: Row) -> Row:
         "week": week,
         "line": f"{day.year}-{day.weekday()}",
     }
+
+
+def day_note(row: Row) -> str | None:
+    """How a day's bar is incomplete or not built from everything as it was published; None when it is neither."""
+    coverage, is_doubtful = row.get("coverage_ratio"), row.get("flow_quality") not in (None, AS_PUBLISHED)
+    notes = []
+    if coverage is not None and coverage < 1:
+        notes.append(f"coverage {texts.covered(coverage)}")
+    if coverage is None or is_doubtful or row.get("defect_reason") is not None:
+        notes.append(quality(row))
+    return "; ".join(notes) or None
+
+
+def quality(row: Row) -> str:
+    """Whether a day's bar is built from everything as it was published, and if it is not, why."""
+    flow_quality, reason = row.get("flow_quality"), row.get("defect_reason")
+    if row.get("coverage_ratio") is None:
+        return texts.colon("no bar", reason)
+    if flow_quality in (None, AS_PUBLISHED) and reason is not None:
+        return texts.colon("not used", reason)
+    return texts.colon(texts.words(flow_quality), reason)
 
 
 def _cover(coverage: float | None) -> str:

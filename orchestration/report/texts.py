@@ -84,6 +84,15 @@ def share(value: float | None, digits: int = 2) -> str:
     return NONE if value is None else f"{float(value):.{digits}%}"
 
 
+def covered(value: float) -> str:
+    """A share of coverage, rounded down: what is almost complete is not shown as complete."""
+    return share(math.floor(round(float(value) * 10_000, 6)) / 10_000)
+
+
+def colon(title: str, text: str | None) -> str:
+    return title if text is None else f"{title}: {text}"
+
+
 def change(value: float | None, digits: int = 2) -> str:
     return NONE if value is None else _minus(f"{float(value):+.{digits}%}")
 
@@ -98,3 +107,21 @@ def value(value: Decimal | None, unit: str, market: MarketContent | None) -> str
         asset = f" {market.facts['base_asset']}" if market else ""
         return f"{number(value, 0)}{asset}"
     return number(value, 4)
+
+
+def day_sources(bars: Sequence[Row]) -> str:
+    """How many days are built from each source."""
+    counts = counted(row["flow_source"] for row in bars if row["flow_source"])
+    return " and ".join(f"{source} on {day_count(count)}" for source, count in counts.items()) or "none"
+
+
+def days_covered(bars: Sequence[Row]) -> str:
+    """How many of the days are covered in full, and the least covered one."""
+    short = [row for row in bars if row["coverage_ratio"] < 1]
+    if not short:
+        return f"All {len(bars):,} days are covered in full."
+    lowest = min(short, key=lambda row: (row["coverage_ratio"], row["trade_date"]))
+    return (
+        f"{len(bars) - len(short):,} of {len(bars):,} days are covered in full; the least is "
+        f"{share(lowest['coverage_ratio'])} on {lowest['trade_date']}."
+    )

@@ -25,22 +25,22 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 @pytest.fixture(scope="module")
 def report(browser: Browser, finished_demo: Demo) -> Path:
-    """Where `taker report` says that a demo's page is. After `browser`: without one nothing needs to be built."""
-    said = subprocess.run(
+    """The path of a demo's page, as `taker report` prints it. After `browser`: without one nothing has to run."""
+    done = subprocess.run(
         [sys.executable, "-m", "orchestration.cli", "report", "--demo", "--no-open"],
         cwd=finished_demo.folder,
         capture_output=True,
         text=True,
     )
-    assert said.returncode == 0, said.stdout + said.stderr
-    page = Path(said.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = Path(done.stdout.strip())
     assert page == finished_demo.taker.storage / "serving" / "report" / "index.html"
     return page
 
 
 @dataclass
 class Visit:
-    """An open page, what its console said, and what it asked for."""
+    """An open page, the messages of its console, and its requests."""
 
     page: Page
     console: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ def phone(browser: Browser, report: Path) -> Visit:
     return visit(browser, report, PHONE)
 
 
-def test_the_title_and_the_headline_say_simulated(desktop: Visit) -> None:
+def test_the_title_and_the_headline_are_labelled_simulated(desktop: Visit) -> None:
     assert desktop.page.title().startswith("SIMULATED")
     assert desktop.page.inner_text("h1").startswith("SIMULATED")
     headlines = desktop.page.locator("main .headline").all_inner_texts()
@@ -96,7 +96,7 @@ def test_marks_are_as_many_as_the_days_shown(desktop: Visit) -> None:
 
 
 @pytest.mark.parametrize("visited", ["desktop", "phone"])
-def test_the_console_is_silent_and_no_other_host_is_asked(
+def test_the_console_is_silent_and_no_other_host_is_contacted(
     visited: str, report: Path, request: pytest.FixtureRequest
 ) -> None:
     seen: Visit = request.getfixturevalue(visited)

@@ -1,4 +1,4 @@
-"""The report as a pure function: what it says of full, empty and hostile content, and how it is swapped in."""
+"""The report as a pure function: its texts for full, empty and hostile content, and how it is swapped in."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     assert render(reports.content()) == render(reports.content())
 
 
-def test_title_headline_and_market_say_simulated(full: ReportContent) -> None:
+def test_title_headline_and_market_are_labelled_simulated(full: ReportContent) -> None:
     page = render(full)
     assert re.search(r"<title>SIMULATED", page)
     assert re.search(r"<h1>SIMULATED", page)
@@ -99,7 +99,7 @@ def test_no_day_is_left_out_of_the_charts(full: ReportContent) -> None:
     assert days == [str(reports.FIRST_DAY + timedelta(days=number)) for number in range(reports.DAYS)]
 
 
-def test_a_day_without_any_row_is_a_cell_that_says_so() -> None:
+def test_a_day_without_any_row_is_a_cell_without_data() -> None:
     holed = [row for row in map(reports.daily_row, range(reports.DAYS)) if row["trade_date"] != reports.day(5)]
     days = rows.calendar_days(reports.market(daily=holed))
     assert (days[5]["day"], days[5]["verdict"], days[5]["cover"]) == (str(reports.day(5)), "no data", "no bar")
@@ -121,10 +121,53 @@ def test_weeks_of_the_calendar_begin_on_monday(day: date, week: int, line: str) 
     assert (cell["week"], cell["line"]) == (week, line)
 
 
-def test_incomplete_and_contradicted_days_are_listed(full: ReportContent) -> None:
-    text = Text(render(full)).text
-    for number in (100, 200, 300):
-        assert str(reports.day(number)) in text
+def odd_days(page: str) -> list[str]:
+    """The rows of the list of incomplete days, as a reader sees them."""
+    (found,) = re.findall(r"<caption><span>[^<]*: days that are incomplete, contradicted.*?</table>", page, re.S)
+    return [Text(row).text for row in re.findall(r"<tr>(.*?)</tr>", found.partition("<tbody>")[2], re.S)]
+
+
+def test_days_that_are_incomplete_contradicted_or_not_used_as_published_are_listed_with_the_reason(
+    full: ReportContent,
+) -> None:
+    assert odd_days(render(full)) == [
+        f"{reports.day(300)} coverage 50.00% 50.00% klines klines only – single interval",
+        f"{reports.day(250)} rows quarantined: {reports.SET_ASIDE} 100.00% klines klines only – single interval",
+        f"{reports.day(200)} as published 100.00% klines conflict – single interval",
+        f"{reports.day(100)} no bar – no bar klines only – single interval",
+    ]
+
+
+def test_every_such_day_is_listed_however_many_there_are() -> None:
+    daily = [{**reports.daily_row(number), "coverage_ratio": 0.99} for number in range(40)]
+    assert len(odd_days(render(reports.content(markets=[reports.market(daily=daily)])))) == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({}, None),
+        ({"coverage_ratio": 0.999999}, "coverage 99.99%"),
+        ({"coverage_ratio": None}, "no bar"),
+        ({"coverage_ratio": None, "flow_quality": None, "defect_reason": "refused"}, "no bar: refused"),
+        ({"flow_quality": "replaced_source"}, "replaced source"),
+        ({"defect_reason": "a file was refused"}, "not used: a file was refused"),
+        (
+            {"coverage_ratio": 0.5, "flow_quality": "trades_implausible", "defect_reason": "one side"},
+            "coverage 50.00%; trades implausible: one side",
+        ),
+    ],
+)
+def test_a_day_is_noted_when_it_is_incomplete_or_not_used_as_published(changes: dict[str, Any], note: str) -> None:
+    (cell,) = rows.calendar_days(reports.market(daily=[{**reports.daily_row(0), **changes}]))
+    assert cell["note"] == note
+
+
+def test_noted_days_are_lighter_and_signed_in_the_chart_of_net_volume() -> None:
+    bars, _, noted, *_ = charts.net_volume()["layer"]
+    assert bars["encoding"]["opacity"]["condition"]["test"] == "isValid(datum.note)"
+    assert noted["mark"]["text"] == "!"
+    assert "isValid(datum.note)" in json.dumps(noted["transform"])
 
 
 def test_a_provisional_day_is_marked_in_chart_and_table() -> None:
@@ -141,9 +184,10 @@ def test_a_sum_over_venues_has_no_reconciliation_of_its_own() -> None:
 
     assert "A sum over venues has no sources of its own" in text
     assert "Do trades and the venue's own bars agree?" not in text
+    assert str(reports.day(300)) in odd_days(render(reports.content(markets=[total])))[0]
 
 
-def test_a_claim_says_under_which_definitions_it_holds(full: ReportContent) -> None:
+def test_a_claim_lists_the_definitions_under_which_it_holds(full: ReportContent) -> None:
     text = Text(render(full)).text
     assert "✓ Holds under 4h_usd; ✗ not under daily_usd." in text
     assert "It is number 10 under daily_usd." in text
@@ -167,7 +211,7 @@ def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
         ],
     )
     page = render(reports.content(markets=[bare], claims=[], revisions=[], revision_count=0, definitions=[]))
-    said = Text(page)
+    shown = Text(page)
     for sentence in (
         "so there is no headline",
         "No day of this market has a percentile yet",
@@ -176,12 +220,12 @@ def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
         "no claim is recorded in this publication",
         "No published rank has been revised",
     ):
-        assert sentence in said.text
-    drawn = {attributes["data-chart"] for attributes in said.all("div") if attributes.get("data-chart")}
+        assert sentence in shown.text
+    drawn = {attributes["data-chart"] for attributes in shown.all("div") if attributes.get("data-chart")}
     assert drawn == {"net", "price", "verdict", "cover"}
 
 
-def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportContent) -> None:
+def test_liquidations_of_the_last_24_hours_state_how_much_was_received(full: ReportContent) -> None:
     text = Text(render(full)).text
     assert "all of binance_um, bybit and okx 2026-06-30 14:00 ≥ 484.0 M ≥ 300.0 M 4,321 7 50.00%" in text
     assert "bybit:ALL 2026-06-30 14:00 484.0 M 300.0 M 4,321 0 100.00%" in text
@@ -189,18 +233,24 @@ def test_liquidations_of_the_last_24_hours_say_how_much_was_heard(full: ReportCo
     invented = [replace(row, market_id="simulated_all:ALL", venue_set="simulated") for row in full.liquidations[:1]]
     assert "SIMULATED · all of simulated 2026-" in Text(render(reports.content(liquidations=invented))).text
     some = [replace(row, subscribed_symbol_count=3) for row in full.liquidations[:1]]
-    told = Text(render(reports.content(liquidations=some))).text
-    assert "all of binance_um, bybit and okx (3 subscribed symbols, not every symbol) 2026-06-30 14:00" in told
+    subscribed = Text(render(reports.content(liquidations=some))).text
+    assert "all of binance_um, bybit and okx (3 subscribed symbols, not every symbol) 2026-06-30 14:00" in subscribed
     none = Text(render(reports.content(liquidations=[], liquidation_days=[]))).text
-    assert "No venue's liquidation feed was listened to" in none
+    assert "No venue's liquidation feed was received" in none
     no_sums = Text(render(reports.content(liquidation_days=[]))).text
-    assert "No venue's feed was listened to as a whole" in no_sums
+    assert "No venue's feed was received as a whole" in no_sums
     assert "Liquidations per UTC day" not in no_sums
 
 
+def test_a_check_that_warned_is_listed_first(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "Outcome gx_fct" not in text
+    assert "Outcome fct_flow_reconciliation_daily ! warned fct_taker_spike_ranks ✓ passed" in text
+
+
 def test_a_publication_without_markets_still_has_a_page() -> None:
-    said = Text(render(reports.content(markets=[], claims=[], revisions=[]))).text
-    assert "This publication holds no market." in said
+    text = Text(render(reports.content(markets=[], claims=[], revisions=[]))).text
+    assert "This publication holds no market." in text
 
 
 def test_numbers_carry_their_definition_window_source_and_coverage(full: ReportContent) -> None:
@@ -243,19 +293,19 @@ def test_nothing_on_the_page_refers_to_another_host(full: ReportContent) -> None
     assert "default-src 'none'" in page
 
 
-def test_every_table_says_what_it_is_and_can_be_scrolled_with_the_keyboard(full: ReportContent) -> None:
-    said = Text(render(full))
-    regions = [attributes for attributes in said.all("div") if attributes.get("role") == "region"]
-    assert len(regions) == len(said.all("table")) == len(said.all("caption"))
+def test_every_table_has_a_caption_and_can_be_scrolled_with_the_keyboard(full: ReportContent) -> None:
+    page = Text(render(full))
+    regions = [attributes for attributes in page.all("div") if attributes.get("role") == "region"]
+    assert len(regions) == len(page.all("table")) == len(page.all("caption"))
     assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
 
 
 def test_ids_are_unique_and_links_lead_somewhere(full: ReportContent) -> None:
     two = [reports.market(), reports.market(market_id="simulated:BTCUSD_PERP")]
-    said = Text(render(reports.content(markets=two)))
-    ids = [str(attributes["id"]) for _, attributes in said.tags if "id" in attributes]
+    page = Text(render(reports.content(markets=two)))
+    ids = [str(attributes["id"]) for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    targets = [str(link["href"])[1:] for link in said.all("a")]
+    targets = [str(link["href"])[1:] for link in page.all("a")]
     assert set(targets) <= set(ids)
 
 
@@ -292,7 +342,7 @@ def _broken(*_: Any) -> None:
     raise OSError("disk")
 
 
-def test_before_anything_is_published_the_command_says_how_to_begin(tmp_path: Path) -> None:
+def test_before_anything_is_published_the_error_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(NothingPublished, match="taker demo"):
         command.show_report(tmp_path / "serving" / "marts.duckdb")
 
@@ -310,16 +360,16 @@ def test_the_command_makes_the_page_when_the_marts_are_newer(
     assert read == [marts]
 
 
-def test_without_a_browser_the_command_only_says_where_the_page_is(
+def test_without_a_browser_the_command_only_returns_the_path(
     full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marts = tmp_path / "marts.duckdb"
     marts.touch()
-    asked: list[str] = []
+    urls: list[str] = []
     monkeypatch.setattr(command, "read_content", lambda serving: full)
-    monkeypatch.setattr("webbrowser.open", lambda url: bool(asked.append(url)))
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(urls.append(url)))
     page, opened = command.show_report(marts)
-    assert (asked, opened) == ([page.as_uri()], False)
+    assert (urls, opened) == ([page.as_uri()], False)
 
 
 @pytest.mark.parametrize(
@@ -343,9 +393,10 @@ def test_every_verdict_of_a_day_has_a_colour_and_all_but_agreement_a_sign_of_its
     assert len(signs) == len(set(signs))
 
 
-def test_a_day_of_implausible_trades_is_among_the_contradicted_ones() -> None:
+def test_a_day_of_implausible_trades_is_among_the_listed_ones() -> None:
     content = reports.content()
     (market, *rest) = content.markets
     daily = [*market.daily[:-1], {**market.daily[-1], "verdict": "trades_implausible"}]
     page = render(replace(content, markets=(replace(market, daily=daily), *rest)))
-    assert "2026-06-30 trades implausible" in Text(page).text
+    assert odd_days(page)[0].startswith("2026-06-30 ")
+    assert "trades implausible" in odd_days(page)[0]

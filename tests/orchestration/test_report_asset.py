@@ -1,4 +1,4 @@
-"""The report in the asset graph: where it stands, and what Dagster shows of it."""
+"""The report in the asset graph: its dependencies, and what is recorded in Dagster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_it_stands_on_the_publication_and_is_built_with_it(manifest: Path, setti
     assert REPORT_KEY in job.asset_layer.executable_asset_keys
 
 
-def test_the_ui_states_that_a_simulated_market_is_no_real_one(settings: Settings) -> None:
+def test_the_ui_labels_a_simulated_market(settings: Settings) -> None:
     label = "**SIMULATED, not a real market.** "
     described = [
         report_asset(of.paths.serving, is_simulated=of.scope.is_simulated).specs_by_key[REPORT_KEY].description or ""

@@ -20,6 +20,7 @@ LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 MARKET = "simulated:BTCUSDT"
 DEFINITIONS = ("4h_usd", "daily_usd")
 HORIZONS = (1, 3, 7, 14, 30)
+SET_ASIDE = "1 row of klines set aside: taker_buy_volume is above volume"
 
 
 def day(number: int) -> date:
@@ -27,7 +28,7 @@ def day(number: int) -> date:
 
 
 def daily_row(number: int) -> Row:
-    """Day `number`: without a bar on the 100th, in conflict on the 200th, half covered on the 300th."""
+    """Day `number`: no bar on 100, conflict on 200, rows set aside on 250, half covered on 300."""
     net = Decimal(round(400_000_000 * math.sin(number * 1.7) * (1 + (number % 53 == 0) * 4)))
     known = number > 720
     row: Row = {
@@ -37,6 +38,8 @@ def daily_row(number: int) -> Row:
         "close_price": Decimal(60_000) + Decimal(round(15_000 * math.sin(number / 90))),
         "flow_source": "trades" if known else "klines",
         "coverage_ratio": 0.5 if number == 300 else 1.0,
+        "flow_quality": "rows_quarantined" if number == 250 else "as_published",
+        "defect_reason": SET_ASIDE if number == 250 else None,
         "taker_sell_ratio": 0.5 - float(net) / 18e9,
         "side": "bearish" if net < 0 else "bullish",
         "sell_dominance_percentile": None if number < 693 else (number * 37 % 730) / 729,
@@ -54,6 +57,7 @@ def daily_row(number: int) -> Row:
         row |= {"net_taker_usd": None, "volume_usd": None, "close_price": None, "flow_source": None}
         row |= {
             "coverage_ratio": None,
+            "flow_quality": None,
             "taker_sell_ratio": None,
             "side": None,
             "sell_dominance_percentile": None,
@@ -176,7 +180,7 @@ def revisions() -> list[Row]:
 
 
 def last_liquidations() -> list[Liquidated]:
-    """All venues, half heard; a venue wholly heard; one that nobody heard; a market."""
+    """All venues, received half of the time; a venue received in full; one not received at all; a market."""
     at = datetime(2026, 6, 30, 14)  # noqa: DTZ001 - the marts' instants are naive UTC
     longs, shorts = Decimal(484_000_000), Decimal(300_000_000)
     return [

@@ -40,13 +40,12 @@ def alerts(
         from orchestration.serving.formats import to_json
 
         settings = settings_of(demo)
-        rules = settings.alerts
         with instance_if_any(settings) as instance:
             latest_run = _latest_run(instance) if instance is not None else None
             if dry_run:
-                done = evaluation.dry_run(rules, latest_run=latest_run)
+                done = evaluation.dry_run(settings.alerts, latest_run=latest_run)
             else:
-                done = evaluation.evaluate(rules, latest_run=latest_run, retry_refused=retry_refused)
+                done = evaluation.evaluate(settings.alerts, latest_run=latest_run, retry_refused=retry_refused)
         if as_json:
             print(to_json(evaluation.facts(done)))
         else:
