@@ -83,8 +83,8 @@ def plan_recent(
 ) -> list[Task]:
     """The objects that the APIs of the markets' venues can bring up to date, the most important first.
 
-    `apis`: by venue; other venues are left out. `received`: venues whose contracts are needed without any market of
-    theirs, since their liquidations were received. Bars and ratios: from the day after the last archived day of klines
+    `apis`: by venue; other venues are left out. `received`: venues whose contracts are needed without any of their
+    markets, since their liquidations were received. Bars and ratios: from the day after the last archived day of klines
     (of `kline_interval`) up to today. Trades: from the day after the last archived one (of `trades_dataset`, or what
     the venue has instead), at most as far back as the API reaches, the newest day first.
     """

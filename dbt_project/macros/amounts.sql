@@ -35,7 +35,7 @@ first made base, at 12 decimals. -#}
 {%- endmacro %}
 
 {#- (to − from) ÷ from of two prices of 18 decimals, as DECIMAL(38,16). The decimal point of prices below 1 is moved by ten places, so that the
-quotient's 8 decimals hold all of theirs. NULL when `from` is zero. -#}
+quotient's 8 decimals hold all of their digits. NULL when `from` is zero. -#}
 {% macro price_change(from_price, to_price) -%}
     case
         when {{ from_price }} >= 1 then {{ taker.exact_quotient(to_price ~ ' - ' ~ from_price, from_price) }}

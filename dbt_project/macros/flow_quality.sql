@@ -17,7 +17,7 @@
 {%- endmacro %}
 
 {#- With at least this many trades a day is distinguishable from an error; with fewer, chance may be the reason. Ingestion's rule for a file by itself is the same. -#}
-{% macro fewest_telling_trades() -%}
+{% macro fewest_trades_to_judge() -%}
     1000
 {%- endmacro %}
 

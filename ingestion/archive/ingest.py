@@ -255,7 +255,7 @@ def _is_same(held: Receipt, receipt: Receipt) -> bool:
 
 
 def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
-    """Simulated files have the same names as real ones; only the archive's marker tells them apart."""
+    """Simulated files have the same names as real ones; only the archive's marker distinguishes them."""
     is_simulated = archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
     if is_simulated == (task.market.venue == SIMULATED_VENUE):
         return

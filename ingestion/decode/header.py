@@ -21,7 +21,7 @@ _FIGURE: Final = re.compile(r"-?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
 def check_shared(names: Sequence[str], source: SourceFile, layout: Layout) -> None:
     """A file of several symbols can be used only if a column names the symbol of each row."""
     if source.is_shared and not any(c.must_equal is not None and c.name in names for c in layout.columns):
-        raise ContractViolation(source.key, ["it holds several symbols and has no column that says which row is whose"])
+        raise ContractViolation(source.key, ["it holds several symbols and has no column with the symbol of each row"])
 
 
 def column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) -> list[str]:
@@ -42,8 +42,8 @@ def column_names(text: io.BufferedReader, source: SourceFile, layout: Layout) ->
 def _check_header(names: Sequence[str], line: str, source: SourceFile, layout: Layout) -> None:
     """Every column that is read is named once, whatever `line` the header is."""
     needed = [c.name for c in layout.columns if c.stored_as or c.name == layout.identity]
-    faults = [f"column `{name}` is missing (the header says {line})" for name in needed if name not in names]
-    faults += [f"column `{name}` is there twice (the header says {line})" for name in needed if names.count(name) > 1]
+    faults = [f"column `{name}` is missing (the header is {line})" for name in needed if name not in names]
+    faults += [f"column `{name}` is there twice (the header is {line})" for name in needed if names.count(name) > 1]
     if faults:
         raise ContractViolation(source.key, faults)
 

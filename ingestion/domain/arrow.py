@@ -1,8 +1,7 @@
 """The Arrow types of stored columns.
 
-Belongs here: one type per `Kind`, the limits of amounts, casting rows of an older schema to the current one.
-Does not: which column is of which kind (`ingestion.domain.datasets`), how rows are written
-(`ingestion.decode.parquet`), which objects are rewritten (`ingestion.raw.index`).
+Belongs here: one type per `Kind`, and the limits of amounts. Does not: which column is of which kind
+(`ingestion.domain.datasets`), how rows are written (`ingestion.decode.parquet`).
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ingestion.domain.datasets import Dataset, Kind
-from ingestion.domain.markets import base_of
+from ingestion.domain.kinds import Kind
 
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 
@@ -51,23 +49,3 @@ def unstorable(value: Decimal, kind: Any) -> str | None:
     whole_digits = kind.precision - kind.scale
     too_large = isinstance(exponent, int) and len(digits) + exponent > whole_digits
     return f"has more than the {whole_digits} digits before the point that Taker stores" if too_large else None
-
-
-def with_todays_schema(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """Rows stored under an older schema, in the dataset's current one: types cast without loss, new columns empty."""
-    schema = dataset.schema
-    if "base_multiplier" in schema.names and "base_multiplier" not in table.column_names:
-        table = _with_base_multiplier(table)
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _with_base_multiplier(table: pa.Table) -> pa.Table:
-    """Rows of the schema in which 1000SHIB was an asset. No asset: no multiplier."""
-    bases = [base_of(name) if name else (name, None) for name in table["base_asset"].to_pylist()]
-    place = table.column_names.index("base_asset")
-    table = table.set_column(place, "base_asset", pa.array([asset for asset, _ in bases], pa.string()))
-    return table.append_column("base_multiplier", pa.array([multiplier for _, multiplier in bases], pa.int64()))

@@ -13,37 +13,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from ingestion.domain.kinds import AMOUNT, FLAG, INSTANT, PRICE, RATIO, TEXT, WHOLE, Kind
 from ingestion.domain.periods import Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class Kind(StrEnum):
-    """The type of a stored column, without Arrow, which is slow to import; `ingestion.domain.arrow` has the types.
-
-    Decided once for every dataset and venue, by the finest steps that venues publish. Prices: OKX quotes SATS and PEPE
-    with 9 to 11 decimals. Quantities: at most 3 decimals on Binance and Bybit (linear contracts in base), 2 on OKX
-    (contracts); files of older years print no more than 8. Nothing is rounded to fit: a value with more decimals is
-    refused, and the message states that the limit is Taker's (docs/decisions/0013).
-    """
-
-    PRICE = "price of any coin: 38 digits, 12 of them decimals"
-    AMOUNT = "quantity, volume or contract size: 38 digits, 8 of them decimals"
-    RATIO = "ratio: 38 digits, 18 of them decimals"
-    INSTANT = "instant in microseconds, UTC"
-    WHOLE = "whole number of 64 bits"
-    FLAG = "true or false"
-    TEXT = "text"
-
-
-PRICE: Final = Kind.PRICE
-AMOUNT: Final = Kind.AMOUNT
-RATIO: Final = Kind.RATIO
-INSTANT: Final = Kind.INSTANT
-WHOLE: Final = Kind.WHOLE
-FLAG: Final = Kind.FLAG
-TEXT: Final = Kind.TEXT
 
 
 class Origin(StrEnum):
@@ -88,7 +62,7 @@ class Dataset:
     before or after the file's period still belongs to the file, and a row to the day that it reaches that much later
     (timestamps of an event at midnight that are slightly early or late). `at_most`: pairs of columns of which the first
     never exceeds the second. `one_per_time`: no two rows may share their time.
-    `is_venue_wide`: one object holds every symbol of the venue; its rows say which (`symbol_name`), its key says ALL.
+    `is_venue_wide`: one object holds every symbol of the venue; its rows name theirs (`symbol_name`), its key has ALL.
     """
 
     name: str

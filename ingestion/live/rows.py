@@ -17,7 +17,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ingestion.domain.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, too_fine
-from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset, Kind
+from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset
+from ingestion.domain.kinds import Kind
 from ingestion.domain.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.live.spool import (
     CoveredMinute,

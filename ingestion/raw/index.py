@@ -22,11 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.decode.parquet import write_rows
-from ingestion.domain.arrow import INSTANT, with_todays_schema
+from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import StorageError
 from ingestion.domain.periods import days_between
 from ingestion.raw.receipts import SCHEMA_VERSION, Receipt, readable
+from ingestion.raw.schema import with_todays_schema
 from ingestion.raw.store import ObjectStore, StoredObject
 
 INDEX_KEY: Final = "raw/receipts.parquet"

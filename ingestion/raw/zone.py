@@ -16,7 +16,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.domain.arrow import with_todays_schema
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import StorageError
 from ingestion.raw import index
@@ -33,6 +32,7 @@ from ingestion.raw.receipts import (
     only_grew,
     readable,
 )
+from ingestion.raw.schema import with_todays_schema
 from ingestion.raw.store import ObjectStore
 
 __all__ = [

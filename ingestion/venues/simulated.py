@@ -1,7 +1,7 @@
 """The simulated exchange as a venue: Binance's symbols and file layout, every dataset for every market.
 
-Belongs here: its definition, and the marker file that tells its archive from a real one. Does not: generating data
-(`ingestion.simulator`).
+Belongs here: its definition, and the marker file that distinguishes its archive from a real one. Does not: generating
+data (`ingestion.simulator`).
 """
 
 from __future__ import annotations

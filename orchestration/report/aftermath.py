@@ -82,7 +82,7 @@ def _largest(market: MarketContent, known: Sequence[Row]) -> Table:
                 str(row["trade_date"]),
                 texts.usd(row["long_usd"]),
                 texts.usd(row["short_usd"]),
-                texts.whole(row["order_count"]),
+                texts.whole_number(row["order_count"]),
                 texts.share(row["liquidations_coverage_ratio"]),
             ]
             for row in largest[:7]
@@ -152,8 +152,8 @@ def _returns(market: MarketContent) -> Table:
             [
                 code(row["definition_id"]),
                 row["side"],
-                texts.whole(row["horizon_days"]),
-                texts.whole(row["sample_size"]),
+                texts.whole_number(row["horizon_days"]),
+                texts.whole_number(row["sample_size"]),
                 texts.share(row["hit_rate"], 1),
                 texts.share(row["baseline_hit_rate"], 1),
                 texts.change(row["median_return"]),

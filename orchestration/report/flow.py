@@ -102,9 +102,9 @@ def _events(market: MarketContent, content: ReportContent) -> Table:
                 row["side"],
                 texts.instant(row["bar_at"]),
                 texts.value(row["value"], units.get(row["definition_id"], "usd"), market),
-                texts.whole(row["event_rank"]),
-                texts.whole(row["spike_rank"]),
-                texts.whole(row["window_bars"]),
+                texts.whole_number(row["event_rank"]),
+                texts.whole_number(row["spike_rank"]),
+                texts.whole_number(row["window_bars"]),
                 texts.share(row["coverage_ratio"]),
             ]
             for row in events

@@ -111,7 +111,7 @@ def _latest(market: MarketContent, day: MarketDay, content: ReportContent) -> La
 
 def _ranks(market: MarketContent, day: MarketDay) -> Table:
     def event_rank(is_event: bool | None, rank: int | None) -> str:
-        return "not known yet" if is_event is None else texts.whole(rank) if is_event else "no event"
+        return "not known yet" if is_event is None else texts.whole_number(rank) if is_event else "no event"
 
     return table(
         f"{market.market_id}: the most extreme bar of {day.trade_date} under each definition",
@@ -122,8 +122,8 @@ def _ranks(market: MarketContent, day: MarketDay) -> Table:
                 rank.side or texts.NONE,
                 texts.instant(rank.bar_at),
                 texts.value(rank.value, rank.unit, market),
-                texts.whole(rank.rank),
-                texts.whole(rank.window_bars),
+                texts.whole_number(rank.rank),
+                texts.whole_number(rank.window_bars),
                 texts.share(rank.percentile),
                 event_rank(rank.is_event, rank.event_rank),
             ]

@@ -89,8 +89,8 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
                 _where(row["market_id"], row["venue_set"], row.get("subscribed_symbol_count")),
                 str(row["trade_date"]),
                 *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
-                texts.whole(row["order_count"]),
-                texts.whole(row["unvalued_order_count"]),
+                texts.whole_number(row["order_count"]),
+                texts.whole_number(row["unvalued_order_count"]),
                 texts.share(row["coverage_ratio"]),
             ]
             for row in content.liquidation_days
@@ -106,8 +106,8 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
                     _where(row.market_id, row.venue_set, row.subscribed_symbol_count),
                     texts.instant(row.as_of_at),
                     *(_bound(usd, row.is_lower_bound) for usd in (row.long_usd, row.short_usd)),
-                    texts.whole(row.order_count),
-                    texts.whole(row.unvalued_order_count),
+                    texts.whole_number(row.order_count),
+                    texts.whole_number(row.unvalued_order_count),
                     texts.share(row.coverage_ratio),
                 ]
                 for row in content.liquidations
@@ -197,9 +197,9 @@ def _verdicts(rows: Sequence[Row], content: ReportContent) -> Table:
                 + (f" (by {row['holds_by']})" if row["holds_by"] else ""),
                 texts.instant(row["bar_at"]) if row["bar_at"] else texts.NONE,
                 texts.value(row["value"], units.get(row["definition_id"], "usd"), market),
-                texts.whole(row["actual_rank"]),
-                texts.whole(row["actual_event_rank"]),
-                texts.whole(row["window_bars"]),
+                texts.whole_number(row["actual_rank"]),
+                texts.whole_number(row["actual_event_rank"]),
+                texts.whole_number(row["window_bars"]),
                 texts.share(row["coverage_ratio"]),
             ]
             for row in rows
@@ -241,7 +241,10 @@ def revisions_view(content: ReportContent) -> Table | None:
                     texts.value(row[name], units.get(row["definition_id"], "usd"), markets.get(row["market_id"]))
                     for name in ("old_value", "new_value")
                 ),
-                *(texts.whole(row[name]) for name in ("old_rank", "new_rank", "old_event_rank", "new_event_rank")),
+                *(
+                    texts.whole_number(row[name])
+                    for name in ("old_rank", "new_rank", "old_event_rank", "new_event_rank")
+                ),
                 texts.words(row["cause"]),
                 row["source_keys"] or texts.NONE,
             ]
@@ -265,10 +268,10 @@ def definitions_view(content: ReportContent) -> DefinitionsView | None:
                 [
                     code(row["definition_id"]),
                     row["grain"],
-                    texts.whole(row["smoothing_bars"]),
+                    texts.whole_number(row["smoothing_bars"]),
                     _UNITS.get(row["unit"], row["unit"]),
-                    texts.whole(row["window_days"]),
-                    texts.whole(row["decluster_hours"]),
+                    texts.whole_number(row["window_days"]),
+                    texts.whole_number(row["decluster_hours"]),
                     f"of {row['venue']}" if row.get("venue") else "every one",
                 ]
                 for row in content.definitions

@@ -76,7 +76,7 @@ def number(value: Decimal | float | None, digits: int) -> str:
     return NONE if value is None else _minus(f"{float(value):,.{digits}f}")
 
 
-def whole(value: int | None) -> str:
+def whole_number(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 

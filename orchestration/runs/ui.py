@@ -19,7 +19,7 @@ from orchestration.warehouse.dbt import ensure_manifest
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WORKSPACE: Final = """\
-# Written by `taker ui`: workspace.yaml whose name tells simulated data from real.
+# Written by `taker ui`: workspace.yaml whose name marks simulated data.
 load_from:
   - python_module:
       module_name: orchestration.definitions

@@ -27,7 +27,7 @@ DEFAULT_WINDOW_DAYS: Final = 730
 
 
 class ClaimNotUnderstood(ValueError):
-    """The claim cannot be read. The text says what to write instead."""
+    """The claim cannot be read. The text names what to write instead."""
 
 
 class Outcome(Enum):
@@ -57,10 +57,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one definition says: a row of `fct_claim_verdicts`, with the definition's grain and unit.
+    """The verdict of one definition: a row of `fct_claim_verdicts`, with the definition's grain and unit.
 
     `is_measured`: the market has bars of this definition at all; where it has none, the definition has no say.
-    `holds`: None when the data cannot tell; `sentence` says why.
+    `holds`: None when the data cannot tell; `sentence` gives the reason.
     """
 
     definition_id: str
@@ -92,10 +92,10 @@ class Answer:
     @property
     def outcome(self) -> Outcome:
         """One definition that confirms it is enough; one that cannot tell could have been it."""
-        said = [verdict.holds for verdict in self.verdicts if verdict.is_measured]
-        if True in said:
+        outcomes = [verdict.holds for verdict in self.verdicts if verdict.is_measured]
+        if True in outcomes:
             return Outcome.HOLDS
-        return Outcome.UNKNOWN if None in said or not said else Outcome.FAILS
+        return Outcome.UNKNOWN if None in outcomes or not outcomes else Outcome.FAILS
 
 
 # --- understanding --------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def understand(
 
     An option and the text may not contradict each other. Without a window it is two years, 730 days.
     """
-    said = _read(text)
+    terms = _read(text)
     if day is not None and (first is not None or last is not None):
         raise ClaimNotUnderstood("--date is one day and --from and --to are a range; give one or the other")
     first, last = (day, day) if day is not None else (first or last, last or first)
@@ -151,24 +151,24 @@ def understand(
         "as_of": _to_day(as_of) if as_of else None,
     }
     for name, option in options.items():
-        if option is not None and said.setdefault(name, option) != option:
-            raise ClaimNotUnderstood(f"the claim says {said[name]} and the option says {option}; leave one of them out")
+        if option is not None and terms.setdefault(name, option) != option:
+            raise ClaimNotUnderstood(f"the claim has {terms[name]} and the option has {option}; leave one of them out")
     needed = {
         "event_from": "a day such as 2026-01-31",
         "side": "`bearish` or `bullish`",
         "rank": "a rank such as `rank 3`",
     }
-    missing = [what for name, what in needed.items() if name not in said]
+    missing = [what for name, what in needed.items() if name not in terms]
     if missing:
         raise ClaimNotUnderstood(f'the claim lacks {_and(missing)}; write it like this: taker claim "{EXAMPLE}"')
     claim = Claim(
-        market=said.get("market"),
-        event_from=said["event_from"],
-        event_to=said["event_to"],
-        side=said["side"],
-        rank=said["rank"],
-        window_days=said.get("window_days", DEFAULT_WINDOW_DAYS),
-        as_of=said.get("as_of"),
+        market=terms.get("market"),
+        event_from=terms["event_from"],
+        event_to=terms["event_to"],
+        side=terms["side"],
+        rank=terms["rank"],
+        window_days=terms.get("window_days", DEFAULT_WINDOW_DAYS),
+        as_of=terms.get("as_of"),
     )
     if claim.event_from > claim.event_to:
         raise ClaimNotUnderstood(f"the first day {claim.event_from} is after the last day {claim.event_to}; swap them")
@@ -180,30 +180,30 @@ def understand(
 def _read(text: str) -> dict[str, Any]:
     """Take out what is recognised, piece by piece; what is left must be the market."""
     rest = re.sub(r"[\"'“”.,;:!?]+(?=\s|$)|(?<!\S)[\"'“”(]+|\)", " ", text)
-    said: dict[str, Any] = {}
+    terms: dict[str, Any] = {}
     rest, found = _take(_AS_OF, rest, "day of the claim")
     if found:
-        said["as_of"] = _to_day(found[1])
+        terms["as_of"] = _to_day(found[1])
     rest, found = _take(_SPAN, rest, "range of days")
     if found:
-        said["event_from"], said["event_to"] = _to_day(found[1]), _to_day(found[2])
+        terms["event_from"], terms["event_to"] = _to_day(found[1]), _to_day(found[2])
     rest, found = _take(_ONE_DAY, rest, "day")
     if found:
-        if "event_from" in said:
+        if "event_from" in terms:
             raise ClaimNotUnderstood(f"`{found[1]}` is one day too many; a range is written 2025-10-01..2025-10-31")
-        said["event_from"] = said["event_to"] = _to_day(found[1])
+        terms["event_from"] = terms["event_to"] = _to_day(found[1])
     rest, found = _take(_WINDOW, rest, "window")
     if found:
-        said["window_days"] = _to_count(found[1], "window") * _DAYS_IN[found[2].lower()]
+        terms["window_days"] = _to_count(found[1], "window") * _DAYS_IN[found[2].lower()]
     rest, found = _take(_RANK, rest, "rank")
     if found:
         word = next(group for group in found.groups() if group)
-        said["rank"] = _to_count(word, "rank")
+        terms["rank"] = _to_count(word, "rank")
     elif re.search(r"(?<!\S)(?:largest|biggest)(?!\S)", rest, re.IGNORECASE):
-        said["rank"] = 1
+        terms["rank"] = 1
     rest, found = _take(_SIDE, rest, "side")
     if found:
-        said["side"] = found[1].lower()
+        terms["side"] = found[1].lower()
     left = [word for word in rest.split() if not _FILLERS.fullmatch(word)]
     # What is close to one of our words is that word, misspelt; anything else can only be the market.
     for word in left:
@@ -217,8 +217,8 @@ def _read(text: str) -> dict[str, Any]:
             f'{words} cannot all be the market; write the claim like this: taker claim "{EXAMPLE}"'
         )
     if left:
-        said["market"] = left[0]
-    return said
+        terms["market"] = left[0]
+    return terms
 
 
 def _take(pattern: re.Pattern[str], text: str, what: str) -> tuple[str, re.Match[str] | None]:
@@ -259,7 +259,7 @@ def _to_count(text: str, what: str) -> int:
     return number
 
 
-# --- asking ---------------------------------------------------------------------------------------
+# --- evaluating ---------------------------------------------------------------------------------------
 
 
 def check(serving: Path, claim: Claim) -> Answer:

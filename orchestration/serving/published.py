@@ -25,7 +25,7 @@ class QueryFailed(Exception):
 
 
 class DayNotPublished(ValueError):
-    """The published marts do not reach that day. The text says which days they hold."""
+    """The published marts do not reach that day. The text names the days that they hold."""
 
 
 class MarketNotPublished(ValueError):

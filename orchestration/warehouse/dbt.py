@@ -210,7 +210,7 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
     built = manifest.stat().st_mtime
     for folder, folders, files in os.walk(project):
         folders[:] = [name for name in folders if name not in _GENERATED and not name.startswith(".")]
-        # A folder's own time tells of removed files; the root's does not count, since `target` comes and goes in it.
+        # A folder's own time changes with removed files; the root's does not count, since `target` lies in it.
         if Path(folder) != project and Path(folder).stat().st_mtime > built:
             return True
         if any(name.endswith(_SOURCES) and (Path(folder) / name).stat().st_mtime > built for name in files):
@@ -219,7 +219,7 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
 
 
 def build_manifest(config: DbtConfig) -> Path:
-    """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes what dbt said."""
+    """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes dbt's output."""
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
     _run(["parse", "--vars", json.dumps(config.variables())], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)

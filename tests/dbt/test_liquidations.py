@@ -199,7 +199,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
 
 
 def due(found: Collected, venue: str, market_id: str, hours: range) -> Record:
-    """What a live row over these hours says, counted from the orders and minutes."""
+    """The live row over these hours, counted from the orders and minutes."""
     venues = WIDTHS.get(venue, [venue])
     # A venue counts among all as long as it was received in the last 24 hours.
     last = {each: FEEDS[each][2] for each in venues}

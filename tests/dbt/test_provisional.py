@@ -253,7 +253,7 @@ def test_the_reconciliation_shows_whether_the_api_was_right(built: BuiltTwice) -
 
 
 def test_the_venue_reported_taker_ratio_is_compared_with_the_hourly_bars(built: BuiltTwice) -> None:
-    """It says that 50 were sold in each hour; our bars say 57 of the 97 that were traded in the first one."""
+    """It reports 50 sold in each hour; the bars have 57 of the 97 that were traded in the first one."""
     row = reconciled(built.first, BINANCE, LATE)
 
     assert row["venue_taker_ratio_difference"] == pytest.approx(7 / 97, abs=1e-8)

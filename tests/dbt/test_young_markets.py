@@ -1,7 +1,7 @@
 """Markets of a day, three days, a month, and of 94 and 95 % of the definitions' window, through every suite.
 
 One warehouse is built with all of them, and with a market in which nothing was traded and one with holes. The claims of
-the seed are replaced by many, so that every verdict is met: that it holds, that it does not, that nobody can tell.
+the seed are replaced by many, so that every verdict is met: that it holds, that it does not, that it cannot be judged.
 """
 
 from __future__ import annotations

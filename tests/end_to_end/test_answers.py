@@ -65,7 +65,7 @@ def published(archive: ArchiveFolder, tmp_path_factory: pytest.TempPathFactory) 
 CLAIM = f"BTCUSDT {CLAIMED} bearish rank {{}} in {(CLAIMED - FIRST).days + 1} days"
 
 
-class TestAsking:
+class TestQueries:
     """Before the correction."""
 
     @pytest.mark.parametrize(("rank", "code"), [(3, 0), (2, 1)])
@@ -76,7 +76,7 @@ class TestAsking:
         done = published.run("claim", f"BTCUSDT {CLAIMED} bearish rank 3 in 2000 days", "--json")
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (2, "cannot tell")
 
-    def test_the_brief_says_what_the_run_said(self, published: Taker) -> None:
+    def test_the_brief_agrees_with_the_run(self, published: Taker) -> None:
         (brief,) = json.loads(published.run("brief", "--json").stdout)
         assert brief["brief_date"] == str(LAST)
         assert brief["headline"] in published.run("brief").stdout.replace("\n", "")

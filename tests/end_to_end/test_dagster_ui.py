@@ -127,6 +127,6 @@ def test_a_check_shows_its_evidence(page: Page, demo: Demo) -> None:
     page.get_by_role("dialog").get_by_text(str(missing)).first.wait_for()
 
 
-def test_the_published_asset_says_that_its_numbers_are_simulated(page: Page) -> None:
+def test_the_published_asset_labels_its_numbers_as_simulated(page: Page) -> None:
     page.goto("/assets/published/marts?view=overview")
     page.get_by_text("SIMULATED, not a real market").first.wait_for()

@@ -103,7 +103,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
         with collecting(storage, urls, markets=MARKETS) as first:
             for connection in ("binance_um", "bybit linear", "okx"):
-                first.says(f"{connection}: connected")
+                first.prints(f"{connection}: connected")
             feeds["binance_um"].say(messages.force_order(at=at))
             feeds["bybit"].say(messages.all_liquidation(("Buy", "0.5", "60000"), ("Sell", "0.1", "60000"), at=at))
             # Longer than the last interval that a kill may cost, the same order again: what is repeated counts once.
@@ -112,7 +112,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
                 feeds["binance_um"].say(messages.force_order(at=at))
             assert first.ended(signal.SIGKILL) == -signal.SIGKILL
         with collecting(storage, urls, markets=MARKETS) as second:
-            second.says("okx: connected")
+            second.prints("okx: connected")
             feeds["okx"].say(messages.liquidation_order("buy", "short", at=at))
             assert second.ended(signal.SIGTERM) == 0
 
@@ -157,7 +157,7 @@ class TestBeforeTheArchive:
         assert by_market["bybit:ALL"][:3] == (30000, 6000, 2)
         assert by_market["okx:ALL"][:3] == (0, Decimal("23400.195"), 1)
 
-    def test_what_the_archive_lacks_comes_from_the_api_and_says_so(self, live: Live) -> None:
+    def test_what_the_archive_lacks_comes_from_the_api_and_is_provisional(self, live: Live) -> None:
         rows = live.taker.query(
             "select trade_date, flow_source, is_provisional, volume_usd from fct_net_taker_volume_daily"
             f" where market_id = 'binance_um:BTCUSDT' and trade_date <= '{live.yesterday}' order by trade_date"
@@ -178,7 +178,7 @@ class TestBeforeTheArchive:
         # A third of 1440 trades of 20,000 USD was sold.
         assert by_market["bybit:BTCUSDT"][1] == (960 - 480) * 20000
 
-    def test_the_run_says_what_was_liquidated(self, live: Live) -> None:
+    def test_the_run_shows_what_was_liquidated(self, live: Live) -> None:
         total = {row["market_id"]: row for row in live.facts["liquidations_24h"]}["all:ALL"]
         assert Decimal(total["long_usd"]) == LONG_USD
         assert total["is_lower_bound"]

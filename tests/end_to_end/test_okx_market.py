@@ -122,9 +122,7 @@ def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, Any]) -> None
     assert day == (Decimal(600_000 + 1_296_000), Decimal(1_800_000 + 432_000))
 
 
-def test_a_market_of_which_nobody_knows_what_a_contract_is_worth_is_named_with_what_to_do(
-    taker: Taker, facts: dict[str, Any]
-) -> None:
+def test_a_market_of_unknown_contract_size_is_named_with_what_to_do(taker: Taker, facts: dict[str, Any]) -> None:
     assert taker.query("select count(*) from fct_net_taker_volume_daily where market_id = 'okx:SOL-USDT-SWAP'") == [
         (0,)
     ]

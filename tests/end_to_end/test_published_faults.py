@@ -180,7 +180,7 @@ class TestAMonthOfBars:
         assert found == expected
 
     @pytest.mark.parametrize(("name", "quality"), [("AAA", "replaced_source"), ("CCC", "rows_quarantined")])
-    def test_says_on_the_day_what_its_numbers_rest_on(self, month: Taker, name: str, quality: str) -> None:
+    def test_states_on_the_day_what_its_numbers_rest_on(self, month: Taker, name: str, quality: str) -> None:
         assert days_of(month, f"binance_um:{name}USDT", "flow_quality")[MIDDLE] == (quality,)
 
     def test_names_in_the_run_and_in_the_status_what_was_lost_and_what_was_used(self, month: Taker) -> None:

@@ -81,7 +81,7 @@ class TestTheDayInTheNews:
         assert [day for day, _ in events] == [date(2025, 10, 10), date(2024, 3, 5), date(2026, 1, 31)]
 
 
-def test_every_day_asked_for_is_published_and_none_after(by_4h: Taker) -> None:
+def test_every_requested_day_is_published_and_none_after(by_4h: Taker) -> None:
     assert by_4h.query("select min(trade_date), max(trade_date), count(*) from fct_net_taker_volume_daily") == [
         (date(2022, 1, 1), date(2026, 7, 30), 1672)
     ]

@@ -182,7 +182,7 @@ class TestTheDashboard:
     def test_1_the_first_look_shows_the_numbers_of_the_marts(self, view: View, taker: Taker) -> None:
         assert_equal_to_the_marts(view, taker, _market(view))
 
-    def test_2_it_says_that_the_market_is_simulated(self, view: View, dashboard: Dashboard) -> None:
+    def test_2_it_states_that_the_market_is_simulated(self, view: View, dashboard: Dashboard) -> None:
         assert dashboard.page.title().startswith("SIMULATED")
         assert "SIMULATED — not a real market" in dashboard.text()
         assert view.answers[BRIEF][0]["headline"].startswith("SIMULATED: ")

@@ -180,7 +180,7 @@ def test_silence_of_a_half_open_connection_is_noticed(tmp_path: Path, venue: Ven
     Running(tmp_path, plans_of(venue.url, silence=0.5)).run(scenario)
 
 
-def test_a_quiet_venue_that_answers_pings_is_left_alone(tmp_path: Path, venue: VenueServer) -> None:
+def test_a_quiet_venue_that_answers_pings_stays_connected(tmp_path: Path, venue: VenueServer) -> None:
     async def scenario(running: Running) -> None:
         await running.reported("binance_um: connected")
         connection = running.collector.connections[0]

@@ -75,7 +75,7 @@ def test_a_minute_that_had_begun_before_the_collector_is_not_its_own() -> None:
     assert (venue.newly_covered(START + 5 * MINUTE_NS)[0].minute_ns - START) // MINUTE_NS == 1
 
 
-def test_asking_every_second_gives_what_asking_once_gives() -> None:
+def test_reading_every_second_gives_what_reading_once_gives() -> None:
     connection = ConnectionCoverage(60)
     venue = VenueCoverage("liquidations", (), [connection], START + 1)
     proof, minutes = connection.began(START + 10 * SECOND), []

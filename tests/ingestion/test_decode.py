@@ -595,7 +595,7 @@ class TestTradesWithoutNumbers:
 
 class TestWhatIsNoProperGzip:
     @pytest.fixture
-    def whole(self, archive_folder: ArchiveFolder) -> Path:
+    def day_file(self, archive_folder: ArchiveFolder) -> Path:
         rows = [bybit_row(f"{MIDNIGHT}.{n:06}", n=n) for n in range(20_000)]
         return archive_folder.root / archive_folder.put_gzip("a.csv.gz", rows, BYBIT_HEADER)
 
@@ -605,19 +605,19 @@ class TestWhatIsNoProperGzip:
         assert not (folder / "data.parquet").exists()
         return str(refusal.value)
 
-    def test_a_truncated_file(self, whole: Path, tmp_path: Path) -> None:
-        whole.write_bytes(whole.read_bytes()[:-20_000])
-        self.refused(whole, tmp_path)
+    def test_a_truncated_file(self, day_file: Path, tmp_path: Path) -> None:
+        day_file.write_bytes(day_file.read_bytes()[:-20_000])
+        self.refused(day_file, tmp_path)
 
-    def test_a_file_that_lacks_its_last_byte(self, whole: Path, tmp_path: Path) -> None:
-        whole.write_bytes(whole.read_bytes()[:-1])
-        self.refused(whole, tmp_path)
+    def test_a_file_that_lacks_its_last_byte(self, day_file: Path, tmp_path: Path) -> None:
+        day_file.write_bytes(day_file.read_bytes()[:-1])
+        self.refused(day_file, tmp_path)
 
-    def test_a_file_whose_bytes_were_changed(self, whole: Path, tmp_path: Path) -> None:
-        packed = bytearray(whole.read_bytes())
+    def test_a_file_whose_bytes_were_changed(self, day_file: Path, tmp_path: Path) -> None:
+        packed = bytearray(day_file.read_bytes())
         packed[-6] ^= 0xFF  # of the CRC, so that all of it still inflates
-        whole.write_bytes(packed)
-        self.refused(whole, tmp_path)
+        day_file.write_bytes(packed)
+        self.refused(day_file, tmp_path)
 
     @pytest.mark.parametrize("payload", [b"", b"<html>maintenance</html>"])
     def test_a_file_that_is_no_gzip(self, tmp_path: Path, payload: bytes) -> None:

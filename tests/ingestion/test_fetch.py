@@ -31,7 +31,7 @@ def archive(request: pytest.FixtureRequest, archive_folder: ArchiveFolder) -> Ar
 
 
 class TestEveryKindOfUrl:
-    def test_a_published_object_is_downloaded_as_its_checksum_says(
+    def test_a_published_object_is_downloaded_and_matches_its_checksum(
         self, archive: Archive, archive_folder: ArchiveFolder, tmp_path: Path
     ) -> None:
         key = archive_folder.agg_trades(DAY)
@@ -130,7 +130,7 @@ class TestAnArchiveWithoutChecksums:
 
     @pytest.mark.parametrize("header", ["ETag", "Last-Modified", "Content-Length"])
     def test_one_header_of_the_server_suffices(self, archive_server: ArchiveServer, key: str, header: str) -> None:
-        archive_server.says = {header}
+        archive_server.distinguishing = {header}
         proof = Archive(archive_server.url, has_checksums=False).proof(key)
         assert proof is not None
         assert proof.fingerprint.count("=") == 1
@@ -138,14 +138,14 @@ class TestAnArchiveWithoutChecksums:
     def test_a_server_that_reports_nothing_is_refused_since_no_change_would_be_noticed(
         self, archive_server: ArchiveServer, key: str
     ) -> None:
-        archive_server.says = set()
+        archive_server.distinguishing = set()
         with pytest.raises(ArchiveUnavailable, match=r"neither ETag nor size .* set THE_SETTING to a mirror"):
             Archive(archive_server.url, has_checksums=False, setting="THE_SETTING").proof(key)
 
     def test_a_packed_object_stays_packed_whatever_content_encoding_the_server_declares(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder, key: str, tmp_path: Path
     ) -> None:
-        archive_server.says.add("Content-Encoding")
+        archive_server.distinguishing.add("Content-Encoding")
         archive = Archive(archive_server.url, has_checksums=False)
         proof = archive.proof(key)
         assert proof is not None

@@ -93,7 +93,7 @@ class TestAPlan:
             ("2024-03", 1, 2),
         ]
 
-    def test_asks_for_no_liquidations_where_none_are_published(self) -> None:
+    def test_requests_no_liquidations_where_none_are_published(self) -> None:
         assert plan(LIQUIDATION_SNAPSHOT, BTC, FIRST, THIRD) == []
         assert len(plan(LIQUIDATION_SNAPSHOT, COIN_M, date(2024, 10, 13), date(2024, 10, 20))) == 2
 
@@ -429,7 +429,7 @@ class TestMonthsOfBars:
         assert receipt is not None
         assert (list(receipt.day_rows)[-1], receipt.rows) == ("2024-01-10", 60)
 
-    def test_asking_for_less_never_loses_a_day(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+    def test_requesting_less_never_loses_a_day(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         for day in JANUARY:
             archive_folder.klines_of_day(day)
         run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)
@@ -437,7 +437,7 @@ class TestMonthsOfBars:
         assert statuses(run(klines(JANUARY[4], JANUARY[6]), archive_folder, zone)) == ["unchanged"]
         assert fingerprints(zone) == before
 
-    def test_asking_for_more_adds_the_days(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
+    def test_requesting_more_adds_the_days(self, archive_folder: ArchiveFolder, zone: RawZone) -> None:
         for day in JANUARY:
             archive_folder.klines_of_day(day)
         run(klines(JANUARY[0], JANUARY[9]), archive_folder, zone)

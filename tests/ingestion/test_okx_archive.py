@@ -286,7 +286,7 @@ class TestHeaders:
         assert self.read(tmp_path, [line.format(at=millis(DAY, 60))]) == [11, Decimal("90000.5"), Decimal(5), True]
 
     def test_a_header_with_an_unknown_column_refuses_the_file_and_quotes_the_header(self, tmp_path: Path) -> None:
-        with pytest.raises(ContractViolation, match=r"`price` is missing \(the header says 交易id,价格"):
+        with pytest.raises(ContractViolation, match=r"`price` is missing \(the header is 交易id,价格"):
             self.read(tmp_path, ["交易id,价格,size,side,created_time", "1,2,3,buy,4"])
 
     def test_an_unknown_order_of_columns_is_refused(self, tmp_path: Path) -> None:

@@ -254,11 +254,13 @@ def test_coin_m_counts_contracts_and_base_as_its_archive_does(setup: Setup) -> N
     assert bar["quote_volume"] == sum(round(100 * row["quantity"] / row["price"], 8) for row in trades)
     ratio = setup.rows("takerRatio", TODAY, inverse)[0]
     assert ratio["buy_volume"] == bar["taker_buy_quote_volume"]
-    sizes = {row["symbol_name"]: row["contract_size"] for row in setup.rows("instruments", TODAY, whole("binance_cm"))}
+    sizes = {
+        row["symbol_name"]: row["contract_size"] for row in setup.rows("instruments", TODAY, venue_market("binance_cm"))
+    }
     assert sizes == {"BTCUSD_PERP": 100, "ETHUSD_PERP": 10}
 
 
-def whole(venue: str) -> Market:
+def venue_market(venue: str) -> Market:
     return Market.whole_venue(venue)
 
 
@@ -330,7 +332,7 @@ def test_okx_trades_are_paged_backwards_by_id_without_gaps(setup: Setup) -> None
     assert {row["is_taker_buy"] for row in rows} == {True, False}
     assert setup.receipt("restTrades", TODAY, swap).covered_minutes["2026-03-02T03"] == 60
     assert sorted(setup.receipt("restTrades", YESTERDAY, swap).covered_minutes)[0] == "2026-03-01T06"
-    listed = {row["symbol_name"]: row for row in setup.rows("instruments", TODAY, whole("okx"))}
+    listed = {row["symbol_name"]: row for row in setup.rows("instruments", TODAY, venue_market("okx"))}
     assert listed["BTC-USDT-SWAP"]["contract_size"] == Decimal("0.01")
     assert listed["BTC-USD-SWAP"]["contract_size"] == 100
     assert [listed[name]["is_trading"] for name in sorted(listed)] == [False, True]
@@ -349,7 +351,7 @@ def test_bybit_has_its_newest_thousand_trades_and_no_more_counts_as_covered(setu
     assert {row["execution"] for row in setup.rows("restTrades", TODAY, market)} == {"MARKET", "NA"}
     assert found["restTrades 2026-03-01"] == "absent"
     assert len(setup.venue.requested("/recent-trade")) == 3
-    listed = {row["symbol_name"]: row["delivers_at"] for row in setup.rows("instruments", TODAY, whole("bybit"))}
+    listed = {row["symbol_name"]: row["delivers_at"] for row in setup.rows("instruments", TODAY, venue_market("bybit"))}
     assert listed == {"BTCUSD": None, "BTCUSDT": None, "ETHPERP": datetime(2026, 3, 2, 8, tzinfo=UTC)}
 
 
@@ -376,7 +378,7 @@ def test_a_venue_without_markets_whose_feed_was_received_gets_a_request_for_its_
 
 def test_contracts_are_listed_once_a_day_without_those_not_quoted_in_dollars(setup: Setup) -> None:
     setup.run(BITCOIN, only="instruments")
-    rows = {row["symbol_name"]: row for row in setup.rows("instruments", TODAY, whole("binance_um"))}
+    rows = {row["symbol_name"]: row for row in setup.rows("instruments", TODAY, venue_market("binance_um"))}
     assert sorted(rows) == ["BTCUSDT", "OLDUSDT"]
     bitcoin = rows["BTCUSDT"]
     assert (bitcoin["base_asset"], bitcoin["quote_asset"], bitcoin["contract_size"]) == ("BTC", "USDT", 1)

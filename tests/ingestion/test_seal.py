@@ -418,7 +418,7 @@ def test_a_receipt_that_cannot_be_read_ends_the_sealing_and_loses_nothing(spool:
 
 
 def put_back(spool: Path) -> None:
-    """As docs/collect.md tells."""
+    """As docs/collect.md describes."""
     for kept in spool.glob("sealed/*/*.zst"):
         target = spool / kept.parent.name / kept.name.removesuffix(".zst")
         target.write_bytes(pa.CompressedInputStream(pa.OSFile(str(kept)), "zstd").read())

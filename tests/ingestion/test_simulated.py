@@ -485,7 +485,7 @@ def test_the_archive_is_marked_as_simulated_at_its_root(small: SimulationSummary
     assert (small.root / MARKER).read_text().startswith("SIMULATED DATA")
 
 
-def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_things_in_it_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work")
     with pytest.raises(SimulationError, match="not empty"):
         tiny(tmp_path)

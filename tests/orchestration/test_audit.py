@@ -37,7 +37,7 @@ def test_a_warning_alone_does_not_block() -> None:
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
 
 
-def test_a_good_verdict_still_says_what_was_expected() -> None:
+def test_a_good_verdict_still_names_what_was_expected() -> None:
     result = check_result(Verdict(True, False, [finding("critical", success=True)]))
     assert result.passed
     assert "expectations" in result.metadata

@@ -49,10 +49,10 @@ class TestUnderstanding:
 
     def test_options_say_the_same(self) -> None:
         assert understand(market="BTCUSDT", day="2026-01-31", side="bearish", rank="3", window_days="730") == NEWS
-        said = understand(
+        found = understand(
             market="BTCUSDT", first="2025-10-01", last="2025-10-31", side="bearish", rank="2", as_of="2026-02-03"
         )
-        assert said == OCTOBER
+        assert found == OCTOBER
 
     def test_options_complete_the_text(self) -> None:
         assert understand("2026-01-31 bearish", market="BTCUSDT", rank="3") == NEWS
@@ -61,7 +61,7 @@ class TestUnderstanding:
         assert understand(market="BTCUSDT", last="2026-01-31", side="bearish", rank="3") == NEWS
 
     @pytest.mark.parametrize(
-        ("text", "options", "said"),
+        ("text", "options", "found"),
         [
             ("BTCUSDT 2026-01-31 bearsh rank 3", {}, "`bearsh` is not understood; did you mean `bearish`?"),
             ("BTCUSDT 2026-01-31 bearish rnk 3", {}, "`rnk` is not understood; did you mean `rank`?"),
@@ -76,7 +76,7 @@ class TestUnderstanding:
             ("BTCUSDT 2026-01-31 bearish rank 0", {}, "`0` is no rank"),
             ("BTCUSDT 2026-02-01..2026-01-31 bearish rank 3", {}, "is after the last day 2026-01-31; swap them"),
             ("BTCUSDT 2026-01-31 bearish rank 3 as of 2026-01-30", {}, "cannot be about 2026-01-31, which came later"),
-            ("BTCUSDT 2026-01-31 bearish rank 3", {"rank": "4"}, "says 3 and the option says 4"),
+            ("BTCUSDT 2026-01-31 bearish rank 3", {"rank": "4"}, "has 3 and the option has 4"),
             ("BTCUSDT 2026-01-31 rank 3", {"side": "bulish"}, "`bulish` is no side; did you mean `bullish`?"),
             ("BTCUSDT bearish rank 3", {"day": "31.01.2026"}, "`31.01.2026` is not a day"),
             ("BTCUSDT bearish rank 3", {"day": "2026-01-31", "first": "2026-01-30"}, "give one or the other"),
@@ -84,11 +84,11 @@ class TestUnderstanding:
         ],
     )
     def test_what_is_not_a_claim_is_refused_in_one_sentence(
-        self, text: str, options: dict[str, Any], said: str
+        self, text: str, options: dict[str, Any], found: str
     ) -> None:
         with pytest.raises(ClaimNotUnderstood) as refused:
             understand(text, **options)
-        assert said in str(refused.value)
+        assert found in str(refused.value)
         assert "\n" not in str(refused.value)
 
 
@@ -108,7 +108,7 @@ class TestTheMarket:
     def test_is_found_by_id_or_symbol_in_any_case(self, written: str, meant: str) -> None:
         assert resolve_market(written, self.PUBLISHED) == meant
 
-    def test_of_two_venues_is_asked_back(self) -> None:
+    def test_of_two_venues_needs_the_venue(self) -> None:
         with pytest.raises(MarketNotPublished, match="may be binance_um:BTCUSDT or simulated:BTCUSDT"):
             resolve_market("BTCUSDT", self.PUBLISHED)
 
@@ -133,13 +133,13 @@ class TestTheVerdict:
     def ask(self, published: Path, text: str) -> Answer:
         return check(published, understand(f"binance_um:BTCUSDT {text}"))
 
-    def said(self, answer: Answer) -> dict[str, bool | None]:
+    def holding(self, answer: Answer) -> dict[str, bool | None]:
         return {verdict.definition_id: verdict.holds for verdict in answer.verdicts}
 
     def test_holds_if_one_definition_confirms_it(self, published: Path) -> None:
         answer = self.ask(published, "2024-03-25 bearish rank 2 in 20 days")
         assert answer.outcome is Outcome.HOLDS
-        assert self.said(answer) == {"4h_usd": None, "daily_base": False, "daily_usd": True}
+        assert self.holding(answer) == {"4h_usd": None, "daily_base": False, "daily_usd": True}
 
     def test_fails_if_none_does_and_names_the_larger_ones(self, published: Path) -> None:
         answer = self.ask(published, "2024-03-25 bearish rank 5 in 20 days")
@@ -166,7 +166,7 @@ class TestTheVerdict:
     def test_is_as_of_the_day_of_the_claim(self, published: Path) -> None:
         early = self.ask(published, "2024-03-15 bearish rank 1 in 10 days")
         late = self.ask(published, "2024-03-15 bearish rank 1 in 12 days as of 2024-03-23")
-        assert (self.said(early)["daily_usd"], self.said(late)["daily_usd"]) == (True, False)
+        assert (self.holding(early)["daily_usd"], self.holding(late)["daily_usd"]) == (True, False)
 
     def test_knows_what_is_simulated(self, published: Path) -> None:
         answer = check(published, understand("simulated:BTCUSDT 2024-03-25 bearish rank 2 in 20 days"))
@@ -177,7 +177,7 @@ class TestTheVerdict:
         with pytest.raises(NothingPublished):
             check(tmp_path / "marts.duckdb", NEWS)
 
-    def test_an_older_publication_says_what_to_do(self, tmp_path: Path) -> None:
+    def test_an_older_publication_names_what_to_do(self, tmp_path: Path) -> None:
         import duckdb
 
         with duckdb.connect(str(tmp_path / "old.duckdb")) as connection:

@@ -1,4 +1,4 @@
-"""`taker collect` as a process: what a kill -9 costs, how it stops, what it refuses, what it says."""
+"""`taker collect` as a process: what a kill -9 costs, how it stops, what it refuses, what it prints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def quantities(spool: Path) -> list[int]:
 
 def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_path: Path, venue: VenueServer) -> None:
     spool, at = tmp_path / "spool", time.time_ns() // 1_000_000
-    said: list[tuple[float, int]] = []
+    sent: list[tuple[float, int]] = []
     number = 0
 
     def say(count: int) -> None:
@@ -57,20 +57,20 @@ def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_pat
         for _ in range(count):
             number += 1
             venue.say(messages.force_order(at=at + number, z=str(number)))
-            said.append((time.monotonic(), number))
+            sent.append((time.monotonic(), number))
 
     with collecting(tmp_path, venue.url) as first:
-        first.says("binance_um: connected")
+        first.prints("binance_um: connected")
         say(200)
         wait_for(lambda: len(quantities(spool)) >= 200, "the first two hundred on disk")
-        while (time.monotonic() - said[0][0]) < 3:
+        while (time.monotonic() - sent[0][0]) < 3:
             say(5)
         killed_at = time.monotonic()
         assert first.ended(signal.SIGKILL) == -signal.SIGKILL
     assert read_status(spool).stopped_at is None
     kept = quantities(spool)
     # The interval is one second; half of one more for a machine that is busy.
-    due = [number for at_second, number in said if at_second < killed_at - 1.5]
+    due = [number for at_second, number in sent if at_second < killed_at - 1.5]
     assert kept[: len(due)] == due
     assert kept == [*range(1, len(kept) + 1)]
 
@@ -79,7 +79,7 @@ def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_pat
     with open_file.open("ab") as file:
         file.write(b"\x99\x00\x00\x00\x01torn")
     with collecting(tmp_path, venue.url) as second:
-        second.says("binance_um: connected")
+        second.prints("binance_um: connected")
         say(3)
         assert second.ended(signal.SIGTERM) == 0
     zone = RawZone(open_store(tmp_path))
@@ -93,7 +93,7 @@ def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_pat
 def test_a_polite_stop_leaves_everything_on_disk(tmp_path: Path, venue: VenueServer, signum: signal.Signals) -> None:
     at = time.time_ns() // 1_000_000
     with collecting(tmp_path, venue.url) as running:
-        running.says("binance_um: connected")
+        running.prints("binance_um: connected")
         venue.say(*(messages.force_order(at=at + n, z=str(n)) for n in range(500)))
         assert running.ended(signum) == 0
         assert "messages received, all of them on disk" in running.lines[-1]
@@ -110,7 +110,7 @@ def test_a_polite_stop_leaves_everything_on_disk(tmp_path: Path, venue: VenueSer
 
 def test_a_second_collector_refuses_with_a_sentence(tmp_path: Path, venue: VenueServer) -> None:
     with collecting(tmp_path, venue.url) as first:
-        first.says("binance_um: connected")
+        first.prints("binance_um: connected")
         with collecting(tmp_path, venue.url) as second:
             assert second.ended() == 1
         assert f"already writing to {tmp_path}/spool (process {first.process.pid})" in second.lines[-1]
@@ -153,11 +153,11 @@ def test_the_list_of_symbols_is_requested_where_none_is_stored_and_only_once(tmp
         settings = load_settings(storage_url=str(tmp_path), venue_urls=f"bybit.rest={api.url}")
         found = instruments(settings, {"bybit": "ws://host"})
         again = instruments(settings, {"bybit": "ws://host"})
-        asked = api.requested("/instruments-info")
+        requests = api.requested("/instruments-info")
     assert "bybit:BTCUSDT" in [market.market_id for market in found]
     assert found == again
     assert set(tmp_path.glob("raw/*")) == {tmp_path / "raw/instruments"}
-    assert len(asked) == 3  # two pages of linear ones, one of inverse ones
+    assert len(requests) == 3  # two pages of linear ones, one of inverse ones
 
 
 def test_a_venue_that_does_not_list_its_contracts_is_reported(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Se
         dbt.run_dbt(["build", "--vars", "{}"], settings.dbt)
 
 
-def test_a_warehouse_that_is_no_database_is_told_with_what_to_do(settings: Settings) -> None:
+def test_a_warehouse_that_is_no_database_is_reported_with_what_to_do(settings: Settings) -> None:
     settings.warehouse_path.parent.mkdir(parents=True)
     settings.warehouse_path.write_text("no database" * 1000)
     with pytest.raises(dbt.WarehouseUnusable, match=r"warehouse\.duckdb cannot be opened .*delete it") as refused:

@@ -85,7 +85,7 @@ def test_a_run_that_has_all_days_has_nothing_to_report() -> None:
     assert found(stored("klines", range(1, 7))).latest == ()
 
 
-def test_days_without_bars_and_trades_are_lost_and_each_says_what_became_of_both() -> None:
+def test_days_without_bars_and_trades_are_lost_and_each_names_the_state_of_both() -> None:
     index = [*stored("klines", [1, 5, 6]), *stored("klines", [2], status="absent"), *stored("klines", [3, 4], rows=0)]
     index += stored("aggTrades", [2], status="refused")
     refused = [defect("klines", "refused_source", None, period="2025-09", source_key="m.zip")]
@@ -122,7 +122,7 @@ def test_days_after_the_delivery_of_a_dated_contract_are_not_lost() -> None:
     assert found(stored("klines", [1, 2, 3, 4]), market="binance_um:BTCUSDT_250904").flow == ()
 
 
-def test_a_market_without_any_day_says_so() -> None:
+def test_a_market_without_any_day_is_named() -> None:
     (latest,) = found([]).latest
     assert (latest.day, latest.newest) == (LAST, None)
     (lost,) = found([]).flow
@@ -134,7 +134,7 @@ def test_absent_days_are_named_per_market_and_dataset() -> None:
     assert found(index).absent == (AbsentDays("metrics", MARKET, (day(2), day(3)), 5),)
 
 
-def test_defects_are_told_by_market_dataset_and_kind_flow_first() -> None:
+def test_defects_are_listed_by_market_dataset_and_kind_flow_first() -> None:
     rows = [
         defect("metrics", "refused_source", day(1)),
         *(

@@ -1,4 +1,4 @@
-"""dbt's documentation: one page that needs no data, no server and no other host, and tells who uses what."""
+"""dbt's documentation: one page that needs no data, no server and no other host, and shows who uses what."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestration.config.settings import Settings
 from orchestration.warehouse import dbt
 
 
-def test_the_page_has_lineage_types_and_descriptions_and_asks_no_other_host(settings: Settings) -> None:
+def test_the_page_has_lineage_types_and_descriptions_and_requests_no_other_host(settings: Settings) -> None:
     page = dbt.build_docs(settings.dbt)
     assert page == settings.paths.docs_page
     text = page.read_text()

@@ -291,7 +291,7 @@ def test_a_history_that_contradicts_the_marts_is_refused(tmp_path: Path) -> None
 
     with duckdb.connect(str(tmp_path / "marts.duckdb")) as connection:
         connection.execute(f"update {REVISIONS} set new_value = 0")
-        with pytest.raises(HistoryBroken, match="the latest revision of a bar says what the marts say"):
+        with pytest.raises(HistoryBroken, match="the latest revision of a bar agrees with the marts"):
             refuse_broken(connection)
 
 

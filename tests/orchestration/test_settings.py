@@ -109,7 +109,7 @@ def test_a_simulated_market_may_stand_beside_real_ones_at_an_archive_of_its_own(
     assert settings.endpoints.archive_url_of("binance_um") == "https://data.binance.vision"
 
 
-def test_each_venue_has_its_own_archive_and_messages_name_the_setting_that_says_so(
+def test_each_venue_has_its_own_archive_and_messages_name_its_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT,binance_cm:BTCUSD_PERP,bybit:BTCUSD,okx:BTC-USDT-SWAP")

@@ -21,7 +21,7 @@ def test_yesterday_is_expected_from_noon_on(at: datetime, day: date) -> None:
     assert expected_day(at) == day
 
 
-def test_who_is_behind_is_told_by_how_much() -> None:
+def test_who_is_behind_is_reported_by_how_much() -> None:
     assert stale({"a": date(2026, 1, 10), "b": date(2026, 1, 9), "c": date(2026, 1, 8), "d": None}, NOON) == {
         "b": "its newest published day is 2026-01-09, 1 day behind 2026-01-10",
         "c": "its newest published day is 2026-01-08, 2 days behind 2026-01-10",

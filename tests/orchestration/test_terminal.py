@@ -91,12 +91,12 @@ def answer(*holds: bool | None, simulated: bool = False) -> Answer:
             3,
             730,
             1.0,
-            said,
-            "bars" if said else None,
+            shown,
+            "bars" if shown else None,
             "2025-10-10 (-3267 M USD)",
             f"Holds under {definition}.",
         )
-        for definition, said in zip(("daily_usd", "4h_usd", "daily_base"), holds, strict=False)
+        for definition, shown in zip(("daily_usd", "4h_usd", "daily_base"), holds, strict=False)
     )
     claim = Claim("BTCUSDT", date(2026, 1, 31), date(2026, 1, 31), "bearish", 3, 730)
     return Answer(claim, "binance_um:BTCUSDT", simulated, verdicts)
@@ -240,11 +240,11 @@ def test_a_running_day_is_shown_after_the_last_ended_one() -> None:
 
     show_days(console, [replace(day(), is_provisional=True, venue_set="binance_um,bybit", running=running)])
 
-    said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "over binance_um, bybit · 2026-01-31 UTC" in said
-    assert "source klines (provisional)" in said
-    assert "today so far, provisional · 2026-02-01 UTC · net taker volume +12.0 M USD of 90.0 M traded" in said
-    assert "25.00% of the day · not ranked" in said
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "over binance_um, bybit · 2026-01-31 UTC" in shown
+    assert "source klines (provisional)" in shown
+    assert "today so far, provisional · 2026-02-01 UTC · net taker volume +12.0 M USD of 90.0 M traded" in shown
+    assert "25.00% of the day · not ranked" in shown
 
 
 def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ RANKED = """
         value::decimal(38, 8) as value, case side when 'bearish' then bearish else bullish end::bigint as spike_rank,
         730::bigint as window_bars, null::double as percentile, null::bigint as event_rank, null::boolean as is_event
     from (values
-        -- Not ranked, as in a market's first two years: the value alone says the side.
+        -- Not ranked, as in a market's first two years: the value alone gives the side.
         ('ratio', 0, 0.5368, null, null),
         ('ratios', 0, 0.48, null, null), ('ratios', 4, 0.53, null, null), ('ratios', 8, 0.51, null, null),
         ('empty', 0, 0, null, null),
@@ -366,8 +366,8 @@ def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None
             progress.ingested(Outcome(task, "failed", None, ArchiveUnavailable("down")))
             progress.ingesting("klines", 1)
 
-    said = [line for line in printed(ingest).splitlines() if "fundingRate" in line]
-    assert "1 failed" in said[-1]
+    shown = [line for line in printed(ingest).splitlines() if "fundingRate" in line]
+    assert "1 failed" in shown[-1]
 
 
 def lossy(**changes: Any) -> RunReport:

@@ -147,7 +147,7 @@ class ArchiveFolder:
 class ArchiveServer:
     """Serves an ArchiveFolder on a free loopback port, counts requests, and misbehaves as planned.
 
-    `requests`: the keys of GET, and `HEAD key`. `says`: which headers distinguish the states of an object; with
+    `requests`: the keys of GET, and `HEAD key`. `distinguishing`: the headers that set states of an object apart; with
     `Content-Encoding` it calls every object gzip.
 
     `answers[key]`: what to do with the next requests of that key, in order, before it is served well: a status code
@@ -159,7 +159,7 @@ class ArchiveServer:
     def __init__(self, folder: ArchiveFolder) -> None:
         self.folder = folder
         self.requests: list[str] = []
-        self.says = {"ETag", "Last-Modified", "Content-Length"}
+        self.distinguishing = {"ETag", "Last-Modified", "Content-Length"}
         self.answers: dict[str, list[int | str]] = defaultdict(list)
         self.denies = b""
         server = self
@@ -214,11 +214,11 @@ class ArchiveServer:
             "Content-Encoding": "gzip",
         }
         for name, value in state.items():
-            if name in self.says or (name == "Content-Length" and not is_head):
+            if name in self.distinguishing or (name == "Content-Length" and not is_head):
                 request.send_header(name, value)
         request.end_headers()
         if is_head:
-            request.close_connection = "Content-Length" not in self.says
+            request.close_connection = "Content-Length" not in self.distinguishing
             return
         if planned == "cut":
             request.wfile.write(body[: len(body) // 2])

@@ -32,7 +32,7 @@ class Collecting:
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
 
-    def says(self, words: str) -> None:
+    def prints(self, words: str) -> None:
         wait_for(lambda: any(words in line for line in self.lines), f"`{words}` in {self.lines}", 60)
 
     def ended(self, signum: signal.Signals | None = None) -> int:

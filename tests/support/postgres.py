@@ -98,8 +98,8 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
 
 
 def _ordinary_user() -> dict[str, Any]:
-    """initdb refuses root: then it runs as `nobody`. Otherwise as the current user."""
+    """initdb refuses root: then it runs as an unprivileged account. Otherwise as the current user."""
     if os.geteuid() != 0:
         return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    account = pwd.getpwnam("nobody")
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}

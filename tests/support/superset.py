@@ -85,7 +85,7 @@ class Dashboard:
         self._seen = View()
         self._names: dict[int, str] = {}
         page.on("response", self._answered)
-        page.on("console", self._said)
+        page.on("console", self._console_message)
 
     def look(self) -> View:
         """Log in by the form and open the dashboard."""
@@ -111,18 +111,18 @@ class Dashboard:
         page.locator(f".ant-select-item-option[title='{market}']").click()
         page.keyboard.press("Escape")
         page.locator("[data-test=filter-bar__apply-button]").click()
-        return self._drawn(unasked=1)
+        return self._drawn(unqueried=1)
 
     def text(self) -> str:
         return " ".join(self.page.inner_text("body").split())
 
-    def _drawn(self, unasked: int = 0) -> View:
+    def _drawn(self, unqueried: int = 0) -> View:
         if not self._names:
             listed = self.page.request.get(f"{self._superset.url}/api/v1/dashboard/{SLUG}/charts").json()
             self._names = {chart["id"]: chart["slice_name"] for chart in listed["result"]}
         seen = self._seen
         deadline = time.monotonic() + 120
-        while len(seen.answers) < len(self._names) - unasked and not seen.refused and time.monotonic() < deadline:
+        while len(seen.answers) < len(self._names) - unqueried and not seen.refused and time.monotonic() < deadline:
             self.page.wait_for_timeout(250)
         self.page.wait_for_function("document.querySelectorAll('.loading').length === 0", timeout=90_000)
         self.page.wait_for_timeout(500)
@@ -141,7 +141,7 @@ class Dashboard:
             rows = [row for result in response.json()["result"] for row in result["data"]]
             self._seen.answers[str(requested["slice_id"])] = rows
 
-    def _said(self, message: Any) -> None:
+    def _console_message(self, message: Any) -> None:
         # The wheel's telemetry pixel, which the content security policy refuses: nothing leaves the machine.
         if message.type == "error" and "scarf.sh" not in message.text:
             self._seen.console_errors.append(message.text)

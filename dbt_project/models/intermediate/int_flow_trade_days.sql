@@ -93,7 +93,7 @@ price_jumps as (
         days.market_id,
         days.bar_date,
         -- A thin market may really move far between two trades.
-        days.trade_count >= {{ fewest_telling_trades() }} as is_busy,
+        days.trade_count >= {{ fewest_trades_to_judge() }} as is_busy,
         {{ is_price_jump('days.open_price', 'before.close_price') }} as jumps_from_before,
         {{ is_price_jump('days.close_price', 'after.open_price') }} as jumps_to_after
     from days

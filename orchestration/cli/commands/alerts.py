@@ -64,7 +64,7 @@ def _latest_run(instance: DagsterInstance) -> LatestRun:
 
 @contextlib.contextmanager
 def instance_if_any(settings: Settings) -> Iterator[Any]:
-    """Where runs are recorded; None where none has been, and none is made by asking."""
+    """Where runs are recorded; None where there is none yet: it is not created here."""
     if not (settings.dagster_home / "dagster.yaml").is_file():
         yield None
         return

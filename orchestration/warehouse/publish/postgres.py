@@ -149,7 +149,7 @@ def _load(
 
 
 def _drop_tables_no_longer_published(connection: psycopg.Connection, published: set[str]) -> None:
-    """Only tables that an earlier publication names; other tables in the schema are left alone."""
+    """Only tables that an earlier publication names; other tables in the schema stay."""
     if not _columns(connection, PUBLICATION_TABLES):
         return
     former = connection.execute(f"select table_name from {_qualified(PUBLICATION_TABLES)} order by 1".encode())

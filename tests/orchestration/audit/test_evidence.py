@@ -70,7 +70,7 @@ def test_a_lost_day_is_shown_between_its_neighbours(marts: duckdb.DuckDBPyConnec
             "missing_days": 1,
             "absent_days": 0,
             "empty_days": 0,
-            "unasked_days": 0,
+            "unrequested_days": 0,
             "unusable_days": 0.0,
         }
     ]

@@ -64,7 +64,7 @@ select
     verdicts.holds,
     verdicts.holds_by,
     verdicts.verdict_sentence,
-    claimed.claim_id is not null as is_asked,
+    claimed.claim_id is not null as is_claimed,
     verdicts.claim_id is not null as is_answered,
     verdicts.claim_id is null or claimed.claim_id is null or coalesce(
         verdicts.market_id = claimed.market_id
@@ -114,7 +114,7 @@ select
     verdicts.holds is null
     or coalesce(
         counted.is_provisional = (position('the bar is provisional' in verdicts.verdict_sentence) > 0), false
-    ) as is_provision_said
+    ) as is_provision_stated
 from claimed
 full join verdicts
     on claimed.claim_id = verdicts.claim_id

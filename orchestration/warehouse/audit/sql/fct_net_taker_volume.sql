@@ -48,7 +48,7 @@ select
     coalesce((venue_set <> venue) = (venue in ({{ sum_venues }})), false) as is_venue_set_named,
     -- A sum over venues may be provisional in one part and be labelled `mixed`.
     coalesce(is_provisional = (flow_source in ({{ provisional_sources }})), false) or flow_source = 'mixed'
-        as is_provision_said,
+        as is_provision_stated,
     not is_running or coalesce(is_provisional and coverage_ratio < 1, false) as is_running_provisional,
     average_price,
     previous_close_price,

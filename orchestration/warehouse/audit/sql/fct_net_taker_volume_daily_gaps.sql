@@ -59,7 +59,7 @@ select
         as unusable_days,
     coalesce(sum(case when requested_days.row_count > 0 and requested_days.is_judged = 0 then 1 end), 0)
         as lost_days,
-    gaps.missing_days - count(requested_days.trade_date) as unasked_days
+    gaps.missing_days - count(requested_days.trade_date) as unrequested_days
 from gaps
 left join requested_days
     on gaps.market_id = requested_days.market_id

@@ -36,7 +36,7 @@ select
         (position(', provisional)' in briefs.headline) > 0 or position(', provisional covering' in briefs.headline) > 0)
         = daily.is_provisional,
         false
-    ) as is_provision_said,
+    ) as is_provision_stated,
     briefs.side,
     briefs.net_taker_usd,
     briefs.taker_sell_ratio,

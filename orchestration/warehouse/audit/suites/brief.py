@@ -20,7 +20,7 @@ BRIEF: Final = AuditSuite(
         Holds("is_in_daily", "a brief is of a day of the daily mart"),
         Holds("is_in_brief", "every ended day of the daily mart has its brief"),
         Holds("is_of_ended_day", "a running day has no brief"),
-        Holds("is_provision_said", "the headline says that a day is provisional", ("headline",)),
+        Holds("is_provision_stated", "the headline states that a day is provisional", ("headline",)),
         Zero("net_residual", "net taker volume is the daily mart's, to the last digit", ("net_taker_usd",)),
         Holds("is_side_right", "the side follows from the sign of the net", ("side", "net_taker_usd")),
         Between("sell_ratio_error", 0, DOUBLE, "the sell ratio is the daily mart's", ("taker_sell_ratio",)),

@@ -19,12 +19,14 @@ def _rules(span: str) -> tuple[Rule, ...]:
         UniqueKey(),
         Zero("sum_residual", "longs + shorts = total, to the last digit", _USD),
         Between("smallest_amount", 0, None, "no amount is negative", _USD),
-        Holds("is_absence_unknown", f"{span} that nobody covered is unknown, not zero", (*_USD, "coverage_ratio")),
+        Holds("is_absence_unknown", f"{span} without coverage is unknown, not zero", (*_USD, "coverage_ratio")),
         Holds("is_count_consistent", "no volume without a valued order", _USD),
         Holds("is_largest_within_total", "the largest order is part of the total", _USD),
         Between("coverage_ratio", 0, 1, "coverage is a share"),
         Known("coverage_ratio", "coverage is known"),
-        Holds("is_bound_honest", "only what was heard whole and valued whole is no lower bound", (*_USD, *_PROVENANCE)),
+        Holds(
+            "is_bound_honest", "only what was received and valued completely is no lower bound", (*_USD, *_PROVENANCE)
+        ),
         Known("is_lower_bound", "lower bounds are labelled as such"),
         OneOf("liquidation_source", LIQUIDATION_SOURCES, "the source is named", _PROVENANCE),
         Known("liquidation_source", "the source is known"),
@@ -33,7 +35,7 @@ def _rules(span: str) -> tuple[Rule, ...]:
         Between("subscribed_symbol_count", 0, None, "no number of symbols is negative", ("venue_set",)),
         Holds(
             "is_symbol_count_of_sum",
-            "symbols are counted of sums that were heard, and of no market",
+            "symbols are counted of sums with coverage, and of no market",
             ("subscribed_symbol_count", "coverage_ratio"),
         ),
     )
@@ -101,7 +103,7 @@ DAILY_DAYS: Final = AuditSuite(
     sql="fct_liquidations_daily_days.sql",
     description="Every requested or collected day is present, covered where a file is stored, the sum of its hours.",
     rules=(
-        Holds("is_in_mart", "every day that was asked for or listened to has a row, also an absent one", _DAY),
+        Holds("is_in_mart", "every day that was requested or collected has a row, also an absent one", _DAY),
         Holds("has_hours", "no day stands in the mart without hours", _DAY),
         Zero("long_difference", "a day's longs are those of its hours", _DAY),
         Zero("short_difference", "a day's shorts are those of its hours", _DAY),

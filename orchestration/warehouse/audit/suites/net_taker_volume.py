@@ -44,7 +44,7 @@ _BAR: Final[tuple[Rule, ...]] = (
     Known("flow_source", "the source of the flow is known"),
     Holds("is_venue_of_market", "the venue is the market's", ("venue",)),
     Holds("is_venue_set_named", "the venues of a sum are named, and a market has one", ("venue", "venue_set")),
-    Holds("is_provision_said", "what does not come from the archive is provisional", ("flow_source",)),
+    Holds("is_provision_stated", "what does not come from the archive is provisional", ("flow_source",)),
     Holds("is_running_provisional", "a running bar is provisional and not whole", ("is_provisional",)),
     Holds("is_price_known", "a bar with volume has prices", (*_PRICES, "volume_usd")),
     # This warehouse derives the prices of trades; those of a kline are the venue's, and its one bad bar blocks nothing.
@@ -102,7 +102,7 @@ DAILY: Final = AuditSuite(
     ),
 )
 
-_GAP: Final = ("missing_days", "absent_days", "empty_days", "unasked_days", "unusable_days")
+_GAP: Final = ("missing_days", "absent_days", "empty_days", "unrequested_days", "unusable_days")
 
 DAILY_GAPS: Final = AuditSuite(
     name="fct_net_taker_volume_daily_gaps",
@@ -113,7 +113,7 @@ DAILY_GAPS: Final = AuditSuite(
     rules=(
         Zero("lost_days", "no day is missing that a receipt holds usable rows of", _GAP),
         Zero("unusable_days", "no day is missing because what the venue published can be no market", _GAP, WARNING),
-        Zero("unasked_days", "every day in between was asked for and could be read", _GAP, WARNING),
+        Zero("unrequested_days", "every day in between was requested and could be read", _GAP, WARNING),
         Zero("empty_days", "no file of the venue is stored without a row of its day", _GAP, WARNING),
     ),
 )

@@ -31,7 +31,7 @@ HISTORY: Final = AuditSuite(
         Holds("is_chain_unbroken", "a revision begins with what was published last", _OLD_AND_NEW),
         Holds(
             "is_true_now",
-            "the latest revision of a bar says what the marts say",
+            "the latest revision of a bar agrees with the marts",
             ("new_value", "value_now", "new_rank", "rank_now", "new_event_rank", "event_rank_now"),
         ),
     ),

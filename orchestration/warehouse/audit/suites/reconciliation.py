@@ -69,7 +69,7 @@ RECONCILIATION: Final = AuditSuite(
             ("verdict",),
             WARNING,
         ),
-        Never("rest_verdict", "conflict", "the archive says what the venue's api said before it", _REST),
+        Never("rest_verdict", "conflict", "the archive agrees with the venue's API before it", _REST),
         Never("interval_verdict", "conflict", "the venue's klines of two intervals tell the same volume", _INTERVALS),
     ),
 )

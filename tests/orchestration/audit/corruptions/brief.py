@@ -15,9 +15,9 @@ CORRUPTIONS = [
         f"delete from {BRIEF} where {ONE_BRIEF}; update {DAILY} set is_running = null",
     ),
     update(BRIEF, DAILY, ONE_DAY, "is_of_ended_day", "is_running = true"),
-    update(BRIEF, BRIEF, ONE_BRIEF, "is_provision_said", "headline = headline || ' (from klines, provisional)'"),
-    update(BRIEF, DAILY, ONE_DAY, "is_provision_said", "is_provisional = true"),
-    update(BRIEF, DAILY, ONE_DAY, "is_provision_said", "is_provisional = null"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "is_provision_stated", "headline = headline || ' (from klines, provisional)'"),
+    update(BRIEF, DAILY, ONE_DAY, "is_provision_stated", "is_provisional = true"),
+    update(BRIEF, DAILY, ONE_DAY, "is_provision_stated", "is_provisional = null"),
     update(BRIEF, BRIEF, ONE_BRIEF, "net_residual", "net_taker_usd = net_taker_usd + 0.00000001"),
     update(
         BRIEF, BRIEF, ONE_BRIEF, "is_side_right", "side = case side when 'bearish' then 'bullish' else 'bearish' end"

@@ -14,7 +14,7 @@ from tests.orchestration.audit.corruption import (
 
 CORRUPTIONS = [
     Corruption(CLAIMS, "claim_id, definition_id", f"insert into {CLAIMS} select * from {CLAIMS} where {TRUE_CLAIM}"),
-    Corruption(CLAIMS, "is_asked", "delete from dim_claims where claim_id = 'true'"),
+    Corruption(CLAIMS, "is_claimed", "delete from dim_claims where claim_id = 'true'"),
     Corruption(CLAIMS, "is_answered", f"delete from {CLAIMS} where {TRUE_CLAIM}"),
     update(CLAIMS, "dim_claims", "claim_id = 'true'", "is_claim_unchanged", "claimed_rank = 2"),
     update(CLAIMS, "dim_claims", "claim_id = 'true'", "is_claim_unchanged", "side = 'bullish'"),
@@ -34,12 +34,12 @@ CORRUPTIONS = [
     update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_verdict_covered", "coverage_ratio = 0.9"),
     update(CLAIMS, CLAIMS, "claim_id = 'early'", "is_verdict_covered", "holds = false"),
     update(CLAIMS, RANKS, RANKED_MARKET, "is_verdict_of_one_set", "set_changed_at = bar_at"),
-    update(CLAIMS, RANKS, RANKED_MARKET, "is_provision_said", "is_provisional = true"),
+    update(CLAIMS, RANKS, RANKED_MARKET, "is_provision_stated", "is_provisional = true"),
     update(
         CLAIMS,
         CLAIMS,
         TRUE_CLAIM,
-        "is_provision_said",
+        "is_provision_stated",
         "verdict_sentence = 'Holds under daily_usd; the bar is provisional'",
     ),
     update(CLAIMS, CLAIMS, TRUE_CLAIM, "is_sentence_right", "verdict_sentence = 'Holds under daily_base.'"),
