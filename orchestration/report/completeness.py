@@ -80,7 +80,7 @@ def odd_days_table(market: MarketContent) -> Table | None:
         f"{len(odd):,}",
         [
             "UTC day",
-            "What is missing or not as published",
+            "Quality, and why",
             "#Coverage",
             "Bars from",
             "Trades against klines",
