@@ -25,7 +25,7 @@ BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", 
 BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
 BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
-SLOW_MODULES = re.compile(r"test_(simulated|run|docs|suites\w*|revisions|definitions|collect|report)")
+SLOW_MODULES = re.compile(r".*/(audit/.*|test_(simulated|run|docs|revisions|definitions|collect|report)\.py)")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
         found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
         by_folder = BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
-        found |= {by_folder, "slow" if SLOW_MODULES.fullmatch(item.path.stem) else None}
+        found |= {by_folder, "slow" if SLOW_MODULES.fullmatch(item.path.as_posix()) else None}
         for marker in sorted(filter(None, found)):
             item.add_marker(marker)
         if by_folder:

@@ -72,5 +72,5 @@ def test_the_glossary_holds_the_list() -> None:
 
 def test_sources_and_documents_are_searched() -> None:
     paths = set(tracked())
-    assert {"README.md", "Makefile", "ingestion/archive.py", "dbt_project/dbt_project.yml"} <= paths
+    assert {"README.md", "Makefile", "ingestion/recent.py", "dbt_project/dbt_project.yml"} <= paths
     assert GLOSSARY not in paths

@@ -234,7 +234,7 @@ class TestDatedContracts:
         archive_folder.put(f"{FOLDER}/20250901/BTC-USDT-futureschain-trades-2025-09-01.zip", rows, header)
         (outcome,) = ingested(archives, local_zone, self.DATED)
         assert outcome.status == "refused"
-        assert "which row is whose" in str(outcome.error)
+        assert "no column with the symbol of each row" in str(outcome.error)
 
     def test_rows_of_other_contracts_are_ignored_also_in_a_shared_file_with_a_fault(
         self, archive_folder: ArchiveFolder, archives: Archives, local_zone: RawZone
