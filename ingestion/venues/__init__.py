@@ -10,12 +10,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from ingestion.domain.datasets import FLOW_DATASETS
 from ingestion.domain.markets import ALL_SYMBOLS, Market, UnknownMarket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ingestion.venues.venue import Venue, VenueArchive
 
 # venue → where its `Venue` is defined
@@ -63,8 +60,3 @@ def trades_dataset_of(market: Market, preferred: str) -> str:
     """The dataset that the market's flow is read from: the preferred one, or the one that the venue has instead."""
     offered = venue_of(market.venue).trade_datasets
     return preferred if preferred in offered else offered[0]
-
-
-def unused_trades_datasets(markets: Iterable[Market], preferred: str) -> set[str]:
-    """The datasets of archived trades that none of the markets' flow is read from."""
-    return set(FLOW_DATASETS) - {trades_dataset_of(market, preferred) for market in markets}

@@ -42,7 +42,7 @@ def _is_usage(error: Exception) -> bool:
     from orchestration.alerts.evaluation import NoReceiver
     from orchestration.config.settings import SettingsError
     from orchestration.runs.ranges import RangeError
-    from orchestration.serving.claims import ClaimNotUnderstood
+    from orchestration.serving.claims.parse import ClaimNotUnderstood
     from orchestration.serving.published import DayNotPublished, MarketNotPublished
 
     usage = RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished | NoReceiver

@@ -13,7 +13,7 @@ import jinja2
 import pytest
 import yaml
 
-from orchestration.serving.claims import CLAIM_MODELS, over_published_marts
+from orchestration.serving.claims.evaluate import CLAIM_MODELS, over_published_marts
 from tests.dbt.warehouse import PROJECT, Warehouse
 
 SIDES = PROJECT / "macros" / "sides.sql"

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.serving.claims import over_published_marts
+from orchestration.serving.claims.evaluate import over_published_marts
 from orchestration.warehouse.audit.gx import validate
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from orchestration.warehouse.audit.suites import SUITES

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from orchestration.serving.briefs import briefs
-from orchestration.serving.claims import Answer, Claim, ClaimNotUnderstood, Outcome, check, facts, understand
+from orchestration.serving.claims.evaluate import Answer, Outcome, check, facts
+from orchestration.serving.claims.parse import Claim, ClaimNotUnderstood, understand
 from orchestration.serving.published import MarketNotPublished, NothingPublished, QueryFailed, resolve_market
 from tests.support.claimed import publish_for_claims
 

@@ -25,7 +25,8 @@ from orchestration.cli.render.rows import show_rows
 from orchestration.cli.render.run_report import missing_latest_sentence, show_latest, show_report
 from orchestration.cli.render.status import show_status
 from orchestration.runs.report import CheckFinding, RunReport
-from orchestration.serving.claims import Answer, Claim, Verdict
+from orchestration.serving.claims.evaluate import Answer, Verdict
+from orchestration.serving.claims.parse import Claim
 from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.serving.liquidations import last_liquidations

@@ -58,10 +58,11 @@ def claim(
     with reporting_errors(debug, failed=NOT_ANSWERED, usage=NOT_ANSWERED):
         from orchestration.cli.render.claim import show_claim
         from orchestration.cli.render.console import stdout
-        from orchestration.serving import claims
+        from orchestration.serving.claims.evaluate import check, facts
+        from orchestration.serving.claims.parse import understand
         from orchestration.serving.formats import to_json
 
-        claim_made = claims.understand(
+        claim_made = understand(
             " ".join(words or ()),
             market=market,
             day=day,
@@ -72,9 +73,9 @@ def claim(
             window_days=days,
             as_of=as_of,
         )
-        answered = claims.check(settings_of(demo).serving_path, claim_made)
+        answered = check(settings_of(demo).serving_path, claim_made)
         if as_json:
-            print(to_json(claims.facts(answered)))
+            print(to_json(facts(answered)))
         else:
             show_claim(stdout(), answered)
         raise typer.Exit(CLAIM_CODES[answered.outcome.name])

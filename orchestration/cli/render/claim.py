@@ -14,7 +14,7 @@ from rich.table import Table
 from orchestration.serving.formats import amount, bar_time, count, share
 
 if TYPE_CHECKING:
-    from orchestration.serving.claims import Answer, Verdict
+    from orchestration.serving.claims.evaluate import Answer, Verdict
 
 
 def show_claim(console: Console, answer: Answer) -> None:

@@ -1,26 +1,18 @@
-"""A claim about a spike, as people write it, and what the published marts say to it.
+"""A claim in words or options, as values.
 
-Belongs here: understanding the claim, finding its market, running the dbt models of claims over it, the outcome. Does
-not: the rule (these models, `int_claim_windows` to `fct_claim_verdicts`, whose text is run as it is), printing
-(`orchestration.cli.render`). Imports no dagster and no dbt.
+Belongs here: which words mean what, and what is missing or contradictory. Does not: the verdict
+(`orchestration.serving.claims.evaluate`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from orchestration.serving.published import closest, connect, outdated, resolve_market
-from orchestration.warehouse.sql import literal
-
-if TYPE_CHECKING:
-    import duckdb
+from orchestration.serving.published import closest
 
 EXAMPLE: Final = "BTCUSDT 2026-01-31 bearish rank 3 in 730 days"
 DEFAULT_WINDOW_DAYS: Final = 730
@@ -28,14 +20,6 @@ DEFAULT_WINDOW_DAYS: Final = 730
 
 class ClaimNotUnderstood(ValueError):
     """The claim cannot be read. The text names what to write instead."""
-
-
-class Outcome(Enum):
-    """`HOLDS`: under at least one definition. `FAILS`: under none. `UNKNOWN`: the data cannot tell."""
-
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNKNOWN = "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -54,51 +38,6 @@ class Claim:
     window_days: int
     as_of: date | None = None
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """The verdict of one definition: a row of `fct_claim_verdicts`, with the definition's grain and unit.
-
-    `is_measured`: the market has bars of this definition at all; where it has none, the definition has no say.
-    `holds`: None when the data cannot tell; `sentence` gives the reason.
-    """
-
-    definition_id: str
-    grain: str
-    unit: str
-    is_measured: bool
-    as_of_at: datetime
-    bar_at: datetime | None
-    value: Decimal | None
-    actual_rank: int | None
-    actual_event_rank: int | None
-    window_bars: int
-    coverage_ratio: float
-    holds: bool | None
-    holds_by: str | None
-    larger_events: str | None
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The claim, the market that it is about, and every definition's verdict."""
-
-    claim: Claim
-    market_id: str
-    is_simulated: bool
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def outcome(self) -> Outcome:
-        """One definition that confirms it is enough; one that cannot tell could have been it."""
-        outcomes = [verdict.holds for verdict in self.verdicts if verdict.is_measured]
-        if True in outcomes:
-            return Outcome.HOLDS
-        return Outcome.UNKNOWN if None in outcomes or not outcomes else Outcome.FAILS
-
-
-# --- understanding --------------------------------------------------------------------------------
 
 _ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -257,109 +196,6 @@ def _to_count(text: str, what: str) -> int:
     if number < 1:
         raise ClaimNotUnderstood(f"`{text}` is no {what}; write a whole number from 1 to 99999")
     return number
-
-
-# --- evaluating ---------------------------------------------------------------------------------------
-
-
-def check(serving: Path, claim: Claim) -> Answer:
-    """Every definition's verdict, from the published marts.
-
-    Raises NothingPublished before the first publication, MarketNotPublished, and QueryFailed when the publication is
-    from before claims could be checked.
-    """
-    import duckdb
-
-    with connect(serving) as connection:
-        try:
-            markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
-            market_id = resolve_market(claim.market, sorted(markets))
-            rows = _verdicts(connection, claim, market_id)
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise outdated(error) from error
-    return Answer(claim, market_id, markets[market_id], tuple(rows))
-
-
-# The models of claims, each reading those before it, and what stands for their other inputs in the published marts.
-CLAIM_MODELS: Final = (
-    "intermediate/int_claim_windows.sql",
-    "intermediate/int_claim_bars.sql",
-    "intermediate/int_claim_evidence.sql",
-    "marts/analysis/fct_claim_verdicts.sql",
-)
-_PUBLISHED_AS: Final = {"int_spike_ranks": "fct_taker_spike_ranks", "spike_definitions": "dim_spike_definitions"}
-_REF: Final = re.compile(r"\{\{ ref\('(\w+)'\) \}\}")
-_MODELS_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
-
-# One claim, made of the connection's variables. Bound parameters would make DuckDB import pandas, which takes longer
-# than the answer.
-_CLAIM: Final = """
-    select
-        'ad hoc' as claim_id,
-        cast(getvariable('published_on') as date) as published_on,
-        cast(getvariable('market_id') as varchar) as market_id,
-        cast(getvariable('event_from') as date) as event_from,
-        cast(getvariable('event_to') as date) as event_to,
-        cast(getvariable('side') as varchar) as side,
-        cast(getvariable('claimed_rank') as bigint) as claimed_rank,
-        cast(getvariable('window_days') as bigint) as window_days
-"""
-
-_VERDICTS: Final = """
-    select
-        verdicts.definition_id, definitions.grain, definitions.unit,
-        exists (
-            select 1 from fct_taker_spike_ranks as ranks
-            where ranks.definition_id = verdicts.definition_id and ranks.market_id = verdicts.market_id
-        ) as is_measured,
-        verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
-        verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
-        verdicts.verdict_sentence
-    from fct_claim_verdicts as verdicts
-    inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
-    order by verdicts.definition_id
-"""
-
-
-def over_published_marts(claims: str, query: str) -> str:
-    """`query` over `fct_claim_verdicts` as dbt would build it if `claims` (SQL) were its seed of claims.
-
-    The text of each model becomes a common table expression of its name: the models use nothing of dbt but `ref`.
-    """
-    steps = {"claims": claims}
-    for path in CLAIM_MODELS:
-        text = (_MODELS_DIR / path).read_text(encoding="utf-8")
-        steps[Path(path).stem] = _REF.sub(lambda found: _PUBLISHED_AS.get(found[1], found[1]), text)
-    return "with " + ",\n".join(f"{name} as (\n{text}\n)" for name, text in steps.items()) + query
-
-
-def _verdicts(connection: duckdb.DuckDBPyConnection, claim: Claim, market_id: str) -> list[Verdict]:
-    parameters = {
-        "published_on": None if claim.as_of is None else str(claim.as_of),
-        "market_id": market_id,
-        "event_from": str(claim.event_from),
-        "event_to": str(claim.event_to),
-        "side": claim.side,
-        "claimed_rank": str(claim.rank),
-        "window_days": str(claim.window_days),
-    }
-    for name, value in parameters.items():
-        connection.execute(f"set variable {name} = {'null' if value is None else literal(value)}")
-    rows = connection.execute(over_published_marts(_CLAIM, _VERDICTS)).fetchall()
-    return [Verdict(*row) for row in rows]
-
-
-def facts(answer: Answer) -> Mapping[str, Any]:
-    """The answer as plain facts, for --json."""
-    from dataclasses import asdict
-
-    claim = {**asdict(answer.claim), "market": answer.market_id}
-    return {
-        "claim": claim,
-        "outcome": answer.outcome.value,
-        "is_simulated": answer.is_simulated,
-        "verdicts": [asdict(verdict) for verdict in answer.verdicts],
-    }
 
 
 def _and(words: Sequence[str]) -> str:
