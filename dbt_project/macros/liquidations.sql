@@ -2,7 +2,8 @@
 
 A relation of parts gives venue, market_id, venue_set, a time column, and the parts of each row: long_usd, short_usd,
 largest_order_usd (NULL without a valued order), order_count, unvalued_order_count, minutes covered, `exact_hours` (hours in which every order
-was received all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the\nnumber of symbols subscribed to, of venues that require per-symbol
+was received all the time and no message was lost), `archive_hours` and `live_hours` (how many hours came from where), and `subscribed_symbol_count` (the
+number of symbols subscribed to, of venues that require per-symbol
 subscriptions; NULL: every symbol. Over hours it is the smallest). -#}
 
 {#- Quotes that count as dollars, as in `ingestion.domain.markets.DOLLARS` (a test compares them), and the dollar itself. -#}

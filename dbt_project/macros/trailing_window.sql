@@ -1,7 +1,9 @@
 {#- How a bar stands in its trailing window (t − window, t]: shared by the spike ranks (both sides) and dominance.
+The length of the window is `window_days` of the seed spike_definitions.csv.
 
 The rows give `bar_at`, `pressure` (lower = takers sold more unusually), `coverage_ratio` (DECIMAL, the bar's own),
-`bar_hours`, `window_hours`, `is_running` (NULL = false) and `set_changed_at` (NULL = the set of markets never changed). One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
+`bar_hours`, `window_hours`, `is_running` (NULL = false) and `set_changed_at` (NULL = the set of markets never
+changed). One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
 
 {% macro trailing_columns() -%}
     {{ taker.framed_rank('pressure asc', 'trailing_window') }} as rank_from_lowest,

@@ -1,1 +1,5 @@
-"""What must hold before marts are published, and what is worth knowing when it does not."""
+"""Asset checks: verdicts of the audit, and completeness, as Dagster shows them.
+
+Belongs here: verdict → check result. Does not: the rules (`orchestration.warehouse.audit`), or the refusal to publish
+(`orchestration.defs.publish`).
+"""

@@ -1,7 +1,7 @@
 """OKX's WebSocket channels: liquidation orders and trades.
 
-Belongs here: channel names, and what the fields of their messages mean, such as the taker's side of a liquidation.
-Does not: connecting (`ingestion.live`).
+Belongs here: channel names, and what the fields of their messages mean: which side of a trade is the taker's, and
+which position, long or short, a liquidation closed. Does not: connecting (`ingestion.live`).
 """
 
 from __future__ import annotations
