@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from ingestion.http.retry import retry_after
 from ingestion.live.coverage import ConnectionCoverage, Proof
 from ingestion.live.spool import ReceivedMessage, SpoolWriter
 from ingestion.venues.venue import Subscription, VenueFeed
@@ -65,18 +65,10 @@ class _Refused(Exception):
     """The venue refuses the subscription, or does not answer it."""
 
 
-def _seconds(retry_after: str | None) -> float:
+def _seconds(header: str | None) -> float:
     """A Retry-After header in seconds from now; 0 where there is none that can be read."""
-    if retry_after is None:
-        return 0.0
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # no date, or one without a zone
-            return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)  # `nan` compares as 0
+    required = retry_after(header, datetime.now(UTC))
+    return 0.0 if required is None else min(required.total_seconds(), _LONGEST_RETRY_AFTER)
 
 
 class _WebSocket:

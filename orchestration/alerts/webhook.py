@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import urllib3
 
 TIMEOUT_SECONDS: Final = 10.0
-_LONGEST_WAIT_SECONDS: Final = 3600.0
+_LONGEST_WAIT: Final = timedelta(hours=1)
 _LONGEST_TEXT: Final = 8_000
 # A gateway that gave up may have handed the message on before.
 _UNSURE_STATUSES: Final = frozenset({502, 504})
@@ -138,19 +137,12 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
         return b""
 
 
-def _wait(retry_after: str | None, now: datetime) -> timedelta | None:
-    """Retry-After, in seconds or as a date; None when it is absent or has no meaning."""
-    if retry_after is None:
-        return None
-    try:
-        seconds = (
-            float(retry_after)
-            if retry_after.strip().isdecimal()
-            else (parsedate_to_datetime(retry_after) - now).total_seconds()
-        )
-    except (TypeError, ValueError):
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS))
+def _wait(header: str | None, now: datetime) -> timedelta | None:
+    """The pause that the receiver requires, at most an hour; None when it states none."""
+    from ingestion.http.retry import retry_after
+
+    required = retry_after(header, now)
+    return None if required is None else min(required, _LONGEST_WAIT)
 
 
 def _ascii(text: str) -> str:

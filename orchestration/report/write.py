@@ -5,9 +5,9 @@ Belongs here: where the page lies, and replacing it. Does not: what is on it.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ingestion.raw.durable import atomic_write
 from orchestration.report.content import ReportContent
 from orchestration.report.page import render
 
@@ -24,10 +24,6 @@ def write_report(content: ReportContent, target: Path) -> int:
     """
     page = render(content).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.building")
-    try:
+    with atomic_write(target) as staged:
         staged.write_bytes(page)
-        os.replace(staged, target)
-    finally:
-        staged.unlink(missing_ok=True)
     return len(page)

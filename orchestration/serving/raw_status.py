@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.domain.datasets import ARCHIVED
+from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from orchestration.serving.defects import Unused, unused
 from orchestration.serving.published import NothingPublished, query
 
@@ -104,7 +104,7 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
 
 
 _STATUS_COLUMNS = ["dataset", "market_id", "interval", "day", "status", "row_count", "id_gaps", "revision"]
-_ROWS_PER_DAY = {("klines", "1h"): 24, ("klines", "4h"): 6, ("klines", "1d"): 1, ("metrics", ""): 288}
+_ROWS_PER_DAY = {**{("klines", name): 24 // hours for name, hours in KLINE_INTERVALS.items()}, ("metrics", ""): 288}
 
 
 def _is_partial(row: dict[str, Any], trades_incomplete: bool) -> bool:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from ingestion.raw.durable import atomic_write
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
@@ -95,9 +96,8 @@ def write_profile(config: DbtConfig) -> Path:
     path = folder / "profiles.yml"
     if not path.exists() or path.read_text() != text:
         folder.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        staged.write_text(text)
-        os.replace(staged, path)
+        with atomic_write(path) as staged:
+            staged.write_text(text)
     return folder
 
 
@@ -223,9 +223,8 @@ def build_manifest(config: DbtConfig) -> Path:
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
     _run(["parse", "--vars", json.dumps(config.variables())], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
-    staged = MANIFEST_PATH.with_name(f".manifest.{os.getpid()}.json")
-    shutil.copyfile(target_dir(config) / "manifest.json", staged)
-    os.replace(staged, MANIFEST_PATH)
+    with atomic_write(MANIFEST_PATH) as staged:
+        shutil.copyfile(target_dir(config) / "manifest.json", staged)
     return MANIFEST_PATH
 
 
@@ -248,9 +247,8 @@ def build_docs(config: DbtConfig) -> Path:
         _run(["docs", "generate", "--static", *dbt_vars], empty)
         page = config.paths.docs_page
         page.parent.mkdir(parents=True, exist_ok=True)
-        staged = page.with_name(f".{page.name}.{os.getpid()}")
-        shutil.copyfile(target_dir(empty) / "static_index.html", staged)
-        os.replace(staged, page)
+        with atomic_write(page) as staged:
+            shutil.copyfile(target_dir(empty) / "static_index.html", staged)
     return page
 
 

@@ -331,7 +331,7 @@ def test_a_page_that_cannot_be_rendered_leaves_the_former_one(
     page = report_path(tmp_path / "serving" / "marts.duckdb")
     size = write_report(full, page)
     assert page.stat().st_size == size
-    monkeypatch.setattr("orchestration.report.write.os.replace", _broken)
+    monkeypatch.setattr("ingestion.raw.durable.os.replace", _broken)
     with pytest.raises(OSError, match="disk"):
         write_report(full, page)
     assert page.stat().st_size == size
