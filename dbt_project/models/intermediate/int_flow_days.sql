@@ -89,6 +89,7 @@ defects as (
         market_id,
         bar_date,
         sum(case when kind = 'quarantined_rows' then row_count else 0 end) as quarantined_rows,
+        max(case when kind = 'refused_source' then 1 else 0 end) as refused_files,
         {{ sorted_list("case when kind in ('replaced_source', 'refused_source', 'quarantined_rows') then reason end") }}
             as reasons,
         {{ sorted_list(
@@ -230,7 +231,8 @@ select
     -- What concerns every bar of the day; rows set aside and doubtful bars concern theirs.
     case
         when chosen_days.verdict = 'trades_implausible' then 3
-        when chosen_days.replaced_bars > 0 or defects.replaced_files is not null then 1
+        -- Bars of a day of which a file was refused come from another one: trades for klines, or another interval.
+        when chosen_days.replaced_bars > 0 or defects.replaced_files is not null or defects.refused_files > 0 then 1
         else 0
     end as quality
 from chosen_days
