@@ -25,7 +25,10 @@ BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", 
 BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
 BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
-SLOW_MODULES = re.compile(r".*/(audit/.*|test_(simulated|run|docs|revisions|definitions|collect|report)\.py)")
+SLOW_MODULES = re.compile(
+    r".*/(audit/.*|test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
+    r"publish_parquet|today|instance)\.py)"
+)
 
 
 @pytest.hookimpl(tryfirst=True)
