@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ from ingestion.domain.periods import Period
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
+from orchestration.warehouse.parsed import run_dbt
+from tests.support.processes import completed
 
 Record = dict[str, Any]
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -216,6 +217,10 @@ def _harmless(type_: pa.DataType) -> Any:
     return False if pa.types.is_boolean(type_) else 1
 
 
+def _dbt() -> None:
+    run_dbt(sys.argv[1:])
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A DuckDB file of its own, and dbt to build it from a raw zone."""
@@ -239,17 +244,11 @@ class Warehouse:
             "kline_intervals": list(self.kline_intervals),
             "trades_dataset": self.trades_dataset,
         }
-        command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *args]
+        command = ["--no-use-colors", *args]
         command += ["--project-dir", str(PROJECT), "--profiles-dir", str(self.folder)]
         command += ["--target-path", str(target), "--log-path", str(self.folder / "logs")]
-        done = subprocess.run(
-            [*command, "--vars", json.dumps(dbt_vars)],
-            cwd=PROJECT,
-            env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        quiet = {**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        done = completed(_dbt, [*command, "--vars", json.dumps(dbt_vars)], quiet, PROJECT)
         results = target / "run_results.json"
         assert results.is_file(), done.stdout + done.stderr
         reported = {result["unique_id"]: result for result in json.loads(results.read_text())["results"]}

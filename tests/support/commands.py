@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from orchestration.cli.app import main
+from tests.support.processes import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,14 +31,8 @@ class Taker:
         """`taker ARGUMENTS` with these settings; settings are TAKER_* names in lower case."""
         named = {f"TAKER_{name.upper()}": value for name, value in settings.items()}
         outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
-        return subprocess.run(
-            [sys.executable, "-m", "orchestration.cli", *arguments],
-            cwd=ROOT,
-            env=outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named
+        return completed(main, arguments, environment, ROOT)
 
     def done(self, *arguments: str, **settings: str) -> Any:
         """Run with --json, insist on success, and return the facts."""

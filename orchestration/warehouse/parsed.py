@@ -1,0 +1,98 @@
+"""The dbt project as dbt parsed it, kept for every state folder and started from.
+
+Belongs here: keeping dbt's parsed project, and deciding whether it still is the project. Does not: starting dbt
+(`orchestration.warehouse.child`).
+
+Parsing takes dbt ten seconds of CPU, and dbt does it again for every other warehouse file, raw zone and profile, since
+any of them may change what is parsed. Here none does: `raw_url`, the intervals and the trades dataset are texts of the
+SQL that is rendered when a model runs, and never decide on a reference or a configuration (a test holds that). dbt's
+own interface takes a parsed project (`dbtRunner(manifest=…)`); the command line's context is the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ingestion.raw.durable import atomic_write
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+_GENERATED: Final = ("target", "logs", "dbt_packages")
+_KEPT: Final = "parsed-{}.msgpack"
+
+
+def project_files(project: Path) -> Iterator[Path]:
+    """Every file that dbt may read of the project, in a fixed order."""
+    for folder, folders, files in os.walk(project):
+        folders[:] = sorted(name for name in folders if name not in _GENERATED and not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+
+def parsed_path(project: Path) -> Path:
+    """Where the parsed project lies. Its name holds the state of all files (name, size, time) and dbt's version."""
+    from dbt.version import __version__
+
+    digest = hashlib.sha256(__version__.encode())
+    for path in project_files(project):
+        state = path.stat()
+        digest.update(f"{path.relative_to(project)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return project / "target" / _KEPT.format(digest.hexdigest()[:16])
+
+
+def load_parsed(path: Path) -> Manifest | None:
+    """The parsed project at `path`; None where there is none, or none that this dbt can read."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    try:
+        manifest: Manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+    except Exception:  # torn, or of another dbt: dbt parses anew, which is slower and right
+        return None
+    manifest.build_parent_and_child_maps()
+    manifest.build_flat_graph()
+    return manifest
+
+
+def keep_parsed(path: Path, target: Path) -> None:
+    """Keep what dbt has just parsed into its folder `target`, in place of former states of the project.
+
+    Without permission to write there, every state folder is parsed on its own, as dbt would.
+    """
+    fresh = target / "partial_parse.msgpack"
+    if path.exists() or not fresh.is_file():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for former in path.parent.glob(_KEPT.format("*")):
+            former.unlink(missing_ok=True)
+        with atomic_write(path) as staged:
+            staged.write_bytes(fresh.read_bytes())
+    except OSError:
+        return
+
+
+def run_dbt(args: Sequence[str]) -> None:
+    """dbt's command line in this process, as `dbt ARGS` would run: it ends with SystemExit.
+
+    A build starts from the parsed project where one is kept, and keeps it where none is.
+    """
+    from dbt.cli.main import cli
+
+    path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()))
+    manifest = load_parsed(path) if "build" in args else None
+    try:
+        cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
+    finally:
+        target = _option(args, "--target-path") or os.environ.get("DBT_TARGET_PATH")
+        if manifest is None and target:
+            keep_parsed(path, Path(target))
+
+
+def _option(args: Sequence[str], name: str) -> str | None:
+    """The value of an option that dbt is started with; None where it is left out."""
+    return args[args.index(name) + 1] if name in args[:-1] else None
