@@ -21,7 +21,13 @@ from pathlib import Path
 
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(
-    ["orchestration.definitions", "orchestration.cli.app", "orchestration.report.charts", "great_expectations", "dbt.cli.main"]
+    [
+        "orchestration.definitions",
+        "orchestration.cli.app",
+        "orchestration.report.charts",
+        "great_expectations",
+        "dbt.cli.main",
+    ]
 )
 
 
