@@ -26,7 +26,7 @@ from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from orchestration.warehouse.parsed import run_dbt
-from tests.support.processes import completed
+from tests.support.forked import completed
 
 Record = dict[str, Any]
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"

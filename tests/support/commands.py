@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from orchestration.cli.app import main
-from tests.support.processes import completed
+from tests.support.forked import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 
