@@ -5,9 +5,9 @@
 -- many hours it is for, so that the one before it lies no further back. The interval of a market may change from one
 -- day to the next.
 --
--- A rate beyond what any venue charges at one funding is no rate: that funding counts as missing, and `conflict` has its
--- figure. Below that nothing in the warehouse contradicts a rate: rates go to a venue's cap and back within one interval,
--- and each market's are its own.
+-- A rate beyond what any venue charges at one funding is no rate: that funding counts as missing, and `conflict` has
+-- its figure. Below that nothing in the warehouse contradicts a rate: rates go to a venue's cap and back within one
+-- interval, and each market's are its own.
 with published_fundings as (
     select
         market_id,

@@ -4,8 +4,8 @@
 -- an order in it needs no more.
 -- Long, since it begins with three ways in which an hour is due: the feed's, the archive's and an order's.
 --
--- The minute of an order in conflict is not covered. Nothing is covered of an hour whose orders of one side are worth more
--- than the takers of that side traded, or of a day on which more than half of the orders are in conflict.
+-- The minute of an order in conflict is not covered. Nothing is covered of an hour whose orders of one side are worth
+-- more than the takers of that side traded, or of a day on which more than half of the orders are in conflict.
 with markets as (
     select market_id, venue, symbol, is_ingested
     from {{ ref('int_markets') }}
@@ -40,7 +40,8 @@ order_totals as (
             as conflicting_minutes,
         min(conflict) as first_conflict,
         {%- for side, is_side in {'SELL': 'is_long_liquidated', 'BUY': 'not is_long_liquidated'}.items() %}
-        sum(case when {{ is_side }} and side_usd is not null then cast(liquidated_usd as double) end) as "{{ side }}_usd",
+        sum(case when {{ is_side }} and side_usd is not null then cast(liquidated_usd as double) end)
+            as "{{ side }}_usd",
         max(case when {{ is_side }} then side_usd end) as "{{ side }}_taker_usd"
         {{- ',' if not loop.last }}
         {%- endfor %}

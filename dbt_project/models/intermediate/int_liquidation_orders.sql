@@ -4,9 +4,9 @@
 -- Long, since the states of both sources are put together by one rule, and each order is then compared with its market.
 --
 -- An order that its own limit or the market's complete bars contradict has no value: a SELL order fills at its limit or
--- above and a BUY order at it or below, at prices of the market, and for no more than the takers of its side traded. What
--- no witness contradicts stays. Venues without a limit in their messages report a bankruptcy price, and may close the
--- position later or against other accounts: there the traded volume is no witness.
+-- above and a BUY order at it or below, at prices of the market, and for no more than the takers of its side traded.
+-- What no witness contradicts stays. Venues without a limit in their messages report a bankruptcy price, and may close
+-- the position later or against other accounts: there the traded volume is no witness.
 with archived_states as (
     select distinct
         market_id,
@@ -217,8 +217,8 @@ compared_orders as (
 conflicts as (
     select
         compared_orders.*,
-        cast(liquidated_at as varchar) || ' ' || market_id || ' ' || side || ' of ' || {{ figure_text('filled_quantity') }}
-            || ' at ' || {{ figure_text('average_price') }}
+        cast(liquidated_at as varchar) || ' ' || market_id || ' ' || side
+            || ' of ' || {{ figure_text('filled_quantity') }} || ' at ' || {{ figure_text('average_price') }}
             || case
                 when is_beyond_limit
                     then case when is_long_liquidated then ' is below' else ' is above' end

@@ -3,9 +3,9 @@
 -- Long, since reading and the comparison with other data of the market are about the same observations.
 --
 -- `conflict`: the observation is contradicted, with the figures of both. By the market's bars: its value divided by its
--- amount is no price of the market. By its neighbours of five minutes, before and after: it stands alone between them, or
--- its day does, by more than was traded around it. By the days around it: open interest changes by no more than is traded,
--- and more than half of the days within three of it differ by more. What no witness contradicts stays.
+-- amount is no price of the market. By its neighbours of five minutes, before and after: it stands alone between them,
+-- or its day does, by more than was traded around it. By the days around it: open interest changes by no more than is
+-- traded, and more than half of the days within three of it differ by more. What no witness contradicts stays.
 {%- set kept = [
     'open_interest_base', 'open_interest_usd', 'observed_at', 'first_observed_at', 'first_open_interest_base',
     'former_observed_at', 'former_open_interest_base',
@@ -189,10 +189,22 @@ pairs as (
 ),
 
 sides_of_pairs as (
-    select market_id, former_date as trade_date, is_contradiction, later_base as other_base, later_date as other_date, traded_base
+    select
+        market_id,
+        former_date as trade_date,
+        is_contradiction,
+        case when is_contradiction then later_base end as other_base,
+        case when is_contradiction then later_date end as other_date,
+        case when is_contradiction then traded_base end as traded_base
     from pairs
     union all
-    select market_id, later_date as trade_date, is_contradiction, former_base as other_base, former_date as other_date, traded_base
+    select
+        market_id,
+        later_date as trade_date,
+        is_contradiction,
+        case when is_contradiction then former_base end as other_base,
+        case when is_contradiction then former_date end as other_date,
+        case when is_contradiction then traded_base end as traded_base
     from pairs
 ),
 
@@ -201,11 +213,9 @@ votes as (
         market_id,
         trade_date,
         2 * sum(case when is_contradiction then 1 else 0 end) > count(*) as is_outvoted,
-        min(case when is_contradiction then other_date end) as other_date,
-        {{ value_at_first('case when is_contradiction then other_base end', 'case when is_contradiction then other_date end') }}
-            as other_base,
-        {{ value_at_first('case when is_contradiction then traded_base end', 'case when is_contradiction then other_date end') }}
-            as traded_base
+        min(other_date) as other_date,
+        {{ value_at_first('other_base', 'other_date') }} as other_base,
+        {{ value_at_first('traded_base', 'other_date') }} as traded_base
     from sides_of_pairs
     group by market_id, trade_date
 ),

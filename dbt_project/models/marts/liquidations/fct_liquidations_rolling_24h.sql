@@ -1,7 +1,7 @@
 -- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market
 -- that was only received has rows as long as an order of it is in that window.
-{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'conflicting_order_count', 'covered_minutes',
-    'exact_hours', 'archive_hours', 'live_hours'] -%}
+{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'conflicting_order_count',
+    'covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
 with venue_windows as (
     select
         venue,
@@ -73,8 +73,9 @@ totals as (
     select * from markets
     union all
     select
-        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        conflicting_order_count, first_conflict, covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, 24 as due_hours
+        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count,
+        largest_order_usd, conflicting_order_count, first_conflict, covered_minutes, exact_hours, archive_hours,
+        live_hours, subscribed_symbol_count, 24 as due_hours
     from venue_windows
     where not is_trailing
     union all
