@@ -204,7 +204,7 @@ compared_orders as (
                 then {{ is_price_elsewhere('valued_orders.unit_price', 'witnesses', bankruptcy_price_factor()) }}
             else {{ is_price_elsewhere('valued_orders.unit_price', 'witnesses', traded_price_factor()) }}
         end as is_price_elsewhere,
-        case
+        valued_orders.limit_price > 0 and case
             when valued_orders.is_long_liquidated then valued_orders.average_price < valued_orders.limit_price
             else valued_orders.average_price > valued_orders.limit_price
         end as is_beyond_limit
@@ -220,6 +220,7 @@ conflicts as (
         cast(liquidated_at as varchar) || ' ' || market_id || ' ' || side
             || ' of ' || {{ figure_text('filled_quantity') }} || ' at ' || {{ figure_text('average_price') }}
             || case
+                when filled_quantity = 0 then null
                 when is_beyond_limit
                     then case when is_long_liquidated then ' is below' else ' is above' end
                         || ' its limit of ' || {{ figure_text('limit_price') }}
