@@ -11,13 +11,13 @@ opening them costs more than everything else that the analysis does. -#}
     {{ return(local_md5(texts | join(' '))) }}
 {%- endmacro %}
 
-{#- What the last build left; nothing when there is none, or one without the state of its source. Read past `ref`, which would
+{#- What the last build left; nothing when there is none, or one without the columns that are needed. Read past `ref`, which would
 be a cycle. -#}
 {% macro built_open_interest() -%}
     {%- set built = none -%}
     {%- if execute and not flags.FULL_REFRESH -%}
         {%- set built = adapter.get_relation(this.database, this.schema, 'int_open_interest_daily') -%}
-        {%- if built and 'source_state' not in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
+        {%- if built and 'first_observed_at' not in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
             {%- set built = none -%}
         {%- endif -%}
     {%- endif -%}
@@ -27,7 +27,10 @@ be a cycle. -#}
         (
             select
                 cast(null as varchar) as market_id, cast(null as date) as trade_date, cast(null as varchar) as source_state,
-                cast(null as decimal(38,8)) as open_interest_base, cast(null as decimal(38,8)) as open_interest_usd
+                cast(null as decimal(38,8)) as open_interest_base, cast(null as decimal(38,8)) as open_interest_usd,
+                cast(null as timestamp) as observed_at, cast(null as timestamp) as first_observed_at,
+                cast(null as decimal(38,8)) as first_open_interest_base, cast(null as timestamp) as former_observed_at,
+                cast(null as decimal(38,8)) as former_open_interest_base
             where false
         )
     {%- endif -%}

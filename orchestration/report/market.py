@@ -154,6 +154,13 @@ def _brief_cards(brief: Row) -> Iterable[Card]:
         Cell(texts.usd(brief["open_interest_usd"])),
         f"last of the day, from the venue's metrics · funding of the day {funding}",
     )
+    conflicts = [brief.get(f"{name}_conflict") for name in ("open_interest", "funding", "liquidations")]
+    if any(conflicts):
+        yield Card(
+            "In conflict with other data",
+            Cell("not used"),
+            " · ".join(str(conflict) for conflict in conflicts if conflict),
+        )
 
 
 def _all_markets_card(brief: Row) -> Card:

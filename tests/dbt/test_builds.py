@@ -240,6 +240,8 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
             "is_lower_bound": True,
             "liquidation_source": "archive",
             "subscribed_symbol_count": None,
+            "conflicting_order_count": 0,
+            "first_conflict": None,
             "venue_set": "simulated",
         }
     ]

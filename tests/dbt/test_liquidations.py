@@ -143,7 +143,7 @@ def snapshot(at: datetime, side: str, quantity: int) -> Record:
         "time_in_force": "IOC",
         "order_status": "FILLED",
         "original_quantity": quantity,
-        "price": 1,
+        "price": Decimal(59_000 if side == "SELL" else 61_000),
         "average_price": Decimal(60_000),
         "accumulated_fill_quantity": quantity,
     }
@@ -151,7 +151,9 @@ def snapshot(at: datetime, side: str, quantity: int) -> Record:
 
 def bars(day: date) -> list[Record]:
     opened = [datetime(day.year, day.month, day.day, hour, tzinfo=UTC) for hour in range(24)]
-    return [{"opened_at": at, "taker_buy_volume": 1, "volume": 3, "quote_volume": 9, "trade_count": 2} for at in opened]
+    # Prices of the orders are invented, from next to nothing to 100,000.
+    flow = {"taker_buy_volume": 1, "volume": 3, "quote_volume": 9, "trade_count": 2}
+    return [{"opened_at": at, "low_price": Decimal("1e-9"), "high_price": 10**6, **flow} for at in opened]
 
 
 @dataclass
@@ -237,6 +239,8 @@ def due(found: Collected, venue: str, market_id: str, hours: range) -> Record:
         "liquidation_source": "live",
         "venue_set": ",".join(venues),
         "subscribed_symbol_count": None,
+        "conflicting_order_count": 0,
+        "first_conflict": None,
     }
 
 

@@ -15,6 +15,15 @@
     arg_max({{ value }}, {{ key }})
 {%- endmacro %}
 
+{#- The value of the row with the second largest key in the group; NULL when there is none. -#}
+{% macro value_at_last_but_one(value, key) -%}
+    {{ return(adapter.dispatch('value_at_last_but_one', 'taker')(value, key)) }}
+{%- endmacro %}
+
+{% macro duckdb__value_at_last_but_one(value, key) -%}
+    arg_max({{ value }}, {{ key }}, 2)[2]
+{%- endmacro %}
+
 {#- The distinct values of the group as one text, in order and parted by commas. -#}
 {% macro sorted_list(value) -%}
     {{ return(adapter.dispatch('sorted_list', 'taker')(value)) }}

@@ -4,13 +4,37 @@
 -- Whether one is missing follows from the time between fundings, not by a sum of labels: a funding's label states how
 -- many hours it is for, so that the one before it lies no further back. The interval of a market may change from one
 -- day to the next.
-with fundings as (
+--
+-- A rate beyond what any venue charges at one funding is no rate: that funding counts as missing, and `conflict` has
+-- its figure. Below that nothing in the warehouse contradicts a rate: rates go to a venue's cap and back within one
+-- interval, and each market's are its own.
+with published_fundings as (
     select
         market_id,
         date_trunc('minute', calculated_at + interval '30' second) as funded_at,
         funding_interval_hours,
         funding_rate
     from {{ ref('stg_raw__funding_rates') }}
+),
+
+fundings as (
+    select *
+    from published_fundings
+    where abs(funding_rate) <= {{ highest_funding_rate() }}
+),
+
+-- Each begins with its time, so that the smallest of several is the first.
+conflicts as (
+    select
+        market_id,
+        cast(funded_at as date) as trade_date,
+        min(
+            cast(funded_at as varchar) || ' funding rate ' || {{ figure_text('funding_rate') }}
+            || ' is beyond the {{ highest_funding_rate() }} that no venue exceeds at one funding'
+        ) as conflict
+    from published_fundings
+    where abs(funding_rate) > {{ highest_funding_rate() }}
+    group by market_id, cast(funded_at as date)
 ),
 
 timeline as (
@@ -72,13 +96,23 @@ days as (
     group by market_id, trade_date
 )
 
+-- A day on which every funding is in conflict has a row without a rate.
 select
-    days.market_id,
-    days.trade_date,
-    cast(greatest(24 - coalesce(lost_hours_by_day.lost_hours, 0), 0) as bigint) as covered_hours,
-    days.funding_rate
+    coalesce(days.market_id, conflicts.market_id) as market_id,
+    coalesce(days.trade_date, conflicts.trade_date) as trade_date,
+    cast(
+        case
+            when days.market_id is null then 0
+            else greatest(24 - coalesce(lost_hours_by_day.lost_hours, 0), 0)
+        end as bigint
+    ) as covered_hours,
+    days.funding_rate,
+    conflicts.conflict
 from days
+full outer join conflicts
+    on days.market_id = conflicts.market_id
+    and days.trade_date = conflicts.trade_date
 left join lost_hours_by_day
     on days.market_id = lost_hours_by_day.market_id
     and days.trade_date = lost_hours_by_day.trade_date
-order by days.market_id, days.trade_date
+order by market_id, trade_date

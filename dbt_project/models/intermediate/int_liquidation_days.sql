@@ -12,6 +12,8 @@ with venues as (
         cast(sum(order_count) as bigint) as order_count,
         cast(sum(unvalued_order_count) as bigint) as unvalued_order_count,
         max(largest_order_usd) as largest_order_usd,
+        cast(sum(conflicting_order_count) as bigint) as conflicting_order_count,
+        min(first_conflict) as first_conflict,
         cast(sum(covered_minutes) as bigint) as covered_minutes,
         cast(sum(exact_hours) as bigint) as exact_hours,
         cast(sum(archive_hours) as bigint) as archive_hours,
@@ -33,6 +35,8 @@ markets as (
         cast(sum(order_count) as bigint) as order_count,
         cast(sum(unvalued_order_count) as bigint) as unvalued_order_count,
         max(largest_order_usd) as largest_order_usd,
+        cast(sum(conflicting_order_count) as bigint) as conflicting_order_count,
+        min(first_conflict) as first_conflict,
         cast(sum(covered_minutes) as bigint) as covered_minutes,
         cast(sum(exact_hours) as bigint) as exact_hours,
         cast(sum(archive_hours) as bigint) as archive_hours,
@@ -41,7 +45,7 @@ markets as (
         cast(24 as bigint) as due_hours
     from {{ ref('int_liquidation_market_hours') }}
     group by venue, market_id, is_ingested, cast(hour_at as date)
-    having is_ingested or sum(order_count) > 0
+    having is_ingested or sum(order_count) > 0 or sum(conflicting_order_count) > 0
 ),
 
 all_venues as (
@@ -53,7 +57,7 @@ totals as (
     union all
     select
         venue, market_id, venue_set, trade_date, long_usd, short_usd, order_count, unvalued_order_count,
-        largest_order_usd,
+        largest_order_usd, conflicting_order_count, first_conflict,
         covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, due_hours
     from venues
     where not is_trailing

@@ -1,7 +1,12 @@
 -- One row per liquidation order, from the archive where its day is stored there, else as it was received live. Both
 -- publish an order's states as it fills, each with what is filled so far (the archive every row twice): only the last
 -- state counts, once. Where a feed does not report what was ordered at which limit, each message is an order.
--- Long, since the states of both sources are put together by one rule.
+-- Long, since the states of both sources are put together by one rule, and each order is then compared with its market.
+--
+-- An order that its own limit or the market's complete bars contradict has no value: a SELL order fills at its limit or
+-- above and a BUY order at it or below, at prices of the market, and for no more than the takers of its side traded.
+-- What no witness contradicts stays. Venues without a limit in their messages report a bankruptcy price, and may close
+-- the position later or against other accounts: there the traded volume is no witness.
 with archived_states as (
     select distinct
         market_id,
@@ -114,7 +119,15 @@ last_states as (
 ),
 
 orders as (
-    select market_id, liquidated_at, trade_date, liquidation_source, is_long_liquidated, average_price, filled_quantity
+    select
+        market_id,
+        liquidated_at,
+        trade_date,
+        liquidation_source,
+        is_long_liquidated,
+        average_price,
+        filled_quantity,
+        limit_price
     from last_states
     where states_from_last = 1
     union all
@@ -125,36 +138,113 @@ orders as (
         'live' as liquidation_source,
         is_long_liquidated,
         cast(price as decimal(38,12)) as average_price,
-        cast(quantity as decimal(38,8)) as filled_quantity
+        cast(quantity as decimal(38,8)) as filled_quantity,
+        cast(null as decimal(38,12)) as limit_price
     from received_events
     where original_quantity is null or limit_price is null
-)
+),
+
+order_hours as (
+    select distinct market_id, date_trunc('hour', liquidated_at) as hour_at
+    from orders
+),
+
+bars as (
+    select * from {{ witness_bars() }} as witnesses
+),
+
+-- Of each hour with orders the shortest complete bar that holds it.
+witnesses as (
+    select
+        order_hours.market_id,
+        order_hours.hour_at,
+        {{ of_shortest_bar(['low_price', 'high_price', 'taker_buy_usd', 'taker_sell_usd']) }}
+    from order_hours
+    {{ join_witness_bars('bars', 'order_hours', 'order_hours.hour_at') }}
+),
 
 -- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and never
 -- guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take the
 -- decimals' room from all others.
+valued_orders as (
+    select
+        orders.*,
+        date_trunc('hour', orders.liquidated_at) as hour_at,
+        case when orders.is_long_liquidated then 'SELL' else 'BUY' end as side,
+        cast(orders.average_price as double) / coalesce(markets.base_multiplier, 1) as unit_price,
+        case
+            when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
+                and cast(orders.filled_quantity as double) * markets.contract_size < 1e20
+                and cast(orders.filled_quantity as double) * markets.contract_size
+                    * case
+                        when markets.contract_type = 'inverse' then 1
+                        else cast(orders.average_price as double)
+                    end < 1e10
+                then {{ notional_usd(
+                    'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
+                    scale=8
+                ) }}
+        end as reported_usd
+    from orders
+    inner join {{ ref('int_markets') }} as markets on orders.market_id = markets.market_id
+),
+
+compared_orders as (
+    select
+        valued_orders.*,
+        witnesses.low_price,
+        witnesses.high_price,
+        case
+            when valued_orders.limit_price is null then null
+            when valued_orders.is_long_liquidated then witnesses.taker_sell_usd
+            else witnesses.taker_buy_usd
+        end as side_usd,
+        case
+            when valued_orders.limit_price is null
+                then {{ is_price_elsewhere('valued_orders.unit_price', 'witnesses', bankruptcy_price_factor()) }}
+            else {{ is_price_elsewhere('valued_orders.unit_price', 'witnesses', traded_price_factor()) }}
+        end as is_price_elsewhere,
+        valued_orders.limit_price > 0 and case
+            when valued_orders.is_long_liquidated then valued_orders.average_price < valued_orders.limit_price
+            else valued_orders.average_price > valued_orders.limit_price
+        end as is_beyond_limit
+    from valued_orders
+    left join witnesses
+        on valued_orders.market_id = witnesses.market_id and valued_orders.hour_at = witnesses.hour_at
+),
+
+-- Each begins with its time, so that the smallest of several is the first.
+conflicts as (
+    select
+        compared_orders.*,
+        cast(liquidated_at as varchar) || ' ' || market_id || ' ' || side
+            || ' of ' || {{ figure_text('filled_quantity') }} || ' at ' || {{ figure_text('average_price') }}
+            || case
+                when filled_quantity = 0 then null
+                when is_beyond_limit
+                    then case when is_long_liquidated then ' is below' else ' is above' end
+                        || ' its limit of ' || {{ figure_text('limit_price') }}
+                when is_price_elsewhere
+                    then ' (' || {{ figure_text('unit_price') }} || ' a unit), the market traded at '
+                        || {{ figure_text('low_price') }} || ' to ' || {{ figure_text('high_price') }}
+                when reported_usd > side_usd
+                    then ' is worth ' || {{ figure_text('reported_usd') }} || ' USD, takers of its side traded '
+                        || {{ figure_text('side_usd') }} || ' USD'
+            end as conflict
+    from compared_orders
+)
+
 select
-    orders.market_id,
-    orders.liquidated_at,
-    orders.trade_date,
-    date_trunc('hour', orders.liquidated_at) as hour_at,
-    orders.liquidation_source,
-    orders.is_long_liquidated,
-    orders.average_price,
-    orders.filled_quantity,
-    case
-        when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
-            and cast(orders.filled_quantity as double) * markets.contract_size < 1e20
-            and cast(orders.filled_quantity as double) * markets.contract_size
-                * case
-                    when markets.contract_type = 'inverse' then 1
-                    else cast(orders.average_price as double)
-                end < 1e10
-            then {{ notional_usd(
-                'markets.contract_type', 'markets.contract_size', 'orders.average_price', 'orders.filled_quantity',
-                scale=8
-            ) }}
-    end as liquidated_usd
-from orders
-inner join {{ ref('int_markets') }} as markets on orders.market_id = markets.market_id
-order by orders.market_id, orders.liquidated_at, orders.is_long_liquidated, orders.average_price, orders.filled_quantity
+    market_id,
+    liquidated_at,
+    trade_date,
+    hour_at,
+    liquidation_source,
+    is_long_liquidated,
+    average_price,
+    filled_quantity,
+    case when conflict is null then reported_usd end as liquidated_usd,
+    side_usd,
+    conflict
+from conflicts
+order by market_id, liquidated_at, is_long_liquidated, average_price, filled_quantity

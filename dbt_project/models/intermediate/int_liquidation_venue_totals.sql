@@ -10,6 +10,8 @@ with market_totals as (
         sum(order_count) as order_count,
         sum(unvalued_order_count) as unvalued_order_count,
         max(largest_order_usd) as largest_order_usd,
+        sum(conflicting_order_count) as conflicting_order_count,
+        min(first_conflict) as first_conflict,
         max(case when archive_hours > 0 and covered_minutes > 0 then 1 else 0 end) as archive_hours
     from {{ ref('int_liquidation_market_hours') }}
     group by venue, hour_at
@@ -28,6 +30,8 @@ select
         coalesce(case when hours.covered_minutes > 0 then market_totals.unvalued_order_count end, 0) as bigint
     ) as unvalued_order_count,
     case when hours.covered_minutes > 0 then market_totals.largest_order_usd end as largest_order_usd,
+    cast(coalesce(market_totals.conflicting_order_count, 0) as bigint) as conflicting_order_count,
+    market_totals.first_conflict,
     hours.covered_minutes,
     cast(
         case

@@ -43,8 +43,8 @@ select
     coalesce(all_liquidations.coverage_ratio, 0) as all_liquidations_coverage_ratio,
     all_liquidations.venue_set as all_liquidations_venue_set,
     all_liquidations.subscribed_symbol_count as all_liquidations_subscribed_symbol_count,
-    open_interest.open_interest_base,
-    open_interest.open_interest_usd,
+    case when open_interest.conflict is null then open_interest.open_interest_base end as open_interest_base,
+    case when open_interest.conflict is null then open_interest.open_interest_usd end as open_interest_usd,
     case when funding.covered_hours >= 24 then cast(funding.funding_rate as double) end as funding_rate,
     days.flow_source,
     days.flow_quality,
@@ -52,7 +52,10 @@ select
     days.coverage_ratio,
     days.is_provisional,
     days.summed_venue_set,
-    days.is_simulated
+    days.is_simulated,
+    open_interest.conflict as open_interest_conflict,
+    funding.conflict as funding_conflict,
+    liquidations.first_conflict as liquidations_conflict
 from ended_days as days
 inner join {{ ref('int_closes_daily') }} as closes
     on days.market_id = closes.market_id and days.brief_date = closes.trade_date

@@ -76,5 +76,10 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             + ("" if brief["open_interest"] is None else f", {brief['open_interest']:,.2f} base"),
         ),
         ("funding of the day", "–" if brief["funding_rate"] is None else f"{brief['funding_rate']:+.4%}"),
+        *(
+            ("in conflict, not used", brief[name])
+            for name in ("open_interest_conflict", "funding_conflict", "liquidations_conflict")
+            if brief.get(name)
+        ),
         ("source", f"{brief['flow_source']}, coverage {share(brief['coverage_ratio'])}"),
     ]

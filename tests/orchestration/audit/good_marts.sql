@@ -381,7 +381,9 @@ select
     not is_exact as is_lower_bound,
     case venue when 'binance_cm' then 'archive' else 'live' end as liquidation_source,
     venue_set,
-    case when market_id = 'all:ALL' then 2 end::bigint as subscribed_symbol_count
+    case when market_id = 'all:ALL' then 2 end::bigint as subscribed_symbol_count,
+    0::bigint as conflicting_order_count,
+    null::varchar as first_conflict
 from rows_of_one;
 
 -- A day, or a rolling day, is a window of 24 hours that ends at some hour. A market known from a feed only has a row
@@ -407,7 +409,8 @@ select
     any_value(c.share) as coverage_ratio,
     any_value(h.venue <> 'bybit' or c.share < 1) as is_lower_bound,
     any_value(h.liquidation_source) as liquidation_source, any_value(h.venue_set) as venue_set,
-    min(h.subscribed_symbol_count) as subscribed_symbol_count
+    min(h.subscribed_symbol_count) as subscribed_symbol_count,
+    sum(h.conflicting_order_count)::bigint as conflicting_order_count, min(h.first_conflict) as first_conflict
 from fct_liquidations_hourly as h
 join ends as e on h.venue = e.venue and h.bar_at < e.until_at and h.bar_at >= e.until_at - interval 24 hour
 join covered as c
@@ -652,7 +655,10 @@ select
     d.coverage_ratio,
     false as is_simulated,
     d.market_id || ' on ' || d.trade_date || ': sold more, from ' || d.flow_source || ', rank 3 under daily_usd.'
-        as headline
+        as headline,
+    null::varchar as open_interest_conflict,
+    null::varchar as funding_conflict,
+    null::varchar as liquidations_conflict
 from fct_net_taker_volume_daily as d
 left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.trade_date = d.trade_date - 1
 left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date

@@ -61,7 +61,16 @@ with phrases as (
                     || {{ value_text("'usd'", 'all_short_liquidations_usd') }} || ' short on '
                     || {{ enumeration_text('all_liquidations_venue_set') }} || ', '
                     || {{ coverage_text('all_liquidations_coverage_ratio') }} || ' of the day heard'
-        end as all_liquidations_text
+        end as all_liquidations_text,
+        nullif(
+            concat_ws(
+                ', ',
+                case when open_interest_conflict is not null then 'open interest' end,
+                case when funding_conflict is not null then 'a funding' end,
+                case when liquidations_conflict is not null then 'liquidations' end
+            ),
+            ''
+        ) as conflict_text
     from {{ ref('int_market_brief_facts') }} as facts
 )
 
@@ -110,6 +119,9 @@ select
                 else 'liquidated of the symbols heard '
             end || all_liquidations_text,
             'liquidations unknown'
-        ) || '.' as headline
+        ) || '.' || coalesce(' In conflict with other data and not used: ' || conflict_text || '.', '') as headline,
+    open_interest_conflict,
+    funding_conflict,
+    liquidations_conflict
 from phrases
 order by market_id, brief_date

@@ -13,6 +13,8 @@ select
     is_lower_bound,
     liquidation_source,
     subscribed_symbol_count,
+    conflicting_order_count,
+    first_conflict,
     venue_set
 from {{ ref('int_liquidation_days') }}
 order by venue, market_id, trade_date

@@ -3,18 +3,19 @@
 with markets as (
     select
         venue, market_id, venue as venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count,
-        largest_order_usd,
+        largest_order_usd, conflicting_order_count, first_conflict,
         covered_minutes, exact_hours, archive_hours, live_hours, cast(null as bigint) as subscribed_symbol_count,
         1 as due_hours
     from {{ ref('int_liquidation_market_hours') }}
-    where is_ingested or order_count > 0
+    where is_ingested or order_count > 0 or conflicting_order_count > 0
 ),
 
 venues as (
     select
         venue, market_id, venue as venue_set, hour_at, is_trailing, long_usd, short_usd, order_count,
         unvalued_order_count,
-        largest_order_usd, covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count,
+        largest_order_usd, conflicting_order_count, first_conflict, covered_minutes, exact_hours, archive_hours,
+        live_hours, subscribed_symbol_count,
         1 as due_hours
     from {{ ref('int_liquidation_venue_totals') }}
 ),
@@ -28,7 +29,8 @@ totals as (
     union all
     select
         venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, due_hours
+        conflicting_order_count, first_conflict, covered_minutes, exact_hours, archive_hours, live_hours,
+        subscribed_symbol_count, due_hours
     from venues
     where not is_trailing
     union all

@@ -1,7 +1,7 @@
 -- One row per market, venue and all venues together, and full hour: the 24 hours [as_of_at − 24 h, as_of_at). A market
 -- that was only received has rows as long as an order of it is in that window.
-{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'covered_minutes', 'exact_hours',
-    'archive_hours', 'live_hours'] -%}
+{% set parts = ['long_usd', 'short_usd', 'order_count', 'unvalued_order_count', 'conflicting_order_count',
+    'covered_minutes', 'exact_hours', 'archive_hours', 'live_hours'] -%}
 with venue_windows as (
     select
         venue,
@@ -12,6 +12,7 @@ with venue_windows as (
         {% for part in parts -%}
         sum({{ part }}) over day_to_here as {{ part }},
         {% endfor -%}
+        min(first_conflict) over day_to_here as first_conflict,
         max(largest_order_usd) over day_to_here as largest_order_usd,
         min(subscribed_symbol_count) over day_to_here as subscribed_symbol_count
     from {{ ref('int_liquidation_venue_totals') }}
@@ -31,6 +32,7 @@ market_windows as (
         {% for part in parts -%}
         sum({{ part }}) over day_to_here as {{ part }},
         {% endfor -%}
+        min(first_conflict) over day_to_here as first_conflict,
         max(largest_order_usd) over day_to_here as largest_order_usd
     from {{ ref('int_liquidation_market_hours') }}
     window day_to_here as (
@@ -51,6 +53,8 @@ markets as (
         order_count,
         unvalued_order_count,
         largest_order_usd,
+        conflicting_order_count,
+        first_conflict,
         covered_minutes,
         exact_hours,
         archive_hours,
@@ -58,7 +62,7 @@ markets as (
         cast(null as bigint) as subscribed_symbol_count,
         24 as due_hours
     from market_windows
-    where is_ingested or order_count > 0
+    where is_ingested or order_count > 0 or conflicting_order_count > 0
 ),
 
 all_venues as (
@@ -69,8 +73,9 @@ totals as (
     select * from markets
     union all
     select
-        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count, largest_order_usd,
-        covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, 24 as due_hours
+        venue, market_id, venue_set, hour_at, long_usd, short_usd, order_count, unvalued_order_count,
+        largest_order_usd, conflicting_order_count, first_conflict, covered_minutes, exact_hours, archive_hours,
+        live_hours, subscribed_symbol_count, 24 as due_hours
     from venue_windows
     where not is_trailing
     union all

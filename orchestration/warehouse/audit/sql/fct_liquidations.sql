@@ -17,6 +17,16 @@ select
     liquidation_source,
     venue_set,
     subscribed_symbol_count,
+    conflicting_order_count,
+    first_conflict,
+    coalesce(
+        (conflicting_order_count = 0 and first_conflict is null)
+        or (
+            conflicting_order_count > 0 and first_conflict is not null and is_lower_bound
+            and (coverage_ratio < 1 or ends_with(market_id, ':ALL'))
+        ),
+        false
+    ) as is_conflict_flagged,
     case
         when coverage_ratio = 0 then 0 else {{ residual("long_usd + short_usd - total_usd") }}
     end as sum_residual,

@@ -48,6 +48,8 @@ select
     coalesce(hours.order_count, 0) - coalesce(liquidations.order_count, 0) as count_difference,
     case
         when requested_days.due_coverage_ratio is null or liquidations.market_id is null then 0
+        -- The time around orders that other data contradict is not covered, whatever is stored.
+        when liquidations.conflicting_order_count > 0 then 0
         when requested_days.due_coverage_ratio = 1
             then {{ distance("liquidations.coverage_ratio", "requested_days.due_coverage_ratio") }}
         when liquidations.liquidation_source = 'archive' then {{ distance("liquidations.coverage_ratio", "0.0e0") }}

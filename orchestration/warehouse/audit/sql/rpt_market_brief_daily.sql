@@ -56,6 +56,22 @@ select
     briefs.open_interest_usd,
     briefs.funding_rate,
     briefs.headline,
+    briefs.open_interest_conflict,
+    briefs.funding_conflict,
+    briefs.liquidations_conflict,
+    briefs.open_interest_conflict is null as is_open_interest_consistent,
+    briefs.funding_conflict is null as is_funding_consistent,
+    briefs.market_id is null or coalesce(
+        (briefs.open_interest_conflict is null or coalesce(briefs.open_interest, briefs.open_interest_usd) is null)
+        and (briefs.funding_conflict is null or briefs.funding_rate is null)
+        and briefs.liquidations_conflict is not distinct from liquidations.first_conflict
+        and (position('. In conflict with other data' in briefs.headline) > 0) = (
+            coalesce(
+                briefs.open_interest_conflict, briefs.funding_conflict, briefs.liquidations_conflict
+            ) is not null
+        ),
+        false
+    ) as are_conflicts_excluded,
     case
         when briefs.market_id is null or daily.market_id is null then 0
         else {{ residual("briefs.net_taker_usd - daily.net_taker_usd") }}

@@ -8,6 +8,7 @@ from orchestration.warehouse.audit.rules import WARNING, AuditSuite, Between, Ho
 from orchestration.warehouse.audit.tolerances import DOUBLE
 
 _LIQUIDATIONS: Final = ("long_liquidations_usd", "short_liquidations_usd", "liquidations_coverage_ratio")
+_CONFLICTS: Final = ("open_interest_conflict", "funding_conflict", "liquidations_conflict")
 
 BRIEF: Final = AuditSuite(
     name="rpt_market_brief_daily",
@@ -42,6 +43,18 @@ BRIEF: Final = AuditSuite(
                 "all_liquidations_subscribed_symbol_count",
             ),
         ),
+        Holds(
+            "are_conflicts_excluded",
+            "what other data contradict is not stated, and the headline names it",
+            (*_CONFLICTS, "open_interest_usd", "funding_rate", "headline"),
+        ),
+        Holds(
+            "is_open_interest_consistent",
+            "open interest agrees with prices, volumes and its neighbours",
+            ("open_interest_conflict",),
+            WARNING,
+        ),
+        Holds("is_funding_consistent", "every funding is one that a venue charges", ("funding_conflict",), WARNING),
         Between("open_interest", 0, None, "open interest is not negative"),
         Between("open_interest_usd", 0, None, "open interest is not negative"),
         Between("funding_rate", -0.2, 0.2, "a day's funding is a small share, not a percentage", (), WARNING),

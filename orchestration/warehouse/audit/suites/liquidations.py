@@ -28,6 +28,11 @@ def _rules(span: str) -> tuple[Rule, ...]:
             "is_bound_honest", "only what was received and valued completely is no lower bound", (*_USD, *_PROVENANCE)
         ),
         Known("is_lower_bound", "lower bounds are labelled as such"),
+        Holds(
+            "is_conflict_flagged",
+            "orders that other data contradict are named, uncovered, and their totals lower bounds",
+            ("conflicting_order_count", "first_conflict", "is_lower_bound", "coverage_ratio"),
+        ),
         OneOf("liquidation_source", LIQUIDATION_SOURCES, "the source is named", _PROVENANCE),
         Known("liquidation_source", "the source is known"),
         Holds("is_venue_set_right", "the venues behind a row are named, and simulated ones stay apart", _PROVENANCE),
@@ -61,6 +66,9 @@ DAILY: Final = AuditSuite(
     description="Longs and shorts add up, an uncovered day is unknown and not zero, totals state their coverage.",
     rules=(
         *_rules("a day"),
+        Between(
+            "conflicting_order_count", None, 0, "no order contradicts its market", ("first_conflict", *_USD), WARNING
+        ),
         # Unlike flow, liquidations may be requested in pieces: a gap is a range not requested, and no number is wrong.
         Between("days_since_previous", None, 1, "no range of days was left out", (), WARNING),
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from orchestration.warehouse.audit.rules import WARNING
 from tests.orchestration.audit.corruption import BRIEF, DAILY, ONE_BRIEF, ONE_DAY, Corruption, update
 
+NAMED = "headline = headline || '. In conflict with other data and not used: something.'"
+
 CORRUPTIONS = [
     Corruption(BRIEF, "market_id, brief_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
     Corruption(BRIEF, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
@@ -34,6 +36,27 @@ CORRUPTIONS = [
     update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_venue_set = 'okx'"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_liquidations_subscribed_symbol_count = 9"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_conflicts_excluded", f"open_interest_conflict = 'one', {NAMED}"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_conflicts_excluded", f"funding_conflict = 'one', {NAMED}"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_conflicts_excluded", f"liquidations_conflict = 'one', {NAMED}"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_conflicts_excluded", "funding_conflict = 'one', funding_rate = null"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_conflicts_excluded", NAMED),
+    update(
+        BRIEF,
+        BRIEF,
+        ONE_BRIEF,
+        "is_open_interest_consistent",
+        f"open_interest_conflict = 'one', open_interest = null, open_interest_usd = null, {NAMED}",
+        WARNING,
+    ),
+    update(
+        BRIEF,
+        BRIEF,
+        ONE_BRIEF,
+        "is_funding_consistent",
+        f"funding_conflict = 'one', funding_rate = null, {NAMED}",
+        WARNING,
+    ),
     update(BRIEF, BRIEF, ONE_BRIEF, "open_interest", "open_interest = -1"),
     update(BRIEF, BRIEF, ONE_BRIEF, "open_interest_usd", "open_interest_usd = -1"),
     update(BRIEF, BRIEF, ONE_BRIEF, "funding_rate", "funding_rate = 0.3", WARNING),
