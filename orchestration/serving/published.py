@@ -42,7 +42,10 @@ def connect(serving: Path) -> duckdb.DuckDBPyConnection:
         )
     connection = duckdb.connect(str(serving), read_only=True)
     connection.execute("set timezone = 'UTC'")
-    connection.execute("set enable_external_access = false")  # a query reads the marts, and no other file
+    # A query reads the marts: no file, no address, no extension, no variable of this program, whatever it sets before.
+    connection.execute("set enable_external_access = false")
+    connection.execute("set python_enable_replacements = false")
+    connection.execute("set lock_configuration = true")
     return connection
 
 
