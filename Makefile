@@ -93,7 +93,7 @@ lint: $(READY) words lint-sql audit ## ruff, formatting, types, who imports whom
 lint-sql: $(READY) ## sqlfluff over the models; its few rules are in .sqlfluff
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
 
-audit: $(READY) ## known vulnerabilities of the locked packages; without a network it says so and goes on
+audit: $(READY) ## known vulnerabilities of the locked packages; without a network it reports that and goes on
 	@$(BIN)/python -m tools.audit
 
 words: $(READY) ## words that docs/glossary.md rules out

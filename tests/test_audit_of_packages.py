@@ -32,7 +32,7 @@ def test_a_known_vulnerability_fails_and_names_package_and_fix(
 @pytest.mark.parametrize(
     ("output", "error"), [("", "requests.exceptions.ConnectionError: …"), ("<html>", "503"), ("[]", ""), ("{}", "")]
 )
-def test_without_a_network_it_is_said_and_nothing_fails(
+def test_without_a_network_that_is_reported_and_nothing_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str, error: str
 ) -> None:
     assert audit.main([tmp_path / "requirements.lock"], standing_in(output, error)) == 0

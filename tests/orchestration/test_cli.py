@@ -128,7 +128,6 @@ def test_no_json_holds_colours_whatever_the_shell_forces(tmp_path: Path, monkeyp
         ("claim", CLAIM.format(2, 20)),
         ("brief",),
         ("alerts", "--dry-run"),
-        ("simulate", "archive", "--days", "1", "--trades-days", "0"),
     ):
         done = taker(*arguments, "--json")
         assert done.exit_code == 0, (arguments, done.stderr)

@@ -168,6 +168,11 @@ def test_superset_refuses_them(superset: ModuleType) -> None:
     connection.close()
 
 
+def test_superset_has_a_key_of_its_own_and_takes_no_form_of_another_page(superset: ModuleType) -> None:
+    assert superset.SECRET_KEY == "k" * 42, "the one in the file that serve.py makes at random"
+    assert (superset.WTF_CSRF_ENABLED, superset.SESSION_COOKIE_SAMESITE) == (True, "Strict")
+
+
 @pytest.fixture(scope="module")
 def superset(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """Superset's configuration as its process imports it, with a stand-in for what only its venv has."""
