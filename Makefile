@@ -23,7 +23,7 @@ TRADES ?=
 ARGS ?= --help
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast lint lint-sql words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast lint lint-sql audit words format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,11 +87,14 @@ test: setup ## every test, and the coverage of the two packages
 test-fast: setup ## the tests without servers, browser and complete pipelines: less than a minute
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
 
-lint: $(READY) words lint-sql ## ruff, formatting, types, who imports whom, SQL, the word list
+lint: $(READY) words lint-sql audit ## ruff, formatting, types, who imports whom, SQL, the word list, known vulnerabilities
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
 
 lint-sql: $(READY) ## sqlfluff over the models; its few rules are in .sqlfluff
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+
+audit: $(READY) ## known vulnerabilities of the locked packages; without a network it reports that and goes on
+	@$(BIN)/python -m tools.audit
 
 words: $(READY) ## words that docs/glossary.md rules out
 	@$(BIN)/python -m tools.words

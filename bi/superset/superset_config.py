@@ -36,6 +36,10 @@ SQL_MAX_ROW = 100_000
 # Several people's browsers share "127.0.0.1": its other servers must not overwrite this one's session.
 SESSION_COOKIE_NAME = "taker_superset"
 SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_HTTPONLY = True
+# Superset's default, and the reason why no other page's form is obeyed. A page that lets a name of its own point here
+# (DNS rebinding) finds a login: the session's cookie belongs to 127.0.0.1, and is not sent under another name.
+WTF_CSRF_ENABLED = True
 FAB_API_SWAGGER_UI = False  # loads its scripts from another host
 
 # Nothing is fetched from another host: the wheel's telemetry pixel, map tiles and web fonts are refused by the browser.

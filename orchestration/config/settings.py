@@ -37,6 +37,7 @@ from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.endpoints import BINANCE_ARCHIVE_URL, Endpoints, venue_urls
 from orchestration.config.errors import SettingsError as SettingsError
+from orchestration.config.hosts import allowed_hosts
 from orchestration.config.paths import Paths
 from orchestration.config.scope import Scope
 from orchestration.config.storage import Storage, revealed, storage_root
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     alert_definition: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")] = "4h_usd"
     alert_rank: Annotated[PositiveInt, Field(le=999_999)] = 3
     alert_liquidation_percentile: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.99
+    ui_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
     aws_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return venue_urls(pair for pair in _listed(value) if pair.lower() != OFF)
+
+    @field_validator("ui_allowed_hosts", mode="before")
+    @classmethod
+    def _ui_allowed_hosts(cls, value: Any) -> Any:
+        return allowed_hosts(host for host in _listed(value) if host.lower() != OFF)
 
     @field_validator("first_day")
     @classmethod
@@ -295,6 +302,7 @@ class Settings(BaseSettings):
             "TAKER_ALERT_DEFINITION": self.alert_definition,
             "TAKER_ALERT_RANK": str(self.alert_rank),
             "TAKER_ALERT_LIQUIDATION_PERCENTILE": str(self.alert_liquidation_percentile),
+            "TAKER_UI_ALLOWED_HOSTS": ",".join(self.ui_allowed_hosts) or OFF,
         }
 
 

@@ -30,6 +30,8 @@ def storage_root(value: str) -> str:
     """TAKER_STORAGE_URL as an absolute folder or `s3://bucket/prefix`. ValueError states what is allowed."""
     parts = urlsplit(value)
     if parts.scheme == "s3":
+        if "@" in parts.netloc:  # dbt gets the address on its command line; and the secret is not quoted
+            raise ValueError("it holds a user or key before @; write s3://bucket/prefix, and keys as AWS_* variables")
         if not parts.netloc:
             raise ValueError(f"`{value}` names no bucket; write s3://bucket/prefix")
         return value.rstrip("/")

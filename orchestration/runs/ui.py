@@ -1,6 +1,7 @@
 """Dagster's web UI for one set of settings.
 
-Belongs here: the environment and the command line of `dagster dev`. Does not: what it shows.
+Belongs here: the environment and the command line of `dagster dev`, and the process it becomes. Does not: what it
+shows, or who may use it (`orchestration.runs.web_guard`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from orchestration.compat.webserver import dev
 from orchestration.config.settings import Settings
 from orchestration.runs.instance import prepare_home
 from orchestration.warehouse.dbt import ensure_manifest
@@ -33,15 +35,14 @@ class PortInUse(Exception):
 
 
 def serve(settings: Settings, port: int) -> None:
-    """Replace this process by `dagster dev`, reachable from this machine only. PortInUse before anything starts."""
+    """Replace this process by `dagster dev`, guarded and on loopback. PortInUse before anything starts."""
     _refuse_a_busy_port(port)
     home = prepare_home(settings.paths.dagster_home)
     ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
     name = "taker_SIMULATED" if settings.is_simulated else "taker"
     workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    command = [dagster, "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "orchestration.runs.ui", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")
     print("Ctrl+C ends it.", flush=True)
     os.chdir(_ROOT)
@@ -49,7 +50,7 @@ def serve(settings: Settings, port: int) -> None:
     quiet = {"PYTHONWARNINGS": "ignore"}
     # A shell starts a background job with SIGINT ignored; Dagster then ignores SIGTERM too, and its processes stay.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execve(dagster, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
+    os.execve(sys.executable, command, {**os.environ, **quiet, **settings.environment(), **settings.aws_environment()})
 
 
 def _refuse_a_busy_port(port: int) -> None:
@@ -64,3 +65,7 @@ def _refuse_a_busy_port(port: int) -> None:
                 f"port {port} of 127.0.0.1 is in use ({error.strerror}); end what uses it, or choose another: "
                 f"`taker ui --port {port + 1}`, `make ui PORT={port + 1}`"
             ) from error
+
+
+if __name__ == "__main__":
+    dev(sys.argv[1:], web_server="orchestration.runs.webserver")

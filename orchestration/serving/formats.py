@@ -6,15 +6,34 @@ Belongs here: formats. Does not: sentences or tables.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+# Colours of a terminal, as themselves or as a program that logs JSON writes them.
+_COLOURS: Final = re.compile(r"(?:\x1b|\\u001b|\\x1b|\\033|\\e)\[[0-9;:]*[A-Za-z]", re.IGNORECASE)
 
 
 def to_json(value: Any) -> str:
-    """Facts as JSON: exact decimals and times as text."""
-    return json.dumps(value, default=_plain, indent=1, ensure_ascii=False)
+    """Facts as JSON: exact decimals and times as text, and no colours of programs that are quoted."""
+    return json.dumps(_uncoloured(value), default=_plain, indent=1, ensure_ascii=False)
+
+
+def without_colours(text: str) -> str:
+    return _COLOURS.sub("", text)
+
+
+def _uncoloured(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_colours(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _uncoloured(asdict(value))
+    if isinstance(value, Mapping):
+        return {_uncoloured(name): _uncoloured(part) for name, part in value.items()}
+    return [_uncoloured(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,29 @@ not: what is queried (the modules beside this one), how it is printed (`orchestr
 from __future__ import annotations
 
 import difflib
+import re
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import duckdb
+
+
+# A query reads the marts: no other file, no address, no extension, no variable of this program; and no query changes
+# that. Connections of one process to one file share a database, so the first one sets this for all of them.
+_CONFIGURATION: Final = (
+    "set global timezone = 'UTC'",
+    "set global enable_external_access = false",
+    "set global python_enable_replacements = false",
+    "set global lock_configuration = true",
+)
+_CONFIGURING: Final = threading.Lock()
+# DESCRIBE, SHOW and SUMMARIZE are SELECT to DuckDB.
+_READING: Final = ("SELECT", "EXPLAIN")
+# Functions of a SELECT that change the running database; writing its log to a file, which is refused, ends the process.
+_SWITCH: Final = re.compile(r"\b(?:en|dis)able_(?:logging|profiling|profile|checkpoint)\w*", re.IGNORECASE)
 
 
 class NothingPublished(Exception):
@@ -41,8 +58,10 @@ def connect(serving: Path) -> duckdb.DuckDBPyConnection:
             f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
         )
     connection = duckdb.connect(str(serving), read_only=True)
-    connection.execute("set timezone = 'UTC'")
-    connection.execute("set enable_external_access = false")  # a query reads the marts, and no other file
+    with _CONFIGURING:
+        if connection.execute("select current_setting('lock_configuration')").fetchone() != (True,):
+            for statement in _CONFIGURATION:
+                connection.execute(statement)
     return connection
 
 
@@ -55,6 +74,10 @@ def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             statements = connection.extract_statements(sql)
             if len(statements) != 1:
                 raise QueryFailed("write one query: " + ("there is none" if not statements else "there are several"))
+            kind, switch = statements[0].type.name, _SWITCH.search(sql)
+            if kind not in _READING or switch:
+                what = switch[0] if switch else kind
+                raise QueryFailed(f"the published marts are read-only; write a query, without {what}")
             done = connection.execute(statements[0])
             return [column[0] for column in done.description or ()], done.fetchall()
         except duckdb.Error as error:

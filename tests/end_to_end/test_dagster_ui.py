@@ -1,7 +1,11 @@
-"""Dagster's own UI in a real Chromium: launch a partition, watch it succeed, read a check's evidence."""
+"""Dagster's own UI in a real Chromium: launch a partition, watch it succeed, read a check's evidence.
+
+And the same server reached by others than its own pages.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,18 +15,30 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 import urllib3
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from ingestion.simulator.simulated import DefectKind
 from tests.support.commands import ROOT
 from tests.support.demos import Demo
+from tests.support.processes import Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHECK = "gx_fct_flow_reconciliation_daily"
+START_SENSOR = """mutation { startSensor(sensorSelector: {
+    repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED", sensorName: "changed_source_files"
+}) { __typename } }"""
+SENSORS = """{ sensorsOrError(repositorySelector: {
+    repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED"
+}) { ... on Sensors { results { name sensorState { status } } } } }"""
+SECRET = "planted-secret-4711"
 SECONDS = 120_000  # a run starts a process; on a busy machine that takes its time
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -35,26 +51,39 @@ def demo(browser: Browser, finished_demo: Demo, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def address(demo: Demo) -> Iterator[str]:
-    """The UI over a published warehouse, as `taker ui` starts it."""
+def address(started: tuple[str, Watched]) -> str:
+    return started[0]
+
+
+@pytest.fixture(scope="module")
+def processes(started: tuple[str, Watched]) -> Watched:
+    """Of the UI, watched since it was started."""
+    return started[1]
+
+
+@pytest.fixture(scope="module")
+def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
+    """The UI over a published warehouse, as `taker ui` starts it, with secrets in its environment."""
     taker = demo.taker
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
+    secrets = {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
     log = taker.storage / "ui.log"
     with log.open("wb") as output:
         ui = subprocess.Popen(
             [sys.executable, "-m", "orchestration.cli", "ui", "--port", str(port)],
             cwd=ROOT,
-            env=outside | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment,
+            env=outside | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment | secrets,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/server_info", ui, log)
-        yield f"http://127.0.0.1:{port}"
+        with Watched(ui.pid).all_the_time() as watched:
+            _wait_until_it_answers(f"http://127.0.0.1:{port}/server_info", ui, log)
+            yield f"http://127.0.0.1:{port}", watched
     finally:
         ui.send_signal(signal.SIGINT)
         try:
@@ -64,7 +93,7 @@ def address(demo: Demo) -> Iterator[str]:
             ui.wait()
 
 
-def _wait_until_it_answers(url: str, ui: subprocess.Popen[bytes], log: Path, seconds: float = 120.0) -> None:
+def _wait_until_it_answers(url: str, ui: subprocess.Popen[bytes], log: Path, seconds: float = 300.0) -> None:
     http = urllib3.PoolManager(retries=False, timeout=2.0)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and ui.poll() is None:
@@ -130,3 +159,74 @@ def test_a_check_shows_its_evidence(page: Page, demo: Demo) -> None:
 def test_the_published_asset_labels_its_numbers_as_simulated(page: Page) -> None:
     page.goto("/assets/published/marts?view=overview")
     page.get_by_text("SIMULATED, not a real market").first.wait_for()
+
+
+def _requested(address: str, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, str]:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    answered = urllib3.request(method, address + path, body=body, headers=given, retries=False, timeout=60.0)
+    return answered.status, answered.data.decode()
+
+
+def _socket(address: str, origin: str) -> ClientConnection:
+    url = f"{address.replace('http', 'ws')}/graphql"
+    return connect(url, origin=Origin(origin), subprotocols=[Subprotocol("graphql-ws")])
+
+
+def _sensor_status(address: str) -> str:
+    status, text = _requested(
+        address, "POST", "/graphql", json.dumps({"query": SENSORS}), content_type="application/json"
+    )
+    assert status == 200, text
+    found = {row["name"]: row["sensorState"]["status"] for row in json.loads(text)["data"]["sensorsOrError"]["results"]}
+    return str(found["changed_source_files"])
+
+
+def test_no_other_web_page_starts_anything(address: str) -> None:
+    """By address, by form, by script, under another host name, by WebSocket."""
+    evil = "http://evil.example"
+    by_address = f"/graphql?{urlencode({'query': START_SENSOR})}"
+    as_json = json.dumps({"query": START_SENSOR})
+    before = _sensor_status(address)
+    port = address.rpartition(":")[2]
+    refused = [
+        _requested(address, "GET", by_address),
+        _requested(address, "GET", by_address, origin=evil),
+        _requested(address, "POST", by_address, content_type="application/x-www-form-urlencoded"),
+        _requested(address, "POST", by_address, content_type="multipart/form-data; boundary=x"),
+        _requested(address, "POST", "/graphql", as_json, content_type="text/plain; application/json"),
+        _requested(address, "POST", "/graphql", as_json, content_type="application/json", origin=evil),
+        _requested(address, "POST", "/graphql", as_json, content_type="application/json", host=f"evil.example:{port}"),
+        _requested(address, "OPTIONS", "/graphql", origin=evil, access_control_request_method="POST"),
+    ]
+    assert [status for status, _ in refused] == [405, 403, 415, 415, 415, 403, 403, 403]
+    assert all(sentence.startswith("refused: ") for _, sentence in refused)
+    for origin in (evil, "null", "http://127.0.0.1:1"):
+        with pytest.raises(InvalidStatus) as answer:
+            _socket(address, origin)
+        assert answer.value.response.status_code == 403
+        assert answer.value.response.body.startswith(b"refused: ")
+    assert _sensor_status(address) == before == "STOPPED"
+
+
+def test_a_subscription_over_the_socket_of_its_own_page_is_answered(address: str) -> None:
+    latest = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
+    _, text = _requested(address, "POST", "/graphql", json.dumps({"query": latest}), content_type="application/json")
+    run = json.loads(text)["data"]["runsOrError"]["results"][0]["runId"]
+    logs = f'subscription {{ pipelineRunLogs(runId: "{run}") {{ __typename }} }}'
+    with _socket(address, address) as socket_:
+        socket_.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(socket_.recv(60))["type"] == "connection_ack"
+        # A mutation is none of the subscriptions, so that it is not carried out over a socket at all.
+        answers = []
+        for number, query in enumerate((START_SENSOR, logs)):
+            socket_.send(json.dumps({"type": "start", "id": str(number), "payload": {"query": query}}))
+            answers.append(json.loads(socket_.recv(60)))
+    assert [(answer["id"], answer["type"]) for answer in answers] == [("0", "error"), ("1", "data")]
+    assert answers[1]["payload"]["data"]["pipelineRunLogs"]["__typename"] == "PipelineRunLogsSubscriptionSuccess"
+    assert _sensor_status(address) == "STOPPED"
+
+
+def test_its_processes_listen_on_loopback_alone_and_show_no_secret(address: str, processes: Watched) -> None:
+    assert processes.listening() == {f"127.0.0.1:{address.rpartition(':')[2]}"}
+    assert len(processes.command_lines) > 3
+    assert SECRET not in "".join(processes.command_lines)

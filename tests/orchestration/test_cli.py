@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -16,9 +17,12 @@ from typer.testing import CliRunner, Result
 
 from ingestion.domain.periods import Span
 from orchestration.cli.app import app
+from orchestration.cli.commands.run import _facts, _Published
 from orchestration.config.settings import Settings, yesterday
 from orchestration.runs import ui
 from orchestration.runs.ranges import IngestRange, RangeError, ingest_ranges
+from orchestration.runs.report import CheckFinding, RunReport
+from orchestration.serving.formats import to_json
 from tests.support.claimed import publish_for_claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +115,43 @@ def test_sql_refuses_in_one_sentence(marts: Path, query: str, message: str) -> N
 def test_a_traceback_only_with_debug(marts: Path) -> None:
     assert taker("sql", "--debug", "selec 1").exception is not None
     assert isinstance(taker("sql", "selec 1").exception, SystemExit)
+
+
+def test_no_json_holds_colours_whatever_the_shell_forces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "DBT_USE_COLORS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("TAKER_ALERT_WEBHOOK_URL", "http://127.0.0.1:9/")
+    for arguments in (
+        ("sql", r"select chr(27) || '[31mred' as a, '\u001b[0m{\033[1;31m}' as b"),
+        ("claim", CLAIM.format(2, 20)),
+        ("brief",),
+        ("alerts", "--dry-run"),
+    ):
+        done = taker(*arguments, "--json")
+        assert done.exit_code == 0, (arguments, done.stderr)
+        json.loads(done.stdout)
+        assert "\x1b" not in done.stdout, arguments
+        assert not re.search(r"\\u001b|\\033", done.stdout), arguments
+
+
+def test_the_facts_of_a_run_quote_dbt_without_its_colours(settings: Settings) -> None:
+    """`run` and `demo` print these."""
+    red = "\x1b[31mERROR\x1b[0m"
+    report = RunReport(
+        problems=[f"{red} in model"],
+        checks=[CheckFinding("mart", "unique", True, f"got {red}")],
+        failed_objects=[("klines", red)],
+        refused=[("klines", r"\u001b[0mno")],
+        notices=[red],
+    )
+    facts = json.loads(to_json(_facts(settings, report, _Published([], [], [], []))))
+    assert facts["problems"] == ["ERROR in model"]
+    assert facts["checks"][0]["description"] == "got ERROR"
+    assert facts["failed_objects"] == [{"object": "klines", "fault": "ERROR"}]
+    assert facts["refused_objects"] == [{"object": "klines", "reason": "no"}]
+    assert facts["notices"] == ["ERROR"]
 
 
 CLAIM = "binance_um:BTCUSDT 2024-03-25 bearish rank {} in {} days"

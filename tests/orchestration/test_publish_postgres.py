@@ -272,6 +272,31 @@ def ordinary(reader: psycopg.Connection) -> Iterator[str]:
     reader.execute(f"drop role {name}".encode())
 
 
+def test_a_member_of_the_reading_role_reads_every_later_publication_without_another_grant(
+    publisher: Publisher, reader: psycopg.Connection, ordinary: str, url: str
+) -> None:
+    publisher.publish_days(2)
+    reader.execute(f"grant taker_reader to {ordinary}".encode())
+    publisher.build("create table fct_new as select 1 as n")
+    publisher.publish([MARKETS, DAILY, "fct_new"])
+    publisher.build("create or replace table fct_new as select 'other columns' as text")  # a new table in PostgreSQL
+    publisher.publish([MARKETS, DAILY, "fct_new"])
+    with psycopg.connect(as_user(url, ordinary), autocommit=True) as member:
+        assert member.execute("select text from taker.fct_new").fetchone() == ("other columns",)
+        assert days_in(member) == 2
+        for forbidden in (
+            "insert into taker.fct_new values ('x')",
+            "truncate taker.fct_new",
+            "create table taker.mine (n int)",
+            "alter table taker.fct_new add column n int",
+            "create schema mine",
+            "copy taker.fct_new to '/tmp/x'",
+            "select pg_read_file('/etc/passwd')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                member.execute(forbidden.encode())
+
+
 def as_user(url: str, name: str) -> str:
     return f"postgresql://{name}:{name}@{url.split('@')[1]}"
 

@@ -273,6 +273,28 @@ def test_text_of_the_tables_cannot_become_markup() -> None:
     assert "<img" not in page
 
 
+@pytest.mark.parametrize(
+    "symbol",
+    ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)", "<!--<script>",
+     "javascript:alert(1)", "]]></style><svg onload=alert(1)>", "${alert(1)}{{7*7}}"],
+)  # fmt: skip
+def test_no_symbol_leaves_its_place_in_text_attributes_scripts_or_links(symbol: str) -> None:
+    def shape(symbol: str) -> tuple[list[tuple[str, list[str]]], str]:
+        hostile = f"bybit:{symbol}"
+        market = reports.market(market_id=hostile, facts={"market_id": hostile, "base_asset": symbol})
+        totals = [replace(reports.last_liquidations()[3], market_id=hostile)]
+        page = render(
+            reports.content(markets=[market], claims=reports.claims(hostile), liquidations=totals, definitions=[])
+        )
+        assert embedded(page, "markets")["m1"]["tables"]["daily"]["rows"]
+        return [(tag[0], sorted(tag[1])) for tag in Text(page).tags], page
+
+    tags, page = shape(symbol)
+    assert tags == shape("BTCUSDT")[0]
+    links = [value for _, given in Text(page).tags for name, value in given.items() if name in ("href", "src")]
+    assert not any("javascript:" in (link or "") for link in links)
+
+
 def test_a_symbol_of_a_venue_cannot_become_markup() -> None:
     hostile = "bybit:<script>alert('1')</script>"
     market = reports.market(market_id=hostile, facts={"market_id": hostile, "base_asset": "<b>"})

@@ -209,3 +209,11 @@ def test_half_a_pair_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "only-one")
     with pytest.raises(SettingsError, match="belong together"):
         load_settings()
+
+
+def test_a_key_in_the_storage_address_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dbt gets that address on its command line."""
+    monkeypatch.setenv("TAKER_STORAGE_URL", "s3://AKIA1:planted-secret@bucket/prefix")
+    with pytest.raises(SettingsError, match="AWS_") as refused:
+        load_settings()
+    assert "planted-secret" not in str(refused.value)

@@ -1,0 +1,71 @@
+"""Known vulnerabilities of the locked packages, as part of `make lint`.
+
+Belongs here: running pip-audit over the locks, and what counts as a failure: a vulnerability, not a missing network.
+Does not: which versions are locked (`make lock`).
+
+    python -m tools.audit
+
+The database queried is OSV: it takes names and versions, and nothing is resolved, downloaded or installed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+LOCKS: Final = (ROOT / "requirements.lock", ROOT / "bi" / "superset" / "requirements.lock")
+_PIP_AUDIT: Final = (sys.executable, "-m", "pip_audit")
+_OPTIONS: Final = ("--vulnerability-service=osv", "--format=json", "--progress-spinner=off", "--timeout=5")
+_SECONDS: Final = 120.0
+
+
+class NotAudited(Exception):
+    """Nothing is known about the packages. The text states why."""
+
+
+def vulnerable(lock: Path, command: Sequence[str] = _PIP_AUDIT, seconds: float = _SECONDS) -> list[str]:
+    """A line per locked package with known vulnerabilities. NotAudited when the database could not be queried."""
+    options = [*_OPTIONS, "--disable-pip", "--require-hashes", f"--requirement={lock}"]
+    try:
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise NotAudited(f"the database did not answer within {seconds:.0f} s") from None
+    try:
+        packages = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        last = (done.stderr.strip().splitlines() or [f"pip-audit ended with exit code {done.returncode}"])[-1]
+        raise NotAudited("the database cannot be reached" if "ConnectionError" in last else last[:200]) from None
+    return [
+        f"{lock.relative_to(ROOT) if lock.is_relative_to(ROOT) else lock}: {package['name']} {package['version']}: "
+        + ", ".join(
+            fault["id"] + (f" (fixed in {', '.join(fault['fix_versions'])})" if fault["fix_versions"] else "")
+            for fault in package["vulns"]
+        )
+        for package in packages
+        if package.get("vulns")
+    ]
+
+
+def main(locks: Sequence[Path] = LOCKS, command: Sequence[str] = _PIP_AUDIT) -> int:
+    """1 when a locked version is known to be vulnerable, else 0."""
+    found: list[str] = []
+    for lock in locks:
+        try:
+            found += vulnerable(lock, command)
+        except NotAudited as reason:
+            print(f"the locked packages were not audited ({reason}); run `make lint` again with a network")
+            break
+    for line in found:
+        print(line)
+    if found:
+        print("raise the bounds in pyproject.toml, or wait for a fixed version, and run `make lock`")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
