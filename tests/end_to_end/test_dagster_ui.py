@@ -26,7 +26,7 @@ from websockets.typing import Origin, Subprotocol
 from ingestion.simulator.simulated import DefectKind
 from tests.support.commands import ROOT
 from tests.support.demos import Demo
-from tests.support.processes import Watched
+from tests.support.observed import Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
