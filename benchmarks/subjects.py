@@ -112,7 +112,7 @@ def burst(count: str, per_second: str) -> Result:
     import subprocess
 
     from ingestion.live.collector import Collector, VenuePlan
-    from ingestion.live.spool import CoveredMinute, SpoolReader, segments
+    from ingestion.live.spool import ReceivedMessage, SpoolReader, segments
     from ingestion.venues import venue_of
     from ingestion.venues.venue import Subscription
 
@@ -144,7 +144,7 @@ def burst(count: str, per_second: str) -> Result:
         spool = Path(folder)
         seconds, cpu_seconds = asyncio.run(listen(spool, f"ws://127.0.0.1:{int(server.stdout.readline())}"))
         records = (record for segment in segments(spool) for record in SpoolReader(segment.path))
-        messages = (record.message for record in records if not isinstance(record, CoveredMinute))
+        messages = (record.message for record in records if isinstance(record, ReceivedMessage))
         in_order = sum(int(message.partition(b'"a":')[2].partition(b",")[0]) == n for n, message in enumerate(messages))
         collecting_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
             2**20 if sys.platform == "darwin" else 2**10

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.archive import Outcome, Status, Task
-from ingestion.decode.api_rows import SetAside, instrument_rows, rows_of
+from ingestion.decode.api_rows import SetAside, instrument_rows, rows_of, usable
 from ingestion.decode.decoder import DECODER_VERSION, encode
 from ingestion.domain.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
 from ingestion.domain.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
@@ -168,14 +168,17 @@ def _brought_up_to_date(
         held = zone.receipt(task.object_id)
         growth = _growth(task, held, access, clock, deadline)
         receipt, size = held, 0
-        if growth.windows:
+        # What an older version stored may break the contract of today.
+        is_outdated = held is not None and held.status == "stored" and held.decoder_version != DECODER_VERSION
+        if growth.windows or is_outdated:
             sources = [source_of(window, rows) for window, rows in growth.windows]
             tables = [rows for _, rows in growth.windows]
             receipt = _stored(task, held, sources, tables, zone, clock(), [_defect(each) for each in growth.set_aside])
             size = sum(source.size for source in sources)
         if growth.error is not None:
             return Outcome(task, "failed", receipt, growth.error, bytes_downloaded=size)
-        status: Status = "stored" if growth.windows else "unchanged" if held is not None else "absent"
+        is_stored = growth.windows or is_outdated
+        status: Status = "stored" if is_stored else "unchanged" if held is not None else "absent"
         return Outcome(task, status, receipt, bytes_downloaded=size)
     except IngestionError as error:
         return Outcome(task, "failed", None, error)
@@ -198,7 +201,7 @@ def _growth(
         with _as_documented(task):
             found = api.instruments(client)
             now = min(clock(), task.period.ends_at - _MINUTE)
-            rows, set_aside = instrument_rows(found, now)
+            rows, set_aside = instrument_rows(found, now, task.market, task.period)
         return _Growth([(Window(now, now), rows)] if rows.num_rows else [], set_aside=set_aside)
     until = min(task.period.ends_at, _finished(clock()))
     requested = [Window.of(source) for source in held.sources] if held is not None else []
@@ -209,7 +212,8 @@ def _growth(
         return _Growth()
     with _as_documented(task):
         request = api.bars if task.dataset.name == REST_KLINES.name else api.taker_ratios
-        rows, set_aside = rows_of(task.dataset, request(client, task.market, since, until))
+        answered = request(client, task.market, since, until)
+        rows, set_aside = rows_of(task.dataset, answered, task.market, task.period)
     if not rows.num_rows:
         return _Growth()
     # Hours that the venue has not published yet are requested again.
@@ -237,7 +241,8 @@ def _trade_windows(
         try:
             with _as_documented(task):
                 pages = list(api.trades(client, task.market, hour, hour + _HOUR))
-                rows, set_aside = rows_of(task.dataset, [trade for page in pages for trade in page.trades])
+                trades = [trade for page in pages for trade in page.trades]
+                rows, set_aside = rows_of(task.dataset, trades, task.market, task.period)
         except IngestionError as error:
             growth.error = error
             break
@@ -263,7 +268,9 @@ def _stored(
     """The object with the rows of the new windows added to those it has, and its receipt."""
     if held is not None:
         sources = [*held.sources, *sources]
-        tables = [zone.rows(task.object_id), *tables]
+        stored, faulty = usable(zone.rows(task.object_id), task.dataset, task.market, task.period)
+        tables = [stored, *tables]
+        set_aside = [*map(_defect, faulty), *set_aside]
     rows = pa.concat_tables(tables)
     with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
         target = Path(scratch, "data.parquet")
@@ -298,7 +305,7 @@ def _as_documented(task: Task) -> Iterator[None]:
     """An answer that does not follow the venue's documentation is a defect of the source."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise SourceDefect(
             f"{task}: the API's answer is not what {task.market.venue} documents "
             f"({type(error).__name__}: {error}); nothing of it was stored"

@@ -3,19 +3,28 @@ The casts of arguments change no value of that type, and cost nothing; casts to 
 
 {#- USD (quote of a linear contract): quantity × contract size × price. Inverse: contracts × contract size, whatever the price. NULL when the
 contract size is. DECIMAL(38, `scale`): the 20 decimals of quantity × price hold it exactly up to 10^18 USD; contracts of another size than 1 are
-first made base, at 12 decimals. -#}
+first made base, at 12 decimals. What ingestion accepts of contracts of size 1 always fits (`ingestion/domain/datasets.py`); of others, whose size
+is known here alone, NULL where it would not: no trade is worth 10^13 USD, and one absurd row must not stop every build. -#}
 {% macro notional_usd(contract_type, contract_size, price, quantity, scale=20) -%}
     case
-        when {{ contract_type }} = 'inverse' then cast(
-            cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8)) as decimal(38,{{ scale }})
-        )
+        when {{ contract_type }} = 'inverse' then case
+            when cast({{ quantity }} as double) * cast({{ contract_size }} as double) < 1e16 then cast(
+                cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
+                as decimal(38,{{ scale }})
+            )
+        end
         when {{ contract_size }} = 1 then cast(
             cast({{ quantity }} as decimal(38,8)) * cast({{ price }} as decimal(38,12)) as decimal(38,{{ scale }})
         )
-        else cast(
-            cast(cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8)) as decimal(38,12))
-            * cast({{ price }} as decimal(38,12)) as decimal(38,{{ scale }})
-        )
+        when
+            cast({{ quantity }} as double) * cast({{ contract_size }} as double) * cast({{ price }} as double) < 1e13
+            and cast({{ quantity }} as double) * cast({{ contract_size }} as double) < 1e21
+            then cast(
+                cast(
+                    cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
+                    as decimal(38,12)
+                ) * cast({{ price }} as decimal(38,12)) as decimal(38,{{ scale }})
+            )
     end
 {%- endmacro %}
 
@@ -25,7 +34,8 @@ first made base, at 12 decimals. -#}
         when {{ contract_type }} = 'inverse'
             then {{ taker.contracts_to_base(quantity, contract_size, price) }}
         when {{ contract_size }} = 1 then cast({{ quantity }} as decimal(38,16))
-        else cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
+        when cast({{ quantity }} as double) * cast({{ contract_size }} as double) < 1e14
+            then cast({{ quantity }} as decimal(38,8)) * cast({{ contract_size }} as decimal(38,8))
     end
 {%- endmacro %}
 

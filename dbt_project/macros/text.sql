@@ -2,12 +2,12 @@
 
 {#- 0.1234 → `12.3 %`. -#}
 {% macro percent_text(ratio) -%}
-    cast(cast({{ ratio }} * 100 as decimal(18,1)) as varchar) || ' %'
+    cast(cast({{ ratio }} * 100 as decimal(38,1)) as varchar) || ' %'
 {%- endmacro %}
 
 {#- The same with its sign: `+12.3 %`, `-0.4 %`. -#}
 {% macro change_text(ratio) -%}
-    case when cast({{ ratio }} * 100 as decimal(18,1)) > 0 then '+' else '' end || {{ taker.percent_text(ratio) }}
+    case when cast({{ ratio }} * 100 as decimal(38,1)) > 0 then '+' else '' end || {{ taker.percent_text(ratio) }}
 {%- endmacro %}
 
 {#- A share of coverage, rounded down: 99.9 % covered is not all. -#}
@@ -29,10 +29,10 @@
 {% macro value_text(unit, value) -%}
     case
         when {{ unit }} = 'sell_ratio' then 'sell ratio ' || cast(cast({{ value }} as decimal(9,4)) as varchar)
-        when {{ unit }} = 'base' then cast(cast(round({{ value }}) as bigint) as varchar) || ' base'
-        when abs({{ value }}) >= 100000000 then cast(cast(round({{ value }} / 1000000) as bigint) as varchar) || ' M USD'
-        when abs({{ value }}) >= 1000000 then cast(cast({{ value }} / 1000000 as decimal(18,1)) as varchar) || ' M USD'
-        else cast(cast(round({{ value }}) as bigint) as varchar) || ' USD'
+        when {{ unit }} = 'base' then cast(cast(round({{ value }}) as decimal(38,0)) as varchar) || ' base'
+        when abs({{ value }}) >= 100000000 then cast(cast(round({{ value }} / 1000000) as decimal(38,0)) as varchar) || ' M USD'
+        when abs({{ value }}) >= 1000000 then cast(cast({{ value }} / 1000000 as decimal(38,1)) as varchar) || ' M USD'
+        else cast(cast(round({{ value }}) as decimal(38,0)) as varchar) || ' USD'
     end
 {%- endmacro %}
 

@@ -21,8 +21,9 @@ from typing import Final
 
 from ingestion.archive.defects import bare_receipt, describes, refused_source, stored_receipt
 from ingestion.archive.make import make
-from ingestion.archive.offer import Offer, Published, Unusable
+from ingestion.archive.offer import Offer, Published, Refusal, Unusable
 from ingestion.archive.tasks import Outcome, Status, Task, day_of, shared_keys, venue_archive, widened
+from ingestion.decode.decoder import DECODER_VERSION
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from ingestion.domain.errors import (
     AbsenceUnknown,
@@ -234,7 +235,7 @@ def _without_files(
         absent = bare_receipt(task, now, "absent", absent_days=published.missing)
         return "absent", zone.put(task.object_id, None, absent), offer.downloaded, None
     defects = tuple(refused_source(refusal, day_of(refusal.period)) for refusal in refusals)
-    if held is not None and held.status == "stored":
+    if held is not None and held.status == "stored" and not _was_made_of(held, refusals):
         # The data stays as it is, and so do its revision and the time when it was stored.
         again = {defect.source_key for defect in defects}
         others = (d for d in held.defects if d.kind != "refused_source" or d.source_key not in again)
@@ -242,11 +243,18 @@ def _without_files(
         stays = f"the version of {held.known_at:%Y-%m-%d %H:%M} UTC stays in use"
     else:
         receipt = bare_receipt(task, now, "refused", defects=defects)
-        stays = "the venue has no other file for it"
+        was_stored = held is not None and held.status == "stored"
+        stays = "what an older version made of it is not used" if was_stored else "the venue has no other file for it"
     if held is None or not _is_same(held, receipt):
         held = zone.put(task.object_id, None, receipt)
     reasons = "; ".join(d.reason if d.source_key in d.reason else f"{d.source_key}: {d.reason}" for d in defects)
     return "refused", held, offer.downloaded, SourceDefect(f"{reasons}; {stays}")
+
+
+def _was_made_of(held: Receipt, refusals: Sequence[Refusal]) -> bool:
+    """What is stored was made by an older decoder of the very bytes that the current one refuses."""
+    used = {(source.key, source.sha256) for source in held.sources}
+    return held.decoder_version != DECODER_VERSION and any((each.key, each.sha256) in used for each in refusals)
 
 
 def _is_same(held: Receipt, receipt: Receipt) -> bool:

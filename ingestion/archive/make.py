@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ingestion.archive.offer import AFTER_DELIVERY, LONGEST_REASON, Offer, Published, Unit, Unusable, reason_of
 from ingestion.archive.tasks import Task, days_of, venue_archive
+from ingestion.decode.api_rows import usable
 from ingestion.decode.decoder import DECODER_VERSION, Decoded, SourceFile, decode, rewrite
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import Dataset
@@ -113,6 +114,10 @@ def _with_days(work: _Work, unit: Unit, decoded: Decoded, lacking: Sequence[date
     remaining = [day for day in {*lacking, *set_aside} if day not in by_file]
     # A day that is stored with more rows than any file has of it now stays: its file was withdrawn.
     kept = [day for day in remaining if held and held.day_rows.get(day.isoformat(), 0) > decoded.day_rows.get(day, 0)]
+    if kept:  # an older version may have stored rows that cannot be used
+        stored = _held_rows(held, kept, work.zone, task)
+        good = _day_counts(stored, task.dataset) if stored is not None else {}
+        kept = [day for day in kept if good.get(day, 0) > decoded.day_rows.get(day, 0)]
     instead = {**{each.period.first_day: each.keys for each in better}, **dict.fromkeys(kept, "")}
     carried = _held_rows(held, kept, work.zone, task)
     if not better and carried is None:
@@ -276,9 +281,18 @@ def _join(quarantine: Path, beside: Path) -> None:
 
 
 def _held_rows(held: Receipt | None, days: Sequence[date], zone: RawZone, task: Task) -> pa.Table | None:
-    """The stored rows of `days`, which no file has any more; None without any."""
+    """The stored rows of `days`, which no file has any more, as far as they keep the contract; None without any."""
     gone = [day for day in days if held is not None and held.day_rows.get(day.isoformat())]
-    return _rows_of_days(zone.rows(task.object_id), task.dataset, gone) if gone else None
+    if not gone:
+        return None
+    rows = _rows_of_days(zone.rows(task.object_id), task.dataset, gone)
+    return usable(rows, task.dataset, task.market, task.period)[0]
+
+
+def _day_counts(rows: pa.Table, dataset: Dataset) -> dict[date, int]:
+    days = rows.column(dataset.time_column).cast(pa.timestamp("us")).cast(pa.date32())
+    counts = pc.value_counts(days)
+    return {each["values"]: each["counts"] for each in counts.to_pylist()}
 
 
 def _rows_of_days(rows: pa.Table, dataset: Dataset, days: Sequence[date], *, among: bool = True) -> pa.Table:

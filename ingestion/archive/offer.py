@@ -23,6 +23,7 @@ from ingestion.domain.errors import (
     ObjectGone,
     SourceDefect,
 )
+from ingestion.domain.markets import SIMULATED_VENUE
 from ingestion.domain.periods import Period, Span
 from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive, Proof
@@ -148,6 +149,7 @@ class Offer:
                 continue
             try:
                 file, known, is_new = _fetched(source, proof, self.archive, folder, self._downloads)
+                file = replace(file, may_be_simulated=self.task.market.venue == SIMULATED_VENUE)
             except ChecksumMismatch as error:
                 self.refusals[source.key] = Refusal(
                     source.key, unit.period, reason_of(error), error.received, _differing_from(error.published)

@@ -41,7 +41,7 @@ from ingestion.venues.venue import Layout
 __all__ = ["DECODER_VERSION", "DayFacts", "Decoded", "SourceFile", "decode", "encode", "rewrite"]
 
 # Part of every receipt: a higher number makes stored objects be decoded again from their source.
-DECODER_VERSION: Final = 2
+DECODER_VERSION: Final = 3
 
 
 def decode(
@@ -62,23 +62,26 @@ def decode(
     gives the same bytes.
     """
     aside = QuarantineFile(quarantine)
+    where = " and ".join(source.key for source in sources)
     streams = dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None
     try:
         try:
             if streams:
                 try:
-                    return write_rows(stream(sources[0], dataset, layout), dataset, layout, target)
+                    return write_rows(stream(sources[0], dataset, layout), dataset, layout, target, where)
                 except OutOfOrder:
                     streams = False
-            return write_rows(sorted_rows(sources, dataset, layout, carried), dataset, layout, target)
+            return write_rows(sorted_rows(sources, dataset, layout, carried), dataset, layout, target, where)
         except Faulty:
             pass
         if streams:
             try:
-                return write_rows(stream_of_good_rows(sources[0], dataset, layout, aside), dataset, layout, target)
+                return write_rows(
+                    stream_of_good_rows(sources[0], dataset, layout, aside), dataset, layout, target, where
+                )
             except OutOfOrder:
                 aside.close()
-        return write_rows(sorted_rows(sources, dataset, layout, carried, aside), dataset, layout, target)
+        return write_rows(sorted_rows(sources, dataset, layout, carried, aside), dataset, layout, target, where)
     except BaseException:
         aside.close()
         for path in (target, quarantine):
@@ -108,7 +111,11 @@ def encode(rows: pa.Table, dataset: Dataset, period: Period, where: str, target:
             fault = f"`{dataset.time_column}` {twice} and {len(clashing) - 1} others appear twice with different rows"
             raise ContractViolation(where, [fault])
     found = Decoded(source_rows=[rows.num_rows], duplicate_rows=int(repeated.sum()))
-    return write_rows([without_zero_rows(kept, dataset, found), found], dataset, None, target)
+    try:
+        return write_rows([without_zero_rows(kept, dataset, found), found], dataset, None, target, where)
+    except ContractViolation:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def rewrite(rows: pa.Table, found: Decoded, dataset: Dataset, layout: Layout, target: Path) -> Decoded:

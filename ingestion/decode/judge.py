@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ingestion.decode.contracts import bounds_of, row_faults, shown
-from ingestion.decode.header import check_shared, column_names
-from ingestion.decode.parse import CSV_BLOCK, is_of_period, read_schema
+from ingestion.decode.header import check_shared, column_names, shown_line
+from ingestion.decode.parse import CSV_BLOCK, check_row_count, is_of_period, read_schema
 from ingestion.decode.quarantine import Fault, RowSetAside
 from ingestion.decode.unpack import SourceFile, csv_text
 from ingestion.decode.values import EXACT, converted, reading_of
@@ -31,8 +31,9 @@ from ingestion.venues.venue import Layout
 _NO_VALUE: Final = frozenset(
     ["nan", "null", "none", *(sign + word for sign in ("", "-", "+") for word in ("inf", "infinity"))]
 )
-# After so many rows with a wrong number of columns the file is refused.
-_MOST_MISSHAPEN: Final = 1_000_000
+# While so many bytes of rows with a wrong number of columns wait for a row with the right one, the file is refused.
+_MOST_WAITING: Final = 128 << 20
+_MISSHAPEN_BYTES: Final = 200
 
 
 @dataclass
@@ -65,18 +66,21 @@ class _JudgedBlock:
     first_at: int | None
 
 
-def _text_blocks(source: SourceFile, layout: Layout) -> Iterator[_TextBlock]:
+def _text_blocks(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[_TextBlock]:
     """The file's rows as text, block by block. Quotes are handled when a value is read: a row is a line."""
-    with csv_text(source, layout) as text:
-        names = column_names(text, source, layout)
+    with csv_text(source, layout, dataset.files) as text:
+        names = column_names(text, source, layout, dataset.files)
         check_shared(names, source, layout)
         if not text.peek(1):
             return
         misshapen: list[_Misshapen] = []
+        waiting = 0
 
         def keep(row: pacsv.InvalidRow) -> str:
+            nonlocal waiting
             misshapen.append(_Misshapen(row.number, row.text[:1000], row.actual_columns))
-            return "skip" if len(misshapen) < _MOST_MISSHAPEN else "error"
+            waiting += len(misshapen[-1].line) + _MISSHAPEN_BYTES
+            return "skip" if waiting < _MOST_WAITING else "error"
 
         last = 0
         try:
@@ -96,14 +100,16 @@ def _text_blocks(source: SourceFile, layout: Layout) -> Iterator[_TextBlock]:
                 end = int(numbers[-1]) if batch.num_rows else last
                 before = [row for row in misshapen if row.number <= end]
                 misshapen[:] = [row for row in misshapen if row.number > end]
+                waiting = sum(len(row.line) + _MISSHAPEN_BYTES for row in misshapen)
                 last = end
+                check_row_count(last + len(misshapen), source, dataset)
                 yield _TextBlock(dict(zip(names, batch.columns, strict=True)), numbers, before)
         except pa.ArrowInvalid as error:
             if misshapen:
                 first = misshapen[0]
                 fault = (
                     f"{len(misshapen)} rows have another number of columns than {len(names)}, first row {first.number} "
-                    f"with {first.column_count}: `{first.line[:200]}`"
+                    f"with {first.column_count}: `{shown_line(first.line)}`"
                 )
             else:
                 fault = f"the text after row {last} is no row of {len(names)} columns ({error})"
@@ -120,7 +126,7 @@ def judged_blocks(
     earliest, latest = bounds_of(dataset, source.period, source.holds)
     first_at: int | None = None
     last_at: int | None = None
-    for block in _text_blocks(source, layout):
+    for block in _text_blocks(source, dataset, layout):
         block = _texts_of_symbol(block, source, layout)
         table, found = _judged(block, dataset, layout, schema, source)
         for number, faults in (contradictions or {}).items():
@@ -220,16 +226,21 @@ def _judged(
     for missing in nullable - stored.keys():
         stored[missing] = pa.nulls(len(block.numbers), schema.field(missing).type)
     table = pa.table([stored[name] for name in schema.names], schema=schema)
-    for place, broken in _contract_faults(table, dataset, source, unreadable):
+    for place, broken in _contract_faults(table, dataset, source, unreadable, is_inverse=layout.is_inverse):
         found.setdefault(place, []).append(broken)
     return table, found
 
 
 def _contract_faults(
-    table: pa.Table, dataset: Dataset, source: SourceFile, unreadable: Mapping[str, set[int]]
+    table: pa.Table,
+    dataset: Dataset,
+    source: SourceFile,
+    unreadable: Mapping[str, set[int]],
+    *,
+    is_inverse: bool,
 ) -> Iterator[tuple[int, Fault]]:
     """The faults of readable rows, by place. `unreadable`: places of values that are empty for that reason alone."""
-    for breach in row_faults(table, dataset, source.period, source.holds):
+    for breach in row_faults(table, dataset, source.period, source.holds, is_inverse=is_inverse):
         values = breach.values
         for place in np.flatnonzero(breach.failing.to_numpy()).tolist():
             if breach.what == "is empty":

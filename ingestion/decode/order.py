@@ -26,7 +26,7 @@ from ingestion.decode.quarantine import Fault, Quarantined, QuarantineFile, Tall
 from ingestion.decode.unpack import SourceFile
 from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import Dataset
-from ingestion.domain.errors import ContractViolation
+from ingestion.domain.errors import ContractViolation, SourceDefect
 from ingestion.venues.venue import Layout
 
 # A row's origin in one number: the place of its source, and its own number in it.
@@ -157,6 +157,7 @@ def _read_all(
     """The rows of all sources in one table, and, where they are judged, their origins; `found` gets the row counts."""
     tables = [read_schema(dataset, layout).empty_table() if carried is None else carried]
     origins = [np.full(tables[0].num_rows, _CARRIED)]
+    held = 0
     for place, source in enumerate(sources):
         rows = 0
         if is_judged:
@@ -164,6 +165,8 @@ def _read_all(
             first_at = None
             for block in judged_blocks(source, dataset, layout):
                 tables.append(block.good)
+                held += block.good.num_rows
+                _check_memory(held, source, dataset)
                 origins.append(place * _PER_SOURCE + block.good_numbers)
                 tally.add(block.set_aside)
                 rows, first_at = rows + block.row_count, block.first_at
@@ -171,9 +174,19 @@ def _read_all(
         else:
             for table in typed_batches(source, dataset, layout):
                 tables.append(rows_of_period(table, source, dataset))
+                held += tables[-1].num_rows
+                _check_memory(held, source, dataset)
                 rows += table.num_rows
         found.source_rows.append(rows)
     return pa.concat_tables(tables), origins
+
+
+def _check_memory(rows: int, source: SourceFile, dataset: Dataset) -> None:
+    if rows > dataset.files.rows_in_memory:
+        raise SourceDefect(
+            f"{source.key} cannot be read: its rows are not in the order of their ids, and there are more than "
+            f"{dataset.files.rows_in_memory} to be sorted in memory; nothing of it was stored"
+        )
 
 
 def _contradictions(

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ingestion.decode.contracts import TotalCheck
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import FLOW_DATASETS, Dataset
 from ingestion.domain.markets import ContractType
@@ -114,11 +115,15 @@ def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
     )
 
 
-def write_rows(items: Iterable[Item], dataset: Dataset, layout: Layout | None, target: Path) -> Decoded:
+def write_rows(
+    items: Iterable[Item], dataset: Dataset, layout: Layout | None, target: Path, where: str = ""
+) -> Decoded:
     """Write the tables among `items` to `target`, and complete the counts, which come last.
 
-    The one writer of raw Parquet. The same rows give the same bytes.
+    The one writer of raw Parquet. The same rows give the same bytes. `where` names the rows' origin in the
+    ContractViolation of trades that add up to more than a bar can hold.
     """
+    total = TotalCheck(where)
     found = Decoded()
     rows = 0
     day_rows: dict[date, int] = {}
@@ -133,6 +138,8 @@ def write_rows(items: Iterable[Item], dataset: Dataset, layout: Layout | None, t
                 continue
             pending.append(item)
             rows += item.num_rows
+            if dataset.is_trades:
+                total.add(item)
             if item.num_rows:
                 times = item.column(dataset.time_column)
                 bounds = pc.min_max(times).as_py()

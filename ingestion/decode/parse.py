@@ -24,6 +24,7 @@ from ingestion.decode.header import check_shared, column_names
 from ingestion.decode.unpack import SourceFile, csv_text
 from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import Dataset
+from ingestion.domain.errors import SourceDefect
 from ingestion.venues.venue import Layout, SourceColumn
 
 MICROSECONDS_FROM: Final = 10**15
@@ -44,13 +45,14 @@ def read_schema(dataset: Dataset, layout: Layout) -> pa.Schema:
 
 def typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[pa.Table]:
     """The file's rows in file order, with `read_schema`, block by block. Rows to be numbered have 0 for an id."""
-    with csv_text(source, layout) as text:
-        names = column_names(text, source, layout)
+    with csv_text(source, layout, dataset.files) as text:
+        names = column_names(text, source, layout, dataset.files)
         check_shared(names, source, layout)
         if not text.peek(1):
             return
         true_values, false_values = boolean_words(layout)
         types = _source_types(dataset, layout)
+        rows = 0
         try:
             reader = pacsv.open_csv(
                 text,
@@ -67,14 +69,29 @@ def typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Itera
                 ),
             )
             for batch in reader:
+                rows += batch.num_rows
+                check_row_count(rows, source, dataset)
                 own = _of_symbol(batch, source, layout)
                 if own.num_rows:
                     table = _stored(own, dataset, layout)
-                    if any(True for _ in row_faults(table, dataset, source.period, source.holds)):
+                    if any(
+                        True
+                        for _ in row_faults(table, dataset, source.period, source.holds, is_inverse=layout.is_inverse)
+                    ):
                         raise Faulty
                     yield table
         except pa.ArrowInvalid as error:
             raise Faulty from error
+
+
+def check_row_count(rows: int, source: SourceFile, dataset: Dataset) -> None:
+    """SourceDefect when so many rows are too many for the file's period."""
+    most = dataset.files.rows_per_day * source.days
+    if rows > most:
+        raise SourceDefect(
+            f"{source.key} has more than {most} rows, the most that {source.days} days of {dataset.name} may have; "
+            "nothing of it was stored"
+        )
 
 
 def _of_symbol(batch: pa.RecordBatch, source: SourceFile, layout: Layout) -> pa.RecordBatch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ from ingestion.domain.errors import ContractViolation, SourceDefect
 from ingestion.domain.periods import Period
 
 _LONGEST_LINE: Final = 1000
+# Kinds of faults in the message of a refused file.
+_MOST_FAULTS: Final = 20
 _SCHEMA: Final = pa.schema(
     [
         pa.field("source_key", pa.string(), metadata={"description": "The source file's key in the venue's archive."}),
@@ -136,9 +139,11 @@ class Tally:
 
     def _refuse(self, source_rows: int) -> None:
         details = []
-        for label, (count, first, number) in self._faults.items():
+        for label, (count, first, number) in islice(self._faults.items(), _MOST_FAULTS):
             value = "" if first.value is None else f": `{first.value}`"
             details.append(f"{label} in {count} rows, first at row {number}{value}")
+        if len(self._faults) > _MOST_FAULTS:
+            details.append(f"and {len(self._faults) - _MOST_FAULTS} other faults")
         if len(self._faults) > 1 or source_rows > self.rows:
             details.append(f"{self.rows} of {source_rows} rows are faulty, so that none of them can be trusted")
         if any(first.is_unreadable for _, first, _ in self._faults.values()):

@@ -1,6 +1,6 @@
 """The Arrow types of stored columns.
 
-Belongs here: one type per `Kind`, and the limits of amounts. Does not: which column is of which kind
+Belongs here: one type per `Kind`. Does not: which column is of which kind, and its limits
 (`ingestion.domain.datasets`), how rows are written (`ingestion.decode.parquet`).
 """
 
@@ -25,11 +25,6 @@ ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     Kind.TEXT: pa.string(),
 }
 
-# No real amount comes near these, and what the marts compute from smaller ones (products, sums over days) fits their
-# 38 digits: one absurd row must not stop every build.
-LIMITS: Final = {Kind.PRICE: Decimal(10) ** 10, Kind.AMOUNT: Decimal(10) ** 15}
-LARGEST_VALUE: Final = Decimal(10) ** 16
-
 # Wide enough that taking trailing zeros away rounds nothing that a venue could send.
 _WIDE: Final = Context(prec=200)
 
@@ -43,9 +38,12 @@ def unstorable(value: Decimal, kind: Any) -> str | None:
     """Why a number does not fit its stored type (an Arrow decimal) exactly; None when it does, or is no number."""
     if not value.is_finite():
         return None
-    _, digits, exponent = value.normalize(_WIDE).as_tuple()
-    if isinstance(exponent, int) and -exponent > kind.scale:
-        return too_fine(kind)
     whole_digits = kind.precision - kind.scale
-    too_large = isinstance(exponent, int) and len(digits) + exponent > whole_digits
+    if abs(value.adjusted()) > _WIDE.prec:  # beyond arithmetic, as `1e999999999` is
+        exponent, too_large = min(value.adjusted(), 0), value.adjusted() > 0
+    else:
+        _, digits, exponent = value.normalize(_WIDE).as_tuple()  # type: ignore[assignment]  # it is finite
+        too_large = len(digits) + exponent > whole_digits
+    if -exponent > kind.scale:
+        return too_fine(kind)
     return f"has more than the {whole_digits} digits before the point that Taker stores" if too_large else None

@@ -229,7 +229,7 @@ def _parsed(body: bytes) -> tuple[Any, bool]:
     """The JSON with exact decimals, and whether it was JSON at all."""
     try:
         return json.loads(body, parse_float=Decimal), True
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, False
 
 

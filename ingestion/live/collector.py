@@ -97,6 +97,8 @@ class Collector:
         self._started_at = clock()
         self._coverage: list[tuple[str, VenueCoverage]] = []
         self._covered: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._reported_drops: set[str] = set()
         self._counted: dict[str, int] = {}
         self._up_since: dict[str, int] = {}
 
@@ -164,6 +166,17 @@ class Collector:
                 if minute.dataset == LIQUIDATIONS.name:
                     self._covered[venue] = self._covered.get(venue, 0) + 1
 
+        for connection in self.connections:
+            for dropped in connection.allowance.taken():
+                self.spool.append(connection.venue, dropped)
+                self._dropped[connection.name] = self._dropped.get(connection.name, 0) + dropped.messages
+                if connection.name not in self._reported_drops:
+                    self._reported_drops.add(connection.name)
+                    self.report(
+                        f"{connection.name}: more in this hour than any venue sends; what exceeds it is not kept, "
+                        "and counted as lost"
+                    )
+
     def _report_hour(self, hour: int) -> None:
         """One log line an hour, as a sign of life."""
         received = dict.fromkeys((connection.venue for connection in self.connections), 0)
@@ -174,7 +187,8 @@ class Collector:
             f"{venue} {count:,} messages, {self._covered.get(venue, 0)} minutes covered"
             for venue, count in received.items()
         )
-        self._covered = {}
+        venues += "".join(f"; {name} {count:,} messages not kept" for name, count in self._dropped.items())
+        self._covered, self._dropped, self._reported_drops = {}, {}, set()
         self.report(f"hour {hour_label(hour * HOUR_NS)}: {venues}")
 
     def _write_status(self, *, is_stopped: bool = False) -> None:

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from ingestion.http.retry import retry_after
+from ingestion.live.allowance import Allowance
 from ingestion.live.coverage import ConnectionCoverage, Proof
 from ingestion.live.spool import ReceivedMessage, SpoolWriter
 from ingestion.venues.venue import Subscription, VenueFeed
@@ -142,10 +143,12 @@ class _WebSocket:
         while True:
             message = await ws.recv(decode=False)
             at = connection.clock()
-            spool.append(venue, ReceivedMessage(at, name, message))
+            is_market_data = connection.feed.is_market_data(message)
+            if connection.allowance.allows(at, len(message), is_market_data=is_market_data):
+                spool.append(venue, ReceivedMessage(at, name, message))
             self._messages += 1
             connection.messages += 1
-            if connection.feed.is_market_data(message):
+            if is_market_data:
                 connection.last_message_ns = at
             self._note_received(at)
             if self._messages <= _INSPECTED or self.up_at is None:
@@ -223,6 +226,7 @@ class FeedConnection:
         self.report = report
         self.tuning = tuning
         self.coverage = ConnectionCoverage(subscription.silence_seconds)
+        self.allowance = Allowance(subscription.name)
         self.messages = 0
         self.last_frame_ns: int | None = None
         self.last_message_ns: int | None = None

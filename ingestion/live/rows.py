@@ -16,12 +16,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ingestion.domain.arrow import ARROW_TYPES, LARGEST_VALUE, LIMITS, too_fine
-from ingestion.domain.datasets import LIQUIDATIONS, LIVE_TRADES, Column, Dataset
+from ingestion.decode.contracts import value_fault
+from ingestion.domain.arrow import ARROW_TYPES, too_fine
+from ingestion.domain.datasets import LARGEST_BASE, LARGEST_VALUE, LIQUIDATIONS, LIVE_TRADES, Column, Dataset
 from ingestion.domain.kinds import Kind
 from ingestion.domain.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.live.spool import (
     CoveredMinute,
+    DroppedMessages,
     Segment,
     SpoolReader,
     hour_label,
@@ -73,6 +75,7 @@ class FileRead:
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     symbols: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
+    dropped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     unstorable: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     misdated: int = 0
     torn_bytes: int = 0
@@ -118,6 +121,11 @@ class SpoolReading:
         for record in reader:
             if isinstance(record, CoveredMinute):
                 self._note_covered(record, part)
+                continue
+            if isinstance(record, DroppedMessages):
+                # Among them may have been orders.
+                own.dropped[hour_label(record.dropped_ns)] += record.messages
+                own.lost[hour_label(record.dropped_ns)] += record.messages
                 continue
             received_at = _EPOCH + timedelta(microseconds=record.received_ns // 1000)
             try:
@@ -224,24 +232,26 @@ def _placed(event: Event) -> tuple[str, str, datetime]:
     return LIVE_TRADES.name, event.symbol, event.traded_at
 
 
-_AMOUNTS: Final[dict[str, list[Column]]] = {
-    dataset.name: [column for column in dataset.columns if column.kind in LIMITS] for dataset in _DAY_OBJECTS.values()
+_CHECKED: Final[dict[str, list[Column]]] = {
+    dataset.name: [column for column in dataset.columns if column.kind is not Kind.FLAG]
+    for dataset in _DAY_OBJECTS.values()
 }
 
 
 class _Unstorable(Exception):
-    """A number of a well-formed event has more decimals than Taker stores."""
+    """A well-formed event breaks the contract of its dataset, or a number of it has more decimals than Taker stores."""
 
 
 def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> dict[str, Any]:
-    """The row with its amounts at the stored decimals. Malformed when one is absurd, _Unstorable when rounding
-    would change it."""
-    for column in _AMOUNTS[dataset.name]:
-        value: Decimal | None = row[column.name]
-        if value is None:
+    """The row with its amounts at the stored decimals. _Unstorable when a value breaks the contract of the dataset, or
+    when rounding would change it."""
+    for column in _CHECKED[dataset.name]:
+        value = row[column.name]
+        fault = value_fault(column, value)
+        if fault is not None:
+            raise _Unstorable(fault)
+        if not isinstance(value, Decimal):
             continue
-        if value >= LIMITS[column.kind]:
-            raise Malformed(f"`{column.name}` is too large to be one: {value}")
         scale: int = ARROW_TYPES[column.kind].scale
         if _decimals(value) > scale:
             stored = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
@@ -252,8 +262,8 @@ def _fitting(row: dict[str, Any], dataset: Dataset, market: Market | None) -> di
     # Each may be possible while their product, or quotient, is absurd.
     price, quantity = row["price"], row["quantity"]
     is_inverse = market is not None and market.contract_type is ContractType.INVERSE
-    if price * quantity >= LARGEST_VALUE or (is_inverse and quantity >= LARGEST_VALUE * price > 0):
-        raise Malformed(f"{quantity} at {price} is too much to be one order")
+    if price * quantity >= LARGEST_VALUE or (is_inverse and quantity >= LARGEST_BASE * price > 0):
+        raise _Unstorable(f"`quantity` {quantity} at {price} is too much to be one order")
     return row
 
 

@@ -188,10 +188,14 @@ def _coverage(held: Receipt | None, new: Sequence[FileRead], period: Period) -> 
 
 
 def _set_aside(read: FileRead, period: Period) -> list[Defect]:
-    """One defect for each hour in which events were received that cannot be stored."""
+    """One defect for each hour in which events were received that cannot be stored, and one for each in which messages
+    were not kept."""
+    found = [(hour, faults[0], len(faults)) for hour, faults in sorted(read.unstorable.items())]
+    too_many = "messages were received and not kept, more in the hour than any venue sends"
+    found += [(hour, too_many, count) for hour, count in sorted(read.dropped.items())]
     return [
-        Defect("quarantined_rows", faults[0], period.first_day, hour, len(faults), read.segment.key, read.sha256)
-        for hour, faults in sorted(read.unstorable.items())
+        Defect("quarantined_rows", reason, period.first_day, hour, count, read.segment.key, read.sha256)
+        for hour, reason, count in found
     ]
 
 

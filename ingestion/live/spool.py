@@ -10,6 +10,7 @@ payload: one byte of kind, 8 bytes of receive time in nanoseconds, and a body.
 
     M   length of the connection's name (1 byte), the name, and the message as received
     C   JSON: a minute that was covered (`ingestion.live.coverage`)
+    D   JSON: how many messages were received and not kept (`ingestion.live.allowance`)
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _FRAME: Final = struct.Struct("<II")
 _HEAD: Final = struct.Struct("<cq")
 _MESSAGE: Final = b"M"
 _COVERED: Final = b"C"
+_DROPPED: Final = b"D"
 # Far above any message of a venue: a length beyond it is no length.
 _LONGEST_PAYLOAD: Final = 64 << 20
 
@@ -77,7 +79,17 @@ class CoveredMinute:
     symbols: tuple[str, ...]
 
 
-Record = ReceivedMessage | CoveredMinute
+@dataclass(frozen=True, slots=True)
+class DroppedMessages:
+    """Messages of one connection and hour that were received and not kept. `dropped_ns`: when the last of them was."""
+
+    dropped_ns: int
+    connection: str
+    messages: int
+    size: int
+
+
+Record = ReceivedMessage | CoveredMinute | DroppedMessages
 _Place = tuple[str, int]  # venue, and hours since 1970
 
 
@@ -87,6 +99,9 @@ def encoded(record: Record) -> bytes:
         name = record.connection.encode()
         head = _HEAD.pack(_MESSAGE, record.received_ns)
         payload = b"".join((head, bytes((len(name),)), name, record.message))
+    elif isinstance(record, DroppedMessages):
+        fields = {"connection": record.connection, "messages": record.messages, "size": record.size}
+        payload = _HEAD.pack(_DROPPED, record.dropped_ns) + json.dumps(fields, ensure_ascii=False).encode()
     else:
         body = json.dumps({"dataset": record.dataset, "symbols": record.symbols}, ensure_ascii=False)
         payload = _HEAD.pack(_COVERED, record.minute_ns) + body.encode()
@@ -102,7 +117,16 @@ def _decoded(payload: bytes) -> Record:
     if kind == _COVERED:
         covered = json.loads(body)
         return CoveredMinute(at, covered["dataset"], tuple(covered["symbols"]))
+    if kind == _DROPPED:
+        dropped = json.loads(body)
+        return DroppedMessages(at, str(dropped["connection"]), int(dropped["messages"]), int(dropped["size"]))
     raise ValueError(f"unknown kind {kind!r}")
+
+
+def _instant_of(record: Record) -> int:
+    if isinstance(record, ReceivedMessage):
+        return record.received_ns
+    return record.minute_ns if isinstance(record, CoveredMinute) else record.dropped_ns
 
 
 def hour_label(at_ns: int) -> str:
@@ -288,7 +312,7 @@ class SpoolWriter:
 
     def append(self, venue: str, record: Record) -> None:
         """Queue one record for the file of its venue and hour."""
-        at = record.received_ns if isinstance(record, ReceivedMessage) else record.minute_ns
+        at = _instant_of(record)
         payload = encoded(record)
         self._pending.setdefault((venue, at // HOUR_NS), []).append(payload)
         self._pending_bytes += len(payload)

@@ -1,6 +1,7 @@
 """Files of the simulated archive: a zip of one CSV with its checksum, named as the venue names them.
 
-Belongs here: keys, integers as CSV columns, packing. The same rows give the same bytes.
+Belongs here: keys, integers as CSV columns, packing, the mark of simulated data in every file. The same rows give the
+same bytes.
 Does not: what the columns hold (`ingestion.simulator.trades`, `ingestion.simulator.derived`).
 """
 
@@ -22,6 +23,7 @@ import pyarrow.csv as pacsv
 from ingestion.domain.periods import Period, Span
 from ingestion.raw.durable import atomic_write
 from ingestion.simulator.model import EPOCH, HOUR_MS, Ints, Listing
+from ingestion.venues.simulated import SIMULATION_MARK
 
 _DAY_MS: Final = 24 * HOUR_MS
 _BATCH_ROWS: Final = 200_000
@@ -90,6 +92,7 @@ class CsvZip:
         """Finish the object and its checksum; return the zip's size in bytes."""
         self._flush()
         self._member.close()
+        self._zip.comment = SIMULATION_MARK
         self._zip.close()
         packed = self._packed.getbuffer()
         digest = hashlib.sha256(packed).hexdigest()

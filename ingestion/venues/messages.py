@@ -21,12 +21,16 @@ _FIRST_MS: Final = 1_230_768_000_000  # 2009
 _LAST_MS: Final = 4_102_444_800_000  # 2100
 # Values beyond these cannot be stored, and no venue documents them.
 _LONGEST_TEXT: Final = 100
+# The largest real ones are bursts of a few hundred kilobytes.
+LONGEST_MESSAGE: Final = 4 << 20
 _LONGEST_INTEGER: Final = 20
 _INTEGER_LIMIT: Final = 2**63
 
 
 def parsed(message: str | bytes) -> Any:
-    """The message as JSON, its fractions exact."""
+    """The message as JSON, its fractions exact. Of a longer one than any venue sends, the values would fill memory."""
+    if len(message) > LONGEST_MESSAGE:
+        raise Malformed(f"{len(message)} bytes, more than the {LONGEST_MESSAGE} that a message may have")
     try:
         return json.loads(message, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
@@ -71,6 +75,8 @@ def number(fields: dict[str, Any], name: str) -> Decimal:
     """An exact number that is not negative. Venues write them as text, which avoids rounding."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise Malformed(f"`{name}` is no number: {_shown(value)}")
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         raise Malformed(f"`{name}` is no number: {_shown(value)}")
     try:
         exact = Decimal(value)

@@ -1,7 +1,7 @@
 """The simulated exchange as a venue: Binance's symbols and file layout, every dataset for every market.
 
-Belongs here: its definition, and the marker file that distinguishes its archive from a real one. Does not: generating
-data (`ingestion.simulator`).
+Belongs here: its definition, and the marks that distinguish its archive, and each of its files, from real ones.
+Does not: generating data (`ingestion.simulator`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from ingestion.venues.venue import Venue
 # address with a page.
 SIMULATION_MARKER: Final = "SIMULATED.txt"
 SIMULATION_WORD: Final = b"simulated"
+# The comment of every zip that the simulator writes. The marker file is a hint for the whole archive, which a server
+# may withhold; a file with this mark is never stored as another venue's, wherever it was fetched from. A venue whose
+# files are packed otherwise cannot be simulated: the simulator writes Binance's layout only.
+SIMULATION_MARK: Final = b"SIMULATED DATA. Nothing in this file ever happened."
 
 SIMULATED: Final = Venue(
     venue=SIMULATED_VENUE,

@@ -73,6 +73,10 @@ class Layout:
     contract_type: ContractType | None = None
     contract_size: Decimal | None = None
 
+    @property
+    def is_inverse(self) -> bool:
+        return self.contract_type is ContractType.INVERSE
+
 
 @dataclass(frozen=True)
 class SourceObject:

@@ -20,7 +20,16 @@ from ingestion.domain.errors import StorageError
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, collected_venues, finished_hours, seal
-from ingestion.live.spool import MINUTE_NS, CoveredMinute, ReceivedMessage, Record, SpoolWriter, held, segments
+from ingestion.live.spool import (
+    MINUTE_NS,
+    CoveredMinute,
+    DroppedMessages,
+    ReceivedMessage,
+    Record,
+    SpoolWriter,
+    held,
+    segments,
+)
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
@@ -206,7 +215,9 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
         file.write(b"\x10\x00\x00\x00torn")
     (sealed,) = seal(spool, zone, now=LATER)
     receipt = sealed.receipt
-    assert (receipt.rows, receipt.malformed_messages, receipt.misdated_rows, receipt.torn_bytes) == (1, 3, 2, 8)
+    assert (receipt.rows, receipt.malformed_messages, receipt.misdated_rows, receipt.torn_bytes) == (1, 2, 2, 8)
+    (absurd,) = receipt.defects
+    assert absurd.reason == "`quantity` 1E+40 is 1e+14 or more, which no market has"
     assert sealed.torn_bytes == 8
 
 
@@ -306,14 +317,35 @@ def test_one_event_that_cannot_be_stored_costs_no_other_of_its_message(spool: Pa
         ("BTCUSD_PERP", {"z": "1e14", "ap": "0.0000001"}),
     ],
 )
-def test_what_no_order_can_be_worth_is_malformed(
+def test_what_no_order_can_be_worth_is_set_aside_with_its_reason(
     symbol: str, fields: dict[str, str], spool: Path, zone: RawZone
 ) -> None:
     venue = "binance_cm" if symbol == "BTCUSD_PERP" else "binance_um"
     spooled(spool, received(messages.force_order(symbol, at=ms(NOON), **fields), NOON), venue=venue)
     seal(spool, zone, now=LATER)
     rows, receipt = liquidations(zone, venue=venue)
-    assert (rows, receipt.malformed_messages) == ([], 1)
+    (defect,) = receipt.defects
+    assert (rows, receipt.malformed_messages, defect.kind) == ([], 0, "quarantined_rows")
+    assert "which no market has" in defect.reason or "is too much to be one order" in defect.reason
+    assert sum(receipt.lost_messages.values()) == 1
+
+
+def test_messages_that_were_not_kept_are_lost_to_their_hour_and_its_receipt_states_how_many(
+    spool: Path, zone: RawZone
+) -> None:
+    one = NOON + timedelta(hours=1)
+    spooled(spool, DroppedMessages(ns(NOON), "binance_um", 7, 900), covered(NOON), covered(one))
+    spooled(spool, DroppedMessages(ns(one), "binance_um", 100_000_000, 10**12))
+    seal(spool, zone, now=LATER)
+    _, receipt = liquidations(zone)
+    assert receipt.lost_messages == {"2026-09-21T12": 7, "2026-09-21T13": 100_000_000}
+    assert [(defect.hour, defect.rows) for defect in receipt.defects] == [
+        ("2026-09-21T12", 7),
+        ("2026-09-21T13", 100_000_000),
+    ]
+    assert all("received and not kept" in defect.reason for defect in receipt.defects)
+    zone.write_index()
+    assert zone.coverage()["lost_messages"].to_pylist() == [7, 100_000_000]
 
 
 def test_an_hour_without_messages_is_recorded(spool: Path, zone: RawZone) -> None:

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.live import spool
+from ingestion.live.allowance import MOST_BYTES, MOST_OTHER_BYTES, MOST_OTHER_MESSAGES, Allowance
 from ingestion.live.spool import (
     FORMAT,
     HOUR_NS,
     CoveredMinute,
+    DroppedMessages,
     ReceivedMessage,
     Record,
     SpoolBusy,
@@ -27,6 +29,7 @@ from ingestion.live.spool import (
     is_held,
     segments,
 )
+from ingestion.venues.messages import LONGEST_MESSAGE
 from tests.support.venue_server import until
 
 HOUR = 497_000 * HOUR_NS  # some hour
@@ -209,3 +212,38 @@ def test_an_hour_is_finished_when_it_has_ended_and_no_collector_writes_to_it(tmp
     assert len(finished_segments(tmp_path, now=ends)) == 1
     with held(tmp_path):  # what a killed collector left open is closed by the next one
         assert [segment.path for segment in finished_segments(tmp_path, now=ends)] == [opened]
+
+
+# ---- how much is kept ----
+
+
+def test_junk_is_kept_up_to_a_cap_an_hour_and_the_rest_is_counted() -> None:
+    allowance = Allowance("okx")
+    kept = sum(allowance.allows(HOUR, 100, is_market_data=False) for _ in range(MOST_OTHER_MESSAGES + 5))
+    assert kept == MOST_OTHER_MESSAGES
+    assert allowance.allows(HOUR, 100, is_market_data=True)
+    assert allowance.allows(HOUR + HOUR_NS, 100, is_market_data=False)
+    assert allowance.taken() == [DroppedMessages(HOUR, "okx", 5, 500)]
+    assert allowance.taken() == []
+
+
+def test_a_message_too_long_to_be_read_is_junk_whatever_it_names() -> None:
+    allowance = Allowance("okx")
+    assert not allowance.allows(HOUR, LONGEST_MESSAGE + 1, is_market_data=True)
+    assert allowance.allows(HOUR, LONGEST_MESSAGE, is_market_data=True)
+    assert allowance.allows(HOUR, MOST_OTHER_BYTES, is_market_data=False)
+    assert not allowance.allows(HOUR, 1, is_market_data=False)
+
+
+def test_a_connection_cannot_fill_a_disk_with_what_looks_like_market_data() -> None:
+    allowance = Allowance("okx")
+    kept = sum(allowance.allows(HOUR, LONGEST_MESSAGE, is_market_data=True) for _ in range(5000))
+    assert kept == MOST_BYTES // LONGEST_MESSAGE
+    (dropped,) = allowance.taken()
+    assert dropped.messages == 5000 - kept
+
+
+def test_what_was_dropped_comes_back_as_it_was(tmp_path: Path) -> None:
+    dropped = DroppedMessages(HOUR + 7, "okx trades", 5, 10**12)
+    wrote(tmp_path, dropped)
+    assert read(next(tmp_path.glob("*/*.spool*"))) == ([dropped], 0)

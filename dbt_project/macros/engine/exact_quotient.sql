@@ -1,6 +1,7 @@
-{#- numerator / denominator as DECIMAL(38,16), rounded half away from zero, without ever being a double. NULL when the denominator is zero.
+{#- numerator / denominator as DECIMAL(38,16), rounded half away from zero, without ever being a double. NULL when the denominator is zero, and
+when the quotient has more than the 21 digits before the point that there is room for: no conversion ever fails.
 
-Both are taken at 8 decimals. The numerator may reach 1.7e14: enough for one bar in any known quote asset. -#}
+Both are taken at 8 decimals, and may reach 10^22. -#}
 {% macro exact_quotient(numerator, denominator) -%}
     {{ return(adapter.dispatch('exact_quotient', 'taker')(numerator, denominator)) }}
 {%- endmacro %}
@@ -10,11 +11,22 @@ Both are taken at 8 decimals. The numerator may reach 1.7e14: enough for one bar
         The last factor moves the decimal point back: it changes the type's scale, not a digit. -#}
     {%- set n = 'cast(cast(' ~ numerator ~ ' as decimal(38,8)) * 100000000 as hugeint)' -%}
     {%- set d = 'cast(cast(' ~ denominator ~ ' as decimal(38,8)) * 100000000 as hugeint)' -%}
+    {#- Beyond a numerator of 10^14, which no bar comes near, long division in two steps has room for it. -#}
+    {%- set divisor = 'nullif(abs(' ~ d ~ '), 0)' -%}
+    {%- set rest = '(abs(' ~ n ~ ') % ' ~ divisor ~ ') * 100000000' -%}
     cast(
-        (
-            (abs({{ n }}) * 10000000000000000 + abs({{ d }}) // 2) // nullif(abs({{ d }}), 0)
-            * sign({{ n }}) * sign({{ d }})
-        ) as decimal(38,0)
+        case
+            when abs({{ numerator }}) < 100000000000000 then (
+                (abs({{ n }}) * 10000000000000000 + abs({{ d }}) // 2) // {{ divisor }}
+                * sign({{ n }}) * sign({{ d }})
+            )
+            when abs(cast({{ numerator }} as double)) < 1e21 * abs(cast({{ denominator }} as double)) then (
+                (abs({{ n }}) // {{ divisor }} * 10000000000000000
+                + ({{ rest }}) // {{ divisor }} * 100000000
+                + (({{ rest }}) % {{ divisor }} * 100000000 + abs({{ d }}) // 2) // {{ divisor }})
+                * sign({{ n }}) * sign({{ d }})
+            )
+        end as decimal(38,0)
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}
 
@@ -25,11 +37,11 @@ none is negative. There is one of these per trade: the result of `exact_quotient
 {%- endmacro %}
 
 {#- Prices below a million and trades below a billion USD, that is all there ever were, take one division of 128 bits. Others take long division in
-two steps, which has room for any. -#}
+two steps, which has room for what ingestion accepts (`ingestion/domain/datasets.py`) of any usual contract size; NULL beyond. -#}
 {% macro duckdb__contracts_to_base(contracts, contract_size, price) -%}
     {%- set d = taker.duckdb__trillionths('cast(' ~ price ~ ' as decimal(18,12))') -%}
     {%- set usd = 'cast(' ~ contracts ~ ' as decimal(38,8)) * cast(' ~ contract_size ~ ' as decimal(38,8))' -%}
-    {%- set far = 'cast(' ~ usd ~ ' * 100000000 as hugeint) * 10000000000' -%}
+    {%- set far = 'cast(cast(' ~ usd ~ ' as decimal(38,8)) * 100000000 as hugeint) * 10000000000' -%}
     {%- set divisor = 'nullif(cast(cast(' ~ price ~ ' as decimal(38,12)) * 1000000000000 as hugeint), 0)' -%}
     cast(
         case
@@ -38,8 +50,10 @@ two steps, which has room for any. -#}
                 * {{ taker.duckdb__hundred_millionths('cast(' ~ contract_size ~ ' as decimal(18,8))') }} * 1000000000000
                 + {{ d }} // 2
             ) // nullif({{ d }}, 0)
-            else {{ far }} // {{ divisor }} * 10000000000
+            when cast({{ usd }} as double) < 1e16 and cast({{ usd }} as double) < 1e21 * cast({{ price }} as double) then (
+                {{ far }} // {{ divisor }} * 10000000000
                 + ({{ far }} % {{ divisor }} * 10000000000 + {{ divisor }} // 2) // {{ divisor }}
+            )
         end as decimal(38,0)
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}

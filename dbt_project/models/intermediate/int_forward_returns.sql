@@ -40,4 +40,6 @@ inner join opens as exits
     on entries.market_id = exits.market_id
     and entries.grain_hours = exits.grain_hours
     and entries.exit_at = exits.bar_at
+    -- A return of a million has no room, and is none.
+    and cast(exits.open_price as double) < 1e6 * cast(entries.entry_price as double)
 order by entries.market_id, entries.grain_hours, entries.horizon_days, entries.entry_at

@@ -133,7 +133,8 @@ class BinanceArchive:
             tuple(
                 replace(column, must_equal=market.symbol) if column.stored_as == "symbol_name" else column
                 for column in _COLUMNS[dataset.name]
-            )
+            ),
+            contract_type=market.contract_type,
         )
 
     def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:

@@ -55,6 +55,7 @@ class OkxArchive:
             ),
             is_bilingual=True,
             headerless=_ORDERS,
+            contract_type=market.contract_type,
         )
 
     def objects(self, dataset: Dataset, market: Market, interval: str, period: Period) -> tuple[SourceObject, ...]:
