@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from ingestion.raw.durable import atomic_write
+from orchestration.automation.abandoned_runs import end_abandoned_runs
 from orchestration.config.settings import Settings
-from orchestration.runs.instance import prepare_home
+from orchestration.runs.instance import open_instance
 from orchestration.warehouse.dbt import ensure_manifest
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -35,11 +37,15 @@ class PortInUse(Exception):
 def serve(settings: Settings, port: int) -> None:
     """Replace this process by `dagster dev`, reachable from this machine only. PortInUse before anything starts."""
     _refuse_a_busy_port(port)
-    home = prepare_home(settings.paths.dagster_home)
+    home = settings.paths.dagster_home
+    with open_instance(home, report=print) as instance:
+        for sentence in end_abandoned_runs(instance, settings.paths):
+            print(sentence)
     ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
     name = "taker_SIMULATED" if settings.is_simulated else "taker"
-    workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
+    with atomic_write(workspace) as staged:
+        staged.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
     dagster = str(Path(sys.executable).with_name("dagster"))
     command = [dagster, "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")

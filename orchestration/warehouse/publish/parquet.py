@@ -125,7 +125,7 @@ def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
     for found in store.list(VERSIONS):
         keys_by_version.setdefault(found.key.removeprefix(f"{VERSIONS}/").split("/")[0], []).append(found.key)
     complete = sorted(name for name, keys in keys_by_version.items() if f"{VERSIONS}/{name}/{MANIFEST}" in keys)
-    latest = store.get_bytes(LATEST)
+    latest = store.get_bytes(LATEST)  # just written by `make_latest`
     kept = {*complete[-keep:], json.loads(latest)["version"]} if latest else set(complete[-keep:])
     pruned = sorted(set(keys_by_version) - kept)
     for name in pruned:
