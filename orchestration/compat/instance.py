@@ -12,8 +12,8 @@ event log. Does not: when they are needed (`orchestration.runs`, `orchestration.
     `get_latest_asset_check_evaluation_record` returns the record that a queued run has planned, without an evaluation.
     Remove when: an instance method returns the latest evaluation of a check, whatever runs are queued.
 `report_run_failed` uses `event_log_storage` and the names of its files to set a damaged one aside.
-    Upstream: python_modules/dagster/dagster/_core/storage/event_log/sqlite/sqlite_event_log.py (`path_for_shard`): a
-    file per run, which Dagster opens when it records an event of that run. No issue is known.
+    Upstream: python_modules/dagster/dagster/_core/storage/event_log/sqlite/sqlite_event_log.py (`path_for_shard`,
+    `_initialized_dbs`): a file per run, which Dagster opens when it records an event of that run. No issue is known.
     Remove when: the events of all runs are in one file, which is checked when the instance is opened.
 `is_valid_configuration` calls `dagster_instance_config`.
     Upstream: python_modules/dagster/dagster/_core/instance/config.py; no issue is known. Dagster checks `dagster.yaml`
@@ -71,6 +71,7 @@ def report_run_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str
         if isinstance(error, OperationalError) or shard is None:
             raise
     healed = heal(Path(shard(run.run_id)), sqlite_fault, f"the events of run {run.run_id} are lost")
+    getattr(instance.event_log_storage, "_initialized_dbs", set()).discard(run.run_id)  # so that it is made anew
     instance.report_run_failed(run, why)
     return [healed] if healed else []
 

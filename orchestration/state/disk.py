@@ -17,7 +17,7 @@ from typing import Final
 # SQLite, DuckDB, dbt and the operating system name it differently; SQLite's journal and DuckDB's own limit too.
 _FULL: Final = re.compile(
     r"database or disk is full|No space left on device|Disk quota exceeded|Could not write all bytes|"
-    r"not enough (?:free )?space|File too large|max_temp_directory_size",
+    r"the disk is full|not enough (?:free )?space|File too large|max_temp_directory_size",
     re.IGNORECASE,
 )
 _MIB: Final = 1024 * 1024

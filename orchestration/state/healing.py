@@ -72,12 +72,12 @@ def heal(path: Path, fault_of: Callable[[Path], str | None], consequence: str) -
 
 def sqlite_fault(path: Path) -> str | None:
     """Why SQLite cannot use the content of this file; None when it can, or when that cannot be known now."""
-    # The check reads the whole file; a history of that size is looked at and no more.
-    question = "pragma quick_check(1)" if path.stat().st_size <= _MOST_CHECKED else "select 'ok' from sqlite_master"
     try:
+        # The check reads the whole file; a history of that size is looked at and no more.
+        question = "pragma quick_check(1)" if path.stat().st_size <= _MOST_CHECKED else "select 'ok' from sqlite_master"
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=5, uri=True)) as opened:
             found = next(iter(opened.execute(question).fetchone() or ("ok",)))
-    except sqlite3.OperationalError:
+    except (sqlite3.OperationalError, OSError):
         return None  # locked, read-only, or no right to read it
     except sqlite3.DatabaseError as error:
         return str(error)

@@ -5,8 +5,8 @@ Belongs here: taking such a lock, for whom it is waited, and for how long. Does 
 (`orchestration.warehouse.publish.exclusive`).
 
 `warehouse` is held over build, audit and publication ([decision 15](docs/decisions/0015-one-lock.md)); `archive`, `api`
-and `spool` over one step of ingestion each. A process that holds one of the latter never waits for `warehouse`, so that
-no two processes wait for each other.
+and `spool` over one step of ingestion each. A run that holds `warehouse` may wait for one of these, and none waits for
+`warehouse` while it holds one of these, so that no two processes wait for each other.
 """
 
 from __future__ import annotations

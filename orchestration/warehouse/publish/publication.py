@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ingestion.raw.store import LocalStore
+from orchestration.state.disk import full_disk_sentence
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
 from orchestration.warehouse.publish.exclusive import alone_on
 from orchestration.warehouse.publish.former import former_publication
-from orchestration.warehouse.publish.tables import Table, describe
+from orchestration.warehouse.publish.tables import PublicationError, Table, describe
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ def publish(
         with _loaded(postgres_url, out, exported, folder) as loaded:
             out.close()
             refuse_unless_alone()
+            _refuse_full_disk(store, files)
             _switch(staged, serving, store, files, manifest)
         parquet.prune(store)
     rows = {table.name: table.rows for table in exported}
@@ -135,6 +139,12 @@ def _loaded(
         return contextlib.nullcontext()
     about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
     return postgres.replaced(url, out, [*exported, *about], scratch)
+
+
+def _refuse_full_disk(store: ObjectStore, files: Sequence[parquet.ParquetFile]) -> None:
+    """PublicationError while nothing is switched, where the files at the stable places would not all find room."""
+    if isinstance(store, LocalStore) and shutil.disk_usage(store.root).free < sum(file.size for file in files):
+        raise PublicationError(full_disk_sentence("nothing was published", [store.root]))
 
 
 def _switch(
