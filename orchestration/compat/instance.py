@@ -71,7 +71,8 @@ def report_run_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str
         if isinstance(error, OperationalError) or shard is None:
             raise
     healed = heal(Path(shard(run.run_id)), sqlite_fault, f"the events of run {run.run_id} are lost")
-    getattr(instance.event_log_storage, "_initialized_dbs", set()).discard(run.run_id)  # so that it is made anew
+    made: set[str] = getattr(instance.event_log_storage, "_initialized_dbs", set())
+    made.discard(run.run_id)  # so that it is made anew
     instance.report_run_failed(run, why)
     return [healed] if healed else []
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LEASES: Final = f"{SERVING}/leases"
 RENEWED_EVERY: Final = 30.0
 LAPSED_AFTER: Final = 120.0
+_TRIED_EVERY: Final = 2.0
 
 
 @contextlib.contextmanager
@@ -86,7 +87,7 @@ class _Lease:
             if (not keys or facts.get("released") or now - seen_at >= lapsed_after) and self._create(keys):
                 break
             waiting.go_on(described(facts))
-            time.sleep(min(2.0, lapsed_after / 4))
+            time.sleep(min(_TRIED_EVERY, lapsed_after / 4))
         self._renewing = threading.Thread(target=self._renew, daemon=True, name="taker-lease")
         self._renewing.start()
 

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from orchestration.alerts import outbox
+from orchestration.config.days import yesterday
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
 from orchestration.runs import demo
@@ -278,7 +279,7 @@ def test_a_damaged_record_of_the_demo_counts_as_none(
     record.write_text(json.dumps({"last_day": "2026-03-10"}))
     assert demo.last_day() == date(2026, 3, 10)
     damage(record)
-    assert demo.last_day() == demo.yesterday()
+    assert demo.last_day() == yesterday()
 
 
 def test_of_two_processes_that_find_a_damaged_file_one_sets_it_aside(tmp_path: Path) -> None:

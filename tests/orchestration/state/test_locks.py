@@ -14,7 +14,6 @@ from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
 from orchestration.runs import dbt as make_dbt
 from orchestration.state.locks import Busy, Workplace
-from orchestration.warehouse.publish import exclusive
 from orchestration.warehouse.publish.exclusive import LEASES, alone_on
 from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.processes import HOLDS_THE_WAREHOUSE, process
@@ -138,7 +137,7 @@ def test_the_lease_of_a_dead_publisher_lapses_and_a_slow_one_finds_that_it_lost_
 
 
 def test_of_many_publishers_to_a_bucket_one_is_at_work_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exclusive.time, "sleep", lambda seconds: threading.Event().wait(0.001))
+    monkeypatch.setattr("orchestration.warehouse.publish.exclusive._TRIED_EVERY", 0.001)
     store: ObjectStore = MemoryStore()  # type: ignore[assignment]
     at_work, most, done = [0], [0], [0]
 
