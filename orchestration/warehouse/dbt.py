@@ -140,6 +140,8 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
         except NotDamaged as error:
             reason = str(error)
         else:
+            # What a killed dbt had no memory for.
+            shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
             return fault and set_aside(path, fault, "everything in it is built again from the raw zone")
         holder = _HOLDER.search(reason)
         if holder is None and "set lock on file" not in reason:

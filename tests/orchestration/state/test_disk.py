@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -66,8 +68,6 @@ def by_a_publication(place: Path) -> None:
 
 def fill(place: Path, *, but: int) -> None:
     """Leave so many bytes of the disk."""
-    import shutil
-
     (place / "filler").write_bytes(bytes(max(0, shutil.disk_usage(place).free - but)))
 
 
@@ -131,6 +131,18 @@ def test_what_other_programs_state_of_a_full_disk_is_understood(text: str, is_fu
 
 def test_the_sentence_names_the_fuller_folder(tmp_path: Path) -> None:
     assert str(tmp_path) in full_disk_sentence("publish", [tmp_path, tmp_path / "not made yet"])
+
+
+def test_what_a_killed_publication_left_beside_its_targets_is_removed(tmp_path: Path) -> None:
+    publisher = Publisher.on(tmp_path)
+    publisher.build_days(1)
+    publisher.publish()
+    old, new = (tmp_path / "serving" / "parquet" / f".data.parquet.{name}.part" for name in ("old", "new"))
+    for part in (old, new):
+        part.write_text("half")
+    os.utime(old, (0, 0))
+    publisher.publish()
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_every_temporary_folder_is_made_in_scratch_space() -> None:

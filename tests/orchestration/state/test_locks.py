@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ingestion.raw.store import LocalStore, ObjectStore
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
 from orchestration.runs import dbt as make_dbt
+from orchestration.state.kernel import try_lock
 from orchestration.state.locks import Busy, Workplace
 from orchestration.warehouse.publish.exclusive import LEASES, alone_on
 from orchestration.warehouse.publish.tables import PublicationError
@@ -56,14 +59,22 @@ def test_two_runs_of_one_process_exclude_each_other_and_one_run_does_not_wait_fo
         second.close()
 
 
-def test_the_lock_survives_the_removal_of_its_file(tmp_path: Path) -> None:
-    with contextlib.closing(Workplace(Paths(tmp_path), wait=0)) as first:
-        first.hold_warehouse(pytest.fail)
-        first.close()
-        (tmp_path / "locks" / "warehouse.lock").unlink()
-        first.hold_warehouse(pytest.fail)
-        with pytest.raises(Busy):
-            Workplace(Paths(tmp_path), wait=0).hold_warehouse(lambda text: None)
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, calls = tmp_path / "lock", fcntl.flock, []
+
+    def after_its_owner_removed_it(descriptor: int, how: int) -> None:
+        if not calls:
+            path.unlink()
+        calls.append(how)
+        real(descriptor, how)
+
+    monkeypatch.setattr("orchestration.state.kernel.fcntl.flock", after_its_owner_removed_it)
+    descriptor = try_lock(path)
+    assert descriptor is not None
+    assert os.path.samestat(os.fstat(descriptor), path.stat())
+    assert try_lock(path) is None
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["dbt", "build"], 1), (["dbt", "ls"], 0)])
