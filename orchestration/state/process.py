@@ -169,7 +169,7 @@ def sweep(paths: Paths) -> list[str]:
     """Remove the scratch space and the files of dead processes; their identities."""
     dead = list(_dead(paths))
     if paths.scratch.is_dir():
-        # What no process file speaks for is left of a process that was swept half.
+        # A process claims its file before it makes its folder.
         for folder in paths.scratch.iterdir():
             if not (paths.processes / folder.name).exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +186,6 @@ def _dead(paths: Paths) -> Iterator[str]:
         if descriptor is None:
             continue
         try:
-            shutil.rmtree(paths.scratch / file.name, ignore_errors=True)
             file.unlink(missing_ok=True)
         finally:
             os.close(descriptor)

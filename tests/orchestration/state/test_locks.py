@@ -62,7 +62,8 @@ def test_two_runs_of_one_process_exclude_each_other_and_one_run_does_not_wait_fo
 def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, real, calls = tmp_path / "lock", fcntl.flock, []
+    path, real = tmp_path / "lock", fcntl.flock
+    calls: list[int] = []
 
     def after_its_owner_removed_it(descriptor: int, how: int) -> None:
         if not calls:
