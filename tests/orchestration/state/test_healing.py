@@ -231,10 +231,12 @@ def test_the_history_of_a_damaged_publication_comes_from_its_parquet_files(
     assert published.publish().notices == ()
 
 
-def test_a_torn_parquet_file_of_the_latest_version_leaves_the_version_before(published: Publisher) -> None:
+def test_a_wrong_parquet_file_of_the_latest_version_leaves_the_version_before(published: Publisher) -> None:
     garbage(published.serving)
     latest = json.loads((published.folder / LATEST).read_text())
-    torn(published.folder / "serving" / latest["marts"][REVISIONS]["file"])
+    # Parquet that can be read, and is not what was published.
+    oldest = min((published.folder / "serving" / "versions").glob(f"*/{REVISIONS}.parquet"))
+    shutil.copyfile(oldest, published.folder / "serving" / latest["marts"][REVISIONS]["file"])
     (published.folder / LATEST).write_text("{torn")
     (sentence,) = published.publish().notices
     assert latest["version"] not in sentence
