@@ -123,6 +123,7 @@ def ingest_recent(
     zone: RawZone,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     patience: timedelta = PATIENCE,
+    scratch: Path | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Bring every task's object up to date, the venues in parallel; outcomes in task order.
@@ -130,6 +131,7 @@ def ingest_recent(
     `stored`: it grew. `unchanged`: no new hour has ended. `absent`: the venue has no data for it. `failed`: `error`
     states why; hours that were fetched before the failure are stored. One venue's failure does not affect another.
     `report` is called as each object ends, from one thread at a time. `patience`: see `PATIENCE`.
+    `scratch`: where files are put together; the system's folder for temporary files when it is None.
     """
     reporting = threading.Lock()
     outcomes: dict[Task, Outcome] = {}
@@ -143,7 +145,7 @@ def ingest_recent(
             deadline = deadlines.setdefault(task.market, clock() + patience)
             known_fault = refusal or unknown.get(task.market)
             if known_fault is None:
-                outcome = _brought_up_to_date(task, access[venue], zone, clock, deadline)
+                outcome = _brought_up_to_date(task, access[venue], zone, clock, deadline, scratch)
                 outcome = replace(outcome, seconds=time.monotonic() - started)
                 refusal = outcome.error if isinstance(outcome.error, VenueRefused) else None
                 if isinstance(outcome.error, UnknownToVenue):
@@ -162,7 +164,12 @@ def ingest_recent(
 
 
 def _brought_up_to_date(
-    task: Task, access: Access, zone: RawZone, clock: Callable[[], datetime], deadline: datetime
+    task: Task,
+    access: Access,
+    zone: RawZone,
+    clock: Callable[[], datetime],
+    deadline: datetime,
+    scratch: Path | None,
 ) -> Outcome:
     try:
         held = zone.receipt(task.object_id)
@@ -173,7 +180,8 @@ def _brought_up_to_date(
         if growth.windows or is_outdated:
             sources = [source_of(window, rows) for window, rows in growth.windows]
             tables = [rows for _, rows in growth.windows]
-            receipt = _stored(task, held, sources, tables, zone, clock(), [_defect(each) for each in growth.set_aside])
+            set_aside = [_defect(each) for each in growth.set_aside]
+            receipt = _stored(task, held, sources, tables, zone, clock(), set_aside, scratch)
             size = sum(source.size for source in sources)
         if growth.error is not None:
             return Outcome(task, "failed", receipt, growth.error, bytes_downloaded=size)
@@ -264,6 +272,7 @@ def _stored(
     zone: RawZone,
     now: datetime,
     set_aside: Sequence[Defect],
+    folder: Path | None,
 ) -> Receipt:
     """The object with the rows of the new windows added to those it has, and its receipt."""
     if held is not None:
@@ -272,7 +281,7 @@ def _stored(
         tables = [stored, *tables]
         set_aside = [*map(_defect, faulty), *set_aside]
     rows = pa.concat_tables(tables)
-    with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="taker-", dir=folder) as scratch:
         target = Path(scratch, "data.parquet")
         found = encode(rows, task.dataset, task.period, str(task), target)
         # In order of time, so that the order of the requests leaves no trace.

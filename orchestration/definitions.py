@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.automation.abandoned_runs import abandoned_sensor
 from orchestration.automation.alerts import alerts_sensor
 from orchestration.automation.build_when_raw_is_newer import build_sensor
 from orchestration.automation.changed_source_files import changed_files_sensor
@@ -30,7 +31,13 @@ from orchestration.defs.recent import api_assets, api_source, feed_assets, feed_
 from orchestration.defs.report import report_asset
 from orchestration.defs.warehouse import dbt_resource, warehouse_assets
 from orchestration.progress import Progress
-from orchestration.resources import ApiResource, ArchiveResource, StorageResource, WarehouseResource
+from orchestration.resources import (
+    ApiResource,
+    ArchiveResource,
+    StorageResource,
+    WarehouseResource,
+    workplace_resource,
+)
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.dbt import MANIFEST_PATH, load_manifest, marts_in
 from orchestration.warehouse.publish.tables import mart_keys
@@ -79,12 +86,14 @@ def build_definitions(
             changed_files_sensor(scope, all_jobs),
             seal_sensor(paths.spool, all_jobs),
             build_sensor(all_jobs),
+            abandoned_sensor(paths),
             _alerts(settings),
         ],
         resources={
             "archive": ArchiveResource(endpoints),
             "apis": ApiResource(endpoints, paths.bans),
             "storage": StorageResource(settings.storage),
+            "workplace": workplace_resource(paths, settings.lock_wait_seconds),
             "warehouse": WarehouseResource(settings.dbt),
             "dbt": dbt_resource(settings.dbt),
             "progress": progress or Progress(),
@@ -102,6 +111,7 @@ def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
         paths=settings.paths,
         target=settings.target,
         postgres_url=settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None,
+        lock_wait=settings.lock_wait_seconds,
     )
 
 

@@ -27,6 +27,12 @@ class Progress:
     def noticed(self, notice: str) -> None:
         """A fact about an archive as a whole: one sentence without a full stop."""
 
+    def healed(self, text: str) -> None:
+        """A damaged file was set aside, or a dead run ended: one sentence."""
+
+    def waiting(self, text: str) -> None:
+        """Another process is at work and this one waits: one sentence, at once and every half minute."""
+
     def building(self, nodes: int) -> None:
         """dbt begins; `nodes` models, seeds and tests will run."""
 

@@ -6,7 +6,7 @@ Does not: decisions. Plain objects rather than ConfigurableResource: their secre
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.endpoints import Endpoints
+from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
+from orchestration.progress import Progress
+from orchestration.state.locks import Workplace
+from orchestration.state.process import PROCESS_TAG, join
 
 if TYPE_CHECKING:
+    import dagster as dg
     import duckdb
     import pandas as pd
 
@@ -28,6 +33,37 @@ if TYPE_CHECKING:
 
 # What messages of `ingestion` advise, which knows no names of settings.
 _REFUSED_ADVICE: Final = "set TAKER_REST=off to do without today, or TAKER_VENUE_URLS to an address that you may read"
+
+
+def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
+    """The `Workplace` of a run: made before its first step, closed after its last.
+
+    Every job executes in one process, which makes a resource once: a lock that a step takes is held until the run ends.
+    Runs that Dagster started are tagged with their process, which shows whether they are alive.
+    """
+    import dagster as dg
+
+    @dg.resource(description="The locks and the scratch space of the state folder, for the length of a run.")
+    def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
+        if context.instance is not None and context.run_id is not None and context.instance.has_run(context.run_id):
+            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: join(paths)})
+        made = Workplace(paths, lock_wait)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    return workplace
+
+
+def waiting(progress: Progress, context: Any) -> Callable[[str], None]:
+    """Where a step states for whom it waits: the terminal of `taker run`, and the log of the run."""
+
+    def report(text: str) -> None:
+        context.log.warning(text)
+        progress.waiting(text)
+
+    return report
 
 
 @dataclass(frozen=True)

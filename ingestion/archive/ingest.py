@@ -52,6 +52,7 @@ def ingest(
     zone: RawZone,
     now: datetime,
     workers: int | None = None,
+    scratch: Path | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> list[Outcome]:
@@ -60,9 +61,15 @@ def ingest(
     `archives`: each venue's own. One object's fault does not stop the others: it becomes a `failed` or `refused`
     outcome. `report` is called as each object ends, from one thread at a time; `notice` at the end, with findings
     about an archive as a whole. Memory is bounded by `workers` files at once (default: the number of cores).
+    `scratch`: where files are put together; the system's folder for temporary files when it is None.
     """
-    with tempfile.TemporaryDirectory(prefix="taker-") as shared, ThreadPoolExecutor(_CONNECTIONS) as pool:
-        run = _Run(archives, zone, now, workers, report, SharedDownloads(map(shared_keys, tasks), Path(shared)))
+    with (
+        tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as shared,
+        ThreadPoolExecutor(_CONNECTIONS) as pool,
+    ):
+        run = _Run(
+            archives, zone, now, workers, report, SharedDownloads(map(shared_keys, tasks), Path(shared)), scratch
+        )
         outcomes = list(pool.map(partial(run.outcome, is_final=False), tasks))
         # Whether a file is absent or withheld is known once the archive has served any other.
         undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
@@ -91,7 +98,9 @@ class _Run:
         workers: int | None,
         report: Callable[[Outcome], None],
         downloads: SharedDownloads,
+        scratch: Path | None,
     ) -> None:
+        self.scratch = scratch
         self.archives, self.zone, self.now, self.report, self.downloads = archives, zone, now, report, downloads
         self.decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
         self.waiting: dict[Task, tuple[str, ...]] = {}
@@ -194,7 +203,7 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
     held = zone.receipt(task.object_id)
     requested, task = task, widened(task, held)
     offer = Offer(task, held, archive, run.downloads)
-    with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="taker-", dir=run.scratch) as scratch:
         while True:
             published = offer.published()
             task = offer.task

@@ -87,10 +87,11 @@ def collected_venues(spool_dir: Path, zone: RawZone | None = None) -> list[str]:
     return [venue for venue in VENUES if venue in found]
 
 
-def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
+def seal(spool_dir: Path, zone: RawZone, *, now: datetime, scratch: Path | None = None) -> list[Sealed]:
     """Seal every finished hour; the objects written, by venue and day. StorageError, OSError.
 
-    Concurrent calls wait for each other. Repeating it, also after a kill at any point, changes nothing.
+    Concurrent calls wait for each other. Repeating it, also after a kill at any point, changes nothing. Files are
+    put together in `scratch`, by default in the system's folder for temporary files.
     """
     if not spool_dir.is_dir():
         return []
@@ -104,8 +105,8 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[Sealed]:
             day = "" if segment.venue in restored else segment.hour.partition("T")[0]
             by_day[segment.venue, day].append(closed(segment))
         for (venue, _), files in sorted(by_day.items()):
-            with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
-                sealed += _seal_files(venue, files, zone, now, Path(scratch))
+            with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as folder:
+                sealed += _seal_files(venue, files, zone, now, Path(folder))
             for file in files:
                 _archive(spool_dir, file)
         _forget_old(spool_dir, now)

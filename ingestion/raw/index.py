@@ -222,7 +222,7 @@ def table_of(store: ObjectStore, derived: _Derived) -> pa.Table:
     return stored if stored is not None else derived.schema.empty_table()
 
 
-def update(store: ObjectStore) -> pa.Table:
+def update(store: ObjectStore, scratch: Path | None = None) -> pa.Table:
     """Bring the three tables up to date with the receipts; returns the index.
 
     Reads only those receipts that changed since it was last written. Objects of an older schema are rewritten first, so
@@ -240,7 +240,7 @@ def update(store: ObjectStore) -> pa.Table:
     with ThreadPoolExecutor(16) as pool:
         read = list(zip(changed, pool.map(lambda found: _read(store, found), changed), strict=True))
     with ThreadPoolExecutor(_REWRITTEN_AT_ONCE) as pool:
-        read = list(pool.map(lambda each: _with_current_schema(store, *each), read))
+        read = list(pool.map(lambda each: _with_current_schema(store, each[0], each[1], scratch), read))
     for beside in _BESIDE_THE_INDEX:
         _write(store, beside, read, unchanged)
     return _write(store, INDEX, read, unchanged)
@@ -255,7 +255,7 @@ def _read(store: ObjectStore, found: StoredObject) -> Receipt | None:
 
 
 def _with_current_schema(
-    store: ObjectStore, found: StoredObject, receipt: Receipt | None
+    store: ObjectStore, found: StoredObject, receipt: Receipt | None, scratch: Path | None
 ) -> tuple[StoredObject, Receipt | None]:
     """The listed receipt, once its object has the current schema: rewritten without loss if it had an older one.
 
@@ -273,8 +273,8 @@ def _with_current_schema(
     durable = receipt.dataset not in ARCHIVED
     table = pq.read_table(io.BytesIO(payload), partitioning=None)
     if not table.schema.equals(dataset.schema):
-        with tempfile.TemporaryDirectory(prefix="taker-") as scratch:
-            target = Path(scratch, "data.parquet")
+        with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as made_in:
+            target = Path(made_in, "data.parquet")
             write_rows([with_todays_schema(table, dataset)], dataset, None, target)
             if readable(store.get_bytes(found.key)) != receipt:
                 return found, receipt

@@ -124,6 +124,9 @@ class RawZone:
         """What was published and not used as published, as last written: one row per defect of a current receipt."""
         return index.table_of(self.store, index.DEFECTS)
 
-    def write_index(self) -> pa.Table:
-        """Bring the index, and the coverage and defects beside it, up to date with the receipts."""
-        return index.update(self.store)
+    def write_index(self, scratch: Path | None = None) -> pa.Table:
+        """Bring the index, and the coverage and defects beside it, up to date with the receipts.
+
+        `scratch`: where an object of an older schema is rewritten; None for the system's folder for temporary files.
+        """
+        return index.update(self.store, scratch)

@@ -96,7 +96,7 @@ def evaluate(
         if retry_refused:
             box.retry(refused=True)
         delivery = _deliver(box, Webhook(config.webhook_url), clock)
-        return _evaluation(looked.found, result, box.undelivered(), delivery)
+        return _with_healed(_evaluation(looked.found, result, box.undelivered(), delivery), box.healed)
 
 
 def dry_run(
@@ -109,7 +109,13 @@ def dry_run(
     now = (clock or _now)()
     with outbox.seen(config.outbox) as box:
         looked = _look(config, latest_run, now, None)
-        return _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
+        done = _evaluation(looked.found, box.preview(looked.found, now), box.undelivered(), None)
+        return _with_healed(done, box.healed)
+
+
+def _with_healed(done: Evaluation, healed: str | None) -> Evaluation:
+    """The evaluation with a fault for the damaged outbox that was set aside: reported this once."""
+    return done if healed is None else replace(done, faults=(*done.faults, healed))
 
 
 def facts(done: Evaluation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestration.alerts.facts import Fact, Found, Kind, utc
+from orchestration.state.healing import heal, sqlite_fault
 
 WAITING: Final = "waiting"
 REFUSED: Final = "refused"
@@ -31,6 +32,10 @@ _LONGEST_PAUSE: Final = timedelta(minutes=30)
 # Longer than any attempt takes: a sender that has not settled by then was killed.
 _TAKEN_FOR: Final = timedelta(minutes=2)
 _BUSY_SECONDS: Final = 20.0
+_LOST: Final = (
+    "which alerts were delivered is lost with it: those of the last week are sent again, and older ones that were not "
+    "delivered never are"
+)
 
 _SCHEMA: Final = """
     create table if not exists alerts (
@@ -177,10 +182,14 @@ def _recorded(fact: Fact, now: datetime) -> Alert:
 
 
 class Outbox:
-    """The recorded alerts. Open it with `opened` to change them, with `seen` to look."""
+    """The recorded alerts. Open it with `opened` to change them, with `seen` to look.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    `healed`: the sentence about a damaged file that was set aside when this one was opened; None almost always.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, healed: str | None = None) -> None:
         self._connection = connection
+        self.healed = healed
 
     def record(self, found: Sequence[Found], now: datetime, *, remember: dict[str, str] | None = None) -> Sorted:
         """Record what is new and what ended, and remember texts by name, all or nothing."""
@@ -311,26 +320,30 @@ class Outbox:
 def opened(path: Path) -> Iterator[Outbox]:
     """The outbox at `path`, made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    healed = heal(path, sqlite_fault, _LOST)
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
         connection.executescript(_SCHEMA)
-        yield Outbox(connection)
+        yield Outbox(connection, healed)
 
 
 @contextmanager
 def seen(path: Path) -> Iterator[Outbox]:
     """The outbox at `path` to look at; where there is none, an empty one that is kept nowhere."""
+    healed = heal(path, sqlite_fault, _LOST)
     # Not read-only: what a killed writer left half done may have to be rolled back first.
     place = f"{path.absolute().as_uri()}?mode=rw" if path.is_file() else ":memory:"
     with closing(sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)) as connection:
         if not path.is_file():
             connection.executescript(_SCHEMA)
-        yield Outbox(connection)
+        yield Outbox(connection, healed)
 
 
-def undelivered(path: Path) -> Undelivered | None:
-    """What no receiver has yet, counted; None when there is nothing."""
+def undelivered(path: Path, report: Callable[[str], None] = lambda text: None) -> Undelivered | None:
+    """What no receiver has yet, counted; None when there is nothing. `report` gets a sentence about a damaged file."""
     with seen(path) as outbox:
         alerts = outbox.undelivered()
+        if outbox.healed is not None:
+            report(outbox.healed)
     if not alerts:
         return None
     errors = [alert.last_error for alert in alerts if alert.last_error]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from orchestration.progress import Progress
-from orchestration.resources import WarehouseResource
+from orchestration.resources import WarehouseResource, waiting
+from orchestration.state.locks import Workplace
 from orchestration.warehouse.audit.gx import Verdict, validate
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
@@ -29,12 +30,15 @@ def _audit_check(suite: AuditSuite) -> dg.AssetChecksDefinition:
         asset=dg.AssetKey(suite.mart),
         name=audit_key(suite).name,
         blocking=True,
-        pool="warehouse",
         description=suite.description,
     )
     def check(
-        warehouse: dg.ResourceParam[WarehouseResource], progress: dg.ResourceParam[Progress]
+        context: dg.AssetCheckExecutionContext,
+        warehouse: dg.ResourceParam[WarehouseResource],
+        progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
     ) -> dg.AssetCheckResult:
+        workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         progress.auditing(suite.name)
         return check_result(validate(warehouse.read(suite.query), suite))
 

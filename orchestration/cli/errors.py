@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -30,12 +31,33 @@ def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -
     except Exception as error:
         if debug:
             raise
+        if _means_full_disk(error):
+            fail(_full_disk(), failed)
         text = str(error) or type(error).__name__
         expected = _is_expected(error)
         fail(
             text if expected else f"{type(error).__name__}: {text}; run again with --debug for the details",
             usage if _is_usage(error) else failed,
         )
+
+
+def _means_full_disk(error: Exception) -> bool:
+    from orchestration.state.disk import means_full_disk
+
+    return means_full_disk(error)
+
+
+def _full_disk() -> str:
+    """The sentence about a full disk, of the folders that the settings name."""
+    from orchestration.config.settings import SettingsError, load_settings
+    from orchestration.state.disk import full_disk_sentence
+
+    try:
+        settings = load_settings()
+    except SettingsError:
+        return full_disk_sentence("not finished", [Path.cwd()])
+    local = [] if settings.is_s3 else [Path(settings.storage_url)]
+    return full_disk_sentence("not finished", [settings.state_dir, *local])
 
 
 def _is_usage(error: Exception) -> bool:

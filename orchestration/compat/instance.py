@@ -1,9 +1,9 @@
 """Dagster's instance and its event log, beyond the documented methods.
 
-Belongs here: opening an instance with another configuration than its `dagster.yaml` has, and two reads and writes of
-the event log. Does not: when they are needed (`orchestration.runs`, `orchestration.defs.publish`).
+Belongs here: opening an instance with another configuration than its `dagster.yaml` has, and reads and writes of the
+event log. Does not: when they are needed (`orchestration.runs`, `orchestration.defs.publish`).
 
-`open_home` overrides one entry of `dagster.yaml`, with `InstanceRef.from_dir`, and names `NoOpComputeLogManager`.
+`open_home` overrides entries of `dagster.yaml`, with `InstanceRef.from_dir`, and names `NoOpComputeLogManager`.
     Upstream: python_modules/dagster/dagster/_core/instance/ref.py; no issue is known that requests a public way. The
     class is named by Dagster's own documentation, https://github.com/dagster-io/dagster/pull/19665.
     Remove when: `DagsterInstance` can be opened by folder with overrides, or a run can switch the capture off.
@@ -11,23 +11,31 @@ the event log. Does not: when they are needed (`orchestration.runs`, `orchestrat
     Upstream: python_modules/dagster/dagster/_core/storage/event_log/base.py; no issue is known. The documented
     `get_latest_asset_check_evaluation_record` returns the record that a queued run has planned, without an evaluation.
     Remove when: an instance method returns the latest evaluation of a check, whatever runs are queued.
-`free_pool_slots` calls `event_log_storage.free_concurrency_slots_for_run`.
-    Upstream: https://github.com/dagster-io/dagster/pull/14614 and issues/32560: only the monitoring daemon frees the
-    slots of an ended run, and `taker run` has no daemon.
-    Remove when: `DagsterInstance.report_run_failed` frees the slots itself.
+`report_run_failed` uses `event_log_storage` and the names of its files to set a damaged one aside.
+    Upstream: python_modules/dagster/dagster/_core/storage/event_log/sqlite/sqlite_event_log.py (`path_for_shard`,
+    `_initialized_dbs`): a file per run, which Dagster opens when it records an event of that run. No issue is known.
+    Remove when: the events of all runs are in one file, which is checked when the instance is opened.
+`is_valid_configuration` calls `dagster_instance_config`.
+    Upstream: python_modules/dagster/dagster/_core/instance/config.py; no issue is known. Dagster checks `dagster.yaml`
+    when it is loaded, with the settings of all classes that it names.
+    Remove when: there is a public check of a `dagster.yaml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.state.healing import heal, sqlite_fault
 
 if TYPE_CHECKING:
     import dagster as dg
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-_NO_COMPUTE_LOGS: Final = {
+# Nothing is sent to Dagster's makers, whatever `dagster.yaml` has become.
+_NO_TELEMETRY: Final[dict[str, Any]] = {"telemetry": {"enabled": False}}
+_NO_COMPUTE_LOGS: Final[dict[str, Any]] = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
@@ -40,7 +48,7 @@ def open_home(home: Path, *, captures_output: bool) -> dg.DagsterInstance:
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 
-    overrides = None if captures_output else _NO_COMPUTE_LOGS
+    overrides = _NO_TELEMETRY if captures_output else {**_NO_TELEMETRY, **_NO_COMPUTE_LOGS}
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))
 
 
@@ -51,6 +59,32 @@ def check_history(
     return instance.event_log_storage.get_asset_check_execution_history(check, limit=limit)
 
 
-def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Give back the places in pools that an ended run still holds."""
-    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+def report_run_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> list[str]:
+    """End a run that is no longer executed. Its own event file may be torn: it is set aside, with a sentence."""
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    try:
+        instance.report_run_failed(run, why)
+        return []
+    except DatabaseError as error:
+        shard = getattr(instance.event_log_storage, "path_for_shard", None)
+        if isinstance(error, OperationalError) or shard is None:
+            raise
+    healed = heal(Path(shard(run.run_id)), sqlite_fault, f"the events of run {run.run_id} are lost")
+    made: set[str] = getattr(instance.event_log_storage, "_initialized_dbs", set())
+    made.discard(run.run_id)  # so that it is made anew
+    instance.report_run_failed(run, why)
+    return [healed] if healed else []
+
+
+def is_valid_configuration(home: Path) -> bool:
+    """Whether Dagster accepts the `dagster.yaml` in this folder."""
+    import dagster as dg
+    from dagster._core.instance.config import dagster_instance_config
+    from yaml import YAMLError
+
+    try:
+        dagster_instance_config(str(home))
+    except (dg.DagsterError, YAMLError, UnicodeDecodeError, TypeError, ValueError, AttributeError):
+        return False
+    return True

@@ -51,6 +51,21 @@ class Paths:
         return self.state / "dbt"
 
     @property
+    def locks(self) -> Path:
+        """One file per lock, held by the kernel for the process that works."""
+        return self.state / "locks"
+
+    @property
+    def processes(self) -> Path:
+        """One file per process that works here, locked as long as it lives."""
+        return self.state / "processes"
+
+    @property
+    def scratch(self) -> Path:
+        """A folder per process for what it needs only now."""
+        return self.state / "tmp"
+
+    @property
     def docs_page(self) -> Path:
         """dbt's documentation, one page."""
         return self.state / "docs" / "index.html"

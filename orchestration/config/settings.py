@@ -53,6 +53,7 @@ _INTERVAL_HOURS: Final = KLINE_INTERVALS
 # Of settings whose type alone decides: what to write instead of a value that does not fit.
 _ALLOWED: Final = {
     "alert_definition": "write one of dim_spike_definitions, such as `4h_usd`",
+    "lock_wait_seconds": "write a whole number of seconds, such as 3600; 0 fails at once",
     "alert_rank": "write a whole number from 1, such as 3 for the three largest",
     "alert_liquidation_percentile": "write a share between 0 and 1, such as 0.99",
 }
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
     target: Literal["duckdb"] = "duckdb"
     state_dir: Path = Path()
+    lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
     publish_postgres_url: SecretStr | None = None
     venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     rest: Literal["auto", "on", "off"] = "auto"
@@ -294,6 +296,7 @@ class Settings(BaseSettings):
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
             "TAKER_TARGET": self.target,
             "TAKER_STATE_DIR": str(self.state_dir),
+            "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
             "TAKER_VENUE_URLS": ",".join(f"{part}={url}" for part, url in self.venue_urls.items()) or OFF,
             "TAKER_REST": self.rest,
             # Written even when there is none: a variable that is empty or missing would be looked up in `.env`.

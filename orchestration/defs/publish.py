@@ -16,7 +16,8 @@ from orchestration.config.paths import Paths
 from orchestration.config.scope import Scope
 from orchestration.defs.raw import OWNERS, simulated_label
 from orchestration.progress import Progress
-from orchestration.resources import StorageResource
+from orchestration.resources import StorageResource, waiting
+from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def published_asset(
     paths: Paths,
     target: str,
     postgres_url: str | None = None,
+    lock_wait: float = DEFAULT_WAIT_SECONDS,
 ) -> dg.AssetsDefinition:
     """The asset at the end of the graph. It runs only after every blocking check on the marts has passed.
 
@@ -42,7 +44,6 @@ def published_asset(
     @dg.asset(
         key=PUBLISHED_KEY,
         deps=[dg.AssetKey(mart) for mart in marts],
-        pool="warehouse",
         group_name="published",
         kinds={"duckdb", "parquet"} | ({"postgres"} if postgres_url else set()),
         owners=OWNERS,
@@ -54,24 +55,34 @@ def published_asset(
         context: dg.AssetExecutionContext,
         storage: dg.ResourceParam[StorageResource],
         progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
     ) -> dg.MaterializeResult[None]:
         from orchestration.warehouse.publish.publication import publish
 
-        audit = audit_summary(context.instance, audits)
+        run_id, report = context.run.run_id, waiting(progress, context)
+        workplace.hold_warehouse(report, run_id)
+        audit = audit_summary(context.instance, audits, run_id)
         refuse_unaudited(audit)
         progress.publishing(len(marts))
-        publication = publish(
-            paths.warehouse,
-            paths.serving,
-            storage.store(),
-            list(marts),
-            run_id=context.run.run_id,
-            settings=published_settings(scope, target),
-            audit=audit,
-            now=datetime.now(UTC),
-            keys=marts,
-            postgres_url=postgres_url,
-        )
+        with workplace.scratch() as scratch:
+            publication = publish(
+                paths.warehouse,
+                paths.serving,
+                storage.store(),
+                list(marts),
+                run_id=run_id,
+                settings=published_settings(scope, target),
+                audit=audit,
+                now=datetime.now(UTC),
+                keys=marts,
+                postgres_url=postgres_url,
+                scratch=scratch,
+                lock_wait=lock_wait,
+                report=report,
+            )
+        for notice in publication.notices:
+            context.log.warning(notice)
+            progress.healed(notice)
         # dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
         for mart in marts:
             count = {"dagster/row_count": publication.rows[mart]}
@@ -100,31 +111,33 @@ def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Ma
 
 
 def refuse_unaudited(audit: Mapping[str, str]) -> None:
-    """dg.Failure unless every audit has passed, or passed with a warning."""
-    refused = sorted(name for name, outcome in audit.items() if outcome in ("failed", "not run"))
-    if refused:
-        raise dg.Failure(
-            f"nothing was published and the former publication stands: {_and(refused)} did not pass; "
-            "materialize the marts together with their checks (job `build_and_publish`)",
-            allow_retries=False,
-        )
+    """dg.Failure unless every audit of this run has passed, or passed with a warning."""
+    for outcomes, why in ((("failed",), "did not pass"), (("not run",), "did not run in this run")):
+        refused = sorted(name for name, outcome in audit.items() if outcome in outcomes)
+        if refused:
+            raise dg.Failure(
+                f"nothing was published and the former publication stands: {_and(refused)} {why}; "
+                "materialize the marts together with their checks (job `build_and_publish`)",
+                allow_retries=False,
+            )
 
 
-def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey]) -> dict[str, str]:
-    """Latest outcome of each audit: `passed`, `warned`, `failed`, or `not run` on the mart as it is now."""
-    return {key.name: _latest(instance, key) for key in audits}
+def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey], run_id: str) -> dict[str, str]:
+    """The outcome of each audit in this run: `passed`, `warned`, `failed`, or `not run`.
+
+    Another run's outcome is about other marts, however recent: this run alone holds the lock over what it built,
+    audited and publishes.
+    """
+    return {key.name: _outcome(instance, key, run_id) for key in audits}
 
 
-def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
-    # A queued run has planned its checks already: the latest record is not always an evaluation.
-    for record in check_history(instance, key, limit=25):
+def _outcome(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> str:
+    # Runs that wait have planned this check meanwhile: the latest records may all be theirs.
+    for record in check_history(instance, key, limit=100):
         event = record.event.dagster_event if record.event is not None else None
         evaluation = event.event_specific_data if event is not None else None
-        if record.event is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
+        if record.run_id != run_id or not isinstance(evaluation, dg.AssetCheckEvaluation):
             continue
-        mart = instance.get_latest_materialization_event(key.asset_key)
-        if mart is not None and record.event.timestamp < mart.timestamp:
-            return "not run"
         if evaluation.passed:
             return "passed"
         return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"

@@ -19,7 +19,8 @@ from orchestration.defs.outcomes import by_partition, failed, failure_text, part
 from orchestration.defs.partitions import days_of, partitions_of
 from orchestration.defs.plan import archive_tasks
 from orchestration.progress import Progress
-from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.resources import ArchiveResource, StorageResource, waiting
+from orchestration.state.locks import ARCHIVE, Workplace
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
@@ -89,7 +90,6 @@ def _raw_asset(dataset: Dataset, scope: Scope) -> dg.AssetsDefinition:
         deps=[ARCHIVE_KEY],
         partitions_def=partitions_of(dataset.span, scope.first_day),
         backfill_policy=dg.BackfillPolicy.multi_run(_PARTITIONS_PER_RUN[dataset.span]),
-        pool="archive",
         group_name="raw",
         kinds={"python", "parquet"},
         owners=OWNERS,
@@ -104,6 +104,7 @@ def _raw_asset(dataset: Dataset, scope: Scope) -> dg.AssetsDefinition:
         archive: dg.ResourceParam[ArchiveResource],
         storage: dg.ResourceParam[StorageResource],
         progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
     ) -> None:
         from ingestion.archive import ingest
 
@@ -112,12 +113,14 @@ def _raw_asset(dataset: Dataset, scope: Scope) -> dg.AssetsDefinition:
         tasks = archive_tasks([dataset], scope, *days) if days else []
         tasks = [task for task in tasks if task.period.label in keys]
         progress.ingesting(dataset.name, len(tasks))
-        with archive.open() as opened:
+        alone = workplace.alone(ARCHIVE, waiting(progress, context), context.run.run_id)
+        with alone, archive.open() as opened, workplace.scratch() as scratch:
             outcomes = ingest(
                 tasks,
                 archives=opened,
                 zone=storage.raw_zone(),
                 now=datetime.now(UTC),
+                scratch=scratch,
                 report=progress.ingested,
                 notice=progress.noticed,
             )
@@ -169,14 +172,21 @@ def receipts_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=RECEIPTS_KEY,
         deps=[raw_key(name) for name in DATASETS],
-        pool="warehouse",
         group_name="raw",
         kinds={"python", "parquet"},
         owners=OWNERS,
         description="One row per dataset, market, interval and UTC day that was requested: stored or absent.",
     )
-    def receipts(storage: dg.ResourceParam[StorageResource]) -> dg.MaterializeResult[None]:
-        index = storage.raw_zone().write_index()
+    def receipts(
+        context: dg.AssetExecutionContext,
+        storage: dg.ResourceParam[StorageResource],
+        progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
+    ) -> dg.MaterializeResult[None]:
+        # A build reads the index more than once: none is written while another run builds.
+        workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
+        with workplace.scratch() as scratch:
+            index = storage.raw_zone().write_index(scratch)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": index.num_rows,

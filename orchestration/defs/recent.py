@@ -17,7 +17,8 @@ from orchestration.config.scope import Scope
 from orchestration.defs.outcomes import failed, is_news, recent_facts, sealed_facts, shared_failure_text
 from orchestration.defs.raw import OWNERS, column_schema, failure, raw_key, simulated_label
 from orchestration.progress import Progress
-from orchestration.resources import ApiResource, StorageResource
+from orchestration.resources import ApiResource, StorageResource, waiting
+from orchestration.state.locks import API, SPOOL, Workplace
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
@@ -64,20 +65,21 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         name="ask_apis",
         specs=[_spec(dataset, API_KEY, scope) for dataset in _FROM_API],
         can_subset=True,
-        pool="api",
     )
     def ask_apis(
         context: dg.AssetExecutionContext,
         apis: dg.ResourceParam[ApiResource],
         storage: dg.ResourceParam[StorageResource],
         progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
     ) -> Any:
         from ingestion.live.seal import collected_venues
         from ingestion.recent import ingest_recent, plan_recent
 
         zone = storage.raw_zone()
         received = collected_venues(spool, zone)
-        with apis.open(received) as access:
+        alone = workplace.alone(API, waiting(progress, context), context.run.run_id)
+        with alone, apis.open(received) as access, workplace.scratch() as scratch:
             tasks = plan_recent(
                 scope.markets,
                 zone=zone,
@@ -89,7 +91,7 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
             )
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]
             progress.ingesting("today", len(tasks))
-            outcomes = ingest_recent(tasks, access=access, zone=zone, report=progress.ingested)
+            outcomes = ingest_recent(tasks, access=access, zone=zone, scratch=scratch, report=progress.ingested)
         yield from _record(context, outcomes)
 
     return ask_apis
@@ -118,14 +120,20 @@ def feed_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         name="seal_spool",
         specs=[_spec(dataset, FEED_KEY, scope) for dataset in _FROM_FEED],
         can_subset=False,
-        pool="spool",
     )
-    def seal_spool(storage: dg.ResourceParam[StorageResource]) -> Any:
+    def seal_spool(
+        context: dg.AssetExecutionContext,
+        storage: dg.ResourceParam[StorageResource],
+        progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
+    ) -> Any:
         if not spool.is_dir():
             return
         from ingestion.live.seal import seal
 
-        sealed = seal(spool, storage.raw_zone(), now=datetime.now(UTC))
+        alone = workplace.alone(SPOOL, waiting(progress, context), context.run.run_id)
+        with alone, workplace.scratch() as scratch:
+            sealed = seal(spool, storage.raw_zone(), now=datetime.now(UTC), scratch=scratch)
         for dataset in _FROM_FEED:
             of_dataset = [one for one in sealed if one.dataset == dataset.name]
             if of_dataset:

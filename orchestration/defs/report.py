@@ -24,7 +24,6 @@ def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
     @dg.asset(
         key=REPORT_KEY,
         deps=[PUBLISHED_KEY],
-        pool="serving",
         group_name="published",
         kinds={"html"},
         owners=OWNERS,

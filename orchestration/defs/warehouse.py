@@ -15,8 +15,10 @@ from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
 from orchestration.defs.raw import OWNERS
 from orchestration.progress import Progress
+from orchestration.resources import waiting
+from orchestration.state.locks import Workplace
 from orchestration.warehouse.dbt import (
-    DBT_EXECUTABLE,
+    DBT_COMMAND,
     PROJECT_DIR,
     await_warehouse,
     bars_are_outdated,
@@ -54,8 +56,9 @@ def dbt_resource(config: DbtConfig) -> ProjectDbt:
         profiles_dir=str(write_profile(config)),
         profile="taker",
         target=config.target,
-        dbt_executable=DBT_EXECUTABLE,
-        global_config_flags=["--log-level-file", "warn"],
+        # dbt as a child that ends with this process: the interpreter's arguments come before dbt's own.
+        dbt_executable=DBT_COMMAND[0],
+        global_config_flags=[*DBT_COMMAND[1:], "--log-level-file", "warn"],
     )
 
 
@@ -68,17 +71,20 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         exclude="resource_type:unit_test",
         # The index of the receipts and the coverage beside it are two sources that one asset writes.
         dagster_dbt_translator=TakerTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
-        pool="warehouse",
     )
     def warehouse(
         context: dg.AssetExecutionContext,
         dbt: ProjectDbt,
         config: BuildConfig,
         progress: dg.ResourceParam[Progress],
+        workplace: dg.ResourceParam[Workplace],
     ) -> Iterator[Any]:
+        workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         prepare_build(dbt_config)
         progress.building(nodes_to_build(manifest))
-        await_warehouse(dbt_config.paths)
+        if set_aside := await_warehouse(dbt_config.paths):
+            context.log.warning(set_aside)
+            progress.healed(set_aside)
         full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
         invocation = dbt.cli(
             build_args(dbt_config.variables(), full_refresh=full_refresh),

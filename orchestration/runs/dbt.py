@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from orchestration.config.settings import SettingsError, load_settings
+from orchestration.state.locks import Busy
 from orchestration.warehouse.dbt import (
     DbtFailed,
     WarehouseLocked,
@@ -28,14 +29,21 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m orchestration.runs.dbt manifest|docs|dbt …", file=sys.stderr)
         return 2
     try:
-        config = load_settings().dbt
+        settings = load_settings()
+        config = settings.dbt
         if command == "dbt":
-            return run_dbt(args or ["--help"], config)
+            return run_dbt(args or ["--help"], config, wait=settings.lock_wait_seconds, report=_report)
         print(builders[command](config))
-    except (SettingsError, DbtFailed, WarehouseLocked, WarehouseUnusable) as error:
+    except KeyboardInterrupt:
+        return 130
+    except (SettingsError, DbtFailed, Busy, WarehouseLocked, WarehouseUnusable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Belongs here: where the demo lives and which days it has. Does not: the simulati
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -13,7 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ingestion.raw.durable import atomic_write
 from orchestration.config.settings import OFF, Settings, load_settings, yesterday
+from orchestration.state.locks import ARCHIVE, Workplace
 
 if TYPE_CHECKING:
     from ingestion.simulator.simulated import SimulationSummary
@@ -72,13 +75,20 @@ def simulate_archive(last: date, progress: Callable[[float, str], None]) -> Simu
     from ingestion.simulator.simulated import simulate
 
     summary = simulate(FOLDER.absolute() / "archive", last_day=last, progress=progress)
-    _record().write_text(json.dumps({"first_day": str(summary.first_day), "last_day": str(summary.last_day)}))
+    with atomic_write(_record()) as staged:
+        staged.write_text(json.dumps({"first_day": str(summary.first_day), "last_day": str(summary.last_day)}))
     return summary
 
 
-def forget() -> None:
-    """Remove the demo's folder."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
+def forget(report: Callable[[str], None]) -> None:
+    """Remove what the demo has made, once no other process works with it; Busy when one does for too long."""
+    settings = demo_settings()
+    with contextlib.closing(Workplace(settings.paths, settings.lock_wait_seconds)) as workplace:
+        workplace.hold_warehouse(report)
+        with workplace.alone(ARCHIVE, report):
+            for found in FOLDER.absolute().iterdir():
+                if found not in (settings.paths.locks, settings.paths.processes, settings.paths.scratch):
+                    shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def _record() -> Path:
@@ -86,6 +96,7 @@ def _record() -> Path:
 
 
 def _recorded(name: str) -> date | None:
-    if not _record().is_file():
-        return None
-    return date.fromisoformat(json.loads(_record().read_text())[name])
+    try:
+        return date.fromisoformat(json.loads(_record().read_text())[name])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # torn: written again by the next simulation

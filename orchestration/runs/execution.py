@@ -15,15 +15,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
 from orchestration.runs.preflight import check_reachable
-from orchestration.runs.processes import PROCESS_TAG, clear_abandoned_runs, this_process
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import CheckFinding, Recorder, RunReport
 from orchestration.serving.defects import Losses, losses
+from orchestration.state.disk import full_disk_sentence, means_full_disk
+from orchestration.state.process import PROCESS_TAG, join
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -43,6 +45,8 @@ class _Session:
     instance: dg.DagsterInstance
     report: RunReport
     debug: bool
+    process: str
+    folders: tuple[Path, ...]
 
 
 def run(
@@ -83,6 +87,7 @@ def run(
 
 @contextlib.contextmanager
 def _session(settings: Settings, progress: Progress, report: RunReport, *, debug: bool) -> Iterator[_Session]:
+    from orchestration.automation.abandoned_runs import end_abandoned_runs
     from orchestration.runs.instance import open_instance
     from orchestration.warehouse.dbt import ensure_manifest
 
@@ -93,10 +98,19 @@ def _session(settings: Settings, progress: Progress, report: RunReport, *, debug
         from orchestration.definitions import build_definitions
 
         parsed.result()
-    definitions = build_definitions(settings, Recorder(progress, report))
-    with open_instance(settings.paths.dagster_home) as instance:
-        clear_abandoned_runs(instance)
-        yield _Session(definitions, instance, report, debug)
+    recorder = Recorder(progress, report)
+    definitions = build_definitions(settings, recorder)
+    process = join(settings.paths)
+    with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
+        for sentence in end_abandoned_runs(instance, settings.paths):
+            recorder.healed(sentence)
+        yield _Session(definitions, instance, report, debug, process, _folders(settings))
+
+
+def _folders(settings: Settings) -> tuple[Path, ...]:
+    """Where a run writes on this machine."""
+    state = settings.paths.state
+    return (state,) if settings.storage.is_s3 else (state, Path(settings.storage.url))
 
 
 def _ingest(session: _Session, ranges: Sequence[IngestRange]) -> None:
@@ -151,7 +165,7 @@ def _execute(
     quiet = {} if session.debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = session.definitions.resolve_job_def(job).execute_in_process(
         instance=session.instance,
-        tags={**(tags or {}), PROCESS_TAG: this_process()},
+        tags={**(tags or {}), PROCESS_TAG: session.process},
         asset_selection=keys,
         run_config={**(config or {}), **quiet},
         raise_on_error=False,
@@ -166,7 +180,7 @@ def _execute(
         # Dagster records the interruption as a failed step and would let the run continue.
         raise KeyboardInterrupt
     report.checks.extend(_findings(result))
-    report.problems.extend(_problems(result))
+    report.problems.extend(_problems(result, session.folders))
 
 
 def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
@@ -184,8 +198,11 @@ def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
     ]
 
 
-def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
-    """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check."""
+def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path]) -> list[str]:
+    """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check.
+
+    A full disk is a sentence of its own, whichever library noticed it; `folders` are those that a run writes to.
+    """
     problems = []
     for event in result.get_step_failure_events():
         failure = event.step_failure_data
@@ -197,7 +214,10 @@ def _problems(result: dg.ExecuteInProcessResult) -> list[str]:
             continue
         # The errors of this project are sentences already: their class adds nothing.
         text = _ERROR_CLASS.sub("", (stated.description if stated else None) or error.message.strip())
-        problems.append(f"{event.step_key}: {_shortened(text)}")
+        if means_full_disk(_all_of(failure.error) + text):
+            problems.append(full_disk_sentence(str(event.step_key), folders))
+        else:
+            problems.append(f"{event.step_key}: {_shortened(text)}")
     return problems
 
 
@@ -208,6 +228,15 @@ def _innermost(event: dg.DagsterEvent) -> SerializableErrorInfo:
     while error.cause is not None:
         error = error.cause
     return error
+
+
+def _all_of(error: SerializableErrorInfo | None) -> str:
+    """The messages of an error and of all that caused it."""
+    texts = []
+    while error is not None:
+        texts.append(error.message)
+        error = error.cause or error.context
+    return "\n".join(texts)
 
 
 def _shortened(text: str) -> str:

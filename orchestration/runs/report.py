@@ -36,7 +36,8 @@ class RunReport:
     `outcomes`: raw objects by status. `requested`, `absent`: raw objects by dataset, and those the venue has no file
     for. `failed_objects`: (object, fault). `refused`: the same of objects whose files cannot be used, with nothing in
     their place: a fact about the venue's files, and no failure of the run; `keeps_former`: for one of them a version
-    stored before stays in use. `notices`: facts about a whole archive.
+    stored before stays in use. `notices`: facts about a whole archive. `healed`:
+    damaged files that were set aside and made anew.
     `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
     `published`: new marts are out. `losses`: what could not be used of the venues' files, and the days without flow;
     None when the run ended before that was known.
@@ -49,6 +50,7 @@ class RunReport:
     failed_objects: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    healed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     checks: list[CheckFinding] = field(default_factory=list)
     published: bool = False
@@ -106,6 +108,14 @@ class Recorder(Progress):
         if notice not in self._report.notices:
             self._report.notices.append(notice)
         self._progress.noticed(notice)
+
+    def healed(self, text: str) -> None:
+        if text not in self._report.healed:
+            self._report.healed.append(text)
+        self._progress.healed(text)
+
+    def waiting(self, text: str) -> None:
+        self._progress.waiting(text)
 
     def _failed(self, name: str, fault: str) -> None:
         """A fault is listed once, however many objects it affects: a venue that refuses refuses everything."""

@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from ingestion.raw.durable import atomic_write
+from orchestration.automation.abandoned_runs import end_abandoned_runs
 from orchestration.compat.webserver import dev
 from orchestration.config.settings import Settings
-from orchestration.runs.instance import prepare_home
+from orchestration.runs.instance import open_instance
 from orchestration.warehouse.dbt import ensure_manifest
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -37,11 +39,15 @@ class PortInUse(Exception):
 def serve(settings: Settings, port: int) -> None:
     """Replace this process by `dagster dev`, guarded and on loopback. PortInUse before anything starts."""
     _refuse_a_busy_port(port)
-    home = prepare_home(settings.paths.dagster_home)
+    home = settings.paths.dagster_home
+    with open_instance(home, report=print) as instance:
+        for sentence in end_abandoned_runs(instance, settings.paths):
+            print(sentence)
     ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
     name = "taker_SIMULATED" if settings.is_simulated else "taker"
-    workspace.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
+    with atomic_write(workspace) as staged:
+        staged.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
     command = [sys.executable, "-m", "orchestration.runs.ui", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")
     print("Ctrl+C ends it.", flush=True)

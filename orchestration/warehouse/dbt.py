@@ -6,13 +6,12 @@ line of these builds (`orchestration.runs.dbt`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,10 +22,13 @@ from ingestion.raw.durable import atomic_write
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
+from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
+from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report, Workplace
+from orchestration.state.process import scratch
+from orchestration.warehouse.child import DBT_COMMAND as DBT_COMMAND
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
-DBT_EXECUTABLE: Final = str(Path(sys.executable).with_name("dbt"))
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
 # How long to wait for another program that has the warehouse open.
@@ -41,6 +43,10 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
     r"The above exception was the direct cause of the following exception):\n?",
     re.MULTILINE,
 )
+# The commands of dbt that do not open the warehouse, beside `docs serve`: they wait for no other process.
+_WITHOUT_WAREHOUSE: Final = ("clean", "deps", "init", "list", "ls", "parse")
+# The tables that a build reads of the build before, and does not make anew.
+_KEPT_TABLES: Final = ("int_flow_bars",)
 # The commands of dbt that compile the project.
 _TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
 # The type of the prices in `int_flow_bars`.
@@ -94,7 +100,7 @@ def write_profile(config: DbtConfig) -> Path:
     folder = config.paths.dbt
     text = f"# Generated from the TAKER_* settings; edits are overwritten.\n{yaml.safe_dump(profile(config))}"
     path = folder / "profiles.yml"
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_bytes() != text.encode():
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as staged:
             staged.write_text(text)
@@ -119,21 +125,24 @@ def install_extensions(config: DbtConfig) -> None:
         import_extension("httpfs", con=connection)
 
 
-def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> None:
+def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> str | None:
     """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
 
-    dbt would try for minutes, and report the lock with the tracebacks of every attempt.
+    A damaged file is set aside, and the sentence about it returned: the build makes everything anew. For the process
+    that holds the lock over builds. Programs that are no part of Taker do not take that lock: dbt would try for minutes
+    to open what they have open, and report it with the tracebacks of every attempt.
     """
-    import duckdb
-
     path = paths.warehouse
     deadline = time.monotonic() + patience
     while path.exists():
         try:
-            duckdb.connect(str(path)).close()
-            return
-        except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0]
+            fault = duckdb_fault(path, _KEPT_TABLES)
+        except NotDamaged as error:
+            reason = str(error)
+        else:
+            # What a killed dbt had no memory for.
+            shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
+            return fault and set_aside(path, fault, "everything in it is built again from the raw zone")
         holder = _HOLDER.search(reason)
         if holder is None and "set lock on file" not in reason:
             raise WarehouseUnusable(
@@ -146,6 +155,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> N
                 f"run the same command again (to read the published data meanwhile, open {paths.serving})"
             )
         time.sleep(0.5)
+    return None
 
 
 def bars_are_outdated(warehouse: Path) -> bool:
@@ -199,13 +209,24 @@ def load_manifest(path: Path = MANIFEST_PATH) -> dict[str, Any]:
     """The manifest, or ManifestMissing with the command that builds it."""
     if not path.is_file():
         raise ManifestMissing("dbt's manifest.json is missing; run `make manifest`")
-    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    manifest = _read_manifest(path)
+    if manifest is None:
+        raise ManifestMissing("dbt's manifest.json is damaged; run `make manifest`")
     return manifest
 
 
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest; None for a torn file."""
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    return manifest if isinstance(manifest, dict) and "nodes" in manifest else None
+
+
 def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PATH) -> bool:
-    """The manifest is missing, or a file of the project was written, added or removed after it was built."""
-    if not manifest.is_file():
+    """The manifest is missing or torn, or a file of the project was written, added or removed after it was built."""
+    if not manifest.is_file() or _read_manifest(manifest) is None:
         return True
     built = manifest.stat().st_mtime
     for folder, folders, files in os.walk(project):
@@ -240,8 +261,8 @@ def build_docs(config: DbtConfig) -> Path:
     It is read from a database that holds every table and no row, built for the purpose and thrown away: so it needs no
     data, and does not lock the warehouse. About half a minute; DbtFailed quotes the output of dbt.
     """
-    with tempfile.TemporaryDirectory(prefix="taker-docs-") as folder:
-        empty = replace(config, paths=Paths(Path(folder)), storage=Storage(folder))
+    with scratch(config.paths) as folder:
+        empty = replace(config, paths=Paths(folder), storage=Storage(str(folder)))
         dbt_vars = ["--vars", json.dumps(empty.variables())]
         _run(["build", "--empty", "--exclude-resource-type", "test", "unit_test", *dbt_vars], empty)
         _run(["docs", "generate", "--static", *dbt_vars], empty)
@@ -252,21 +273,33 @@ def build_docs(config: DbtConfig) -> Path:
     return page
 
 
-def run_dbt(args: Sequence[str], config: DbtConfig) -> int:
+def run_dbt(
+    args: Sequence[str],
+    config: DbtConfig,
+    *,
+    wait: float = DEFAULT_WAIT_SECONDS,
+    report: Report = lambda text: None,
+) -> int:
     """dbt as its users know it, on this warehouse and raw zone; its exit code. Output goes to the terminal.
 
-    Raises WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, DbtFailed for arguments that would
+    Waits for a run that builds, at most `wait` seconds, and gives `report` the sentences. Raises Busy,
+    WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, DbtFailed for arguments that would
     contradict the settings.
     """
     if any(arg.split("=")[0] == "--vars" for arg in args):
         raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
     config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    await_warehouse(config.paths)
     # `docs serve`, `clean` and similar commands take no variables.
-    has_vars = args[:1] and args[0] in _TAKES_VARS and list(args[:2]) != ["docs", "serve"]
+    is_server = list(args[:2]) == ["docs", "serve"]
+    has_vars = args[:1] and args[0] in _TAKES_VARS and not is_server
     dbt_vars = ["--vars", json.dumps(config.variables())] if has_vars else []
-    command, environment = _invocation([*args, *dbt_vars], config)
-    return subprocess.run(command, env=environment, cwd=PROJECT_DIR, check=False).returncode
+    with contextlib.closing(Workplace(config.paths, wait)) as workplace:
+        if not (is_server or set(args) & {"--help", "-h", "--version"} or (args and args[0] in _WITHOUT_WAREHOUSE)):
+            workplace.hold_warehouse(report)
+            if set_aside_text := await_warehouse(config.paths):
+                report(set_aside_text)
+        command, environment = _invocation([*args, *dbt_vars], config)
+        return subprocess.run(command, env=environment, cwd=PROJECT_DIR, check=False).returncode
 
 
 def _run(args: Sequence[str], config: DbtConfig) -> None:
@@ -289,7 +322,7 @@ def _invocation(args: Sequence[str], config: DbtConfig) -> tuple[list[str], dict
         "DBT_TARGET_PATH": str(target_dir(config)),
     }
     command = [
-        DBT_EXECUTABLE,
+        *DBT_COMMAND,
         *args,
         "--project-dir",
         str(PROJECT_DIR),

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from orchestration.checks.audit import check_result
-from orchestration.defs.publish import audit_summary
+from orchestration.defs.publish import audit_summary, refuse_unaudited
 from orchestration.warehouse.audit.gx import Verdict
 
 MART = dg.AssetKey("mart")
@@ -52,25 +52,28 @@ def test_a_good_verdict_still_names_what_was_expected() -> None:
         (False, dg.AssetCheckSeverity.ERROR, "failed"),
     ],
 )
-def test_publication_looks_at_the_latest_evaluation(
+def test_publication_looks_at_the_evaluation_of_its_own_run(
     passed: bool, severity: dg.AssetCheckSeverity, outcome: str
 ) -> None:
     instance = dg.DagsterInstance.ephemeral()
-    assert audit_summary(instance, [CHECK]) == {"suite": "not run"}
-    definitions = audited_mart(passed, severity)
-    job = definitions.resolve_job_def("job")
-    job.execute_in_process(instance=instance, raise_on_error=False)
-    assert audit_summary(instance, [CHECK]) == {"suite": outcome}
-    # A run that has yet to start has planned its checks; that takes nothing away from the one that has been.
+    assert audit_summary(instance, [CHECK], "some run") == {"suite": "not run"}
+    job = audited_mart(passed, severity).resolve_job_def("job")
+    run_id = job.execute_in_process(instance=instance, raise_on_error=False).run_id
+    assert audit_summary(instance, [CHECK], run_id) == {"suite": outcome}
+    # Another run, ended or yet to start, takes nothing away from this one and adds nothing to it.
+    other = audited_mart(not passed, dg.AssetCheckSeverity.ERROR).resolve_job_def("job")
+    later = other.execute_in_process(instance=instance, raise_on_error=False).run_id
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
-    assert audit_summary(instance, [CHECK]) == {"suite": outcome}
+    assert audit_summary(instance, [CHECK], run_id) == {"suite": outcome}
+    assert audit_summary(instance, [CHECK], later) == {"suite": "failed" if passed else "passed"}
 
 
-def test_an_evaluation_of_an_older_mart_does_not_count() -> None:
+def test_a_run_without_an_audit_of_its_own_publishes_nothing() -> None:
     instance = dg.DagsterInstance.ephemeral()
     audited_mart(True, dg.AssetCheckSeverity.ERROR).resolve_job_def("job").execute_in_process(instance=instance)
-    instance.report_runless_asset_event(dg.AssetMaterialization(MART))
-    assert audit_summary(instance, [CHECK]) == {"suite": "not run"}
+    audit = audit_summary(instance, [CHECK], "a run of `published` alone")
+    with pytest.raises(dg.Failure, match="suite did not run in this run; materialize the marts together"):
+        refuse_unaudited(audit)
 
 
 def audited_mart(passed: bool, severity: dg.AssetCheckSeverity) -> dg.Definitions:

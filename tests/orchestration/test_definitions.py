@@ -130,6 +130,7 @@ def test_only_the_sensors_that_make_no_requests_run_by_default(manifest: Path, s
     assert sensors == {
         "changed_source_files": dg.DefaultSensorStatus.STOPPED,
         "seal_finished_hours": dg.DefaultSensorStatus.RUNNING,
+        "end_abandoned_runs": dg.DefaultSensorStatus.RUNNING,
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
         "alerts": dg.DefaultSensorStatus.STOPPED,
     }

@@ -7,7 +7,6 @@ from orchestration.compat.event_storage import BatchingSqliteEventLogStorage
 from orchestration.config.settings import Settings
 from orchestration.defs.partitions import range_tags
 from orchestration.runs.instance import open_instance, prepare_home
-from orchestration.runs.processes import clear_abandoned_runs, this_process
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 
@@ -25,7 +24,8 @@ def home_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None:
-    configuration = prepare_home(settings.paths.dagster_home) / "dagster.yaml"
+    prepare_home(settings.paths.dagster_home)
+    configuration = settings.paths.dagster_home / "dagster.yaml"
     assert "telemetry:\n  enabled: false" in configuration.read_text()
     configuration.write_text("telemetry: {enabled: false}\n# mine\n")
     prepare_home(settings.paths.dagster_home)
@@ -34,7 +34,8 @@ def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None
 
 @pytest.mark.usefixtures("home_in_environment")
 def test_a_home_of_an_earlier_version_finds_the_event_storage_where_it_is_now(settings: Settings) -> None:
-    configuration = prepare_home(settings.paths.dagster_home) / "dagster.yaml"
+    prepare_home(settings.paths.dagster_home)
+    configuration = settings.paths.dagster_home / "dagster.yaml"
     written = configuration.read_text()
     configuration.write_text(written.replace("orchestration.compat.event_storage", "orchestration.event_storage"))
     prepare_home(settings.paths.dagster_home)
@@ -56,19 +57,3 @@ def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> Non
         assert latest.asset_materialization.partition == "2024-01-31"
         of_run = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         assert len(of_run) == 31
-
-
-@pytest.mark.usefixtures("home_in_environment")
-def test_a_run_whose_process_was_killed_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.runs.processes._alive", lambda pid: False)
-    with open_instance(settings.paths.dagster_home) as instance:
-        definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
-        run = instance.create_run_for_job(
-            definitions.resolve_job_def("job"),
-            status=dg.DagsterRunStatus.STARTED,
-            tags={"taker/process": this_process()},
-        )
-        clear_abandoned_runs(instance)
-        ended = instance.get_run_by_id(run.run_id)
-        assert ended is not None
-        assert ended.status is dg.DagsterRunStatus.FAILURE

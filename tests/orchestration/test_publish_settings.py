@@ -14,6 +14,7 @@ from orchestration.defs.publish import PUBLISHED_KEY, published_asset
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
 from orchestration.runs.demo import demo_settings
+from orchestration.state.locks import Workplace
 from orchestration.warehouse.publish.postgres import place_of
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
 
@@ -92,7 +93,11 @@ def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.Execute
     asset = published_asset(
         marts, [], scope=settings.scope, paths=settings.paths, target=settings.target, postgres_url=url
     )
-    resources = {"storage": StorageResource(settings.storage), "progress": Progress()}
+    resources = {
+        "storage": StorageResource(settings.storage),
+        "progress": Progress(),
+        "workplace": Workplace(settings.paths),
+    }
     return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
 
 

@@ -19,6 +19,7 @@ from orchestration.defs.partitions import range_tags
 from orchestration.defs.raw import archive_source, column_schema, ingest_config, raw_assets, raw_key
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.state.locks import Workplace
 from tests.support.archives import ArchiveFolder
 
 DAYS = [date(2024, 1, day) for day in (1, 2, 3)]
@@ -39,6 +40,7 @@ def ingest(
             "archive": ArchiveResource(settings.endpoints),
             "storage": StorageResource(settings.storage),
             "progress": Progress(),
+            "workplace": Workplace(settings.paths),
         },
         executor=dg.in_process_executor,
     )

@@ -22,6 +22,7 @@ from orchestration.defs.raw import raw_key
 from orchestration.defs.recent import API_DATASET_KEYS, FEED_DATASET_KEYS, api_assets, feed_assets
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource
+from orchestration.state.locks import Workplace
 from tests.support.venue_http import Planned, VenueServer
 
 NOW = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)
@@ -62,6 +63,7 @@ def ingest(
             "apis": ApiResource(settings.endpoints, settings.paths.bans),
             "storage": StorageResource(settings.storage),
             "progress": Progress(),
+            "workplace": Workplace(settings.paths),
         },
         executor=dg.in_process_executor,
     )
@@ -173,7 +175,7 @@ def sealing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def answer(*, sealed: Sequence[Sealed] = (), finished: Sequence[Any] = ()) -> None:
         seal = ModuleType("ingestion.live.seal")
-        seal.__dict__["seal"] = lambda spool, zone, *, now: list(sealed)
+        seal.__dict__["seal"] = lambda spool, zone, *, now, scratch: list(sealed)
         seal.__dict__["finished_hours"] = lambda spool, *, now: list(finished)
         if "ingestion.live" not in sys.modules:
             monkeypatch.setitem(sys.modules, "ingestion.live", ModuleType("ingestion.live"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -83,8 +84,46 @@ def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) ->
     assert {rank["definition_id"] for rank in day["ranks"]} >= {"daily_usd", "4h_usd", "hourly_ma7_usd"}
 
 
-def test_the_closing_table_states_simulated_and_shows_every_definition() -> None:
-    code, out, err = run()
+DERIVED = (
+    "warehouse.duckdb",
+    "serving/marts.duckdb",
+    "dagster/history/runs.db",
+    "dagster/history/runs/index.db",
+    "dagster/schedules/schedules.db",
+)
+
+
+@pytest.fixture(scope="module")
+def run_over_damage(house: Path, first_run: tuple[int, str, str]) -> tuple[int, str, str]:
+    """The run after every file that is derived was torn or became garbage."""
+    var = house / "var"
+    for name in (*DERIVED, "dbt/profiles.yml", "dbt/target/partial_parse.msgpack"):
+        (var / name).write_bytes(random.Random(name).randbytes(9000))
+    for name in ("dagster/dagster.yaml", "dbt/target/manifest.json"):
+        (var / name).write_bytes(b"")
+    (var / "serving" / "latest.json").write_text('{"torn')
+    with pytest.MonkeyPatch.context() as patch:
+        point_at(house, patch)
+        return run()
+
+
+def test_one_run_makes_every_damaged_file_anew_and_reports_each_once(
+    house: Path, run_over_damage: tuple[int, str, str]
+) -> None:
+    code, _, err = run_over_damage
+    assert code == 0, err
+    reported = err.replace("\n", "")
+    for name in DERIVED:
+        assert reported.count(f"{house / 'var' / name} was damaged") == 1
+        assert len(list((house / "var" / name).parent.glob(f"{Path(name).name}.damaged-*"))) == 1
+    assert "history of revised ranks comes from the Parquet files of" in reported
+    assert published_at(house)
+    assert "telemetry:\n  enabled: false" in (house / "var" / "dagster" / "dagster.yaml").read_text()
+    assert list((house / "var" / "tmp").glob("*/*")) == []
+
+
+def test_the_closing_table_states_simulated_and_shows_every_definition(run_over_damage: tuple[int, str, str]) -> None:
+    code, out, err = run_over_damage
     assert code == 0, err
     assert "SIMULATED" in out
     assert "daily_usd" in out

@@ -68,7 +68,8 @@ def instance_if_any(settings: Settings) -> Iterator[Any]:
     if not (settings.dagster_home / "dagster.yaml").is_file():
         yield None
         return
+    from orchestration.cli.render.console import stderr
     from orchestration.runs.instance import open_instance
 
-    with open_instance(settings.paths.dagster_home) as instance:
+    with open_instance(settings.paths.dagster_home, report=stderr().print) as instance:
         yield instance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ def demo(
         from orchestration.runs import demo as demonstration
 
         if fresh:
-            demonstration.forget()
+            demonstration.forget(lambda text: print(text, file=sys.stderr, flush=True))
         last_day = demonstration.last_day()
         with simulation_progress(quiet or as_json) as progress:
             simulated = demonstration.simulate_archive(last_day, progress)

@@ -64,11 +64,11 @@ def run_and_show(
 ) -> None:
     """Run, print the result, and end with an exit code other than 0 where something failed."""
     from orchestration.cli.render.console import stderr
-    from orchestration.cli.render.progress import TerminalProgress
+    from orchestration.cli.render.progress import TerminalProgress, WaitingOnly
     from orchestration.runs import execution
 
     shown = not (quiet or as_json or debug)
-    with TerminalProgress(stderr()) if shown else contextlib.nullcontext() as progress:
+    with TerminalProgress(stderr()) if shown else contextlib.nullcontext(WaitingOnly(stderr())) as progress:
         report = execution.run(
             settings, first, last, recent=recent, progress=progress, full_refresh=full_refresh, debug=debug
         )
@@ -140,6 +140,7 @@ def _facts(settings: Settings, report: RunReport, published: _Published) -> dict
         "refused_objects": [{"object": name, "reason": reason} for name, reason in report.refused],
         "losses": asdict(report.losses) if report.losses is not None else None,
         "notices": report.notices,
+        "damaged_files": report.healed,
         "problems": report.problems,
         "checks": [asdict(check) for check in report.checks],
         "disagreements": published.disagreements,

@@ -34,7 +34,7 @@ def status(
 
         settings = settings_of(demo)
         # Before what may fail, and beside the series: those are a list that others parse.
-        show_undelivered(stderr(), outbox.undelivered(settings.alerts_path))
+        show_undelivered(stderr(), outbox.undelivered(settings.alerts_path, stderr().print))
         series = raw_status(StorageResource(settings.storage).raw_zone(), settings.serving_path)
         if as_json:
             print(to_json(series))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
@@ -16,6 +17,16 @@ from orchestration.progress import Progress
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
+
+
+class WaitingOnly(Progress):
+    """For quiet runs: no progress, but a process that waits states for whom."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def waiting(self, text: str) -> None:
+        self._console.print(escape(text), soft_wrap=True)
 
 
 class TerminalProgress(Progress):
@@ -58,6 +69,9 @@ class TerminalProgress(Progress):
         self._failed += outcome.status == "failed"
         self._refused += outcome.status == "refused"
         self._step(", ".join([f"{self._bytes / 1e6:,.1f} MB", *self._faults()]))
+
+    def waiting(self, text: str) -> None:
+        self._bars.console.print(escape(text), soft_wrap=True)
 
     def building(self, nodes: int) -> None:
         self._begin("build", nodes)

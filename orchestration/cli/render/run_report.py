@@ -36,6 +36,8 @@ def show_report(
     console: Console, report: RunReport, disagreements: Sequence[str], *, problems_only: bool = False
 ) -> None:
     """What went wrong or deserves a look: failed objects, failed steps, checks, disagreements between sources."""
+    for text in report.healed:
+        console.print(f"[yellow]damaged[/] {escape(text)}")
     if report.losses is not None:
         _show_lost_flow(console, report.losses)
     shown = 1 if report.nothing_ingested else _FAILURES_SHOWN

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -38,6 +39,7 @@ FORMAT: Final = 1
 # A reader of `latest.json` opens its files later, and a long query keeps opening them. Builds follow each other by a
 # minute at least, so five versions are several minutes for the slowest reader, at the price of five times the marts.
 VERSIONS_KEPT: Final = 5
+_PART_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
     for found in store.list(VERSIONS):
         keys_by_version.setdefault(found.key.removeprefix(f"{VERSIONS}/").split("/")[0], []).append(found.key)
     complete = sorted(name for name, keys in keys_by_version.items() if f"{VERSIONS}/{name}/{MANIFEST}" in keys)
-    latest = store.get_bytes(LATEST)
+    latest = store.get_bytes(LATEST)  # just written by `make_latest`
     kept = {*complete[-keep:], json.loads(latest)["version"]} if latest else set(complete[-keep:])
     pruned = sorted(set(keys_by_version) - kept)
     for name in pruned:
@@ -136,7 +138,17 @@ def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
             # S3 knows no folders; on a disk an empty one would stay for each version that ever was.
             with contextlib.suppress(OSError):
                 (store.root / VERSIONS / name).rmdir()
+    if isinstance(store, LocalStore):
+        _sweep(store.root / SERVING)
     return pruned
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left of files that they never put in place; a living one takes no hour."""
+    for part in folder.rglob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _PART_SECONDS:
+                part.unlink()
 
 
 def _as_json(contents: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ingestion.raw.store import LocalStore
+from orchestration.state.disk import full_disk_sentence
+from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
-from orchestration.warehouse.publish.tables import Table, describe
+from orchestration.warehouse.publish.exclusive import alone_on
+from orchestration.warehouse.publish.former import former_publication
+from orchestration.warehouse.publish.tables import PublicationError, Table, describe
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -40,6 +46,7 @@ class Publication:
 
     `rows` per table, the days covered (None when there is no bar at all), the markets, the `version` of the Parquet
     files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL holds, None without one.
+    `notices`: what was found damaged, and what that means for the history.
     """
 
     rows: Mapping[str, int]
@@ -49,6 +56,7 @@ class Publication:
     version: str
     revised_ranks: int
     postgres: postgres.PostgresReport | None
+    notices: tuple[str, ...] = ()
 
 
 def publish(
@@ -63,31 +71,45 @@ def publish(
     now: datetime,
     keys: Mapping[str, Sequence[str]] | None = None,
     postgres_url: str | None = None,
+    scratch: Path | None = None,
+    lock_wait: float = DEFAULT_WAIT_SECONDS,
+    report: Report = lambda text: None,
 ) -> Publication:
     """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL if there is one.
 
     `keys`: key columns by mart. Readers that hold the former file, version or transaction keep it; new ones get the new
     publication. When anything fails before the switch, the former publication is untouched on every target.
+
+    The caller alone builds and publishes from this state folder; of those that publish to the same `store`, one waits
+    for the other at most `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put
+    together.
     """
     keys = {**(keys or {}), **_HISTORY_KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="taker-publish-") as folder, _staged(serving) as (staged, out):
-        former = serving if serving.is_file() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="taker-publish-", dir=scratch) as name,
+        alone_on(store, wait=lock_wait, report=report, run_id=run_id) as refuse_unless_alone,
+        _staged(serving) as (staged, out),
+    ):
+        folder = Path(name)
+        former, notices = former_publication(serving, store, folder)
         revised = _copy(out, warehouse, marts, former, run_id=run_id, now=now)
         first, last, markets = span = database.span_of(out, marts)
         database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
-        exported = [describe(out, name, keys.get(name, ())) for name in (*marts, *revisions.TABLES)]
+        exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
         database.write_tables(out, exported)
 
-        files = [parquet.export(out, table, Path(folder)) for table in exported]
+        files = [parquet.export(out, table, folder) for table in exported]
         manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
         parquet.store_version(store, files, manifest)
-        with _loaded(postgres_url, out, exported, Path(folder)) as loaded:
+        with _loaded(postgres_url, out, exported, folder) as loaded:
             out.close()
+            refuse_unless_alone()
+            _refuse_full_disk(store, files)
             _switch(staged, serving, store, files, manifest)
         parquet.prune(store)
     rows = {table.name: table.rows for table in exported}
-    return Publication(rows, first, last, tuple(markets), manifest["version"], revised, loaded)
+    return Publication(rows, first, last, tuple(markets), manifest["version"], revised, loaded, tuple(notices))
 
 
 def _copy(
@@ -117,6 +139,12 @@ def _loaded(
         return contextlib.nullcontext()
     about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
     return postgres.replaced(url, out, [*exported, *about], scratch)
+
+
+def _refuse_full_disk(store: ObjectStore, files: Sequence[parquet.ParquetFile]) -> None:
+    """PublicationError while nothing is switched, where the files at the stable places would not all find room."""
+    if isinstance(store, LocalStore) and shutil.disk_usage(store.root).free < sum(file.size for file in files):
+        raise PublicationError(full_disk_sentence("nothing was published", [store.root]))
 
 
 def _switch(
