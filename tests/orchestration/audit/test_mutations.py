@@ -39,8 +39,8 @@ def is_broken(rule: Rule, frame: pd.DataFrame, suite: AuditSuite) -> bool:
         case UniqueKey():
             return bool(frame.duplicated(list(suite.key)).any())
         case AtLeast(larger, smaller):
-            known = frame[[larger, smaller]].dropna()
-            return bool((known[larger] < known[smaller]).any())
+            pairs = frame[[larger, smaller]].dropna()
+            return bool((pairs[larger] < pairs[smaller]).any())
     values, known = frame[rule.column], frame[rule.column].dropna()
     match rule:
         case Holds():
