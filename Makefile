@@ -21,9 +21,12 @@ MARKETS ?=
 TRADES ?=
 # And for `make dbt`.
 ARGS ?= --help
+# And for `make torture`.
+SCALE ?= 1
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast lint lint-sql audit words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast torture lint lint-sql audit words format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +89,9 @@ test: setup ## every test, and the coverage of the two packages
 
 test-fast: setup ## the tests without servers, browser and complete pipelines: less than a minute
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
+
+torture: setup ## the long proofs of docs/guarantees.md, for hours: make torture SCALE=0.1 for a tenth, SEED=7 to repeat
+	@$(BIN)/python -m pytest tests/torture -q -s --torture-scale=$(SCALE) $(if $(SEED),--torture-seed=$(SEED))
 
 lint: $(READY) words lint-sql audit ## ruff, formatting, types, who imports whom, SQL, the word list, known vulnerabilities
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo

@@ -23,7 +23,7 @@ REAL_DATA = TESTS.parents[1] / "shared"
 # A marker by what a test uses: a fixture, the xdist group of those that share a server, or the folder it lies in.
 BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", "real_data": "slow"}
 BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
-BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow"}
+BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "torture": "torture"}
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
 SLOW_MODULES = re.compile(
     r".*/(audit/.*|test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
@@ -45,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if by_folder:
             # Their lines run in other processes, and what runs in this one would cost half as much again.
             item.add_marker("no_cover")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """tests/torture takes hours: it is collected only where it, or a module of it, is named."""
+    torture = TESTS / "torture"
+    named = [Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args]
+    return True if collection_path == torture and not any(path.is_relative_to(torture) for path in named) else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -233,6 +233,20 @@ def test_the_local_clock_may_be_wrong_and_no_unfinished_bar_is_stored(setup: Set
     assert max(row["observed_at"].hour for row in setup.rows("takerRatio", TODAY)) == 3
 
 
+def test_a_run_across_midnight_completes_the_day_that_it_was_planned_for(setup: Setup) -> None:
+    with_yesterday_archived(setup)
+    setup.now = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
+    access = setup.access("binance_um")
+    tasks = plan_recent([BITCOIN], zone=setup.zone, apis={"binance_um": api("binance_um")}, now=setup.now)
+    setup.now = datetime(2026, 3, 3, 0, 1, tzinfo=UTC)
+    outcomes = ingest_recent(tasks, access=access, zone=setup.zone, clock=lambda: setup.now)
+    assert [str(outcome.error) for outcome in outcomes if outcome.error] == []
+    setup.run(BITCOIN)
+    opened = [row["opened_at"] for row in setup.rows("restKlines", TODAY)]
+    assert [at.hour for at in opened] == list(range(24))
+    assert {at.date() for at in opened} == {TODAY}
+
+
 @pytest.mark.parametrize("label_ms", [0, 3_600_000])
 def test_a_ratio_belongs_to_its_hour_whichever_end_of_it_the_venue_labels(setup: Setup, label_ms: int) -> None:
     with_yesterday_archived(setup)

@@ -7,11 +7,14 @@ uncovered windows.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
+from orchestration.checks.audit import describe
 from orchestration.warehouse.audit import rules
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME, audit, columns
@@ -43,6 +46,18 @@ def test_a_single_corruption_fails_and_blocks_unless_it_is_the_venues(
     assert (corruption.column, corruption.severity) in failed
     assert not verdict.success
     assert verdict.blocking == (corruption.severity == CRITICAL)
+    for found in verdict.results:
+        if not found["success"]:
+            assert_names_what_and_where(found, SUITE_BY_NAME[corruption.suite])
+
+
+def assert_names_what_and_where(found: dict[str, Any], suite: AuditSuite) -> None:
+    """What a person reads of a failed rule: the rule, and the market, day and so on of a row that breaks it."""
+    message = describe([found])
+    assert found["rule"] in message
+    if found["column"]:  # a frame without rows has none to show
+        first = found["sample"][0]
+        assert [name for name in suite.key if f'"{name}": {json.dumps(first[name])}' not in message] == []
 
 
 @pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
