@@ -18,6 +18,8 @@ import threading
 import time
 from typing import Final
 
+from orchestration.warehouse.parsed import run_dbt
+
 # `-P`: the folder dbt is started in is no place for modules.
 DBT_COMMAND: Final = (sys.executable, "-P", "-m", "orchestration.warehouse.child")
 _PR_SET_PDEATHSIG: Final = 1
@@ -40,10 +42,7 @@ def _watch(parent: int) -> None:
 
 def main() -> None:
     end_with_parent()
-    from dbt.cli.main import cli
-
-    sys.argv[0] = "dbt"
-    cli()
+    run_dbt(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -58,15 +59,16 @@ def load_parsed(path: Path) -> Manifest | None:
     return manifest
 
 
-def keep_parsed(path: Path, target: Path) -> None:
-    """Keep what dbt has just parsed into its folder `target`, in place of former states of the project.
+def keep_parsed(path: Path, target: Path, since: float) -> None:
+    """Keep what dbt has parsed into its folder `target` since that time, in place of former states of the project.
 
-    Without permission to write there, every state folder is parsed on its own, as dbt would.
+    What is older may be of a former state: a dbt that failed early has not looked at it. Without permission to write
+    beside the project, every state folder is parsed on its own, as dbt would.
     """
     fresh = target / "partial_parse.msgpack"
-    if path.exists() or not fresh.is_file():
-        return
     try:
+        if path.exists() or fresh.stat().st_mtime < since:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         for former in path.parent.glob(_KEPT.format("*")):
             former.unlink(missing_ok=True)
@@ -83,6 +85,7 @@ def run_dbt(args: Sequence[str]) -> None:
     """
     from dbt.cli.main import cli
 
+    began = time.time()
     path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()))
     manifest = load_parsed(path) if "build" in args else None
     try:
@@ -90,7 +93,7 @@ def run_dbt(args: Sequence[str]) -> None:
     finally:
         target = _option(args, "--target-path") or os.environ.get("DBT_TARGET_PATH")
         if manifest is None and target:
-            keep_parsed(path, Path(target))
+            keep_parsed(path, Path(target), began)
 
 
 def _option(args: Sequence[str], name: str) -> str | None:
