@@ -55,5 +55,7 @@ def _is_expected(error: Exception) -> bool:
 
 
 def fail(sentence: str, code: int = FAILED) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    from ingestion.domain.redaction import redacted
+
+    print(f"error: {redacted(sentence)}", file=sys.stderr)
     raise typer.Exit(code)
