@@ -22,7 +22,7 @@ import urllib3
 from ingestion.domain.redaction import redacted
 from ingestion.http.bounds import CONNECT_SECONDS, MOST_REDIRECTS, REST, Bounds
 from ingestion.http.sockets import pool_manager
-from ingestion.http.watch import Rejected, TooLarge, Unreachable, Watch, watching
+from ingestion.http.watch import Rejected, TooLarge, Unreachable, Untrusted, Watch, watching
 
 Parameters = Mapping[str, str | int]
 
@@ -208,7 +208,7 @@ def _in_few_words(watch: Watch) -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         if watch.fault is not None:
             raise watch.fault from error
-        kind = Rejected if _is_untrusted(error) else Unreachable
+        kind = Untrusted if _is_untrusted(error) else Unreachable
         raise kind(reason_of(error)) from error
 
 

@@ -42,7 +42,7 @@ from ingestion.http.retry import (
     Waiting,
     retry_after,
 )
-from ingestion.http.watch import Rejected, Unreachable
+from ingestion.http.watch import Rejected, Unreachable, Untrusted
 
 _BLOCK: Final = 1 << 20
 # More is no checksum; the limits of small answers say the same.
@@ -173,6 +173,8 @@ def unreachable_reason(url: str, seconds: float) -> str | None:
             try:
                 with client.stream("HEAD", f"{url.rstrip('/')}/", bounds, left):
                     return None
+            except Untrusted as error:
+                return str(error)
             except Rejected:
                 return None  # it answers: what is not accepted is reported for its objects
             except Unreachable as error:
@@ -384,12 +386,12 @@ class Archive:
                 lambda: self._attempt(key, consume, method, is_object, bounds, left()), self._sleep, left
             )
         except GaveUp as reason:
-            breaker.gave_up()
+            breaker.gave_up(str(reason))
             raise ArchiveUnavailable(
                 f"{self.url}/{key} could not be fetched in {reason.attempts} attempts ({reason}). {run_again}"
             ) from reason
         except Rejected as reason:
-            breaker.gave_up()
+            breaker.gave_up(str(reason))
             raise ArchiveUnavailable(f"{self.url}/{key} was not accepted: {reason}. {run_again}") from reason
         breaker.succeeded()
         return answer

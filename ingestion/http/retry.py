@@ -128,7 +128,8 @@ class CircuitBreaker:
     def succeeded(self) -> None:
         self._given_up_in_a_row = 0
 
-    def gave_up(self) -> None:
+    def gave_up(self, why: str = "") -> None:
+        self.reason = f"is not answering ({why})" if why else "is not answering"
         self._given_up_in_a_row += 1
         self._opened_at = self._clock()
 

@@ -30,6 +30,10 @@ class Rejected(Unreachable):
     """The server answers, but with what is not accepted from it. Another attempt would get the same."""
 
 
+class Untrusted(Rejected):
+    """The certificate of the server is not accepted."""
+
+
 class TooSlow(Unreachable, TimeoutError):
     """The server takes longer than a limit allows. A TimeoutError, so that it passes through urllib3 as one."""
 

@@ -180,7 +180,7 @@ class S3Store:
     def _client(self) -> Any:
         with self._connecting:  # threads may share a client, but not create it at the same time
             if self._connected is None:
-                self._connected = self._connect()
+                self._connected = self._connect(_CONNECT_SECONDS, _ATTEMPTS)
         return self._connected
 
     def check(self) -> None:
@@ -190,7 +190,7 @@ class S3Store:
         """
         from botocore.exceptions import ClientError
 
-        client: Any = self._connect(_CHECK_SECONDS, attempts=1)
+        client: Any = self._connect(_CHECK_SECONDS, 1)
         with self._translated_errors("", "reach"):
             try:
                 client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
@@ -198,7 +198,7 @@ class S3Store:
                 if _status(error) not in _BUSY:
                     raise
 
-    def _connect(self, connect_seconds: float = _CONNECT_SECONDS, *, attempts: int = _ATTEMPTS) -> BaseClient:
+    def _connect(self, connect_seconds: float, attempts: int) -> BaseClient:
         import boto3
         from botocore.config import Config
 
@@ -212,7 +212,7 @@ class S3Store:
             aws_secret_access_key=self._options.secret_access_key,
             aws_session_token=self._options.session_token,
             config=Config(
-                retries={"mode": "standard", "max_attempts": attempts},
+                retries={"mode": "standard", "total_max_attempts": attempts},
                 connect_timeout=connect_seconds,
                 read_timeout=min(_READ_SECONDS, 2 * connect_seconds),
                 max_pool_connections=32,

@@ -221,6 +221,12 @@ class TestTls:
             quick(server.url).checksum(KEY)
         assert server.accepted == 1
 
+    def test_so_is_it_before_a_run(self, certificate: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{certificate}.crt", certificate)
+        with HostileServer(answer("200 OK"), tls=context).running() as server:
+            assert "CERTIFICATE_VERIFY_FAILED" in str(unreachable_reason(server.url, 2))
+
     def test_bytes_come_over_tls_under_the_same_limits(
         self, certificate: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
