@@ -215,3 +215,44 @@ def test_half_a_pair_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "only-one")
     with pytest.raises(SettingsError, match="belong together"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("TAKER_ARCHIVE_URL", "htp://user:planted-secret@host"),
+        ("TAKER_ARCHIVE_URL", "https://user:plan/ted-secret@host"),
+        ("TAKER_ARCHIVE_URL", "https://user:planted-secret@host/?token=planted-secret"),
+        ("TAKER_STORAGE_URL", "https://user:planted-secret@bucket/prefix"),
+        ("TAKER_STORAGE_URL", "s3://user:planted-secret@bucket/prefix"),
+        ("TAKER_VENUE_URLS", "okx.rest=ftp://user:planted-secret@host"),
+        ("TAKER_VENUE_URLS", "nowhere.rest=https://user:planted-secret@host"),
+        ("TAKER_VENUE_URLS", "https://user:planted-secret@host"),
+        ("TAKER_ALERT_WEBHOOK_URL", "ftp://host/planted-secret"),
+        ("TAKER_PUBLISH_POSTGRES_URL", "mysql://user:planted-secret@host/db"),
+        ("AWS_ENDPOINT_URL", "https://user:planted-secret@host"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrong: str
+) -> None:
+    monkeypatch.setenv(name, wrong)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    assert "ted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", ["https://mirror.example", "mirror.example:443", "*", "a b"])
+def test_a_redirect_host_is_a_name(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("TAKER_ARCHIVE_REDIRECT_HOSTS", f"cdn.example,{wrong}")
+    with pytest.raises(SettingsError, match=r"TAKER_ARCHIVE_REDIRECT_HOSTS: .* is no host"):
+        load_settings()
+
+
+def test_no_archive_that_answers_ends_a_run_before_it_starts(tmp_path: Path) -> None:
+    settings = load_settings(archive_url="http://user:planted-secret@127.0.0.1:1", storage_url=str(tmp_path))
+    with pytest.raises(
+        ArchiveUnavailable, match=r"cannot be reached \(.*refused\).*TAKER_ARCHIVE_URL to a mirror"
+    ) as error:
+        check_reachable(settings.endpoints, settings.storage, settings.paths.state)
+    assert "planted-secret" not in str(error.value)
