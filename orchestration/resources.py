@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ingestion.http.fetch import Archives
+    from ingestion.http.retry import ServerHealth
     from ingestion.raw.store import ObjectStore
     from ingestion.raw.zone import RawZone
     from ingestion.recent import Access
@@ -68,15 +69,20 @@ def waiting(progress: Progress, context: Any) -> Callable[[str], None]:
 
 @dataclass(frozen=True)
 class ArchiveResource:
-    """The venues' archives, or mirrors of them."""
+    """The venues' archives, or mirrors of them.
+
+    `health`: what a run has learned of their servers, by address: a server that is down is found out once, and not by
+    every dataset again.
+    """
 
     endpoints: Endpoints
+    health: dict[str, ServerHealth] = field(default_factory=dict, compare=False)
 
     @contextmanager
     def open(self) -> Iterator[Archives]:
         from ingestion.http.fetch import Archives
 
-        archives = Archives(self.endpoints.archive_location_of)
+        archives = Archives(self.endpoints.archive_location_of, self.health)
         try:
             yield archives
         finally:

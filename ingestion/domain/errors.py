@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ingestion.domain.redaction import redacted
+
 
 class IngestionError(Exception):
-    """Base of every expected failure. Its text states what, where, and what to do next."""
+    """Base of every expected failure. Its text states what, where, and what to do next, without the secrets of
+    addresses."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(redacted(text))
 
 
 class ArchiveUnavailable(IngestionError):

@@ -2,8 +2,8 @@
 object as the server reports it.
 
 Belongs here: reading archives over https, http or file, and verifying sha256. Does not: how requests are retried
-(`ingestion.http.retry`), which objects exist under which names (`ingestion.venues`), or what is in them
-(`ingestion.decode`).
+(`ingestion.http.retry`), what an answer may cost (`ingestion.http.bounds`), which objects exist under which names
+(`ingestion.venues`), or what is in them (`ingestion.decode`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import hashlib
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
-
-import urllib3
 
 from ingestion.domain.errors import (
     AbsenceUnknown,
@@ -30,23 +29,32 @@ from ingestion.domain.errors import (
     SourceDefect,
     StorageError,
 )
-from ingestion.http.client import HttpClient, reason_of
+from ingestion.domain.redaction import redacted
+from ingestion.http.bounds import FILE, FILE_SECONDS, SMALL, Bounds
+from ingestion.http.client import HttpClient, Incoming
 from ingestion.http.retry import (
-    LONGEST_WAIT,
     RETRYABLE_STATUSES,
     CircuitBreaker,
     GaveUp,
     Retry,
     RetryPolicy,
+    ServerHealth,
+    Waiting,
     retry_after,
 )
+from ingestion.http.watch import Rejected, Unreachable, Untrusted
 
 _BLOCK: Final = 1 << 20
+# More is no checksum; the limits of small answers say the same.
+_FIRST_LINE: Final = SMALL.most_bytes
+# What a page begins with that a server, a proxy or a login in front of it sends in place of an object, with HTTP 200.
+_PAGE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|!--)", re.IGNORECASE)
 _CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
 _DEFAULT_SETTING: Final = "the archive URL"
 # The response headers that change when an object does, and their names in a fingerprint.
 _STATE_HEADERS: Final = {"ETag": "etag", "Content-Length": "size", "Last-Modified": "modified"}
 _UNPUBLISHED: Final = "no published checksum"
+_SIZE: Final = re.compile(r"; size=(\d{1,19})(?:;|$)")
 # What S3 answers for an absent key: to clients that may list the bucket, and to those that may not (with HTTP 403).
 _S3_CODE: Final = re.compile(rb"<Code>\s*(\w+)\s*</Code>")
 _HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
@@ -54,6 +62,8 @@ _HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
 _SERVED: Final[set[str]] = set()
 # After so many objects in a row were given up, the archive counts as down.
 _GIVEN_UP_IN_A_ROW: Final = 3
+# Between the two attempts to reach a server at all.
+_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,22 +88,41 @@ class Download:
 
 @dataclass(frozen=True)
 class ArchiveLocation:
-    """Where a venue's archive is, and whether its objects have checksums. `setting`: what messages call the setting
-    that configures the location; only the caller knows it."""
+    """Where a venue's archive is, and whether its objects have checksums.
+
+    `setting`, `redirect_setting`: what messages call the settings that configure the location and the hosts that its
+    redirects may lead to; only the caller knows them. `file_seconds`: how long one file may take.
+    """
 
     url: str
     has_checksums: bool = True
     setting: str = _DEFAULT_SETTING
+    redirect_hosts: tuple[str, ...] = ()
+    redirect_setting: str = "the allowed redirect hosts"
+    file_seconds: float = FILE_SECONDS
+
+
+class _Stream(Protocol):
+    """What is read from: an answer, or a file of a folder."""
+
+    def read(self, most: int, /) -> bytes: ...
 
 
 class Archives:
     """The archives of several venues. Each is opened on first use; venues at one location share one.
 
-    `location_of`: venue → where its archive is. Safe to share between threads.
+    `location_of`: venue → where its archive is. `health`: by address, what is known of the servers; a run that opens
+    archives several times hands in the same mapping, so that a server that is down is found out once. Safe to share
+    between threads.
     """
 
-    def __init__(self, location_of: Callable[[str], ArchiveLocation]) -> None:
+    def __init__(
+        self,
+        location_of: Callable[[str], ArchiveLocation],
+        health: MutableMapping[str, ServerHealth] | None = None,
+    ) -> None:
         self._location_of = location_of
+        self._health = {} if health is None else health
         self._lock = threading.Lock()
         self._open: dict[ArchiveLocation, Archive] = {}
 
@@ -102,19 +131,60 @@ class Archives:
         location = self._location_of(venue)
         with self._lock:
             if location not in self._open:
+                health = self._health.setdefault(location.url, new_health())
                 self._open[location] = Archive(
-                    location.url, has_checksums=location.has_checksums, setting=location.setting
+                    location.url,
+                    has_checksums=location.has_checksums,
+                    setting=location.setting,
+                    file_bounds=replace(FILE, attempt_seconds=location.file_seconds, seconds=location.file_seconds),
+                    redirect_hosts=location.redirect_hosts,
+                    redirect_setting=location.redirect_setting,
+                    health=health,
                 )
             return self._open[location]
 
     @property
     def notices(self) -> list[str]:
         """The notices of the archives that were opened, each once."""
-        return sorted({archive.notice for archive in self._open.values() if archive.notice})
+        return sorted({notice for archive in self._open.values() for notice in archive.notices})
 
     def close(self) -> None:
         for archive in self._open.values():
             archive.close()
+
+
+def new_health() -> ServerHealth:
+    """Nothing is known of a server yet."""
+    return ServerHealth(CircuitBreaker(_GIVEN_UP_IN_A_ROW), Waiting())
+
+
+def unreachable_reason(url: str, seconds: float) -> str | None:
+    """Why no server answers at an address within `seconds`; None when one does, whatever it answers.
+
+    A connection that fails at once is tried again: a name server or a link may be a moment behind.
+    """
+    client = HttpClient(connections=1, connect_seconds=seconds)
+    deadline = time.monotonic() + seconds
+    bounds = replace(SMALL, answer_seconds=seconds, silence_seconds=seconds, attempt_seconds=seconds)
+    reason = None
+    try:
+        for _ in range(2):
+            left = max(0.1, deadline - time.monotonic())
+            try:
+                with client.stream("HEAD", f"{url.rstrip('/')}/", bounds, left):
+                    return None
+            except Untrusted as error:
+                return str(error)
+            except Rejected:
+                return None  # it answers: what is not accepted is reported for its objects
+            except Unreachable as error:
+                reason = str(error)
+            if deadline - time.monotonic() < _AGAIN_SECONDS:
+                break
+            time.sleep(_AGAIN_SECONDS)
+    finally:
+        client.close()
+    return reason
 
 
 class Archive:
@@ -128,7 +198,9 @@ class Archive:
 
     `url`: `https://…`, `http://…` or `file:///…`; keys are appended to it. `attempts`: how often one object is tried on
     time-outs, 429 and 5xx. `backoff`: first pause in seconds, doubled each time with jitter; Retry-After takes
-    precedence. `has_checksums`: a `.CHECKSUM` object lies beside every object. `setting`: see `ArchiveLocation`.
+    precedence, as far as `Waiting` grants it. `file_bounds`, `small_bounds`: what a file, and anything else, may cost.
+    `has_checksums`: a `.CHECKSUM` object lies beside every object. `setting`, `redirect_hosts`, `redirect_setting`: see
+    `ArchiveLocation`. `sleep`: seconds.
     """
 
     def __init__(
@@ -138,8 +210,13 @@ class Archive:
         has_checksums: bool = True,
         setting: str = _DEFAULT_SETTING,
         attempts: int = 6,
-        timeout: float = 30.0,
         backoff: float = 0.5,
+        file_bounds: Bounds = FILE,
+        small_bounds: Bounds = SMALL,
+        redirect_hosts: Iterable[str] = (),
+        redirect_setting: str = "the allowed redirect hosts",
+        health: ServerHealth | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url.rstrip("/")
         self.setting = setting
@@ -150,17 +227,20 @@ class Archive:
         self._folder = Path(unquote(urlsplit(self.url).path)) if scheme == "file" else None
         if self._folder is not None and not self._folder.is_dir():
             raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check {setting}")
-        self._client = HttpClient(timeout=timeout, connections=32, redirects=5)
+        self._client = HttpClient(
+            connections=32, redirect_hosts=frozenset(redirect_hosts), redirect_setting=redirect_setting
+        )
+        self._file, self._small, self._sleep = file_bounds, small_bounds, sleep
         self._lock = threading.Lock()
         self._markers: dict[str, bool] = {}
         self._policy = RetryPolicy(attempts, first_pause=backoff, jitter=backoff)
-        self._breaker = CircuitBreaker(_GIVEN_UP_IN_A_ROW)
+        self._health = health or new_health()
         self._hides_absence = False
         self._probed: set[str] = set()
 
     def checksum(self, key: str) -> str | None:
         """The sha256 (lower-case hex) published for `key`, or None when the archive has no such object."""
-        published = self._retrying(f"{key}.CHECKSUM", lambda stream: stream.read(4096))
+        published = self._retrying(f"{key}.CHECKSUM", _small_body)
         if published is None:
             return None
         line = _CHECKSUM.match(published.strip().split(b"\n")[0])
@@ -180,7 +260,7 @@ class Archive:
         if self._folder is not None:
             state = self._retrying(key, lambda stream: f"sha256={hashlib.file_digest(stream, 'sha256').hexdigest()}")
         else:
-            state = self._retrying(key, _state, method="HEAD")
+            state = self._retrying(key, _state, "HEAD")
         if state is None:
             return None
         if not state:
@@ -191,42 +271,65 @@ class Archive:
         return Proof("", f"{_UNPUBLISHED}; {state}")
 
     def download(self, key: str, proof: Proof, folder: Path) -> Download:
-        """Stream `key` into `folder`, and verify the published checksum, where there is one.
+        """Stream `key` into `folder`, and verify it: by the published checksum or, where there is none, by the state
+        that the server reports.
 
-        Raises ChecksumMismatch when the bytes differ even on a second try with the checksum read again (a file and its
-        checksum are replaced one after the other, so one mismatch may only be bad timing), ObjectGone when there is no
-        such object, ArchiveUnavailable when it cannot be fetched.
+        A file and its checksum are replaced one after the other, and a file may be replaced while it is downloaded: one
+        mismatch may only be bad timing, so the proof is requested again and the file a second time. Raises
+        ChecksumMismatch when the bytes differ even then, ObjectGone when there is no such object, ArchiveUnavailable
+        when it cannot be fetched.
 
-        Without a checksum the sha256 is that of the received bytes. A file replaced since `proof` was requested is
-        noticed the next time.
+        Without a checksum the sha256 is that of the received bytes.
         """
         target = folder / key.rsplit("/", 1)[-1]
-        published = proof.sha256
         received: str | None = None
         for attempt in range(2):
             if attempt:
-                published = self.checksum(key) or published
-            received = self._retrying(key, lambda stream: _copy(stream, target))
-            if received is None:
+                proof = self.proof(key) or proof
+            found = self._retrying(key, lambda stream: _copy(stream, target), bounds=self._file)
+            if found is None:
+                target.unlink(missing_ok=True)
                 raise ObjectGone(f"{self.url}/{key} is gone although the archive has just reported it; try again later")
-            if proof.fingerprint or received == published:
+            received, state = found
+            if received == proof.sha256 or (proof.fingerprint and self._is_state(key, proof, state, target)):
                 return Download(target, Proof(received, proof.fingerprint))
         target.unlink(missing_ok=True)
+        if proof.fingerprint:
+            raise ArchiveUnavailable(
+                f"{self.url}/{key} changed twice while it was downloaded, or its length differs from the reported one; "
+                "nothing was stored. Try again later"
+            )
         raise ChecksumMismatch(
-            f"{self.url}/{key} has sha256 {received} but {published} is published for it; nothing was stored. "
+            f"{self.url}/{key} has sha256 {received} but {proof.sha256} is published for it; nothing was stored. "
             "Try again later; if it persists, the file was damaged in transit or the archive is inconsistent",
             received or "",
-            published,
+            proof.sha256,
         )
 
+    def _is_state(self, key: str, proof: Proof, state: str, target: Path) -> bool:
+        """Whether the received file is in the state that its proof describes. `state`: as reported with the file.
+
+        Some servers report another ETag for a GET than for a HEAD: what counts then is that the HEAD is still the same,
+        and the size.
+        """
+        if self._folder is not None or proof.fingerprint == f"{_UNPUBLISHED}; {state}":
+            return True
+        size = _SIZE.search(proof.fingerprint)
+        if size and int(size[1]) != target.stat().st_size:
+            return False
+        return self.proof(key) == Proof("", proof.fingerprint)
+
     @property
-    def notice(self) -> str | None:
-        """A limitation of this archive as a whole, in one sentence without a full stop; None without one."""
-        if not self._hides_absence:
-            return None
-        return (
-            f"{self.url} does not report which files are absent: HTTP 403 counts as absent where it serves other files"
-        )
+    def notices(self) -> list[str]:
+        """The limitations of this archive as a whole, each in one sentence without a full stop."""
+        waiting = self._health.waiting.notice
+        found = [f"{redacted(self.url)} {waiting}"] if waiting else []
+        if self._hides_absence:
+            found.append(
+                f"{redacted(self.url)} does not report which files are absent: HTTP 403 counts as absent where it "
+                "serves other files"
+            )
+        return found
 
     def serves_any(self, keys: Iterable[str]) -> bool:
         """Whether it has served this process any object; requests those of `keys` that were not requested before."""
@@ -263,32 +366,47 @@ class Archive:
     def close(self) -> None:
         self._client.close()
 
-    def _retrying(self, key: str, consume: Any, method: str = "GET", *, is_object: bool = True) -> Any:
+    def _retrying(
+        self, key: str, consume: Any, method: str = "GET", *, is_object: bool = True, bounds: Bounds | None = None
+    ) -> Any:
         """`consume(stream)` of the object at `key`, from its first byte on each attempt; None: there is no object."""
+        bounds = bounds or self._small
         run_again = (
             f"Check the network and {self.setting}, then run the same command again: what is done is not repeated"
         )
-        if self._breaker.is_open:
-            raise ArchiveUnavailable(f"{self.url} is not answering; {key} was not tried. {run_again}")
+        breaker, until = self._health.breaker, time.monotonic() + bounds.seconds
+        if breaker.is_open:
+            raise ArchiveUnavailable(f"{self.url} {breaker.reason}; {key} was not tried. {run_again}")
+
+        def left() -> float:
+            return until - time.monotonic()
+
         try:
-            answer = self._policy.run(lambda: self._attempt(key, consume, method, is_object))
+            answer = self._policy.run(
+                lambda: self._attempt(key, consume, method, is_object, bounds, left()), self._sleep, left
+            )
         except GaveUp as reason:
-            self._breaker.gave_up()
+            breaker.gave_up(str(reason))
             raise ArchiveUnavailable(
-                f"{self.url}/{key} could not be fetched in {self._policy.attempts} attempts ({reason}). {run_again}"
+                f"{self.url}/{key} could not be fetched in {reason.attempts} attempts ({reason}). {run_again}"
             ) from reason
-        self._breaker.succeeded()
+        except Rejected as reason:
+            breaker.gave_up(str(reason))
+            raise ArchiveUnavailable(f"{self.url}/{key} was not accepted: {reason}. {run_again}") from reason
+        breaker.succeeded()
         return answer
 
-    def _attempt(self, key: str, consume: Any, method: str, is_object: bool) -> Any:
+    def _attempt(self, key: str, consume: Any, method: str, is_object: bool, bounds: Bounds, left: float) -> Any:
         try:
-            with self._opened(key, method, is_object) as stream:
+            with self._opened(key, method, is_object, bounds, left) as stream:
                 return None if stream is None else consume(stream)
-        except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
-            raise Retry(reason_of(error)) from error
+        except Rejected:
+            raise
+        except Unreachable as error:
+            raise Retry(str(error)) from error
 
     @contextmanager
-    def _opened(self, key: str, method: str, is_object: bool) -> Iterator[BinaryIO | None]:
+    def _opened(self, key: str, method: str, is_object: bool, bounds: Bounds, left: float) -> Iterator[_Stream | None]:
         if self._folder is not None:
             path = self._folder / key
             try:
@@ -299,10 +417,10 @@ class Archive:
             except OSError as error:
                 raise ArchiveUnavailable(f"cannot read {path}: {error.strerror}") from error
             return
-        with self._client.stream(method, f"{self.url}/{key}") as response:
+        with self._client.stream(method, f"{self.url}/{key}", bounds, left) as response:
             yield self._checked(response, key, is_object)
 
-    def _checked(self, response: urllib3.BaseHTTPResponse, key: str, is_object: bool) -> Any:
+    def _checked(self, response: Incoming, key: str, is_object: bool) -> Incoming | None:
         """The body when there is one, None for an absent object, an exception for everything else."""
         status, where = response.status, f"{self.url}/{key}"
         if status == 200:
@@ -321,7 +439,14 @@ class Archive:
             return None
         if status in RETRYABLE_STATUSES:
             required = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-            raise Retry(f"HTTP {status}", None if required is None else min(required, LONGEST_WAIT))
+            if required is not None and not self._health.waiting.grants(required):
+                pause = f"requested a pause of {required.total_seconds():,.0f} s, longer than a run waits"
+                self._health.breaker.open(pause)
+                raise ArchiveUnavailable(
+                    f"{where} answered HTTP {status}: {self.url} {pause}. Run the same command again when it is over, "
+                    f"or set {self.setting} to a mirror"
+                )
+            raise Retry(f"HTTP {status}", required)
         if status in (403, 451):
             raise ArchiveUnavailable(
                 f"{where} was refused with HTTP {status}: the archive does not serve this location or "
@@ -329,40 +454,60 @@ class Archive:
             )
         raise ArchiveUnavailable(f"{where} answered HTTP {status}; check {self.setting}")
 
-    def _code(self, response: urllib3.BaseHTTPResponse, key: str) -> str:
+    def _code(self, response: Incoming, key: str) -> str:
         """The code of S3's XML answer; empty for another body. A HEAD has no body, so it is repeated as a GET."""
-        body = response.read(4096)
+        body = response.read(_FIRST_LINE)
         if not body:
-            with self._client.stream("GET", f"{self.url}/{key}") as again:
-                body = again.read(4096) if again.status == 403 else b""
+            with self._client.stream("GET", f"{self.url}/{key}", self._small) as again:
+                body = again.read(_FIRST_LINE) if again.status == 403 else b""
         found = _S3_CODE.search(body or b"")
         return found[1].decode() if found else ""
 
 
-def _state(response: urllib3.BaseHTTPResponse) -> str:
+def _state(response: Incoming) -> str:
     """The reported headers that would change with the object; empty without any."""
     reported = {name: response.headers.get(header) for header, name in _STATE_HEADERS.items()}
     return "; ".join(f"{name}={value}" for name, value in reported.items() if value)
 
 
-def _copy(stream: BinaryIO, target: Path) -> str:
-    """Write the stream to `target` block by block; return its sha256."""
+def _small_body(stream: _Stream) -> bytes:
+    """The whole body of a small object. Raises Rejected for a page, and for a longer one."""
+    if isinstance(stream, Incoming):
+        stream.refuse_excess()
+    body = b""
+    while block := stream.read(_FIRST_LINE + 1):  # to its end: only there a body that was cut shows
+        body += block
+    return _not_a_page(body)
+
+
+def _copy(stream: _Stream, target: Path) -> tuple[str, str]:
+    """Write the stream to `target` block by block; its sha256, and the state that the server reports with it."""
     digest = hashlib.sha256()
+    state = ""
+    if isinstance(stream, Incoming):
+        stream.refuse_excess()
+        state = _state(stream)
     try:
         with target.open("wb") as file:
-            while block := _read(stream):
+            while block := stream.read(_BLOCK):
+                if not file.tell():
+                    _not_a_page(block)
                 digest.update(block)
                 file.write(block)
+    except Unreachable:
+        target.unlink(missing_ok=True)
+        raise
     except OSError as error:
-        if isinstance(error, ConnectionError | TimeoutError):
-            raise
         free = shutil.disk_usage(target.parent).free >> 20
         raise StorageError(f"cannot write the download {target}: {error.strerror} ({free} MiB free)") from error
-    return digest.hexdigest()
+    return digest.hexdigest(), state
 
 
-def _read(stream: BinaryIO) -> bytes:
-    try:
-        return stream.read(_BLOCK)
-    except OSError as error:
-        raise Retry(f"reading broke off: {error}") from error
+def _not_a_page(beginning: bytes) -> bytes:
+    """The bytes, unless they are the beginning of a page. Raises Rejected."""
+    if _PAGE.match(beginning):
+        raise Rejected(
+            "a web page came with HTTP 200 in its place, from the server, a proxy or a login in front of it: "
+            f"{beginning[:60]!r}"
+        )
+    return beginning

@@ -16,7 +16,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ingestion.domain.errors import UnknownToVenue, VenueRefused, VenueUnavailable
-from ingestion.http.client import Answer, HttpClient, Parameters, Unreachable
+from ingestion.domain.redaction import redacted
+from ingestion.http.bounds import REST
+from ingestion.http.client import Answer, HttpClient, Parameters
 from ingestion.http.limits import BanRegistry, Budget
 from ingestion.http.retry import (
     LONGEST_WAIT,
@@ -25,16 +27,20 @@ from ingestion.http.retry import (
     GaveUp,
     Retry,
     RetryPolicy,
+    Waiting,
     http_date,
     retry_after,
 )
 from ingestion.http.values import ApiError, ApiErrors, Limit
+from ingestion.http.watch import Rejected, Unreachable
 
 # After so many requests in a row were given up, the venue counts as down.
 _GIVEN_UP_IN_A_ROW: Final = 2
 # Assumed where a ban states no length: Binance's shortest lasts two minutes, Bybit's ten.
 _DEFAULT_BAN: Final = timedelta(minutes=10)
 _DEFAULT_WINDOW: Final = timedelta(minutes=1)
+# A header with more is no count of requests.
+_MOST_DIGITS: Final = 9
 _RUN_AGAIN: Final = "run the same command again: what is done is not repeated"
 
 Send = Callable[[str, Parameters], Answer]
@@ -64,11 +70,12 @@ class RestClient:
         send: Send | None = None,
     ) -> None:
         self.venue, self.url = venue, url.rstrip("/")
-        self._whose = f"{venue} {self.url}"
+        self._whose = f"{venue} {redacted(self.url)}"  # it is written to the file of bans
         self._errors = errors
         self._refused_advice, self._symbol_advice = refused_advice, symbol_advice
         self._policy = RetryPolicy(attempts)
-        self._breaker = CircuitBreaker(_GIVEN_UP_IN_A_ROW)
+        self._breaker = CircuitBreaker(_GIVEN_UP_IN_A_ROW, clock=monotonic)
+        self._waiting = Waiting(clock=monotonic)
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
         self._client = HttpClient() if send is None else None
         self._send: Send = send or self._client.get  # type: ignore[union-attr]  # one of the two is there
@@ -91,13 +98,21 @@ class RestClient:
                 raise VenueUnavailable(
                     f"{self.url} is not answering, so no further request was sent. Later, {_RUN_AGAIN}"
                 )
+            until = self._monotonic() + REST.seconds
             try:
-                answer = self._policy.run(lambda: self._attempt(path, parameters, weight), self._sleep)
+                answer = self._policy.run(
+                    lambda: self._attempt(path, parameters, weight), self._sleep, lambda: until - self._monotonic()
+                )
             except GaveUp as reason:
                 self._breaker.gave_up()
                 raise VenueUnavailable(
-                    f"{self.url}{path} could not be fetched in {self._policy.attempts} attempts ({reason}). "
+                    f"{self.url}{path} could not be fetched in {reason.attempts} attempts ({reason}). "
                     f"Check the network, then {_RUN_AGAIN}"
+                ) from reason
+            except Rejected as reason:
+                self._breaker.gave_up()
+                raise VenueUnavailable(
+                    f"{self.url}{path} was not accepted: {reason}. Check the network, then {_RUN_AGAIN}"
                 ) from reason
             self._breaker.succeeded()
             return answer
@@ -130,6 +145,8 @@ class RestClient:
             budget.spend(weight)
         try:
             answer = self._send(f"{self.url}{path}", parameters)
+        except Rejected:
+            raise
         except Unreachable as error:
             raise Retry(str(error)) from error
         self._read_back(path, answer)
@@ -145,7 +162,7 @@ class RestClient:
         budget = self._budget(path)
         if budget is not None and budget.limit.used_header:
             used = answer.headers.get(budget.limit.used_header.lower(), "")
-            if used.isdigit():
+            if used.isascii() and used.isdigit() and len(used) <= _MOST_DIGITS:
                 budget.reported(int(used))
 
     def _checked(self, path: str, answer: Answer) -> Any:
@@ -188,7 +205,7 @@ class RestClient:
     def _rate_limited(self, path: str, answer: Answer, parsed: Any, detail: str) -> Retry | VenueRefused:
         """Too many requests: worth waiting for, unless the venue requires a very long wait."""
         required = self._retry_after(answer, parsed)
-        if required is not None and required > LONGEST_WAIT:
+        if required is not None and (required > LONGEST_WAIT or not self._waiting.grants(required)):
             return self._banned(
                 f"{self.venue} has rate limited this address (HTTP {answer.status}{detail}) "
                 f"{self._for_how_long(answer, parsed)}",

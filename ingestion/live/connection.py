@@ -14,10 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, SecurityError, WebSocketException
 
+from ingestion.domain.redaction import redacted
 from ingestion.http.retry import retry_after
 from ingestion.live.allowance import Allowance
 from ingestion.live.coverage import ConnectionCoverage, Proof
@@ -60,6 +62,19 @@ class Tuning:
     tick: float = 1.0
     unreached: float = 60.0
     longest_ban: float = 3600.0
+
+
+class _Connect(connect):
+    """`connect` that a redirect leads to no other server: the rule of every request of this project."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        followed = super().process_redirect(exc)
+        if isinstance(followed, Exception):
+            return followed
+        old, new = urlsplit(self.uri), urlsplit(followed)
+        if (old.scheme, old.hostname, old.port) == (new.scheme, new.hostname, new.port):
+            return followed
+        return SecurityError(f"the venue redirects to another server, {new.hostname}, which is not followed")
 
 
 class _Refused(Exception):
@@ -107,7 +122,7 @@ class _WebSocket:
     async def _run(self) -> None:
         connection = self.connection
         try:
-            async with connect(
+            async with _Connect(
                 connection.subscription.url,
                 open_timeout=connection.tuning.opening,
                 close_timeout=2,
@@ -128,14 +143,14 @@ class _WebSocket:
         except _Refused as refusal:
             self.fault = str(refusal)
         except ConnectionClosed as closed:
-            self.fault = self.fault or f"closed: {closed}"
+            self.fault = self.fault or redacted(f"closed: {closed}")
         except InvalidStatus as refused:
             status = self.refused_with = refused.response.status_code
             self.retry_after = _seconds(refused.response.headers.get("Retry-After"))
             meaning = f" ({_REFUSING_STATUSES[status]})" if status in _REFUSING_STATUSES else ""
             self.fault = f"refused with HTTP {status}{meaning}"
         except (OSError, TimeoutError, WebSocketException, EOFError) as error:
-            self.fault = self.fault or f"{error or type(error).__name__}"
+            self.fault = self.fault or redacted(f"{error or type(error).__name__}")
 
     async def _read(self, ws: ClientConnection) -> None:
         connection = self.connection

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _SETTING: Final = "the storage URL"
+# Of S3: to connect, and to wait for the next bytes. A server that is there answers in milliseconds, and boto3's own
+# minute each, six times, would hold a run for ten.
+_CONNECT_SECONDS: Final = 10.0
+_READ_SECONDS: Final = 20.0
+_ATTEMPTS: Final = 6
+# Before a run: with the start of the program, a server that is not there is reported in 15 s.
+_CHECK_SECONDS: Final = 3.0
+_BUSY: Final = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -172,10 +180,25 @@ class S3Store:
     def _client(self) -> Any:
         with self._connecting:  # threads may share a client, but not create it at the same time
             if self._connected is None:
-                self._connected = self._connect()
+                self._connected = self._connect(_CONNECT_SECONDS, _ATTEMPTS)
         return self._connected
 
-    def _connect(self) -> BaseClient:
+    def check(self) -> None:
+        """One request, soon answered. StorageError when no server answers, or when it refuses these credentials.
+
+        A server that is busy counts as one that answers: the requests of a run are repeated.
+        """
+        from botocore.exceptions import ClientError
+
+        client: Any = self._connect(_CHECK_SECONDS, 1)
+        with self._translated_errors("", "reach"):
+            try:
+                client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+            except ClientError as error:
+                if _status(error) not in _BUSY:
+                    raise
+
+    def _connect(self, connect_seconds: float, attempts: int) -> BaseClient:
         import boto3
         from botocore.config import Config
 
@@ -189,7 +212,9 @@ class S3Store:
             aws_secret_access_key=self._options.secret_access_key,
             aws_session_token=self._options.session_token,
             config=Config(
-                retries={"mode": "standard", "max_attempts": 6},
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=connect_seconds,
+                read_timeout=min(_READ_SECONDS, 2 * connect_seconds),
                 max_pool_connections=32,
                 # Servers other than AWS address the bucket by path, not by host name.
                 s3={"addressing_style": "path" if self._options.endpoint_url else "auto"},
@@ -253,6 +278,13 @@ class S3Store:
             raise StorageError(
                 f"cannot {verb} {self.url(key)}: {error}; check the bucket, AWS_ENDPOINT_URL and the AWS_* credentials"
             ) from error
+
+
+def check_s3(url: str, options: S3Options | None) -> None:
+    """One request to the bucket of `s3://bucket/prefix`, soon answered. Raises StorageError."""
+    store = open_store(url, options)
+    if isinstance(store, S3Store):
+        store.check()
 
 
 def _status(error: Any) -> int:

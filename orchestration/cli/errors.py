@@ -77,7 +77,8 @@ def _is_expected(error: Exception) -> bool:
 
 
 def fail(sentence: str, code: int = FAILED) -> NoReturn:
+    from ingestion.domain.redaction import redacted
     from orchestration.serving.formats import without_colours
 
-    print(f"error: {without_colours(sentence)}", file=sys.stderr)
+    print(f"error: {redacted(without_colours(sentence))}", file=sys.stderr)
     raise typer.Exit(code)

@@ -2,6 +2,9 @@
 
 Belongs here: the storage class that the generated `dagster.yaml` names. Does not: what is logged.
 
+Errors of libraries quote addresses with what is secret in them, and Dagster stores their texts with every traceback:
+here is the one place that all of it passes.
+
 Dagster hands over a range's events in batches when DAGSTER_EVENT_BATCH_SIZE is set, but its SQLite storage then writes
 them one by one, each over three connections of its own: 760 partitions took 14.6 s. Written at once they take 2.7 s.
     Upstream: https://github.com/dagster-io/dagster/issues/19829 (open) and pull/19862, which batches events but
@@ -19,14 +22,18 @@ from typing import Any
 from dagster import EventLogEntry
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
+
+from ingestion.domain.redaction import redacted
 
 # This storage is only useful with the batches that it is made for.
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
-    """SqliteEventLogStorage whose batches are one transaction per database. Same files, same tables."""
+    """SqliteEventLogStorage whose batches are one transaction per database, and which stores no password of an address.
+    Same files, same tables.
+    """
 
     @classmethod
     def from_config_value(
@@ -34,8 +41,12 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     ) -> BatchingSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
 
+    def store_event(self, event: EventLogEntry) -> None:
+        super().store_event(_without_secrets(event))
+
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the events in order; all but the asset events of one run go through the original method."""
+        events = [_without_secrets(event) for event in events]
         batched = [event for event in events if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS]
         if not batched or len({event.run_id for event in events}) > 1:
             super().store_event_batch(events)
@@ -52,3 +63,10 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event_tags(connection, batched, ids)
             for event, event_id in zip(batched, ids, strict=True):
                 self._store_asset_event(connection, event, event_id)
+
+
+def _without_secrets(event: EventLogEntry) -> EventLogEntry:
+    """The event, with the secrets of the addresses in it hidden."""
+    text = serialize_value(event)
+    hidden = redacted(text)
+    return event if hidden == text else deserialize_value(hidden, EventLogEntry)

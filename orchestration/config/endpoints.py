@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlsplit
 
+from ingestion.domain.redaction import redacted
+from ingestion.http.bounds import FILE_SECONDS
 from ingestion.venues import VENUES, venue_of
+from orchestration.config.addresses import venue_fault
 
 if TYPE_CHECKING:
     from ingestion.http.fetch import ArchiveLocation
@@ -28,25 +30,32 @@ def venue_urls(pairs: Iterable[str]) -> dict[str, str]:
     for name, _, url in (pair.partition("=") for pair in pairs):
         if name not in parts:
             raise ValueError(
-                f"`{name}` is no part of a venue; write `venue.part=URL`, such as bybit.archive=file:///folder, "
-                f"with a venue of {', '.join(VENUES)} and a part of {', '.join(_PART_SCHEMES)}"
+                f"`{redacted(name)}` is no part of a venue; write `venue.part=URL`, such as "
+                f"bybit.archive=file:///folder, with a venue of {', '.join(VENUES)} and a part of "
+                f"{', '.join(_PART_SCHEMES)}"
             )
         schemes = _PART_SCHEMES[name.partition(".")[2]]
-        if urlsplit(url).scheme not in schemes:
+        if fault := venue_fault(url, schemes):
             allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"`{url}` is no address of {name}; it begins with one of {allowed}")
+            raise ValueError(f"{name}: {fault}; it begins with one of {allowed}")
         urls[name] = url.rstrip("/")
     return urls
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of venues; `venues` are those of the configured markets, `redirected` TAKER_VENUE_URLS."""
+    """The addresses of venues; `venues` are those of the configured markets, `redirected` TAKER_VENUE_URLS.
+
+    `redirect_hosts`: where redirects of archives may lead besides their own hosts. `file_seconds`: how long one file of
+    an archive may take.
+    """
 
     venues: tuple[str, ...]
     archive_url: str = BINANCE_ARCHIVE_URL
     redirected: Mapping[str, str] | None = None
     rest: Literal["auto", "on", "off"] = "auto"
+    redirect_hosts: tuple[str, ...] = ()
+    file_seconds: float = FILE_SECONDS
 
     @property
     def archive_venues(self) -> tuple[str, ...]:
@@ -71,6 +80,9 @@ class Endpoints:
             setting="TAKER_ARCHIVE_URL"
             if is_common and not self._redirected(venue, "archive")
             else f"TAKER_VENUE_URLS ({venue}.archive=…)",
+            redirect_hosts=self.redirect_hosts,
+            redirect_setting="TAKER_ARCHIVE_REDIRECT_HOSTS",
+            file_seconds=self.file_seconds,
         )
 
     def rest_url_of(self, venue: str) -> str | None:

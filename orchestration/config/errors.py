@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from ingestion.domain.redaction import redacted
+
 
 class SettingsError(Exception):
-    """A setting is unknown, malformed or contradicts another. The text is one sentence that states what is allowed."""
+    """A setting is unknown, malformed or contradicts another. The text is one sentence that states what is allowed,
+    without the secrets of addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redacted(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,8 +30,9 @@ from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
+from ingestion.http.bounds import FILE_SECONDS
 from ingestion.venues import parse_market
-from orchestration.config.addresses import postgres_fault, webhook_fault
+from orchestration.config.addresses import archive_fault, endpoint_fault, postgres_fault, webhook_fault
 from orchestration.config.alerts import AlertConfig
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
@@ -49,11 +51,13 @@ PREFIX: Final = "TAKER_"
 ENV_FILE: Final = ".env"
 HISTORY_DAYS: Final = 760
 OFF: Final = "off"
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[?[0-9a-f:.]+\]?")
 _INTERVAL_HOURS: Final = KLINE_INTERVALS
 # Of settings whose type alone decides: what to write instead of a value that does not fit.
 _ALLOWED: Final = {
     "alert_definition": "write one of dim_spike_definitions, such as `4h_usd`",
     "lock_wait_seconds": "write a whole number of seconds, such as 3600; 0 fails at once",
+    "archive_file_seconds": "write a number of seconds from 1 to 86400, such as 1800",
     "alert_rank": "write a whole number from 1, such as 3 for the three largest",
     "alert_liquidation_percentile": "write a share between 0 and 1, such as 0.99",
 }
@@ -84,6 +88,8 @@ class Settings(BaseSettings):
     publish_postgres_url: SecretStr | None = None
     venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     rest: Literal["auto", "on", "off"] = "auto"
+    archive_redirect_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    archive_file_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = FILE_SECONDS
     alert_webhook_url: SecretStr | None = None
     # Which definitions exist depends on the published marts: an alert reports an unknown one.
     alert_definition: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")] = "4h_usd"
@@ -122,10 +128,18 @@ class Settings(BaseSettings):
     @field_validator("archive_url")
     @classmethod
     def _archive_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.path.startswith("/")):
-            raise ValueError(f"`{value}` is not an archive; write https://…, http://… or file:///folder")
+        if fault := archive_fault(value):
+            raise ValueError(f"{fault}; write https://…, http://… or file:///folder")
         return value.rstrip("/")
+
+    @field_validator("archive_redirect_hosts", mode="before")
+    @classmethod
+    def _archive_redirect_hosts(cls, value: Any) -> Any:
+        hosts = tuple(dict.fromkeys(host.lower() for host in _listed(value) if host.lower() != OFF))
+        wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+        if wrong:
+            raise ValueError(f"`{wrong[0]}` is no host; write names such as mirror.example, without https:// and port")
+        return hosts
 
     @field_validator("storage_url")
     @classmethod
@@ -150,6 +164,13 @@ class Settings(BaseSettings):
         # pydantic's PastDate takes the day of the local time zone, not of UTC.
         if value >= today():
             raise ValueError(f"{value} has not ended yet; the newest possible day is {yesterday()}")
+        return value
+
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _aws_endpoint_url(cls, value: str | None) -> str | None:
+        if value and (fault := endpoint_fault(value)):
+            raise ValueError(f"{fault}; write https://host:port, and the keys into AWS_ACCESS_KEY_ID and the others")
         return value
 
     @field_validator("publish_postgres_url", "alert_webhook_url", mode="after")
@@ -207,7 +228,14 @@ class Settings(BaseSettings):
     @property
     def endpoints(self) -> Endpoints:
         venues = tuple(dict.fromkeys(market.venue for market in self.markets))
-        return Endpoints(venues, self.archive_url, self.venue_urls, self.rest)
+        return Endpoints(
+            venues,
+            self.archive_url,
+            self.venue_urls,
+            self.rest,
+            self.archive_redirect_hosts,
+            self.archive_file_seconds,
+        )
 
     @property
     def storage(self) -> Storage:
@@ -299,6 +327,8 @@ class Settings(BaseSettings):
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
             "TAKER_VENUE_URLS": ",".join(f"{part}={url}" for part, url in self.venue_urls.items()) or OFF,
             "TAKER_REST": self.rest,
+            "TAKER_ARCHIVE_REDIRECT_HOSTS": ",".join(self.archive_redirect_hosts) or OFF,
+            "TAKER_ARCHIVE_FILE_SECONDS": str(self.archive_file_seconds),
             # Written even when there is none: a variable that is empty or missing would be looked up in `.env`.
             "TAKER_PUBLISH_POSTGRES_URL": revealed(self.publish_postgres_url) or OFF,
             "TAKER_ALERT_WEBHOOK_URL": revealed(self.alert_webhook_url) or OFF,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from ingestion.domain.redaction import redacted
 from orchestration.config.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SECRET_KEY_ID: Final = "DBT_ENV_SECRET_S3_KEY_ID"
 SECRET_KEY: Final = "DBT_ENV_SECRET_S3_SECRET"
 SECRET_TOKEN: Final = "DBT_ENV_SECRET_S3_SESSION_TOKEN"
+SECRET_ENDPOINT: Final = "DBT_ENV_SECRET_S3_ENDPOINT"
 _PATTERN_CHARACTERS: Final = frozenset("*?[]{}")
 
 
@@ -34,9 +36,11 @@ def storage_root(value: str) -> str:
             raise ValueError("it holds a user or key before @; write s3://bucket/prefix, and keys as AWS_* variables")
         if not parts.netloc:
             raise ValueError(f"`{value}` names no bucket; write s3://bucket/prefix")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("it holds more than bucket and prefix; write s3://bucket/prefix, and keys into AWS_…")
         return value.rstrip("/")
     if parts.scheme != "file" and "://" in value:
-        raise ValueError(f"`{value}` is neither a folder nor s3://bucket/prefix")
+        raise ValueError(f"`{redacted(value)}` is neither a folder nor s3://bucket/prefix")
     folder = Path(unquote(parts.path) if parts.scheme == "file" else value).expanduser().absolute()
     if _PATTERN_CHARACTERS & set(str(folder)):
         raise ValueError(f"`{folder}` holds one of * ? [ ] {{ }}, which engines read as patterns; rename it")
@@ -81,10 +85,11 @@ class Storage:
     def duckdb_secret(self, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The same S3 as a DuckDB secret, for dbt-duckdb.
 
-        Keys are `env_var()` references, so that no secret is written to disk, unless `keys` (`dbt_environment()`) are
-        given.
+        Keys and endpoint are `env_var()` references, so that no secret is written to disk, unless `keys`
+        (`dbt_environment()`) are given.
         """
-        keys = keys or {name: _env_var(name) for name in (SECRET_KEY_ID, SECRET_KEY, SECRET_TOKEN)}
+        names = (SECRET_KEY_ID, SECRET_KEY, SECRET_TOKEN, SECRET_ENDPOINT)
+        keys = keys or {name: _env_var(name) for name in names}
         secret: dict[str, Any] = {
             "type": "s3",
             "name": "taker_storage",
@@ -95,8 +100,8 @@ class Storage:
         }
         if self.endpoint_url:
             parts = urlsplit(self.endpoint_url)
-            # DuckDB takes the host alone, and a server other than AWS finds the bucket by path, not by host name.
-            secret |= {"endpoint": parts.netloc, "use_ssl": parts.scheme != "http", "url_style": "path"}
+            # A server other than AWS finds the bucket by path, not by host name.
+            secret |= {"endpoint": keys[SECRET_ENDPOINT], "use_ssl": parts.scheme != "http", "url_style": "path"}
         return secret
 
     def dbt_environment(self) -> dict[str, str]:
@@ -106,9 +111,12 @@ class Storage:
         """
         if not self.is_s3:
             return {}
+        # DuckDB takes host and port alone.
+        endpoint = {SECRET_ENDPOINT: urlsplit(self.endpoint_url or "").netloc.rpartition("@")[2]}
         key_id, secret, token = self.access_key_id, self.secret_access_key, self.session_token
         if key_id is not None and secret is not None:
-            return {SECRET_KEY_ID: key_id, SECRET_KEY: secret.get_secret_value(), SECRET_TOKEN: revealed(token) or ""}
+            keys = {SECRET_KEY_ID: key_id, SECRET_KEY: secret.get_secret_value(), SECRET_TOKEN: revealed(token) or ""}
+            return keys | endpoint
         import boto3
 
         found = boto3.Session().get_credentials()
@@ -117,8 +125,8 @@ class Storage:
                 f"TAKER_STORAGE_URL is {self.url} but there are no S3 credentials; "
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile that boto3 finds"
             )
-        keys = found.get_frozen_credentials()
-        return {SECRET_KEY_ID: keys.access_key, SECRET_KEY: keys.secret_key, SECRET_TOKEN: keys.token or ""}
+        held = found.get_frozen_credentials()
+        return {SECRET_KEY_ID: held.access_key, SECRET_KEY: held.secret_key, SECRET_TOKEN: held.token or ""} | endpoint
 
     def aws_environment(self) -> dict[str, str]:
         """These options as AWS_* variables, for a process that does not read `.env`."""

@@ -12,6 +12,7 @@ import dagster as dg
 
 from ingestion.domain.datasets import ARCHIVED, DATASETS, Dataset
 from ingestion.domain.periods import Span
+from ingestion.domain.redaction import redacted
 from orchestration.config.days import yesterday
 from orchestration.config.endpoints import Endpoints
 from orchestration.config.scope import Scope
@@ -74,7 +75,8 @@ def archive_source(endpoints: Endpoints, *, is_simulated: bool) -> dg.AssetSpec:
         kinds={"csv"},
         owners=OWNERS,
         metadata={
-            f"{venue}_url": dg.MetadataValue.url(endpoints.archive_url_of(venue)) for venue in endpoints.archive_venues
+            f"{venue}_url": dg.MetadataValue.url(redacted(endpoints.archive_url_of(venue)))
+            for venue in endpoints.archive_venues
         },
     )
 

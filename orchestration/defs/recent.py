@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from ingestion.domain.datasets import RECENT, Dataset, Origin
+from ingestion.domain.redaction import redacted
 from orchestration.config.endpoints import Endpoints
 from orchestration.config.scope import Scope
 from orchestration.defs.outcomes import failed, is_news, recent_facts, sealed_facts, shared_failure_text
@@ -34,7 +35,8 @@ FEED_DATASET_KEYS: Final = tuple(raw_key(dataset.name) for dataset in _FROM_FEED
 
 def api_source(endpoints: Endpoints) -> dg.AssetSpec:
     """The venues' REST APIs: not operated by this project."""
-    urls = ", ".join(endpoints.rest_urls.values()) or "none: TAKER_REST is off, or the archive is a mirror"
+    called = ", ".join(map(redacted, endpoints.rest_urls.values()))
+    urls = called or "none: TAKER_REST is off, or the archive is a mirror"
     return dg.AssetSpec(
         API_KEY,
         description="REST APIs of the venues: contracts, and the hours that the archive does not have yet.",

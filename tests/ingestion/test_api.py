@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from ingestion.domain.errors import VenueRefused, VenueUnavailable
-from ingestion.http.client import Answer, Unreachable
+from ingestion.http.client import Answer
 from ingestion.http.limits import BanRegistry
 from ingestion.http.rest import RestClient
 from ingestion.http.values import Limit
+from ingestion.http.watch import Unreachable
 from ingestion.venues.binance import BINANCE_UM
 from tests.support.venue_http import Planned, VenueServer
 

@@ -19,7 +19,7 @@ DAY = date(2024, 1, 2)
 
 
 def reaching(url: str) -> Archive:
-    return Archive(url, attempts=4, timeout=5, backoff=0.001)
+    return Archive(url, attempts=4, backoff=0.001)
 
 
 @pytest.fixture(params=["file", "http"])
@@ -93,7 +93,7 @@ class TestAnArchiveWithoutChecksums:
     @pytest.fixture(params=["file", "http"])
     def archive(self, request: pytest.FixtureRequest, archive_folder: ArchiveFolder) -> Archive:
         url = archive_folder.url if request.param == "file" else request.getfixturevalue("archive_server").url
-        return Archive(url, has_checksums=False, setting="THE_SETTING", attempts=3, timeout=5, backoff=0.001)
+        return Archive(url, has_checksums=False, setting="THE_SETTING", attempts=3, backoff=0.001)
 
     def test_an_object_has_the_same_fingerprint_until_it_changes(
         self, archive: Archive, archive_folder: ArchiveFolder, key: str
@@ -155,7 +155,7 @@ class TestAnArchiveWithoutChecksums:
     def test_a_body_that_breaks_off_is_fetched_again(
         self, archive_server: ArchiveServer, archive_folder: ArchiveFolder, key: str, tmp_path: Path
     ) -> None:
-        archive = Archive(archive_server.url, has_checksums=False, attempts=3, timeout=5, backoff=0.001)
+        archive = Archive(archive_server.url, has_checksums=False, attempts=3, backoff=0.001)
         proof = archive.proof(key)
         assert proof is not None
         archive_server.answers[key] = ["cut", 503]
@@ -249,14 +249,14 @@ class TestAnUnreliableServer:
 
     def test_a_missing_server_is_reported(self) -> None:
         with pytest.raises(ArchiveUnavailable, match="Check the network and the archive URL"):
-            Archive("http://127.0.0.1:9", attempts=2, timeout=1, backoff=0.001).checksum("k.zip")
+            Archive("http://127.0.0.1:9", attempts=2, backoff=0.001).checksum("k.zip")
 
     def test_an_archive_that_is_down_is_not_tried_for_every_object(self) -> None:
-        archive = Archive("http://127.0.0.1:9", attempts=2, timeout=1, backoff=0.001)
+        archive = Archive("http://127.0.0.1:9", attempts=2, backoff=0.001)
         for key in ("one.zip", "two.zip", "three.zip"):
             with pytest.raises(ArchiveUnavailable, match=f"{key}.CHECKSUM could not be fetched in 2 attempts"):
                 archive.checksum(key)
-        with pytest.raises(ArchiveUnavailable, match=r"is not answering; four\.zip\.CHECKSUM was not tried"):
+        with pytest.raises(ArchiveUnavailable, match=r"is not answering \(.*refused\); four\.zip.* was not tried"):
             archive.checksum("four.zip")
 
     def test_an_unlucky_object_does_not_make_the_archive_count_as_down(
@@ -276,7 +276,7 @@ class TestAnUnreliableServer:
         """The server requires 0 seconds; the backoff would be a minute."""
         key = archive_folder.agg_trades(DAY)
         archive_server.answers[f"{key}.CHECKSUM"] = [429, 429]
-        assert Archive(archive_server.url, attempts=3, timeout=5, backoff=60).checksum(key) is not None
+        assert Archive(archive_server.url, attempts=3, backoff=60).checksum(key) is not None
 
 
 class TestAMirrorThatHidesWhatIsAbsent:
@@ -285,22 +285,22 @@ class TestAMirrorThatHidesWhatIsAbsent:
     @pytest.fixture(params=[True, False], ids=["checksums", "heads"])
     def archive(self, request: pytest.FixtureRequest, archive_server: ArchiveServer) -> Archive:
         archive_server.denies = ACCESS_DENIED
-        return Archive(archive_server.url, has_checksums=request.param, attempts=2, timeout=5, backoff=0.001)
+        return Archive(archive_server.url, has_checksums=request.param, attempts=2, backoff=0.001)
 
     def test_nothing_is_absent_before_anything_was_served(self, archive: Archive) -> None:
         with pytest.raises(AbsenceUnknown, match=r"HTTP 403, AccessDenied.*check the archive URL"):
             archive.proof("absent.zip")
-        assert archive.notice is None
+        assert not archive.notices
 
     def test_a_denied_key_is_absent_once_another_was_served_and_one_notice_reports_it(
         self, archive: Archive, archive_folder: ArchiveFolder
     ) -> None:
         assert archive.proof(archive_folder.agg_trades(DAY)) is not None
-        assert archive.notice is None
+        assert not archive.notices
         assert archive.proof("absent.zip") is None
         assert archive.proof("absent-too.zip") is None
-        assert archive.notice is not None
-        assert "does not report which files are absent: HTTP 403 counts as absent" in archive.notice
+        assert len(archive.notices) == 1
+        assert "does not report which files are absent: HTTP 403 counts as absent" in archive.notices[0]
 
     def test_a_key_that_must_exist_decides(self, archive: Archive, archive_folder: ArchiveFolder) -> None:
         assert not archive.serves_any(["one.zip", "two.zip"])

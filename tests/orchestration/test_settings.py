@@ -109,6 +109,10 @@ def test_a_simulated_market_may_stand_beside_real_ones_at_an_archive_of_its_own(
     assert settings.endpoints.archive_url_of("binance_um") == "https://data.binance.vision"
 
 
+def location(url: str, has_checksums: bool, setting: str) -> ArchiveLocation:
+    return ArchiveLocation(url, has_checksums, setting, redirect_setting="TAKER_ARCHIVE_REDIRECT_HOSTS")
+
+
 def test_each_venue_has_its_own_archive_and_messages_name_its_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -117,13 +121,13 @@ def test_each_venue_has_its_own_archive_and_messages_name_its_setting(
     endpoints = load_settings().endpoints
     assert endpoints.archive_venues == ("binance_um", "binance_cm", "bybit", "okx")
     assert endpoints.archive_location_of("binance_um") == endpoints.archive_location_of("binance_cm")
-    assert endpoints.archive_location_of("binance_um") == ArchiveLocation("file:///mirror", True, "TAKER_ARCHIVE_URL")
+    assert endpoints.archive_location_of("binance_um") == location("file:///mirror", True, "TAKER_ARCHIVE_URL")
     elsewhere = "TAKER_VENUE_URLS (bybit.archive=…)"
-    assert endpoints.archive_location_of("bybit") == ArchiveLocation("https://public.bybit.com", False, elsewhere)
+    assert endpoints.archive_location_of("bybit") == location("https://public.bybit.com", False, elsewhere)
     monkeypatch.setenv("TAKER_VENUE_URLS", "bybit.archive=file:///other,binance_cm.archive=https://example.org")
     endpoints = load_settings().endpoints
-    assert endpoints.archive_location_of("bybit") == ArchiveLocation("file:///other", False, elsewhere)
-    own = ArchiveLocation("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
+    assert endpoints.archive_location_of("bybit") == location("file:///other", False, elsewhere)
+    own = location("https://example.org", True, "TAKER_VENUE_URLS (binance_cm.archive=…)")
     assert endpoints.archive_location_of("binance_cm") == own
 
 
@@ -188,7 +192,8 @@ def test_boto3_and_duckdb_reach_the_same_s3_with_the_same_keys(monkeypatch: pyte
         settings.storage.duckdb_secret(),
         settings.storage.dbt_environment(),
     )
-    assert f"http://{duckdb['endpoint']}" == boto3.endpoint_url
+    assert duckdb["endpoint"] == "{{ env_var('DBT_ENV_SECRET_S3_ENDPOINT', '') | as_text }}"
+    assert f"http://{environment['DBT_ENV_SECRET_S3_ENDPOINT']}" == boto3.endpoint_url
     assert (duckdb["use_ssl"], duckdb["url_style"], duckdb["region"]) == (False, "path", boto3.region)
     assert environment["DBT_ENV_SECRET_S3_KEY_ID"] == boto3.access_key_id == "1234567890"
     assert environment["DBT_ENV_SECRET_S3_SECRET"] == boto3.secret_access_key == "very-secret"
@@ -199,6 +204,7 @@ def test_no_secret_is_written_to_the_profile_or_shown_in_the_settings(monkeypatc
     profile = (dbt.write_profile(settings.dbt) / "profiles.yml").read_text()
     assert "very-secret" not in profile
     assert "1234567890" not in profile
+    assert "8333" not in profile
     assert "very-secret" not in repr(settings)
     output = yaml.safe_load(profile)["taker"]["outputs"]["duckdb"]
     assert output["extensions"] == ["httpfs"]
@@ -217,3 +223,44 @@ def test_a_key_in_the_storage_address_is_refused_and_not_quoted(monkeypatch: pyt
     with pytest.raises(SettingsError, match="AWS_") as refused:
         load_settings()
     assert "planted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("TAKER_ARCHIVE_URL", "htp://user:planted-secret@host"),
+        ("TAKER_ARCHIVE_URL", "https://user:plan/ted-secret@host"),
+        ("TAKER_ARCHIVE_URL", "https://user:planted-secret@host/?token=planted-secret"),
+        ("TAKER_STORAGE_URL", "https://user:planted-secret@bucket/prefix"),
+        ("TAKER_STORAGE_URL", "s3://user:planted-secret@bucket/prefix"),
+        ("TAKER_VENUE_URLS", "okx.rest=ftp://user:planted-secret@host"),
+        ("TAKER_VENUE_URLS", "nowhere.rest=https://user:planted-secret@host"),
+        ("TAKER_VENUE_URLS", "https://user:planted-secret@host"),
+        ("TAKER_ALERT_WEBHOOK_URL", "ftp://host/planted-secret"),
+        ("TAKER_PUBLISH_POSTGRES_URL", "mysql://user:planted-secret@host/db"),
+        ("AWS_ENDPOINT_URL", "https://user:planted-secret@host"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrong: str
+) -> None:
+    monkeypatch.setenv(name, wrong)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    assert "ted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", ["https://mirror.example", "mirror.example:443", "*", "a b"])
+def test_a_redirect_host_is_a_name(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("TAKER_ARCHIVE_REDIRECT_HOSTS", f"cdn.example,{wrong}")
+    with pytest.raises(SettingsError, match=r"TAKER_ARCHIVE_REDIRECT_HOSTS: .* is no host"):
+        load_settings()
+
+
+def test_no_archive_that_answers_ends_a_run_before_it_starts(tmp_path: Path) -> None:
+    settings = load_settings(archive_url="http://user:planted-secret@127.0.0.1:1", storage_url=str(tmp_path))
+    with pytest.raises(
+        ArchiveUnavailable, match=r"cannot be reached \(.*refused\).*TAKER_ARCHIVE_URL to a mirror"
+    ) as error:
+        check_reachable(settings.endpoints, settings.storage, settings.paths.state)
+    assert "planted-secret" not in str(error.value)
