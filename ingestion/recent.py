@@ -166,6 +166,8 @@ def _brought_up_to_date(
 ) -> Outcome:
     try:
         held = zone.receipt(task.object_id)
+        if zone.fault(task.object_id, held):
+            held = None  # nothing of a damaged object is used again: what the API still has is requested once more
         growth = _growth(task, held, access, clock, deadline)
         receipt, size = held, 0
         if growth.windows:

@@ -175,8 +175,10 @@ def receipts_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         description="One row per dataset, market, interval and UTC day that was requested: stored or absent.",
     )
-    def receipts(storage: dg.ResourceParam[StorageResource]) -> dg.MaterializeResult[None]:
-        index = storage.raw_zone().write_index()
+    def receipts(
+        storage: dg.ResourceParam[StorageResource], progress: dg.ResourceParam[Progress]
+    ) -> dg.MaterializeResult[None]:
+        index = storage.raw_zone().write_index(notice=progress.noticed)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": index.num_rows,

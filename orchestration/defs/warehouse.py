@@ -15,6 +15,7 @@ from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
 from orchestration.defs.raw import OWNERS
 from orchestration.progress import Progress
+from orchestration.resources import StorageResource
 from orchestration.warehouse.dbt import (
     DBT_EXECUTABLE,
     PROJECT_DIR,
@@ -80,6 +81,8 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         progress.building(nodes_to_build(manifest))
         await_warehouse(dbt_config.paths)
         full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
+        if full_refresh:  # every object is read, also those that were hashed long ago
+            StorageResource(dbt_config.storage).raw_zone().write_index(rehashes=True, notice=progress.noticed)
         invocation = dbt.cli(
             build_args(dbt_config.variables(), full_refresh=full_refresh),
             context=context,
