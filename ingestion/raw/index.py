@@ -118,7 +118,7 @@ DEFECTS_SCHEMA: Final = pa.schema(
 _INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
 _REWRITTEN_AT_ONCE: Final = 4
 _READ_AT_ONCE: Final = 16
-# What the index says of the days of an object that is not as its receipt states: they are not covered.
+# What the index states for the days of an object that is not as its receipt states: they are not covered.
 DAMAGED: Final = "damaged"
 # An object that is replaced while it is judged is judged again so often.
 _MOST_LOOKS: Final = 3
@@ -313,9 +313,26 @@ def update(
     return _write(store, INDEX, judged, unchanged)
 
 
-def _doubtful(inspector: Inspector, written: pa.Table) -> set[str]:
+def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
+    """The index and the defects as last written, but for objects that were lost or changed since. Writes nothing.
+
+    Hashes only what has another version now; before the first update that remembers versions, nothing.
+    """
+    index, defects = table_of(store, INDEX), table_of(store, DEFECTS)
+    if store.get_bytes(VERIFIED_KEY) is None:
+        return index, defects
+    listed = {found.key: found for found in store.list("raw")}
+    inspector = Inspector(store, listed)
+    doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
+    judged = [_judged(store, inspector, _Judged(listed[key], _read(store, listed[key]))) for key in sorted(doubtful)]
+    unchanged = set(index["receipt_key"].to_pylist()) - doubtful
+    return _merged(INDEX, index, judged, unchanged), _merged(DEFECTS, defects, judged, unchanged)
+
+
+def _doubtful(inspector: Inspector, written: pa.Table, *, hashes: bool = True) -> set[str]:
     """Keys of the receipts in the index whose objects are to be judged again: those that were damaged, whose version
-    or checksum is not the one that was verified, and, of what every build reads, those with other bytes now."""
+    or checksum is not the one that was verified, and, with `hashes`, those with other bytes now of what every build
+    reads."""
     columns = ("receipt_key", "status", "dataset", "stored_sha256")
     rows = set(zip(*(written[name].to_pylist() for name in columns), strict=True))
     doubtful = {key for key, status, _, _ in rows if status == DAMAGED}
@@ -324,7 +341,7 @@ def _doubtful(inspector: Inspector, written: pa.Table) -> set[str]:
         if status == "stored" and sha256:
             if not inspector.is_known(_data_key(key), sha256):
                 doubtful.add(key)
-            elif dataset in READ_BY_EVERY_BUILD:
+            elif hashes and dataset in READ_BY_EVERY_BUILD:
                 hashed.append((key, sha256))
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         found = pool.map(lambda each: inspector.sha256_of(_data_key(each[0]), again=True) == each[1], hashed)
@@ -336,11 +353,12 @@ def _data_key(receipt_key: str) -> str:
 
 
 def _read(store: ObjectStore, found: StoredObject) -> Receipt | None:
-    """The listed receipt; None for a torn one: the next ingestion of its period replaces it."""
+    """The listed receipt; None for a torn one, or another object's: the next ingestion of its period replaces it."""
     payload = store.get_bytes(found.key)
     if payload is None:
         raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
-    return readable(payload)
+    receipt = readable(payload)
+    return receipt if receipt is not None and f"{receipt.folder}/receipt.json" == found.key else None
 
 
 def _judged(store: ObjectStore, inspector: Inspector, each: _Judged) -> _Judged:
@@ -451,14 +469,17 @@ def _is_current(table: pa.Table) -> bool:
 def _write(store: ObjectStore, derived: _Derived, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
     """The table with the rows of changed receipts replaced, and without those of deleted ones."""
     stored = _stored(store, derived)
-    written = stored if stored is not None else derived.schema.empty_table()
-    kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
-    rows = [row for one in changed if one.receipt for row in derived.rows_of(one.found, one.receipt, one.fault)]
-    if stored is not None and _is_current(written) and not rows and kept.num_rows == written.num_rows:
-        return stored
-    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
-    table = table.sort_by([(name, "ascending") for name in derived.order])
-    table = table.replace_schema_metadata(_INDEX_METADATA)
+    table = _merged(derived, stored if stored is not None else derived.schema.empty_table(), changed, unchanged)
     if stored is None or not table.equals(stored, check_metadata=True):
         store.put_bytes(derived.key, table_bytes(table))
     return table
+
+
+def _merged(derived: _Derived, written: pa.Table, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
+    kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
+    rows = [row for one in changed if one.receipt for row in derived.rows_of(one.found, one.receipt, one.fault)]
+    if _is_current(written) and not rows and kept.num_rows == written.num_rows:
+        return written
+    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
+    table = table.sort_by([(name, "ascending") for name in derived.order])
+    return table.replace_schema_metadata(_INDEX_METADATA)

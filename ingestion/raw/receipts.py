@@ -183,6 +183,13 @@ class Receipt(_Coverage, _Stored):
     def market(self) -> Market:
         return parse_market(f"{self.venue}:{self.symbol}")
 
+    @property
+    def folder(self) -> str:
+        """Where the object lies, as `ObjectId.folder` states it."""
+        interval = f"/interval={self.interval}" if self.interval else ""
+        span = "date" if len(self.period) == len("2024-08-08") else "month"
+        return f"raw/{self.dataset}/venue={self.venue}/symbol={self.symbol}{interval}/{span}={self.period}"
+
     def to_json(self) -> bytes:
         values = {_NAMES_ON_DISK.get(name, name): value for name, value in asdict(self).items()}
         return _as_json({**values, _OWN_SHA256: hashlib.sha256(_as_json(values)).hexdigest()})

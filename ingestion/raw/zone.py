@@ -64,7 +64,8 @@ class RawZone:
 
     def receipt(self, object_id: ObjectId) -> Receipt | None:
         """The object's current receipt; None when it was never requested."""
-        return readable(self.store.get_bytes(object_id.receipt_key))
+        receipt = readable(self.store.get_bytes(object_id.receipt_key))
+        return receipt if receipt is not None and receipt.folder == object_id.folder else None
 
     def fault(self, object_id: ObjectId, receipt: Receipt | None) -> str | None:
         """What is wrong with the stored object of that receipt, as the end of a sentence; None where nothing is."""
@@ -75,11 +76,11 @@ class RawZone:
         than its receipt states."""
         payload = self.store.get_bytes(object_id.data_key)
         if payload is None:
-            raise StorageError(f"{object_id.data_key} is missing beside its receipt; `taker verify` says what to do")
+            raise StorageError(f"{object_id.data_key} is missing beside its receipt; `taker verify` names what to do")
         receipt = self.receipt(object_id)
         if receipt and receipt.stored_sha256 and hashlib.sha256(payload).hexdigest() != receipt.stored_sha256:
             raise StorageError(
-                f"{object_id.data_key} has other bytes than its receipt states; `taker verify` says what to do"
+                f"{object_id.data_key} has other bytes than its receipt states; `taker verify` names what to do"
             )
         return with_todays_schema(pq.read_table(io.BytesIO(payload), partitioning=None), DATASETS[object_id.dataset])
 
@@ -136,6 +137,10 @@ class RawZone:
     def defects(self) -> pa.Table:
         """What was published and not used as published, as last written: one row per defect of a current receipt."""
         return index.table_of(self.store, index.DEFECTS)
+
+    def as_of_now(self) -> tuple[pa.Table, pa.Table]:
+        """The index and the defects as last written, but for what was lost or changed since; nothing is written."""
+        return index.as_of_now(self.store)
 
     def write_index(self, *, rehashes: bool = False, notice: Callable[[str], None] = lambda text: None) -> pa.Table:
         """Bring the index, and the coverage and defects beside it, up to date with the receipts and with what is really

@@ -129,8 +129,10 @@ def _no_unused_data() -> dg.AssetChecksDefinition:
         "or replaced by others, and no day of trades is implausible.",
     )
     def no_unused_data(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+        import pyarrow.compute as pc
+
         defects = storage.raw_zone().defects()
-        defects = defects.filter([kind != "damaged_object" for kind in defects["kind"].to_pylist()])
+        defects = defects.filter(pc.not_equal(defects["kind"], "damaged_object"))
         found = unused(defects, by_reason=True)
         rows = [dg.TableRecord(record) for record in _defect_records(defects)]
         return dg.AssetCheckResult(

@@ -52,16 +52,16 @@ class SeriesStatus:
 
 
 def raw_status(zone: RawZone, serving: Path) -> list[SeriesStatus]:
-    """Each dataset and market of the raw zone, from the receipts' index as of the last build.
+    """Each dataset and market of the raw zone, from the receipts' index as of the last build, and what was lost since.
 
     `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent. Raises NothingPublished for a
     zone without an index.
     """
-    index = zone.index()
+    index, defects = zone.as_of_now()
     if index.num_rows == 0:
         raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
     incomplete = _incomplete_days(serving)
-    return _series(index, zone.defects(), incomplete)
+    return _series(index, defects, incomplete)
 
 
 def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:

@@ -55,8 +55,8 @@ def stored(folder: ArchiveFolder, zone: RawZone) -> list[Outcome]:
     return outcomes
 
 
-def run(folder: ArchiveFolder, zone: RawZone, now: datetime = NOON, said: list[str] | None = None) -> list[Outcome]:
-    notices = said if said is not None else []
+def run(folder: ArchiveFolder, zone: RawZone, now: datetime = NOON, notices: list[str] | None = None) -> list[Outcome]:
+    notices = notices if notices is not None else []
     return ingest(tasks(), archives=archives_at(folder.url), zone=zone, now=now, notice=notices.append)
 
 
@@ -65,8 +65,8 @@ def everything(zone: RawZone) -> dict[str, bytes | None]:
     return {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw/aggTrades")}
 
 
-def statuses(zone: RawZone, said: list[str] | None = None) -> list[tuple[str, int]]:
-    index = zone.write_index(notice=(said if said is not None else []).append)
+def statuses(zone: RawZone, notices: list[str] | None = None) -> list[tuple[str, int]]:
+    index = zone.write_index(notice=(notices if notices is not None else []).append)
     return list(zip(index["status"].to_pylist(), index["row_count"].to_pylist(), strict=True))
 
 
@@ -93,15 +93,28 @@ def test_a_damaged_object_is_not_covered_and_is_named_with_what_to_do(
 ) -> None:
     key = stored(archive_folder, zone)[0].task.object_id.data_key
     spoil(zone, key)
-    said: list[str] = []
-    assert statuses(zone, said) == [("damaged", 0), ("stored", 5)]
+    notices: list[str] = []
+    assert statuses(zone, notices) == [("damaged", 0), ("stored", 5)]
     (defect,) = zone.defects().to_pylist()
     assert (defect["kind"], defect["period"], defect["source_key"]) == ("damaged_object", "2024-01-01", key)
     assert "`taker run --markets binance_um:BTCUSDT --from 2024-01-01 --to 2024-01-01`" in defect["reason"]
-    assert len(said) == 1
-    assert "binance_um:BTCUSDT aggTrades 2024-01-01" in said[0]
+    assert len(notices) == 1
+    assert "binance_um:BTCUSDT aggTrades 2024-01-01" in notices[0]
     # As long as nothing is done about it.
     assert statuses(zone) == [("damaged", 0), ("stored", 5)]
+
+
+def test_what_was_lost_is_seen_before_the_next_index_and_nothing_is_written(
+    archive_folder: ArchiveFolder, local_zone: RawZone
+) -> None:
+    key = stored(archive_folder, local_zone)[0].task.object_id.data_key
+    assert local_zone.as_of_now() == (local_zone.index(), local_zone.defects())
+    remove(local_zone, key)
+    before = [(found.key, found.version) for found in local_zone.store.list()]
+    index, defects = local_zone.as_of_now()
+    assert index["status"].to_pylist() == ["damaged", "stored"]
+    assert defects["source_key"].to_pylist() == [key]
+    assert [(found.key, found.version) for found in local_zone.store.list()] == before
 
 
 @DAMAGE
@@ -112,9 +125,9 @@ def test_a_damaged_object_is_fetched_again_to_the_same_bytes(
     before = everything(zone)
     spoil(zone, object_id.data_key)
     # Both before an index has noticed, and after.
-    said: list[str] = []
-    assert [outcome.status for outcome in run(archive_folder, zone, LATER, said)] == ["stored", "unchanged"]
-    assert "it was fetched again" in said[0]
+    notices: list[str] = []
+    assert [outcome.status for outcome in run(archive_folder, zone, LATER, notices)] == ["stored", "unchanged"]
+    assert "it was fetched again" in notices[0]
     assert everything(zone) == before
     spoil(zone, object_id.data_key)
     zone.write_index()
@@ -224,17 +237,17 @@ def test_a_derived_table_that_is_damaged_is_set_aside_and_made_anew(
         "flipped bit": sound[:40] + bytes([sound[40] ^ 1]) + sound[41:],
     }[spoil]
     local_zone.store.put_bytes(key, spoiled)
-    said: list[str] = []
-    local_zone.write_index(notice=said.append)
+    notices: list[str] = []
+    local_zone.write_index(notice=notices.append)
     if key not in (COVERAGE_KEY, DEFECTS_KEY) or spoil != "flipped bit":  # of an empty table it is no data
-        assert len(said) == 1
-        assert said[0].startswith(f"{key} is damaged")
+        assert len(notices) == 1
+        assert notices[0].startswith(f"{key} is damaged")
         (kept,) = local_zone.store.list("raw/set_aside")
         assert local_zone.store.get_bytes(kept.key) == spoiled
         assert local_zone.store.get_bytes(key) == sound
-    said.clear()
-    local_zone.write_index(notice=said.append)
-    assert said == []
+    notices.clear()
+    local_zone.write_index(notice=notices.append)
+    assert notices == []
 
 
 def test_a_torn_receipt_is_named_and_its_day_is_not_covered_until_it_is_fetched_again(
@@ -243,9 +256,9 @@ def test_a_torn_receipt_is_named_and_its_day_is_not_covered_until_it_is_fetched_
     object_id = stored(archive_folder, local_zone)[0].task.object_id
     before = everything(local_zone)
     shorten(local_zone, object_id.receipt_key)
-    said: list[str] = []
-    assert statuses(local_zone, said) == [("stored", 5)]
-    assert said[0].startswith(object_id.receipt_key)
+    notices: list[str] = []
+    assert statuses(local_zone, notices) == [("stored", 5)]
+    assert notices[0].startswith(object_id.receipt_key)
     run(archive_folder, local_zone)
     local_zone.write_index()
     assert everything(local_zone) == before
