@@ -173,6 +173,8 @@ def _brought_up_to_date(
 ) -> Outcome:
     try:
         held = zone.receipt(task.object_id)
+        if zone.fault(task.object_id, held):
+            held = None  # nothing of a damaged object is used again: what the API still has is requested once more
         growth = _growth(task, held, access, clock, deadline)
         receipt, size = held, 0
         # What an older version stored may break the contract of today.

@@ -152,6 +152,17 @@ class WarehouseResource:
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A read-only connection, in UTC. Views may reach into the raw zone, so S3 is set up as it is for dbt."""
+        with self._connected(str(self.dbt.paths.warehouse), read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def open_raw(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to nothing, in UTC, that can read the files of the raw zone."""
+        with self._connected(":memory:", read_only=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, database: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
         from orchestration.warehouse.dbt import connection_options, install_extensions
@@ -159,7 +170,7 @@ class WarehouseResource:
         install_extensions(self.dbt)
         options = connection_options(self.dbt)
         storage = self.dbt.storage
-        with duckdb.connect(str(self.dbt.paths.warehouse), read_only=True, config=options) as connection:
+        with duckdb.connect(database, read_only=read_only, config=options) as connection:
             connection.execute("set timezone = 'UTC'")
             if storage.is_s3:
                 connection.execute("load httpfs")

@@ -36,6 +36,7 @@ from ingestion.domain.periods import Period, Span
 from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive, Archives
 from ingestion.raw.receipts import Receipt
+from ingestion.raw.soundness import Inspector
 from ingestion.raw.zone import RawZone
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
@@ -79,7 +80,7 @@ def ingest(
         decided = dict(zip(undecided, pool.map(partial(run.outcome, is_final=True), undecided), strict=True))
     outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes]
     absent = [outcome.task for outcome in outcomes if outcome.status == "absent"]
-    for text in (*archives.notices, *_waiting_texts(run.waiting, absent)):
+    for text in (*archives.notices, *run.restored.values(), *_waiting_texts(run.waiting, absent)):
         notice(text)
     return outcomes
 
@@ -87,7 +88,8 @@ def ingest(
 class _Run:
     """One call of `ingest`: what its tasks share. Safe to share between threads.
 
-    `waiting`: by task, the keys that the archive does not have yet though it has others of the same period.
+    `waiting`: by task, the keys that the archive does not have yet though it has others of the same period. `restored`:
+    by task, that its stored object was damaged and what became of it.
     """
 
     def __init__(
@@ -104,6 +106,8 @@ class _Run:
         self.archives, self.zone, self.now, self.report, self.downloads = archives, zone, now, report, downloads
         self.decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
         self.waiting: dict[Task, tuple[str, ...]] = {}
+        self.restored: dict[Task, str] = {}
+        self.inspector = Inspector(zone.store)
         self._reporting = threading.Lock()
 
     def outcome(self, task: Task, *, is_final: bool) -> Outcome:
@@ -165,8 +169,11 @@ def changed_sources(
     """The tasks that were ingested before and whose files have changed, by checksum or by what the server reports of
     them. Downloads no file.
 
-    An object that cannot be judged is reported as a `failed` outcome and left out.
+    What is stored damaged has changed too. An object that cannot be judged is reported as a `failed` outcome and left
+    out.
     """
+
+    inspector = Inspector(zone.store)
 
     def changed(task: Task) -> bool:
         try:
@@ -187,7 +194,9 @@ def changed_sources(
                     not refusal.sha256 and not refusal.fingerprint
                 ):  # its checksum cannot be read, so it cannot be judged
                     report(Outcome(task, "refused", held, SourceDefect(refusal.reason)))
-            return bool(published.units) and not describes(held, offer.task, published, offer.refusals.values())
+            is_described = describes(held, offer.task, published, offer.refusals.values())
+            is_sound = inspector.fault(task.object_id.folder, held) is None
+            return bool(published.units) and not (is_described and is_sound)
         except IngestionError as error:
             report(Outcome(task, "failed", None, error))
             return False
@@ -201,16 +210,20 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
     zone, archive = run.zone, run.archives.of(task.market.venue)
     _refuse_the_wrong_archive(task, archive)
     held = zone.receipt(task.object_id)
+    fault = run.inspector.fault(task.object_id.folder, held)
     requested, task = task, widened(task, held)
-    offer = Offer(task, held, archive, run.downloads)
+    # Nothing of a damaged object is used again.
+    offer = Offer(task, replace(held, day_rows={}) if held and fault else held, archive, run.downloads)
     with tempfile.TemporaryDirectory(prefix="taker-", dir=run.scratch) as scratch:
         while True:
             published = offer.published()
             task = offer.task
             if not published.units:
                 run.waiting[requested] = offer.waits_for
+                if fault:
+                    raise StorageError(_lost(task, fault, offer))
                 return _without_files(offer, published, zone, run.now)
-            if held is not None and describes(held, task, published, offer.refusals.values()):
+            if held is not None and not fault and describes(held, task, published, offer.refusals.values()):
                 return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
             try:
                 made = make(offer, published, zone, Path(scratch), run.decoding)
@@ -219,7 +232,22 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
                 continue  # one file fewer is offered
         quarantine = made.quarantine if made.quarantine.exists() else None
         receipt = stored_receipt(task, run.now, made, offer.refusals.values())
+        if held is not None and fault:
+            run.restored[requested] = f"{task}: what was stored {fault}; it was fetched again"
+            if _is_same(held, receipt):
+                receipt = replace(receipt, known_at=held.known_at)
         return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
+
+
+def _lost(task: Task, fault: str, offer: Offer) -> str:
+    """That a damaged object cannot be fetched again, and what to do."""
+    refusals = [f"{refusal.key}: {refusal.reason}" for refusal in offer.refusals.values()]
+    why = f"the archive's files cannot be used ({'; '.join(refusals)})" if refusals else "the archive has no file of it"
+    object_id = task.object_id
+    return (
+        f"{task}: what was stored {fault}, and {why}; its days are not covered. Restore {object_id.data_key} from a "
+        f"copy, or delete {object_id.receipt_key} to give it up"
+    )
 
 
 def _cleared(task: Task, held: Receipt, published: Published, zone: RawZone) -> Receipt:

@@ -35,7 +35,8 @@ from ingestion.live.spool import (
     finished_segments,
 )
 from ingestion.raw.durable import atomic_write, sync
-from ingestion.raw.receipts import Defect, ObjectId, Receipt, Source, receipt_of
+from ingestion.raw.receipts import Defect, ObjectId, Receipt, Source, readable, receipt_of
+from ingestion.raw.soundness import Inspector
 from ingestion.raw.zone import RawZone
 from ingestion.venues import VENUES, parse_market
 
@@ -97,6 +98,7 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime, scratch: Path | None 
         return []
     sealed = []
     with _alone(spool_dir):
+        put_back(spool_dir, zone, now=now)
         by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
         finished = [each for each in finished_segments(spool_dir, now=now) if each.venue in VENUES]
         # Restored files are read together: an object can hold messages of the hours next to its day.
@@ -141,7 +143,7 @@ def _stored(
     object_id: ObjectId, found: ObjectRows, zone: RawZone, now: datetime, scratch: Path, *, is_every_order: bool
 ) -> Receipt | None:
     """Merge into the day's object; None when all of it was stored already."""
-    held = zone.collected_receipt(object_id)
+    held = _trusted(object_id, zone)
     known = {(source.key, source.sha256) for source in held.sources} if held else set()
     if held and held.decoder_version != SEAL_VERSION and known <= {_identity(read.source) for read in found.reads}:
         held, known = None, set()  # every file that an older version read is here again: the object is rebuilt
@@ -167,6 +169,62 @@ def _stored(
         **_coverage(held, new, object_id.period),
     )
     return zone.put(object_id, target, receipt)
+
+
+def _trusted(object_id: ObjectId, zone: RawZone) -> Receipt | None:
+    """The receipt of the stored object; None for one that is damaged, which is set aside and begun anew."""
+    held = zone.receipt(object_id)
+    is_torn = held is None and zone.store.get_bytes(object_id.receipt_key) is not None
+    if is_torn or zone.fault(object_id, held):
+        zone.set_aside(object_id)
+        return None
+    return held
+
+
+def put_back(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[str]:
+    """Copy sealed files back to the spool whose rows were lost with a damaged object: sealing makes it anew.
+
+    Returns the keys of these objects. What is older than the sealed files are kept stays damaged, and uncovered.
+    """
+    inspector, restored = Inspector(zone.store), []
+    for dataset in _IDENTITY:
+        for found in zone.store.list(f"raw/{dataset}"):
+            folder, _, name = found.key.rpartition("/")
+            *_, venue, _, label = folder.split("/")
+            venue, day = venue.removeprefix("venue="), label.partition("=")[2]
+            if name != "receipt.json" or date.fromisoformat(day) < (now - KEEP_SEALED).date():
+                continue
+            receipt = readable(zone.store.get_bytes(found.key))
+            if receipt is not None and not inspector.fault(folder, receipt):
+                continue
+            kept = _sealed_around(spool_dir, venue, date.fromisoformat(day))
+            if [path for path in kept if _unpacked(path, spool_dir / venue / path.name.removesuffix(".zst"))]:
+                restored.append(f"{folder}/data.parquet")
+    return restored
+
+
+def _sealed_around(spool_dir: Path, venue: str, day: date) -> list[Path]:
+    """The sealed files that can hold messages of the day: its hours, and the one on each side."""
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - an hour's label has no zone
+    hours = {f"{midnight + timedelta(hours=hour):%Y-%m-%dT%H}" for hour in range(-1, 25)}
+    paths = sorted((spool_dir / SEALED_FOLDER / venue).glob("*.spool.zst"))
+    return [path for path in paths if path.name.partition(".")[0] in hours]
+
+
+def _unpacked(packed: Path, target: Path) -> bool:
+    """The sealed file is in the spool again; False for one that cannot be read."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            pa.input_stream(str(packed), compression="zstd") as source,
+            atomic_write(target, durable=True) as staged,
+            staged.open("wb") as raw,
+        ):
+            while block := source.read(1 << 20):
+                raw.write(block)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
 
 
 def _coverage(held: Receipt | None, new: Sequence[FileRead], period: Period) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Tables of all receipts, which dbt reads: the index, and beside it coverage and defects.
 
-Belongs here: their columns, the rows that one receipt gives, bringing them up to date with the receipts, rewriting
-objects of an older schema.
-Does not: single objects (`ingestion.raw.zone`), what a receipt states (`ingestion.raw.receipts`).
+Belongs here: their columns, the rows that one receipt gives, bringing them up to date with the receipts and with what
+is really stored, rewriting objects of an older schema.
+Does not: single objects (`ingestion.raw.zone`), what a receipt states (`ingestion.raw.receipts`), whether an object is
+as its receipt states (`ingestion.raw.soundness`).
+
+Longer than most: the columns of three tables, and the one procedure that writes them.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +30,16 @@ from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import StorageError
 from ingestion.domain.periods import days_between
-from ingestion.raw.receipts import SCHEMA_VERSION, Receipt, readable
+from ingestion.raw.receipts import SCHEMA_VERSION, Defect, Receipt, readable
 from ingestion.raw.schema import with_todays_schema
+from ingestion.raw.soundness import (
+    READ_BY_EVERY_BUILD,
+    VERIFIED_KEY,
+    VERIFIED_SCHEMA,
+    Inspector,
+    read_table,
+    table_bytes,
+)
 from ingestion.raw.store import ObjectStore, StoredObject
 
 INDEX_KEY: Final = "raw/receipts.parquet"
@@ -105,9 +117,30 @@ DEFECTS_SCHEMA: Final = pa.schema(
 # Written with the index: the schema version of every object in it.
 _INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
 _REWRITTEN_AT_ONCE: Final = 4
+_READ_AT_ONCE: Final = 16
+# What the index states for the days of an object that is not as its receipt states: they are not covered.
+DAMAGED: Final = "damaged"
+# An object that is replaced while it is judged is judged again so often.
+_MOST_LOOKS: Final = 3
+_SET_ASIDE: Final = "raw/set_aside"
+# Beside an object that is being rewritten: the sha256 of what replaces it.
+_REWRITING: Final = "rewriting.sha256"
 
 
-def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Judged:
+    """A listed receipt; None for a torn one. `fault`: what is wrong with its data object, None where nothing is."""
+
+    found: StoredObject
+    receipt: Receipt | None
+    fault: str | None = None
+
+    @property
+    def folder(self) -> str:
+        return self.found.key.removesuffix("/receipt.json")
+
+
+def _index_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> list[dict[str, Any]]:
     market = receipt.market
     # A daily file belongs to its day, also when its last row is labelled with the first instant of the next one.
     is_day = receipt.first_day == receipt.last_day and len(receipt.period) == len("2024-08-08")
@@ -127,8 +160,8 @@ def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
             "interval": receipt.interval,
             "period": receipt.period,
             "day": day,
-            "status": "absent" if day in absent else receipt.status,
-            "row_count": receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
+            "status": "absent" if day in absent else DAMAGED if fault else receipt.status,
+            "row_count": 0 if fault else receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
             "id_gaps": receipt.id_gaps,
             "duplicate_rows": receipt.duplicate_rows,
             "zero_rows": receipt.zero_rows,
@@ -149,7 +182,7 @@ def _index_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
     ]
 
 
-def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+def _coverage_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> list[dict[str, Any]]:
     return [
         {
             "dataset": receipt.dataset,
@@ -164,10 +197,11 @@ def _coverage_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]
             "receipt_key": found.key,
         }
         for hour, minutes in sorted(receipt.covered_minutes.items())
+        if fault is None
     ]
 
 
-def _defect_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
+def _defect_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> list[dict[str, Any]]:
     return [
         {
             "dataset": receipt.dataset,
@@ -186,8 +220,25 @@ def _defect_rows(found: StoredObject, receipt: Receipt) -> list[dict[str, Any]]:
             "known_at": receipt.known_at,
             "receipt_key": found.key,
         }
-        for defect in receipt.defects
+        for defect in (*receipt.defects, *([_damage(found, receipt, fault)] if fault else []))
     ]
+
+
+def _damage(found: StoredObject, receipt: Receipt, fault: str) -> Defect:
+    """What is wrong with the object, and what makes it whole."""
+    data_key = f"{found.key.rpartition('/')[0]}/data.parquet"
+    return Defect("damaged_object", f"the stored file {fault}; {remedy(receipt)}", source_key=data_key)
+
+
+def remedy(receipt: Receipt) -> str:
+    """What to do about a damaged object."""
+    if receipt.dataset in ARCHIVED:
+        days = f"--from {receipt.first_day} --to {receipt.last_day}"
+        return f"`taker run --markets {receipt.market.market_id} {days}` fetches it again"
+    return (
+        "it cannot be fetched again once the venue's API has no more of the day; restore it from a copy, or put the "
+        "day's sealed files back into the spool"
+    )
 
 
 def _hour_at(hour: str) -> datetime:
@@ -197,11 +248,11 @@ def _hour_at(hour: str) -> datetime:
 
 @dataclass(frozen=True)
 class _Derived:
-    """A table derived from the receipts: key, columns, the rows of one receipt, the order of all rows."""
+    """A table derived from the receipts: key, columns, the rows of one receipt and its fault, the order of all rows."""
 
     key: str
     schema: pa.Schema
-    rows_of: Callable[[StoredObject, Receipt], list[dict[str, Any]]]
+    rows_of: Callable[[StoredObject, Receipt, str | None], list[dict[str, Any]]]
     order: tuple[str, ...]
 
 
@@ -214,89 +265,204 @@ DEFECTS: Final = _Derived(
     ("dataset", "market_id", "interval", "period", "day", "hour_at", "kind", "source_key", "reason"),
 )
 _BESIDE_THE_INDEX: Final = (COVERAGE, DEFECTS)
+_TABLES: Final = (INDEX, *_BESIDE_THE_INDEX)
 
 
 def table_of(store: ObjectStore, derived: _Derived) -> pa.Table:
-    """The table as last written; empty before that."""
+    """The table as last written; empty before that, and where it cannot be read: the next update makes it anew."""
     stored = _stored(store, derived)
     return stored if stored is not None else derived.schema.empty_table()
 
 
-def update(store: ObjectStore, scratch: Path | None = None) -> pa.Table:
-    """Bring the three tables up to date with the receipts; returns the index.
+def update(
+    store: ObjectStore,
+    scratch: Path | None = None,
+    *,
+    rehashes: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+) -> pa.Table:
+    """Bring the three tables up to date with the receipts and with what is stored; returns the index.
 
-    Reads only those receipts that changed since it was last written. Objects of an older schema are rewritten first, so
-    that all objects in the index have one schema.
+    Reads only those receipts that changed since it was last written, and hashes only objects whose version was not
+    hashed before, or that every build reads; with `rehashes`, every object. Objects of an older schema are rewritten
+    first, so that all objects in the index have one schema. `notice` gets what was found wrong, a sentence each.
     """
-    listed = [found for found in store.list("raw") if found.key.endswith("/receipt.json")]
+    listing = store.list("raw")
+    listed = [found for found in listing if found.key.endswith("/receipt.json")]
+    for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in _TABLES)):
+        _set_aside_unreadable(store, key, schema, notice)
+    inspector = Inspector(store, {found.key: found for found in listing}, rehashes=rehashes)
     written = table_of(store, INDEX)
     versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
     # Where a table is missing, or of an older version, all of them are built from every receipt.
     is_rebuilt = any(_stored(store, beside) is None for beside in _BESIDE_THE_INDEX) or not _is_current(written)
-    changed = [found for found in listed if is_rebuilt or versions.get(found.key) != found.version]
+    doubtful = _doubtful(inspector, written)
+    changed = [
+        found for found in listed if is_rebuilt or versions.get(found.key) != found.version or found.key in doubtful
+    ]
     if not changed and len(versions) == len(listed):
         return written
     unchanged = {found.key for found in listed} - {found.key for found in changed}
-    with ThreadPoolExecutor(16) as pool:
-        read = list(zip(changed, pool.map(lambda found: _read(store, found), changed), strict=True))
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        read = [_Judged(*each) for each in zip(changed, pool.map(partial(_read, store), changed), strict=True)]
     with ThreadPoolExecutor(_REWRITTEN_AT_ONCE) as pool:
-        read = list(pool.map(lambda each: _with_current_schema(store, each[0], each[1], scratch), read))
+        read = list(pool.map(partial(_with_current_schema, store, inspector, scratch), read))
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        judged = list(pool.map(partial(_judged, store, inspector), read))
+    for text in _found_wrong(judged):
+        notice(text)
+    _write_verified(store, inspector, [f"{found.key.removesuffix('/receipt.json')}/data.parquet" for found in listed])
     for beside in _BESIDE_THE_INDEX:
-        _write(store, beside, read, unchanged)
-    return _write(store, INDEX, read, unchanged)
+        _write(store, beside, judged, unchanged)
+    return _write(store, INDEX, judged, unchanged)
+
+
+def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
+    """The index and the defects as last written, but for objects that were lost or changed since. Writes nothing.
+
+    Hashes only what has another version now; before the first update that remembers versions, nothing.
+    """
+    index, defects = table_of(store, INDEX), table_of(store, DEFECTS)
+    if store.get_bytes(VERIFIED_KEY) is None:
+        return index, defects
+    listed = {found.key: found for found in store.list("raw")}
+    inspector = Inspector(store, listed)
+    doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
+    judged = [_judged(store, inspector, _Judged(listed[key], _read(store, listed[key]))) for key in sorted(doubtful)]
+    unchanged = set(index["receipt_key"].to_pylist()) - doubtful
+    return _merged(INDEX, index, judged, unchanged), _merged(DEFECTS, defects, judged, unchanged)
+
+
+def _doubtful(inspector: Inspector, written: pa.Table, *, hashes: bool = True) -> set[str]:
+    """Keys of the receipts in the index whose objects are to be judged again: those that were damaged, whose version
+    or checksum is not the one that was verified, and, with `hashes`, those with other bytes now of what every build
+    reads."""
+    columns = ("receipt_key", "status", "dataset", "stored_sha256")
+    rows = set(zip(*(written[name].to_pylist() for name in columns), strict=True))
+    doubtful = {key for key, status, _, _ in rows if status == DAMAGED}
+    hashed: list[tuple[str, str]] = []
+    for key, status, dataset, sha256 in rows:
+        if status == "stored" and sha256:
+            if not inspector.is_known(_data_key(key), sha256):
+                doubtful.add(key)
+            elif hashes and dataset in READ_BY_EVERY_BUILD:
+                hashed.append((key, sha256))
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        found = pool.map(lambda each: inspector.sha256_of(_data_key(each[0]), again=True) == each[1], hashed)
+        return doubtful | {key for (key, _), is_sound in zip(hashed, found, strict=True) if not is_sound}
+
+
+def _data_key(receipt_key: str) -> str:
+    return f"{receipt_key.removesuffix('/receipt.json')}/data.parquet"
 
 
 def _read(store: ObjectStore, found: StoredObject) -> Receipt | None:
-    """The listed receipt; None for a torn one: the next ingestion of its period replaces it."""
+    """The listed receipt; None for a torn one, or another object's: the next ingestion of its period replaces it."""
     payload = store.get_bytes(found.key)
     if payload is None:
         raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
-    return readable(payload)
+    receipt = readable(payload)
+    return receipt if receipt is not None and f"{receipt.folder}/receipt.json" == found.key else None
 
 
-def _with_current_schema(
-    store: ObjectStore, found: StoredObject, receipt: Receipt | None, scratch: Path | None
-) -> tuple[StoredObject, Receipt | None]:
+def _judged(store: ObjectStore, inspector: Inspector, each: _Judged) -> _Judged:
+    """The receipt with what is wrong with its object. What is replaced meanwhile is judged as it is then."""
+    for _ in range(_MOST_LOOKS):
+        fault = inspector.fault(each.folder, each.receipt)
+        if fault is None:
+            return each
+        now = inspector.listed_again(each.folder)
+        found = now.get(each.found.key)
+        if found is None or found.version == each.found.version:
+            # The data may have been listed before it was replaced, and the receipt after.
+            return replace(each, fault=inspector.fault(each.folder, each.receipt))
+        each = _Judged(found, _read(store, found))
+    return replace(each, fault=inspector.fault(each.folder, each.receipt))
+
+
+def _found_wrong(judged: Sequence[_Judged]) -> Iterator[str]:
+    """A sentence for each object that cannot be used, without a full stop."""
+    for each in judged:
+        if each.receipt is None:
+            yield (
+                f"{each.found.key} cannot be read, so its period is not covered; `taker run` with its market and days "
+                "makes it anew"
+            )
+        elif each.fault:
+            receipt = each.receipt
+            what = f"{receipt.market.market_id} {receipt.dataset} {receipt.interval}".rstrip()
+            yield (
+                f"{what} {receipt.period}: {each.folder}/data.parquet {each.fault}; its days are not covered; "
+                f"{remedy(receipt)}"
+            )
+
+
+def _with_current_schema(store: ObjectStore, inspector: Inspector, scratch: Path | None, each: _Judged) -> _Judged:
     """The listed receipt, once its object has the current schema: rewritten without loss if it had an older one.
 
-    First the data, then the receipt. A kill in between leaves an older receipt beside current data, which is then only
-    read; an object that is replaced meanwhile is left to the next update.
+    First the data, then the receipt. A kill in between leaves an older receipt beside current data, which then is only
+    read; what it must be was noted before. An object that is replaced meanwhile is left to the next update, and a
+    damaged one as it is.
     """
+    found, receipt = each.found, each.receipt
     if receipt is None or receipt.status != "stored" or receipt.schema_version >= SCHEMA_VERSION:
-        return found, receipt
-    folder = found.key.removesuffix("/receipt.json")
-    data_key = f"{folder}/data.parquet"
+        return each
+    data_key, note_key = f"{each.folder}/data.parquet", f"{each.folder}/{_REWRITING}"
     dataset = DATASETS.get(receipt.dataset)
     payload = store.get_bytes(data_key)
     if dataset is None or payload is None:
-        return found, receipt
+        return each
+    sha256 = hashlib.sha256(payload).hexdigest()
+    if sha256 not in (receipt.stored_sha256 or sha256, (store.get_bytes(note_key) or b"").decode("ascii", "replace")):
+        return each
     durable = receipt.dataset not in ARCHIVED
     table = pq.read_table(io.BytesIO(payload), partitioning=None)
     if not table.schema.equals(dataset.schema):
         with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as made_in:
             target = Path(made_in, "data.parquet")
             write_rows([with_todays_schema(table, dataset)], dataset, None, target)
-            if readable(store.get_bytes(found.key)) != receipt:
-                return found, receipt
-            store.put_file(data_key, target, durable=durable)
             payload = target.read_bytes()
+            sha256 = hashlib.sha256(payload).hexdigest()
+            if readable(store.get_bytes(found.key)) != receipt:
+                return each
+            store.put_bytes(note_key, sha256.encode(), durable=durable)
+            store.put_file(data_key, target, durable=durable)
     receipt = replace(
         receipt,
         schema_version=SCHEMA_VERSION,
         stored_bytes=len(payload),
-        stored_sha256=hashlib.sha256(payload).hexdigest(),
+        stored_sha256=sha256,
     )
     store.put_bytes(found.key, receipt.to_json(), durable=durable)
-    return next(each for each in store.list(folder) if each.key == found.key), receipt
+    store.delete(note_key)
+    return _Judged(inspector.listed_again(each.folder)[found.key], receipt)
 
 
 def _stored(store: ObjectStore, derived: _Derived) -> pa.Table | None:
-    """The table as stored; None where it is missing or has other columns."""
-    payload = store.get_bytes(derived.key)
-    if payload is None:
-        return None
-    table = pq.read_table(io.BytesIO(payload))
-    return table if table.schema.equals(derived.schema) else None
+    """The table as stored; None where it is missing, damaged or has other columns."""
+    return read_table(store.get_bytes(derived.key), derived.schema)
+
+
+def _set_aside_unreadable(store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]) -> None:
+    """Keep a derived table that cannot be read under another name: it is made anew."""
+    payload = store.get_bytes(key)
+    if payload is None or read_table(payload, schema) is not None:
+        return
+    name = key.rpartition("/")[2].removesuffix(".parquet")
+    kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
+    store.put_bytes(kept, payload, only_if_absent=True)
+    store.delete(key)
+    notice(
+        f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from the "
+        "receipts"
+    )
+
+
+def _write_verified(store: ObjectStore, inspector: Inspector, data_keys: Sequence[str]) -> None:
+    """Remember what was hashed."""
+    verified = inspector.verified(data_keys)
+    if verified != read_table(store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA):
+        store.put_bytes(VERIFIED_KEY, table_bytes(verified))
 
 
 def _is_current(table: pa.Table) -> bool:
@@ -304,20 +470,20 @@ def _is_current(table: pa.Table) -> bool:
     return bool(metadata.get(_SCHEMA_VERSION_NAME) == _INDEX_METADATA[_SCHEMA_VERSION_NAME])
 
 
-def _write(
-    store: ObjectStore, derived: _Derived, changed: Sequence[tuple[StoredObject, Receipt | None]], unchanged: set[str]
-) -> pa.Table:
+def _write(store: ObjectStore, derived: _Derived, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
     """The table with the rows of changed receipts replaced, and without those of deleted ones."""
     stored = _stored(store, derived)
-    written = stored if stored is not None else derived.schema.empty_table()
+    table = _merged(derived, stored if stored is not None else derived.schema.empty_table(), changed, unchanged)
+    if stored is None or not table.equals(stored, check_metadata=True):
+        store.put_bytes(derived.key, table_bytes(table))
+    return table
+
+
+def _merged(derived: _Derived, written: pa.Table, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
     kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
-    rows = [row for found, receipt in changed if receipt for row in derived.rows_of(found, receipt)]
-    if stored is not None and _is_current(written) and not rows and kept.num_rows == written.num_rows:
-        return stored
+    rows = [row for one in changed if one.receipt for row in derived.rows_of(one.found, one.receipt, one.fault)]
+    if _is_current(written) and not rows and kept.num_rows == written.num_rows:
+        return written
     table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
     table = table.sort_by([(name, "ascending") for name in derived.order])
-    table = table.replace_schema_metadata(_INDEX_METADATA)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    store.put_bytes(derived.key, buffer.getvalue())
-    return table
+    return table.replace_schema_metadata(_INDEX_METADATA)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from ingestion.decode.parquet import Decoded
 from ingestion.domain.datasets import ARCHIVED
@@ -81,7 +81,10 @@ class Source:
 
 
 Status = Literal["stored", "absent", "refused"]
-DefectKind = Literal["quarantined_rows", "replaced_source", "refused_source", "implausible"]
+DefectKind = Literal["quarantined_rows", "replaced_source", "refused_source", "implausible", "damaged_object"]
+_STATUSES: Final = frozenset(get_args(Status))
+# The field of the sha256 of all others: a flipped bit in a receipt would else be another fact.
+_OWN_SHA256: Final = "receipt_sha256"
 
 
 @dataclass(frozen=True)
@@ -180,13 +183,26 @@ class Receipt(_Coverage, _Stored):
     def market(self) -> Market:
         return parse_market(f"{self.venue}:{self.symbol}")
 
+    @property
+    def folder(self) -> str:
+        """Where the object lies, as `ObjectId.folder` states it."""
+        interval = f"/interval={self.interval}" if self.interval else ""
+        span = "date" if len(self.period) == len("2024-08-08") else "month"
+        return f"raw/{self.dataset}/venue={self.venue}/symbol={self.symbol}{interval}/{span}={self.period}"
+
     def to_json(self) -> bytes:
         values = {_NAMES_ON_DISK.get(name, name): value for name, value in asdict(self).items()}
-        return json.dumps(values, indent=1, sort_keys=True, default=lambda value: value.isoformat()).encode()
+        return _as_json({**values, _OWN_SHA256: hashlib.sha256(_as_json(values)).hexdigest()})
 
     @classmethod
     def from_json(cls, payload: bytes) -> Receipt:
+        """ValueError, KeyError or TypeError for what is no receipt, or not as it was written."""
         raw: dict[str, Any] = json.loads(payload)
+        stated = raw.pop(_OWN_SHA256, None)  # older receipts have none
+        if stated is not None and stated != hashlib.sha256(_as_json(raw)).hexdigest():
+            raise ValueError("the receipt's bytes have changed")
+        if raw["status"] not in _STATUSES:
+            raise ValueError(f"{raw['status']} is no status of a receipt")
         names = {_NAMES_ON_DISK.get(f.name, f.name): f.name for f in fields(cls)}
         values = {names[name]: value for name, value in raw.items() if name in names}
         for name in ("first_day", "last_day"):
@@ -201,6 +217,10 @@ class Receipt(_Coverage, _Stored):
             for defect in values.get("defects", ())
         )
         return cls(**values)
+
+
+def _as_json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, indent=1, sort_keys=True, default=lambda value: value.isoformat()).encode()
 
 
 def receipt_of(
@@ -255,7 +275,7 @@ def readable(payload: bytes | None) -> Receipt | None:
         return None
     try:
         return Receipt.from_json(payload)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -6,6 +6,7 @@ Does not: what the objects mean (`ingestion.raw.zone`) or where the settings com
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ _ATTEMPTS: Final = 6
 # Before a run: with the start of the program, a server that is not there is reported in 15 s.
 _CHECK_SECONDS: Final = 3.0
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
+_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class ObjectStore(Protocol):
 
     def get_bytes(self, key: str) -> bytes | None:
         """The object's bytes, or None when there is none."""
+        ...
+
+    def sha256(self, key: str) -> str | None:
+        """The sha256 of the object's bytes, read in blocks, or None when there is none."""
         ...
 
     def list(self, prefix: str = "") -> list[StoredObject]:
@@ -113,6 +119,15 @@ class LocalStore:
     def get_bytes(self, key: str) -> bytes | None:
         try:
             return (self.root / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {self.root / key}: {error.strerror}; check {self._setting}") from error
+
+    def sha256(self, key: str) -> str | None:
+        try:
+            with (self.root / key).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -237,17 +252,32 @@ class S3Store:
         return True
 
     def get_bytes(self, key: str) -> bytes | None:
+        with self._translated_errors(key, "read"):
+            body = self._body(key)
+            payload: bytes | None = body.read() if body is not None else None
+        return payload
+
+    def sha256(self, key: str) -> str | None:
+        with self._translated_errors(key, "read"):
+            body = self._body(key)
+            if body is None:
+                return None
+            digest = hashlib.sha256()
+            for block in body.iter_chunks(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def _body(self, key: str) -> Any:
+        """The object's bytes as a stream; None when there is none."""
         from botocore.exceptions import ClientError  # slow to import, and not needed for a folder
 
-        with self._translated_errors(key, "read"):
-            try:
-                body: bytes = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
-            except ClientError as error:
-                # By its code: boto3 creates the class of this error anew in each of several first threads.
-                if error.response["Error"]["Code"] != "NoSuchKey":
-                    raise
-                return None
-        return body
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"]
+        except ClientError as error:
+            # By its code: boto3 creates the class of this error anew in each of several first threads.
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            return None
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         folder = self.prefix + (f"{prefix}/" if prefix else "")

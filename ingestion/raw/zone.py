@@ -9,7 +9,9 @@ A reader trusts only what has a receipt. A receipt that is replaced moves to `hi
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from ingestion.raw.receipts import (
     readable,
 )
 from ingestion.raw.schema import with_todays_schema
+from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore
 
 __all__ = [
@@ -61,25 +64,24 @@ class RawZone:
 
     def receipt(self, object_id: ObjectId) -> Receipt | None:
         """The object's current receipt; None when it was never requested."""
-        return readable(self.store.get_bytes(object_id.receipt_key))
+        receipt = readable(self.store.get_bytes(object_id.receipt_key))
+        return receipt if receipt is not None and receipt.folder == object_id.folder else None
 
-    def collected_receipt(self, object_id: ObjectId) -> Receipt | None:
-        """The receipt of data that cannot be fetched again: StorageError, not None, for one that cannot be read."""
-        payload = self.store.get_bytes(object_id.receipt_key)
-        receipt = readable(payload)
-        if payload is not None and receipt is None:
-            raise StorageError(
-                f"{object_id.receipt_key} cannot be read, and without it the hours stored beside it would be "
-                "overwritten; restore it from a copy, or delete it and put the day's sealed files back into the spool "
-                "(docs/collect.md)"
-            )
-        return receipt
+    def fault(self, object_id: ObjectId, receipt: Receipt | None) -> str | None:
+        """What is wrong with the stored object of that receipt, as the end of a sentence; None where nothing is."""
+        return Inspector(self.store).fault(object_id.folder, receipt)
 
     def rows(self, object_id: ObjectId) -> pa.Table:
-        """The stored rows of one object, under the current schema. StorageError when there are none."""
+        """The stored rows of one object, under the current schema. StorageError when there are none, or other bytes
+        than its receipt states."""
         payload = self.store.get_bytes(object_id.data_key)
         if payload is None:
-            raise StorageError(f"{object_id.data_key} is missing beside its receipt; delete the receipt and run again")
+            raise StorageError(f"{object_id.data_key} is missing beside its receipt; `taker verify` names what to do")
+        receipt = self.receipt(object_id)
+        if receipt and receipt.stored_sha256 and hashlib.sha256(payload).hexdigest() != receipt.stored_sha256:
+            raise StorageError(
+                f"{object_id.data_key} has other bytes than its receipt states; `taker verify` names what to do"
+            )
         return with_todays_schema(pq.read_table(io.BytesIO(payload), partitioning=None), DATASETS[object_id.dataset])
 
     def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
@@ -106,6 +108,18 @@ class RawZone:
         self.store.put_bytes(object_id.receipt_key, receipt.to_json(), durable=durable)
         return receipt
 
+    def set_aside(self, object_id: ObjectId) -> None:
+        """Keep an object that cannot be trusted, and its receipt, under other names: it is made anew."""
+        for key in (object_id.data_key, object_id.receipt_key):
+            payload = self.store.get_bytes(key)
+            if payload is not None:
+                digest = hashlib.sha256(payload).hexdigest()[:12]
+                kept = f"{object_id.folder}/set_aside/{digest}-{key.rpartition('/')[2]}"
+                self.store.put_bytes(kept, payload, only_if_absent=True, durable=True)
+        # The receipt first: data without one is no object.
+        for key in (object_id.receipt_key, object_id.data_key):
+            self.store.delete(key)
+
     def history(self, object_id: ObjectId) -> list[Receipt]:
         """Every receipt the object ever had, oldest first, the current one last."""
         earlier = [self.store.get_bytes(found.key) for found in self.store.list(f"{object_id.folder}/history")]
@@ -124,9 +138,20 @@ class RawZone:
         """What was published and not used as published, as last written: one row per defect of a current receipt."""
         return index.table_of(self.store, index.DEFECTS)
 
-    def write_index(self, scratch: Path | None = None) -> pa.Table:
-        """Bring the index, and the coverage and defects beside it, up to date with the receipts.
+    def as_of_now(self) -> tuple[pa.Table, pa.Table]:
+        """The index and the defects as last written, but for what was lost or changed since; nothing is written."""
+        return index.as_of_now(self.store)
+
+    def write_index(
+        self,
+        scratch: Path | None = None,
+        *,
+        rehashes: bool = False,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> pa.Table:
+        """Bring the index, and the coverage and defects beside it, up to date with the receipts and with what is really
+        stored (`ingestion.raw.index.update`).
 
         `scratch`: where an object of an older schema is rewritten; None for the system's folder for temporary files.
         """
-        return index.update(self.store, scratch)
+        return index.update(self.store, scratch, rehashes=rehashes, notice=notice)

@@ -62,8 +62,8 @@ def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
 
 
 def completeness_checks(serving: Path, market_ids: Sequence[str]) -> list[dg.AssetChecksDefinition]:
-    """`no_missing_days` and `no_unused_data` on the receipts, `is_fresh` on the published marts."""
-    return [_no_missing_days(), _no_unused_data(), _is_fresh(serving, market_ids)]
+    """Three on the receipts: missing days, damaged objects, unused data; `is_fresh` on the published marts."""
+    return [_no_missing_days(), _no_damaged_objects(), _no_unused_data(), _is_fresh(serving, market_ids)]
 
 
 def _no_missing_days() -> dg.AssetChecksDefinition:
@@ -97,6 +97,30 @@ def _no_missing_days() -> dg.AssetChecksDefinition:
     return no_missing_days
 
 
+def _no_damaged_objects() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=RECEIPTS_KEY,
+        name="no_damaged_objects",
+        description="Every stored object is there, of its size, with the checksum of its receipt, as far as it was "
+        "hashed (`taker verify` hashes everything). The days of others are not covered.",
+    )
+    def no_damaged_objects(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+        damaged = [row for row in storage.raw_zone().defects().to_pylist() if row["kind"] == "damaged_object"]
+        lines = [
+            f"{row['market_id']} {row['dataset']} {row['interval']}".rstrip() + f" {row['period']}: {row['reason']}"
+            for row in damaged
+        ]
+        more = [f"and {len(lines) - _SERIES_NAMED:,} more; `taker verify` lists them"] * (len(lines) > _SERIES_NAMED)
+        return dg.AssetCheckResult(
+            passed=not damaged,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="\n".join([*lines[:_SERIES_NAMED], *more]) or "none",
+            metadata={"objects": [row["source_key"] for row in damaged][:_DEFECTS_IN_METADATA]},
+        )
+
+    return no_damaged_objects
+
+
 def _no_unused_data() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=RECEIPTS_KEY,
@@ -105,7 +129,10 @@ def _no_unused_data() -> dg.AssetChecksDefinition:
         "or replaced by others, and no day of trades is implausible.",
     )
     def no_unused_data(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+        import pyarrow.compute as pc
+
         defects = storage.raw_zone().defects()
+        defects = defects.filter(pc.not_equal(defects["kind"], "damaged_object"))
         found = unused(defects, by_reason=True)
         rows = [dg.TableRecord(record) for record in _defect_records(defects)]
         return dg.AssetCheckResult(

@@ -18,6 +18,7 @@ from orchestration.cli.commands.simulate import simulate
 from orchestration.cli.commands.sql import sql
 from orchestration.cli.commands.status import status
 from orchestration.cli.commands.ui import ui
+from orchestration.cli.commands.verify import verify
 
 app = typer.Typer(
     name="taker",
@@ -30,6 +31,7 @@ app.command()(run)
 app.command()(collect)
 app.command()(demo)
 app.command()(status)
+app.command()(verify)
 app.command()(sql)
 app.command(cls=ClaimCommand)(claim)
 app.command()(brief)

@@ -188,7 +188,7 @@ def receipts_asset() -> dg.AssetsDefinition:
         # A build reads the index more than once: none is written while another run builds.
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         with workplace.scratch() as scratch:
-            index = storage.raw_zone().write_index(scratch)
+            index = storage.raw_zone().write_index(scratch, notice=progress.noticed)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": index.num_rows,

@@ -15,7 +15,7 @@ from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
 from orchestration.defs.raw import OWNERS
 from orchestration.progress import Progress
-from orchestration.resources import waiting
+from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.dbt import (
     DBT_COMMAND,
@@ -86,6 +86,10 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
             context.log.warning(set_aside)
             progress.healed(set_aside)
         full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
+        if full_refresh:  # every object is read, also those that were hashed long ago
+            with workplace.scratch() as scratch:
+                zone = StorageResource(dbt_config.storage).raw_zone()
+                zone.write_index(scratch, rehashes=True, notice=progress.noticed)
         invocation = dbt.cli(
             build_args(dbt_config.variables(), full_refresh=full_refresh),
             context=context,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 KLINES: Final = "klines"
 # What the flow of a market can be read from: bars, trades, and what the apis and feeds have of days without a file.
 _FLOW_DATASETS: Final = (KLINES, "aggTrades", "trades", "restKlines", "restTrades", "liveTrades")
-_KINDS: Final = ("refused_source", "implausible", "replaced_source", "quarantined_rows")
+_KINDS: Final = ("damaged_object", "refused_source", "implausible", "replaced_source", "quarantined_rows")
 WORDS: Final = {
+    "damaged_object": "damaged",
     "refused_source": "refused",
     "implausible": "implausible",
     "replaced_source": "replaced",
@@ -72,6 +73,8 @@ class Unused:
             return f"{self.rows:,} row{'' if self.rows == 1 else 's'} set aside: {why}"
         if self.kind == "implausible":
             return f"implausible, not used as flow: {why}"
+        if self.kind == "damaged_object":
+            return f"damaged, not covered: {why}"
         # Most reasons name the file.
         unnamed = [key for key in self.files if _name(key) not in why]
         files = f"{_some(self.files)}: " if len(unnamed) == len(self.files) else ""
@@ -171,7 +174,7 @@ def _absent_days(state: _States, market_id: str, requested: Mapping[str, tuple[d
 
 
 class _States:
-    """What became of each dataset, market and day: `used`, `refused`, `implausible`, `empty` or `absent`."""
+    """What became of each dataset, market and day: `used`, `refused`, `implausible`, `empty`, `damaged` or `absent`."""
 
     def __init__(self, index: pa.Table, defects: pa.Table) -> None:
         self._states: dict[tuple[str, str, date], str] = {}
@@ -181,7 +184,7 @@ class _States:
                 for day in [row["day"]] if row["day"] else _days_of(row["period"]):
                     rejected[row["dataset"], row["market_id"], row["interval"], day] = row["kind"]
         columns = ("dataset", "market_id", "interval", "day", "status", "row_count")
-        order = ("used", "implausible", "refused", "empty", "absent")  # the best of all intervals
+        order = ("used", "implausible", "refused", "empty", "damaged", "absent")  # the best of all intervals
         for row in index.select(columns).to_pylist():
             defect = rejected.get((row["dataset"], row["market_id"], row["interval"], row["day"]))
             if row["row_count"] and row["status"] == "stored":
@@ -189,7 +192,7 @@ class _States:
             elif row["status"] == "refused" or defect == "refused_source":
                 state = "refused"
             else:
-                state = "empty" if row["status"] == "stored" else "absent"
+                state = {"stored": "empty", "damaged": "damaged"}.get(row["status"], "absent")
             key = row["dataset"], row["market_id"], row["day"]
             self._states[key] = min(state, self._states.get(key, state), key=order.index)
         self._flow: dict[str, set[date]] = {}
@@ -207,7 +210,7 @@ class _States:
     def is_rejected(self, market_id: str, day: date) -> bool:
         """There is a file of the flow of that day, and it cannot be used."""
         states = (self.of(dataset, market_id, day) for dataset in _FLOW_DATASETS)
-        return any(state in ("refused", "implausible") for state in states)
+        return any(state in ("refused", "implausible", "damaged") for state in states)
 
     def oldest(self, market_id: str) -> date | None:
         return min(self._flow.get(market_id, ()), default=None)

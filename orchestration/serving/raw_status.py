@@ -27,8 +27,9 @@ class SeriesStatus:
 
     `missing`: between first and last, never requested, or failed. `absent`: the venue has no file. `refused`: it has
     one that cannot be used, and nothing was found in its place. `partial`: stored, with fewer rows than the day should
-    have or with gaps in its ids. `corrected`: replaced since first stored. `defects`: what was published and not used
-    as published, by kind and reason; the counts before it are of rows, files and days.
+    have or with gaps in its ids. `corrected`: replaced since first stored. `damaged`: stored once, and not there any
+    more as it was. `defects`: what was published and not used as published, by kind and reason; the counts before it
+    are of rows, files and days.
     """
 
     dataset: str
@@ -46,20 +47,21 @@ class SeriesStatus:
     refused_files: int = 0
     replaced_files: int = 0
     implausible_days: int = 0
+    damaged: int = 0
     defects: tuple[Unused, ...] = ()
 
 
 def raw_status(zone: RawZone, serving: Path) -> list[SeriesStatus]:
-    """Each dataset and market of the raw zone, from the receipts' index as of the last build.
+    """Each dataset and market of the raw zone, from the receipts' index as of the last build, and what was lost since.
 
     `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent. Raises NothingPublished for a
     zone without an index.
     """
-    index = zone.index()
+    index, defects = zone.as_of_now()
     if index.num_rows == 0:
         raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
     incomplete = _incomplete_days(serving)
-    return _series(index, zone.defects(), incomplete)
+    return _series(index, defects, incomplete)
 
 
 def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
@@ -76,6 +78,7 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
         of_it = by_series.get((dataset, market_id, interval), [])
         # Of a month that is stored, a day of which no file could be used is without rows.
         refused_days = {day for one in of_it if one.kind == "refused_source" for day in one.days}
+        damaged = sum(row["status"] == "damaged" for row in rows)
         refused = sum(
             row["status"] == "refused" or (row["status"] == "absent" and row["day"] in refused_days) for row in rows
         )
@@ -89,13 +92,14 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
                 stored=len(stored),
                 # Of REST and feed data, a day without is one that the archive had first.
                 missing=(max(days) - min(days)).days + 1 - len(set(days)) if dataset in ARCHIVED else 0,
-                absent=len(rows) - len(stored) - refused,
+                absent=len(rows) - len(stored) - refused - damaged,
                 partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
                 corrected=sum(row["revision"] > 1 for row in stored),
                 refused=refused,
                 quarantined_rows=sum(one.rows for one in of_it if one.kind == "quarantined_rows"),
                 refused_files=len({key for one in of_it if one.kind == "refused_source" for key in one.files}),
                 replaced_files=len({key for one in of_it if one.kind == "replaced_source" for key in one.files}),
+                damaged=damaged,
                 implausible_days=len({day for one in of_it if one.kind == "implausible" for day in one.days}),
                 defects=tuple(of_it),
             )

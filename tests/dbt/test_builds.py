@@ -247,6 +247,26 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
     ]
 
 
+def test_every_row_that_a_receipt_states_is_read(built: BuiltTwice) -> None:
+    counted = built.warehouse.records("int_raw_row_counts")
+    assert {row["dataset"] for row in counted} == {"aggTrades", "klines"}
+    assert len(counted) == 16
+    assert all(row["found_rows"] == row["expected_rows"] for row in counted)
+
+
+def test_a_file_with_fewer_rows_than_its_receipt_states_is_named(built: BuiltTwice) -> None:
+    built.zone.store("aggTrades", LINEAR, CORRECTED, trades_of(CORRECTED, hours=range(5)))
+    built.zone.receipts["aggTrades", LINEAR, "", CORRECTED]["row_count"] = 96
+    built.zone.write_index()
+    built.warehouse.build("--select", "base_raw__receipts", "stg_raw__receipts", "int_raw_row_counts")
+    differing = [
+        (row["dataset"], row["market_id"], row["trade_date"], row["expected_rows"], row["found_rows"])
+        for row in built.warehouse.records("int_raw_row_counts")
+        if row["found_rows"] != row["expected_rows"]
+    ]
+    assert differing == [("aggTrades", LINEAR, CORRECTED, 96, 20)]
+
+
 def test_a_failing_build_leaves_the_former_bars_standing(built: BuiltTwice) -> None:
     """Clearing the window and filling it are one transaction."""
     kept = built.warehouse.records("int_flow_bars")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from ingestion.domain.datasets import AGG_TRADES, DATASETS, LIQUIDATIONS, REST_TRADES, Dataset
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
+from ingestion.raw.receipts import sha256_of
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
@@ -64,7 +66,7 @@ def store_as_before(zone: RawZone, object_id: ObjectId, folder: Path) -> Receipt
     )  # fmt: skip
     zone.put(object_id, path, receipt)
     written = json.loads(zone.store.get_bytes(object_id.receipt_key) or b"")
-    del written["schema_version"]
+    del written["schema_version"], written["receipt_sha256"]
     zone.store.put_bytes(object_id.receipt_key, json.dumps(written).encode())
     return receipt
 
@@ -168,7 +170,8 @@ def test_an_object_that_is_replaced_meanwhile_is_left_as_it_is(
         payload = get_bytes(key)
         if key == object_id.data_key:
             monkeypatch.undo()
-            zone.put(object_id, newer, before)
+            size = newer.stat().st_size
+            zone.put(object_id, newer, replace(before, stored_bytes=size, stored_sha256=sha256_of(newer)))
         return payload
 
     monkeypatch.setattr(zone.store, "get_bytes", replaced_while_reading)

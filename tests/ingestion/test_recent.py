@@ -19,6 +19,7 @@ from ingestion.domain.errors import SourceDefect, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.http.rest import RestClient
+from ingestion.raw.soundness import VERIFIED_KEY
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import INDEX_KEY, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, ingest_recent, plan_recent
@@ -420,7 +421,7 @@ def test_today_grows_in_s3_as_it_does_in_a_folder(setup: Setup, s3_url: str, sea
         {found.key: zone.store.get_bytes(found.key) for found in zone.store.list("raw")} for zone in (folder, remote)
     ]
     # The index names the versions that a store gives to its objects.
-    assert {key for key in stored[0] if stored[0][key] != stored[1][key]} == {INDEX_KEY}
+    assert {key for key in stored[0] if stored[0][key] != stored[1][key]} == {INDEX_KEY, VERIFIED_KEY}
     assert stored[0].keys() == stored[1].keys()
 
 

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.domain.errors import StorageError
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, collected_venues, finished_hours, seal
@@ -30,6 +29,7 @@ from ingestion.live.spool import (
     held,
     segments,
 )
+from ingestion.raw.receipts import sha256_of
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
@@ -436,17 +436,43 @@ def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
     assert happened[-5:] == ["sync ", "sync binance_um", "sync sealed", "sync spool", "unlink .spool"]
 
 
-def test_a_receipt_that_cannot_be_read_ends_the_sealing_and_loses_nothing(spool: Path, zone: RawZone) -> None:
-    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
+@pytest.mark.parametrize("spoil", ["torn receipt", "no data", "flipped bit"])
+def test_a_damaged_object_is_made_anew_from_the_sealed_files(spool: Path, zone: RawZone, spoil: str) -> None:
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON), covered(NOON))
     (first,) = seal(spool, zone, now=LATER)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
-    for torn in (b"", first.receipt.to_json()[:-40]):
-        zone.store.put_bytes(object_id.receipt_key, torn)
-        spooled(spool, received(messages.force_order(at=ms(NOON + timedelta(hours=1))), NOON + timedelta(hours=1)))
-        with pytest.raises(StorageError, match=r"receipt\.json cannot be read.*docs/collect\.md"):
-            seal(spool, zone, now=LATER)
-        assert segments(spool)
-        assert zone.rows(object_id).num_rows == 1
+    data = zone.store.get_bytes(object_id.data_key) or b""
+    if spoil == "torn receipt":
+        zone.store.put_bytes(object_id.receipt_key, first.receipt.to_json()[:-40])
+    elif spoil == "no data":
+        zone.store.delete(object_id.data_key)
+    else:
+        zone.store.put_bytes(object_id.data_key, data[:50] + bytes([data[50] ^ 1]) + data[51:])
+    assert zone.write_index()["status"].to_pylist() == ([] if spoil == "torn receipt" else ["damaged"])
+    assert zone.coverage().num_rows == 0
+    (again,) = seal(spool, zone, now=LATER)
+    assert (again.receipt.sources, again.receipt.covered_minutes) == (first.receipt.sources, {"2026-09-21T12": 1})
+    assert zone.store.get_bytes(object_id.data_key) == data
+    assert (segments(spool), seal(spool, zone, now=LATER)) == ([], [])
+    assert zone.write_index()["status"].to_pylist() == ["stored"]
+
+
+def test_what_cannot_be_made_anew_is_kept_aside_and_not_covered(spool: Path, zone: RawZone) -> None:
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON), covered(NOON))
+    (first,) = seal(spool, zone, now=LATER)
+    for sealed in spool.glob("sealed/*/*.zst"):
+        sealed.unlink()
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    torn = first.receipt.to_json()[:-40]
+    zone.store.put_bytes(object_id.receipt_key, torn)
+    assert seal(spool, zone, now=LATER) == []
+    next_hour = NOON + timedelta(hours=1)
+    spooled(spool, received(messages.force_order(at=ms(next_hour)), next_hour), covered(next_hour))
+    (later,) = seal(spool, zone, now=LATER)
+    assert later.receipt.covered_minutes == {"2026-09-21T13": 1}
+    kept = [zone.store.get_bytes(found.key) for found in zone.store.list(f"{object_id.folder}/set_aside")]
+    assert torn in kept
+    assert len(kept) == 2
 
 
 def put_back(spool: Path) -> None:
@@ -490,8 +516,10 @@ def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, t
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
     place = older.column_names.index("price")
-    pq.write_table(older.set_column(place, "price", older["price"].cast(pa.decimal128(18, 8))), tmp_path / "older")
-    zone.put(object_id, tmp_path / "older", replace(first.receipt, decoder_version=SEAL_VERSION - 1))
+    path = tmp_path / "older"
+    pq.write_table(older.set_column(place, "price", older["price"].cast(pa.decimal128(18, 8))), path)
+    stored = replace(first.receipt, stored_bytes=path.stat().st_size, stored_sha256=sha256_of(path))
+    zone.put(object_id, path, replace(stored, decoder_version=SEAL_VERSION - 1))
     at = NOON + timedelta(hours=1)
     spooled(spool, received(messages.force_order(at=ms(at)), at))
     seal(spool, zone, now=LATER)
@@ -520,7 +548,7 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
 
 
 @pytest.mark.xdist_group("s3")
-def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_ends_it_there_too(
+def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_is_made_anew_there_too(
     spool: Path, zone: RawZone, s3_url: str, seaweedfs: S3Options, tmp_path: Path
 ) -> None:
     remote = RawZone(open_store(s3_url, seaweedfs))
@@ -533,10 +561,10 @@ def test_sealing_into_s3_stores_the_same_and_a_torn_receipt_ends_it_there_too(
     assert liquidations(remote)[1].lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
     assert collected_venues(tmp_path / "nowhere", remote) == ["binance_um"]
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    before = remote.store.get_bytes(object_id.data_key)
     remote.store.put_bytes(object_id.receipt_key, b"{")
-    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON + timedelta(hours=2)))
-    with pytest.raises(StorageError, match="cannot be read"):
-        seal(spool, remote, now=LATER)
+    seal(tmp_path / "other", remote, now=LATER)
+    assert remote.store.get_bytes(object_id.data_key) == before
 
 
 class Killed(BaseException):

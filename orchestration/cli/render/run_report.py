@@ -28,6 +28,7 @@ _STATES = {
     "empty": "a file without rows",
     "not ingested": "not ingested",
     "refused": "refused",
+    "damaged": "what was stored is damaged",
     "implausible": "implausible",
 }
 
@@ -57,6 +58,8 @@ def show_report(
             continue
         if check.name == "no_unused_data" and report.losses is not None:
             continue  # each of its findings has a line of its own
+        if check.name == "no_damaged_objects" and not problems_only:
+            continue  # each is among the notices
         for line in check.description.splitlines():
             blocks = check.blocks and not line.startswith("[warning] ")
             word = "[red]blocked[/]" if blocks else "[yellow]warning[/]"
@@ -104,7 +107,8 @@ def _show_lost_flow(console: Console, losses: Losses) -> None:
 
 def _show_losses(console: Console, losses: Losses) -> None:
     """What was not used as published and what the archive does not have; what is not of the flow is folded."""
-    lines = [("warning", one.dataset, f"{one.series} {one.when}: {one.what}") for one in losses.unused]
+    used_otherwise = [one for one in losses.unused if one.kind != "damaged_object"]  # those are among the notices
+    lines = [("warning", one.dataset, f"{one.series} {one.when}: {one.what}") for one in used_otherwise]
     for absent in losses.absent:
         most = None if is_flow(absent.dataset) else 6
         text = f"no file in the archive of {days_text(absent.days, most)} ({len(absent.days):,} of "

@@ -23,7 +23,7 @@ _DEFECTS_SHOWN = 12
 
 def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defect: bool = False) -> None:
     """The days of each dataset by market, and what was not used as published. Columns without a number are left out."""
-    counts = ("stored", "missing", "absent", "refused", "partial", "corrected")
+    counts = ("stored", "missing", "absent", "refused", "damaged", "partial", "corrected")
     shown = [name for name in counts if name == "stored" or any(getattr(one, name) for one in series)]
     console.print("[bold]raw zone, in UTC days[/]")
     for market_id in dict.fromkeys(sorted(one.market_id for one in series)):
@@ -35,7 +35,7 @@ def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defec
                     str(one.first_day),
                     str(one.last_day),
                     *(nonzero(getattr(one, name)) for name in shown),
-                    style="yellow" if one.missing or one.partial or one.refused else None,
+                    style="yellow" if one.missing or one.partial or one.refused or one.damaged else None,
                 )
         console.print(table)
     _show_defects(console, series, every_defect)

@@ -447,6 +447,11 @@ from (
     from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (trade_date)
 ) as requested;
 
+create table int_raw_row_counts as
+select dataset, market_id, '' as kline_interval, trade_date, row_count as expected_rows, row_count as found_rows
+from stg_raw__receipts
+where status = 'stored';
+
 create table int_flow_receipts as
 select dataset, market_id, trade_date as bar_date, status, row_count
 from stg_raw__receipts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestration.warehouse.audit.rules import WARNING, AuditSuite, Between, Holds, Never, OneOf, UniqueKey
+from orchestration.warehouse.audit.rules import WARNING, AuditSuite, Between, Holds, Never, OneOf, UniqueKey, Zero
 from orchestration.warehouse.audit.tolerances import ROUNDING
 
 VERDICTS: Final = (
@@ -71,6 +71,17 @@ RECONCILIATION: Final = AuditSuite(
         ),
         Never("rest_verdict", "conflict", "the archive agrees with the venue's API before it", _REST),
         Never("interval_verdict", "conflict", "the venue's klines of two intervals tell the same volume", _INTERVALS),
+    ),
+)
+
+ROWS: Final = AuditSuite(
+    name="fct_flow_reconciliation_daily_rows",
+    mart="fct_flow_reconciliation_daily",
+    key=("dataset", "market_id", "kline_interval", "trade_date"),
+    sql="fct_flow_reconciliation_daily_rows.sql",
+    description="Every row that a receipt states is read from the raw zone, and no other.",
+    rules=(
+        Zero("difference_rows", "the rows that are read are those of the receipt", ("expected_rows", "found_rows")),
     ),
 )
 

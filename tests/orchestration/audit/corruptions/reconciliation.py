@@ -89,6 +89,9 @@ CORRUPTIONS = [
             interval_difference_usd = -klines_volume_usd, interval_verdict = 'conflict' where {ONE_DAY}""",
         WARNING,
     ),
+    Corruption(
+        f"{RECONCILIATION}_rows", "difference_rows", f"update int_raw_row_counts set found_rows = 0 where {ONE_DAY}"
+    ),
     Corruption(f"{RECONCILIATION}_choice", "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
     Corruption(f"{RECONCILIATION}_choice", "is_in_reconciliation", f"delete from {RECONCILIATION} where {ONE_DAY}"),
     update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "is_due_source", "flow_source = 'trades'"),

@@ -1,0 +1,75 @@
+{#- Rows of the raw zone as this engine reads them, by dataset, market and day. A day whose object has not changed since it was counted is not
+counted again: that would open every file of the history at every build. What every build reads anyway is counted at each. -#}
+
+{#- By dataset: the day of a row. Files of days are known by their path, also when a row is labelled with the next midnight. -#}
+{% macro counted_datasets() -%}
+    {%- set by_path = '"date"' -%}
+    {{ return({
+        'aggTrades': by_path, 'trades': by_path, 'klines': 'opened_at', 'metrics': by_path, 'liquidationSnapshot': by_path,
+        'fundingRate': 'calculated_at', 'restKlines': by_path, 'restTrades': by_path, 'takerRatio': by_path, 'instruments': by_path,
+        'liquidations': by_path, 'liveTrades': by_path,
+    }) }}
+{%- endmacro %}
+
+{% macro is_counted_at_every_build(dataset_column) -%}
+    {{ dataset_column }} in ('fundingRate', 'instruments', 'liquidationSnapshot', 'liquidations', 'takerRatio')
+{%- endmacro %}
+
+{#- What the last build counted, or nothing. Read past `ref`, which would be a cycle. -#}
+{% macro counted_rows() -%}
+    {%- set counted = none -%}
+    {%- if execute and not flags.FULL_REFRESH -%}
+        {%- set counted = adapter.get_relation(this.database, this.schema, 'int_raw_row_counts') -%}
+    {%- endif -%}
+    {%- if counted -%}
+        {{ counted }}
+    {%- else -%}
+        (
+            select
+                cast(null as varchar) as dataset, cast(null as varchar) as market_id, cast(null as varchar) as kline_interval,
+                cast(null as date) as trade_date, cast(null as varchar) as stored_sha256, cast(null as bigint) as found_rows
+            where false
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- One row per dataset, market, interval and day with rows, of the days to be counted. These are literals: an engine prunes files by constants,
+not by a join. -#}
+{% macro rows_to_count() -%}
+    {%- set selects = [] -%}
+    {%- if execute -%}
+        {%- for dataset, day_column in taker.counted_datasets().items() -%}
+            {%- set days = run_query(
+                "select distinct receipts.trade_date from " ~ ref('stg_raw__receipts') ~ " as receipts where receipts.status = 'stored'"
+                ~ " and receipts.dataset = '" ~ dataset ~ "' and (" ~ taker.is_counted_at_every_build('receipts.dataset')
+                ~ " or not exists (select 1 from " ~ taker.counted_rows() ~ " as counted where counted.dataset = receipts.dataset"
+                ~ " and counted.market_id = receipts.market_id and counted.kline_interval = receipts.kline_interval"
+                ~ " and counted.trade_date = receipts.trade_date and counted.stored_sha256 = receipts.stored_sha256"
+                ~ " and counted.found_rows = receipts.row_count)) order by receipts.trade_date limit 401"
+            ).columns[0].values() -%}
+            {%- if days | length > 0 -%}
+                {%- set by_path = day_column == '"date"' -%}
+                {%- set day = 'files."date"' if by_path else 'cast(' ~ utc_timestamp('files.' ~ day_column) ~ ' as date)' -%}
+                {%- set interval = 'files."interval"' if dataset in ('klines', 'restKlines') else "''" -%}
+                {%- set literals = [] -%}
+                {%- for each in days -%}{%- do literals.append("cast('" ~ each ~ "' as date)") -%}{%- endfor -%}
+                {%- set wanted = day ~ ' in (' ~ literals | join(', ') ~ ')' if by_path and days | length <= 400 else 'true' -%}
+                {%- do selects.append(
+                    "select '" ~ dataset ~ "' as dataset, files.venue || ':' || files.symbol as market_id, " ~ interval
+                    ~ " as kline_interval, " ~ day ~ " as trade_date, count(*) as found_rows from " ~ taker.raw_relation(dataset)
+                    ~ " as files where " ~ wanted ~ " group by all"
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if selects -%}
+        ({{ selects | join(' union all ') }})
+    {%- else -%}
+        (
+            select
+                cast(null as varchar) as dataset, cast(null as varchar) as market_id, cast(null as varchar) as kline_interval,
+                cast(null as date) as trade_date, cast(null as bigint) as found_rows
+            where false
+        )
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,48 @@
+"""Verification: the raw zone against its receipts, and the published marts against the raw zone. Read-only.
+
+Belongs here: opening both for it. Does not: what is compared (`ingestion.raw.verify`, `orchestration.serving.verified`)
+or how it is shown (`orchestration.cli`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingestion.raw.verify import RawVerdict
+from ingestion.raw.verify import verify as verify_raw
+from orchestration.config.settings import Settings
+from orchestration.resources import StorageResource, WarehouseResource
+from orchestration.serving.verified import MartFault, MartVerdict, verify_marts
+from orchestration.warehouse.sql import literal
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`marts` is None where they were not requested, or nothing is published."""
+
+    raw: RawVerdict
+    marts: MartVerdict | None
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.raw.faults and not (self.marts and self.marts.faults)
+
+
+def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], None]) -> Verification:
+    """Hash everything that is stored, and compute the published daily flow anew."""
+    import duckdb
+
+    storage = StorageResource(settings.storage)
+    raw = verify_raw(storage.store(), report)
+    if raw_only or not settings.serving_path.is_file():
+        return Verification(raw, None)
+    try:
+        with WarehouseResource(settings.dbt).open_raw() as connection:
+            connection.execute(f"attach {literal(str(settings.serving_path))} as published (read_only)")
+            index = storage.raw_zone().index()
+            return Verification(raw, verify_marts(connection, storage.store(), index, settings.scope.trades_dataset))
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        fault = MartFault(str(settings.serving_path), f"cannot be verified ({reason})", "`taker run` publishes it anew")
+        return Verification(raw, MartVerdict(0, 0, 0, (fault,)))
