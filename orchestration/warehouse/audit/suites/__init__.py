@@ -37,6 +37,7 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     spike_ranks.RANKS_DEFINITIONS,
     reconciliation.RECONCILIATION,
     reconciliation.CHOICE,
+    reconciliation.CONTRADICTIONS,
     liquidations.HOURLY,
     liquidations.HOURLY_WIDTHS,
     liquidations.DAILY,
