@@ -125,8 +125,10 @@ valued_{{ source }} as (
         klines.close_price,
         klines.trade_count,
         -- The last millisecond belongs to the bar.
-        {{ minutes_between('klines.bar_at', "klines.closes_at + interval '1' millisecond") if source == 'klines' else 'cast(null as bigint)' }}
-            as reported_minutes,
+        {{
+            minutes_between('klines.bar_at', "klines.closes_at + interval '1' millisecond") if source == 'klines'
+            else 'cast(null as bigint)'
+        }} as reported_minutes,
         greatest(klines.bar_at, coalesce(markets.listed_at, klines.bar_at)) as lives_from_at,
         least(
             klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }},

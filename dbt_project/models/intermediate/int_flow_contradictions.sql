@@ -1,9 +1,9 @@
 -- One row per bar of the archive's trades or klines and witness that contradicts it, with the figures of both.
 -- Long, since every witness judges the same bars, and which of two bars is wrong is decided by all of them.
 --
--- A witness with too little data gives no verdict, and two files of the venue that agree on a bar outvote any other. What
--- follows (`effect`): `uncovered`, the bar is not used; `replaced`, bars of the trades that the klines contradict, the
--- klines are used; `stated`, the bar is used, and everything that rests on it says so.
+-- A witness with too little data gives no verdict, and two files of the venue that agree on a bar outvote any other.
+-- What follows (`effect`): `uncovered`, the bar is not used; `replaced`, bars of the trades that the klines contradict,
+-- the klines are used; `stated`, the bar is used, and everything that rests on it states so.
 {%- set sides = ['usd', 'base'] %}
 
 with bars as (
@@ -68,12 +68,16 @@ trade_bars as (
 pairs as (
     select
         trades.*,
-        {%- for column in ['volume_usd', 'volume_base', 'net_usd', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count'] %}
+        {%- for column in [
+            'volume_usd', 'volume_base', 'net_usd', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count',
+        ] %}
         klines.{{ column }} as klines_{{ column }},
         {%- endfor %}
         {%- for side in sides %}
-        greatest({{ bar_amount_tolerance() }} * klines.volume_{{ side }}, {{ day_amount_tolerance() }} * trades.day_volume_{{ side }})
-            as tolerance_{{ side }}{{ ',' if not loop.last }}
+        greatest(
+            {{ bar_amount_tolerance() }} * klines.volume_{{ side }},
+            {{ day_amount_tolerance() }} * trades.day_volume_{{ side }}
+        ) as tolerance_{{ side }}{{ ',' if not loop.last }}
         {%- endfor %}
     from trade_bars as trades
     inner join bars as klines
@@ -84,7 +88,8 @@ pairs as (
         and greatest(trades.trade_count, klines.trade_count) >= {{ fewest_trades_to_compare() }} * klines.bar_hours
 ),
 
--- A source that counts fewer trades and holds less of a bar lacks part of it: incomplete, and no contradiction by itself.
+-- A source that counts fewer trades and holds less of a bar lacks part of it: incomplete, and by itself no
+-- contradiction.
 compared_pairs as (
     select
         pairs.*,
@@ -93,10 +98,14 @@ compared_pairs as (
         abs(volume_usd - klines_volume_usd) > tolerance_usd as is_usd_off,
         abs(net_usd - klines_net_usd) > tolerance_usd as is_net_off,
         abs(volume_base - klines_volume_base) > tolerance_base as is_base_off,
-        greatest({{ price_gap('open_price', 'klines_open_price') }}, {{ price_gap('close_price', 'klines_close_price') }})
-            as end_gap,
-        greatest(high_price / nullif(klines_high_price, 0), klines_low_price / nullif(low_price, 0)) - 1 as beyond_klines,
-        greatest(klines_high_price / nullif(high_price, 0), low_price / nullif(klines_low_price, 0)) - 1 as beyond_trades
+        greatest(
+            {{ price_gap('open_price', 'klines_open_price') }},
+            {{ price_gap('close_price', 'klines_close_price') }}
+        ) as end_gap,
+        greatest(high_price / nullif(klines_high_price, 0), klines_low_price / nullif(low_price, 0)) - 1
+            as beyond_klines,
+        greatest(klines_high_price / nullif(high_price, 0), low_price / nullif(klines_low_price, 0)) - 1
+            as beyond_trades
     from pairs
 ),
 
@@ -114,7 +123,8 @@ judged_pairs as (
         case
             when compared_pairs.trades_lack or compared_pairs.klines_lack
                 then exchanged_days.market_id is not null
-                or case when compared_pairs.trades_lack then beyond_klines else beyond_trades end > {{ bar_price_tolerance() }}
+                or case when compared_pairs.trades_lack then beyond_klines else beyond_trades end
+                    > {{ bar_price_tolerance() }}
             else is_usd_off or is_net_off or is_base_off
                 or greatest(end_gap, beyond_klines, beyond_trades) > {{ bar_price_tolerance() }}
         end as is_contradiction
@@ -145,8 +155,11 @@ own_figures as (
     select
         lone_bars.*,
         volume_usd / nullif(volume_base, 0) as average_price,
-        {{ price_distance('volume_usd / nullif(volume_base, 0)', 'volume_usd / nullif(volume_base, 0)', 'low_price', 'high_price') }}
-            > {{ bar_price_tolerance() }} as is_average_off,
+        {{
+            price_distance(
+                'volume_usd / nullif(volume_base, 0)', 'volume_usd / nullif(volume_base, 0)', 'low_price', 'high_price'
+            )
+        }} > {{ bar_price_tolerance() }} as is_average_off,
         sum(trade_count) over of_day as day_trade_count,
         sum(buy_base) over of_day as day_buy_base,
         sum(sell_base) over of_day as day_sell_base
@@ -179,10 +192,14 @@ traded_bars as (
 gaps as (
     select
         traded_bars.*,
-        case when bar_at = former_at + {{ hours_as_interval('bar_hours') }} then {{ price_gap('open_price', 'former_close') }} end
-            as gap_before,
-        case when next_at = bar_at + {{ hours_as_interval('bar_hours') }} then {{ price_gap('close_price', 'next_open') }} end
-            as gap_after
+        case
+            when bar_at = former_at + {{ hours_as_interval('bar_hours') }}
+                then {{ price_gap('open_price', 'former_close') }}
+        end as gap_before,
+        case
+            when next_at = bar_at + {{ hours_as_interval('bar_hours') }}
+                then {{ price_gap('close_price', 'next_open') }}
+        end as gap_after
     from traded_bars
 ),
 
@@ -192,7 +209,8 @@ usual_gaps as (
         source,
         bar_hours,
         date_trunc('month', bar_at) as month_at,
-        greatest({{ least_gap() }}, {{ usual_gaps() }} * percentile_disc(0.75) within group (order by gap_before)) as tolerance
+        greatest({{ least_gap() }}, {{ usual_gaps() }} * percentile_disc(0.75) within group (order by gap_before))
+            as tolerance
     from gaps
     where gap_before is not null
     group by market_id, source, bar_hours, date_trunc('month', bar_at)
@@ -297,7 +315,8 @@ metric_hours as (
         -- The five minutes from the hour to its end, whether a venue labels them by their start or by their end.
         case when ratio_count = 12 then least(lowest_ratio, lead(first_ratio) over hours) end as lowest_ratio,
         case when ratio_count = 12 then greatest(highest_ratio, lead(first_ratio) over hours) end as highest_ratio,
-        case when lead(hour_at) over hours = hour_at + interval '1' hour then lead(first_ratio) over hours end as next_ratio
+        case when lead(hour_at) over hours = hour_at + interval '1' hour then lead(first_ratio) over hours end
+            as next_ratio
     from joined_metric_hours
     window hours as (partition by market_id order by hour_at)
 ),
@@ -349,7 +368,10 @@ other_market_bars as (
 price_references as (
     {%- for witness, relation, keys, tolerance in [
         ('open_interest_price', 'metric_bars', '', open_interest_price_tolerance()),
-        ('other_markets_price', 'other_market_bars', 'and bars.source = witnesses.source', other_markets_price_tolerance()),
+        (
+            'other_markets_price', 'other_market_bars', 'and bars.source = witnesses.source',
+            other_markets_price_tolerance()
+        ),
     ] %}
     select
         bars.market_id,
@@ -360,12 +382,15 @@ price_references as (
         '{{ witness }}' as witness,
         {{ tolerance }} as tolerance,
         case when bars.low_price > witnesses.highest_price then bars.low_price else bars.high_price end as ours,
-        case when bars.low_price > witnesses.highest_price then witnesses.highest_price else witnesses.lowest_price end as theirs,
-        {{ price_distance('bars.low_price', 'bars.high_price', 'witnesses.lowest_price', 'witnesses.highest_price') }}
-            > {{ tolerance }} as is_off
+        case when bars.low_price > witnesses.highest_price then witnesses.highest_price else witnesses.lowest_price end
+            as theirs,
+        {{
+            price_distance('bars.low_price', 'bars.high_price', 'witnesses.lowest_price', 'witnesses.highest_price')
+        }} > {{ tolerance }} as is_off
     from numbered_bars as bars
     inner join {{ relation }} as witnesses
-        on bars.market_id = witnesses.market_id and bars.bar_hours = witnesses.bar_hours and bars.bar_at = witnesses.bar_at
+        on bars.market_id = witnesses.market_id and bars.bar_hours = witnesses.bar_hours
+        and bars.bar_at = witnesses.bar_at
         {{ keys }}
     where witnesses.lowest_price is not null
     {{- ' union all' if not loop.last }}
@@ -420,7 +445,8 @@ different_klines as (
     select
         different.*,
         case
-            when amount_difference > {{ interval_difference_to_state() }} or price_difference > {{ bar_price_tolerance() }}
+            when amount_difference > {{ interval_difference_to_state() }}
+                or price_difference > {{ bar_price_tolerance() }}
                 then 'uncovered'
             else 'stated'
         end as effect,
@@ -510,7 +536,8 @@ contradictions as (
             when trades_lack or klines_lack or is_usd_off then klines_volume_usd
             when is_net_off then klines_net_usd
             when {{ price_gap('open_price', 'klines_open_price') }} > {{ bar_price_tolerance() }} then klines_open_price
-            when {{ price_gap('close_price', 'klines_close_price') }} > {{ bar_price_tolerance() }} then klines_close_price
+            when {{ price_gap('close_price', 'klines_close_price') }} > {{ bar_price_tolerance() }}
+                then klines_close_price
             when {{ price_gap('high_price', 'klines_high_price') }} > {{ bar_price_tolerance() }} then klines_high_price
             when {{ price_gap('low_price', 'klines_low_price') }} > {{ bar_price_tolerance() }} then klines_low_price
             else klines_volume_base
@@ -525,11 +552,31 @@ contradictions as (
     from judged_pairs
     where is_contradiction
     union all
-    select market_id, source, bar_hours, bar_at, 'own_length', 'minutes', reported_minutes, bar_hours * 60, 1, 'uncovered'
+    select
+        market_id,
+        source,
+        bar_hours,
+        bar_at,
+        'own_length',
+        'minutes',
+        reported_minutes,
+        bar_hours * 60,
+        1,
+        'uncovered'
     from own_figures
     where is_lone and abs(reported_minutes - bar_hours * 60) > 1
     union all
-    select market_id, source, bar_hours, bar_at, 'own_sides', 'taker_buy_share', buy_base / volume_base, 0.5, 0.4, 'uncovered'
+    select
+        market_id,
+        source,
+        bar_hours,
+        bar_at,
+        'own_sides',
+        'taker_buy_share',
+        buy_base / volume_base,
+        0.5,
+        0.4,
+        'uncovered'
     from own_figures
     where is_lone and volume_base > 0 and day_trade_count >= {{ fewest_trades_to_judge() }}
         and least(day_buy_base, day_sell_base) = 0
@@ -567,7 +614,8 @@ contradictions as (
     where gaps.is_lone
         and least(gaps.gap_before, gaps.gap_after) > usual_gaps.tolerance
         and gaps.gap_before is not null and gaps.gap_after is not null
-        and least(gaps.former_count, gaps.trade_count, gaps.next_count) >= {{ fewest_trades_for_a_price() }} * gaps.bar_hours
+        and least(gaps.former_count, gaps.trade_count, gaps.next_count)
+        >= {{ fewest_trades_for_a_price() }} * gaps.bar_hours
     union all
     select
         bars.market_id,
@@ -613,8 +661,14 @@ contradictions as (
         bars.bar_at,
         case when bars.bar_hours = different.longer_hours then 'shorter_klines' else 'longer_klines' end,
         'volume_usd',
-        case when bars.bar_hours = different.longer_hours then max(different.longer_usd) else max(different.sum_usd) end,
-        case when bars.bar_hours = different.longer_hours then max(different.sum_usd) else max(different.longer_usd) end,
+        case
+            when bars.bar_hours = different.longer_hours then max(different.longer_usd)
+            else max(different.sum_usd)
+        end,
+        case
+            when bars.bar_hours = different.longer_hours then max(different.sum_usd)
+            else max(different.longer_usd)
+        end,
         0.0001 * max(different.longer_usd),
         max(different.effect)
     from different_klines as different
@@ -634,13 +688,19 @@ contradictions as (
         'taker_ratio',
         'taker_buy_sell_ratio',
         bars.buy_base / nullif(bars.sell_base, 0),
-        case when bars.buy_base > witnesses.highest_ratio * bars.sell_base then witnesses.highest_ratio else witnesses.lowest_ratio end,
-        case when bars.buy_base > witnesses.highest_ratio * bars.sell_base then witnesses.highest_ratio else witnesses.lowest_ratio end
-            * (1 - 1 / (1 + {{ taker_ratio_tolerance() }})),
+        case
+            when bars.buy_base > witnesses.highest_ratio * bars.sell_base then witnesses.highest_ratio
+            else witnesses.lowest_ratio
+        end,
+        case
+            when bars.buy_base > witnesses.highest_ratio * bars.sell_base then witnesses.highest_ratio
+            else witnesses.lowest_ratio
+        end * (1 - 1 / (1 + {{ taker_ratio_tolerance() }})),
         'uncovered'
     from lone_bars as bars
     inner join metric_bars as witnesses
-        on bars.market_id = witnesses.market_id and bars.bar_hours = witnesses.bar_hours and bars.bar_at = witnesses.bar_at
+        on bars.market_id = witnesses.market_id and bars.bar_hours = witnesses.bar_hours
+        and bars.bar_at = witnesses.bar_at
     where bars.is_lone and witnesses.has_ratio
         and bars.trade_count >= {{ fewest_trades_for_a_price() }} * bars.bar_hours
         and (

@@ -186,7 +186,8 @@ chosen_days as (
     select
         judged_days.*,
         case
-            when contradicted_bars > 0 and verdict_of_sums in ('exact', 'within_tolerance', 'trades_only', 'klines_only')
+            when contradicted_bars > 0
+                and verdict_of_sums in ('exact', 'within_tolerance', 'trades_only', 'klines_only')
                 then 'conflict'
             else verdict_of_sums
         end as verdict,

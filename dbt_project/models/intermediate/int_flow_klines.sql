@@ -1,8 +1,9 @@
 -- One row per market, bar length and bar of the archive's klines, judged. A row that is there is no proof: the venue
 -- has published bars without volume for hours in which it traded. `replaced`: the trades prove more than the bar holds
 -- and are taken instead; `filled`: likewise where the bar is missing; `doubtful`: the bar has no volume and cannot be
--- right, or a witness contradicts it (`int_flow_contradictions`), and nothing proves what was traded, so that its time is
--- uncovered. Every other bar is `published`, and so is one that the trades contradict: it is theirs that are not used.
+-- right, or a witness contradicts it (`int_flow_contradictions`), and nothing proves what was traded, so that its time
+-- is uncovered. Every other bar is `published`, and so is one that the trades contradict: it is theirs that are not
+-- used.
 -- Long, since what the trades prove of a bar and what its neighbours suggest decide its state together.
 --
 -- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before

@@ -62,10 +62,30 @@ read_hours as (
 ),
 
 hours as (
-    select market_id, trade_date, source_state, hour_at, ratio_count, lowest_ratio, highest_ratio, first_ratio, lowest_price, highest_price
+    select
+        market_id,
+        trade_date,
+        source_state,
+        hour_at,
+        ratio_count,
+        lowest_ratio,
+        highest_ratio,
+        first_ratio,
+        lowest_price,
+        highest_price
     from unchanged_hours
     union all
-    select market_id, trade_date, source_state, hour_at, ratio_count, lowest_ratio, highest_ratio, first_ratio, lowest_price, highest_price
+    select
+        market_id,
+        trade_date,
+        source_state,
+        hour_at,
+        ratio_count,
+        lowest_ratio,
+        highest_ratio,
+        first_ratio,
+        lowest_price,
+        highest_price
     from read_hours
 )
 

@@ -37,7 +37,7 @@ select
     or coalesce(hours.flow_source <> found.source, true) as is_unused,
     found.bar_interval <> coalesce(days.kline_interval, '1h')
     or coalesce(hours.flow_quality = 'contradicted' or hours.flow_source not in ('trades', 'klines', 'mixed'), true)
-        as is_said
+        as is_stated
 from fct_flow_contradictions as found
 left join fct_flow_reconciliation_daily as days
     on found.market_id = days.market_id and found.trade_date = days.trade_date

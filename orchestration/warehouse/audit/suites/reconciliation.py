@@ -1,4 +1,4 @@
-"""Reconciliation: what the sources of a day report, which of them its bar comes from, and which bars are contradicted."""
+"""Reconciliation: what the sources of a day report, which of them its bar is from, and which bars are contradicted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,11 @@ RECONCILIATION: Final = AuditSuite(
         UniqueKey(),
         OneOf("verdict", VERDICTS, "the verdict is one of the known ones", _SOURCES),
         OneOf("interval_verdict", INTERVAL_VERDICTS, "the interval verdict is one of the known ones", _INTERVALS),
-        Holds("is_verdict_right", "the verdict follows from the volumes", ("verdict", "recomputed_verdict", "contradicted_bars", *_SOURCES)),
+        Holds(
+            "is_verdict_right",
+            "the verdict follows from the volumes",
+            ("verdict", "recomputed_verdict", "contradicted_bars", *_SOURCES),
+        ),
         Holds(
             "is_interval_verdict_right",
             "the interval verdict follows from the volumes",
@@ -121,7 +125,7 @@ CONTRADICTIONS: Final = AuditSuite(
     mart="fct_flow_contradictions",
     key=("market_id", "source", "bar_interval", "bar_at", "witness"),
     sql="fct_flow_contradictions.sql",
-    description="A bar that something contradicts is not used unless stated, and whatever rests on it says so.",
+    description="A bar that something contradicts is not used unless stated, and whatever rests on it states so.",
     rules=(
         UniqueKey(),
         OneOf("source", ("trades", "klines"), "bars of the archive are judged"),
@@ -130,6 +134,6 @@ CONTRADICTIONS: Final = AuditSuite(
         Holds("is_apart", "the two figures are further apart than the tolerance", _FIGURES),
         Holds("is_verdict_aware", "no day agrees of which a bar is contradicted", ("verdict", *_FIGURES)),
         Holds("is_unused", "a contradicted bar is not published", ("flow_source", *_FIGURES)),
-        Holds("is_said", "an hour that is contradicted says so", ("flow_source", "flow_quality", *_FIGURES)),
+        Holds("is_stated", "an hour that is contradicted states so", ("flow_source", "flow_quality", *_FIGURES)),
     ),
 )

@@ -124,5 +124,5 @@ CORRUPTIONS = [
     update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_apart", "ours = theirs"),
     update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_verdict_aware", "effect = 'uncovered'"),
     update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_unused", "effect = 'uncovered'"),
-    update(CONTRADICTIONS, HOURLY, ONE_HOUR, "is_said", "flow_quality = 'as_published'"),
+    update(CONTRADICTIONS, HOURLY, ONE_HOUR, "is_stated", "flow_quality = 'as_published'"),
 ]
