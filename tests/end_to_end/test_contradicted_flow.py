@@ -218,7 +218,7 @@ class TestTrades:
 
     def test_alone_lose_the_hour_whose_prices_step_away(self, published: Taker) -> None:
         found = days_of(published, TRADES_ALONE, "verdict, contradicted_by, contradicted_bars, volume_usd")
-        assert found[MIDDLE] == ("conflict", "price_level", 1, volume_usd(WITHOUT_ONE))
+        assert found[MIDDLE] == ("conflict", "neighbouring_bars,price_level", 1, volume_usd(WITHOUT_ONE))
 
 
 class TestKlinesAlone:
