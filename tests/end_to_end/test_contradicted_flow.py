@@ -1,8 +1,8 @@
 """Wrong facts with valid checksums, in trades and klines, through the public command: none is published as a fact.
 
 Every market trades alike, at prices that rise by the hour, and has another fault on the middle of three days. What
-trades and bars hold is computed here from one list of trades. Belongs here: verdict, coverage and what is stated of each
-planted fault. Does not: the single rules (`int_flow_contradictions` and its unit tests).
+trades and bars hold is computed here from one list of trades. Belongs here: verdict, coverage and what is stated of
+each planted fault. Does not: the single rules (`int_flow_contradictions` and its unit tests).
 """
 
 from __future__ import annotations
