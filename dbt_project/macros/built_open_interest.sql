@@ -4,7 +4,7 @@ opening them costs more than everything else that the analysis does. -#}
 {% macro open_interest_logic_version() -%}
     {%- set texts = [] -%}
     {%- if execute -%}
-        {%- for name in ['stg_raw__metrics', 'int_open_interest_daily'] -%}
+        {%- for name in ['stg_raw__metrics', 'int_open_interest_daily', 'int_metrics_hours'] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
         {%- endfor -%}
     {%- endif -%}

@@ -1,10 +1,10 @@
 {#- How far a bar rests on data that was not used as it was published. A number while bars are summed, so that the worst is the maximum. -#}
 
 {% macro flow_qualities() -%}
-    {{ return(['as_published', 'replaced_source', 'rows_quarantined', 'trades_implausible']) }}
+    {{ return(['as_published', 'replaced_source', 'rows_quarantined', 'trades_implausible', 'contradicted']) }}
 {%- endmacro %}
 
-{#- 0, 1, 2, 3 → the name. -#}
+{#- 0, 1, 2 … → the name. -#}
 {% macro quality_name(number) -%}
     case {{ number }}
     {%- for name in taker.flow_qualities() %} when {{ loop.index0 }} then '{{ name }}'{% endfor %} end

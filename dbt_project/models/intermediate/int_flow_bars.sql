@@ -104,7 +104,8 @@ valued_{{ source }} as (
         min(low_price) as low_price,
         {{ value_at_last('close_price', 'last_trade_id') }} as close_price,
         sum(trade_count) as trade_count,
-        count(*) as covered_minutes
+        count(*) as covered_minutes,
+        cast(null as bigint) as reported_minutes
     from {{ source }}_minutes
     group by market_id, trade_date, date_trunc('hour', minute_at)
 ),
@@ -123,6 +124,11 @@ valued_{{ source }} as (
         klines.low_price,
         klines.close_price,
         klines.trade_count,
+        -- The last millisecond belongs to the bar.
+        {{
+            minutes_between('klines.bar_at', "klines.closes_at + interval '1' millisecond") if source == 'klines'
+            else 'cast(null as bigint)'
+        }} as reported_minutes,
         greatest(klines.bar_at, coalesce(markets.listed_at, klines.bar_at)) as lives_from_at,
         least(
             klines.bar_at + {{ hours_as_interval(bar_hours('klines.kline_interval')) }},
@@ -169,7 +175,8 @@ valued_{{ source }} as (
         low_price,
         close_price,
         trade_count,
-        {{ minutes_between('lives_from_at', 'lives_until_at') }} as covered_minutes
+        {{ minutes_between('lives_from_at', 'lives_until_at') }} as covered_minutes,
+        reported_minutes
     from valued_{{ source }}
     -- A venue may go on publishing bars of a contract that it has delivered, or begin before it lists one.
     where lives_from_at < lives_until_at
@@ -199,6 +206,7 @@ select
     cast(bars.low_price * markets.unit_price_factor as decimal(38,18)) as low_price,
     cast(bars.close_price * markets.unit_price_factor as decimal(38,18)) as close_price,
     cast(bars.trade_count as bigint) as trade_count,
-    cast(bars.covered_minutes as bigint) as covered_minutes
+    cast(bars.covered_minutes as bigint) as covered_minutes,
+    cast(bars.reported_minutes as bigint) as reported_minutes
 from bars
 inner join markets on bars.market_id = markets.market_id

@@ -27,7 +27,8 @@ judged_klines as (
         {{ share('sum(covered_minutes)', 1440) }} as coverage_ratio,
         {{ share("sum(case when state = 'published' then covered_minutes else 0 end)", 1440) }} as kline_coverage_ratio,
         sum(case when state in ('replaced', 'filled') then 1 else 0 end) as replaced_bars,
-        sum(case when state = 'doubtful' then 1 else 0 end) as doubtful_bars
+        sum(case when state = 'doubtful' then 1 else 0 end) as doubtful_bars,
+        sum(case when state = 'doubtful' and is_contradicted is not true then 1 else 0 end) as empty_bars
     from {{ ref('int_flow_klines') }}
     group by market_id, bar_date, bar_hours
 ),
@@ -46,6 +47,7 @@ kline_choices as (
         judged.kline_coverage_ratio,
         judged.replaced_bars,
         judged.doubtful_bars,
+        judged.empty_bars,
         row_number() over (
             partition by published.market_id, published.bar_date
             order by judged.coverage_ratio desc, published.bar_hours asc
@@ -101,6 +103,21 @@ defects as (
     group by market_id, bar_date
 ),
 
+-- Bars that a witness contradicts, of the trades and of the klines that are used; those that are only stated are none.
+contradictions as (
+    select
+        bars.market_id,
+        bars.bar_date,
+        count(distinct bars.bar_at) as contradicted_bars,
+        count(distinct case when bars.witness = 'klines' then bars.bar_at end) as replaced_trade_bars,
+        {{ sorted_list('bars.witness') }} as contradicted_by
+    from {{ ref('int_flow_contradictions') }} as bars
+    left join kline_days
+        on bars.market_id = kline_days.market_id and bars.bar_date = kline_days.bar_date
+    where bars.effect <> 'stated' and bars.bar_hours = coalesce(kline_days.bar_hours, 1)
+    group by bars.market_id, bars.bar_date
+),
+
 -- A stored file without a single trade is a statement too: nothing was traded.
 paired_days as (
     select
@@ -124,7 +141,8 @@ paired_days as (
         klines.published_coverage_ratio,
         klines.kline_coverage_ratio,
         coalesce(klines.replaced_bars, 0) as replaced_bars,
-        coalesce(klines.doubtful_bars, 0) as doubtful_bars
+        coalesce(klines.doubtful_bars, 0) as doubtful_bars,
+        coalesce(klines.empty_bars, 0) as empty_bars
     from {{ ref('int_flow_trade_days') }} as trades
     full outer join kline_days as klines
         on trades.market_id = klines.market_id and trades.bar_date = klines.bar_date
@@ -144,7 +162,10 @@ judged_days as (
             when difference_usd < -tolerance_usd then 'trades_incomplete'
             when difference_usd > tolerance_usd or abs(net_difference_usd) > tolerance_usd then 'conflict'
             else 'within_tolerance'
-        end as verdict,
+        end as verdict_of_sums,
+        coalesce(contradictions.contradicted_bars, 0) as contradicted_bars,
+        coalesce(contradictions.replaced_trade_bars, 0) as replaced_trade_bars,
+        contradictions.contradicted_by,
         case
             when klines_volume_usd is null then null
             when coarser.volume_difference is null then 'single_interval'
@@ -156,14 +177,26 @@ judged_days as (
     from paired_days
     left join interval_differences as coarser
         on paired_days.market_id = coarser.market_id and paired_days.bar_date = coarser.bar_date and coarser.choice = 1
+    left join contradictions
+        on paired_days.market_id = contradictions.market_id and paired_days.bar_date = contradictions.bar_date
 ),
 
+-- Sums that agree are no agreement where single bars do not, and a source that stands alone may be contradicted too.
 chosen_days as (
     select
         judged_days.*,
+        case
+            when contradicted_bars > 0
+                and verdict_of_sums in ('exact', 'within_tolerance', 'trades_only', 'klines_only')
+                then 'conflict'
+            else verdict_of_sums
+        end as verdict,
         -- Klines, those as published or those with the bars that the trades prove, agree with the trades.
-        verdict in ('exact', 'within_tolerance')
-        or coalesce(verdict = 'conflict' and replaced_bars > 0 and agree_as_judged, false) as is_confirmed
+        contradicted_bars = 0
+        and (
+            verdict_of_sums in ('exact', 'within_tolerance')
+            or coalesce(verdict_of_sums = 'conflict' and replaced_bars > 0 and agree_as_judged, false)
+        ) as is_confirmed
     from judged_days
 )
 
@@ -181,7 +214,7 @@ select
     chosen_days.out_of_order_rows,
     chosen_days.verdict,
     chosen_days.is_confirmed
-    or chosen_days.verdict = 'trades_only'
+    or chosen_days.verdict_of_sums = 'trades_only'
     -- Klines that lack part of the day and hold less than the trades are not the complete source.
     or (
         chosen_days.verdict = 'conflict'
@@ -189,6 +222,7 @@ select
         and chosen_days.difference_usd > 0
         and chosen_days.replaced_bars = 0
         and chosen_days.doubtful_bars = 0
+        and chosen_days.contradicted_bars = 0
     ) as is_built_from_trades,
     chosen_days.is_confirmed,
     chosen_days.kline_bar_hours,
@@ -199,6 +233,8 @@ select
     chosen_days.interval_verdict,
     cast(chosen_days.replaced_bars as bigint) as replaced_bars,
     cast(chosen_days.doubtful_bars as bigint) as doubtful_bars,
+    cast(chosen_days.contradicted_bars as bigint) as contradicted_bars,
+    chosen_days.contradicted_by,
     cast(coalesce(defects.quarantined_rows, 0) as bigint) as quarantined_rows,
     nullif(
         concat_ws(
@@ -221,9 +257,19 @@ select
                     then cast(chosen_days.replaced_bars as varchar) || ' bars of the klines lack what the trades hold'
             end,
             case
-                when chosen_days.doubtful_bars > 0
-                    then cast(chosen_days.doubtful_bars as varchar)
+                when chosen_days.empty_bars > 0
+                    then cast(chosen_days.empty_bars as varchar)
                         || ' bars of the klines have no volume although the market traded'
+            end,
+            case
+                when chosen_days.replaced_trade_bars > 0
+                    then cast(chosen_days.replaced_trade_bars as varchar)
+                        || ' bars of the trades are not those of the klines, which are used'
+            end,
+            case
+                when chosen_days.contradicted_bars > chosen_days.replaced_trade_bars
+                    then cast(chosen_days.contradicted_bars - chosen_days.replaced_trade_bars as varchar)
+                        || ' bars are contradicted and not used, by ' || chosen_days.contradicted_by
             end
         ),
         ''

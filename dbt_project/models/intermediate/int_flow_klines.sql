@@ -1,7 +1,9 @@
 -- One row per market, bar length and bar of the archive's klines, judged. A row that is there is no proof: the venue
 -- has published bars without volume for hours in which it traded. `replaced`: the trades prove more than the bar holds
 -- and are taken instead; `filled`: likewise where the bar is missing; `doubtful`: the bar has no volume and cannot be
--- right, and nothing proves what was traded, so that its time is uncovered. Every other bar is `published`.
+-- right, or a witness contradicts it (`int_flow_contradictions`), and nothing proves what was traded, so that its time
+-- is uncovered. Every other bar is `published`, and so is one that the trades contradict: it is theirs that are not
+-- used.
 -- Long, since what the trades prove of a bar and what its neighbours suggest decide its state together.
 --
 -- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before
@@ -115,6 +117,17 @@ usual_trade_rates as (
     having count(*) >= {{ least_bars }}
 ),
 
+contradicted_bars as (
+    select
+        market_id,
+        bar_hours,
+        bar_at,
+        max(case when source = 'klines' and effect = 'uncovered' then 1 else 0 end) = 1 as is_contradicted,
+        max(case when witness = 'klines' then 1 else 0 end) = 1 as contradicts_trades
+    from {{ ref('int_flow_contradictions') }}
+    group by market_id, bar_hours, bar_at
+),
+
 judged_bars as (
     select
         coalesce(klines.market_id, trades.market_id) as market_id,
@@ -123,6 +136,7 @@ judged_bars as (
         coalesce(klines.bar_at, trades.bar_at) as bar_at,
         case
             when klines.market_id is null then 'filled'
+            when contradicted_bars.is_contradicted then 'doubtful'
             when klines.volume_usd = 0 and trades.volume_usd > 0
                 then case when trades.is_whole then 'replaced' else 'doubtful' end
             when klines.volume_usd = 0 and (klines.high_price <> klines.low_price or klines.trade_count > 0)
@@ -134,6 +148,7 @@ judged_bars as (
             when trades.is_whole
                 and trades.volume_usd - klines.volume_usd > klines.volume_usd * 0.0001
                 and trades.trade_count > klines.trade_count
+                and not coalesce(contradicted_bars.contradicts_trades, false)
                 then 'replaced'
             else 'published'
         end as state,
@@ -143,13 +158,17 @@ judged_bars as (
         trades.{{ column }} as trades_{{ column }},
         {%- endfor %}
         klines.covered_minutes,
-        trades.proven_minutes
+        trades.proven_minutes,
+        coalesce(contradicted_bars.is_contradicted, false) as is_contradicted
     from klines
     full outer join trade_bars as trades
         on klines.market_id = trades.market_id and klines.bar_hours = trades.bar_hours and klines.bar_at = trades.bar_at
     left join usual_trade_rates
         on klines.market_id = usual_trade_rates.market_id and klines.bar_hours = usual_trade_rates.bar_hours
         and klines.bar_date = usual_trade_rates.bar_date
+    left join contradicted_bars
+        on klines.market_id = contradicted_bars.market_id and klines.bar_hours = contradicted_bars.bar_hours
+        and klines.bar_at = contradicted_bars.bar_at
     where klines.market_id is not null or (trades.is_whole and trades.volume_usd > 0)
 )
 
@@ -172,6 +191,7 @@ select
     {%- endfor %}
     cast(
         case state when 'doubtful' then 0 when 'published' then covered_minutes else proven_minutes end as bigint
-    ) as covered_minutes
+    ) as covered_minutes,
+    is_contradicted
 from judged_bars
 order by market_id, bar_hours, bar_at

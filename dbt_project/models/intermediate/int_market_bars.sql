@@ -50,7 +50,7 @@ faulty_hours as (
     union
     select market_id, bar_date, bar_at as hour_at
     from {{ ref('int_flow_klines') }}
-    where state = 'doubtful'
+    where state = 'doubtful' and is_contradicted is not true
 ),
 
 faulty_bars as (
@@ -67,6 +67,19 @@ faulty_bars as (
     where hour_at is null
 ),
 
+-- Bars of the sources that a day is built from, or would be, which a witness contradicts.
+contradicted_bars as (
+    select distinct
+        contradictions.market_id,
+        grains.grain_hours,
+        {{ bar_start('contradictions.bar_at', 'grains.grain_hours') }} as bar_at
+    from {{ ref('int_flow_contradictions') }} as contradictions
+    inner join {{ ref('int_flow_days') }} as days
+        on contradictions.market_id = days.market_id and contradictions.bar_date = days.bar_date
+        and contradictions.bar_hours = coalesce(days.kline_bar_hours, 1)
+    inner join {{ bar_grains() }} as grains on contradictions.bar_hours <= grains.grain_hours
+),
+
 amounts as (
     select
         bars.*,
@@ -76,12 +89,16 @@ amounts as (
         bars.taker_buy_base + bars.taker_sell_base as volume_base,
         greatest(
             case when faulty.market_id is not null then {{ quality_number("'rows_quarantined'") }} else 0 end,
+            case when contradicted.market_id is not null then {{ quality_number("'contradicted'") }} else 0 end,
             coalesce(days.quality, 0)
         ) as quality
     from bars
     left join {{ ref('int_flow_days') }} as days on bars.market_id = days.market_id and bars.bar_date = days.bar_date
     left join faulty_bars as faulty
         on bars.market_id = faulty.market_id and bars.grain_hours = faulty.grain_hours and bars.bar_at = faulty.bar_at
+    left join contradicted_bars as contradicted
+        on not bars.is_provisional and bars.market_id = contradicted.market_id
+        and bars.grain_hours = contradicted.grain_hours and bars.bar_at = contradicted.bar_at
 )
 
 select

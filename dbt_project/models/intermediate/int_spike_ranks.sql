@@ -11,6 +11,7 @@ with windowed_bars as (
         bar_at,
         is_provisional,
         is_running,
+        flow_quality,
         set_changed_at,
         bar_hours,
         window_hours,
@@ -99,7 +100,8 @@ select
     cast(bars_by_side.coverage_ratio as double) as bar_coverage_ratio,
     bars_by_side.is_provisional,
     coalesce(bars_by_side.is_running, false) as is_running,
-    bars_by_side.set_changed_at
+    bars_by_side.set_changed_at,
+    bars_by_side.flow_quality
 from bars_by_side
 left join ranked_events
     on bars_by_side.definition_id = ranked_events.definition_id

@@ -27,6 +27,7 @@ bars_by_definition as (
         bars.coverage_ratio,
         bars.is_provisional,
         bars.is_running,
+        bars.flow_quality,
         bars.set_changed_at,
         case definitions.unit
             when 'usd' then bars.net_taker_usd
@@ -55,6 +56,7 @@ smoothed_bars as (
         -- The last value that holds a bar of another set of markets.
         set_changed_at + {{ hours_as_interval('(smoothing_bars - 1) * bar_hours') }} as set_changed_at,
         max(case when is_provisional then 1 else 0 end) over smoothing = 1 as is_provisional,
+        max({{ quality_number('flow_quality') }}) over smoothing as quality,
         count(bar_value) over smoothing as found_bars,
         sum(bar_value) over smoothing as value_sum,
         sum(coverage_ratio) over smoothing as coverage_sum
@@ -79,6 +81,7 @@ valued_bars as (
         bar_at,
         is_provisional,
         is_running,
+        quality,
         set_changed_at,
         cast({{ exact_quotient('value_sum', 'smoothing_bars') }} as decimal(38,8)) as value,
         {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio
@@ -100,6 +103,7 @@ select
     coverage_ratio,
     is_provisional,
     is_running,
-    set_changed_at
+    set_changed_at,
+    {{ quality_name('quality') }} as flow_quality
 from valued_bars
 order by definition_id, market_id, bar_at

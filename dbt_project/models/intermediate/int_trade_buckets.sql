@@ -35,6 +35,13 @@ trade_hours as (
     left join quarantined_rows as of_day
         on bars.market_id = of_day.market_id and bars.bar_date = of_day.bar_date and of_day.hour_at is null
     where bars.source = 'trades'
+        -- An hour that a witness contradicts is not used.
+        and not exists (
+            select 1
+            from {{ ref('int_flow_contradictions') }} as contradictions
+            where contradictions.source = 'trades' and contradictions.effect = 'uncovered'
+                and contradictions.market_id = bars.market_id and contradictions.bar_at = bars.bar_at
+        )
 ),
 
 buckets as (

@@ -4,6 +4,7 @@ select
     klines."interval" as kline_interval,
     {{ utc_timestamp('klines.opened_at') }} as bar_at,
     cast({{ utc_timestamp('klines.opened_at') }} as date) as bar_date,
+    {{ utc_timestamp('klines.closed_at') }} as closes_at,
     klines.open_price,
     klines.high_price,
     klines.low_price,

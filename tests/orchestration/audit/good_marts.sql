@@ -181,6 +181,8 @@ from (
         0::bigint as quarantined_rows,
         0::bigint as replaced_bars,
         0::bigint as doubtful_bars,
+        0::bigint as contradicted_bars,
+        null::varchar as contradicted_by,
         null::varchar as replaced_sources,
         null::varchar as defect_reason
     from fct_net_taker_volume_daily
@@ -297,6 +299,32 @@ select
     false as is_running,
     set_changed_at
 from ranked as t;
+
+-- One hour is contradicted in a small difference, which is stated: of its day, and of what is ranked of it.
+alter table fct_net_taker_volume_hourly add column flow_quality varchar default 'as_published';
+alter table fct_net_taker_volume_daily add column flow_quality varchar default 'as_published';
+alter table fct_taker_spike_ranks add column flow_quality varchar default 'as_published';
+update fct_net_taker_volume_hourly set flow_quality = 'contradicted'
+where market_id = 'binance_um:BTCUSDT' and bar_at = timestamp '2024-03-10 05:00';
+update fct_net_taker_volume_daily set flow_quality = 'contradicted'
+where market_id = 'binance_um:BTCUSDT' and trade_date = date '2024-03-10';
+update fct_taker_spike_ranks set flow_quality = 'contradicted'
+where market_id = 'binance_um:BTCUSDT' and bar_at::date = date '2024-03-10' and definition_id like 'daily%';
+
+create table fct_flow_contradictions as
+select
+    'binance_um:BTCUSDT' as market_id,
+    'binance_um' as venue,
+    'klines' as source,
+    '1h' as bar_interval,
+    timestamp '2024-03-10 05:00' as bar_at,
+    date '2024-03-10' as trade_date,
+    'taker_ratio' as witness,
+    'taker_buy_sell_ratio' as measure,
+    2.0::double as ours,
+    1.0::double as theirs,
+    0.1::double as tolerance,
+    'stated' as effect;
 
 create table fct_taker_dominance_daily as
 select

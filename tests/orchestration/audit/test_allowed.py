@@ -13,7 +13,7 @@ def test_quiet_hours_of_a_day_of_trades_may_be_filled_from_klines(marts: duckdb.
         f"""
         insert into {HOURLY}
         select '{LINEAR}', timestamp '2024-03-20 23:00', 0, 0, 0, 0, 0, 0, 0, 0, null, null, 1, 1, 1, 1, 0, 'klines', 1,
-            'binance_um', 'binance_um', false, false;
+            'binance_um', 'binance_um', false, false, 'as_published';
         delete from {HOURLY} where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-20 23:00' and trade_count > 0;
         update {DAILY} as daily
         set taker_buy_usd = hours.taker_buy_usd, taker_sell_usd = hours.taker_sell_usd,

@@ -41,6 +41,7 @@ with phrases as (
                 when flow_quality = 'rows_quarantined' and quarantined_rows > 1
                     then ' (' || cast(quarantined_rows as varchar) || ' rows of the venue''s files set aside)'
                 when flow_quality = 'rows_quarantined' then ' (some rows of the venues'' files set aside)'
+                when flow_quality = 'contradicted' then ' (another source contradicts part of it)'
                 when flow_quality = 'replaced_source' then ' (a faulty source replaced by another)'
                 else ''
             end as source_text,

@@ -35,6 +35,8 @@ select
     coalesce(archive.quarantined_rows, 0) as quarantined_rows,
     coalesce(archive.replaced_bars, 0) as replaced_bars,
     coalesce(archive.doubtful_bars, 0) as doubtful_bars,
+    coalesce(archive.contradicted_bars, 0) as contradicted_bars,
+    archive.contradicted_by,
     archive.replaced_sources,
     archive.defect_reason,
     rest.rest_hours,

@@ -18,6 +18,7 @@ select
     bar_coverage_ratio,
     is_provisional,
     is_running,
-    set_changed_at
+    set_changed_at,
+    flow_quality
 from {{ ref('int_spike_ranks') }}
 order by definition_id, market_id, side, bar_at

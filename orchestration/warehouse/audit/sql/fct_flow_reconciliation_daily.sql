@@ -17,6 +17,14 @@ judged as (
             when verdict = 'trades_implausible' and trades_volume_usd is not null and defect_reason is not null
                 then 'trades_implausible'
             when klines_volume_usd is null and trades_volume_usd is null then 'provisional_only'
+            -- What stands alone, or agrees in its sums, is contradicted where single bars are.
+            when contradicted_bars > 0 and (
+                klines_volume_usd is null or trades_volume_usd is null
+                or (
+                    abs(trades_volume_usd - klines_volume_usd) <= tolerance_usd
+                    and abs(net_difference_usd) <= tolerance_usd
+                )
+            ) then 'conflict'
             when klines_volume_usd is null then 'trades_only'
             when trades_volume_usd is null then 'klines_only'
             when trades_volume_usd = klines_volume_usd and net_difference_usd = 0 then 'exact'
@@ -51,6 +59,8 @@ select
     quarantined_rows,
     replaced_sources,
     defect_reason,
+    contradicted_bars,
+    contradicted_by,
     verdict,
     recomputed_verdict,
     kline_interval,
@@ -80,6 +90,7 @@ select
         as is_rest_possible,
     least(agg_id_gaps, duplicate_rows, zero_rows, out_of_order_rows, quarantined_rows) as smallest_defect_count,
     coalesce(verdict = recomputed_verdict, false) as is_verdict_right,
+    coalesce((contradicted_bars > 0) = (contradicted_by is not null), false) as is_witness_named,
     case
         when best_interval_verdict is null then interval_verdict is null
         when best_interval_verdict = 'exact'

@@ -9,6 +9,8 @@ with days as (
         -- A stored file without a trade is reconciled too, but yields no bar.
         daily.market_id is not null
         or (coalesce(verdicts.trades_volume_usd, 0) = 0 and verdicts.klines_volume_usd is null)
+        -- Nor do trades of which every hour is contradicted.
+        or coalesce(verdicts.contradicted_bars > 0 and verdicts.klines_volume_usd is null, false)
         -- Implausible trades alone yield no bar, and neither do bars of which none can be right.
         or (verdicts.verdict = 'trades_implausible' and verdicts.klines_volume_usd is null)
         or coalesce(verdicts.doubtful_bars > 0 and verdicts.kline_coverage_ratio = 0, false) as is_in_daily,
@@ -22,14 +24,19 @@ with days as (
             when verdicts.verdict = 'trades_implausible' and daily.is_provisional then daily.flow_source
             -- Bars that the trades replace: all of the day where both then agree, else these bars alone.
             when verdicts.replaced_bars > 0 and daily.flow_source in ('trades', 'mixed') then daily.flow_source
+            -- Trades without klines, of which a witness contradicts some hours.
+            when verdicts.contradicted_bars > 0 and verdicts.klines_volume_usd is null then 'trades'
             when verdicts.verdict = 'conflict' and verdicts.kline_coverage_ratio < 1 and verdicts.difference_usd > 0
-                and verdicts.doubtful_bars = 0
+                and verdicts.doubtful_bars = 0 and verdicts.contradicted_bars = 0
                 then 'trades'
             else 'klines'
         end as due_flow_source,
         daily.volume_usd,
         case
             when verdicts.verdict = 'provisional_only' or daily.is_provisional then daily.volume_usd
+            -- Bars that a witness contradicts are left out of the day, and never add to it.
+            when verdicts.contradicted_bars > 0
+                then least(daily.volume_usd, coalesce(verdicts.klines_volume_usd, verdicts.trades_volume_usd))
             when daily.flow_source = 'trades' then verdicts.trades_volume_usd
             -- Part trades, part klines: no one source holds the day.
             when daily.flow_source = 'mixed' then daily.volume_usd

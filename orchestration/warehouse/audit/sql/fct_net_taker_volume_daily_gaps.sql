@@ -4,7 +4,7 @@
 with judged_days as (
     select market_id, trade_date
     from fct_flow_reconciliation_daily
-    where verdict = 'trades_implausible' or doubtful_bars > 0
+    where verdict = 'trades_implausible' or doubtful_bars > 0 or contradicted_bars > 0
 ),
 
 requested_days as (

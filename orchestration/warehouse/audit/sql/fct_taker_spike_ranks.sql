@@ -100,8 +100,17 @@ select
     end as is_event_ranked,
     ranks.is_event is null or coalesce(
         ranks.last_bar_at >= ranks.bar_at + interval '1 hour' * ranks.decluster_hours, false
-    ) as is_event_ripe
+    ) as is_event_ripe,
+    ranks.flow_quality,
+    -- Of smoothed values and of bars of four hours no mart holds the quality.
+    coalesce(
+        ranks.flow_quality is not null
+        and (daily.market_id is null or daily.flow_quality = ranks.flow_quality or ranks.smoothing_bars > 1),
+        false
+    ) as is_quality_stated
 from ranks
+left join fct_net_taker_volume_daily as daily
+    on ranks.bar_hours = 24 and ranks.market_id = daily.market_id and cast(ranks.bar_at as date) = daily.trade_date
 left join unranked
     on ranks.definition_id = unranked.definition_id
     and ranks.market_id = unranked.market_id

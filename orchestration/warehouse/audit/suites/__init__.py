@@ -38,6 +38,7 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     reconciliation.RECONCILIATION,
     reconciliation.CHOICE,
     reconciliation.ROWS,
+    reconciliation.CONTRADICTIONS,
     liquidations.HOURLY,
     liquidations.HOURLY_WIDTHS,
     liquidations.DAILY,

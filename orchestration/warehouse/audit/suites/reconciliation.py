@@ -1,4 +1,4 @@
-"""Reconciliation: what the venue's own sources of a day report, and which of them the daily bar comes from."""
+"""Reconciliation: what the sources of a day report, which of them its bar is from, and which bars are contradicted."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ INTERVAL_VERDICTS: Final = ("single_interval", "exact", "within_tolerance", "con
 # The venue rounds the taker ratio that it reports, and the column holds an hour's largest difference.
 _VENUE_RATIO_DIFFERENCE: Final = 0.02
 
+WITNESSES: Final = (
+    "klines",
+    "own_length",
+    "own_sides",
+    "own_prices",
+    "neighbouring_bars",
+    "price_level",
+    "open_interest_price",
+    "other_markets_price",
+    "longer_klines",
+    "shorter_klines",
+    "taker_ratio",
+    "other_markets_volume",
+)
+
 _SOURCES: Final = ("trades_volume_usd", "klines_volume_usd", "difference_usd", "trades_net_usd", "klines_net_usd")
 _DEFECTS: Final = ("agg_id_gaps", "duplicate_rows", "zero_rows", "out_of_order_rows", "quarantined_rows")
 _INTERVALS: Final = (
@@ -44,12 +59,17 @@ RECONCILIATION: Final = AuditSuite(
         UniqueKey(),
         OneOf("verdict", VERDICTS, "the verdict is one of the known ones", _SOURCES),
         OneOf("interval_verdict", INTERVAL_VERDICTS, "the interval verdict is one of the known ones", _INTERVALS),
-        Holds("is_verdict_right", "the verdict follows from the volumes", ("verdict", "recomputed_verdict", *_SOURCES)),
+        Holds(
+            "is_verdict_right",
+            "the verdict follows from the volumes",
+            ("verdict", "recomputed_verdict", "contradicted_bars", *_SOURCES),
+        ),
         Holds(
             "is_interval_verdict_right",
             "the interval verdict follows from the volumes",
             ("interval_verdict", "best_interval_verdict", *_INTERVALS),
         ),
+        Holds("is_witness_named", "what contradicts a bar is named", ("contradicted_bars", "contradicted_by")),
         Holds("is_difference_right", "difference = trades - klines, to the last digit", _SOURCES),
         Holds("is_interval_difference_right", "difference = finest - coarser klines, to the last digit", _INTERVALS),
         Between("smallest_defect_count", 0, None, "counts of defects are not negative", _DEFECTS),
@@ -106,5 +126,25 @@ CHOICE: Final = AuditSuite(
             "a day's volume is that of its source",
             ("verdict", "flow_source", "volume_usd", "source_volume_usd"),
         ),
+    ),
+)
+
+_FIGURES: Final = ("measure", "ours", "theirs", "tolerance", "effect")
+
+CONTRADICTIONS: Final = AuditSuite(
+    name="fct_flow_contradictions",
+    mart="fct_flow_contradictions",
+    key=("market_id", "source", "bar_interval", "bar_at", "witness"),
+    sql="fct_flow_contradictions.sql",
+    description="A bar that something contradicts is not used unless stated, and whatever rests on it states so.",
+    rules=(
+        UniqueKey(),
+        OneOf("source", ("trades", "klines"), "bars of the archive are judged"),
+        OneOf("witness", WITNESSES, "the witness is one of the known ones", _FIGURES),
+        OneOf("effect", ("uncovered", "replaced", "stated"), "what follows is one of the known effects", _FIGURES),
+        Holds("is_apart", "the two figures are further apart than the tolerance", _FIGURES),
+        Holds("is_verdict_aware", "no day agrees of which a bar is contradicted", ("verdict", *_FIGURES)),
+        Holds("is_unused", "a contradicted bar is not published", ("flow_source", *_FIGURES)),
+        Holds("is_stated", "an hour that is contradicted states so", ("flow_source", "flow_quality", *_FIGURES)),
     ),
 )

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from orchestration.warehouse.audit.rules import WARNING
-from tests.orchestration.audit.corruption import DAILY, ONE_DAY, RECONCILIATION, REST_DAY, Corruption, update
+from tests.orchestration.audit.corruption import (
+    CONTRADICTIONS,
+    DAILY,
+    HOURLY,
+    ONE_DAY,
+    ONE_HOUR,
+    RECONCILIATION,
+    REST_DAY,
+    Corruption,
+    update,
+)
 
 CORRUPTIONS = [
     Corruption(
@@ -18,6 +28,8 @@ CORRUPTIONS = [
     update(
         RECONCILIATION, RECONCILIATION, ONE_DAY, "is_interval_verdict_right", "interval_verdict = 'single_interval'"
     ),
+    update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_verdict_right", "contradicted_bars = 1"),
+    update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_witness_named", "contradicted_bars = 1"),
     update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_difference_right", "difference_usd = 0"),
     update(RECONCILIATION, RECONCILIATION, ONE_DAY, "is_venue_of_market", "venue = 'all'"),
     update(RECONCILIATION, RECONCILIATION, REST_DAY, "rest_verdict", "rest_verdict = 'guess'"),
@@ -104,4 +116,16 @@ CORRUPTIONS = [
     ),
     update(f"{RECONCILIATION}_choice", RECONCILIATION, REST_DAY, "is_due_source", "verdict = 'trades_implausible'"),
     update(f"{RECONCILIATION}_choice", DAILY, ONE_DAY, "volume_difference_usd", "volume_usd = volume_usd - 1"),
+    Corruption(
+        CONTRADICTIONS,
+        "market_id, source, bar_interval, bar_at, witness",
+        f"insert into {CONTRADICTIONS} select * from {CONTRADICTIONS}",
+    ),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "source", "source = 'rest_klines'"),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "witness", "witness = 'rumour'"),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "effect", "effect = 'ignored'"),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_apart", "ours = theirs"),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_verdict_aware", "effect = 'uncovered'"),
+    update(CONTRADICTIONS, CONTRADICTIONS, "true", "is_unused", "effect = 'uncovered'"),
+    update(CONTRADICTIONS, HOURLY, ONE_HOUR, "is_stated", "flow_quality = 'as_published'"),
 ]

@@ -10,6 +10,7 @@ CORRUPTIONS = [
     ),
     update(RANKS, RANKS, RANKED_BAR, "is_defined", "definition_id = 'invented'"),
     update(RANKS, RANKS, RANKED_BAR, "side", "side = 'up'"),
+    update(RANKS, RANKS, RANKED_BAR, "is_quality_stated", "flow_quality = 'contradicted'"),
     update(RANKS, RANKS, RANKED_BAR, "is_rank_of_ended", "is_running = true, is_provisional = true"),
     update(RANKS, RANKS, RANKED_BAR, "is_rank_of_one_set", "set_changed_at = timestamp '2024-03-12'"),
     update(RANKS, RANKS, RANKED_BAR, "is_running_provisional", "is_running = true"),

@@ -1,0 +1,77 @@
+{#- How far two reports of the same flow may be apart before one contradicts the other. Each tolerance stands here, with its reason. -#}
+
+{#- Amounts of a bar, in trades and in klines: this share of the bar, or of its day. Where both are whole they agree to the last digit; a burst
+of trades on the hour may be counted on either side of it. -#}
+{% macro bar_amount_tolerance() -%}
+    0.01
+{%- endmacro %}
+
+{% macro day_amount_tolerance() -%}
+    0.001
+{%- endmacro %}
+
+{#- Prices of a bar in two sources of one venue, and its average price beyond its own low and high. -#}
+{% macro bar_price_tolerance() -%}
+    0.005
+{%- endmacro %}
+
+{#- With fewer trades an hour a single one moves everything: no verdict. -#}
+{% macro fewest_trades_to_compare() -%}
+    20
+{%- endmacro %}
+
+{#- With fewer trades an hour the last price of an hour may be old when the next one begins. -#}
+{% macro fewest_trades_for_a_price() -%}
+    100
+{%- endmacro %}
+
+{#- An open and the close before it: at least this. Of BTCUSDT's 17,544 hours of 2024 and 2025 and its bars of four hours since 2021 none is
+more than 0.0012 apart. -#}
+{% macro least_gap() -%}
+    0.002
+{%- endmacro %}
+
+{#- And so many times the gap that three in four of the market's bars of the month keep below: what is normal differs by market. -#}
+{% macro usual_gaps() -%}
+    20
+{%- endmacro %}
+
+{#- A step in the level of prices, between two bars of which one follows the other. -#}
+{% macro price_step() -%}
+    0.1
+{%- endmacro %}
+
+{#- The mark price that values open interest lies near the last one; other venues quote in other dollars, and dated contracts have a basis. -#}
+{% macro open_interest_price_tolerance() -%}
+    0.1
+{%- endmacro %}
+
+{% macro other_markets_price_tolerance() -%}
+    0.15
+{%- endmacro %}
+
+{#- The ratio of an hour lies between those of its five minutes, whatever their volumes. -#}
+{% macro taker_ratio_tolerance() -%}
+    0.25
+{%- endmacro %}
+
+{#- So many times more, or less, of its day's usual hour than at every other busy market of its asset. -#}
+{% macro volume_shape_factor() -%}
+    5
+{%- endmacro %}
+
+{#- A difference between klines of two lengths up to this share is stated, and the bars are used: Binance's own bars of four hours and of a day
+differ by 3 and 4 % on two days of five years, and nothing shows which are right. Beyond it they are not used. -#}
+{% macro interval_difference_to_state() -%}
+    0.1
+{%- endmacro %}
+
+{#- How far a price lies outside low and high of a reference, as a share; NULL where there is none. -#}
+{% macro price_distance(low, high, reference_low, reference_high) -%}
+    greatest({{ low }} / nullif({{ reference_high }}, 0) - 1, {{ reference_low }} / nullif({{ high }}, 0) - 1)
+{%- endmacro %}
+
+{#- How far one price lies from another, as a share of the lower one; NULL where there is none. -#}
+{% macro price_gap(price, other) -%}
+    (greatest({{ price }}, {{ other }}) / nullif(least({{ price }}, {{ other }}), 0) - 1)
+{%- endmacro %}
