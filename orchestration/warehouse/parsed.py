@@ -54,8 +54,8 @@ def load_parsed(path: Path) -> Manifest | None:
         manifest: Manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
     except Exception:  # torn, or of another dbt: dbt parses anew, which is slower and right
         return None
-    manifest.build_parent_and_child_maps()
-    manifest.build_flat_graph()
+    manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
 
 

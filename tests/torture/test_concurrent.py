@@ -30,7 +30,7 @@ def ingest_days(archive: Path, store: Path, first: date, last: date) -> None:
 
 
 def read_until(serving: Path, is_over: Event, is_ready: Any) -> None:
-    """Every publication of n days says so itself: a mixture would not add up."""
+    """Every publication of n days reports so itself: a mixture would not add up."""
     is_ready.release()
     reads = 0
     while not is_over.is_set() or not reads:
