@@ -69,7 +69,7 @@ of the price in the highest risk tiers. -#}
     2
 {%- endmacro %}
 
-{#- The largest share of a position that any venue has charged at one funding is 4 %. -#}
+{#- The largest share of a position that is taken for a funding: the highest cap that was found announced is 3 % (Binance). -#}
 {% macro highest_funding_rate() -%}
     0.05
 {%- endmacro %}
