@@ -22,9 +22,10 @@ from pathlib import Path
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(
     [
+        "tests.support.as_a_program",
         "orchestration.definitions",
         "orchestration.cli.app",
-        "orchestration.report.charts",
+        "altair",
         "great_expectations",
         "dbt.cli.main",
     ]
