@@ -25,6 +25,11 @@ of trades on the hour may be counted on either side of it. -#}
     100
 {%- endmacro %}
 
+{#- What is usual in a day or a month: known from so many bars. -#}
+{% macro fewest_bars_for_the_usual() -%}
+    12
+{%- endmacro %}
+
 {#- An open and the close before it: at least this. Of BTCUSDT's 17,544 hours of 2024 and 2025 and its bars of four hours since 2021 none is
 more than 0.0012 apart. -#}
 {% macro least_gap() -%}
@@ -50,6 +55,11 @@ more than 0.0012 apart. -#}
     0.15
 {%- endmacro %}
 
+{#- The share of one side in a bar, on a day of many trades of which one side has all: this far from a half is no market. -#}
+{% macro taker_share_tolerance() -%}
+    0.4
+{%- endmacro %}
+
 {#- The ratio of an hour lies between those of its five minutes, whatever their volumes. -#}
 {% macro taker_ratio_tolerance() -%}
     0.25
@@ -58,6 +68,11 @@ more than 0.0012 apart. -#}
 {#- So many times more, or less, of its day's usual hour than at every other busy market of its asset. -#}
 {% macro volume_shape_factor() -%}
     5
+{%- endmacro %}
+
+{#- Klines of two lengths differ from this share on: less is what rounding leaves. -#}
+{% macro least_interval_difference() -%}
+    0.0001
 {%- endmacro %}
 
 {#- A difference between klines of two lengths up to this share is stated, and the bars are used: Binance's own bars of four hours and of a day
@@ -74,4 +89,29 @@ differ by 3 and 4 % on two days of five years, and nothing shows which are right
 {#- How far one price lies from another, as a share of the lower one; NULL where there is none. -#}
 {% macro price_gap(price, other) -%}
     (greatest({{ price }}, {{ other }}) / nullif(least({{ price }}, {{ other }}), 0) - 1)
+{%- endmacro %}
+
+{#- The bars of the archive's trades and klines, which are judged, in the numbers that are compared. -#}
+{% macro archive_bars() -%}
+    (
+        select
+            market_id,
+            source,
+            bar_hours,
+            bar_at,
+            bar_date,
+            cast(taker_buy_usd + taker_sell_usd as double) as volume_usd,
+            cast(taker_buy_base + taker_sell_base as double) as volume_base,
+            cast(taker_buy_usd - taker_sell_usd as double) as net_usd,
+            cast(taker_buy_base as double) as buy_base,
+            cast(taker_sell_base as double) as sell_base,
+            cast(open_price as double) as open_price,
+            cast(high_price as double) as high_price,
+            cast(low_price as double) as low_price,
+            cast(close_price as double) as close_price,
+            trade_count,
+            reported_minutes
+        from {{ ref('int_flow_bars') }}
+        where source in ('trades', 'klines')
+    )
 {%- endmacro %}

@@ -2,7 +2,7 @@
 
 Every market trades alike, at prices that rise by the hour, and has another fault on the middle of three days. What
 trades and bars hold is computed here from one list of trades. Belongs here: verdict, coverage and what is stated of
-each planted fault. Does not: the single rules (`int_flow_contradictions` and its unit tests).
+each planted fault. Does not: the single rules (unit tests of `int_flow_contradictions` and of what it reads).
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ MARTS = {
     "fct_taker_dominance_daily",
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
+    "fct_flow_contradictions",
     "fct_liquidations_hourly",
     "fct_liquidations_daily",
     "fct_liquidations_rolling_24h",

@@ -1,6 +1,6 @@
 -- One row per market and hour of the venue's metrics: between which values the takers' ratio of its five minutes lay,
 -- and the price by which the venue valued the open interest. Only days that are new or corrected since the last build
--- are read. Witnesses of the bars, see `int_flow_contradictions`.
+-- are read. Witnesses of the bars, see `int_flow_metric_bars`.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
