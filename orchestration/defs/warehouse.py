@@ -90,10 +90,11 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
             with workplace.scratch() as scratch:
                 zone = StorageResource(dbt_config.storage).raw_zone()
                 zone.write_index(scratch, rehashes=True, notice=progress.noticed)
+        target = target_dir(dbt_config)
         invocation = dbt.cli(
-            build_args(dbt_config.variables(), full_refresh=full_refresh),
+            [*build_args(dbt_config.variables(), full_refresh=full_refresh), "--target-path", str(target)],
             context=context,
-            target_path=target_dir(dbt_config),
+            target_path=target,
         )
         for event in invocation.stream_raw_events():
             _report(progress, event.raw_event)

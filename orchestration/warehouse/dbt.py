@@ -242,7 +242,7 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
 def build_manifest(config: DbtConfig) -> Path:
     """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes dbt's output."""
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
-    _run(["parse", "--vars", json.dumps(config.variables())], config)
+    _run(["parse", "--vars", json.dumps(config.variables()), "--target-path", str(target_dir(config))], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
     with atomic_write(MANIFEST_PATH) as staged:
         shutil.copyfile(target_dir(config) / "manifest.json", staged)

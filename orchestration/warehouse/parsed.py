@@ -91,7 +91,7 @@ def run_dbt(args: Sequence[str]) -> None:
     try:
         cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
     finally:
-        target = _option(args, "--target-path") or os.environ.get("DBT_TARGET_PATH")
+        target = _option(args, "--target-path")
         if manifest is None and target:
             keep_parsed(path, Path(target), began)
 
