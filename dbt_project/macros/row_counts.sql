@@ -49,7 +49,10 @@ not by a join. -#}
             ).columns[0].values() -%}
             {%- if days | length > 0 -%}
                 {%- set by_path = day_column == '"date"' -%}
-                {%- set day = 'files."date"' if by_path else 'cast(' ~ utc_timestamp('files.' ~ day_column) ~ ' as date)' -%}
+                {%- set at = utc_timestamp('files.' ~ day_column) -%}
+                {#- A funding of midnight may be stamped up to 30 s early; ingestion counts it on the day that it is of. -#}
+                {%- set at = at ~ " + interval '30' second" if dataset == 'fundingRate' else at -%}
+                {%- set day = 'files."date"' if by_path else 'cast(' ~ at ~ ' as date)' -%}
                 {%- set interval = 'files."interval"' if dataset in ('klines', 'restKlines') else "''" -%}
                 {%- set literals = [] -%}
                 {%- for each in days -%}{%- do literals.append("cast('" ~ each ~ "' as date)") -%}{%- endfor -%}
