@@ -34,12 +34,12 @@ with days as (
         daily.volume_usd,
         case
             when verdicts.verdict = 'provisional_only' or daily.is_provisional then daily.volume_usd
+            -- Part trades, part klines: no one source holds the day.
+            when daily.flow_source = 'mixed' then daily.volume_usd
             -- Bars that a witness contradicts are left out of the day, and never add to it.
             when verdicts.contradicted_bars > 0
                 then least(daily.volume_usd, coalesce(verdicts.klines_volume_usd, verdicts.trades_volume_usd))
             when daily.flow_source = 'trades' then verdicts.trades_volume_usd
-            -- Part trades, part klines: no one source holds the day.
-            when daily.flow_source = 'mixed' then daily.volume_usd
             when verdicts.kline_interval = case daily.source_bar_hours when 1 then '1h' when 4 then '4h' else '1d' end
                 then verdicts.klines_volume_usd
             else daily.volume_usd
