@@ -14,6 +14,8 @@ import re
 from typing import Final
 
 HIDDEN: Final = "***"
+# What messages write in place of a user and a password: it is an example, and no secret.
+PLACEHOLDER: Final = "user:password@"
 # All up to the last `@` of one address; blanks, quotes and angle brackets end an address. In JSON a letter may be \\u….
 _USER: Final = re.compile(r"""(?<=://)(?:[^\s"'`<>\\@]|\\u[0-9a-fA-F]{4})+@(?:[^\s"'`<>\\@]*@)*""")
 # The names under which servers take a key, a signature or a token: S3's, Azure's, CloudFront's and the usual ones.
@@ -27,5 +29,5 @@ _PARAMETER: Final = re.compile(
 def redacted(text: str) -> str:
     """The text with the secrets of its addresses hidden; the same again when applied twice."""
     if "://" in text:
-        text = _USER.sub(f"{HIDDEN}@", text)
+        text = _USER.sub(lambda user: user[0] if user[0] == PLACEHOLDER else f"{HIDDEN}@", text)
     return _PARAMETER.sub(rf"\1{HIDDEN}", text) if "=" in text else text
