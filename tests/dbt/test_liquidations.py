@@ -152,8 +152,9 @@ def snapshot(at: datetime, side: str, quantity: int) -> Record:
 def bars(day: date) -> list[Record]:
     opened = [datetime(day.year, day.month, day.day, hour, tzinfo=UTC) for hour in range(24)]
     # Prices of the orders are invented, from next to nothing to 100,000.
-    flow = {"taker_buy_volume": 1, "volume": 3, "quote_volume": 9, "trade_count": 2}
-    return [{"opened_at": at, "low_price": Decimal("1e-9"), "high_price": 10**6, **flow} for at in opened]
+    flow: Record = {"taker_buy_volume": 1, "volume": 3, "quote_volume": 9, "trade_count": 2}
+    flow |= {"low_price": Decimal("1e-9"), "high_price": 10**6}
+    return [{"opened_at": at, "closed_at": at + timedelta(hours=1, milliseconds=-1), **flow} for at in opened]
 
 
 @dataclass
