@@ -26,7 +26,8 @@ BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
 BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "torture": "torture"}
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
 SLOW_MODULES = re.compile(
-    r".*/(audit/.*|test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
+    r".*/(audit/.*|state/.*|test_(hostile_network|kills|idempotence|bombs|bad_bytes|contract_values|full_disk|soundness)\.py|"
+    r"test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
     r"publish_parquet|today|instance)\.py)"
 )
 
