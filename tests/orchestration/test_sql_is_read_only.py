@@ -25,7 +25,7 @@ REACHING = [
     "copy marts.t to 'written.csv'",
     "copy marts.t from 'input.csv'",
     "copy (select 1) to 'written.parquet' (format parquet)",
-    "copy (select 1) to '/tmp/taker-written.parquet' (format parquet)",
+    "copy (select 1) to '../outside.parquet' (format parquet)",
     "export database 'written'",
     "import database 'written'",
     "install httpfs",
@@ -61,11 +61,11 @@ REACHING = [
     "reset lock_configuration",
     "set threads = 64",
     "set memory_limit = '1TB'",
-    "set temp_directory = '/tmp/x'",
+    "set temp_directory = 'elsewhere'",
     "set allowed_directories = ['/']",
     "set allowed_paths = ['/etc/passwd']",
-    "set secret_directory = '/tmp/x'",
-    "set extension_directory = '/tmp/x'",
+    "set secret_directory = 'elsewhere'",
+    "set extension_directory = 'elsewhere'",
     "set autoinstall_known_extensions = true",
     "set allow_unsigned_extensions = true",
     "set custom_extension_repository = 'http://127.0.0.1:9'",
@@ -136,7 +136,7 @@ def nothing_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     before = _contents(folder)
     yield
     assert _contents(folder) == before
-    assert not Path("/tmp/taker-written.parquet").exists()
+    assert not (folder.parent / "outside.parquet").exists()
 
 
 def _contents(folder: Path) -> dict[str, str]:
