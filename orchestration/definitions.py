@@ -108,8 +108,7 @@ def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
         {mart: keys.get(mart, ()) for mart in marts_in(manifest)},
         [audit_key(suite) for suite in SUITES],
         scope=settings.scope,
-        paths=settings.paths,
-        target=settings.target,
+        dbt=settings.dbt,
         postgres_url=settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None,
         lock_wait=settings.lock_wait_seconds,
     )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Progress:
     """Called at each step. This base class does nothing: runs that are started in the UI show their own progress."""
 
+    def comparing(self) -> None:
+        """The sources are being compared with what is stored and published."""
+
     def preparing(self) -> None:
         """Dagster and dbt are being loaded."""
 

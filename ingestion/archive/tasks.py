@@ -24,7 +24,7 @@ from ingestion.venues.venue import SourceObject, VenueArchive
 
 # The day in an object's key: the last one in its name.
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?=[^/]*$)")
-Status = Literal["stored", "unchanged", "absent", "kept", "refused", "failed"]
+Status = Literal["stored", "unchanged", "absent", "kept", "refused", "failed", "due"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Outcome:
     withdrew a file that is stored here, and the stored one stays. `refused`: the venue has a file that cannot be used,
     and nothing was found in its place; `error` states why, as does the receipt, and a good version stored before stays.
     `failed`: the archive could not be reached or the raw zone not be written; `error` states why, and the raw zone is
-    unchanged.
+    unchanged. `due`: of a dry run alone; the task is not up to date, or was not looked at once another one was not.
     """
 
     task: Task

@@ -317,6 +317,18 @@ def update(
     return _write(store, INDEX, judged, unchanged)
 
 
+def is_current(store: ObjectStore) -> bool:
+    """Whether an update would change nothing: no receipt and no stored object has another version than when the tables
+    were last written, nothing is damaged, and all tables are there. Hashes nothing and writes nothing."""
+    written = _stored(store, INDEX)
+    if written is None or not _is_current(written) or any(_stored(store, each) is None for each in _BESIDE_THE_INDEX):
+        return False
+    listed = {found.key: found for found in store.list("raw")}
+    receipts = {key: found.version for key, found in listed.items() if key.endswith("/receipt.json")}
+    versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
+    return versions == receipts and not _doubtful(Inspector(store, listed), written, hashes=False)
+
+
 def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     """The index and the defects as last written, but for objects that were lost or changed since. Writes nothing.
 

@@ -142,6 +142,10 @@ class RawZone:
         """The index and the defects as last written, but for what was lost or changed since; nothing is written."""
         return index.as_of_now(self.store)
 
+    def index_is_current(self) -> bool:
+        """Whether `write_index` would change nothing; hashes nothing (`ingestion.raw.index.is_current`)."""
+        return index.is_current(self.store)
+
     def write_index(
         self,
         scratch: Path | None = None,

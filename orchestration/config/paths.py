@@ -66,6 +66,11 @@ class Paths:
         return self.state / "tmp"
 
     @property
+    def last_run(self) -> Path:
+        """What the last run that published had to report, for the next one if nothing changed."""
+        return self.state / "last_run.json"
+
+    @property
     def docs_page(self) -> Path:
         """dbt's documentation, one page."""
         return self.state / "docs" / "index.html"

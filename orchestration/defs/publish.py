@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from orchestration.compat.instance import check_history
-from orchestration.config.paths import Paths
+from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
 from orchestration.defs.raw import OWNERS, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
+from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, published_settings
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
 if TYPE_CHECKING:
@@ -31,15 +32,15 @@ def published_asset(
     audits: Sequence[dg.AssetCheckKey],
     *,
     scope: Scope,
-    paths: Paths,
-    target: str,
+    dbt: DbtConfig,
     postgres_url: str | None = None,
     lock_wait: float = DEFAULT_WAIT_SECONDS,
 ) -> dg.AssetsDefinition:
     """The asset at the end of the graph. It runs only after every blocking check on the marts has passed.
 
-    `marts`: the key columns of each, for the targets that know keys. `target`: dbt's, for the record of the settings.
+    `marts`: the key columns of each, for the targets that know keys. `dbt`: where the build is, and its variables.
     """
+    paths = dbt.paths
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -64,6 +65,9 @@ def published_asset(
         audit = audit_summary(context.instance, audits, run_id)
         refuse_unaudited(audit)
         progress.publishing(len(marts))
+        settings = published_settings(scope, dbt.target)
+        # The lock is held since before the build: nobody has written the index since.
+        inputs = inputs_sha256(storage.store(), settings, dbt.variables(), postgres_url)
         with workplace.scratch() as scratch:
             publication = publish(
                 paths.warehouse,
@@ -71,7 +75,7 @@ def published_asset(
                 storage.store(),
                 list(marts),
                 run_id=run_id,
-                settings=published_settings(scope, target),
+                settings={**settings, INPUTS: inputs},
                 audit=audit,
                 now=datetime.now(UTC),
                 keys=marts,
@@ -142,17 +146,6 @@ def _outcome(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -
             return "passed"
         return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
     return "not run"
-
-
-def published_settings(scope: Scope, target: str) -> dict[str, Any]:
-    """The settings a number depends on. No address that could carry a password, no key."""
-    return {
-        "markets": scope.market_ids,
-        "kline_interval": list(scope.kline_intervals),
-        "trades_dataset": scope.trades_dataset,
-        "first_day": scope.first_day.isoformat(),
-        "target": target,
-    }
 
 
 def _and(names: Sequence[str]) -> str:

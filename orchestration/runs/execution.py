@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
 from orchestration.runs.preflight import check_reachable
-from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
+from orchestration.runs.ranges import IngestRange, has_today, ingest_ranges, today_keys
 from orchestration.runs.report import CheckFinding, Recorder, RunReport
+from orchestration.runs.unchanged import FRESHNESS, note_run, unchanged
 from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.process import PROCESS_TAG, join
@@ -72,7 +73,10 @@ def run(
     first = min(settings.first_day, *(wanted.first_day for wanted in ranges))
     settings = settings.model_copy(update={"first_day": first})
     report = RunReport()
-    with _quiet(debug), _session(settings, progress or Progress(), report, debug=debug) as session:
+    recorder = Recorder(progress or Progress(), report)
+    if not full_refresh and _is_up_to_date(settings, ranges, recorder, report, with_today=last_day is None):
+        return report
+    with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
         _ingest(session, ranges)
         if report.every_object_failed or report.nothing_ingested:
             return report
@@ -81,24 +85,49 @@ def run(
         report.losses = _losses(settings.scope, settings.storage, ranges)
     if last_day is not None:
         # Days long past were requested: that they are not fresh is expected.
-        report.checks = [check for check in report.checks if check.name != "is_fresh"]
+        report.checks = [check for check in report.checks if check.name != FRESHNESS]
+    if report.succeeded:
+        note_run(settings.paths, report.run_ids[-1], report.checks, report.notices)
     return report
 
 
+def _is_up_to_date(
+    settings: Settings, ranges: Sequence[IngestRange], recorder: Recorder, report: RunReport, *, with_today: bool
+) -> bool:
+    """Whether the run has nothing to do; then the report is filled with what there is to say.
+
+    What an API or a feed has of today is new by the minute: where there is one, the run has something to do.
+    """
+    if with_today and has_today(settings.endpoints, settings.paths.spool):
+        return False
+    recorder.comparing()
+    url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
+    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, url)
+    if found is None:
+        return False
+    for outcome in found.outcomes:
+        recorder.counted(outcome)
+    for notice in found.notices:
+        recorder.noticed(notice)
+    report.checks = [check for check in found.checks if with_today or check.name != FRESHNESS]
+    report.losses = _losses(settings.scope, settings.storage, ranges)
+    report.published, report.up_to_date = True, found.published_at
+    return True
+
+
 @contextlib.contextmanager
-def _session(settings: Settings, progress: Progress, report: RunReport, *, debug: bool) -> Iterator[_Session]:
+def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug: bool) -> Iterator[_Session]:
     from orchestration.automation.abandoned_runs import end_abandoned_runs
     from orchestration.runs.instance import open_instance
     from orchestration.warehouse.dbt import ensure_manifest
 
-    progress.preparing()
+    recorder.preparing()
     # Loading Dagster takes about as long as dbt takes to parse its project, in a process of its own.
     with ThreadPoolExecutor(1) as pool:
         parsed = pool.submit(ensure_manifest, settings.dbt)
         from orchestration.definitions import build_definitions
 
         parsed.result()
-    recorder = Recorder(progress, report)
     definitions = build_definitions(settings, recorder)
     process = join(settings.paths)
     with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:

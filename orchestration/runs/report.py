@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestration.progress import Progress
@@ -39,8 +40,9 @@ class RunReport:
     stored before stays in use. `notices`: facts about a whole archive. `healed`:
     damaged files that were set aside and made anew.
     `problems`: steps that failed for another reason, one text each. `checks`: the checks that did not pass.
-    `published`: new marts are out. `losses`: what could not be used of the venues' files, and the days without flow;
-    None when the run ended before that was known.
+    `published`: new marts are out, or, with `up_to_date`, those that are out are what this run would publish.
+    `losses`: what could not be used of the venues' files, and the days without flow; None when the run ended before
+    that was known.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -54,6 +56,8 @@ class RunReport:
     problems: list[str] = field(default_factory=list)
     checks: list[CheckFinding] = field(default_factory=list)
     published: bool = False
+    # When the publication was made that this run found up to date, and changed nothing of.
+    up_to_date: datetime | None = None
     run_ids: list[str] = field(default_factory=list)
     losses: Losses | None = None
     keeps_former: bool = False
@@ -86,6 +90,9 @@ class Recorder(Progress):
         self._report = report
         self._objects_by_fault: dict[str, list[str]] = {}
 
+    def comparing(self) -> None:
+        self._progress.comparing()
+
     def preparing(self) -> None:
         self._progress.preparing()
 
@@ -93,6 +100,11 @@ class Recorder(Progress):
         self._progress.ingesting(dataset, objects)
 
     def ingested(self, outcome: Outcome) -> None:
+        self.counted(outcome)
+        self._progress.ingested(outcome)
+
+    def counted(self, outcome: Outcome) -> None:
+        """Into the report alone."""
         self._report.outcomes[outcome.status] += 1
         self._report.requested[outcome.task.dataset.name] += 1
         self._report.absent[outcome.task.dataset.name] += outcome.status == "absent"
@@ -102,7 +114,6 @@ class Recorder(Progress):
         if outcome.status == "refused":
             self._report.refused.append((str(outcome.task), str(outcome.error)))
             self._report.keeps_former |= outcome.receipt is not None and _keeps_former(outcome.receipt)
-        self._progress.ingested(outcome)
 
     def noticed(self, notice: str) -> None:
         if notice not in self._report.notices:

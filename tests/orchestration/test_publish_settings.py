@@ -90,9 +90,7 @@ def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.Execute
     Publisher.on(Path(settings.storage_url)).build_days(2)
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
     marts = {MARKETS: KEYS[MARKETS], DAILY: KEYS[DAILY]}
-    asset = published_asset(
-        marts, [], scope=settings.scope, paths=settings.paths, target=settings.target, postgres_url=url
-    )
+    asset = published_asset(marts, [], scope=settings.scope, dbt=settings.dbt, postgres_url=url)
     resources = {
         "storage": StorageResource(settings.storage),
         "progress": Progress(),

@@ -79,10 +79,12 @@ def run_and_show(
 def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) -> None:
     from orchestration.cli.render.console import stderr, stdout
     from orchestration.cli.render.days import show_days, show_liquidations
-    from orchestration.cli.render.run_report import show_latest, show_report
+    from orchestration.cli.render.run_report import show_latest, show_report, show_up_to_date
     from orchestration.serving.formats import to_json
 
     published = _published(settings, report)
+    if report.up_to_date is not None and not (quiet or as_json):
+        show_up_to_date(stdout(), report.up_to_date)
     show_latest(stderr() if quiet or as_json else stdout(), report.losses)
     if as_json:
         print(to_json(_facts(settings, report, published)))
@@ -132,6 +134,7 @@ def _published(settings: Settings, report: RunReport) -> _Published:
 def _facts(settings: Settings, report: RunReport, published: _Published) -> dict[str, Any]:
     return {
         "published": report.published,
+        "up_to_date": report.up_to_date is not None,
         "simulated": settings.is_simulated,
         "objects": dict(report.outcomes),
         "absent_objects": {dataset: count for dataset, count in report.absent.items() if count},

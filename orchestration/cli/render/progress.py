@@ -55,6 +55,9 @@ class TerminalProgress(Progress):
         self._finish()
         self._bars.stop()
 
+    def comparing(self) -> None:
+        self._begin("compare with the archive", None)
+
     def preparing(self) -> None:
         self._begin("load Dagster and dbt", None)
 

@@ -6,6 +6,7 @@ Belongs here: a `RunReport` as lines. Does not: the latest days (`orchestration.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -78,6 +79,14 @@ def show_report(
         console.print(f"[yellow]note[/]    {escape(text)}")
     for text in disagreements:
         console.print(f"[yellow]note[/]    {escape(text)}")
+
+
+def show_up_to_date(console: Console, published_at: datetime) -> None:
+    """That a run had nothing to do, and since when what readers have stands."""
+    console.print(
+        f"[green]up to date[/]: no source, setting or model changed since the publication of "
+        f"{published_at:%Y-%m-%d %H:%M:%S} UTC, which stands; nothing was built or published anew"
+    )
 
 
 def missing_latest_sentence(missing: MissingLatest) -> str:

@@ -118,6 +118,16 @@ def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapp
     store.put_bytes(LATEST, _as_json(contents))
 
 
+def stands(store: ObjectStore, latest: Mapping[str, Any]) -> bool:
+    """Whether every file that this manifest names is there with its size, at both places. KeyError for no manifest."""
+    sizes = {found.key: found.size for found in store.list(SERVING)}
+    return all(
+        sizes.get(key) == mart["bytes"]
+        for name, mart in latest["marts"].items()
+        for key in (f"{SERVING}/{mart['file']}", f"{STABLE}/{name}/data.parquet")
+    )
+
+
 def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
     """Delete what no reader needs: all but the newest `keep` versions, and what a failed publication left behind.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.warehouse.publish.database import PUBLICATION_TABLES
+from orchestration.warehouse.publish.database import PUBLICATION, PUBLICATION_TABLES
 from orchestration.warehouse.publish.tables import Column, PublicationError, Table
 from orchestration.warehouse.sql import identifier, literal
 
@@ -111,6 +111,18 @@ def replaced(
         _tidy(connection, tables)
     finally:
         connection.close()
+
+
+def published_run(url: str) -> str | None:
+    """The run whose marts PostgreSQL holds; None when there is none, or when that cannot be known."""
+    import psycopg
+
+    try:
+        with _connect(url) as connection:
+            row = connection.execute(f"select run_id from {_qualified(PUBLICATION)}").fetchone()
+    except psycopg.Error:
+        return None
+    return str(row[0]) if row else None
 
 
 def _connect(url: str) -> psycopg.Connection:

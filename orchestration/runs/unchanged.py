@@ -1,0 +1,192 @@
+"""Whether a run would change nothing, found out before Dagster and dbt are loaded.
+
+Belongs here: everything that must be as the last publication left it, and what that run had to report, for the answer
+of a run that does nothing. Does not: what the inputs of a publication are (`orchestration.warehouse.publish.inputs`),
+what a run does otherwise (`orchestration.runs.execution`). Imports no dagster, no dbt.
+
+In doubt the answer is no: then the run goes its usual way, which judges, heals and reports.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.errors import IngestionError
+from ingestion.raw.durable import atomic_write
+from orchestration.config.dbt import DbtConfig
+from orchestration.config.scope import Scope
+from orchestration.defs.plan import archive_tasks
+from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.runs.ranges import IngestRange
+from orchestration.runs.report import CheckFinding
+from orchestration.serving.published import connect
+from orchestration.serving.staleness import newest_days, stale
+from orchestration.state.healing import NotDamaged, duckdb_fault
+from orchestration.state.process import scratch
+from orchestration.warehouse.publish.database import PUBLICATION
+from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, published_settings
+from orchestration.warehouse.publish.parquet import LATEST, stands
+
+if TYPE_CHECKING:
+    from ingestion.archive import Outcome, Task
+    from ingestion.raw.store import ObjectStore
+    from orchestration.config.endpoints import Endpoints
+    from orchestration.config.paths import Paths
+
+FRESHNESS: Final = "is_fresh"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """What a run that has nothing to do reports: the outcomes of its tasks, and what the last run found.
+
+    `published_at`: when the publication that stands was made, UTC. `run_id`: of the Dagster run that made it.
+    """
+
+    outcomes: Sequence[Outcome]
+    checks: Sequence[CheckFinding]
+    notices: Sequence[str]
+    published_at: datetime
+    run_id: str
+
+
+def unchanged(
+    scope: Scope,
+    endpoints: Endpoints,
+    dbt: DbtConfig,
+    ranges: Sequence[IngestRange],
+    postgres_url: str | None,
+) -> Unchanged | None:
+    """The report of a run that would change nothing; None where anything is, or may be, to be done.
+
+    Nothing changed when the publication was made of the same inputs and stands on every target, the warehouse is there,
+    the index describes what is stored, and no source of a requested day differs.
+    """
+    published = _published(dbt.paths)
+    if published is None:
+        return None
+    published_at, run_id, inputs = published
+    note = _read_note(dbt.paths.last_run)
+    store = StorageResource(dbt.storage).store()
+    try:
+        settings = published_settings(scope, dbt.target)
+        if note.get("run_id") != run_id or inputs != inputs_sha256(store, settings, dbt.variables(), postgres_url):
+            return None
+        if not (_stands(store, run_id, postgres_url) and _opens(dbt.paths.warehouse)):
+            return None
+        outcomes, notices = _compared(scope, endpoints, dbt, ranges)
+    except IngestionError:
+        return None
+    if not outcomes or any(outcome.status in ("due", "failed") for outcome in outcomes):
+        return None
+    checks = [*(CheckFinding(**check) for check in note["checks"]), *_stale(dbt.paths.serving, scope)]
+    return Unchanged(outcomes, checks, [*note["notices"], *notices], published_at, run_id)
+
+
+def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding], notices: Sequence[str]) -> None:
+    """Keep what the run `run_id` that published found, for runs that find nothing to do."""
+    kept = [asdict(check) for check in checks if check.name != FRESHNESS]
+    with atomic_write(paths.last_run) as staged:
+        staged.write_text(json.dumps({"run_id": run_id, "checks": kept, "notices": list(notices)}))
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    """The note; without a run when it is missing or torn."""
+    try:
+        note = json.loads(path.read_bytes())
+        [CheckFinding(**check) for check in note["checks"]]
+        return {"run_id": note["run_id"], "checks": note["checks"], "notices": [str(text) for text in note["notices"]]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _published(paths: Paths) -> tuple[datetime, str, str] | None:
+    """Time, run and inputs of the publication that readers have; None where none can be read."""
+    import duckdb
+
+    if not paths.serving.is_file():
+        return None
+    try:
+        if duckdb_fault(paths.serving, read_only=True):
+            return None
+        with connect(paths.serving) as connection:
+            # As a number: for the type of the column Python gets a timestamp without a zone.
+            row = connection.execute(
+                f"select cast(epoch_us(published_at) as bigint), run_id, json_extract_string(settings, '$.{INPUTS}') "
+                f"from {PUBLICATION}"
+            ).fetchone()
+    except (duckdb.Error, NotDamaged):
+        return None
+    if row is None or None in row:
+        return None
+    microseconds, run_id, inputs = row
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC), str(run_id), str(inputs)
+
+
+def _stands(store: ObjectStore, run_id: str, postgres_url: str | None) -> bool:
+    """The publication is complete on the storage, and in PostgreSQL if it goes there."""
+    try:
+        latest = json.loads(store.get_bytes(LATEST) or b"null")
+        if latest is None or latest["run_id"] != run_id or not stands(store, latest):
+            return False
+    except (ValueError, KeyError, TypeError):
+        return False
+    if postgres_url is None:
+        return True
+    from orchestration.warehouse.publish.postgres import published_run
+
+    return published_run(postgres_url) == run_id
+
+
+def _opens(warehouse: Path) -> bool:
+    """The warehouse of the publication is there and can be read: another program that has it open is no obstacle."""
+    try:
+        return warehouse.is_file() and duckdb_fault(warehouse, read_only=True) is None
+    except NotDamaged:
+        return False
+
+
+def _compared(
+    scope: Scope, endpoints: Endpoints, dbt: DbtConfig, ranges: Sequence[IngestRange]
+) -> tuple[list[Outcome], list[str]]:
+    """The outcomes of a dry run over the requested days, and its notices; none where the index is not current."""
+    from ingestion.archive import ingest
+
+    zone = StorageResource(dbt.storage).raw_zone()
+    if not zone.index_is_current():
+        return [], []
+    tasks: list[Task] = []
+    for wanted in ranges:
+        datasets = [DATASETS[name] for name in wanted.datasets]
+        tasks += archive_tasks(datasets, scope, wanted.first_day, wanted.last_day)
+    # The newest first: what is to be done is most often there, and ends the dry run.
+    tasks.sort(key=lambda task: task.last_day, reverse=True)
+    notices: list[str] = []
+    with ArchiveResource(endpoints).open() as archives, scratch(dbt.paths) as folder:
+        outcomes = ingest(
+            tasks,
+            archives=archives,
+            zone=zone,
+            now=datetime.now(UTC),
+            scratch=folder,
+            notice=notices.append,
+            dry_run=True,
+        )
+    return outcomes, notices
+
+
+def _stale(serving: Path, scope: Scope) -> list[CheckFinding]:
+    """The check that depends on the clock, made anew."""
+    with connect(serving) as connection:
+        newest = newest_days(connection, scope.market_ids)
+    behind = stale(newest, datetime.now(UTC))
+    if not behind:
+        return []
+    text = "; ".join(f"{market}: {age}" for market, age in behind.items())
+    return [CheckFinding("published/marts", FRESHNESS, blocks=False, description=text)]

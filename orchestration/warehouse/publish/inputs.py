@@ -1,0 +1,87 @@
+"""What the numbers of a publication depend on: its settings, and one fingerprint of everything.
+
+Belongs here: which inputs there are, and the fingerprint. Does not: what follows from equal ones
+(`orchestration.runs.unchanged`).
+
+The inputs: the tables that the receipts' index consists of, which name the sha256 of every stored object; the settings
+that dbt and the publication get; this project's own code, models, seeds and suites; the versions of what runs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.raw.zone import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
+
+if TYPE_CHECKING:
+    from ingestion.raw.store import ObjectStore
+    from orchestration.config.scope import Scope
+
+# The name of the fingerprint in the settings of a publication.
+INPUTS: Final = "inputs_sha256"
+
+_ROOT: Final = Path(__file__).resolve().parents[3]
+_CODE: Final = ("ingestion", "orchestration", "dbt_project")
+_SUFFIXES: Final = (".py", ".sql", ".yml", ".csv", ".md")
+_GENERATED: Final = ("target", "logs", "dbt_packages", "__pycache__")
+_PACKAGES: Final = ("dbt-core", "dbt-duckdb", "duckdb", "great-expectations", "pandas", "pyarrow", "taker")
+_INDEX_KEYS: Final = (INDEX_KEY, COVERAGE_KEY, DEFECTS_KEY)
+
+
+def published_settings(scope: Scope, target: str) -> dict[str, Any]:
+    """The settings a number depends on. No address that could carry a password, no key."""
+    return {
+        "markets": scope.market_ids,
+        "kline_interval": list(scope.kline_intervals),
+        "trades_dataset": scope.trades_dataset,
+        "first_day": scope.first_day.isoformat(),
+        "target": target,
+    }
+
+
+def inputs_sha256(
+    store: ObjectStore, settings: Mapping[str, Any], dbt_vars: Mapping[str, Any], postgres_url: str | None
+) -> str:
+    """The fingerprint of what a publication would be made of now; StorageError when the index cannot be read.
+
+    `settings`: those that the publication states. `dbt_vars`: those of the build. `postgres_url`: where it goes beside
+    the files; only its fingerprint goes in.
+    """
+    index = {key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS}
+    target = hashlib.sha256((postgres_url or "").encode()).hexdigest()
+    inputs = [index, dict(settings), dict(dbt_vars), target, _code(), _versions()]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for name in _CODE for path in _files(_ROOT / name)):
+        digest.update(f"{path.relative_to(_ROOT).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for found in folder.iterdir():
+        if found.is_dir():
+            if found.name not in _GENERATED:
+                yield from _files(found)
+        elif found.suffix in _SUFFIXES:
+            yield found
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
