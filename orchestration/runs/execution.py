@@ -87,7 +87,7 @@ def run(
         # Days long past were requested: that they are not fresh is expected.
         report.checks = [check for check in report.checks if check.name != FRESHNESS]
     if report.succeeded:
-        note_run(settings.paths, report.run_ids[-1], report.checks, report.notices)
+        note_run(settings.paths, report.run_ids[-1], report.checks)
     return report
 
 

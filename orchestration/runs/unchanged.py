@@ -86,14 +86,14 @@ def unchanged(
     if not outcomes or any(outcome.status in ("due", "failed") for outcome in outcomes):
         return None
     checks = [*(CheckFinding(**check) for check in note["checks"]), *_stale(dbt.paths.serving, scope)]
-    return Unchanged(outcomes, checks, [*note["notices"], *notices], published_at, run_id)
+    return Unchanged(outcomes, checks, notices, published_at, run_id)
 
 
-def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding], notices: Sequence[str]) -> None:
+def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding]) -> None:
     """Keep what the run `run_id` that published found, for runs that find nothing to do."""
     kept = [asdict(check) for check in checks if check.name != FRESHNESS]
     with atomic_write(paths.last_run) as staged:
-        staged.write_text(json.dumps({"run_id": run_id, "checks": kept, "notices": list(notices)}))
+        staged.write_text(json.dumps({"run_id": run_id, "checks": kept}))
 
 
 def _read_note(path: Path) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _read_note(path: Path) -> dict[str, Any]:
     try:
         note = json.loads(path.read_bytes())
         [CheckFinding(**check) for check in note["checks"]]
-        return {"run_id": note["run_id"], "checks": note["checks"], "notices": [str(text) for text in note["notices"]]}
+        return {"run_id": note["run_id"], "checks": note["checks"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -16,7 +19,11 @@ from typer.testing import CliRunner
 from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.checks import audit
 from orchestration.cli.app import app
+from orchestration.config.settings import load_settings
+from orchestration.runs.ranges import ingest_ranges
+from orchestration.runs.unchanged import unchanged
 from orchestration.warehouse.audit.gx import Verdict
+from orchestration.warehouse.publish import inputs
 
 LAST_DAY = date(2026, 3, 10)
 FIRST_DAY = date(2026, 2, 20)
@@ -82,6 +89,110 @@ def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) ->
     (day,) = facts["markets"]
     assert (day["market_id"], day["trade_date"], day["is_simulated"]) == (MARKET, str(LAST_DAY), True)
     assert {rank["definition_id"] for rank in day["ranks"]} >= {"daily_usd", "4h_usd", "hourly_ma7_usd"}
+
+
+def what_is_there(house: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every stored and published file."""
+    var = house / "var"
+    found = [*(var / "raw").rglob("*.parquet"), *(var / "raw").rglob("*.json"), *(var / "serving").rglob("*")]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found if path.is_file()}
+
+
+def test_a_run_without_anything_to_do_writes_nothing_and_gives_the_same_answer(
+    house: Path, first_run: tuple[int, str, str]
+) -> None:
+    before = what_is_there(house)
+    code, out, err = run("--json")
+    assert code == 0, err
+    facts, former = json.loads(out), json.loads(first_run[1])
+    assert (former["up_to_date"], facts["up_to_date"], facts["published"]) == (False, True, True)
+    assert facts["objects"] == {"unchanged": former["objects"]["stored"], "absent": former["objects"]["absent"]}
+    of_the_run = ("objects", "run_ids", "bytes_downloaded", "up_to_date")
+    assert {k: v for k, v in facts.items() if k not in of_the_run} == {
+        k: v for k, v in former.items() if k not in of_the_run
+    }
+    assert (facts["run_ids"], facts["bytes_downloaded"]) == ([], 0)
+    assert what_is_there(house) == before
+    _, shown, _ = run()
+    assert shown.replace("\n", " ").startswith(
+        "up to date: no source, setting or model changed since the publication of"
+    )
+
+
+def is_up_to_date(**other: Any) -> bool:
+    settings = load_settings(**other)
+    ranges = ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY)
+    scope = replace(settings.scope, first_day=min(settings.first_day, FIRST_DAY))
+    postgres = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
+    return unchanged(scope, settings.endpoints, settings.dbt, ranges, postgres) is not None
+
+
+@contextlib.contextmanager
+def altered(path: Path, payload: bytes | None) -> Iterator[None]:
+    """The file with other content, or without the file, while the block runs; then as it was, to the time."""
+    kept, times = path.read_bytes(), path.stat()
+    try:
+        path.unlink() if payload is None else path.write_bytes(payload)
+        yield
+    finally:
+        path.write_bytes(kept)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "payload"),
+    [
+        ("var/warehouse.duckdb", None),
+        ("var/warehouse.duckdb", b"torn"),
+        ("var/serving/marts.duckdb", None),
+        ("var/serving/marts.duckdb", b"torn"),
+        ("var/serving/latest.json", None),
+        ("var/serving/latest.json", b"{"),
+        ("var/serving/parquet/fct_taker_spike_ranks/data.parquet", None),
+        ("var/serving/versions/*/dim_markets.parquet", b"torn"),
+        ("var/last_run.json", None),
+        ("var/last_run.json", b'{"run_id": "another", "checks": []}'),
+        ("var/raw/receipts.parquet", None),
+        ("var/raw/coverage.parquet", b"torn"),
+        (f"archive/**/BTCUSDT-aggTrades-{LAST_DAY}.zip.CHECKSUM", b"0" * 64),
+        (f"archive/{MARKER}", None),
+    ],
+)
+def test_whatever_is_lost_or_differs_is_something_to_do(house: Path, pattern: str, payload: bytes | None) -> None:
+    assert is_up_to_date()
+    (path,) = house.glob(pattern)
+    with altered(path, payload):
+        assert not is_up_to_date()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"markets": f"{MARKET},simulated:BTCUSD_PERP"},
+        {"kline_interval": "4h"},
+        {"trades_dataset": "trades"},
+        {"first_day": "2026-02-19"},
+        {"publish_postgres_url": "postgresql://nobody@127.0.0.1:1/none"},
+    ],
+)
+def test_another_setting_is_something_to_do(other: dict[str, str]) -> None:
+    assert not is_up_to_date(**other)
+
+
+def test_other_code_or_models_are_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "_code", lambda: "another version")
+    assert not is_up_to_date()
+
+
+def test_a_market_that_is_behind_is_reported_though_nothing_changed(house: Path) -> None:
+    settings = load_settings()
+    found = unchanged(
+        settings.scope, settings.endpoints, settings.dbt, ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY), None
+    )
+    assert found is not None
+    assert next(check.description for check in found.checks if check.name == "is_fresh").startswith(
+        f"{MARKET}: its newest published day is {LAST_DAY}"
+    )
 
 
 DERIVED = (
