@@ -31,10 +31,10 @@ from ingestion.archive import Outcome, Status, Task
 from ingestion.decode.api_rows import SetAside, instrument_rows, rows_of, usable
 from ingestion.decode.decoder import DECODER_VERSION, encode
 from ingestion.domain.datasets import DATASETS, INSTRUMENTS, KLINES, REST_KLINES, REST_TRADES, TAKER_RATIO, Dataset
-from ingestion.domain.errors import IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
+from ingestion.domain.errors import Due, IngestionError, SourceDefect, StorageError, UnknownToVenue, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period, days_between, periods_between
-from ingestion.http.values import ApiClient
+from ingestion.http.values import ApiClient, Limit
 from ingestion.raw.receipts import receipt_of
 from ingestion.raw.windows import Window, covered_minutes, number_facts, source_of
 from ingestion.raw.zone import Defect, ObjectId, RawZone, Receipt, Source
@@ -60,6 +60,19 @@ class Access:
 
     api: VenueApi
     client: ApiClient
+
+
+class DryClient:
+    """The client of a dry run: Due in place of a request. `now`: the time that the venue is taken to have."""
+
+    def __init__(self, now: datetime) -> None:
+        self.answered_at = now
+
+    def get(self, path: str, parameters: Mapping[str, str | int], *, weight: int) -> Any:
+        raise Due
+
+    def allow(self, limit: Limit) -> None:
+        pass
 
 
 @dataclass
@@ -131,7 +144,8 @@ def ingest_recent(
     `stored`: it grew. `unchanged`: no new hour has ended. `absent`: the venue has no data for it. `failed`: `error`
     states why; hours that were fetched before the failure are stored. One venue's failure does not affect another.
     `report` is called as each object ends, from one thread at a time. `patience`: see `PATIENCE`.
-    `scratch`: where files are put together; the system's folder for temporary files when it is None.
+    `scratch`: where files are put together; the system's folder for temporary files when it is None. On a `DryZone`
+    and with each `DryClient`, nothing is requested or stored, and what a run would request is `due`.
     """
     reporting = threading.Lock()
     outcomes: dict[Task, Outcome] = {}
@@ -190,6 +204,8 @@ def _brought_up_to_date(
         is_stored = growth.windows or is_outdated
         status: Status = "stored" if is_stored else "unchanged" if held is not None else "absent"
         return Outcome(task, status, receipt, bytes_downloaded=size)
+    except Due:
+        return Outcome(task, "due", None)
     except IngestionError as error:
         return Outcome(task, "failed", None, error)
     except OSError as error:

@@ -27,6 +27,7 @@ from ingestion.decode.decoder import DECODER_VERSION
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from ingestion.domain.errors import (
     AbsenceUnknown,
+    Due,
     IngestionError,
     SourceDefect,
     StorageError,
@@ -56,22 +57,21 @@ def ingest(
     scratch: Path | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
     notice: Callable[[str], None] = lambda text: None,
-    dry_run: bool = False,
 ) -> list[Outcome]:
     """Bring every task's object up to date, in parallel; outcomes in task order.
 
     `archives`: each venue's own. One object's fault does not stop the others: it becomes a `failed` or `refused`
     outcome. `report` is called as each object ends, from one thread at a time; `notice` at the end, with findings
     about an archive as a whole. Memory is bounded by `workers` files at once (default: the number of cores).
-    `scratch`: where files are put together; the system's folder for temporary files when it is None. `dry_run`: store
-    nothing; the first task that is not up to date ends the work, since there is something to do then.
+    `scratch`: where files are put together; the system's folder for temporary files when it is None. On a `DryZone`
+    nothing is stored, and the first task that is not up to date ends the work: there is something to do then.
     """
     with (
         tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as shared,
         ThreadPoolExecutor(_CONNECTIONS) as pool,
     ):
         downloads = SharedDownloads(map(shared_keys, tasks), Path(shared))
-        run = _Run(archives, zone, now, workers, report, downloads, scratch, dry_run)
+        run = _Run(archives, zone, now, workers, report, downloads, scratch)
         outcomes = list(pool.map(partial(run.outcome, is_final=False), tasks))
         # Whether a file is absent or withheld is known once the archive has served any other.
         undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
@@ -84,10 +84,6 @@ def ingest(
     for text in (*archives.notices, *run.restored.values(), *_waiting_texts(run.waiting, absent)):
         notice(text)
     return outcomes
-
-
-class _Due(Exception):
-    """Something would be stored, and this is a dry run."""
 
 
 class _Run:
@@ -106,10 +102,8 @@ class _Run:
         report: Callable[[Outcome], None],
         downloads: SharedDownloads,
         scratch: Path | None,
-        dry_run: bool,
     ) -> None:
         self.scratch = scratch
-        self._dry_run = dry_run
         self._is_due = threading.Event()
         self.archives, self.zone, self.now, self.report, self.downloads = archives, zone, now, report, downloads
         self.decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
@@ -126,7 +120,7 @@ class _Run:
         try:
             status, receipt, downloaded, error = _bring_up_to_date(task, self)
             outcome = Outcome(task, status, receipt, error, time.monotonic() - started, downloaded)
-        except _Due:
+        except Due:
             self._is_due.set()
             outcome = Outcome(task, "due", None, None, time.monotonic() - started)
         except IngestionError as fault:
@@ -142,16 +136,6 @@ class _Run:
             with self._reporting:
                 self.report(outcome)
         return outcome
-
-    def will_store(self) -> None:
-        """Called before anything is fetched to be stored, or stored; ends the task of a dry run."""
-        if self._dry_run:
-            raise _Due
-
-    def put(self, task: Task, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
-        """Store the object of the task."""
-        self.will_store()
-        return self.zone.put(task.object_id, data, receipt, quarantine)
 
 
 def _waiting_texts(waiting: Mapping[Task, tuple[str, ...]], absent: Iterable[Task]) -> Iterator[str]:
@@ -245,10 +229,10 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
                 run.waiting[requested] = offer.waits_for
                 if fault:
                     raise StorageError(_lost(task, fault, offer))
-                return _without_files(offer, published, run)
+                return _without_files(offer, published, zone, run.now)
             if held is not None and not fault and describes(held, task, published, offer.refusals.values()):
-                return "unchanged", _cleared(task, held, published, run), offer.downloaded, None
-            run.will_store()
+                return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
+            zone.will_store()
             try:
                 made = make(offer, published, zone, Path(scratch), run.decoding)
                 break
@@ -260,7 +244,7 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
             run.restored[requested] = f"{task}: what was stored {fault}; it was fetched again"
             if _is_same(held, receipt):
                 receipt = replace(receipt, known_at=held.known_at)
-        return "stored", run.put(task, made.data, receipt, quarantine), offer.downloaded, None
+        return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
 
 
 def _lost(task: Task, fault: str, offer: Offer) -> str:
@@ -274,16 +258,18 @@ def _lost(task: Task, fault: str, offer: Offer) -> str:
     )
 
 
-def _cleared(task: Task, held: Receipt, published: Published, run: _Run) -> Receipt:
+def _cleared(task: Task, held: Receipt, published: Published, zone: RawZone) -> Receipt:
     """The receipt without the refusals of files that are offered again as they were when they were used."""
     offered = {source.key for unit in published.units for source, _ in unit.parts}
     still = tuple(d for d in held.defects if d.kind != "refused_source" or d.source_key not in offered)
     if still == held.defects:
         return held
-    return run.put(task, None, replace(held, defects=still))
+    return zone.put(task.object_id, None, replace(held, defects=still))
 
 
-def _without_files(offer: Offer, published: Published, run: _Run) -> tuple[Status, Receipt, int, IngestionError | None]:
+def _without_files(
+    offer: Offer, published: Published, zone: RawZone, now: datetime
+) -> tuple[Status, Receipt, int, IngestionError | None]:
     """The archive has no file for the task, or none that can be used: what is stored stays."""
     task, held, refusals = offer.task, offer.held, list(offer.refusals.values())
     if not refusals:
@@ -291,8 +277,8 @@ def _without_files(offer: Offer, published: Published, run: _Run) -> tuple[Statu
             return "kept", held, offer.downloaded, None
         if held is not None and describes(held, task, published, refusals):
             return "absent", held, offer.downloaded, None
-        absent = bare_receipt(task, run.now, "absent", absent_days=published.missing)
-        return "absent", run.put(task, None, absent), offer.downloaded, None
+        absent = bare_receipt(task, now, "absent", absent_days=published.missing)
+        return "absent", zone.put(task.object_id, None, absent), offer.downloaded, None
     defects = tuple(refused_source(refusal, day_of(refusal.period)) for refusal in refusals)
     if held is not None and held.status == "stored" and not _was_made_of(held, refusals):
         # The data stays as it is, and so do its revision and the time when it was stored.
@@ -301,11 +287,11 @@ def _without_files(offer: Offer, published: Published, run: _Run) -> tuple[Statu
         receipt = replace(held, defects=(*others, *defects))
         stays = f"the version of {held.known_at:%Y-%m-%d %H:%M} UTC stays in use"
     else:
-        receipt = bare_receipt(task, run.now, "refused", defects=defects)
+        receipt = bare_receipt(task, now, "refused", defects=defects)
         was_stored = held is not None and held.status == "stored"
         stays = "what an older version made of it is not used" if was_stored else "the venue has no other file for it"
     if held is None or not _is_same(held, receipt):
-        held = run.put(task, None, receipt)
+        held = zone.put(task.object_id, None, receipt)
     reasons = "; ".join(d.reason if d.source_key in d.reason else f"{d.source_key}: {d.reason}" for d in defects)
     return "refused", held, offer.downloaded, SourceDefect(f"{reasons}; {stays}")
 

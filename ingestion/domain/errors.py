@@ -56,6 +56,10 @@ class SourceDefect(IngestionError):
     """A verified file is unreadable: not a zip, wrong members, text where numbers belong."""
 
 
+class Due(Exception):
+    """A dry run has come to something that a run would request to store, or store. No failure."""
+
+
 class StorageError(IngestionError):
     """The raw zone could not be written or read."""
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import ARCHIVED, DATASETS
-from ingestion.domain.errors import StorageError
+from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
 from ingestion.raw.index import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
 from ingestion.raw.receipts import (
@@ -44,6 +44,7 @@ __all__ = [
     "INDEX_KEY",
     "SCHEMA_VERSION",
     "Defect",
+    "DryZone",
     "ObjectId",
     "RawZone",
     "Receipt",
@@ -66,6 +67,9 @@ class RawZone:
         """The object's current receipt; None when it was never requested."""
         receipt = readable(self.store.get_bytes(object_id.receipt_key))
         return receipt if receipt is not None and receipt.folder == object_id.folder else None
+
+    def will_store(self) -> None:
+        """Called before anything is requested in order to be stored: ends the task of a dry run (`DryZone`)."""
 
     def fault(self, object_id: ObjectId, receipt: Receipt | None) -> str | None:
         """What is wrong with the stored object of that receipt, as the end of a sentence; None where nothing is."""
@@ -159,3 +163,13 @@ class RawZone:
         `scratch`: where an object of an older schema is rewritten; None for the system's folder for temporary files.
         """
         return index.update(self.store, scratch, rehashes=rehashes, notice=notice)
+
+
+class DryZone(RawZone):
+    """The raw zone of a dry run: read as usual, and Due where anything would be stored."""
+
+    def will_store(self) -> None:
+        raise Due
+
+    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
+        raise Due

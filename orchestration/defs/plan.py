@@ -1,13 +1,13 @@
 """Which raw objects the configured markets need.
 
-Belongs here: from datasets and days to archive tasks. Does not: Dagster, or which datasets and venues an object is laid
-out in (`ingestion.archive`, `ingestion.venues`).
+Belongs here: from datasets and days to tasks of the archive and of the APIs. Does not: Dagster, or which datasets and
+venues an object is laid out in (`ingestion.archive`, `ingestion.recent`, `ingestion.venues`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from ingestion.domain.periods import Span
@@ -15,6 +15,8 @@ from ingestion.domain.periods import Span
 if TYPE_CHECKING:
     from ingestion.archive import Task
     from ingestion.domain.datasets import Dataset
+    from ingestion.raw.zone import RawZone
+    from ingestion.venues.venue import VenueApi
     from orchestration.config.scope import Scope
 
 
@@ -36,3 +38,20 @@ def archive_tasks(datasets: Iterable[Dataset], scope: Scope, first_day: date, la
         for interval in (scope.kline_intervals if dataset.has_interval else ("",))
         for task in plan(dataset, market, first_day, last_day, interval=interval)
     ]
+
+
+def recent_tasks(
+    scope: Scope, zone: RawZone, apis: Mapping[str, VenueApi], now: datetime, received: Sequence[str]
+) -> list[Task]:
+    """Every raw object that these APIs can bring up to `now`. `received`: venues whose liquidations were received."""
+    from ingestion.recent import plan_recent
+
+    return plan_recent(
+        scope.markets,
+        zone=zone,
+        apis=apis,
+        now=now,
+        kline_interval=scope.kline_intervals[0],
+        trades_dataset=scope.trades_dataset,
+        received=received,
+    )

@@ -16,6 +16,7 @@ from ingestion.domain.redaction import redacted
 from orchestration.config.endpoints import Endpoints
 from orchestration.config.scope import Scope
 from orchestration.defs.outcomes import failed, is_news, recent_facts, sealed_facts, shared_failure_text
+from orchestration.defs.plan import recent_tasks
 from orchestration.defs.raw import OWNERS, column_schema, failure, raw_key, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource, waiting
@@ -76,21 +77,14 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         workplace: dg.ResourceParam[Workplace],
     ) -> Any:
         from ingestion.live.seal import collected_venues
-        from ingestion.recent import ingest_recent, plan_recent
+        from ingestion.recent import ingest_recent
 
         zone = storage.raw_zone()
         received = collected_venues(spool, zone)
         alone = workplace.alone(API, waiting(progress, context), context.run.run_id)
         with alone, apis.open(received) as access, workplace.scratch() as scratch:
-            tasks = plan_recent(
-                scope.markets,
-                zone=zone,
-                apis={venue: one.api for venue, one in access.items()},
-                now=datetime.now(UTC),
-                kline_interval=scope.kline_intervals[0],
-                trades_dataset=scope.trades_dataset,
-                received=received,
-            )
+            by_venue = {venue: one.api for venue, one in access.items()}
+            tasks = recent_tasks(scope, zone, by_venue, datetime.now(UTC), received)
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]
             progress.ingesting("today", len(tasks))
             outcomes = ingest_recent(tasks, access=access, zone=zone, scratch=scratch, report=progress.ingested)

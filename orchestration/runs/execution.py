@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
 from orchestration.runs.preflight import check_reachable
-from orchestration.runs.ranges import IngestRange, has_today, ingest_ranges, today_keys
+from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import CheckFinding, Recorder, RunReport
 from orchestration.runs.unchanged import FRESHNESS, note_run, unchanged
 from orchestration.serving.defects import Losses, losses
@@ -94,22 +94,17 @@ def run(
 def _is_up_to_date(
     settings: Settings, ranges: Sequence[IngestRange], recorder: Recorder, report: RunReport, *, with_today: bool
 ) -> bool:
-    """Whether the run has nothing to do; then the report is filled with what there is to say.
-
-    What an API or a feed has of today is new by the minute: where there is one, the run has something to do.
-    """
-    if with_today and has_today(settings.endpoints, settings.paths.spool):
-        return False
+    """Whether the run has nothing to do; then the report is filled with what there is to say."""
     recorder.comparing()
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, url)
+    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, url, with_today=with_today)
     if found is None:
         return False
     for outcome in found.outcomes:
         recorder.counted(outcome)
     for notice in found.notices:
         recorder.noticed(notice)
-    report.checks = [check for check in found.checks if with_today or check.name != FRESHNESS]
+    report.checks = list(found.checks)
     report.losses = _losses(settings.scope, settings.storage, ranges)
     report.published, report.up_to_date = True, found.published_at
     return True

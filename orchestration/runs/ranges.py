@@ -68,13 +68,6 @@ def ingest_ranges(
     return sorted(ranges, key=lambda r: (r.span is Span.DAY, r.first_day))
 
 
-def has_today(endpoints: Endpoints, spool: Path) -> bool:
-    """Whether anything can be brought up to this hour: an API may be called, or a collector has a spool."""
-    from ingestion.live.seal import collected_venues
-
-    return spool.is_dir() or bool(endpoints.rest_urls_with(collected_venues(spool)))
-
-
 def today_keys(endpoints: Endpoints, spool: Path) -> list[dg.AssetKey]:
     """What can be brought up to this hour: the datasets of APIs if any may be called, those of feeds if a collector
     has written to the spool."""

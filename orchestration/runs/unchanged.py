@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import IngestionError
 from ingestion.raw.durable import atomic_write
+from ingestion.raw.zone import DryZone
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
-from orchestration.defs.plan import archive_tasks
+from orchestration.defs.plan import archive_tasks, recent_tasks
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.runs.ranges import IngestRange
 from orchestration.runs.report import CheckFinding
@@ -62,12 +63,18 @@ def unchanged(
     dbt: DbtConfig,
     ranges: Sequence[IngestRange],
     postgres_url: str | None,
+    *,
+    with_today: bool,
 ) -> Unchanged | None:
     """The report of a run that would change nothing; None where anything is, or may be, to be done.
 
     Nothing changed when the publication was made of the same inputs and stands on every target, the warehouse is there,
-    the index describes what is stored, and no source of a requested day differs.
+    the index describes what is stored, no source of a requested day differs, and, `with_today`, no hour has ended since
+    that an API or a collector could have.
     """
+    from ingestion.live.seal import finished_hours
+
+    now = datetime.now(UTC)
     published = _published(dbt.paths)
     if published is None:
         return None
@@ -80,13 +87,22 @@ def unchanged(
             return None
         if not (_stands(store, run_id, postgres_url) and _opens(dbt.paths.warehouse)):
             return None
-        outcomes, notices = _compared(scope, endpoints, dbt, ranges)
+        zone = DryZone(store)
+        if not zone.index_is_current() or (with_today and finished_hours(dbt.paths.spool, now=now)):
+            return None
+        today = _recent(scope, endpoints, dbt, zone, now) if with_today else []
+        if _is_due(today):
+            return None
+        archived, notices = _archived(scope, endpoints, dbt, ranges, zone, now)
     except IngestionError:
         return None
-    if not outcomes or any(outcome.status in ("due", "failed") for outcome in outcomes):
+    if not archived or _is_due(archived):
         return None
-    checks = [*(CheckFinding(**check) for check in note["checks"]), *_stale(dbt.paths.serving, scope)]
-    return Unchanged(outcomes, checks, notices, published_at, run_id)
+    checks = [
+        *(CheckFinding(**check) for check in note["checks"]),
+        *(_stale(dbt.paths.serving, scope, now) if with_today else ()),
+    ]
+    return Unchanged([*archived, *today], checks, notices, published_at, run_id)
 
 
 def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding]) -> None:
@@ -152,15 +168,28 @@ def _opens(warehouse: Path) -> bool:
         return False
 
 
-def _compared(
-    scope: Scope, endpoints: Endpoints, dbt: DbtConfig, ranges: Sequence[IngestRange]
+def _is_due(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.status in ("due", "failed") for outcome in outcomes)
+
+
+def _recent(scope: Scope, endpoints: Endpoints, dbt: DbtConfig, zone: DryZone, now: datetime) -> list[Outcome]:
+    """The outcomes of a dry run over what the archive does not have yet."""
+    from ingestion.live.seal import collected_venues
+    from ingestion.recent import Access, DryClient, ingest_recent
+    from ingestion.venues import venue_of
+
+    received = collected_venues(dbt.paths.spool, zone)
+    apis = {venue: api for venue in endpoints.rest_urls_with(received) if (api := venue_of(venue).api)}
+    access = {venue: Access(api, DryClient(now)) for venue, api in apis.items()}
+    return ingest_recent(recent_tasks(scope, zone, apis, now, received), access=access, zone=zone)
+
+
+def _archived(
+    scope: Scope, endpoints: Endpoints, dbt: DbtConfig, ranges: Sequence[IngestRange], zone: DryZone, now: datetime
 ) -> tuple[list[Outcome], list[str]]:
-    """The outcomes of a dry run over the requested days, and its notices; none where the index is not current."""
+    """The outcomes of a dry run over the requested days of the archive, and its notices."""
     from ingestion.archive import ingest
 
-    zone = StorageResource(dbt.storage).raw_zone()
-    if not zone.index_is_current():
-        return [], []
     tasks: list[Task] = []
     for wanted in ranges:
         datasets = [DATASETS[name] for name in wanted.datasets]
@@ -173,19 +202,18 @@ def _compared(
             tasks,
             archives=archives,
             zone=zone,
-            now=datetime.now(UTC),
+            now=now,
             scratch=folder,
             notice=notices.append,
-            dry_run=True,
         )
     return outcomes, notices
 
 
-def _stale(serving: Path, scope: Scope) -> list[CheckFinding]:
+def _stale(serving: Path, scope: Scope, now: datetime) -> list[CheckFinding]:
     """The check that depends on the clock, made anew."""
     with connect(serving) as connection:
         newest = newest_days(connection, scope.market_ids)
-    behind = stale(newest, datetime.now(UTC))
+    behind = stale(newest, now)
     if not behind:
         return []
     text = "; ".join(f"{market}: {age}" for market, age in behind.items())

@@ -11,7 +11,7 @@ import pytest
 from ingestion.archive import Outcome, Task, ingest, plan
 from ingestion.domain.datasets import AGG_TRADES
 from ingestion.raw.store import open_store
-from ingestion.raw.zone import RawZone
+from ingestion.raw.zone import DryZone, RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, agg_rows, archives_at
 
@@ -31,7 +31,13 @@ def tasks(last: date = FOURTH) -> list[Task]:
 
 
 def run(folder: ArchiveFolder, zone: RawZone, last: date = FOURTH, *, dry_run: bool = False) -> list[Outcome]:
-    return ingest(tasks(last), archives=archives_at(folder.url), zone=zone, now=NOON, workers=1, dry_run=dry_run)
+    return ingest(
+        tasks(last),
+        archives=archives_at(folder.url),
+        zone=DryZone(zone.store) if dry_run else zone,
+        now=NOON,
+        workers=1,
+    )
 
 
 def contents(zone: RawZone) -> dict[str, bytes | None]:

@@ -21,8 +21,8 @@ from ingestion.domain.periods import Period
 from ingestion.http.rest import RestClient
 from ingestion.raw.soundness import VERIFIED_KEY
 from ingestion.raw.store import S3Options, open_store
-from ingestion.raw.zone import INDEX_KEY, ObjectId, RawZone, Receipt
-from ingestion.recent import Access, ingest_recent, plan_recent
+from ingestion.raw.zone import INDEX_KEY, DryZone, ObjectId, RawZone, Receipt
+from ingestion.recent import Access, DryClient, ingest_recent, plan_recent
 from ingestion.venues import parse_market, venue_of
 from ingestion.venues.venue import VenueApi
 from tests.support.venue_http import Planned, VenueServer
@@ -74,6 +74,12 @@ class Setup:
         tasks = plan_recent(markets, zone=self.zone, apis=apis, now=self.now)
         tasks = [task for task in tasks if only in ("", task.dataset.name)]
         return ingest_recent(tasks, access=access, zone=self.zone, clock=lambda: self.now, patience=patience)
+
+    def dry_run(self, market: Market) -> list[Outcome]:
+        access = {market.venue: Access(api(market.venue), DryClient(self.now))}
+        zone = DryZone(self.zone.store)
+        tasks = plan_recent([market], zone=zone, apis={market.venue: api(market.venue)}, now=self.now)
+        return ingest_recent(tasks, access=access, zone=zone, clock=lambda: self.now)
 
     def receipt(self, dataset: str, day: date, market: Market = BITCOIN) -> Receipt:
         held = self.zone.receipt(self.object_id(dataset, day, market))
@@ -197,6 +203,19 @@ def test_a_second_run_within_the_hour_requests_nothing_and_writes_nothing(setup:
     before, requests = setup.stored_bytes(), len(setup.venue.requests)
     setup.now += timedelta(minutes=20)
     assert set(statuses(setup.run(BITCOIN)).values()) == {"unchanged"}
+    assert len(setup.venue.requests) == requests
+    assert setup.stored_bytes() == before
+
+
+def test_a_dry_run_requests_nothing_and_finds_the_hour_that_has_ended_since(setup: Setup) -> None:
+    with_yesterday_archived(setup)
+    assert "due" in statuses(setup.dry_run(BITCOIN)).values()
+    setup.run(BITCOIN)
+    before, requests = setup.stored_bytes(), len(setup.venue.requests)
+    setup.now += timedelta(minutes=20)
+    assert set(statuses(setup.dry_run(BITCOIN)).values()) == {"unchanged"}
+    setup.now += timedelta(hours=1)
+    assert statuses(setup.dry_run(BITCOIN))["restKlines 2026-03-02"] == "due"
     assert len(setup.venue.requests) == requests
     assert setup.stored_bytes() == before
 

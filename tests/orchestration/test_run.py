@@ -124,7 +124,7 @@ def is_up_to_date(**other: Any) -> bool:
     ranges = ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY)
     scope = replace(settings.scope, first_day=min(settings.first_day, FIRST_DAY))
     postgres = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    return unchanged(scope, settings.endpoints, settings.dbt, ranges, postgres) is not None
+    return unchanged(scope, settings.endpoints, settings.dbt, ranges, postgres, with_today=False) is not None
 
 
 @contextlib.contextmanager
@@ -186,9 +186,8 @@ def test_other_code_or_models_are_something_to_do(monkeypatch: pytest.MonkeyPatc
 
 def test_a_market_that_is_behind_is_reported_though_nothing_changed(house: Path) -> None:
     settings = load_settings()
-    found = unchanged(
-        settings.scope, settings.endpoints, settings.dbt, ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY), None
-    )
+    ranges = ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY)
+    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, None, with_today=True)
     assert found is not None
     assert next(check.description for check in found.checks if check.name == "is_fresh").startswith(
         f"{MARKET}: its newest published day is {LAST_DAY}"
