@@ -166,12 +166,15 @@ class WarehouseResource:
         import duckdb
 
         from orchestration.warehouse.dbt import connection_options, install_extensions
+        from orchestration.warehouse.sql import literal
 
         install_extensions(self.dbt)
         options = connection_options(self.dbt)
         storage = self.dbt.storage
         with duckdb.connect(database, read_only=read_only, config=options) as connection:
             connection.execute("set timezone = 'UTC'")
+            connection.execute(f"set memory_limit = '{self.dbt.memory_limit}'")
+            connection.execute(f"set temp_directory = {literal(str(self.dbt.paths.spill))}")
             if storage.is_s3:
                 connection.execute("load httpfs")
                 connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))

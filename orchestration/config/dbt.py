@@ -7,21 +7,31 @@ Belongs here: the values that become dbt's profile, variables and folders. Does 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 
+# For callers without settings: a laptop has that much to spare.
+_MEMORY: Final = 1024
+
 
 @dataclass(frozen=True)
 class DbtConfig:
-    """`target`: the output of the profile. `kline_intervals` begin with the finest."""
+    """`target`: the output of the profile. `kline_intervals` begin with the finest. `memory_mebibytes`: how much DuckDB
+    takes before it writes to disk."""
 
     paths: Paths
     storage: Storage
     target: str
     trades_dataset: str
     kline_intervals: tuple[str, ...]
+    memory_mebibytes: int = _MEMORY
+
+    @property
+    def memory_limit(self) -> str:
+        """As DuckDB takes it."""
+        return f"{self.memory_mebibytes}MiB"
 
     def variables(self) -> dict[str, Any]:
         """The values of `--vars`."""

@@ -22,6 +22,11 @@ class Paths:
         return self.state / "warehouse.duckdb"
 
     @property
+    def spill(self) -> Path:
+        """Where DuckDB writes what does not fit into its memory; swept before each build."""
+        return self.state / "warehouse.duckdb.tmp"
+
+    @property
     def serving(self) -> Path:
         """The published DuckDB file, which people and tools read."""
         return self.state / "serving" / "marts.duckdb"

@@ -40,6 +40,7 @@ from orchestration.config.dbt import DbtConfig
 from orchestration.config.endpoints import BINANCE_ARCHIVE_URL, Endpoints, venue_urls
 from orchestration.config.errors import SettingsError as SettingsError
 from orchestration.config.hosts import allowed_hosts
+from orchestration.config.memory import default_mebibytes, mebibytes
 from orchestration.config.paths import Paths
 from orchestration.config.scope import Scope
 from orchestration.config.storage import Storage, revealed, storage_root
@@ -85,6 +86,8 @@ class Settings(BaseSettings):
     target: Literal["duckdb"] = "duckdb"
     state_dir: Path = Path()
     lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
+    # In MiB.
+    memory_limit: int = Field(default_factory=default_mebibytes)
     publish_postgres_url: SecretStr | None = None
     venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     rest: Literal["auto", "on", "off"] = "auto"
@@ -145,6 +148,11 @@ class Settings(BaseSettings):
     @classmethod
     def _storage_url(cls, value: str) -> str:
         return storage_root(value)
+
+    @field_validator("memory_limit", mode="before")
+    @classmethod
+    def _memory_limit(cls, value: Any) -> Any:
+        return mebibytes(value) if isinstance(value, str) else value
 
     @field_validator("venue_urls", mode="before")
     @classmethod
@@ -254,7 +262,9 @@ class Settings(BaseSettings):
 
     @property
     def dbt(self) -> DbtConfig:
-        return DbtConfig(self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval)
+        return DbtConfig(
+            self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval, self.memory_limit
+        )
 
     @property
     def alerts(self) -> AlertConfig:
@@ -325,6 +335,7 @@ class Settings(BaseSettings):
             "TAKER_TARGET": self.target,
             "TAKER_STATE_DIR": str(self.state_dir),
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
+            "TAKER_MEMORY_LIMIT": f"{self.memory_limit}MiB",
             "TAKER_VENUE_URLS": ",".join(f"{part}={url}" for part, url in self.venue_urls.items()) or OFF,
             "TAKER_REST": self.rest,
             "TAKER_ARCHIVE_REDIRECT_HOSTS": ",".join(self.archive_redirect_hosts) or OFF,

@@ -81,6 +81,7 @@ def published_asset(
                 keys=marts,
                 postgres_url=postgres_url,
                 scratch=scratch,
+                memory_limit=dbt.memory_limit,
                 lock_wait=lock_wait,
                 report=report,
             )

@@ -75,7 +75,8 @@ def profile(config: DbtConfig) -> dict[str, Any]:
         "type": "duckdb",
         "path": str(config.paths.warehouse),
         "threads": os.cpu_count() or 2,
-        "settings": {"TimeZone": "UTC"},
+        # What does not fit is written to `warehouse.duckdb.tmp`, beside the file, which `await_warehouse` sweeps.
+        "settings": {"TimeZone": "UTC", "memory_limit": config.memory_limit},
         # A program that has the warehouse open while a build starts is waited for.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
     }
@@ -141,7 +142,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
             reason = str(error)
         else:
             # What a killed dbt had no memory for.
-            shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
+            shutil.rmtree(paths.spill, ignore_errors=True)
             return fault and set_aside(path, fault, "everything in it is built again from the raw zone")
         holder = _HOLDER.search(reason)
         if holder is None and "set lock on file" not in reason:

@@ -33,7 +33,7 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
     folder = dbt.write_profile(settings.dbt)
     output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
     assert output["path"] == str(tmp_path / "warehouse.duckdb")
-    assert output["settings"] == {"TimeZone": "UTC"}
+    assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit}
     assert "extensions" not in output
 
 

@@ -72,6 +72,7 @@ def publish(
     keys: Mapping[str, Sequence[str]] | None = None,
     postgres_url: str | None = None,
     scratch: Path | None = None,
+    memory_limit: str = "1024MiB",
     lock_wait: float = DEFAULT_WAIT_SECONDS,
     report: Report = lambda text: None,
 ) -> Publication:
@@ -82,7 +83,7 @@ def publish(
 
     The caller alone builds and publishes from this state folder; of those that publish to the same `store`, one waits
     for the other at most `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put
-    together.
+    together, and DuckDB writes what exceeds `memory_limit`.
     """
     keys = {**(keys or {}), **_HISTORY_KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +93,8 @@ def publish(
         _staged(serving) as (staged, out),
     ):
         folder = Path(name)
+        out.execute(f"set memory_limit = {literal(memory_limit)}")
+        out.execute(f"set temp_directory = {literal(str(folder / 'spill'))}")
         former, notices = former_publication(serving, store, folder)
         revised = _copy(out, warehouse, marts, former, run_id=run_id, now=now)
         first, last, markets = span = database.span_of(out, marts)

@@ -1,0 +1,50 @@
+"""How much memory DuckDB may take: TAKER_MEMORY_LIMIT, or a share of what this machine or container has.
+
+Belongs here: reading the setting, and what the machine has. Does not: who is limited (`orchestration.warehouse`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+_MEBIBYTES: Final = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
+# With less, DuckDB cannot even load a month of trades.
+LEAST_MEBIBYTES: Final = 512
+# The limit without a setting: a quarter of the memory, since Dagster, dbt and others share the machine; at least this.
+_DEFAULT_SHARE: Final = 4
+_LEAST_DEFAULT: Final = 1024
+# Limits of a container: version 2 of control groups, then version 1.
+_CONTAINER_LIMITS: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def mebibytes(text: str) -> int:
+    """A size such as `4GB`, `512MiB` or `1.5 GB` in MiB; K, M, G and T count in powers of 1024. ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or found[2] is None:
+        raise ValueError(f"`{text}` is no size; write a number with its unit, such as 4GB or 768MB")
+    size = int(float(found[1]) * _MEBIBYTES[found[2][0].lower()])
+    if size < LEAST_MEBIBYTES:
+        raise ValueError(f"{text} is too little to build with; write at least {LEAST_MEBIBYTES}MB")
+    return size
+
+
+def default_mebibytes(
+    machine: Callable[[], int] = lambda: os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    limits: Iterable[Path] = _CONTAINER_LIMITS,
+) -> int:
+    """A quarter of the memory of the machine, or of the container where it has less; at least 1 GiB."""
+    found = [machine()]
+    for limit in limits:
+        try:
+            found.append(int(limit.read_text()))
+        except (OSError, ValueError):  # there is none, or `max`
+            continue
+    return max(_LEAST_DEFAULT, min(found) // (1024 * 1024) // _DEFAULT_SHARE)
