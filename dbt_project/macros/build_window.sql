@@ -4,7 +4,7 @@
 {#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are
 fingerprinted; macros are not visible here, so raise the number when one that values a trade or bar changes its result. -#}
 {% macro flow_logic_version() -%}
-    {%- set texts = ['macros 3'] -%}
+    {%- set texts = ['macros 4'] -%}
     {%- if execute -%}
         {%- for name in [
             'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',
@@ -59,7 +59,9 @@ fingerprinted; macros are not visible here, so raise the number when one that va
                 and build_window.bar_date = {{ rows }}.{{ day_column }}
         )
         {%- set days = build_window_days(source) -%}
-        {%- if days is not none %}
+        {%- if days is not none and not days %}
+        and false
+        {%- elif days is not none %}
         and {{ rows }}.{{ day_column }} in (
             {%- for day in days %}cast('{{ day }}' as date){{ ', ' if not loop.last }}{% endfor -%}
         )
@@ -69,12 +71,12 @@ fingerprinted; macros are not visible here, so raise the number when one that va
     {%- endif -%}
 {%- endmacro %}
 
-{#- The window's days as literals: an engine prunes files by constants, not by a join. None when they are too
-many to be worth it, or none at all. -#}
+{#- The window's days as literals: an engine prunes files by constants, not by a join. None when they are too many to be worth it; an empty list
+where no day of the source is built, so that nothing of it is read. -#}
 {% macro build_window_days(source) -%}
     {%- if not execute -%}{{ return(none) }}{%- endif -%}
     {%- set found = run_query(
         "select distinct bar_date from " ~ ref('int_build_window') ~ " where source = '" ~ source ~ "' order by bar_date limit 401"
     ).columns[0].values() -%}
-    {{ return(found if 0 < found | length <= 400 else none) }}
+    {{ return(found if found | length <= 400 else none) }}
 {%- endmacro %}

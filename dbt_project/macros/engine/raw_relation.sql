@@ -102,3 +102,70 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
         where false
     )
 {%- endmacro %}
+
+{#- The archived trades whose bars are built now, as `int_trades` has them: those of the build window, or all. For `int_flow_bars`, which has the
+window as a CTE. -#}
+{% macro trades_to_build() -%}
+    {{ return(adapter.dispatch('trades_to_build', 'taker')()) }}
+{%- endmacro %}
+
+{% macro default__trades_to_build() -%}
+    (
+        select trades.*
+        from {{ ref('int_trades') }} as trades
+        where {{ taker.in_build_window('trades', 'trades', 'trade_date') }}
+    )
+{%- endmacro %}
+
+{#- By name, the files of exactly these markets and days: each has a receipt, since the days are those of the receipts. Looking up every trade's
+market and day in the receipts, the chosen dataset and the window took four fifths of the time of all bars. -#}
+{% macro duckdb__trades_to_build() -%}
+    {%- set declared = ref('int_trades') -%}
+    {%- if declared.is_cte or not execute -%}
+        {{ taker.default__trades_to_build() }}
+    {%- else -%}
+        {%- set staged = {'aggTrades': taker.staged_agg_trades, 'trades': taker.staged_trades} -%}
+        {%- set selects = [] -%}
+        {%- for dataset, files in taker.files_to_build() | groupby('dataset') -%}
+            {%- set names = [] -%}
+            {%- for file in files -%}
+                {%- do names.append("'" ~ file.path | replace("'", "''") ~ "'") -%}
+            {%- endfor -%}
+            {%- set relation -%}
+                read_parquet([{{ names | join(', ') }}], hive_partitioning = true, hive_types = {
+                    'venue': varchar, 'symbol': varchar, 'date': date
+                })
+            {%- endset -%}
+            {%- do selects.append('select * from ' ~ staged[dataset](relation) ~ ' as trades') -%}
+        {%- endfor -%}
+        ({{ selects | join('\nunion all\n') if selects else 'select * from ' ~ declared ~ ' where false' }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- One per stored file of trades to build: its dataset and path. -#}
+{% macro files_to_build() -%}
+    {%- set found = [] -%}
+    {%- set days -%}
+        select receipts.dataset, receipts.market_id, cast(receipts.trade_date as varchar)
+        from {{ ref('int_trades_receipts') }} as receipts
+        where receipts.status = 'stored'
+        {%- if is_incremental() %}
+            and exists (
+                select 1
+                from {{ ref('int_build_window') }} as build_window
+                where build_window.source = 'trades'
+                    and build_window.market_id = receipts.market_id
+                    and build_window.bar_date = receipts.trade_date
+            )
+        {%- endif %}
+        order by 1, 2, 3
+    {%- endset -%}
+    {%- for dataset, market_id, day in run_query(days).rows -%}
+        {%- set venue, symbol = market_id.split(':', 1) -%}
+        {%- do found.append({
+            'dataset': dataset,
+            'path': taker.raw_url() ~ '/' ~ dataset ~ '/venue=' ~ venue ~ '/symbol=' ~ symbol ~ '/date=' ~ day ~ '/data.parquet',
+        }) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}

@@ -42,3 +42,21 @@
 {% macro duckdb__minutes_between(first, last) -%}
     datediff('minute', {{ first }}, {{ last }})
 {%- endmacro %}
+
+{#- The minutes from 1970 to a naive UTC timestamp, whole: what a minute is grouped by costs least as a number. -#}
+{% macro minute_number(instant) -%}
+    {{ return(adapter.dispatch('minute_number', 'taker')(instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__minute_number(instant) -%}
+    epoch_us({{ instant }}) // 60000000
+{%- endmacro %}
+
+{#- The naive UTC timestamp at which that minute begins. -#}
+{% macro instant_of_minute(number) -%}
+    {{ return(adapter.dispatch('instant_of_minute', 'taker')(number)) }}
+{%- endmacro %}
+
+{% macro duckdb__instant_of_minute(number) -%}
+    make_timestamp(({{ number }}) * 60000000)
+{%- endmacro %}

@@ -11,6 +11,8 @@
     pre_hook="{{ clear_build_window() }}",
 ) }}
 
+{#- Which files of trades to read is known from here, by a query that dbt does not see while it parses. -#}
+-- depends_on: {{ ref('int_trades_receipts') }}
 {%- set trade_sources = ['trades', 'rest_trades', 'live_trades'] %}
 {%- set kline_sources = ['klines', 'rest_klines'] %}
 
@@ -58,13 +60,10 @@ valued_{{ source }} as (
         trades.is_taker_buy,
         {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
         {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
-    from {{ ref('int_trades') if source == 'trades' else source ~ '_in_order' }} as trades
+    from {{ trades_to_build() if source == 'trades' else source ~ '_in_order' }} as trades
     inner join markets
         on trades.market_id = markets.market_id
         and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
-    {%- if source == 'trades' %}
-    where {{ in_build_window('trades', 'trades', 'trade_date') }}
-    {%- endif %}
 ),
 
 -- Minutes first: an hour then knows how many of its minutes saw a trade without a distinct count over every trade.
@@ -72,7 +71,7 @@ valued_{{ source }} as (
     select
         market_id,
         trade_date,
-        date_trunc('minute', traded_at) as minute_at,
+        {{ minute_number('traded_at') }} as minute_number,
         min(trade_id) as first_trade_id,
         max(trade_id) as last_trade_id,
         {{ value_at_first('price', 'trade_id') }} as open_price,
@@ -85,7 +84,7 @@ valued_{{ source }} as (
         sum(case when not is_taker_buy then base end) as taker_sell_base,
         sum(trade_count) as trade_count
     from valued_{{ source }}
-    group by market_id, trade_date, date_trunc('minute', traded_at)
+    group by market_id, trade_date, {{ minute_number('traded_at') }}
 ),
 
 {{ source }}_bars as (
@@ -93,7 +92,7 @@ valued_{{ source }} as (
         market_id,
         '{{ source }}' as source,
         1 as bar_hours,
-        date_trunc('hour', minute_at) as bar_at,
+        {{ instant_of_minute('minute_number - mod(minute_number, 60)') }} as bar_at,
         trade_date as bar_date,
         cast(coalesce(sum(taker_buy_usd), 0) as decimal(38,16)) as taker_buy_usd,
         cast(coalesce(sum(taker_sell_usd), 0) as decimal(38,16)) as taker_sell_usd,
@@ -107,7 +106,7 @@ valued_{{ source }} as (
         count(*) as covered_minutes,
         cast(null as bigint) as reported_minutes
     from {{ source }}_minutes
-    group by market_id, trade_date, date_trunc('hour', minute_at)
+    group by market_id, trade_date, minute_number - mod(minute_number, 60)
 ),
 {% endfor %}
 -- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the
