@@ -81,7 +81,7 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         zone = storage.raw_zone()
         received = collected_venues(spool, zone)
         alone = workplace.alone(API, waiting(progress, context), context.run.run_id)
-        with alone, apis.open(received) as access, workplace.scratch() as scratch:
+        with alone, apis.open(received, progress.healed) as access, workplace.scratch() as scratch:
             tasks = plan_recent(
                 scope.markets,
                 zone=zone,

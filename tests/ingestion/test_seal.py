@@ -221,6 +221,46 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
     assert sealed.torn_bytes == 8
 
 
+@pytest.mark.parametrize("damage", ["cut", "garbage after", "flipped"])
+@pytest.mark.parametrize("at", [0.0, 0.05, 0.35, 0.5, 0.75, 0.999])
+def test_of_a_torn_file_what_precedes_the_damage_is_stored_and_no_minute_after_it_is_covered(
+    at: float, damage: str, spool: Path, zone: RawZone
+) -> None:
+    minutes = [NOON + timedelta(minutes=n) for n in range(20)]
+    spooled(spool, *(each for m in minutes for each in (received(messages.force_order(at=ms(m)), m), covered(m))))
+    path = segments(spool)[0].path
+    whole = path.read_bytes()
+    cut = int(len(whole) * at)
+    tail = {
+        "cut": b"",
+        "garbage after": b"\xff" * 50,
+        "flipped": bytes((whole[cut] ^ 1,)) + whole[cut + 1 :],
+    }[damage]
+    path.write_bytes(whole[:cut] + tail)
+    (sealed,) = seal(spool, zone, now=LATER)
+    receipt = sealed.receipt
+    intact = [n for n in range(20) if cut >= 8 + (n + 1) * (len(whole) - 8) // 20]
+    assert receipt.covered_minutes.get("2026-09-21T12", 0) == len(intact)
+    assert len(intact) <= receipt.rows <= len(intact) + 1
+    assert receipt.torn_bytes > 0 or cut + len(tail) == 0
+    index = zone.write_index()
+    assert index["status"].to_pylist() == ["stored"]
+    assert segments(spool) == []
+    assert seal(spool, zone, now=LATER) == []
+
+
+def test_a_file_that_is_no_file_of_the_spool_stops_no_sealing(spool: Path, zone: RawZone) -> None:
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
+    folder = spool / "binance_um"
+    for name in ("notes.spool", "2026-99-99T13.1.spool", "2026-09-21T12.spool", ".spool", "2026-09-21T12.x.spool.open"):
+        (folder / name).write_bytes(b"not ours")
+    (folder / "2026-09-21T11.5.spool").mkdir()
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))  # beside them
+    (sealed,) = seal(spool, zone, now=LATER)
+    assert sealed.rows == 1
+    assert (folder / "notes.spool").read_bytes() == b"not ours"
+
+
 def test_losses_are_counted_by_the_hour_in_which_they_were_received(spool: Path, zone: RawZone) -> None:
     one = NOON + timedelta(hours=1)
     late = NOON - timedelta(hours=30)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.serving.claims.parse import Claim
-from orchestration.serving.published import connect, outdated, resolve_market
+from orchestration.serving.published import connect, resolve_market
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -80,15 +80,10 @@ def check(serving: Path, claim: Claim) -> Answer:
     Raises NothingPublished before the first publication, MarketNotPublished, and QueryFailed when the publication is
     from before claims could be checked.
     """
-    import duckdb
-
     with connect(serving) as connection:
-        try:
-            markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
-            market_id = resolve_market(claim.market, sorted(markets))
-            rows = _verdicts(connection, claim, market_id)
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise outdated(error) from error
+        markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
+        market_id = resolve_market(claim.market, sorted(markets))
+        rows = _verdicts(connection, claim, market_id)
     return Answer(claim, market_id, markets[market_id], tuple(rows))
 
 
