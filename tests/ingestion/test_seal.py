@@ -550,9 +550,40 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
     assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
 
 
+def forget_kept(spool: Path) -> None:
+    """As after 30 days."""
+    for path in (spool / "sealed").glob("*/*.zst"):
+        path.unlink()
+
+
+def test_what_an_older_version_sealed_is_judged_anew_while_its_files_are_kept(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version knew no limit of a quantity: the order is set aside after the update, and reported."""
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        absurd = messages.force_order(at=ms(at) + 1, q="1e13", z="1e13")
+        with monkeypatch.context() as older:
+            older.setattr("ingestion.live.rows.value_fault", lambda column, value: None)
+            older.setattr("ingestion.live.rows.LARGEST_VALUE", Decimal("1e40"))
+            older.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION - 1)
+            spooled(spool, received(messages.force_order(at=ms(at)), at), received(absurd, at), covered(at))
+            seal(spool, zone, now=at + timedelta(hours=1))
+    assert liquidations(zone)[1].rows == 4
+    (again,) = seal(spool, zone, now=LATER)
+    assert (again.receipt.decoder_version, again.rows) == (SEAL_VERSION, 2)
+    assert again.receipt.covered_minutes == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert again.receipt.lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert len(again.receipt.defects) == 2
+    after = state(zone)
+    assert seal(spool, zone, now=LATER) == []
+    assert state(zone) == after
+
+
 def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
     spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     (first,) = seal(spool, zone, now=LATER)
+    forget_kept(spool)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
     place = older.column_names.index("price")
@@ -580,6 +611,7 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
         (last,) = segments(spool)
         copy = last.path.read_bytes()
         seal(spool, zone, now=at + timedelta(hours=1))
+        forget_kept(spool)
     before = state(zone)
     last.path.write_bytes(copy)
     monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
