@@ -36,7 +36,7 @@ class Verdict:
     """The verdict of one definition: a row of `fct_claim_verdicts`, with the definition's grain and unit.
 
     `is_measured`: the market has bars of this definition at all; where it has none, the definition has no say.
-    `holds`: None when the data cannot tell; `sentence` gives the reason.
+    `holds`: None when the data cannot tell; `sentence` gives the reason. `contradicted_bars`: of the window.
     """
 
     definition_id: str
@@ -54,6 +54,8 @@ class Verdict:
     holds_by: str | None
     larger_events: str | None
     sentence: str
+    flow_quality: str | None
+    contradicted_bars: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ _VERDICTS: Final = """
         ) as is_measured,
         verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
         verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
-        verdicts.verdict_sentence
+        verdicts.verdict_sentence, verdicts.flow_quality, verdicts.contradicted_bars
     from fct_claim_verdicts as verdicts
     inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
     order by verdicts.definition_id
