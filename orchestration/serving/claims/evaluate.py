@@ -54,8 +54,8 @@ class Verdict:
     holds_by: str | None
     larger_events: str | None
     sentence: str
-    flow_quality: str | None
-    contradicted_bars: int
+    flow_quality: str | None = None
+    contradicted_bars: int = 0
 
 
 @dataclass(frozen=True)
