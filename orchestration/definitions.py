@@ -24,6 +24,7 @@ from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.automation.seal_finished_hours import seal_sensor
 from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
+from orchestration.compat.logs import redact_logs
 from orchestration.config.settings import Settings, load_settings
 from orchestration.defs.publish import published_asset
 from orchestration.defs.raw import archive_source, raw_assets, receipts_asset
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The graph of the environment's settings."""
+    redact_logs()  # of the code server, and of every run that the UI or a schedule starts
     return build_definitions(load_settings())
 
 

@@ -17,6 +17,7 @@ from orchestration.config.endpoints import Endpoints
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 from orchestration.progress import Progress
+from orchestration.state.healing import heal, json_fault
 from orchestration.state.locks import Workplace
 from orchestration.state.process import PROCESS_TAG, join
 
@@ -89,6 +90,9 @@ class ArchiveResource:
             archives.close()
 
 
+_BANS_LOST: Final = "a venue that has banned this address is queried again, and its answer is recorded anew"
+
+
 @dataclass(frozen=True)
 class ApiResource:
     """The REST APIs of the configured markets' venues, and of others on demand, as far as TAKER_REST allows.
@@ -100,14 +104,22 @@ class ApiResource:
     bans: Path
 
     @contextmanager
-    def open(self, received: Sequence[str] = ()) -> Iterator[dict[str, Access]]:
-        """By venue, one client each, which counts the request weight of a run. `received`: venues to add."""
+    def open(
+        self, received: Sequence[str] = (), report: Callable[[str], None] = lambda text: None
+    ) -> Iterator[dict[str, Access]]:
+        """By venue, one client each, which counts the request weight of a run. `received`: venues to add.
+
+        `report` gets a sentence if the record of bans was damaged.
+        """
         from ingestion.http.limits import BanRegistry
         from ingestion.http.rest import RestClient
+        from ingestion.raw.durable import atomic_write
         from ingestion.recent import Access
         from ingestion.venues import venue_of
 
-        bans = BanRegistry(self.bans)
+        if (healed := heal(self.bans, json_fault, _BANS_LOST)) is not None:
+            report(healed)
+        bans = BanRegistry(self.bans, atomic_write)
         opened: dict[str, Access] = {}
         clients: list[RestClient] = []
         for venue, url in self.endpoints.rest_urls_with(received).items():

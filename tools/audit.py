@@ -22,10 +22,12 @@ LOCKS: Final = (ROOT / "requirements.lock", ROOT / "bi" / "superset" / "requirem
 _PIP_AUDIT: Final = (sys.executable, "-m", "pip_audit")
 _OPTIONS: Final = ("--vulnerability-service=osv", "--format=json", "--progress-spinner=off", "--timeout=5")
 _SECONDS: Final = 120.0
+_WITH_NETWORK: Final = "run `make lint` again with a network"
+_INSTALLED: Final = "`make setup` installs it"
 
 
 class NotAudited(Exception):
-    """Nothing is known about the packages. The text states why."""
+    """Nothing is known about the packages. The text states why, and what to do."""
 
 
 def vulnerable(lock: Path, command: Sequence[str] = _PIP_AUDIT, seconds: float = _SECONDS) -> list[str]:
@@ -34,12 +36,17 @@ def vulnerable(lock: Path, command: Sequence[str] = _PIP_AUDIT, seconds: float =
     try:
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        raise NotAudited(f"the database did not answer within {seconds:.0f} s") from None
+        raise NotAudited(f"the database did not answer within {seconds:.0f} s; {_WITH_NETWORK}") from None
+    except OSError as error:
+        raise NotAudited(f"{command[0]} cannot be started: {error.strerror}; {_INSTALLED}") from None
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = (done.stderr.strip().splitlines() or [f"pip-audit ended with exit code {done.returncode}"])[-1]
-        raise NotAudited("the database cannot be reached" if "ConnectionError" in last else last[:200]) from None
+        if "No module named" in last:
+            raise NotAudited(f"pip-audit is not installed; {_INSTALLED}") from None
+        reason = "the database cannot be reached" if "Connect" in last else last[:200]
+        raise NotAudited(f"{reason}; {_WITH_NETWORK}") from None
     return [
         f"{lock.relative_to(ROOT) if lock.is_relative_to(ROOT) else lock}: {package['name']} {package['version']}: "
         + ", ".join(
@@ -58,7 +65,7 @@ def main(locks: Sequence[Path] = LOCKS, command: Sequence[str] = _PIP_AUDIT) -> 
         try:
             found += vulnerable(lock, command)
         except NotAudited as reason:
-            print(f"the locked packages were not audited ({reason}); run `make lint` again with a network")
+            print(f"the locked packages were not audited: {reason}")
             break
     for line in found:
         print(line)

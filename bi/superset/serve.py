@@ -20,8 +20,10 @@ from typing import Final
 
 import yaml
 
+from ingestion.domain.redaction import redacted
 from orchestration.config.settings import SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
+from orchestration.serving.published import PublicationUnreadable, connect
 
 HERE: Final = Path(__file__).resolve().parent
 BUNDLE: Final = HERE / "dashboard"
@@ -37,15 +39,21 @@ class NothingToServe(Exception):
 def main() -> None:
     """Command line: `serve.py [--port N] [--demo]`."""
     options = argparse.ArgumentParser(description="Superset over the published marts, on 127.0.0.1.")
-    options.add_argument("--port", type=int, default=8088)
+    options.add_argument("--port", type=_port, default=8088)
     options.add_argument("--demo", action="store_true", help="the demo's data, even when real data is published")
     chosen = options.parse_args()
     try:
         marts = published(demo=chosen.demo)
         home = load_settings().state_dir / "superset"
         serve(marts, home, chosen.port)
-    except (NothingToServe, SettingsError) as error:
-        sys.exit(f"error: {error}")
+    except (NothingToServe, SettingsError, PublicationUnreadable) as error:
+        sys.exit(f"error: {redacted(str(error))}")
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"`{text}` is no port; write 1 to 65535")
+    return int(text)
 
 
 def published(*, demo: bool = False) -> Path:
@@ -85,8 +93,10 @@ def serve(marts: Path, home: Path, port: int) -> None:
 
 
 def superset_environment(marts: Path, home: Path) -> dict[str, str]:
-    """What Superset's processes get: its configuration, and telemetry off."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("SUPERSET_", "PYTHONPATH"))}
+    """What Superset's processes get: its configuration, telemetry off, and none of Taker's addresses and credentials,
+    which it does not need and could log."""
+    foreign = ("SUPERSET_", "PYTHONPATH", "TAKER_", "AWS_", "DAGSTER_")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return outside | {
         "FLASK_APP": "superset.app:create_app()",
         "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
@@ -143,9 +153,7 @@ def write_bundle(marts: Path, target: Path) -> Path:
 
 
 def _is_simulated(marts: Path) -> bool:
-    import duckdb
-
-    with duckdb.connect(str(marts), read_only=True) as connection:
+    with connect(marts) as connection:
         found = connection.execute("select coalesce(bool_or(is_simulated), false) from dim_markets").fetchone()
     return bool(found and found[0])
 

@@ -9,6 +9,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,9 @@ from ingestion.http.values import Limit
 
 # Other clients at this address use the same limit, and a request may reach the venue in the next window.
 _SHARE: Final = Decimal("0.9")
+
+
+Replacing = Callable[[Path], AbstractContextManager[Path]]
 
 
 class Budget:
@@ -56,11 +60,12 @@ class Budget:
 class BanRegistry:
     """Which venues have refused this address until when, kept in a file, so that the next run sends no request to them.
 
-    `path` None: kept by this object only.
+    `path` None: kept by this object only. `replacing`: a file's atomic replacement (`ingestion.raw.durable`, which this
+    package may not import); without it the file is read and not written.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None = None, replacing: Replacing | None = None) -> None:
+        self._path, self._replacing = path, replacing
         self._lock = threading.Lock()
         self._known: dict[str, tuple[datetime, str]] = {}
 
@@ -73,12 +78,13 @@ class BanRegistry:
     def record(self, whose: str, until: datetime, sentence: str) -> None:
         with self._lock:
             self._known = {**self._read(), whose: (until, sentence)}
-            if self._path is None:
+            if self._path is None or self._replacing is None:
                 return
             facts = {who: {"until": end.isoformat(), "sentence": why} for who, (end, why) in self._known.items()}
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._path.write_text(json.dumps(facts, indent=1))
+                with self._replacing(self._path) as staged:
+                    staged.write_text(json.dumps(facts, indent=1))
             except OSError:
                 pass  # this process knows it; that the folder is not writable is reported elsewhere
 

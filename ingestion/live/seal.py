@@ -182,9 +182,11 @@ def _trusted(object_id: ObjectId, zone: RawZone) -> Receipt | None:
 
 
 def put_back(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[str]:
-    """Copy sealed files back to the spool whose rows were lost with a damaged object: sealing makes it anew.
+    """Copy sealed files back to the spool whose rows were lost with a damaged object, or were judged by an older
+    version: sealing makes the object anew.
 
-    Returns the keys of these objects. What is older than the sealed files are kept stays damaged, and uncovered.
+    Returns the keys of these objects. What is older than the sealed files are kept stays damaged, and uncovered; an
+    object of an older version, of which a file is not kept any more, stays as that version made it.
     """
     inspector, restored = Inspector(zone.store), []
     for dataset in _IDENTITY:
@@ -196,11 +198,21 @@ def put_back(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[str]:
                 continue
             receipt = readable(zone.store.get_bytes(found.key))
             if receipt is not None and not inspector.fault(folder, receipt):
-                continue
+                is_outdated = receipt.decoder_version < SEAL_VERSION
+                if not is_outdated or not _are_all_kept(spool_dir, receipt):
+                    continue
             kept = _sealed_around(spool_dir, venue, date.fromisoformat(day))
             if [path for path in kept if _unpacked(path, spool_dir / venue / path.name.removesuffix(".zst"))]:
                 restored.append(f"{folder}/data.parquet")
     return restored
+
+
+def _are_all_kept(spool_dir: Path, receipt: Receipt) -> bool:
+    """Every file that the object was made of is among the sealed ones, or waits in the spool again."""
+    keys = [source.key.partition("/")[2] for source in receipt.sources]
+    return bool(keys) and all(
+        (spool_dir / SEALED_FOLDER / f"{key}.zst").is_file() or (spool_dir / key).is_file() for key in keys
+    )
 
 
 def _sealed_around(spool_dir: Path, venue: str, day: date) -> list[Path]:

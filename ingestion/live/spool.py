@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import struct
 import time
 import zlib
@@ -43,6 +44,7 @@ SEALED_FOLDER: Final = "sealed"
 
 _FRAME: Final = struct.Struct("<II")
 _HEAD: Final = struct.Struct("<cq")
+_NAME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)\.(\d+)\.spool")
 _MESSAGE: Final = b"M"
 _COVERED: Final = b"C"
 _DROPPED: Final = b"D"
@@ -205,10 +207,21 @@ class Segment:
 
 
 def segments(spool_dir: Path) -> list[Segment]:
-    """Every file that is not sealed yet, by venue and time."""
+    """Every file that is not sealed yet, by venue and time. What a collector would not name so is no file of it."""
     paths = [*spool_dir.glob("*/*.spool"), *spool_dir.glob("*/*.spool.open")]
-    names = [(path, path.name.removesuffix(".open")) for path in paths]
+    names = [(path, path.name.removesuffix(".open")) for path in paths if _start_of(path) is not None]
     return sorted(Segment(path.parent.name, name.partition(".")[0], name, path) for path, name in names)
+
+
+def _start_of(path: Path) -> int | None:
+    """The start in a file's name, nanoseconds since 1970; None for what is not named as the files of the spool are."""
+    found = _NAME.match(path.name)
+    if found is None or not path.is_file():
+        return None
+    with suppress(ValueError):
+        datetime.strptime(f"{found[1]} +0000", "%Y-%m-%dT%H %z")
+        return int(found[2])
+    return None
 
 
 def closed(segment: Segment) -> Segment:
@@ -406,4 +419,4 @@ class SpoolWriter:
 def _unused(folder: Path, hour: str, started: int) -> int:
     """A start that no file of the hour has yet, sealed ones included: also when the clock was set back."""
     every = [*folder.glob(f"{hour}.*"), *(folder.parent / SEALED_FOLDER / folder.name).glob(f"{hour}.*")]
-    return max([started, *(int(path.name.split(".")[1]) + 1 for path in every)])
+    return max([started, *(start + 1 for path in every if (start := _start_of(path)) is not None)])

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from ingestion.domain.errors import IngestionError
 from ingestion.raw.durable import atomic_write
 
 STATUS_NAME: Final = "collector.json"
@@ -54,13 +55,18 @@ def write_status(spool_dir: Path, status: CollectorStatus) -> None:
         staged.write_text(json.dumps(asdict(status), default=lambda value: value.isoformat()))
 
 
+class StatusDamaged(IngestionError):
+    """The file is there and holds no status: it was torn, or another program wrote it."""
+
+
 def read_status(spool_dir: Path) -> CollectorStatus | None:
-    """The last status; None where no collector ever ran, or the file cannot be read."""
+    """The last status; None where no collector ever ran. StatusDamaged."""
+    path = spool_dir / STATUS_NAME
     try:
-        raw = json.loads((spool_dir / STATUS_NAME).read_text())
+        raw = json.loads(path.read_bytes())
         return CollectorStatus(
-            started_at=datetime.fromisoformat(raw["started_at"]),
-            beat_at=datetime.fromisoformat(raw["beat_at"]),
+            started_at=_of_utc(raw["started_at"]),
+            beat_at=_of_utc(raw["beat_at"]),
             pid=int(raw["pid"]),
             connections=tuple(
                 ConnectionStatus(
@@ -76,9 +82,20 @@ def read_status(spool_dir: Path) -> CollectorStatus | None:
             ),
             stopped_at=_instant(raw.get("stopped_at")),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError:
         return None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise StatusDamaged(
+            f"{path} is damaged, so that nothing is known of the collector; `taker collect` writes it anew"
+        ) from error
 
 
 def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return _of_utc(text) if text else None
+
+
+def _of_utc(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return found

@@ -21,7 +21,7 @@ from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.config.alerts import AlertConfig
-from orchestration.serving.published import NothingPublished
+from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed
 
 _READ: Final = "publication"
 _RECEIVER: Final = "receiver"
@@ -208,6 +208,8 @@ def _read(config: AlertConfig, now: datetime) -> tuple[tuple[Found, ...], tuple[
         done = publication.read(config, now)
     except NothingPublished:
         return _of_marts("nothing is published"), None
+    except (PublicationUnreadable, QueryFailed) as error:
+        return tuple(replace(one, fault=str(error)) for one in _of_marts(str(error))), None
     except duckdb.Error as error:
         fault = f"the published marts cannot be read: {str(error).strip().splitlines()[0]}"
         return tuple(replace(one, fault=fault) for one in _of_marts(fault)), None

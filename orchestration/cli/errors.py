@@ -33,12 +33,19 @@ def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -
             raise
         if _means_full_disk(error):
             fail(_full_disk(), failed)
+        if isinstance(error, UnicodeEncodeError):
+            fail(f"`{_readable(error.object)}` holds bytes that are not UTF-8 text; write it in UTF-8", usage)
         text = str(error) or type(error).__name__
         expected = _is_expected(error)
         fail(
             text if expected else f"{type(error).__name__}: {text}; run again with --debug for the details",
             usage if _is_usage(error) else failed,
         )
+
+
+def _readable(text: str) -> str:
+    """The text with what cannot be written as hexadecimal digits."""
+    return text.encode(errors="backslashreplace").decode()[:200]
 
 
 def _means_full_disk(error: Exception) -> bool:

@@ -82,7 +82,7 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         zone = storage.raw_zone()
         received = collected_venues(spool, zone)
         alone = workplace.alone(API, waiting(progress, context), context.run.run_id)
-        with alone, apis.open(received) as access, workplace.scratch() as scratch:
+        with alone, apis.open(received, progress.healed) as access, workplace.scratch() as scratch:
             by_venue = {venue: one.api for venue, one in access.items()}
             tasks = recent_tasks(scope, zone, by_venue, datetime.now(UTC), received)
             tasks = [task for task in tasks if raw_key(task.dataset.name) in context.selected_asset_keys]

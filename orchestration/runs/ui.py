@@ -16,6 +16,7 @@ from typing import Final
 
 from ingestion.raw.durable import atomic_write
 from orchestration.automation.abandoned_runs import end_abandoned_runs
+from orchestration.compat.logs import redact_logs
 from orchestration.compat.webserver import dev
 from orchestration.config.settings import Settings
 from orchestration.runs.instance import open_instance
@@ -74,4 +75,5 @@ def _refuse_a_busy_port(port: int) -> None:
 
 
 if __name__ == "__main__":
+    redact_logs()
     dev(sys.argv[1:], web_server="orchestration.runs.webserver")

@@ -13,6 +13,7 @@ from ingestion.raw.verify import RawVerdict
 from ingestion.raw.verify import verify as verify_raw
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource, WarehouseResource
+from orchestration.serving.published import unreadable
 from orchestration.serving.verified import MartFault, MartVerdict, verify_marts
 from orchestration.warehouse.sql import literal
 
@@ -43,6 +44,6 @@ def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], N
             index = storage.raw_zone().index()
             return Verification(raw, verify_marts(connection, storage.store(), index, settings.scope.trades_dataset))
     except duckdb.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        fault = MartFault(str(settings.serving_path), f"cannot be verified ({reason})", "`taker run` publishes it anew")
+        what, _, remedy = str(unreadable(settings.serving_path, error)).rpartition("; ")
+        fault = MartFault(str(settings.serving_path), what, remedy)
         return Verification(raw, MartVerdict(0, 0, 0, (fault,)))

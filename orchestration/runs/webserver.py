@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from orchestration.compat.logs import redact_logs
 from orchestration.compat.webserver import serve
 from orchestration.config.settings import load_settings
 from orchestration.runs.web_guard import guarded
@@ -15,6 +16,7 @@ from orchestration.runs.web_guard import guarded
 
 def main() -> None:
     """The command line of `dagster_webserver`."""
+    redact_logs()
     serve(partial(guarded, allowed_hosts=load_settings().ui_allowed_hosts))
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestration.serving.published import DayNotPublished, connect, outdated, resolve_market
+from orchestration.serving.published import DayNotPublished, connect, resolve_market
 from orchestration.warehouse.sql import literal
 
 
@@ -18,21 +18,14 @@ def briefs(serving: Path, day: date | None = None, market: str | None = None) ->
 
     Raises MarketNotPublished, and DayNotPublished when there is none of that day.
     """
-    import duckdb
-
     with connect(serving) as connection:
-        try:
-            spans = connection.execute(_BRIEF_SPANS).fetchall()
-            markets = (
-                [name for name, *_ in spans] if market is None else [resolve_market(market, [s[0] for s in spans])]
-            )
-            # Literals: to bind parameters, DuckDB imports pandas, which takes longer than the answer.
-            wanted = {"markets": ", ".join(map(literal, markets)) or "null", "day": f"'{day}'" if day else "null"}
-            done = connection.execute(_BRIEFS.format(**wanted))
-            names = [column[0] for column in done.description or ()]
-            found = [dict(zip(names, row, strict=True)) for row in done.fetchall()]
-        except duckdb.CatalogException as error:
-            raise outdated(error) from error
+        spans = connection.execute(_BRIEF_SPANS).fetchall()
+        markets = [name for name, *_ in spans] if market is None else [resolve_market(market, [s[0] for s in spans])]
+        # Literals: to bind parameters, DuckDB imports pandas, which takes longer than the answer.
+        wanted = {"markets": ", ".join(map(literal, markets)) or "null", "day": f"'{day}'" if day else "null"}
+        done = connection.execute(_BRIEFS.format(**wanted))
+        names = [column[0] for column in done.description or ()]
+        found = [dict(zip(names, row, strict=True)) for row in done.fetchall()]
     if found or day is None:
         return found
     days = "; ".join(f"{name} from {first} to {last}" for name, first, last in spans if name in markets)

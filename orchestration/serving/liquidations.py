@@ -47,7 +47,7 @@ def last_liquidations(serving: Path, markets: Sequence[str] | None = None) -> li
     with connect(serving) as connection:
         try:
             rows = [Liquidated(*row) for row in connection.execute(_LAST_LIQUIDATIONS).fetchall()]
-        except duckdb.Error:  # a publication made before there was such a mart
+        except (duckdb.CatalogException, duckdb.BinderException):  # a publication made before there was such a mart
             return []
     return [row for row in rows if markets is None or row.market_id.endswith(":ALL") or row.market_id in markets]
 

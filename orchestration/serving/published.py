@@ -10,9 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from orchestration.state.healing import NotDamaged, damage_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +40,10 @@ class NothingPublished(Exception):
     """There are no published marts yet. The text names the commands that make them."""
 
 
+class PublicationUnreadable(Exception):
+    """The published file is there and cannot be read. The text states why, and what to do."""
+
+
 class QueryFailed(Exception):
     """The database refused a query; the text is its reason."""
 
@@ -49,26 +56,48 @@ class MarketNotPublished(ValueError):
     """No published market, or more than one, is meant. The text lists the choices."""
 
 
-def connect(serving: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to the published marts."""
+@contextmanager
+def connect(serving: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the published marts.
+
+    Raises NothingPublished; PublicationUnreadable, also when damage is noticed only as the file is read; QueryFailed
+    for a publication without a table or column that is queried.
+    """
     import duckdb
 
     if not serving.is_file():
         raise NothingPublished(
             f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
         )
-    connection = duckdb.connect(str(serving), read_only=True)
-    with _CONFIGURING:
-        if connection.execute("select current_setting('lock_configuration')").fetchone() != (True,):
-            for statement in _CONFIGURATION:
-                connection.execute(statement)
-    return connection
+    try:
+        with duckdb.connect(str(serving), read_only=True) as connection:
+            with _CONFIGURING:
+                if connection.execute("select current_setting('lock_configuration')").fetchone() != (True,):
+                    for statement in _CONFIGURATION:
+                        connection.execute(statement)
+            yield connection
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise outdated(error) from error
+    except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, UnicodeDecodeError) as error:
+        raise unreadable(serving, error) from error
+
+
+def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
+    """The error of a published file whose content, version or lock keeps it from being read."""
+    try:
+        why, remedy = f"it is damaged: {damage_in(error)}", "`taker run` sets it aside and publishes it anew"
+    except NotDamaged as other:
+        why, remedy = str(other), "end what uses it, or see to its permissions, and try again"
+        if "version" in why:
+            remedy = "update Taker with `make setup`, or remove the file and publish it anew with `taker run`"
+    return PublicationUnreadable(f"the publication {serving} cannot be read ({why}); {remedy}")
 
 
 def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a query over the published marts."""
     import duckdb
 
+    sql.encode()  # UnicodeEncodeError: DuckDB takes text alone, and would report another
     with connect(serving) as connection:
         try:
             statements = connection.extract_statements(sql)
@@ -80,6 +109,8 @@ def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
                 raise QueryFailed(f"the published marts are read-only; write a query, without {what}")
             done = connection.execute(statements[0])
             return [column[0] for column in done.description or ()], done.fetchall()
+        except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException):
+            raise  # of the file, not of the query
         except duckdb.Error as error:
             # The lines after the first only draw an arrow below the query.
             raise QueryFailed(str(error).strip().splitlines()[0]) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from orchestration.serving.defects import Unused, unused
-from orchestration.serving.published import NothingPublished, query
+from orchestration.serving.published import NothingPublished, connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,4 +123,5 @@ def _incomplete_days(serving: Path) -> set[tuple[str, date]]:
     if not serving.is_file():
         return set()
     sql = "select market_id, trade_date from fct_flow_reconciliation_daily where verdict = 'trades_incomplete'"
-    return {(market, day) for market, day in query(serving, sql)[1]}
+    with connect(serving) as connection:
+        return set(connection.execute(sql).fetchall())

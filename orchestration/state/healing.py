@@ -10,6 +10,7 @@ from being written, is healthy: its error goes on.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sqlite3
@@ -82,6 +83,16 @@ def sqlite_fault(path: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if found == "ok" else str(found)
+
+
+def json_fault(path: Path) -> str | None:
+    """Why the file is no JSON object; None for one that is, or that cannot be read now."""
+    try:
+        return None if isinstance(json.loads(path.read_bytes()), dict) else "no object of names and values"
+    except (ValueError, RecursionError):
+        return "no JSON"
+    except OSError:
+        return None
 
 
 def duckdb_fault(path: Path, read: Collection[str] = (), *, read_only: bool = False) -> str | None:

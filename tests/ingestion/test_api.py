@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from ingestion.http.limits import BanRegistry
 from ingestion.http.rest import RestClient
 from ingestion.http.values import Limit
 from ingestion.http.watch import Unreachable
+from ingestion.raw.durable import atomic_write
 from ingestion.venues.binance import BINANCE_UM
 from tests.support.venue_http import Planned, VenueServer
 
@@ -124,6 +126,24 @@ def test_numbers_stay_exact(venue: VenueServer, clock: Clock) -> None:
     assert client(venue.url, clock).get("/fapi/v1/klines", {}, weight=1) == {"price": Decimal("0.1234567890123456789")}
 
 
+def test_a_disk_that_fills_leaves_the_bans_that_were_recorded(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "refusals.json"
+    BanRegistry(path, atomic_write).record(URL, NOW + timedelta(hours=1), "banned")
+
+    def half(self: Path, text: str) -> int:
+        with self.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", half)
+        BanRegistry(path, atomic_write).record("http://other", NOW + timedelta(hours=1), "banned too")
+    assert "banned" in (BanRegistry(path, atomic_write).active(URL, NOW) or "")
+    assert [each.name for each in tmp_path.iterdir()] == ["refusals.json"]
+
+
 def test_429_waits_for_retry_after_and_repeats_the_request(venue: VenueServer, clock: Clock) -> None:
     too_many = {"code": -1003, "msg": "Too many requests; current limit is 2400 request weight per 1 MINUTE."}
     venue.plan("/exchangeInfo", Planned(429, too_many, Retry_After="17"))
@@ -136,12 +156,12 @@ def test_418_stops_at_once_states_for_how_long_and_ends_all_requests(
 ) -> None:
     venue.plan("/klines", Planned(418, {"code": -1003, "msg": "Way too many requests."}, Retry_After="7200"))
     remembered = tmp_path / "state" / "refusals.json"
-    api = client(venue.url, clock, bans=BanRegistry(remembered))
+    api = client(venue.url, clock, bans=BanRegistry(remembered, atomic_write))
     with pytest.raises(VenueRefused, match=r"banned .* for 2\.0 h, until 2026-03-02 14:30:00 UTC; .* extend the ban"):
         api.get("/fapi/v1/klines", {}, weight=1)
     assert clock.slept == []
     # Neither another request is sent, nor one by another process.
-    for later in (api, client(venue.url, clock, bans=BanRegistry(remembered))):
+    for later in (api, client(venue.url, clock, bans=BanRegistry(remembered, atomic_write))):
         with pytest.raises(VenueRefused, match="no further request before 2026-03-02 14:30 UTC"):
             later.get("/fapi/v1/exchangeInfo", {}, weight=1)
     assert len(venue.requests) == 1
@@ -230,8 +250,8 @@ def test_the_venues_clock_counts(clock: Clock, ahead: timedelta, reported: timed
 def test_a_damaged_file_of_bans_counts_as_empty(clock: Clock, tmp_path: Path) -> None:
     path = tmp_path / "refusals.json"
     path.write_text('{"http://venue')
-    assert BanRegistry(path).active(URL, NOW) is None
-    BanRegistry(path).record(URL, NOW + timedelta(hours=1), "banned")
-    known: Callable[[datetime], str | None] = lambda now: BanRegistry(path).active(URL, now)  # noqa: E731
+    assert BanRegistry(path, atomic_write).active(URL, NOW) is None
+    BanRegistry(path, atomic_write).record(URL, NOW + timedelta(hours=1), "banned")
+    known: Callable[[datetime], str | None] = lambda now: BanRegistry(path, atomic_write).active(URL, now)  # noqa: E731
     assert known(NOW) == "banned (no further request before 2026-03-02 13:30 UTC)"
     assert known(NOW + timedelta(hours=2)) is None

@@ -221,6 +221,46 @@ def test_what_is_malformed_or_torn_or_of_another_time_is_counted_and_the_rest_is
     assert sealed.torn_bytes == 8
 
 
+@pytest.mark.parametrize("damage", ["cut", "garbage after", "flipped"])
+@pytest.mark.parametrize("at", [0.0, 0.05, 0.35, 0.5, 0.75, 0.999])
+def test_of_a_torn_file_what_precedes_the_damage_is_stored_and_no_minute_after_it_is_covered(
+    at: float, damage: str, spool: Path, zone: RawZone
+) -> None:
+    minutes = [NOON + timedelta(minutes=n) for n in range(20)]
+    spooled(spool, *(each for m in minutes for each in (received(messages.force_order(at=ms(m)), m), covered(m))))
+    path = segments(spool)[0].path
+    whole = path.read_bytes()
+    cut = int(len(whole) * at)
+    tail = {
+        "cut": b"",
+        "garbage after": b"\xff" * 50,
+        "flipped": bytes((whole[cut] ^ 1,)) + whole[cut + 1 :],
+    }[damage]
+    path.write_bytes(whole[:cut] + tail)
+    (sealed,) = seal(spool, zone, now=LATER)
+    receipt = sealed.receipt
+    intact = [n for n in range(20) if cut >= 8 + (n + 1) * (len(whole) - 8) // 20]
+    assert receipt.covered_minutes.get("2026-09-21T12", 0) == len(intact)
+    assert len(intact) <= receipt.rows <= len(intact) + 1
+    assert receipt.torn_bytes > 0 or cut + len(tail) == 0
+    index = zone.write_index()
+    assert index["status"].to_pylist() == ["stored"]
+    assert segments(spool) == []
+    assert seal(spool, zone, now=LATER) == []
+
+
+def test_a_file_that_is_no_file_of_the_spool_stops_no_sealing(spool: Path, zone: RawZone) -> None:
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
+    folder = spool / "binance_um"
+    for name in ("notes.spool", "2026-99-99T13.1.spool", "2026-09-21T12.spool", ".spool", "2026-09-21T12.x.spool.open"):
+        (folder / name).write_bytes(b"not ours")
+    (folder / "2026-09-21T11.5.spool").mkdir()
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))  # beside them
+    (sealed,) = seal(spool, zone, now=LATER)
+    assert sealed.rows == 1
+    assert (folder / "notes.spool").read_bytes() == b"not ours"
+
+
 def test_losses_are_counted_by_the_hour_in_which_they_were_received(spool: Path, zone: RawZone) -> None:
     one = NOON + timedelta(hours=1)
     late = NOON - timedelta(hours=30)
@@ -510,9 +550,40 @@ def test_files_that_are_put_back_are_read_anew_by_a_seal_that_reads_otherwise(
     assert seal(spool, zone, now=LATER + timedelta(days=1)) == []
 
 
+def forget_kept(spool: Path) -> None:
+    """As after 30 days."""
+    for path in (spool / "sealed").glob("*/*.zst"):
+        path.unlink()
+
+
+def test_what_an_older_version_sealed_is_judged_anew_while_its_files_are_kept(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version knew no limit of a quantity: the order is set aside after the update, and reported."""
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        absurd = messages.force_order(at=ms(at) + 1, q="1e13", z="1e13")
+        with monkeypatch.context() as older:
+            older.setattr("ingestion.live.rows.value_fault", lambda column, value: None)
+            older.setattr("ingestion.live.rows.LARGEST_VALUE", Decimal("1e40"))
+            older.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION - 1)
+            spooled(spool, received(messages.force_order(at=ms(at)), at), received(absurd, at), covered(at))
+            seal(spool, zone, now=at + timedelta(hours=1))
+    assert liquidations(zone)[1].rows == 4
+    (again,) = seal(spool, zone, now=LATER)
+    assert (again.receipt.decoder_version, again.rows) == (SEAL_VERSION, 2)
+    assert again.receipt.covered_minutes == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert again.receipt.lost_messages == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert len(again.receipt.defects) == 2
+    after = state(zone)
+    assert seal(spool, zone, now=LATER) == []
+    assert state(zone) == after
+
+
 def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
     spooled(spool, received(messages.force_order(at=ms(NOON)), NOON))
     (first,) = seal(spool, zone, now=LATER)
+    forget_kept(spool)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     older = zone.rows(object_id).drop_columns(["original_quantity", "limit_price"])
     place = older.column_names.index("price")
@@ -540,6 +611,7 @@ def test_one_file_of_several_is_not_read_anew_and_counted_twice(
         (last,) = segments(spool)
         copy = last.path.read_bytes()
         seal(spool, zone, now=at + timedelta(hours=1))
+        forget_kept(spool)
     before = state(zone)
     last.path.write_bytes(copy)
     monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)

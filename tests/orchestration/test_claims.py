@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestration.serving.briefs import briefs
-from orchestration.serving.claims.evaluate import Answer, Outcome, check, facts
+from orchestration.serving.claims.evaluate import Answer, Outcome, Verdict, check, facts
 from orchestration.serving.claims.parse import Claim, ClaimNotUnderstood, understand
 from orchestration.serving.published import MarketNotPublished, NothingPublished, QueryFailed, resolve_market
 from tests.support.claimed import publish_for_claims
@@ -158,6 +158,23 @@ class TestTheVerdict:
     )
     def test_is_unknown_where_the_data_cannot_tell(self, published: Path, text: str) -> None:
         assert self.ask(published, text).outcome is Outcome.UNKNOWN
+
+    def test_a_bar_that_another_source_contradicts_is_named_and_those_of_the_window_are_counted(
+        self, published: Path
+    ) -> None:
+        def daily(text: str) -> Verdict:
+            return next(one for one in self.ask(published, text).verdicts if one.definition_id == "daily_usd")
+
+        itself = daily("2024-03-25 bearish rank 2 in 20 days")
+        assert (itself.flow_quality, itself.contradicted_bars) == ("contradicted", 1)
+        assert "another source contradicts the bar" in itself.sentence
+        beside = daily("2024-03-20 bearish rank 1 in 10 days as of 2024-03-28")
+        assert (beside.flow_quality, beside.contradicted_bars) == ("as_published", 1)
+        assert "contradicts" not in beside.sentence
+        before = daily("2024-03-15 bearish rank 1 in 10 days")
+        assert (before.flow_quality, before.contradicted_bars) == ("as_published", 0)
+        nothing = daily("2024-06-01 bearish rank 1 in 20 days")
+        assert (nothing.flow_quality, nothing.contradicted_bars) == (None, 0)
 
     def test_a_definition_without_bars_has_no_say(self, published: Path) -> None:
         answer = self.ask(published, "2024-03-25 bearish rank 5 in 20 days")

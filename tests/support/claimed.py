@@ -53,6 +53,7 @@ select
         range between interval 1 day preceding and interval 1 day following
     ) end as is_event,
     null::bigint as event_rank, bar_coverage_ratio, false as is_provisional, false as is_running,
+    case when bar_at = timestamp '2024-03-25' then 'contradicted' else 'as_published' end as flow_quality,
     null::timestamp as set_changed_at
 from sides;
 

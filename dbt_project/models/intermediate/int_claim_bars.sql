@@ -20,6 +20,7 @@ with bars as (
         end || ')' as bar_text,
         cast(ranks.bar_coverage_ratio as decimal(9,8)) as bar_coverage,
         ranks.is_provisional,
+        ranks.flow_quality,
         ranks.set_changed_at,
         ranks.is_event,
         ranks.bar_at >= windows.range_from_at and ranks.bar_at < windows.range_to_at as is_in_range
@@ -44,6 +45,7 @@ select
     bar_text,
     bar_coverage,
     is_provisional,
+    flow_quality,
     set_changed_at,
     is_event,
     is_in_range,

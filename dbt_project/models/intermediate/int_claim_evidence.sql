@@ -8,6 +8,7 @@ with window_facts as (
         count(*) as window_bars,
         max(set_changed_at) >= min(bar_at) as has_changed_set,
         sum(bar_coverage) as covered_bars,
+        sum(case when flow_quality = 'contradicted' then 1 else 0 end) as contradicted_bars,
         sum(case when is_in_range then bar_coverage else 0 end) as covered_range_bars,
         -- If it is an event, its rank is one more than the number of larger events, of which some are not settled yet.
         max(
@@ -97,9 +98,11 @@ select
     found_bars.event_rank,
     found_bars.is_event,
     found_bars.is_provisional,
+    found_bars.flow_quality,
     found_bars.bar_rank = windows.claimed_rank and found_bars.extremeness = found_bars.range_extreme as is_rank_by_bars,
     coalesce(found_bars.event_rank = windows.claimed_rank, false) as is_rank_by_events,
     coalesce(window_facts.window_bars, 0) as window_bars,
+    coalesce(window_facts.contradicted_bars, 0) as contradicted_bars,
     coalesce(window_facts.may_yet_have_the_rank, false) as may_yet_have_the_rank,
     window_facts.holder,
     larger_events_by_claim.larger_events,

@@ -16,6 +16,7 @@ events as (
         ranks.bar_at as event_at,
         ranks.event_rank,
         ranks.value,
+        ranks.flow_quality,
         {{ bar_hours('definitions.grain') }} as grain_hours,
         ranks.bar_at + {{ hours_as_interval(bar_hours('definitions.grain')) }} as entry_at,
         {%- set hours_to_know = 'definitions.decluster_hours + 2 * ' ~ bar_hours('definitions.grain') %}
@@ -39,6 +40,7 @@ select
     horizons.horizon_days,
     events.entry_at,
     events.entry_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at,
-    events.known_at
+    events.known_at,
+    events.flow_quality
 from events
 cross join horizons

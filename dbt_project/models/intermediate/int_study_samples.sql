@@ -1,10 +1,10 @@
 -- One row per definition, market, side, horizon, way of entering and event with a known exit. Events whose holding
 -- times overlap are one block: they share the same days of the price and are no independent observations.
 with entries as (
-    select definition_id, market_id, side, horizon_days, 'next_bar' as entered, entry_at
+    select definition_id, market_id, side, horizon_days, 'next_bar' as entered, entry_at, flow_quality
     from {{ ref('int_study_positions') }}
     union all
-    select definition_id, market_id, side, horizon_days, 'when_known' as entered, known_at as entry_at
+    select definition_id, market_id, side, horizon_days, 'when_known' as entered, known_at as entry_at, flow_quality
     from {{ ref('int_study_positions') }}
 ),
 
@@ -16,6 +16,7 @@ returns as (
         entries.horizon_days,
         entries.entered,
         entries.entry_at,
+        entries.flow_quality,
         baseline.entry_number,
         {{ contrarian('entries.side', 'baseline.price_return') }} as contrarian_return,
         lag(entries.entry_at) over event_order as previous_entry_at
@@ -56,6 +57,7 @@ select
     entered,
     entry_at,
     contrarian_return,
+    flow_quality,
     cast(block_number as bigint) as block_number,
     entry_number - min(entry_number) over (
         partition by definition_id, market_id, side, horizon_days, entered, block_number

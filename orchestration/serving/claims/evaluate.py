@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.serving.claims.parse import Claim
-from orchestration.serving.published import connect, outdated, resolve_market
+from orchestration.serving.published import connect, resolve_market
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Verdict:
     """The verdict of one definition: a row of `fct_claim_verdicts`, with the definition's grain and unit.
 
     `is_measured`: the market has bars of this definition at all; where it has none, the definition has no say.
-    `holds`: None when the data cannot tell; `sentence` gives the reason.
+    `holds`: None when the data cannot tell; `sentence` gives the reason. `contradicted_bars`: of the window.
     """
 
     definition_id: str
@@ -54,6 +54,8 @@ class Verdict:
     holds_by: str | None
     larger_events: str | None
     sentence: str
+    flow_quality: str | None = None
+    contradicted_bars: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,10 @@ def check(serving: Path, claim: Claim) -> Answer:
     Raises NothingPublished before the first publication, MarketNotPublished, and QueryFailed when the publication is
     from before claims could be checked.
     """
-    import duckdb
-
     with connect(serving) as connection:
-        try:
-            markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
-            market_id = resolve_market(claim.market, sorted(markets))
-            rows = _verdicts(connection, claim, market_id)
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise outdated(error) from error
+        markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
+        market_id = resolve_market(claim.market, sorted(markets))
+        rows = _verdicts(connection, claim, market_id)
     return Answer(claim, market_id, markets[market_id], tuple(rows))
 
 
@@ -124,7 +121,7 @@ _VERDICTS: Final = """
         ) as is_measured,
         verdicts.as_of_at, verdicts.bar_at, verdicts.value, verdicts.actual_rank, verdicts.actual_event_rank,
         verdicts.window_bars, verdicts.coverage_ratio, verdicts.holds, verdicts.holds_by, verdicts.larger_events,
-        verdicts.verdict_sentence
+        verdicts.verdict_sentence, verdicts.flow_quality, verdicts.contradicted_bars
     from fct_claim_verdicts as verdicts
     inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id
     order by verdicts.definition_id

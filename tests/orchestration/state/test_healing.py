@@ -16,10 +16,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingestion.live.status import STATUS_NAME, StatusDamaged, read_status
 from orchestration.alerts import outbox
 from orchestration.config.days import yesterday
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
+from orchestration.resources import ApiResource
 from orchestration.runs import demo
 from orchestration.runs.instance import open_instance, prepare_home
 from orchestration.state.healing import NotDamaged, duckdb_fault, heal, sqlite_fault
@@ -282,6 +284,38 @@ def test_a_damaged_record_of_the_demo_counts_as_none(
     assert demo.last_day() == date(2026, 3, 10)
     damage(record)
     assert demo.last_day() == yesterday()
+
+
+@pytest.mark.parametrize("content", [b"", b'{"http://ven', b"[]", b"null", b"\xff\x00", b"[" * 100_000])
+def test_a_damaged_record_of_bans_is_set_aside_once_and_reported(content: bytes, settings: Settings) -> None:
+    path = settings.paths.bans
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    reported: list[str] = []
+    apis = ApiResource(settings.endpoints, path)
+    for _ in range(2):
+        with apis.open(report=reported.append):
+            pass
+    (kept,) = set_aside(path)
+    (sentence,) = reported
+    assert kept.name in sentence
+    assert "is queried again" in sentence
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b'{"started_at": "20', b"[]", b"null", b"\xff\x00", b"[" * 100_000,
+        b'{"started_at": "2026-01-01T00:00:00", "beat_at": "2026-01-01T00:00:00", "pid": 1, "connections": []}',
+        b'{"started_at": "2026-01-01T00:00:00Z", "beat_at": "2026-01-01T00:00:00Z", "pid": 1e999, "connections": []}',
+        b'{"started_at": 1, "beat_at": 2, "pid": 1, "connections": [{}]}',
+    ],
+)  # fmt: skip
+def test_a_damaged_status_of_the_collector_is_reported_and_not_taken_for_none(content: bytes, tmp_path: Path) -> None:
+    assert read_status(tmp_path) is None
+    (tmp_path / STATUS_NAME).write_bytes(content)
+    with pytest.raises(StatusDamaged, match="`taker collect` writes it anew"):
+        read_status(tmp_path)
 
 
 def test_of_two_processes_that_find_a_damaged_file_one_sets_it_aside(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ samples as (
         entered,
         count(*) as sample_size,
         max(block_number) as block_count,
+        sum(case when flow_quality = 'contradicted' then 1 else 0 end) as contradicted_count,
         cast(sum(case when contrarian_return > 0 then 1 else 0 end) as double) / count(*) as hit_rate,
         percentile_cont(0.5) within group (order by cast(contrarian_return as double)) as median_return,
         cast(sum(contrarian_return) as double) / count(*) as mean_return
@@ -51,6 +52,7 @@ compared_samples as (
         questions.horizon_days,
         coalesce(next_bar.sample_size, 0) as sample_size,
         coalesce(next_bar.block_count, 0) as block_count,
+        coalesce(next_bar.contradicted_count, 0) as contradicted_count,
         next_bar.hit_rate,
         next_bar.median_return,
         next_bar.mean_return,
@@ -135,6 +137,7 @@ select
                     || ': more than chance explains, were it the only test and not one of '
                     || cast(test_count as varchar) || '.'
             end
-    end as conclusion
+    end as conclusion,
+    cast(contradicted_count as bigint) as contradicted_count
 from samples_with_test_count
 order by definition_id, market_id, side, horizon_days

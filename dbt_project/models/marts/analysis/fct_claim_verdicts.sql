@@ -55,6 +55,9 @@ select
             end
             || case when holds then '' else coalesce('; that rank among events is held by ' || holder, '') end
             || case when is_provisional then '; the bar is provisional, until the archive has its day' else '' end
-    end || '.' as verdict_sentence
+            || case when flow_quality = 'contradicted' then '; another source contradicts the bar' else '' end
+    end || '.' as verdict_sentence,
+    flow_quality,
+    cast(contradicted_bars as bigint) as contradicted_bars
 from decided_claims
 order by claim_id, definition_id

@@ -75,6 +75,7 @@ select
     cast(case side when 'bearish' then rise else -fall end as double) as max_favourable_excursion,
     known_at,
     cast({{ contrarian('side', 'known_price_return') }} as double) as return_when_known,
-    exit_price is not null as is_complete
+    exit_price is not null as is_complete,
+    flow_quality
 from priced_positions
 order by definition_id, market_id, side, event_at, horizon_days
