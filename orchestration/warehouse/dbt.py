@@ -193,7 +193,10 @@ def build_args(dbt_vars: Mapping[str, Any], *, full_refresh: bool = False) -> li
 
 def nodes_to_build(manifest: Mapping[str, Any]) -> int:
     """How many nodes `dbt build` will report on."""
-    return sum(node["resource_type"] in ("model", "seed", "snapshot", "test") for node in manifest["nodes"].values())
+    return sum(
+        node["resource_type"] in ("model", "seed", "snapshot", "test") and node["config"]["materialized"] != "ephemeral"
+        for node in manifest["nodes"].values()
+    )
 
 
 def marts_in(manifest: Mapping[str, Any]) -> list[str]:

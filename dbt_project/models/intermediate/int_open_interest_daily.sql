@@ -1,10 +1,10 @@
--- One row per market and UTC day of the venue's metrics: the day's last observation of open interest, NULL when there
--- is none, and what contradicts it.
+-- One row per market and UTC day of the venue's metrics: the day's last observation of open interest, NULL when
+-- there is none, and what contradicts it.
 --
 -- `conflict`: the observation is contradicted, with the figures of both. By the market's bars: its value divided by its
 -- amount is no price of the market. By its neighbours of five minutes, before and after: it stands alone between them,
--- or its day does, by more than was traded around it. By the days around it (`int_open_interest_votes`). What no witness
--- contradicts stays.
+-- or its day does, by more than was traded around it. By the days around it (`int_open_interest_votes`). What no
+-- witness contradicts stays.
 with days as (
     select * from {{ ref('int_open_interest_days') }}
 ),

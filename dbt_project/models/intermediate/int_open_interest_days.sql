@@ -1,5 +1,5 @@
--- One row per market and UTC day of the venue's metrics: the day's last observation of open interest, the one before it,
--- and the first. All NULL when the day has none.
+-- One row per market and UTC day of the venue's metrics: the day's last observation of open interest, the one before
+-- it, and the first. All NULL when the day has none.
 {{ config(materialized='ephemeral') }}
 
 with observations as (
