@@ -16,23 +16,12 @@ fingerprinted; macros are not visible here, so raise the number when one that va
     {{ return(local_md5(texts | join(' '))) }}
 {%- endmacro %}
 
-{#- The note of the last build, or nothing when there is none that still holds. Read past `ref`, which would be a cycle. -#}
+{#- The note of the last build; nothing where the bars are gone that it is about. -#}
 {% macro built_receipts() -%}
-    {%- set note, bars = none, none -%}
-    {%- if execute and not flags.FULL_REFRESH -%}
-        {%- set note = adapter.get_relation(this.database, this.schema, 'int_built_receipts') -%}
-        {%- set bars = adapter.get_relation(this.database, this.schema, 'int_flow_bars') -%}
-    {%- endif -%}
-    {%- if note and bars -%}
-        {{ note }}
-    {%- else -%}
-        (
-            select
-                cast(null as varchar) as dataset, cast(null as varchar) as source, cast(null as varchar) as market_id,
-                cast(null as varchar) as kline_interval, cast(null as date) as bar_date, cast(null as varchar) as build_state
-            where false
-        )
-    {%- endif -%}
+    {{ taker.former_rows('int_built_receipts', {
+        'dataset': 'varchar', 'source': 'varchar', 'market_id': 'varchar', 'kline_interval': 'varchar', 'bar_date': 'date',
+        'build_state': 'varchar',
+    }, beside='int_flow_bars') }}
 {%- endmacro %}
 
 {% macro clear_build_window() -%}

@@ -15,22 +15,12 @@ counted again: that would open every file of the history at every build. What ev
     {{ dataset_column }} in ('fundingRate', 'instruments', 'liquidationSnapshot', 'liquidations', 'takerRatio')
 {%- endmacro %}
 
-{#- What the last build counted, or nothing. Read past `ref`, which would be a cycle. -#}
+{#- What the last build counted. -#}
 {% macro counted_rows() -%}
-    {%- set counted = none -%}
-    {%- if execute and not flags.FULL_REFRESH -%}
-        {%- set counted = adapter.get_relation(this.database, this.schema, 'int_raw_row_counts') -%}
-    {%- endif -%}
-    {%- if counted -%}
-        {{ counted }}
-    {%- else -%}
-        (
-            select
-                cast(null as varchar) as dataset, cast(null as varchar) as market_id, cast(null as varchar) as kline_interval,
-                cast(null as date) as trade_date, cast(null as varchar) as stored_sha256, cast(null as bigint) as found_rows
-            where false
-        )
-    {%- endif -%}
+    {{ taker.former_rows('int_raw_row_counts', {
+        'dataset': 'varchar', 'market_id': 'varchar', 'kline_interval': 'varchar', 'trade_date': 'date', 'stored_sha256': 'varchar',
+        'found_rows': 'bigint',
+    }) }}
 {%- endmacro %}
 
 {#- One row per dataset, market, interval and day with rows, of the days to be counted. These are literals: an engine prunes files by constants,
@@ -45,7 +35,7 @@ not by a join. -#}
                 ~ " or not exists (select 1 from " ~ taker.counted_rows() ~ " as counted where counted.dataset = receipts.dataset"
                 ~ " and counted.market_id = receipts.market_id and counted.kline_interval = receipts.kline_interval"
                 ~ " and counted.trade_date = receipts.trade_date and counted.stored_sha256 = receipts.stored_sha256"
-                ~ " and counted.found_rows = receipts.row_count)) order by receipts.trade_date limit 401"
+                ~ " and counted.found_rows = receipts.row_count)) order by receipts.trade_date limit " ~ (taker.most_named_days() + 1)
             ).columns[0].values() -%}
             {%- if days | length > 0 -%}
                 {%- set by_path = day_column == '"date"' -%}
@@ -54,9 +44,8 @@ not by a join. -#}
                 {%- set at = at ~ " + interval '30' second" if dataset == 'fundingRate' else at -%}
                 {%- set day = 'files."date"' if by_path else 'cast(' ~ at ~ ' as date)' -%}
                 {%- set interval = 'files."interval"' if dataset in ('klines', 'restKlines') else "''" -%}
-                {%- set literals = [] -%}
-                {%- for each in days -%}{%- do literals.append("cast('" ~ each ~ "' as date)") -%}{%- endfor -%}
-                {%- set wanted = day ~ ' in (' ~ literals | join(', ') ~ ')' if by_path and days | length <= 400 else 'true' -%}
+                {%- set wanted = day ~ ' in (' ~ taker.day_literals(days) ~ ')'
+                    if by_path and days | length <= taker.most_named_days() else 'true' -%}
                 {%- do selects.append(
                     "select '" ~ dataset ~ "' as dataset, files.venue || ':' || files.symbol as market_id, " ~ interval
                     ~ " as kline_interval, " ~ day ~ " as trade_date, count(*) as found_rows from " ~ taker.raw_relation(dataset)

@@ -5,11 +5,12 @@ Does not: which days are rebuilt (dbt reads the receipts) or how dbt is started 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
@@ -20,6 +21,7 @@ from orchestration.state.locks import Workplace
 from orchestration.warehouse.dbt import (
     DBT_COMMAND,
     PROJECT_DIR,
+    DbtFailed,
     await_warehouse,
     bars_are_outdated,
     build_args,
@@ -29,7 +31,7 @@ from orchestration.warehouse.dbt import (
     write_profile,
 )
 
-_RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "SkippingDetails", "LogSkipBecauseError")
+_RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "SkippingDetails")
 
 
 class TakerTranslator(DagsterDbtTranslator):
@@ -96,14 +98,23 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
             context=context,
             target_path=target,
         )
-        for event in invocation.stream_raw_events():
-            _report(progress, event.raw_event)
-            yield from event.to_default_asset_events(
-                manifest=invocation.manifest,
-                dagster_dbt_translator=invocation.dagster_dbt_translator,
-                context=invocation.context,
-                target_path=invocation.target_path,
-            )
+        broken: dict[str, list[str]] = {}
+        try:
+            for event in invocation.stream_raw_events():
+                _report(progress, event.raw_event)
+                _note_broken_rule(broken, event.raw_event)
+                for made in event.to_default_asset_events(
+                    manifest=invocation.manifest,
+                    dagster_dbt_translator=invocation.dagster_dbt_translator,
+                    context=invocation.context,
+                    target_path=invocation.target_path,
+                ):
+                    yield _with_broken_rules(made, broken)
+        except DagsterDbtCliRuntimeError as error:
+            if not broken:
+                raise
+            sentences = "\n".join(sentence for sentences in broken.values() for sentence in sentences)
+            raise DbtFailed(f"{sentences}\n{str(error).partition('Errors parsed from dbt logs:')[2].strip()}") from None
 
     return warehouse
 
@@ -116,6 +127,23 @@ def prepare_build(config: DbtConfig) -> None:
 
 
 def _report(progress: Progress, event: Mapping[str, Any]) -> None:
-    if event["info"]["name"] in _RESULT_EVENTS:
-        node = event["data"]["node_info"]
+    node = event["data"].get("node_info")  # none of what is skipped below an ephemeral model
+    if node and event["info"]["name"] in _RESULT_EVENTS:
         progress.built(node["node_name"], node["node_status"])
+
+
+def _note_broken_rule(broken: dict[str, list[str]], event: Mapping[str, Any]) -> None:
+    """Keep what a data test that fails logs before its result, by the test: rule, row and value."""
+    node = event["data"].get("node_info", {})
+    if event["info"]["name"] == "JinjaLogInfo" and node.get("resource_type") == "test":
+        broken.setdefault(node["node_name"], []).append(event["info"]["msg"])
+
+
+def _with_broken_rules(made: Any, broken: Mapping[str, Sequence[str]]) -> Any:
+    """The result of an asset check with the rules that it found broken, where it did; anything else as it is."""
+    sentences = broken.get(made.check_name, ()) if isinstance(made, dg.AssetCheckResult) and made.check_name else ()
+    if not sentences:
+        return made
+    text = "\n".join(f"- {sentence}" for sentence in sentences)
+    evidence = {**(made.metadata or {}), "broken": dg.MetadataValue.md(text)}
+    return made._replace(description=sentences[0].partition(": ")[2], metadata=evidence)

@@ -187,14 +187,20 @@ def without_tracebacks(text: str, most_lines: int = 15) -> str:
 
 
 def build_args(dbt_vars: Mapping[str, Any], *, full_refresh: bool = False) -> list[str]:
-    """One `dbt build`. Unit tests belong to the test suite: a run's variables would leak into their fixtures."""
-    args = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars)]
+    """One `dbt build`. Unit tests belong to the test suite: a run's variables would leak into their fixtures.
+
+    Its manifest and results are not written: the manifest is the project's, and the results are Dagster's events.
+    """
+    args = ["build", "--exclude-resource-type", "unit_test", "--no-write-json", "--vars", json.dumps(dbt_vars)]
     return [*args, "--full-refresh"] if full_refresh else args
 
 
 def nodes_to_build(manifest: Mapping[str, Any]) -> int:
     """How many nodes `dbt build` will report on."""
-    return sum(node["resource_type"] in ("model", "seed", "snapshot", "test") for node in manifest["nodes"].values())
+    return sum(
+        node["resource_type"] in ("model", "seed", "snapshot", "test") and node["config"]["materialized"] != "ephemeral"
+        for node in manifest["nodes"].values()
+    )
 
 
 def marts_in(manifest: Mapping[str, Any]) -> list[str]:

@@ -471,12 +471,12 @@ def test_a_venue_that_contradicts_the_seed_fails_the_build_and_states_how(tmp_pa
     zone.store("instruments", "binance_cm:ALL", FIRST, [reported])
     zone.write_index()
     warehouse = Warehouse(tmp_path / "warehouse", zone.url)
-    with pytest.raises(AssertionError, match="same_contract_size_markets"):
+    with pytest.raises(AssertionError, match="agrees_with_instruments_markets"):
         warehouse.build("--select", "+dim_markets", "--indirect-selection", "cautious", "--store-failures")
     ((failures,),) = warehouse.rows(
-        "select schema_name || '.' || table_name from duckdb_tables() where starts_with(table_name, 'same_contract')"
+        "select schema_name || '.' || table_name from duckdb_tables() where starts_with(table_name, 'agrees_with')"
     )
-    assert warehouse.rows(f"select conflict from {failures}") == [
+    assert warehouse.rows(f"select value_text from {failures}") == [
         (
             "seed markets.csv has 100.00000000, the venue reported 10.00000000 on 2026-03-01: correct or remove the "
             "row of binance_cm:BTCUSD_PERP in dbt_project/seeds/markets.csv",

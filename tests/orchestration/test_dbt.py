@@ -25,6 +25,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
     }
+    assert "--no-write-json" in args
     assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
 
 

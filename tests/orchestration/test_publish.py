@@ -104,14 +104,14 @@ def test_every_mart_has_a_key_that_dbt_tests(manifest: Path) -> None:
 
 
 def test_a_key_holds_only_columns_that_are_never_null() -> None:
-    def unique(column: str) -> dict[str, object]:
+    def rules(key: str) -> dict[str, object]:
         return {
             "resource_type": "test",
             "attached_node": "model.m",
-            "test_metadata": {"name": "unique", "kwargs": {"column_name": column}},
+            "test_metadata": {"name": "rules", "kwargs": {"arguments": {"key": [key]}}},
         }
 
     columns = {"a": {"constraints": []}, "b": {"constraints": [{"type": "not_null"}]}}
     model = {"resource_type": "model", "name": "m", "columns": columns}
-    assert mart_keys({"nodes": {"model.m": model, "test.a": unique("a")}}) == {}
-    assert mart_keys({"nodes": {"model.m": model, "test.a": unique("a"), "test.b": unique("b")}}) == {"m": ("b",)}
+    assert mart_keys({"nodes": {"model.m": model, "test": rules("a")}}) == {}
+    assert mart_keys({"nodes": {"model.m": model, "test": rules("b")}}) == {"m": ("b",)}

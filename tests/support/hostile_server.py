@@ -8,13 +8,13 @@ away. Connections are plain TCP: no HTTP library sends most of this.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
+
+from tests.support.loopback import LoopbackServer
 
 Behaviour = Callable[[socket.socket, str, threading.Event], None]
 
@@ -96,10 +96,10 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
 }
 
 
-class HostileServer:
+class HostileServer(LoopbackServer):
     """Answers paths that end with one of `good`'s keys well, and everything else by `behaviour`.
 
-    `requests`: the paths, in order. `heads`: the requests as they arrived. `accepted`: how many connections.
+    `requests`: the paths, in order. `heads`: the requests as they arrived.
     """
 
     def __init__(
@@ -109,67 +109,26 @@ class HostileServer:
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self.behaviour = behaviour
         self.good = good or {}
-        self.requests: list[str] = []
         self.heads: list[bytes] = []
-        self.accepted = 0
         self._tls = tls
-        self._ended = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self.port = int(self._listening.getsockname()[1])
 
     @property
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
-    @contextmanager
-    def running(self) -> Iterator[HostileServer]:
-        thread = threading.Thread(target=self._serve, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._ended.set()
-            # `close` alone does not wake a thread that accepts.
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            self._listening.close()
-            for connection in list(self._open):
-                connection.close()
-            thread.join(5)
-
-    def _serve(self) -> None:
-        while not self._ended.is_set():
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), self._secured(connection) as connection:
-            self._open.add(connection)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                block = connection.recv(65_536)
-                if not block:
-                    return
-                head += block
-                if head[:1] == b"\x16":  # a TLS handshake, which this server does not understand
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                    return
-            path = head.split(b" ", 2)[1].decode("latin-1")
-            self.requests.append(path)
-            self.heads.append(head)
-            behaviour = self.behaviour
-            for ending, body in self.good.items():
-                if path.endswith(ending):
-                    behaviour = answer("404 Not Found") if body is None else answer("200 OK", body=body)
-            # One request per connection: a client that reuses it finds it closed, and connects anew.
-            behaviour(connection, path, self._ended)
+    def _answered(self, connection: socket.socket, received: bytes) -> None:
+        path = received.split(b" ", 2)[1].decode("latin-1")
+        self.requests.append(path)
+        self.heads.append(received)
+        behaviour = self.behaviour
+        for ending, body in self.good.items():
+            if path.endswith(ending):
+                behaviour = answer("404 Not Found") if body is None else answer("200 OK", body=body)
+        # One request per connection: a client that reuses it finds it closed, and connects anew.
+        behaviour(connection, path, self._ended)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         try:

@@ -11,10 +11,11 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
+
+from tests.support.loopback import LoopbackServer
 
 _LENGTH: Final = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 ERRORS: Final = {
@@ -26,22 +27,19 @@ ERRORS: Final = {
 FAULTS: Final = (*ERRORS, "refuses", "silent", "cuts the request", "cuts the answer", "loses the answer")
 
 
-class S3Proxy:
+class S3Proxy(LoopbackServer):
     """`fault`: what happens to the requests that `applies` to (method and path); None: they pass.
 
     `times`: how many of them fail before the rest pass; None: all.
     """
 
     def __init__(self, upstream: str) -> None:
+        super().__init__()
         parts = urlsplit(upstream)
         self._upstream = (str(parts.hostname), int(parts.port or 80))
         self.fault: str | None = None
         self.times: int | None = None
         self.applies: Callable[[str, str], bool] = lambda method, path: True
-        self.requests: list[str] = []
-        self._ended = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def fails(
         self, fault: str, times: int | None = None, applies: Callable[[str, str], bool] = lambda method, path: True
@@ -51,48 +49,20 @@ class S3Proxy:
     def heals(self) -> None:
         self.fault = None
 
-    @contextmanager
-    def running(self) -> Iterator[S3Proxy]:
-        thread = threading.Thread(target=self._serve, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._ended.set()
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            self._listening.close()
-            thread.join(5)
-
-    def _serve(self) -> None:
-        while not self._ended.is_set():
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client:
-            received = b""
-            while b"\r\n\r\n" not in received:
-                block = client.recv(65_536)
-                if not block:
-                    return
-                received += block
-            head, _, body = received.partition(b"\r\n\r\n")
-            method, path, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
-            self.requests.append(f"{method} {path}")
-            fault = self._next_fault(method, path)
-            if fault == "refuses":
-                return
-            if fault == "silent":
-                self._ended.wait()
-                return
-            if fault in ERRORS:
-                self._answer(client, fault, method)
-                return
-            self._pass(client, head, body, fault)
+    def _answered(self, connection: socket.socket, received: bytes) -> None:
+        head, _, body = received.partition(b"\r\n\r\n")
+        method, path, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        self.requests.append(f"{method} {path}")
+        fault = self._next_fault(method, path)
+        if fault == "refuses":
+            return
+        if fault == "silent":
+            self._ended.wait()
+            return
+        if fault in ERRORS:
+            self._answer(connection, fault, method)
+            return
+        self._pass(connection, head, body, fault)
 
     def _next_fault(self, method: str, path: str) -> str | None:
         if self.fault is None or self.times == 0 or not self.applies(method, path):

@@ -5,12 +5,8 @@ five of them render every macro of the project anew. DuckDB can do all of it in 
 relation until the commit: of an empty warehouse's build that is a quarter of the time. -#}
 
 {% materialization table, adapter='duckdb' %}
-    {%- set former = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}
-    {{ taker.drop_if_other_kind(former, 'table') }}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('main') -%}
+    {%- set statement -%}
         {%- if config.get('contract').enforced %}
         drop table if exists {{ target }};
         {{ create_table_as(False, target, compiled_code) }}
@@ -20,37 +16,37 @@ relation until the commit: of an empty warehouse's build that is a quarter of th
             {{ compiled_code }}
         )
         {%- endif %}
-    {%- endcall %}
-    {% do persist_docs(target, model) %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
-    {{ return({'relations': [target]}) }}
+    {%- endset -%}
+    {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
 {% endmaterialization %}
 
 {% materialization view, adapter='duckdb' %}
-    {%- set former = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='view') -%}
-    {{ taker.drop_if_other_kind(former, 'view') }}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('main') -%}
+    {%- set statement -%}
         create or replace view {{ target }} as (
             {{ compiled_code }}
         )
+    {%- endset -%}
+    {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
+{% endmaterialization %}
+
+{#- Run the statement that makes `target`, its comments and the hooks in one transaction. A model that became a view was a table before, or the
+other way round: the statement does not replace the other kind. -#}
+{% macro replaced(target, statement_text, pre_hooks, post_hooks) -%}
+    {%- set former = load_cached_relation(target) -%}
+    {%- if former is not none and former.type != target.type -%}
+        {%- do adapter.drop_relation(former) -%}
+    {%- endif -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('main') -%}
+        {{ statement_text }}
     {%- endcall %}
     {% do persist_docs(target, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target]}) }}
-{% endmaterialization %}
-
-{#- A model that became a view was a table before, or the other way round: neither statement above replaces the other kind. -#}
-{% macro drop_if_other_kind(former, kind) -%}
-    {%- if former is not none and former.type != kind -%}
-        {%- do adapter.drop_relation(former) -%}
-    {%- endif -%}
 {%- endmacro %}
 
 {#- All comments in one statement. A described column that the relation lacks is an error here, and a warning in dbt's own macro. -#}

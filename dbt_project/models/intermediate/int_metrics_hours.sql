@@ -1,6 +1,7 @@
--- One row per market and hour of the venue's metrics: between which values the takers' ratio of its five minutes lay,
--- and the price by which the venue valued the open interest. Only days that are new or corrected since the last build
--- are read. Witnesses of the bars, see `int_flow_metric_bars`.
+-- One row per market, day of the file and hour of the venue's metrics: between which values the takers' ratio of its
+-- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations of
+-- that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not an
+-- empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
@@ -15,24 +16,14 @@ unchanged_hours as (
         and built.source_state = current_receipts.source_state
 ),
 
--- Linear: amounts are base and quote. Inverse: contracts and base.
-observations as (
+read_metrics as (
     select
-        metrics.market_id,
-        metrics.trade_date,
+        metrics.*,
         current_receipts.source_state,
-        date_trunc('hour', metrics.observed_at) as hour_at,
-        metrics.observed_at,
-        case when metrics.taker_buy_sell_ratio > 0 then cast(metrics.taker_buy_sell_ratio as double) end as taker_ratio,
-        case
-            when metrics.open_interest > 0 and metrics.open_interest_value > 0
-                then case markets.contract_type
-                    when 'inverse'
-                        then cast(metrics.open_interest as double) * cast(markets.contract_size as double)
-                            / cast(metrics.open_interest_value as double)
-                    else cast(metrics.open_interest_value as double) / cast(metrics.open_interest as double)
-                end / coalesce(markets.base_multiplier, 1)
-        end as price
+        markets.contract_type,
+        markets.contract_size,
+        coalesce(markets.base_multiplier, 1) as base_multiplier,
+        metrics.open_interest > 0 and metrics.open_interest_value > 0 as is_observed
     from {{ ref('stg_raw__metrics') }} as metrics
     inner join current_receipts
         on metrics.market_id = current_receipts.market_id and metrics.trade_date = current_receipts.trade_date
@@ -45,6 +36,46 @@ observations as (
         )
 ),
 
+-- Linear: amounts are base and quote. Inverse: contracts and base.
+observations as (
+    select
+        market_id,
+        trade_date,
+        source_state,
+        date_trunc('hour', observed_at) as hour_at,
+        observed_at as labelled_at,
+        case when taker_buy_sell_ratio > 0 then cast(taker_buy_sell_ratio as double) end as taker_ratio,
+        case when is_observed then observed_at end as observed_at,
+        case
+            when is_observed
+                then case contract_type
+                    when 'inverse'
+                        then cast(open_interest as double) * cast(contract_size as double)
+                            / cast(open_interest_value as double)
+                    else cast(open_interest_value as double) / cast(open_interest as double)
+                end / base_multiplier
+        end as price,
+        case
+            when is_observed
+                then cast(
+                    case contract_type when 'inverse' then open_interest_value else open_interest end * base_multiplier
+                        as decimal(38,8)
+                )
+        end as open_interest_base,
+        case
+            when is_observed
+                then case contract_type
+                    when 'inverse'
+                        then cast(
+                            cast(open_interest as decimal(38,8)) * cast(contract_size as decimal(38,8))
+                                as decimal(38,8)
+                        )
+                    else cast(open_interest_value as decimal(38,8))
+                end
+        end as open_interest_usd
+    from read_metrics
+),
+
 read_hours as (
     select
         market_id,
@@ -54,51 +85,26 @@ read_hours as (
         count(taker_ratio) as ratio_count,
         min(taker_ratio) as lowest_ratio,
         max(taker_ratio) as highest_ratio,
-        max(case when observed_at = hour_at then taker_ratio end) as first_ratio,
+        max(case when labelled_at = hour_at then taker_ratio end) as first_ratio,
         min(price) as lowest_price,
-        max(price) as highest_price
+        max(price) as highest_price,
+        max(observed_at) as observed_at,
+        {{ value_at_last('open_interest_base', 'observed_at') }} as open_interest_base,
+        {{ value_at_last('open_interest_usd', 'observed_at') }} as open_interest_usd,
+        min(observed_at) as first_observed_at,
+        {{ value_at_first('open_interest_base', 'observed_at') }} as first_open_interest_base,
+        {{ value_at_last_but_one('observed_at', 'observed_at') }} as former_observed_at,
+        {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base
     from observations
     group by market_id, trade_date, hour_at
-),
-
-hours as (
-    select
-        market_id,
-        trade_date,
-        source_state,
-        hour_at,
-        ratio_count,
-        lowest_ratio,
-        highest_ratio,
-        first_ratio,
-        lowest_price,
-        highest_price
-    from unchanged_hours
-    union all
-    select
-        market_id,
-        trade_date,
-        source_state,
-        hour_at,
-        ratio_count,
-        lowest_ratio,
-        highest_ratio,
-        first_ratio,
-        lowest_price,
-        highest_price
-    from read_hours
 )
 
+{% for hours in ['unchanged_hours', 'read_hours'] %}
 select
-    cast(market_id as varchar) as market_id,
-    cast(trade_date as date) as trade_date,
-    cast(source_state as varchar) as source_state,
-    cast(hour_at as timestamp) as hour_at,
-    cast(ratio_count as bigint) as ratio_count,
-    cast(lowest_ratio as double) as lowest_ratio,
-    cast(highest_ratio as double) as highest_ratio,
-    cast(first_ratio as double) as first_ratio,
-    cast(lowest_price as double) as lowest_price,
-    cast(highest_price as double) as highest_price
-from hours
+    {%- for name, type in metrics_hour_columns().items() %}
+    cast({{ name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ hours }}
+{{ 'union all' if not loop.last }}
+{% endfor %}
 order by market_id, hour_at

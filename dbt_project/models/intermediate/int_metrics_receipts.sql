@@ -1,12 +1,12 @@
--- One row per market and day whose metrics are stored, and the state of its receipt: what the day's open interest
--- depends on.
+-- One row per market and day whose metrics are stored, and the state of its receipt: what the day's hours
+-- depend on.
 select
     receipts.market_id,
     receipts.trade_date,
     md5(
         coalesce(receipts.stored_sha256, '') || ' ' || markets.contract_type || ' '
             || cast(markets.contract_size as varchar)
-        || ' ' || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ open_interest_logic_version() }}'
+        || ' ' || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ metrics_logic_version() }}'
     ) as source_state
 from {{ ref('stg_raw__receipts') }} as receipts
 inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id

@@ -5,7 +5,7 @@ Belongs here: reading that from dbt's manifest and from the database being publi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,30 +40,19 @@ class Table:
 
 
 def mart_keys(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Key columns by model, as dbt tests them: `unique_combination`, or `unique` on one column.
+    """Key columns by model, as dbt tests them: the `key` among a model's `rules`.
 
-    Only columns that the model's contract declares NOT NULL make a key; of several the shortest counts.
+    Only columns that the model's contract declares NOT NULL make a key.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for name, columns in sorted(_tested_keys(manifest), key=lambda key: (len(key[1]), key)):
-        found.setdefault(name, columns)
-    return found
-
-
-def _tested_keys(manifest: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for test in manifest["nodes"].values():
         tested, model = test.get("test_metadata"), manifest["nodes"].get(test.get("attached_node"))
-        if tested is None or model is None or model["resource_type"] != "model":
+        if tested is None or model is None or tested["name"] != "rules" or model["resource_type"] != "model":
             continue
-        arguments = tested["kwargs"].get("arguments") or tested["kwargs"]
-        if tested["name"] == "unique_combination":
-            columns = tuple(arguments["columns"])
-        elif tested["name"] == "unique":
-            columns = (tested["kwargs"]["column_name"],)
-        else:
-            continue
-        if all(_is_never_null(model["columns"].get(column)) for column in columns):
-            yield model["name"], columns
+        columns = tuple((tested["kwargs"].get("arguments") or tested["kwargs"]).get("key", ()))
+        if columns and all(_is_never_null(model["columns"].get(column)) for column in columns):
+            found[model["name"]] = columns
+    return found
 
 
 def _is_never_null(column: Mapping[str, Any] | None) -> bool:
