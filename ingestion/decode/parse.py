@@ -21,6 +21,7 @@ import pyarrow.csv as pacsv
 
 from ingestion.decode.contracts import row_faults
 from ingestion.decode.header import check_shared, column_names
+from ingestion.decode.numerals import SafeNumbers, Unsafe
 from ingestion.decode.unpack import SourceFile, csv_text
 from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import Dataset
@@ -55,7 +56,7 @@ def typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Itera
         rows = 0
         try:
             reader = pacsv.open_csv(
-                text,
+                SafeNumbers(text),
                 read_options=pacsv.ReadOptions(column_names=names, block_size=CSV_BLOCK),
                 # A quote that is never closed would hide rows: a file with quotes around values is read as text.
                 parse_options=pacsv.ParseOptions(quote_char=False),
@@ -80,7 +81,7 @@ def typed_batches(source: SourceFile, dataset: Dataset, layout: Layout) -> Itera
                     ):
                         raise Faulty
                     yield table
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, Unsafe) as error:
             raise Faulty from error
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.decode.contracts import largest, too_large
+from ingestion.decode.numerals import refuse_unsafe
 from ingestion.decode.parse import MICROSECONDS_FROM, boolean_words, instants, instants_of_seconds, rounded
 from ingestion.domain.arrow import INSTANT, too_fine
 from ingestion.venues.venue import Layout, SourceColumn
@@ -69,7 +70,7 @@ def reading_of(column: SourceColumn, wanted: pa.DataType, layout: Layout) -> _Re
     if column.time == "epoch":
         return lambda texts: instants(texts.cast(pa.int64())), _one_epoch, wanted
     if column.time == "epoch_seconds":
-        return instants_of_seconds, _one_of_seconds, wanted
+        return lambda texts: instants_of_seconds(refuse_unsafe(texts)), _one_of_seconds, wanted
     if column.time == "text":
         return lambda texts: texts.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(INSTANT), _one_time, wanted
     if pa.types.is_boolean(wanted):
@@ -79,8 +80,8 @@ def reading_of(column: SourceColumn, wanted: pa.DataType, layout: Layout) -> _Re
         return lambda texts: texts.cast(pa.int64()), _one_whole, wanted
     if pa.types.is_decimal(wanted):
         if column.is_rounded:
-            return lambda texts: rounded(texts, wanted), lambda text: _one_rounded(text, wanted), wanted
-        return lambda texts: texts.cast(wanted), lambda text: _one_decimal(text, wanted), wanted
+            return lambda texts: rounded(refuse_unsafe(texts), wanted), lambda text: _one_rounded(text, wanted), wanted
+        return lambda texts: refuse_unsafe(texts).cast(wanted), lambda text: _one_decimal(text, wanted), wanted
     return lambda texts: texts, str, wanted
 
 

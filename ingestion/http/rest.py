@@ -246,7 +246,8 @@ def _parsed(body: bytes) -> tuple[Any, bool]:
     """The JSON with exact decimals, and whether it was JSON at all."""
     try:
         return json.loads(body, parse_float=Decimal), True
-    except (ValueError, RecursionError):
+    # A number with an exponent of twenty digits is no Decimal.
+    except (ValueError, RecursionError, ArithmeticError):
         return None, False
 
 

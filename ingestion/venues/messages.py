@@ -33,7 +33,8 @@ def parsed(message: str | bytes) -> Any:
         raise Malformed(f"{len(message)} bytes, more than the {LONGEST_MESSAGE} that a message may have")
     try:
         return json.loads(message, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    # A number with an exponent of twenty digits is no Decimal.
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise Malformed(f"no JSON: {error}") from None
 
 

@@ -113,6 +113,23 @@ def test_every_number_has_a_limit() -> None:
             assert column.limit is not None or column.kind in (Kind.TEXT, Kind.FLAG, Kind.INSTANT), column
 
 
+def test_the_columns_of_few_words_accept_these_and_no_others() -> None:
+    """The test above draws its values from the declarations: a column without one would have none to break."""
+    statuses = ("NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH")
+    okx_sides = ("buy", "buy long", "buy short", "sell", "sell long", "sell short")
+    declared = {(d.name, column.name): column.accepts for d in DATASETS.values() for column in d.columns}
+    assert {key: accepts for key, accepts in declared.items() if accepts} == {
+        ("liquidationSnapshot", "side"): ("BUY", "SELL"),
+        ("liquidationSnapshot", "order_status"): statuses,
+        ("liquidations", "venue_side"): ("BUY", "SELL", "Buy", "Sell", *okx_sides),
+        ("liquidations", "order_status"): ("", *statuses),
+        ("liquidations", "contract_type"): ("", "linear", "inverse"),
+        ("liveTrades", "execution"): ("MARKET", "ADL", "INSURANCE_FUND", "NA"),
+        ("restTrades", "execution"): ("MARKET", "ADL", "INSURANCE_FUND", "NA"),
+        ("instruments", "contract_type"): ("linear", "inverse"),
+    }
+
+
 # ---- one row of a file ----
 
 

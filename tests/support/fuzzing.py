@@ -10,24 +10,28 @@ import contextlib
 import gzip
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ingestion.decode.api_rows import instrument_rows, rows_of
 from ingestion.decode.decoder import SourceFile, decode
 from ingestion.domain.datasets import ARCHIVED, DATASETS
-from ingestion.domain.errors import ContractViolation, IngestionError, SourceDefect
+from ingestion.domain.errors import ArchiveUnavailable, ContractViolation, IngestionError, SourceDefect
 from ingestion.domain.periods import Period
+from ingestion.http.fetch import Archive
 from ingestion.live.rows import SpoolReading
 from ingestion.live.spool import FORMAT, ReceivedMessage, Segment, encoded
 from ingestion.venues import VENUES, archive_of, parse_market, venue_of
 from ingestion.venues.venue import Malformed
 from tests.support import messages
 from tests.support.archives import (
+    ACCESS_DENIED,
     AGG_HEADER,
     BYBIT_HEADER,
     KLINE_HEADER,
@@ -203,6 +207,43 @@ def read_answer(payload: bytes, venue: str) -> None:
         pass
 
 
+_DIGEST = "0123456789abcdef" * 4
+TEXT_SEEDS = {
+    "checksum": [f"{_DIGEST}  a.zip\n".encode(), f"{_DIGEST} *a.zip\r\n{_DIGEST}  b.zip\n".encode()],
+    "denial": [ACCESS_DENIED, ACCESS_DENIED.replace(b"AccessDenied", b"NoSuchKey")],
+}
+
+
+def read_checksum(payload: bytes, _: str = "") -> None:
+    """The checksum beside a file: 64 hexadecimal digits, or one of the errors that mean that it is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a.zip.CHECKSUM").write_bytes(payload)
+        archive = Archive(Path(folder).as_uri())
+        refusal, found = "", None
+        try:
+            found = archive.checksum("a.zip")
+        except (SourceDefect, ArchiveUnavailable) as error:
+            refusal = str(error)
+        finally:
+            archive.close()
+        assert re.fullmatch("[0-9a-f]{64}", found) if found else "a.zip.CHECKSUM" in refusal, (found, refusal)
+        assert len(refusal) < 10_000
+
+
+def read_denial(payload: bytes, _: str = "") -> None:
+    """The XML that S3 answers an absent key with: the key is absent, or the archive cannot be used."""
+    archive = Archive("http://127.0.0.1:9")
+    response: Any = SimpleNamespace(status=403, headers={}, read=lambda most: payload[:most] or b" ")
+    refusal = ""
+    try:
+        assert archive._checked(response, "a.zip", True) is None
+    except ArchiveUnavailable as error:
+        refusal = str(error)
+    finally:
+        archive.close()
+    assert "a.zip" in refusal or not refusal, refusal
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Good inputs of every target, and the corpus of what once broke one."""
     found = {f"file {dataset} {market}": [packed(csv_seed(dataset, market), market)] for dataset, market in FILES}
@@ -210,7 +251,7 @@ def seeds() -> dict[str, list[bytes]]:
     found |= {f"frame {venue}": feed_seeds(venue) for venue in FEEDS}
     found |= {f"spool {venue}": [FORMAT] for venue in FEEDS}
     found |= {f"answer {venue}": [json.dumps(seed).encode() for seed in API_SEEDS] for venue in API_VENUES}
-    return found
+    return found | {f"text {name}": list(good) for name, good in TEXT_SEEDS.items()}
 
 
 def attempt(target: str, payload: bytes) -> None:
@@ -219,6 +260,8 @@ def attempt(target: str, payload: bytes) -> None:
     if kind in ("file", "csv"):
         dataset, market = rest.split(" ")
         decode_bytes(packed(payload, market) if kind == "csv" else payload, dataset, market)
+    elif kind == "text":
+        {"checksum": read_checksum, "denial": read_denial}[rest](payload)
     else:
         {"frame": read_message, "spool": read_spool, "answer": read_answer}[kind](payload, rest)
 

@@ -124,7 +124,6 @@ class Histories(RuleBasedStateMachine):
         for day in DAYS:
             self.publish(day, edition)
 
-    @precondition(lambda self: not self.unsettled)
     @rule(day=days, edition=editions)
     def publish(self, day: date, edition: int) -> None:
         """A new file, a correction, an earlier edition again, or the same bytes again."""

@@ -1,17 +1,30 @@
-"""One corruption per audit suite, planted in a run's warehouse after dbt has built it and before the audit reads it.
+"""One corruption per audit suite, and audit and publication of a warehouse as the job of `taker run` does them.
 
-Belongs here: what is planted (a bug of a model, as no source can bring it about: the models state these identities),
-and the program that plants it. Does not: what must follow (`tests/torture/test_refusals.py`).
-
-`python -m tests.support.planted SUITE run …` is `taker run …` with the corruption of that suite.
+Belongs here: what is planted in a warehouse that dbt has built (a bug of a model, as no source can bring it about: the
+models state these identities), the run from there on, and what a person reads of it. Does not: what must follow
+(`tests/torture/test_refusals.py`).
 """
 
 from __future__ import annotations
 
-import sys
+import dataclasses
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import duckdb
+import dagster as dg
+from rich.console import Console
+
+from orchestration.checks.audit import audit_key
+from orchestration.cli.render.run_report import show_report
+from orchestration.config.settings import Settings
+from orchestration.defs.publish import PUBLISHED_KEY
+from orchestration.progress import Progress
+from orchestration.runs import execution
+from orchestration.runs.report import RunReport
+from orchestration.warehouse.audit.suites import SUITES
 
 _ONE_HOUR = "(market_id, bar_at) = (select (market_id, bar_at) from {0} where venue <> 'all' order by all limit 1)"
 _ONE_DAY = (
@@ -44,6 +57,16 @@ PLANTED = {
     f"{_RANKS}_definitions": f"delete from {_RANKS} where definition_id = 'daily_usd'",
     _RECONCILIATION: f"update {_RECONCILIATION} set verdict = 'fine' where trade_date = date '2026-03-01'",
     f"{_RECONCILIATION}_choice": f"delete from {_RECONCILIATION} where trade_date = date '2026-03-01'",
+    f"{_RECONCILIATION}_rows": (
+        "insert into int_raw_row_counts by name select 'klines' as dataset, market_id, '1h' as kline_interval, "
+        "trade_date, 24 as expected_rows, 23 as found_rows from fct_net_taker_volume_daily order by all limit 1"
+    ),
+    "fct_flow_contradictions": (
+        "insert into fct_flow_contradictions by name select market_id, venue, 'klines' as source, '1h' as "
+        "bar_interval, bar_at, cast(bar_at as date) as trade_date, 'a guess' as witness, 'volume_usd' as measure, "
+        f"1 as ours, 2 as theirs, 0.5 as tolerance, 'stated' as effect from {_HOURLY} where venue <> 'all' "
+        "order by all limit 1"
+    ),
     _L_HOURLY: f"update {_L_HOURLY} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_HOURLY}_widths": (
         f"insert into {_L_HOURLY} by name select * replace ('simulated:ALL' as market_id, order_count + 1 as "
@@ -54,41 +77,48 @@ PLANTED = {
     _L_ROLLING: f"update {_L_ROLLING} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_ROLLING}_windows": f"update {_L_ROLLING} set order_count = order_count + 1 where venue = 'simulated'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",
+    # An event of a rank that is not followed, where the archive is too short for any other.
     "fct_spike_forward_returns": (
         "insert into fct_spike_forward_returns by name select definition_id, market_id, side, bar_at as event_at, "
-        f"1 as horizon_days, true as is_complete, 1 as event_rank from {_RANKS} order by all limit 1"
+        "21 as event_rank, value, 1 as horizon_days, bar_at as entry_at, bar_at as exit_at, bar_at as known_at, "
+        f"false as is_complete from {_RANKS} order by all limit 1"
     ),
     "agg_spike_event_study": "insert into agg_spike_event_study select * from agg_spike_event_study limit 1",
     "rpt_market_brief_daily": "insert into rpt_market_brief_daily select * from rpt_market_brief_daily limit 1",
 }
 
-
-def plant_before_the_audit(sql: str) -> None:
-    """From now on the first read of a warehouse finds the corruption in it."""
-    from orchestration.resources import WarehouseResource
-
-    read = WarehouseResource.read
-    planted: list[str] = []
-
-    def corrupted(self: WarehouseResource, query: str) -> Any:
-        if not planted:
-            planted.append(sql)
-            with duckdb.connect(str(self.dbt.paths.warehouse)) as connection:
-                connection.execute("set timezone = 'UTC'")
-                connection.execute(sql)
-        return read(self, query)
-
-    WarehouseResource.read = corrupted  # type: ignore[method-assign]
+_JOB = "audit_and_publish"
 
 
-def main() -> None:
-    suite, *arguments = sys.argv[1:]
-    plant_before_the_audit(PLANTED[suite])
-    from orchestration.cli.app import main as taker
+@dataclass(frozen=True)
+class Published:
+    """What a run left: whether new marts are out, and what it prints of failures."""
 
-    sys.argv = ["taker", *arguments]
-    taker()
+    published: bool
+    printed: str
+    blocked_by: frozenset[str]
 
 
-if __name__ == "__main__":
-    main()
+class Audits:
+    """Audits and publishes whatever the warehouse of these settings holds: `build_and_publish` without its build."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    @classmethod
+    @contextmanager
+    def of(cls, settings: Settings) -> Iterator[Audits]:
+        with execution._session(settings, Progress(), RunReport(), debug=False) as session:
+            checks = dg.AssetSelection.checks(*map(audit_key, SUITES))
+            selection = dg.AssetSelection.assets(PUBLISHED_KEY) | checks
+            job = dg.define_asset_job(_JOB, selection=selection, executor_def=dg.in_process_executor)
+            definitions = dg.Definitions.merge(session.definitions, dg.Definitions(jobs=[job]))
+            yield cls(dataclasses.replace(session, definitions=definitions))
+
+    def publish(self) -> Published:
+        report = RunReport()
+        execution._execute(dataclasses.replace(self._session, report=report), _JOB)
+        text = io.StringIO()
+        show_report(Console(file=text, width=100_000), report, [], problems_only=True)
+        blocked_by = frozenset(check.name.removeprefix("gx_") for check in report.checks if check.blocks)
+        return Published(report.published, text.getvalue(), blocked_by)

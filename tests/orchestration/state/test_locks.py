@@ -170,3 +170,40 @@ def test_of_many_publishers_to_a_bucket_one_is_at_work_at_a_time(monkeypatch: py
     assert (most, done) == ([1], [20])
     (lease,) = store.list(LEASES)
     assert json.loads(store.get_bytes(lease.key) or b"")["released"]
+
+
+@pytest.mark.parametrize(("stored", "standing"), [(1, 1), (7, 7)], ids=["the same number", "a later number"])
+def test_who_is_overtaken_between_looking_and_storing_its_lease_has_none(stored: int, standing: int) -> None:
+    """A later number: the other leases were taken and deleted while this publisher stood still."""
+    bucket = MemoryStore()
+    put = bucket.put_bytes
+
+    def overtaken(key: str, payload: bytes, **how: bool) -> bool:
+        bucket.put_bytes = put  # type: ignore[method-assign]
+        put(f"{LEASES}/{stored:012d}.json", b"another one's")
+        return put(key, payload, **how)
+
+    bucket.put_bytes = overtaken  # type: ignore[assignment]
+    store: ObjectStore = bucket  # type: ignore[assignment]
+    with pytest.raises(Busy, match=r"the publication to .* is in use by"), alone_on(store, wait=0):
+        pass
+    assert bucket.objects == {f"{LEASES}/{standing:012d}.json": b"another one's"}
+
+
+def test_a_lease_that_its_holder_renews_does_not_lapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.warehouse.publish.exclusive.RENEWED_EVERY", 0.02)
+    store: ObjectStore = MemoryStore()  # type: ignore[assignment]
+    next_one = alone_on(store, wait=1, lapsed_after=0.5)
+    with alone_on(store, wait=0), pytest.raises(Busy), next_one:
+        pass
+    with alone_on(store, wait=0, lapsed_after=60) as refuse_unless_alone:
+        refuse_unless_alone()
+
+
+def test_a_holder_that_could_not_renew_its_lease_switches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one may have waited long enough by its own clock, and be about to take over."""
+    store: ObjectStore = MemoryStore()  # type: ignore[assignment]
+    with alone_on(store, wait=0) as refuse_unless_alone:
+        monkeypatch.setattr("orchestration.warehouse.publish.exclusive.LAPSED_AFTER", 0.0)
+        with pytest.raises(PublicationError, match="did not answer for too long"):
+            refuse_unless_alone()
