@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
-from dagster_dbt import DbtCliResource
 from packaging.version import Version
+
+from orchestration.compat.dagster_dbt import DbtCliResource
 
 
 class ProjectDbt(DbtCliResource):
@@ -27,9 +29,7 @@ class ProjectDbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        from dbt.version import __version__
-
-        return Version(__version__)
+        return Version(version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
         return None

@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
+from orchestration.compat.dagster_dbt import (
+    DagsterDbtCliRuntimeError,
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    dbt_assets,
+)
 from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
 from orchestration.defs.raw import OWNERS
@@ -68,9 +72,8 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
     """Every model and seed of the project, with their dbt tests as asset checks."""
 
     @dbt_assets(
-        manifest=manifest,
+        manifest={**manifest, "unit_tests": {}},
         name="warehouse",
-        exclude="resource_type:unit_test",
         # The index of the receipts and the coverage beside it are two sources that one asset writes.
         dagster_dbt_translator=TakerTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
     )
