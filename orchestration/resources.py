@@ -46,8 +46,12 @@ def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
 
     @dg.resource(description="The locks and the scratch space of the state folder, for the length of a run.")
     def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
-        if context.instance is not None and context.run_id is not None and context.instance.has_run(context.run_id):
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: join(paths)})
+        instance, run_id = context.instance, context.run_id
+        run = instance.get_run_by_id(run_id) if instance is not None and run_id is not None else None
+        if instance is not None and run is not None:
+            if run.is_finished:  # so slow to begin that it was taken for dead
+                raise dg.Failure(f"run {run.run_id} was ended before it began; start it again", allow_retries=False)
+            instance.add_run_tags(run.run_id, {PROCESS_TAG: join(paths)})
         made = Workplace(paths, lock_wait)
         try:
             yield made

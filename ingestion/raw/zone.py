@@ -142,6 +142,10 @@ class RawZone:
         """The index and the defects as last written, but for what was lost or changed since; nothing is written."""
         return index.as_of_now(self.store)
 
+    def sweep(self) -> None:
+        """Remove what killed writers left of files that they never put in place."""
+        self.store.sweep("raw")
+
     def write_index(
         self,
         scratch: Path | None = None,

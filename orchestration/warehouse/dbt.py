@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ingestion.raw.durable import atomic_write
+from ingestion.raw.durable import atomic_write, sweep
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
@@ -244,6 +244,7 @@ def build_manifest(config: DbtConfig) -> Path:
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
     _run(["parse", "--vars", json.dumps(config.variables()), "--target-path", str(target_dir(config))], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
+    sweep(MANIFEST_PATH.parent, deeply=False)
     with atomic_write(MANIFEST_PATH) as staged:
         shutil.copyfile(target_dir(config) / "manifest.json", staged)
     return MANIFEST_PATH

@@ -20,7 +20,6 @@ from tests.support.killing import torn_objects
 from tests.support.publications import Publisher
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.support.killing"])
 _READERS, _PUBLICATIONS = 10, 3
 
 
