@@ -170,6 +170,7 @@ class WarehouseResource:
         import duckdb
 
         from orchestration.warehouse.dbt import connection_options, install_extensions
+        from orchestration.warehouse.s3_reads import PATIENCE
 
         install_extensions(self.dbt)
         options = connection_options(self.dbt)
@@ -178,6 +179,8 @@ class WarehouseResource:
             connection.execute("set timezone = 'UTC'")
             if storage.is_s3:
                 connection.execute("load httpfs")
+                for name, value in PATIENCE.items():
+                    connection.execute(f"set {name} = {value}")
                 connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))
             yield connection
 

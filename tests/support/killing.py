@@ -52,6 +52,7 @@ NODE = "dbt node"
 _CALLBACKS = {"dbt build": "building", NODE: "built", "audit": "auditing"}
 # Who is killed: the run, the run with every process of its group, or dbt alone, as a kernel without memory does.
 Victim = Literal["run", "group", "dbt"]
+DBT_ALONE = "dbt build, dbt alone"
 _CHILD = b"orchestration.warehouse.child"
 
 
@@ -76,7 +77,8 @@ class _Watch:
     def began(self, stage: str) -> None:
         with self._lock:
             self._begun[stage] += 1
-            self._log.write_text("dbt build" if stage == NODE else stage)
+            if self._log.read_text() != DBT_ALONE:
+                self._log.write_text("dbt build" if stage == NODE else stage)
             is_aimed = self._aim is not None and (stage, self._begun[stage]) == (self._aim.stage, self._aim.nth)
         if is_aimed and self._aim is not None and (self._aim.delay or self._aim.victim == "dbt"):
             threading.Timer(self._aim.delay, _kill, (self._aim.victim, self._log), {}).start()
@@ -99,7 +101,7 @@ def _kill(victim: Victim, log: Path) -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
     while log.read_text() == "dbt build":  # until dbt is there, or has ended
         for pid in children_running_dbt(os.getpid()):
-            log.write_text("dbt build, dbt alone")
+            log.write_text(DBT_ALONE)
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
 
