@@ -47,8 +47,12 @@ def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
 
     @dg.resource(description="The locks and the scratch space of the state folder, for the length of a run.")
     def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
-        if context.instance is not None and context.run_id is not None and context.instance.has_run(context.run_id):
-            context.instance.add_run_tags(context.run_id, {PROCESS_TAG: join(paths)})
+        instance, run_id = context.instance, context.run_id
+        run = instance.get_run_by_id(run_id) if instance is not None and run_id is not None else None
+        if instance is not None and run is not None:
+            if run.is_finished:  # so slow to begin that it was taken for dead
+                raise dg.Failure(f"run {run.run_id} was ended before it began; start it again", allow_retries=False)
+            instance.add_run_tags(run.run_id, {PROCESS_TAG: join(paths)})
         made = Workplace(paths, lock_wait)
         try:
             yield made
@@ -178,6 +182,7 @@ class WarehouseResource:
         import duckdb
 
         from orchestration.warehouse.dbt import connection_options, install_extensions
+        from orchestration.warehouse.s3_reads import PATIENCE
         from orchestration.warehouse.sql import literal
 
         install_extensions(self.dbt)
@@ -189,6 +194,8 @@ class WarehouseResource:
             connection.execute(f"set temp_directory = {literal(str(self.dbt.paths.spill))}")
             if storage.is_s3:
                 connection.execute("load httpfs")
+                for name, value in PATIENCE.items():
+                    connection.execute(f"set {name} = {value}")
                 connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))
             yield connection
 

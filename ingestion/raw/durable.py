@@ -1,16 +1,28 @@
 """Files that are written safely: replaced atomically, and on the disk when they must be.
 
-Belongs here: replacing a file without a moment in which a reader sees half of it; fsync, of files and of folders.
-Does not: what is written, or where.
+Belongs here: replacing a file without a moment in which a reader sees half of it, and removing what killed writers left
+of such files; fsync, of files and of folders. Does not: what is written, or where.
+
+A writer holds a kernel lock on the hidden file it writes to, so that one without a lock is of a dead writer. Of a
+writer of another boot, so perhaps of another host with the same folder, that alone is not believed: its file must also
+be an hour old.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Final
+
+_SUFFIX: Final = ".part"
+_LIVING_SECONDS: Final = 3600
 
 
 def sync(path: Path) -> None:
@@ -27,9 +39,10 @@ def atomic_write(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """A hidden path beside `target` to write to; it replaces `target` when the block ends well, else it is removed.
 
     A reader sees the old file or the new one. `durable`: the content is on the disk before the name is; the folder is
-    the caller's to sync. The folder must exist. OSError.
+    the caller's to sync. The folder must exist. The path is there and empty: write to it, do not replace it. OSError.
     """
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    staged = target.with_name(f".{target.name}.{_boot()}-{uuid.uuid4().hex}{_SUFFIX}")
+    descriptor = _claimed(staged)
     try:
         yield staged
         if durable:
@@ -38,3 +51,65 @@ def atomic_write(target: Path, *, durable: bool = False) -> Iterator[Path]:
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, *, deeply: bool = True) -> list[Path]:
+    """Remove what killed writers left in the folder, and `deeply` below it; the files removed.
+
+    Files of living writers stay, and so does what cannot be removed.
+    """
+    found = folder.rglob(f".*{_SUFFIX}") if deeply else folder.glob(f".*{_SUFFIX}")
+    return [part for part in found if _is_abandoned(part) and _removed(part)]
+
+
+def _claimed(staged: Path) -> int:
+    """The new file, open and locked until it is closed."""
+    while True:
+        descriptor = os.open(staged, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: its age alone is looked at
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # A sweep may have found it in the moment before it was locked.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), staged.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_abandoned(part: Path) -> bool:
+    try:
+        descriptor = os.open(part, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
+    else:
+        is_of_this_boot = f".{_boot()}-" in part.name
+        return is_of_this_boot or time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
+    finally:
+        os.close(descriptor)
+
+
+def _removed(part: Path) -> bool:
+    try:
+        part.unlink()
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _boot() -> str:
+    """What distinguishes this boot of this machine, short enough for a file's name."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")[:12]
+    return f"{uuid.getnode():012x}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.durable import atomic_write, sync
+from ingestion.raw.durable import atomic_write, sweep, sync
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -78,6 +78,10 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str) -> None: ...
+    def sweep(self, prefix: str) -> None:
+        """Remove what killed writers left below `prefix` of objects that they never put in place."""
+        ...
+
     def url(self, key: str) -> str:
         """How DuckDB, pandas or Spark address the object: an absolute path or `s3://…`."""
         ...
@@ -144,6 +148,9 @@ class LocalStore:
             (self.root / key).unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check {self._setting}") from error
+
+    def sweep(self, prefix: str) -> None:
+        sweep(self.root / prefix)
 
     def url(self, key: str) -> str:
         return str(self.root / key)
@@ -293,6 +300,9 @@ class S3Store:
     def delete(self, key: str) -> None:
         with self._translated_errors(key, "delete"):
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def sweep(self, prefix: str) -> None:
+        """Nothing: a put that was cut leaves no object. Its parts are the bucket's to expire (a lifecycle rule)."""
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"

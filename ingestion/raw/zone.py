@@ -150,6 +150,10 @@ class RawZone:
         """Whether `write_index` would change nothing; hashes nothing (`ingestion.raw.index.is_current`)."""
         return index.is_current(self.store)
 
+    def sweep(self) -> None:
+        """Remove what killed writers left of files that they never put in place."""
+        self.store.sweep("raw")
+
     def write_index(
         self,
         scratch: Path | None = None,

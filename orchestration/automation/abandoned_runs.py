@@ -1,10 +1,14 @@
 """Ending runs whose process was killed: they would count as running for ever, and keep what waits for them waiting.
 
+A run names its process before its first step (`orchestration.resources`). One that Dagster has created or launched and
+that names none after five minutes was killed before that: loading the definitions takes seconds.
+
 Belongs here: which runs these are, and the sensor that looks for them while the UI runs. Does not: whether a process is
 alive (`orchestration.state.process`).
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
@@ -13,23 +17,45 @@ from orchestration.compat.instance import report_run_failed
 from orchestration.config.paths import Paths
 from orchestration.state.process import PROCESS_TAG, is_alive, sweep
 
-_UNFINISHED: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+# Not the queued ones: Dagster launches them when its daemon runs again.
+_UNFINISHED: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+# Dagster itself gives a run three minutes to start, while its daemon runs.
+UNNAMED_SECONDS: Final = 300.0
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, paths: Paths) -> list[str]:
     """End runs whose process is dead, and remove what dead processes left; a sentence for each run and damaged file.
 
-    A process of another host is dead when it has missed ten minutes of heartbeats. A run without the tag is one that
-    Dagster has started and not yet begun: its own monitoring ends that.
+    A process of another host is dead when it has missed ten minutes of heartbeats.
     """
     found: list[str] = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        process = run.tags.get(PROCESS_TAG)
-        if process is None or is_alive(paths, process):
-            continue
-        found += report_run_failed(instance, run, "The process of this run ended without reporting a result.")
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
+        if (why := _why_ended(record, paths)) is not None:
+            found += report_run_failed(instance, record.dagster_run, why)
     sweep(paths)
     return found
+
+
+def _why_ended(record: dg.RunRecord, paths: Paths) -> str | None:
+    """Why no process executes this run any more; None while one does, or may."""
+    process = record.dagster_run.tags.get(PROCESS_TAG)
+    if process is not None:
+        return None if is_alive(paths, process) else "The process of this run ended without reporting a result."
+    age = (datetime.now(UTC) - _in_utc(record.update_timestamp)).total_seconds()
+    if age < UNNAMED_SECONDS:
+        return None
+    return (
+        f"No process has begun this run within {age / 60:.0f} min of its launch: it was killed before its first step."
+    )
+
+
+def _in_utc(stored: datetime) -> datetime:
+    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored
 
 
 def abandoned_sensor(paths: Paths) -> dg.SensorDefinition:

@@ -76,6 +76,12 @@ class Paths:
         return self.state / "last_run.json"
 
     @property
+    def written(self) -> tuple[Path, ...]:
+        """The folders in which single files are replaced, beside those of the raw zone and of publications."""
+        report = self.serving.parent / "report"
+        return (self.state, self.dbt, self.dagster_home, self.alerts.parent, self.docs_page.parent, report)
+
+    @property
     def docs_page(self) -> Path:
         """dbt's documentation, one page."""
         return self.state / "docs" / "index.html"

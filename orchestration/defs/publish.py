@@ -66,7 +66,7 @@ def published_asset(
         refuse_unaudited(audit)
         progress.publishing(len(marts))
         settings = published_settings(scope, dbt.target)
-        # The lock is held since before the build: nobody has written the index since.
+        # The lock is held since before the build: no other process has written the index since.
         inputs = inputs_sha256(storage.store(), settings, dbt.variables(), postgres_url)
         with workplace.scratch() as scratch:
             publication = publish(

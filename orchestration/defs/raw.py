@@ -187,8 +187,10 @@ def receipts_asset() -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         # A build reads the index more than once: none is written while another run builds.
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
+        zone = storage.raw_zone()
+        zone.sweep()
         with workplace.scratch() as scratch:
-            index = storage.raw_zone().write_index(scratch, notice=progress.noticed)
+            index = zone.write_index(scratch, notice=progress.noticed)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": index.num_rows,

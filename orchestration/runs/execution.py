@@ -27,6 +27,7 @@ from orchestration.runs.unchanged import FRESHNESS, note_run, unchanged
 from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.process import PROCESS_TAG, join
+from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -48,6 +49,7 @@ class _Session:
     debug: bool
     process: str
     folders: tuple[Path, ...]
+    bucket: str | None
 
 
 def run(
@@ -128,13 +130,18 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
     with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
-        yield _Session(definitions, instance, report, debug, process, _folders(settings))
+        yield _Session(definitions, instance, report, debug, process, _folders(settings), _bucket(settings))
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
     """Where a run writes on this machine."""
     state = settings.paths.state
     return (state,) if settings.storage.is_s3 else (state, Path(settings.storage.url))
+
+
+def _bucket(settings: Settings) -> str | None:
+    """The address of S3 storage; None for a folder."""
+    return settings.storage.url if settings.storage.is_s3 else None
 
 
 def _ingest(session: _Session, ranges: Sequence[IngestRange]) -> None:
@@ -204,7 +211,7 @@ def _execute(
         # Dagster records the interruption as a failed step and would let the run continue.
         raise KeyboardInterrupt
     report.checks.extend(_findings(result))
-    report.problems.extend(_problems(result, session.folders))
+    report.problems.extend(_problems(result, session.folders, session.bucket))
 
 
 def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
@@ -222,10 +229,11 @@ def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
     ]
 
 
-def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path]) -> list[str]:
+def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket: str | None) -> list[str]:
     """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check.
 
-    A full disk is a sentence of its own, whichever library noticed it; `folders` are those that a run writes to.
+    A full disk is a sentence of its own, whichever library noticed it, and so is a bucket that DuckDB could not read.
+    `folders` are those that a run writes to.
     """
     problems = []
     for event in result.get_step_failure_events():
@@ -240,6 +248,8 @@ def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path]) -> lis
         text = _ERROR_CLASS.sub("", (stated.description if stated else None) or error.message.strip())
         if means_full_disk(_all_of(failure.error) + text):
             problems.append(full_disk_sentence(str(event.step_key), folders))
+        elif bucket is not None and (reason := failed_read(text)) is not None:
+            problems.append(failed_read_sentence(str(event.step_key), bucket, reason))
         else:
             problems.append(f"{event.step_key}: {_shortened(text)}")
     return problems
@@ -265,8 +275,10 @@ def _all_of(error: SerializableErrorInfo | None) -> str:
 
 def _shortened(text: str) -> str:
     """Of a failed dbt command, the errors that dbt reports; of anything, no traceback."""
-    from orchestration.warehouse.dbt import without_tracebacks
+    from orchestration.warehouse.dbt import killed_sentence, without_tracebacks
 
+    if (killed := killed_sentence(text)) is not None:
+        return killed
     return without_tracebacks(text.partition("Errors parsed from dbt logs:")[2].strip() or text)
 
 

@@ -26,6 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ingestion.raw.durable import sweep as sweep_staged
 from orchestration.config.paths import Paths
 from orchestration.state.kernel import is_locked, try_lock
 
@@ -168,6 +169,9 @@ def _age(paths: Paths, file: Path) -> float:
 def sweep(paths: Paths) -> list[str]:
     """Remove the scratch space and the files of dead processes; their identities."""
     dead = list(_dead(paths))
+    for folder in paths.written:
+        sweep_staged(folder, deeply=False)
+    sweep_staged(paths.spool)
     if paths.scratch.is_dir():
         # A process claims its file before it makes its folder.
         for folder in paths.scratch.iterdir():

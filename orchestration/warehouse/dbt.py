@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ingestion.raw.durable import atomic_write
+from ingestion.raw.durable import atomic_write, sweep
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
@@ -26,6 +27,7 @@ from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report, Workplace
 from orchestration.state.process import scratch
 from orchestration.warehouse.child import DBT_COMMAND as DBT_COMMAND
+from orchestration.warehouse.s3_reads import PATIENCE
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
@@ -37,6 +39,7 @@ _HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)
 _TRACEBACK: Final = re.compile(
     r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*(?:\S.*(?:\n|\Z))?", re.MULTILINE
 )
+_KILLED: Final = re.compile(r"dbt CLI process with command.*failed with exit code `-(\d+)`", re.DOTALL)
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _BETWEEN_TRACEBACKS: Final = re.compile(
     r"^(?:During handling of the above exception, another exception occurred|"
@@ -84,6 +87,7 @@ def profile(config: DbtConfig) -> dict[str, Any]:
         output |= {
             "extensions": ["httpfs"],
             "config_options": connection_options(config),
+            "settings": {**output["settings"], **PATIENCE},
             "secrets": [config.storage.duckdb_secret()],
         }
     return {"taker": {"target": config.target, "outputs": {"duckdb": output}}}
@@ -175,6 +179,17 @@ def bars_are_outdated(warehouse: Path) -> bool:
     return any(data_type != BAR_PRICE_TYPE for (data_type,) in held)
 
 
+def killed_sentence(text: str) -> str | None:
+    """What a dbt that a signal has ended left of a build, from the error of its step; None for any other error."""
+    found = _KILLED.search(text)
+    if found is None:
+        return None
+    number = int(found[1])
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    memory = "; a machine that runs out of memory does that" if name == "SIGKILL" else ""
+    return f"dbt was ended by {name}{memory}; nothing of this build is published. Run the same command again"
+
+
 def without_tracebacks(text: str, most_lines: int = 15) -> str:
     """What a failed command reported, without colours, tracebacks and repeated lines; of much, the beginning."""
     text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{_COLOURS.sub('', text).strip()}\n"))
@@ -251,6 +266,7 @@ def build_manifest(config: DbtConfig) -> Path:
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
     _run(["parse", "--vars", json.dumps(config.variables()), "--target-path", str(target_dir(config))], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
+    sweep(MANIFEST_PATH.parent, deeply=False)
     with atomic_write(MANIFEST_PATH) as staged:
         shutil.copyfile(target_dir(config) / "manifest.json", staged)
     return MANIFEST_PATH

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ingestion.raw.durable import atomic_write
+from ingestion.raw.durable import atomic_write, sweep
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -72,6 +72,7 @@ def keep_parsed(path: Path, target: Path, since: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for former in path.parent.glob(_KEPT.format("*")):
             former.unlink(missing_ok=True)
+        sweep(path.parent, deeply=False)
         with atomic_write(path) as staged:
             staged.write_bytes(fresh.read_bytes())
     except OSError:

@@ -143,3 +143,15 @@ def test_the_traceback_of_a_failed_command_is_left_out() -> None:
     )
     assert dbt.without_tracebacks(text) == "IO Error: no\nDone. ERROR=1"
     assert dbt.without_tracebacks("\n".join(map(str, range(9))), 3).splitlines()[-1].startswith("… and 6 more lines")
+
+
+def test_a_dbt_that_was_killed_is_a_sentence_and_not_its_command_line() -> None:
+    text = (
+        "The dbt CLI process with command\n\n`python -m dbt build`\n\n"
+        "failed with exit code `{}`. Check the stdout in the Dagster compute logs for the full information"
+    )
+    assert dbt.killed_sentence(text.format(1)) is None
+    assert "dbt was ended by SIGKILL; a machine that runs out of memory does that" in str(
+        dbt.killed_sentence(text.format(-9))
+    )
+    assert "dbt was ended by SIGTERM; nothing of this build is published" in str(dbt.killed_sentence(text.format(-15)))

@@ -172,7 +172,7 @@ def test_whatever_is_lost_or_differs_is_something_to_do(house: Path, pattern: st
         {"kline_interval": "4h"},
         {"trades_dataset": "trades"},
         {"first_day": "2026-02-19"},
-        {"publish_postgres_url": "postgresql://nobody@127.0.0.1:1/none"},
+        {"publish_postgres_url": "postgresql://someone@127.0.0.1:1/none"},
     ],
 )
 def test_another_setting_is_something_to_do(other: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,16 @@ class Taker:
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """`taker ARGUMENTS` with these settings; settings are TAKER_* names in lower case."""
+        return self.run_as(main, *arguments, **settings)
+
+    def run_as(
+        self, program: Callable[[], object], *arguments: str, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The same with another program in the place of `taker`, such as one that ends by a kill."""
         named = {f"TAKER_{name.upper()}": value for name, value in settings.items()}
         outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
         environment = outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named
-        return completed(main, arguments, environment, ROOT)
+        return completed(program, arguments, environment, ROOT)
 
     def done(self, *arguments: str, **settings: str) -> Any:
         """Run with --json, insist on success, and return the facts."""

@@ -20,16 +20,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(
-    [
-        "tests.support.as_a_program",
-        "orchestration.definitions",
-        "orchestration.cli.app",
-        "altair",
-        "great_expectations",
-        "dbt.cli.main",
-    ]
-)
+_PRELOADED = [
+    "tests.support.as_a_program",
+    "orchestration.definitions",
+    "orchestration.cli.app",
+    "altair",
+    "great_expectations",
+    "dbt.cli.main",
+]
+_FORKED.set_forkserver_preload(_PRELOADED)
+
+
+def start_server() -> None:
+    """Start the process to fork from now, before another module gives Python's one fork server less to import."""
+    _FORKED.set_forkserver_preload(_PRELOADED)
+    process = _FORKED.Process(target=int)
+    process.start()
+    process.join()
 
 
 def completed(

@@ -1,14 +1,15 @@
 """Processes that end by SIGKILL in a chosen stage, or at any moment, and what must hold whenever one has ended so.
 
-Belongs here: the stages of a run, aiming at one of them, small processes that ingest or publish, what is checked after
-a kill. Does not: how many kills there are (`tests/ingestion/test_kills.py`, `tests/torture/test_kills.py`).
+Belongs here: the stages of a run, aiming at one of them, small processes that ingest or publish, `taker run` with an
+aim, what is checked after a kill. Does not: how many kills there are (`tests/ingestion/test_kills.py`,
+`tests/torture/test_kills.py`).
 
-`python -m tests.support.killing LOG STAGE NTH DELAY run …` is `taker run …` that kills itself `DELAY` seconds after it
-began that stage for the NTH time. The kill is real: no handler, no `finally`, no flush. LOG gets the stage it fell in.
+The kill is real: no handler, no `finally`, no flush. A log gets the stage it fell in.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -16,7 +17,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow.parquet as pq
@@ -36,7 +36,6 @@ from tests.support.publications import Publisher
 
 INGESTING = ("download", "decode", "raw write", "receipt", "index")
 PUBLISHING = ("copy marts", "export", "store version", "switch", "prune")
-RUNNING = (*INGESTING, "dbt build", "audit", *PUBLISHING)
 # By stage, the function that is this stage while it runs.
 _FUNCTIONS = {
     "download": ("ingestion.http.fetch", "Archive.download"),
@@ -48,8 +47,13 @@ _FUNCTIONS = {
     "switch": ("orchestration.warehouse.publish.publication", "_switch"),
     "prune": ("orchestration.warehouse.publish.parquet", "prune"),
 }
-# By stage, the callback that announces it; it lasts until the next one.
-_CALLBACKS = {"dbt build": "building", "audit": "auditing"}
+# By stage, the callback that announces it; it lasts until the next one. A node of dbt is a part of its build.
+NODE = "dbt node"
+_CALLBACKS = {"dbt build": "building", NODE: "built", "audit": "auditing"}
+# Who is killed: the run, the run with every process of its group, or dbt alone, as a kernel without memory does.
+Victim = Literal["run", "group", "dbt"]
+DBT_ALONE = "dbt build, dbt alone"
+_CHILD = b"orchestration.warehouse.child"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Aim:
     stage: str
     nth: int = 1
     delay: float = 0.0
+    victim: Victim = "run"
 
 
 class _Watch:
@@ -72,12 +77,13 @@ class _Watch:
     def began(self, stage: str) -> None:
         with self._lock:
             self._begun[stage] += 1
-            self._log.write_text(stage)
+            if self._log.read_text() != DBT_ALONE:
+                self._log.write_text("dbt build" if stage == NODE else stage)
             is_aimed = self._aim is not None and (stage, self._begun[stage]) == (self._aim.stage, self._aim.nth)
-        if is_aimed and self._aim.delay:
-            threading.Timer(self._aim.delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        elif is_aimed:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if is_aimed and self._aim is not None and (self._aim.delay or self._aim.victim == "dbt"):
+            threading.Timer(self._aim.delay, _kill, (self._aim.victim, self._log), {}).start()
+        elif is_aimed and self._aim is not None:
+            _kill(self._aim.victim, self._log)
 
     def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -86,6 +92,31 @@ class _Watch:
             return function(*args, **kwargs)
 
         return watched
+
+
+def _kill(victim: Victim, log: Path) -> None:
+    if victim == "run":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif victim == "group":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    while log.read_text() == "dbt build":  # until dbt is there, or has ended
+        for pid in children_running_dbt(os.getpid()):
+            log.write_text(DBT_ALONE)
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def children_running_dbt(parent: int | None = None, mention: str = "") -> list[int]:
+    """Living processes that run dbt for a `taker`: those of one parent, or whose command line mentions a text."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            command = (process / "cmdline").read_bytes()
+            state, ppid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            is_meant = mention.encode() in command and parent in (None, int(ppid))
+            if _CHILD in command and is_meant and state != "Z":
+                found.append(int(process.name))
+    return found
 
 
 def watch(aim: Aim | None, log: Path, *, callbacks: bool = False) -> None:
@@ -194,14 +225,10 @@ def assert_one_publication(serving: Path, root: Path) -> tuple[int, dict[str, in
     return sum(held.values()), {name: mart["rows"] for name, mart in latest["marts"].items()}
 
 
-def main() -> None:
-    log, stage, nth, delay, *arguments = sys.argv[1:]
-    watch(Aim(stage, int(nth), float(delay)) if stage else None, Path(log), callbacks=True)
+def taker_with_aim(aim: Aim, log: Path) -> None:
+    """`taker` as the command line of this process states it, leading a group of processes, with its end as aimed."""
+    os.setpgrp()
+    watch(aim, log, callbacks=True)
     from orchestration.cli.app import main as taker
 
-    sys.argv = ["taker", *arguments]
     taker()
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,7 @@ from orchestration.config.settings import Settings
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.progress import Progress
 from orchestration.runs import execution
-from orchestration.runs.report import RunReport
+from orchestration.runs.report import Recorder, RunReport
 from orchestration.warehouse.audit.suites import SUITES
 
 _ONE_HOUR = "(market_id, bar_at) = (select (market_id, bar_at) from {0} where venue <> 'all' order by all limit 1)"
@@ -108,7 +108,7 @@ class Audits:
     @classmethod
     @contextmanager
     def of(cls, settings: Settings) -> Iterator[Audits]:
-        with execution._session(settings, Progress(), RunReport(), debug=False) as session:
+        with execution._session(settings, Recorder(Progress(), RunReport()), RunReport(), debug=False) as session:
             checks = dg.AssetSelection.checks(*map(audit_key, SUITES))
             selection = dg.AssetSelection.assets(PUBLISHED_KEY) | checks
             job = dg.define_asset_job(_JOB, selection=selection, executor_def=dg.in_process_executor)

@@ -27,8 +27,16 @@ ERRORS: Final = {
 FAULTS: Final = (*ERRORS, "refuses", "silent", "cuts the request", "cuts the answer", "loses the answer")
 
 
+def _is_complete(answer: bytes, has_no_body: bool) -> bool:
+    headers, ends, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(headers)
+    return bool(ends) and (has_no_body or (length is not None and len(body) >= int(length[1])))
+
+
 class S3Proxy(LoopbackServer):
     """`fault`: what happens to the requests that `applies` to (method and path); None: they pass.
+
+    `only_from`: of these, those whose headers hold this text, such as a program's name.
 
     `times`: how many of them fail before the rest pass; None: all.
     """
@@ -40,6 +48,7 @@ class S3Proxy(LoopbackServer):
         self.fault: str | None = None
         self.times: int | None = None
         self.applies: Callable[[str, str], bool] = lambda method, path: True
+        self.only_from = b""
 
     def fails(
         self, fault: str, times: int | None = None, applies: Callable[[str, str], bool] = lambda method, path: True
@@ -53,7 +62,7 @@ class S3Proxy(LoopbackServer):
         head, _, body = received.partition(b"\r\n\r\n")
         method, path, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
         self.requests.append(f"{method} {path}")
-        fault = self._next_fault(method, path)
+        fault = self._next_fault(method, path) if self.only_from in head.lower() else None
         if fault == "refuses":
             return
         if fault == "silent":
@@ -98,8 +107,18 @@ class S3Proxy(LoopbackServer):
                 if fault is None:
                     client.sendall(block)
                 answer += block if fault else b""
+                if answer.startswith(b"HTTP/1.1 100 ") and b"\r\n\r\n" in answer:
+                    goes_on, _, answer = answer.partition(b"\r\n\r\n")
+                    client.sendall(goes_on + b"\r\n\r\n")
+                if fault and _is_complete(answer, head.startswith(b"HEAD ")):
+                    break  # not every server closes at once
             if fault == "cuts the answer":
-                client.sendall(answer[: -max(1, len(answer.partition(b"\r\n\r\n")[2]) // 2)])
+                headers, _, body = answer.partition(b"\r\n\r\n")
+                # Without a body, within the first line: a client would take cut headers for all of them.
+                client.sendall(answer[: len(headers) + 4 + len(body) // 2] if body else answer[:6])
+            # Closing alone would not reach the client as long as the other thread waits for more of it.
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
     def _relay(client: socket.socket, server: socket.socket, most: int | None, sent: int) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support import forked
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture-seed", type=int, default=None, help="draw the same faults again (printed by each run)")
@@ -24,6 +26,12 @@ def seed(request: pytest.FixtureRequest) -> int:
     """Printed with a failure, and with `-s` always."""
     chosen = request.config.getoption("--torture-seed")
     return random.SystemRandom().randrange(1_000_000) if chosen is None else chosen
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """The process that all others are forked from, with everything imported that a run needs."""
+    forked.start_server()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -39,7 +38,6 @@ FORMAT: Final = 1
 # A reader of `latest.json` opens its files later, and a long query keeps opening them. Builds follow each other by a
 # minute at least, so five versions are several minutes for the slowest reader, at the price of five times the marts.
 VERSIONS_KEPT: Final = 5
-_PART_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True)
@@ -148,17 +146,8 @@ def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
             # S3 knows no folders; on a disk an empty one would stay for each version that ever was.
             with contextlib.suppress(OSError):
                 (store.root / VERSIONS / name).rmdir()
-    if isinstance(store, LocalStore):
-        _sweep(store.root / SERVING)
+    store.sweep(SERVING)
     return pruned
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed writers left of files that they never put in place; a living one takes no hour."""
-    for part in folder.rglob(".*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _PART_SECONDS:
-                part.unlink()
 
 
 def _as_json(contents: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -93,6 +95,38 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_go_on(
         assert f"the events of run {torn} are lost" in sentence
         statuses = [instance.get_run_by_id(run).status for run in (living, dead, torn)]
         assert statuses == [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.FAILURE]
+
+
+def test_a_run_that_was_killed_before_it_named_its_process_is_ended_after_a_while(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("job", [thing])]).resolve_job_def("job")
+    status = dg.DagsterRunStatus
+    with open_instance(settings.paths.dagster_home) as instance:
+        launched = [
+            instance.create_run_for_job(job, status=each).run_id
+            for each in (status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING)
+        ]
+
+        def statuses() -> list[dg.DagsterRunStatus]:
+            return [instance.get_run_by_id(run_id).status for run_id in launched]
+
+        end_abandoned_runs(instance, settings.paths)
+        assert statuses() == [status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
+        monkeypatch.setattr("orchestration.automation.abandoned_runs.UNNAMED_SECONDS", 0.0)
+        end_abandoned_runs(instance, settings.paths)
+        assert statuses() == [status.FAILURE] * 4
+        event = instance.all_logs(launched[1])[-1].dagster_event
+        assert "killed before its first step" in (event.message or "")
+
+
+def test_a_run_that_was_ended_before_it_began_does_not_begin(tmp_path: Path) -> None:
+    job = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("job", [thing])]).resolve_job_def("job")
+    resource: Any = workplace_resource(Paths(tmp_path), 0).resource_fn
+    with dg.DagsterInstance.ephemeral() as instance:
+        ended = instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE).run_id
+        with pytest.raises(dg.Failure, match="was ended before it began; start it again"):
+            next(resource(SimpleNamespace(instance=instance, run_id=ended)))
 
 
 def test_a_run_holds_the_lock_from_the_step_that_takes_it_to_its_end_and_names_its_process(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""S3 as DuckDB reads it: how patient it is, and what its errors mean.
+
+Belongs here: the options of DuckDB's HTTP client, recognising that a build failed because the bucket did, and the
+sentence about it. Does not: how the bucket is addressed (`orchestration.config.storage`), boto3's own reads and writes
+(`ingestion.raw.store`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+# As patient as boto3 is in `ingestion.raw.store`: DuckDB's own three attempts within half a second would end a build
+# for a server that is busy for a second. Six attempts: 0.2, 0.6, 1.8, 5.4 and 16 s apart.
+PATIENCE: Final[dict[str, Any]] = {
+    "http_timeout": 20,
+    "http_retries": 5,
+    "http_retry_wait_ms": 200,
+    "http_retry_backoff": 3,
+}
+_ERROR: Final = re.compile(
+    r"(?:HTTP Error|IO Error|HTTPException|IOException): (?P<reason>[^\n]*\bHTTP (?:HEAD|GET|PUT|POST)\b[^\n]*)"
+)
+_CODE: Final = re.compile(r"^\s*(?P<code>[A-Z]\w+): (?P<text>[^\n]+)$", re.MULTILINE)
+_QUERY: Final = re.compile(r"\?[^'\s]*")
+
+
+def failed_read(text: str) -> str | None:
+    """What DuckDB reports of a request to S3 that failed, one line; None for any other error."""
+    found = _ERROR.search(text)
+    if found is None:
+        return None
+    code = _CODE.match(text[found.end() :].lstrip("\r\n"))
+    reason = _QUERY.sub("", found["reason"]).strip()
+    return f"{reason} ({code['code']}: {code['text'].strip()})" if code else reason
+
+
+def failed_read_sentence(step: str, url: str, reason: str) -> str:
+    """What could not be read, why, and what to do."""
+    return (
+        f"{step}: {url} failed while it was read: {reason}; nothing of this build is published. Check the bucket, "
+        "AWS_ENDPOINT_URL and the AWS_* credentials, then run the same command again"
+    )
