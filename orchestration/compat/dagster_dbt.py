@@ -5,8 +5,8 @@ Belongs here: the import, and the names that this project uses of it. Does not: 
 
 dbt runs in a child process, and importing dagster-dbt imports all of dbt-core into this one too: half of the time that
 loading the definitions takes. dagster-dbt works without dbt-core (with dbt Fusion, whose engine is no Python package);
-so it is imported while `dbt.version` cannot be. Its selection of nodes then knows no more than "all", which is what is
-asked of it: the manifest that it gets holds no unit tests.
+so it is imported while `dbt.version` cannot be. Its selection of nodes then knows no more than "all", which is enough:
+the manifest that it gets holds no unit tests.
     Upstream: python_modules/libraries/dagster-dbt/dagster_dbt/compat.py; no issue is known that requests a late import.
     Remove when: importing dagster-dbt does not import dbt-core.
 """
