@@ -46,6 +46,60 @@ relation until the commit: of an empty warehouse's build that is a quarter of th
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
+{#- A table of which a build replaces the rows that changed. The model gives those rows (all of them where `replaces_changes` is false);
+`meta.replaced` states which former rows they replace: those that share `keys` with a row of the model `changes`, and whose `instant` lies
+from its `from_at` until before its `to_at`; without an `instant`, where the row `is_changed` (and of the day of `day_of`, if given). New rows are made before former ones are cleared, so that a model may read these. One transaction: other
+connections see all of it or nothing. -#}
+{% materialization changed_rows, adapter='duckdb' %}
+    {%- set former = load_cached_relation(this) -%}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set is_replaced_whole = not taker.replaces_changes() -%}
+    {{ taker.drop_if_other_kind(former, 'table') }}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- if is_replaced_whole %}
+        {% call statement('main') -%}
+            {%- if config.get('contract').enforced %}
+            drop table if exists {{ target }};
+            {{ create_table_as(False, target, compiled_code) }}
+            {%- else %}
+            create or replace table {{ target }} as (
+                {{ compiled_code }}
+            )
+            {%- endif %}
+        {%- endcall %}
+        {% do persist_docs(target, model) %}
+    {%- else %}
+        {%- set replaced = config.get('meta').replaced -%}
+        {%- set changes = this.incorporate(path={'identifier': replaced.changes}) -%}
+        {% call statement('main') -%}
+            create or replace temp table {{ target.identifier }}__new as (
+                {{ compiled_code }}
+            );
+            delete from {{ target }} as former
+            where exists (
+                select 1
+                from {{ changes }} as changes
+                where {% for key in replaced['keys'] %}changes.{{ key }} = former.{{ key }} and {% endfor -%}
+                {%- if replaced.instant %}
+                    former.{{ replaced.instant }} >= changes.from_at and former.{{ replaced.instant }} < changes.to_at
+                {%- else %}
+                    changes.is_changed
+                {%- endif %}
+                {%- if replaced.day_of %}
+                    and changes.bar_date = cast(former.{{ replaced.day_of }} as date)
+                {%- endif %}
+            );
+            insert into {{ target }} by name select * from {{ target.identifier }}__new;
+            drop table {{ target.identifier }}__new
+        {%- endcall %}
+    {%- endif %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target]}) }}
+{% endmaterialization %}
+
 {#- A model that became a view was a table before, or the other way round: neither statement above replaces the other kind. -#}
 {% macro drop_if_other_kind(former, kind) -%}
     {%- if former is not none and former.type != kind -%}

@@ -1,0 +1,30 @@
+-- One row per market and day, now or in the last build: which differ in anything that `int_market_bars` is made of.
+{%- set bars = [
+    'source', 'source_bar_hours', 'grain_hours', 'bar_at', 'taker_buy_usd', 'taker_sell_usd', 'taker_buy_base',
+    'taker_sell_base', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count', 'covered_minutes',
+    'coverage_ratio',
+] %}
+
+with parts as (
+    select * from {{ day_hashes('int_trade_buckets', bars) }} as hashes
+    union all
+    select * from {{ day_hashes('int_kline_buckets', bars) }} as hashes
+    union all
+    select * from {{ day_hashes('int_recent_buckets', bars + ['is_running']) }} as hashes
+    union all
+    select * from {{ day_hashes('int_flow_days', ['quality', 'kline_bar_hours']) }} as hashes
+    union all
+    select * from {{ day_hashes('int_flow_defects', ['hour_at'], "kind = 'quarantined_rows'") }} as hashes
+    union all
+    select * from {{ day_hashes('int_flow_klines', ['bar_at'], "state = 'doubtful' and is_contradicted is not true") }} as hashes
+    union all
+    select * from {{ day_hashes('int_flow_contradictions', ['bar_hours', 'bar_at']) }} as hashes
+),
+
+found as (
+    select market_id, bar_date, sum(row_count) as row_count, sum(row_hashes) as row_hashes
+    from parts
+    group by market_id, bar_date
+),
+
+{{ compared_days('market_bars') }}
