@@ -7,17 +7,26 @@ everything for (`tests/dbt/warehouse.py`).
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tests.dbt.warehouse import Warehouse
+from orchestration.warehouse.parsed import load_parsed, parsed_path
+from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.support.forked import completed
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 # In the order of the graph; the note comes last.
 MODELS = (
@@ -202,9 +211,15 @@ class BarHistories:
             happened.append(f"{event.__name__}({market})")
         return ", ".join(happened)
 
-    def write(self, warehouse: Warehouse) -> None:
+    def happen_all(self) -> str:
+        """Everything that may happen, each to some market."""
+        for event in self.events:
+            event(self.rng.choice(self.markets))
+        return "every event"
+
+    def write(self, warehouse: Path) -> None:
         """The tables that the models read."""
-        with duckdb.connect(str(warehouse.path)) as connection:
+        with duckdb.connect(str(warehouse)) as connection:
             _replace(connection, "int_flow_klines", self._klines())
             _replace(connection, "int_recent_buckets", self._recent())
             _replace(connection, "int_flow_days", self._days())
@@ -246,31 +261,93 @@ class BarHistories:
             yield {"market_id": market, "bar_date": day, "bar_at": _instant(day, hour), "bar_hours": 1}
 
 
-def warehouse_of(empty: Warehouse, folder: Path) -> Warehouse:
-    """A warehouse with every table, to write histories to."""
+class HistoryDiffers(AssertionError):
+    """An incremental build ended elsewhere than a full refresh. The text names the history, tables and rows."""
+
+
+def differing(folder: Path, empty: Warehouse, seed: str, steps: int, events_per_step: int) -> str:
+    """What differs after some step of a random history, as a text; empty when nothing does.
+
+    `events_per_step`: 0 for each of the events once, in one step. In a process of its own, since dbt runs in it many
+    times and each start of dbt would cost more than all of its models.
+    """
+    arguments = [str(folder), str(empty.path), empty.raw_url, seed, str(steps), str(events_per_step)]
+    done = completed(_main, arguments, os.environ, PROJECT)
+    assert done.returncode in (0, 1), done.stderr
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _main() -> None:
+    folder, empty, raw_url, seed, steps, events_per_step = sys.argv[1:]
+    try:
+        _live(Path(folder), Path(empty), raw_url, random.Random(seed), int(steps), int(events_per_step))
+    except HistoryDiffers as error:
+        print(error)
+        sys.exit(1)
+
+
+def _live(folder: Path, empty: Path, raw_url: str, rng: random.Random, steps: int, events_per_step: int) -> None:
+    kept = _copy(empty, folder / "kept")
+    histories = BarHistories(rng).begin()
+    histories.write(kept)
+    _build(kept, raw_url)
+    for step in range(steps):
+        happened = histories.happen(events_per_step) if events_per_step else histories.happen_all()
+        histories.write(kept)
+        if step % 3 == 1:
+            # A build that dies somewhere, and what it was built from is no longer so.
+            _build(kept, raw_url, models=MODELS[: rng.randrange(1, len(MODELS) - 1)])
+            happened += f", a build that died, {histories.happen(2)}"
+            histories.write(kept)
+        _build(kept, raw_url)
+        fresh = _copy(kept, folder / "fresh")
+        _build(fresh, raw_url, "--full-refresh")
+        found = _differences(kept, fresh)
+        if found:
+            rows = "\n".join(f"{table}: {len(apart)} rows, such as {apart[:3]}" for table, apart in found.items())
+            raise HistoryDiffers(f"step {step}: {happened}\n{rows}")
+        shutil.rmtree(fresh.parent)
+
+
+def _copy(warehouse: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    shutil.copy(empty.path, folder / empty.path.name)
-    return Warehouse(folder, empty.raw_url)
+    return Path(shutil.copy(warehouse, folder / warehouse.name))
 
 
-def build(warehouse: Warehouse, *args: str, models: Sequence[str] = MODELS) -> None:
-    warehouse.dbt("run", "--select", *models, *args)
+def _build(warehouse: Path, raw_url: str, *args: str, models: Sequence[str] = MODELS) -> None:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    of = Warehouse(warehouse.parent, raw_url)
+    of.write_profile()
+    command = ["--quiet", "run", "--select", *models, *args, "--project-dir", str(PROJECT), "--vars", of.variables()]
+    command += ["--profiles-dir", str(of.folder), "--target-path", str(of.folder), "--log-level-file", "none"]
+    done = dbtRunner(manifest=_parsed()).invoke(command)
+    assert done.success, done.exception or [one.message for one in done.result if one.status != "success"]  # type: ignore[union-attr]
+    # dbt keeps the file open for the next model, and reads it by its name.
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    DuckDBConnectionManager._ENV = None
+    reset_adapters()  # type: ignore[no-untyped-call]
+    gc.collect()
 
 
-def differences(warehouse: Warehouse, folder: Path) -> Mapping[str, list[Any]]:
-    """By table, the rows that a full refresh of the same data does not have, or has alone."""
-    fresh = warehouse_of(warehouse, folder)
-    build(fresh, "--full-refresh")
+@cache
+def _parsed() -> Manifest | None:
+    return load_parsed(parsed_path(PROJECT))
+
+
+def _differences(warehouse: Path, fresh: Path) -> Mapping[str, list[Any]]:
+    """By table, the rows that only one of the two has."""
     found = {}
-    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
-        connection.execute(f"attach '{fresh.path}' as fresh (read_only)")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute(f"attach '{fresh}' as fresh (read_only)")
         for table in TABLES:
             apart = connection.execute(
                 f"(from {table} except all from fresh.{table}) union all (from fresh.{table} except all from {table})"
             ).fetchall()
             if apart:
                 found[table] = apart
-    shutil.rmtree(folder)
     return found
 
 
@@ -308,7 +385,7 @@ def _bar(market: str, day: date, hour: int, row: Row) -> Row:
 
 
 def _instant(day: date, hour: int) -> datetime:
-    return datetime(day.year, day.month, day.day, hour)
+    return datetime.combine(day, time(hour))
 
 
 def _between(first: date, last: date) -> list[date]:

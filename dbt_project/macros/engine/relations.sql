@@ -48,7 +48,8 @@ relation until the commit: of an empty warehouse's build that is a quarter of th
 
 {#- A table of which a build replaces the rows that changed. The model gives those rows (all of them where `replaces_changes` is false);
 `meta.replaced` states which former rows they replace: those that share `keys` with a row of the model `changes`, and whose `instant` lies
-from its `from_at` until before its `to_at`; without an `instant`, where the row `is_changed` (and of the day of `day_of`, if given). New rows are made before former ones are cleared, so that a model may read these. One transaction: other
+from its `from_at` until before its `to_at`; without an `instant`, where the row `is_changed`, of the day of `day_of` if that is given;
+with `is_all`, every row there. New rows are made before former ones are cleared, so that a model may read these. One transaction: other
 connections see all of it or nothing. -#}
 {% materialization changed_rows, adapter='duckdb' %}
     {%- set former = load_cached_relation(this) -%}
@@ -80,11 +81,12 @@ connections see all of it or nothing. -#}
             where exists (
                 select 1
                 from {{ changes }} as changes
-                where {% for key in replaced['keys'] %}changes.{{ key }} = former.{{ key }} and {% endfor -%}
+                where true
+                {%- for key in replaced['keys'] %} and changes.{{ key }} = former.{{ key }}{% endfor %}
                 {%- if replaced.instant %}
-                    former.{{ replaced.instant }} >= changes.from_at and former.{{ replaced.instant }} < changes.to_at
-                {%- else %}
-                    changes.is_changed
+                    and former.{{ replaced.instant }} >= changes.from_at and former.{{ replaced.instant }} < changes.to_at
+                {%- elif not replaced.is_all %}
+                    and changes.is_changed
                 {%- endif %}
                 {%- if replaced.day_of %}
                     and changes.bar_date = cast(former.{{ replaced.day_of }} as date)
