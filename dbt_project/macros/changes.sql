@@ -31,7 +31,7 @@ cycle. -#}
 {%- endmacro %}
 
 {#- A relation: rows and hash of each market and day of `relation`. The sum of hashes depends on no order. -#}
-{% macro day_hashes(relation, columns, where=none) -%}
+{% macro hashed_days(relation, columns, where=none) -%}
     (
         select
             market_id,
@@ -46,60 +46,62 @@ cycle. -#}
     )
 {%- endmacro %}
 
-{#- The text of a model that compares `found` (a CTE: `market_id`, `bar_date`, `row_count`, `row_hashes`) with the note on `layer`. Changes of a
+{#- A relation: `found`, a CTE of `market_id`, `bar_date`, `row_count` and `row_hashes`, compared with the note on `layer`. Changes of a
 build that did not complete stay changes: some of its tables may already be those of a state that is gone. -#}
 {% macro compared_days(layer) -%}
     {%- set note = taker.note_of_last_build() -%}
     {%- set former = adapter.get_relation(this.database, this.schema, this.identifier) if execute and note else none -%}
-noted as (
+(
+    with noted as (
     {%- if note %}
-    select market_id, bar_date, row_count, row_hashes
-    from {{ note }}
-    where layer = '{{ layer }}'
+        select market_id, bar_date, row_count, row_hashes
+        from {{ note }}
+        where layer = '{{ layer }}'
     {%- else %}
-    select market_id, bar_date, row_count, row_hashes
-    from found
-    where false
+        select market_id, bar_date, row_count, row_hashes
+        from found
+        where false
     {%- endif %}
-),
+    ),
 
-unfinished as (
+    unfinished as (
     {%- if former %}
-    select former.market_id, former.bar_date
-    from {{ former }} as former
-    where former.is_changed
-        and not exists (select 1 from {{ note }} as note where note.build_id = former.build_id)
+        select former.market_id, former.bar_date
+        from {{ former }} as former
+        where former.is_changed
+            and not exists (select 1 from {{ note }} as note where note.build_id = former.build_id)
     {%- else %}
-    select market_id, bar_date
-    from found
-    where false
+        select market_id, bar_date
+        from found
+        where false
     {%- endif %}
-),
+    ),
 
-days as (
-    select market_id, bar_date
-    from found
-    union
-    select market_id, bar_date
-    from noted
-    union
-    select market_id, bar_date
-    from unfinished
+    days as (
+        select market_id, bar_date
+        from found
+        union
+        select market_id, bar_date
+        from noted
+        union
+        select market_id, bar_date
+        from unfinished
+    )
+
+    select
+        cast(days.market_id as varchar) as market_id,
+        cast(days.bar_date as date) as bar_date,
+        cast(found.row_count as bigint) as row_count,
+        cast(found.row_hashes as decimal(38,0)) as row_hashes,
+        found.row_count is distinct from noted.row_count
+        or found.row_hashes is distinct from noted.row_hashes
+        or unfinished.market_id is not null as is_changed,
+        cast('{{ invocation_id }}' as varchar) as build_id
+    from days
+    left join found on days.market_id = found.market_id and days.bar_date = found.bar_date
+    left join noted on days.market_id = noted.market_id and days.bar_date = noted.bar_date
+    left join unfinished on days.market_id = unfinished.market_id and days.bar_date = unfinished.bar_date
 )
-
-select
-    cast(days.market_id as varchar) as market_id,
-    cast(days.bar_date as date) as bar_date,
-    cast(found.row_count as bigint) as row_count,
-    cast(found.row_hashes as decimal(38,0)) as row_hashes,
-    found.row_count is distinct from noted.row_count
-    or found.row_hashes is distinct from noted.row_hashes
-    or unfinished.market_id is not null as is_changed,
-    cast('{{ invocation_id }}' as varchar) as build_id
-from days
-left join found on days.market_id = found.market_id and days.bar_date = found.bar_date
-left join noted on days.market_id = noted.market_id and days.bar_date = noted.bar_date
-left join unfinished on days.market_id = unfinished.market_id and days.bar_date = unfinished.bar_date
 {%- endmacro %}
 
 {#- True for rows of a changed market and day; every row where the model is built whole. -#}

@@ -9,7 +9,9 @@
 
 with found as (
     select market_id, bar_date, row_count, row_hashes
-    from {{ day_hashes('int_bars', columns) }} as hashes
-),
+    from {{ hashed_days('int_bars', columns) }} as hashed
+)
 
-{{ compared_days('bars') }}
+select market_id, bar_date, row_count, row_hashes, is_changed, build_id
+from {{ compared_days('bars') }} as compared
+order by market_id, bar_date

@@ -5,8 +5,10 @@
     'fct_taker_spike_ranks', 'fct_net_taker_volume_hourly'] %}
 -- depends_on: {{ ref(table) }}
 {%- endfor %}
+{%- set layers = {'klines': 'int_kline_days', 'market_bars': 'int_market_bar_days', 'bars': 'int_bar_days'} %}
+
 with noted as (
-    {%- for layer, days in {'klines': 'int_kline_days', 'market_bars': 'int_market_bar_days', 'bars': 'int_bar_days'}.items() %}
+    {%- for layer, days in layers.items() %}
     select '{{ layer }}' as layer, market_id, bar_date, row_count, row_hashes
     from {{ ref(days) }}
     where row_count is not null

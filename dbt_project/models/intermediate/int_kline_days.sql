@@ -7,7 +7,9 @@
 
 with found as (
     select market_id, bar_date, row_count, row_hashes
-    from {{ day_hashes('int_flow_klines', columns) }} as hashes
-),
+    from {{ hashed_days('int_flow_klines', columns) }} as hashed
+)
 
-{{ compared_days('klines') }}
+select market_id, bar_date, row_count, row_hashes, is_changed, build_id
+from {{ compared_days('klines') }} as compared
+order by market_id, bar_date

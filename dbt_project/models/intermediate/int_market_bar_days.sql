@@ -6,25 +6,27 @@
 ] %}
 
 with parts as (
-    select * from {{ day_hashes('int_trade_buckets', bars) }} as hashes
+    select * from {{ hashed_days('int_trade_buckets', bars) }} as hashed
     union all
-    select * from {{ day_hashes('int_kline_buckets', bars) }} as hashes
+    select * from {{ hashed_days('int_kline_buckets', bars) }} as hashed
     union all
-    select * from {{ day_hashes('int_recent_buckets', bars + ['is_running']) }} as hashes
+    select * from {{ hashed_days('int_recent_buckets', bars + ['is_running']) }} as hashed
     union all
-    select * from {{ day_hashes('int_flow_days', ['quality', 'kline_bar_hours']) }} as hashes
+    select * from {{ hashed_days('int_flow_days', ['quality', 'kline_bar_hours']) }} as hashed
     union all
-    select * from {{ day_hashes('int_flow_defects', ['hour_at'], "kind = 'quarantined_rows'") }} as hashes
+    select * from {{ hashed_days('int_flow_defects', ['hour_at'], "kind = 'quarantined_rows'") }} as hashed
     union all
-    select * from {{ day_hashes('int_flow_klines', ['bar_at'], "state = 'doubtful' and is_contradicted is not true") }} as hashes
+    select * from {{ hashed_days('int_flow_klines', ['bar_at'], "state = 'doubtful' and is_contradicted is not true") }} as hashed
     union all
-    select * from {{ day_hashes('int_flow_contradictions', ['bar_hours', 'bar_at']) }} as hashes
+    select * from {{ hashed_days('int_flow_contradictions', ['bar_hours', 'bar_at']) }} as hashed
 ),
 
 found as (
     select market_id, bar_date, sum(row_count) as row_count, sum(row_hashes) as row_hashes
     from parts
     group by market_id, bar_date
-),
+)
 
-{{ compared_days('market_bars') }}
+select market_id, bar_date, row_count, row_hashes, is_changed, build_id
+from {{ compared_days('market_bars') }} as compared
+order by market_id, bar_date

@@ -28,8 +28,8 @@ changes as (
     left join definitions on changes.definition_id = definitions.definition_id
 ),
 
--- Whether a bar is settled depends on the last one that has ended. Before what changed it is the same now and then, so
--- that no bar that it settles is settled anew.
+-- Whether a bar is settled depends on the last one that has ended. Before what changed it is the same now as in the
+-- last build, so every bar that it settles was settled then.
 reached as (
     select
         changes.definition_id,
@@ -40,7 +40,11 @@ reached as (
         least(
             changes.values_from_at,
             coalesce(
-                max(case when bars.bar_at < changes.values_from_at and bars.is_running is not true then bars.bar_at end),
+                max(
+                    case
+                        when bars.bar_at < changes.values_from_at and bars.is_running is not true then bars.bar_at
+                    end
+                ),
                 changes.values_from_at
             )
         ) - {{ hours_as_interval('changes.decluster_hours') }} as from_at,

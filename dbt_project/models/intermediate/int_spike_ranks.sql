@@ -22,7 +22,10 @@
 ] %}
 
 with series as (
-    select {% for column in bar_columns %}bars.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    select
+        {%- for column in bar_columns %}
+        bars.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from {{ ref('int_spike_values') }} as bars
     {%- if replaces %}
     inner join {{ changes }} as changes
@@ -66,12 +69,18 @@ ranked_series as (
 ),
 {% if replaces %}
 few_changes as (
-    select definition_id, market_id, from_at, to_at, values_from_at, row_number() over (order by definition_id, market_id) as series_id
+    select
+        definition_id,
+        market_id,
+        from_at,
+        to_at,
+        values_from_at,
+        row_number() over (order by definition_id, market_id) as series_id
     from {{ changes }}
     where is_few
 ),
 
--- With the bars that they are compared with, of whatever model.
+-- Whole series, since what is compared may lie before what changed.
 few_series as (
     select
         changes.series_id,
