@@ -211,10 +211,15 @@ class BarHistories:
             happened.append(f"{event.__name__}({market})")
         return ", ".join(happened)
 
-    def happen_all(self) -> str:
-        """Everything that may happen, each to some market."""
+    def happen_all(self, step: int) -> str:
+        """Everything that may happen, each to some market; the first one has a last day after a gap, and loses it."""
+        first, *others = self.markets
+        if step % 2:
+            self.withdraw_latest(first)
+        else:
+            self.add_day(first, self.days(first)[-1] + timedelta(days=4))
         for event in self.events:
-            event(self.rng.choice(self.markets))
+            event(self.rng.choice(others))
         return "every event"
 
     def write(self, warehouse: Path) -> None:
@@ -292,7 +297,7 @@ def _live(folder: Path, empty: Path, raw_url: str, rng: random.Random, steps: in
     histories.write(kept)
     _build(kept, raw_url)
     for step in range(steps):
-        happened = histories.happen(events_per_step) if events_per_step else histories.happen_all()
+        happened = histories.happen(events_per_step) if events_per_step else histories.happen_all(step)
         histories.write(kept)
         if step % 3 == 1:
             # A build that dies somewhere, and what it was built from is no longer so.

@@ -4,6 +4,7 @@
     'taker_sell_base', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count', 'covered_minutes',
     'coverage_ratio',
 ] %}
+{%- set doubtful = "state = 'doubtful' and is_contradicted is not true" %}
 
 with parts as (
     select * from {{ hashed_days('int_trade_buckets', bars) }} as hashed
@@ -16,7 +17,7 @@ with parts as (
     union all
     select * from {{ hashed_days('int_flow_defects', ['hour_at'], "kind = 'quarantined_rows'") }} as hashed
     union all
-    select * from {{ hashed_days('int_flow_klines', ['bar_at'], "state = 'doubtful' and is_contradicted is not true") }} as hashed
+    select * from {{ hashed_days('int_flow_klines', ['bar_at'], doubtful) }} as hashed
     union all
     select * from {{ hashed_days('int_flow_contradictions', ['bar_hours', 'bar_at']) }} as hashed
 ),
