@@ -49,7 +49,7 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
 # The commands of dbt that do not open the warehouse, beside `docs serve`: they wait for no other process.
 _WITHOUT_WAREHOUSE: Final = ("clean", "deps", "init", "list", "ls", "parse")
 # The tables of which a build keeps rows (materialized `incremental` or `changed_rows`), and the note of what they are.
-_KEPT_TABLES: Final = (
+KEPT_TABLES: Final = (
     "int_flow_bars",
     "int_archive_bars",
     "int_kline_buckets",
@@ -164,7 +164,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     deadline = time.monotonic() + patience
     while path.exists():
         try:
-            fault = duckdb_fault(path, _KEPT_TABLES)
+            fault = duckdb_fault(path, KEPT_TABLES)
         except NotDamaged as error:
             reason = str(error)
         else:

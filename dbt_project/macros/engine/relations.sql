@@ -69,7 +69,6 @@ connections see all of it or nothing. -#}
             )
             {%- endif %}
         {%- endcall %}
-        {% do persist_docs(target, model) %}
     {%- else %}
         {%- set replaced = config.get('meta').replaced -%}
         {%- set changes = this.incorporate(path={'identifier': replaced.changes}) -%}
@@ -96,6 +95,7 @@ connections see all of it or nothing. -#}
             drop table {{ target.identifier }}__new
         {%- endcall %}
     {%- endif %}
+    {% do persist_docs(target, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -80,7 +80,7 @@ few_changes as (
     where is_few
 ),
 
--- Whole series, since what is compared may lie before what changed.
+-- As far back as a window, or that of an event before it, reaches.
 few_series as (
     select
         changes.series_id,
@@ -91,6 +91,8 @@ few_series as (
     from {{ ref('int_spike_values') }} as bars
     inner join few_changes as changes
         on bars.definition_id = changes.definition_id and bars.market_id = changes.market_id
+        and bars.bar_at
+        >= changes.from_at - {{ hours_as_interval('bars.window_hours + bars.decluster_hours') }}
 ),
 
 few_bars as (
