@@ -212,14 +212,17 @@ class BarHistories:
         return ", ".join(happened)
 
     def happen_all(self, step: int) -> str:
-        """Everything that may happen, each to some market; the first one has a last day after a gap, and loses it."""
-        first, *others = self.markets
+        """Everything that may happen, each to some market. Two are left to one thing at a time, which the rest would
+        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected."""
+        first, second, *_ = self.markets
         if step % 2:
             self.withdraw_latest(first)
+            self.hours[second, self.days(second)[1]] |= {0: self.hour() | {"sell": 300}}
         else:
             self.add_day(first, self.days(first)[-1] + timedelta(days=4))
         for event in self.events:
-            event(self.rng.choice(others))
+            others = [market for market in self.markets if market not in (first, second)]
+            event(self.rng.choice(others or self.markets))
         return "every event"
 
     def write(self, warehouse: Path) -> None:
