@@ -32,6 +32,7 @@ from orchestration.warehouse.dbt import (
     install_extensions,
     nodes_to_build,
     target_dir,
+    variables,
     write_profile,
 )
 
@@ -97,7 +98,7 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
                 zone.write_index(scratch, rehashes=True, notice=progress.noticed)
         target = target_dir(dbt_config)
         invocation = dbt.cli(
-            [*build_args(dbt_config.variables(), full_refresh=full_refresh), "--target-path", str(target)],
+            [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],
             context=context,
             target_path=target,
         )

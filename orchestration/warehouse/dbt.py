@@ -7,6 +7,7 @@ line of these builds (`orchestration.runs.dbt`).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report, Workplace
 from orchestration.state.process import scratch
 from orchestration.warehouse.child import DBT_COMMAND as DBT_COMMAND
+from orchestration.warehouse.parsed import project_files
 from orchestration.warehouse.s3_reads import PATIENCE
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -48,8 +51,19 @@ _BETWEEN_TRACEBACKS: Final = re.compile(
 )
 # The commands of dbt that do not open the warehouse, beside `docs serve`: they wait for no other process.
 _WITHOUT_WAREHOUSE: Final = ("clean", "deps", "init", "list", "ls", "parse")
-# The tables that a build reads of the build before, and does not make anew.
-_KEPT_TABLES: Final = ("int_flow_bars",)
+# The tables of which a build keeps rows (materialized `incremental` or `changed_rows`), and the note of what they are.
+KEPT_TABLES: Final = (
+    "int_flow_bars",
+    "int_archive_bars",
+    "int_kline_buckets",
+    "int_market_bars",
+    "int_forward_returns",
+    "int_spike_values",
+    "int_spike_ranks",
+    "int_built_days",
+    "fct_net_taker_volume_hourly",
+    "fct_taker_spike_ranks",
+)
 # The commands of dbt that compile the project.
 _TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
 # The type of the prices in `int_flow_bars`.
@@ -70,6 +84,20 @@ class WarehouseLocked(Exception):
 
 class WarehouseUnusable(Exception):
     """The warehouse is no database that can be opened. The text states why and what to do."""
+
+
+def variables(config: DbtConfig) -> dict[str, Any]:
+    """The values of `--vars`: those of the installation, and the version of the project (`logic_version`)."""
+    return {**config.variables(), "logic_version": logic_version()}
+
+
+def logic_version(project: Path = PROJECT_DIR) -> str:
+    """The digest of the models and macros, and of the engine: a table of another version is built anew, whole."""
+    digest = hashlib.sha256(metadata.version("duckdb").encode())
+    for path in project_files(project):
+        if path.suffix == ".sql":
+            digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def profile(config: DbtConfig) -> dict[str, Any]:
@@ -141,7 +169,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     deadline = time.monotonic() + patience
     while path.exists():
         try:
-            fault = duckdb_fault(path, _KEPT_TABLES)
+            fault = duckdb_fault(path, KEPT_TABLES)
         except NotDamaged as error:
             reason = str(error)
         else:
@@ -264,7 +292,7 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
 def build_manifest(config: DbtConfig) -> Path:
     """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes dbt's output."""
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
-    _run(["parse", "--vars", json.dumps(config.variables()), "--target-path", str(target_dir(config))], config)
+    _run(["parse", "--vars", json.dumps(variables(config)), "--target-path", str(target_dir(config))], config)
     MANIFEST_PATH.parent.mkdir(exist_ok=True)
     sweep(MANIFEST_PATH.parent, deeply=False)
     with atomic_write(MANIFEST_PATH) as staged:
@@ -286,7 +314,7 @@ def build_docs(config: DbtConfig) -> Path:
     """
     with scratch(config.paths) as folder:
         empty = replace(config, paths=Paths(folder), storage=Storage(str(folder)))
-        dbt_vars = ["--vars", json.dumps(empty.variables())]
+        dbt_vars = ["--vars", json.dumps(variables(empty))]
         _run(["build", "--empty", "--exclude-resource-type", "test", "unit_test", *dbt_vars], empty)
         _run(["docs", "generate", "--static", *dbt_vars], empty)
         page = config.paths.docs_page
@@ -315,7 +343,7 @@ def run_dbt(
     # `docs serve`, `clean` and similar commands take no variables.
     is_server = list(args[:2]) == ["docs", "serve"]
     has_vars = args[:1] and args[0] in _TAKES_VARS and not is_server
-    dbt_vars = ["--vars", json.dumps(config.variables())] if has_vars else []
+    dbt_vars = ["--vars", json.dumps(variables(config))] if has_vars else []
     with contextlib.closing(Workplace(config.paths, wait)) as workplace:
         if not (is_server or set(args) & {"--help", "-h", "--version"} or (args and args[0] in _WITHOUT_WAREHOUSE)):
             workplace.hold_warehouse(report)

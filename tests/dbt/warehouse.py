@@ -238,17 +238,12 @@ class Warehouse:
         """Run dbt; the status of each node by its name. An error that is no node's fails the test with dbt's output."""
         target = self.folder / "target"
         (target / "run_results.json").unlink(missing_ok=True)
-        self._write_profile()
-        dbt_vars = {
-            "raw_url": self.raw_url,
-            "kline_intervals": list(self.kline_intervals),
-            "trades_dataset": self.trades_dataset,
-        }
+        self.write_profile()
         command = ["--no-use-colors", *args]
         command += ["--project-dir", str(PROJECT), "--profiles-dir", str(self.folder)]
         command += ["--target-path", str(target), "--log-path", str(self.folder / "logs")]
         quiet = {**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-        done = completed(_dbt, [*command, "--vars", json.dumps(dbt_vars)], quiet, PROJECT)
+        done = completed(_dbt, [*command, "--vars", self.variables()], quiet, PROJECT)
         results = target / "run_results.json"
         assert results.is_file(), done.stdout + done.stderr
         reported = {result["unique_id"]: result for result in json.loads(results.read_text())["results"]}
@@ -278,7 +273,16 @@ class Warehouse:
     def results(self) -> dict[str, list[Record]]:
         return {name: self.records(name) for name in RESULTS}
 
-    def _write_profile(self) -> None:
+    def variables(self) -> str:
+        """The value of `--vars`."""
+        dbt_vars = {
+            "raw_url": self.raw_url,
+            "kline_intervals": list(self.kline_intervals),
+            "trades_dataset": self.trades_dataset,
+        }
+        return json.dumps(dbt_vars)
+
+    def write_profile(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         output = {"type": "duckdb", "path": str(self.path), "threads": 2, "settings": {"TimeZone": "UTC"}}
         profile = {"taker": {"target": "duckdb", "outputs": {"duckdb": output}}}

@@ -18,15 +18,27 @@ from orchestration.warehouse import dbt
 
 def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path), kline_interval="4h,1d")
-    args = dbt.build_args(settings.dbt.variables())
+    args = dbt.build_args(dbt.variables(settings.dbt))
     assert args[:3] == ["build", "--exclude-resource-type", "unit_test"]
     assert json.loads(args[args.index("--vars") + 1]) == {
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
+        "logic_version": dbt.logic_version(),
     }
     assert "--no-write-json" in args
     assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
+
+
+def test_another_model_or_macro_is_another_version_and_another_seed_is_none(tmp_path: Path) -> None:
+    for name in ("models/a.sql", "macros/b.sql", "seeds/c.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("one")
+    version = dbt.logic_version(tmp_path)
+    (tmp_path / "seeds/c.csv").write_text("two")
+    assert dbt.logic_version(tmp_path) == version
+    (tmp_path / "macros/b.sql").write_text("two")
+    assert dbt.logic_version(tmp_path) != version
 
 
 def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> None:
@@ -106,7 +118,7 @@ def test_dbt_by_hand_gets_the_profile_the_variables_and_the_target_folder_of_the
     (command, environment), (clean, _) = calls
     own = len(dbt.DBT_COMMAND)
     assert command[own : own + 3] == ["build", "--select", "dim_markets"]
-    assert json.loads(command[command.index("--vars") + 1]) == settings.dbt.variables()
+    assert json.loads(command[command.index("--vars") + 1]) == dbt.variables(settings.dbt)
     assert (Path(command[command.index("--profiles-dir") + 1]) / "profiles.yml").is_file()
     assert environment["DBT_TARGET_PATH"] == str(dbt.target_dir(settings.dbt))
     assert "--vars" not in clean

@@ -52,6 +52,15 @@ ignore its frame; DuckDB takes an order of its own inside the function and honou
     quantile_cont(cast({{ value }} as double), [0.25, 0.5, 0.75]) over {{ frame }}
 {%- endmacro %}
 
+{#- The same of a group. -#}
+{% macro quartiles(value) -%}
+    {{ return(adapter.dispatch('quartiles', 'taker')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__quartiles(value) -%}
+    quantile_cont(cast({{ value }} as double), [0.25, 0.5, 0.75])
+{%- endmacro %}
+
 {% macro quartile(quartiles, number) -%}
     {{ return(adapter.dispatch('quartile', 'taker')(quartiles, number)) }}
 {%- endmacro %}

@@ -6,19 +6,58 @@ relation until the commit: of an empty warehouse's build that is a quarter of th
 
 {% materialization table, adapter='duckdb' %}
     {%- set target = this.incorporate(type='table') -%}
-    {%- set statement -%}
-        {%- if config.get('contract').enforced %}
-        drop table if exists {{ target }};
-        {{ create_table_as(False, target, compiled_code) }}
-        {%- else %}
-        {#- In one statement: a model may read its own former rows. #}
-        create or replace table {{ target }} as (
-            {{ compiled_code }}
-        )
-        {%- endif %}
-    {%- endset -%}
+    {{ return(taker.replaced(target, taker.made_whole(target, compiled_code), pre_hooks, post_hooks)) }}
+{% endmaterialization %}
+
+{#- The statement that makes all rows of a table anew. -#}
+{% macro made_whole(target, rows) -%}
+    {%- if config.get('contract').enforced %}
+    drop table if exists {{ target }};
+    {{ create_table_as(False, target, rows) }}
+    {%- else %}
+    {#- In one statement: a model may read its own former rows. #}
+    create or replace table {{ target }} as (
+        {{ rows }}
+    )
+    {%- endif %}
+{%- endmacro %}
+
+{#- A table of which a build replaces the rows that changed. The model gives those rows (all of them where `replaces_changes` is false);
+`meta.replaced` states which former rows they replace: those that share `keys` with a row of the model `changes`, and whose `instant` lies
+from its `from_at` until before its `to_at`; without an `instant`, where the row `is_changed`, of the day of `day_of` if that is given;
+with `is_all`, every row there. New rows are made before former ones are cleared, so that a model may read these. One transaction: other
+connections see all of it or nothing. -#}
+{% materialization changed_rows, adapter='duckdb' %}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set statement = taker.made_changed(target, compiled_code) if taker.replaces_changes() else taker.made_whole(target, compiled_code) -%}
     {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
 {% endmaterialization %}
+
+{#- The statements that put new rows in the place of those that `meta.replaced` names. -#}
+{% macro made_changed(target, rows) -%}
+    {%- set replaced = config.get('meta').replaced -%}
+    {%- set changes = this.incorporate(path={'identifier': replaced.changes}) -%}
+    create or replace temp table {{ target.identifier }}__new as (
+        {{ rows }}
+    );
+    delete from {{ target }} as former
+    where exists (
+        select 1
+        from {{ changes }} as changes
+        where true
+        {%- for key in replaced['keys'] %} and changes.{{ key }} = former.{{ key }}{% endfor %}
+        {%- if replaced.instant %}
+            and former.{{ replaced.instant }} >= changes.from_at and former.{{ replaced.instant }} < changes.to_at
+        {%- elif not replaced.is_all %}
+            and changes.is_changed
+        {%- endif %}
+        {%- if replaced.day_of %}
+            and changes.bar_date = cast(former.{{ replaced.day_of }} as date)
+        {%- endif %}
+    );
+    insert into {{ target }} by name select * from {{ target.identifier }}__new;
+    drop table {{ target.identifier }}__new
+{%- endmacro %}
 
 {% materialization view, adapter='duckdb' %}
     {%- set target = this.incorporate(type='view') -%}

@@ -1,5 +1,12 @@
 -- One row per market, grain, bar and horizon of the event study: what the price did from the bar's open to the open so
--- many days later. Bars whose exit is not there have no row.
+-- many days later. Bars whose exit is not there have no row. Entries that `int_entry_changes` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_entry_changes', 'keys': ['market_id'], 'instant': 'entry_at'}},
+) }}
+{%- set changes = changes_in('int_entry_changes') %}
+{%- set replaces = replaces_changes() %}
+
 with horizons as (
     {%- for days in study_horizons() %}
     select {{ days }} as horizon_days{{ ' union all' if not loop.last }}
@@ -22,6 +29,10 @@ entries as (
         opens.bar_at + {{ hours_as_interval('horizons.horizon_days * 24') }} as exit_at
     from opens
     cross join horizons
+    {%- if replaces %}
+    inner join {{ changes }} as changes
+        on opens.market_id = changes.market_id and opens.bar_at >= changes.from_at and opens.bar_at < changes.to_at
+    {%- endif %}
 )
 
 select

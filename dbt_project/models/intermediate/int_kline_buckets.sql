@@ -1,9 +1,15 @@
 -- One row per market, grain (1, 4, 24 hours) and bar that the archive's klines give. Of several intervals, each day and
 -- grain takes the one that covers most of the day, of equals the finest.
+-- Days that `int_kline_days` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_kline_days', 'keys': ['market_id', 'bar_date']}},
+) }}
+
 with usable_bars as (
     select *
-    from {{ ref('int_flow_klines') }}
-    where state <> 'doubtful'
+    from {{ ref('int_flow_klines') }} as klines
+    where state <> 'doubtful' and {{ is_of_changed_day('klines', 'int_kline_days') }}
 ),
 
 buckets_by_interval as (

@@ -1,6 +1,11 @@
 -- One row per market, grain (1, 4, 24 hours) and bar, each from the source that is complete: archived trades; else
 -- klines, which fill whole days and, on a day of trades, the bars in which, as both sources agree, nothing was traded;
 -- else the venue's API and feed, which is provisional.
+-- Days that `int_market_bar_days` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_market_bar_days', 'keys': ['market_id', 'bar_date']}},
+) }}
 {%- set bucket_keys = ['market_id', 'source', 'source_bar_hours', 'grain_hours', 'bar_at', 'bar_date'] %}
 
 with bars as (
@@ -13,6 +18,7 @@ with bars as (
         false as is_provisional,
         false as is_running
     from {{ ref('int_trade_buckets') }} as trades
+    where {{ is_of_changed_day('trades', 'int_market_bar_days') }}
     union all
     select
         {%- for key in bucket_keys %}
@@ -23,7 +29,7 @@ with bars as (
         false as is_provisional,
         false as is_running
     from {{ ref('int_kline_buckets') }} as klines
-    where not exists (
+    where {{ is_of_changed_day('klines', 'int_market_bar_days') }} and not exists (
         select 1
         from {{ ref('int_trade_buckets') }} as trades
         where trades.market_id = klines.market_id
@@ -40,6 +46,7 @@ with bars as (
         true as is_provisional,
         recent.is_running
     from {{ ref('int_recent_buckets') }} as recent
+    where {{ is_of_changed_day('recent', 'int_market_bar_days') }}
 ),
 
 -- Hours of which rows were quarantined or the klines are doubtful; of a row whose hour is unknown the day.

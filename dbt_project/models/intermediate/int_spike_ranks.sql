@@ -1,8 +1,39 @@
 -- One row per definition, market, side and bar: how extreme the bar is in its trailing window, and whether it is a
 -- spike of its own.
+-- Long, since what `int_rank_changes` names is replaced, and there are two ways to the same figures of a window: a
+-- series is ranked in one pass, and each of a few bars is compared with its window. Bars before these, of which nothing
+-- but the events may differ, keep their ranks.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {
+        'changes': 'int_rank_changes', 'keys': ['definition_id', 'market_id'], 'instant': 'bar_at',
+    }},
+) }}
 {%- set keys = ['definition_id', 'market_id'] %}
+{%- set changes = changes_in('int_rank_changes') %}
+{%- set replaces = replaces_changes() %}
+{%- set ranked_columns = [
+    'definition_id', 'market_id', 'venue', 'venue_set', 'side', 'bar_at', 'value', 'spike_rank', 'percentile',
+    'robust_z',
+] %}
+{%- set bar_columns = [
+    'definition_id', 'market_id', 'venue', 'venue_set', 'bar_at', 'is_provisional', 'is_running', 'flow_quality',
+    'set_changed_at', 'bar_hours', 'window_hours', 'decluster_hours', 'value', 'pressure', 'coverage_ratio',
+] %}
 
-with windowed_bars as (
+with series as (
+    select
+        {%- for column in bar_columns %}
+        bars.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('int_spike_values') }} as bars
+    {%- if replaces %}
+    inner join {{ changes }} as changes
+        on bars.definition_id = changes.definition_id and bars.market_id = changes.market_id and not changes.is_few
+    {%- endif %}
+),
+
+ranked_series as (
     select
         definition_id,
         market_id,
@@ -23,8 +54,8 @@ with windowed_bars as (
         {{ framed_quartiles('value', 'prior_window') }} as prior_quartiles,
         min(pressure) over neighbours as lowest_nearby,
         max(pressure) over neighbours as highest_nearby,
-        max(case when is_running is not true then bar_at end) over series as last_bar_at
-    from {{ ref('int_spike_values') }}
+        max(case when is_running is not true then bar_at end) over whole_series as last_bar_at
+    from series
     window
         trailing_window as {{ trailing_frame(keys) }},
         prior_window as {{ prior_frame(keys) }},
@@ -34,7 +65,125 @@ with windowed_bars as (
             range between {{ hours_as_interval('decluster_hours') }} preceding
                 and {{ hours_as_interval('decluster_hours') }} following
         ),
-        series as (partition by {{ keys | join(', ') }})
+        whole_series as (partition by {{ keys | join(', ') }})
+),
+{% if replaces %}
+few_changes as (
+    select
+        definition_id,
+        market_id,
+        from_at,
+        to_at,
+        values_from_at,
+        row_number() over (order by definition_id, market_id) as series_id
+    from {{ changes }}
+    where is_few
+),
+
+-- As far back as a window, or that of an event before it, reaches.
+few_series as (
+    select
+        changes.series_id,
+        changes.from_at,
+        changes.to_at,
+        changes.values_from_at,
+        bars.*
+    from {{ ref('int_spike_values') }} as bars
+    inner join few_changes as changes
+        on bars.definition_id = changes.definition_id and bars.market_id = changes.market_id
+        and bars.bar_at
+        >= changes.from_at - {{ hours_as_interval('bars.window_hours + bars.decluster_hours') }}
+),
+
+few_bars as (
+    select few_series.*, row_number() over (order by series_id, bar_at) as bar_number
+    from few_series
+    where bar_at >= values_from_at and bar_at < to_at
+),
+
+few_standings as (
+    select
+        few_bars.bar_number,
+        cast(sum(case when others.pressure < few_bars.pressure then 1 else 0 end) + 1 as bigint) as rank_from_lowest,
+        cast(sum(case when others.pressure > few_bars.pressure then 1 else 0 end) + 1 as bigint) as rank_from_highest,
+        count(*) as window_bars,
+        sum(others.coverage_ratio) as covered_bars,
+        {{ quartiles('case when others.bar_at < few_bars.bar_at then others.value end') }} as prior_quartiles
+    from few_bars
+    inner join few_series as others
+        on few_bars.series_id = others.series_id
+        and others.bar_at <= few_bars.bar_at
+        and others.bar_at > few_bars.bar_at - {{ hours_as_interval('few_bars.window_hours') }}
+    group by few_bars.bar_number
+),
+
+few_neighbours as (
+    select
+        series_id,
+        bar_at,
+        from_at,
+        to_at,
+        min(pressure) over neighbours as lowest_nearby,
+        max(pressure) over neighbours as highest_nearby
+    from few_series
+    where bar_at >= from_at - {{ hours_as_interval('decluster_hours') }}
+        and bar_at < to_at + {{ hours_as_interval('decluster_hours') }}
+    window neighbours as (
+        partition by series_id
+        order by bar_at
+        range between {{ hours_as_interval('decluster_hours') }} preceding
+            and {{ hours_as_interval('decluster_hours') }} following
+    )
+),
+
+few_ends as (
+    select series_id, max(case when is_running is not true then bar_at end) as last_bar_at
+    from few_series
+    group by series_id
+),
+
+-- What stands of these series before the first bar with another window.
+kept_bars as (
+    select
+        kept.*,
+        case kept.side when 'bearish' then bars.pressure else -bars.pressure end as side_pressure,
+        bars.window_hours,
+        bars.decluster_hours,
+        bars.from_at,
+        neighbours.lowest_nearby,
+        neighbours.highest_nearby,
+        ends.last_bar_at
+    from {{ this }} as kept
+    inner join few_series as bars
+        on kept.definition_id = bars.definition_id and kept.market_id = bars.market_id and kept.bar_at = bars.bar_at
+    left join few_neighbours as neighbours
+        on bars.series_id = neighbours.series_id and bars.bar_at = neighbours.bar_at
+    inner join few_ends as ends on bars.series_id = ends.series_id
+    where bars.bar_at < bars.values_from_at and (kept.is_event or bars.bar_at >= bars.from_at)
+),
+{% endif %}
+windowed_bars as (
+    select * from ranked_series
+    {%- if replaces %}
+    union all
+    select
+        {%- for column in bar_columns %}
+        few_bars.{{ column }},
+        {%- endfor %}
+        standings.rank_from_lowest,
+        standings.rank_from_highest,
+        standings.window_bars,
+        standings.covered_bars,
+        standings.prior_quartiles,
+        neighbours.lowest_nearby,
+        neighbours.highest_nearby,
+        ends.last_bar_at
+    from few_bars
+    inner join few_standings as standings on few_bars.bar_number = standings.bar_number
+    inner join few_neighbours as neighbours
+        on few_bars.series_id = neighbours.series_id and few_bars.bar_at = neighbours.bar_at
+    inner join few_ends as ends on few_bars.series_id = ends.series_id
+    {%- endif %}
 ),
 
 judged_bars as (
@@ -69,6 +218,66 @@ bars_by_side as (
     from judged_bars
 ),
 
+ranked_bars as (
+    select
+        definition_id,
+        market_id,
+        venue,
+        venue_set,
+        side,
+        bar_at,
+        value,
+        case when is_rankable then side_rank end as spike_rank,
+        case when is_rankable then {{ strict_percentile('opposite_rank') }} end as percentile,
+        case when is_rankable then prior_z end as robust_z,
+        window_bars,
+        window_coverage_ratio as coverage_ratio,
+        is_event,
+        cast(coverage_ratio as double) as bar_coverage_ratio,
+        is_provisional,
+        coalesce(is_running, false) as is_running,
+        set_changed_at,
+        flow_quality,
+        side_pressure,
+        window_hours
+    from bars_by_side
+    {%- if replaces %}
+    union all
+    select
+        {%- for column in ranked_columns %}
+        kept.{{ column }},
+        {%- endfor %}
+        kept.window_bars,
+        kept.coverage_ratio,
+        case
+            when kept.last_bar_at >= kept.bar_at + {{ hours_as_interval('kept.decluster_hours') }}
+                then kept.side_pressure
+                    = case kept.side when 'bearish' then kept.lowest_nearby else -kept.highest_nearby end
+        end as is_event,
+        kept.bar_coverage_ratio,
+        kept.is_provisional,
+        kept.is_running,
+        kept.set_changed_at,
+        kept.flow_quality,
+        kept.side_pressure,
+        kept.window_hours
+    from kept_bars as kept
+    where kept.bar_at >= kept.from_at
+    {%- endif %}
+),
+
+events as (
+    select definition_id, market_id, side, bar_at, side_pressure, window_hours
+    from ranked_bars
+    where is_event
+    {%- if replaces %}
+    union all
+    select definition_id, market_id, side, bar_at, side_pressure, window_hours
+    from kept_bars
+    where is_event and bar_at < from_at
+    {%- endif %}
+),
+
 -- Every event before a settled bar is settled as well, so the events of its window are all known.
 ranked_events as (
     select
@@ -77,34 +286,34 @@ ranked_events as (
         side,
         bar_at,
         {{ framed_rank('side_pressure asc', 'trailing_window') }} as rank_among_events
-    from bars_by_side
-    where is_event
+    from events
     window trailing_window as {{ trailing_frame(keys + ['side']) }}
 )
 
 select
-    bars_by_side.definition_id,
-    bars_by_side.market_id,
-    bars_by_side.venue,
-    bars_by_side.venue_set,
-    bars_by_side.side,
-    bars_by_side.bar_at,
-    bars_by_side.value,
-    case when bars_by_side.is_rankable then bars_by_side.side_rank end as spike_rank,
-    case when bars_by_side.is_rankable then {{ strict_percentile('bars_by_side.opposite_rank') }} end as percentile,
-    case when bars_by_side.is_rankable then bars_by_side.prior_z end as robust_z,
-    bars_by_side.window_bars,
-    bars_by_side.window_coverage_ratio as coverage_ratio,
-    bars_by_side.is_event,
-    case when bars_by_side.is_rankable then ranked_events.rank_among_events end as event_rank,
-    cast(bars_by_side.coverage_ratio as double) as bar_coverage_ratio,
-    bars_by_side.is_provisional,
-    coalesce(bars_by_side.is_running, false) as is_running,
-    bars_by_side.set_changed_at,
-    bars_by_side.flow_quality
-from bars_by_side
+    ranked_bars.definition_id,
+    ranked_bars.market_id,
+    ranked_bars.venue,
+    ranked_bars.venue_set,
+    ranked_bars.side,
+    ranked_bars.bar_at,
+    ranked_bars.value,
+    ranked_bars.spike_rank,
+    ranked_bars.percentile,
+    ranked_bars.robust_z,
+    ranked_bars.window_bars,
+    ranked_bars.coverage_ratio,
+    ranked_bars.is_event,
+    -- A bar has a rank when, and only when, it can be ranked.
+    case when ranked_bars.spike_rank is not null then ranked_events.rank_among_events end as event_rank,
+    ranked_bars.bar_coverage_ratio,
+    ranked_bars.is_provisional,
+    ranked_bars.is_running,
+    ranked_bars.set_changed_at,
+    ranked_bars.flow_quality
+from ranked_bars
 left join ranked_events
-    on bars_by_side.definition_id = ranked_events.definition_id
-    and bars_by_side.market_id = ranked_events.market_id
-    and bars_by_side.side = ranked_events.side
-    and bars_by_side.bar_at = ranked_events.bar_at
+    on ranked_bars.definition_id = ranked_events.definition_id
+    and ranked_bars.market_id = ranked_events.market_id
+    and ranked_bars.side = ranked_events.side
+    and ranked_bars.bar_at = ranked_events.bar_at

@@ -1,5 +1,14 @@
 -- One row per definition, market and bar: the value that is ranked. Bars whose smoothing lacks one of its bars are left
--- out.
+-- out. Those that `int_spike_changes` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {
+        'changes': 'int_spike_changes', 'keys': ['definition_id', 'market_id'], 'instant': 'bar_at',
+    }},
+) }}
+{%- set changes = changes_in('int_spike_changes') %}
+{%- set replaces = replaces_changes() %}
+
 with definitions as (
     select
         definition_id,
@@ -38,6 +47,15 @@ bars_by_definition as (
     inner join definitions
         on bars.grain_hours = definitions.bar_hours
         and (definitions.venue is null or definitions.venue = bars.venue)
+    {%- if replaces %}
+    inner join {{ changes }} as changes
+        on definitions.definition_id = changes.definition_id
+        and bars.market_id = changes.market_id
+        -- With the bars before it that the first value is smoothed over.
+        and bars.bar_at
+        >= changes.from_at - {{ hours_as_interval('(definitions.smoothing_bars - 1) * definitions.bar_hours') }}
+        and bars.bar_at < changes.to_at
+    {%- endif %}
 ),
 
 smoothed_bars as (
@@ -106,4 +124,13 @@ select
     set_changed_at,
     {{ quality_name('quality') }} as flow_quality
 from valued_bars
+{%- if replaces %}
+where exists (
+    select 1
+    from {{ changes }} as changes
+    where changes.definition_id = valued_bars.definition_id
+        and changes.market_id = valued_bars.market_id
+        and changes.from_at <= valued_bars.bar_at
+)
+{%- endif %}
 order by definition_id, market_id, bar_at

@@ -1,4 +1,9 @@
--- One row per market, or aggregate over venues, and hour.
+-- One row per market, or aggregate over venues, and hour. Days that `int_bar_days` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_bar_days', 'keys': ['market_id'], 'day_of': 'bar_at'}},
+) }}
+
 select
     market_id,
     venue,
@@ -24,6 +29,6 @@ select
     is_provisional,
     is_running,
     flow_quality
-from {{ ref('int_bars') }}
-where grain_hours = 1
+from {{ ref('int_bars') }} as bars
+where grain_hours = 1 and {{ is_of_changed_day('bars', 'int_bar_days') }}
 order by market_id, bar_at

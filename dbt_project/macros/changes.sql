@@ -1,0 +1,135 @@
+{#- What lies between the bars and the marts is replaced only where it changed. What changed is decided by content: the rows of each market and
+day are compared with those of the last build that completed, as counts and hashes. A new file, a late one, a corrected one, another set of
+markets of `all:BTC` and another seed are the same case ([decision 16](docs/decisions/0016-what-changed-is-decided-by-content.md)).
+
+`int_kline_days`, `int_market_bar_days` and `int_bar_days` compare; `int_spike_changes` and `int_rank_changes` state how far a change reaches;
+models with the materialization `changed_rows` clear that and append it; `int_built_days` is the note for the next build, and is written last. -#}
+
+{#- True where this build replaces what changed and keeps the rest. Otherwise the model is built whole: for the first time, with
+`--full-refresh`, after another version of the project (`logic_version`: the digest of its models and macros), and in unit tests. -#}
+{% macro replaces_changes() -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type != 'model' -%}{{ return(false) }}{%- endif -%}
+    {%- set built = adapter.get_relation(this.database, this.schema, this.identifier) -%}
+    {{ return(built is not none and built.type == 'table' and taker.note_of_last_build() is not none) }}
+{%- endmacro %}
+
+{#- The note of the last build that completed; none where there is no such build, or one of another version. Read past `ref`, which would be a
+cycle. -#}
+{% macro note_of_last_build() -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type != 'model' -%}{{ return(none) }}{%- endif -%}
+    {%- set note = adapter.get_relation(this.database, this.schema, 'int_built_days') -%}
+    {%- if note is none -%}{{ return(none) }}{%- endif -%}
+    {%- set current = run_query(
+        "select min(logic_version) = '" ~ var('logic_version', '') ~ "' and max(logic_version) = '" ~ var('logic_version', '') ~ "' from " ~ note
+    ).columns[0].values()[0] -%}
+    {{ return(note if current else none) }}
+{%- endmacro %}
+
+{#- A model that unit tests need not be given: what changed has no meaning there. -#}
+{% macro changes_in(name) -%}
+    {%- if model.resource_type != 'unit_test' -%}{{ return(ref(name)) }}{%- endif -%}
+{%- endmacro %}
+
+{#- A relation: rows and hash of each market and day of `relation`. The sum of hashes depends on no order. -#}
+{% macro hashed_days(relation, columns, where=none) -%}
+    (
+        select
+            market_id,
+            bar_date,
+            count(*) as row_count,
+            sum(cast({{ taker.row_hash(["'" ~ relation ~ "'"] + columns) }} as decimal(38,0))) as row_hashes
+        from {{ ref(relation) }}
+        {%- if where %}
+        where {{ where }}
+        {%- endif %}
+        group by market_id, bar_date
+    )
+{%- endmacro %}
+
+{#- A relation: `found`, a CTE of `market_id`, `bar_date`, `row_count` and `row_hashes`, compared with the note on `layer`. Changes of a
+build that did not complete stay changes: some of its tables may already be those of a state that is gone. -#}
+{% macro compared_days(layer) -%}
+    {%- set note = taker.note_of_last_build() -%}
+    {%- set former = adapter.get_relation(this.database, this.schema, this.identifier) if execute and note else none -%}
+(
+    with noted as (
+    {%- if note %}
+        select market_id, bar_date, row_count, row_hashes
+        from {{ note }}
+        where layer = '{{ layer }}'
+    {%- else %}
+        select market_id, bar_date, row_count, row_hashes
+        from found
+        where false
+    {%- endif %}
+    ),
+
+    unfinished as (
+    {%- if former %}
+        select former.market_id, former.bar_date
+        from {{ former }} as former
+        where former.is_changed
+            and not exists (select 1 from {{ note }} as note where note.build_id = former.build_id)
+    {%- else %}
+        select market_id, bar_date
+        from found
+        where false
+    {%- endif %}
+    ),
+
+    days as (
+        select market_id, bar_date
+        from found
+        union
+        select market_id, bar_date
+        from noted
+        union
+        select market_id, bar_date
+        from unfinished
+    )
+
+    select
+        cast(days.market_id as varchar) as market_id,
+        cast(days.bar_date as date) as bar_date,
+        cast(found.row_count as bigint) as row_count,
+        cast(found.row_hashes as decimal(38,0)) as row_hashes,
+        found.row_count is distinct from noted.row_count
+        or found.row_hashes is distinct from noted.row_hashes
+        or unfinished.market_id is not null as is_changed,
+        cast('{{ invocation_id }}' as varchar) as build_id
+    from days
+    left join found on days.market_id = found.market_id and days.bar_date = found.bar_date
+    left join noted on days.market_id = noted.market_id and days.bar_date = noted.bar_date
+    left join unfinished on days.market_id = unfinished.market_id and days.bar_date = unfinished.bar_date
+)
+{%- endmacro %}
+
+{#- True for rows of a changed market and day; every row where the model is built whole. -#}
+{% macro is_of_changed_day(rows, changes) -%}
+    {%- set days = taker.changes_in(changes) -%}
+    {%- if taker.replaces_changes() -%}
+        exists (
+            select 1
+            from {{ days }} as changed_days
+            where changed_days.is_changed
+                and changed_days.market_id = {{ rows }}.market_id
+                and changed_days.bar_date = {{ rows }}.bar_date
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- What a definition of a spike is, in one number. -#}
+{% macro definition_hash() -%}
+    {{ taker.row_hash(['grain', 'smoothing_bars', 'unit', 'window_days', 'decluster_hours', "coalesce(venue, '')"]) }}
+{%- endmacro %}
+
+{#- Before and after every bar there is. -#}
+{% macro first_instant() -%}
+    timestamp '1900-01-01 00:00:00'
+{%- endmacro %}
+
+{% macro last_instant() -%}
+    timestamp '9999-01-01 00:00:00'
+{%- endmacro %}

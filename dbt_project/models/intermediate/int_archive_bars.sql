@@ -1,0 +1,20 @@
+-- One row per bar of the archive's trades and klines, in the numbers by which they are judged. Days of the build window
+-- are replaced, as in `int_flow_bars`.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_build_window', 'keys': ['market_id', 'source', 'bar_date'], 'is_all': true}},
+) }}
+
+select bars.*
+from {{ archive_bars_of(ref('int_flow_bars')) }} as bars
+{%- if replaces_changes() %}
+where exists (
+    select 1
+    from {{ ref('int_build_window') }} as build_window
+    where build_window.market_id = bars.market_id
+        and build_window.source = bars.source
+        and build_window.bar_date = bars.bar_date
+)
+{%- else %}
+-- depends_on: {{ ref('int_build_window') }}
+{%- endif %}

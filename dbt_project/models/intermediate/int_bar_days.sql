@@ -1,0 +1,17 @@
+-- One row per market, or aggregate over venues, and day, now or in the last build: which have other bars than the last
+-- build ranked.
+{%- set columns = [
+    'venue', 'venue_set', 'grain_hours', 'bar_at', 'taker_buy_usd', 'taker_sell_usd', 'net_taker_usd',
+    'taker_buy_base', 'taker_sell_base', 'net_taker_base', 'volume_usd', 'volume_base', 'taker_sell_ratio',
+    'taker_buy_sell_ratio', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count', 'flow_source',
+    'source_bar_hours', 'coverage_ratio', 'is_provisional', 'is_running', 'flow_quality', 'set_changed_at',
+] %}
+
+with found as (
+    select market_id, bar_date, row_count, row_hashes
+    from {{ hashed_days('int_bars', columns) }} as hashed
+)
+
+select market_id, bar_date, row_count, row_hashes, is_changed, build_id
+from {{ compared_days('bars') }} as compared
+order by market_id, bar_date

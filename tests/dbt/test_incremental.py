@@ -1,0 +1,31 @@
+"""What lies between the bars and the marts is replaced where it changed, and ends as a full refresh does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from orchestration.warehouse.dbt import KEPT_TABLES
+from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.support.bar_histories import MODELS, differing
+
+# Of these the build window of the receipts decides, and `int_built_receipts` is the note (tests/dbt/test_builds.py).
+OF_THE_BUILD_WINDOW = {"int_flow_bars", "int_archive_bars"}
+
+
+def test_whatever_happens_to_the_bars_every_table_ends_as_a_full_refresh_makes_it(
+    empty: Warehouse, tmp_path: Path
+) -> None:
+    """Corrections, late and withdrawn days, new markets, other sums and definitions, and a build that died.
+
+    The long version draws hundreds of histories (`tests/torture/test_incremental.py`).
+    """
+    assert not differing(tmp_path, empty, seed="3", steps=2, events_per_step=0)
+
+
+def test_a_table_of_which_rows_are_kept_is_noted_tried_and_read_before_it_is_relied_on() -> None:
+    texts = {path.stem: path.read_text() for path in (PROJECT / "models").rglob("*.sql")}
+    kept = {name for name, text in texts.items() if re.search(r"materialized='(changed_rows|incremental)'", text)}
+    assert kept | {"int_built_days"} == set(KEPT_TABLES)
+    assert kept - OF_THE_BUILD_WINDOW == kept & set(MODELS)
+    assert all(f"'{name}'" in texts["int_built_days"] for name in kept - OF_THE_BUILD_WINDOW)

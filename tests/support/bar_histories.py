@@ -1,0 +1,400 @@
+"""Random histories of the bars that ranks are made of, in a warehouse of their own, and the build of what follows.
+
+Belongs here: judged klines and what else `int_market_bars` reads, written as tables; what may happen to them; the part
+of dbt's project between them and the marts. Does not: the raw zone, which such a history would need a build of
+everything for (`tests/dbt/warehouse.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from orchestration.warehouse.parsed import load_parsed, parsed_path
+from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.support.forked import completed
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+# In the order of the graph; the note comes last.
+MODELS = (
+    "int_kline_days",
+    "int_kline_buckets",
+    "int_market_bar_days",
+    "int_market_bars",
+    "int_aggregate_bars",
+    "int_bar_days",
+    "fct_net_taker_volume_hourly",
+    "int_entry_changes",
+    "int_forward_returns",
+    "int_spike_changes",
+    "int_spike_values",
+    "int_rank_changes",
+    "int_spike_ranks",
+    "fct_taker_spike_ranks",
+    "int_built_days",
+)
+TABLES = tuple(name for name in MODELS if not name.endswith(("_days", "_changes")))
+MARKETS = ("binance_um:BTCUSDT", "binance_cm:BTCUSD_PERP", "okx:BTC-USDT-SWAP", "bybit:ETHUSDT")
+FIRST = date(2024, 3, 1)
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Definition:
+    """A row of `spike_definitions`. Windows of a few days slide within the histories; some look ahead far."""
+
+    grain: str
+    smoothing_bars: int
+    unit: str
+    window_days: int
+    decluster_hours: int
+    venue: str = ""
+
+
+def definitions() -> dict[str, Definition]:
+    return {
+        "hourly_ma3": Definition("1h", 3, "usd", 2, 6),
+        "4h_ratio": Definition("4h", 1, "sell_ratio", 3, 12),
+        "4h_far": Definition("4h", 2, "base", 2, 60),
+        "daily": Definition("1d", 1, "usd", 5, 24),
+        "daily_of_one_venue": Definition("1d", 1, "base", 3, 48, "binance_um"),
+    }
+
+
+@dataclass
+class BarHistories:
+    """What the warehouse is to be built from: hours by market and day, and what is known of days."""
+
+    rng: random.Random
+    hours: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
+    running: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
+    quality: dict[tuple[str, date], int] = field(default_factory=dict)
+    contradicted: set[tuple[str, date, int]] = field(default_factory=set)
+    parts: set[str] = field(default_factory=lambda: set(MARKETS[:2]))
+    definitions: dict[str, Definition] = field(default_factory=definitions)
+
+    @property
+    def markets(self) -> list[str]:
+        return sorted({market for market, _ in self.hours})
+
+    def days(self, market: str) -> list[date]:
+        return sorted(day for held, day in self.hours if held == market)
+
+    def begin(self, days: int = 12) -> BarHistories:
+        """Three markets with a history each, with gaps."""
+        for market in MARKETS[:3]:
+            for n in range(days):
+                if self.rng.random() < 0.9:
+                    self.add_day(market, FIRST + timedelta(days=n))
+        return self
+
+    def add_day(self, market: str, day: date) -> None:
+        self.hours[market, day] = {hour: self.hour() for hour in range(24) if self.rng.random() < 0.99}
+
+    def hour(self) -> Row:
+        """Small amounts, so that values tie."""
+        buy, sell, price = self.rng.randint(0, 9), self.rng.randint(1, 9), self.rng.randint(90, 110)
+        return {"buy": buy, "sell": sell, "open": price, "close": self.rng.randint(90, 110), "state": "published"}
+
+    def append(self, market: str) -> None:
+        self.add_day(market, (self.days(market) or [FIRST])[-1] + timedelta(days=self.rng.choice((1, 1, 1, 4))))
+        self.running = {key: rows for key, rows in self.running.items() if key[0] != market}
+
+    def arrive_late(self, market: str) -> None:
+        days = self.days(market)
+        missing = [day for day in _between(days[0] - timedelta(days=1), days[-1]) if day not in days]
+        self.add_day(market, self.rng.choice(missing))
+
+    def correct(self, market: str) -> None:
+        day = self.rng.choice(self.days(market))
+        for hour in self.rng.sample(sorted(self.hours[market, day]), 2):
+            self.hours[market, day][hour] = self.hour()
+
+    def correct_latest(self, market: str) -> None:
+        latest = self.hours[market, self.days(market)[-1]]
+        latest[max(latest)] = self.hour()
+
+    def make_extreme(self, market: str) -> None:
+        """A bar that takes the place of the events around it."""
+        latest = self.hours[market, self.days(market)[-1]]
+        latest[min(latest)] = self.hour() | {"buy": 0, "sell": self.rng.randint(10, 400)}
+
+    def withdraw(self, market: str) -> None:
+        if len(self.days(market)) > 3:
+            del self.hours[market, self.rng.choice(self.days(market))]
+
+    def withdraw_latest(self, market: str) -> None:
+        if len(self.days(market)) > 3:
+            del self.hours[market, self.days(market)[-1]]
+
+    def doubt(self, market: str) -> None:
+        day = self.rng.choice(self.days(market))
+        self.rng.choice(list(self.hours[market, day].values()))["state"] = "doubtful"
+
+    def run_on(self, market: str) -> None:
+        """Hours of a day that has not ended, which is never ranked."""
+        day = self.days(market)[-1] + timedelta(days=1)
+        self.running[market, day] = {hour: self.hour() for hour in range(self.rng.randint(1, 20))}
+
+    def judge(self, market: str) -> None:
+        self.quality[market, self.rng.choice(self.days(market))] = self.rng.randint(0, 3)
+
+    def contradict(self, market: str) -> None:
+        self.contradicted.add((market, self.rng.choice(self.days(market)), self.rng.randrange(24)))
+
+    def list_market(self, market: str) -> None:
+        """Another market of the same days, or one that goes."""
+        new = self.rng.choice(MARKETS)
+        if new in self.markets and len(self.markets) > 2:
+            self.hours = {key: rows for key, rows in self.hours.items() if key[0] != new}
+            self.running = {key: rows for key, rows in self.running.items() if key[0] != new}
+        elif new not in self.markets:
+            for day in self.days(market)[-8:]:
+                self.add_day(new, day)
+
+    def sum_others(self, market: str) -> None:
+        self.parts ^= {market}
+
+    def redefine(self, market: str) -> None:
+        name = self.rng.choice(sorted(self.definitions))
+        one = self.definitions[name]
+        change = self.rng.choice(("window_days", "decluster_hours", "smoothing_bars", "unit", "gone", "new"))
+        if change == "gone" and len(self.definitions) > 2:
+            del self.definitions[name]
+        elif change == "new":
+            self.definitions[f"added_{len(self.definitions)}"] = Definition("4h", 1, "usd", 2, 8)
+        elif change == "unit":
+            one.unit = {"usd": "base", "base": "sell_ratio", "sell_ratio": "usd"}[one.unit]
+        elif change != "gone":
+            setattr(one, change, getattr(one, change) + 1)
+
+    @property
+    def events(self) -> Sequence[Callable[[str], None]]:
+        """What may happen to a market, or to everything."""
+        return (
+            self.append,
+            self.arrive_late,
+            self.correct,
+            self.correct_latest,
+            self.make_extreme,
+            self.withdraw,
+            self.withdraw_latest,
+            self.doubt,
+            self.run_on,
+            self.judge,
+            self.contradict,
+            self.list_market,
+            self.sum_others,
+            self.redefine,
+        )
+
+    def happen(self, count: int) -> str:
+        """So many events; their names, for the text of a failure."""
+        happened = []
+        for _ in range(count):
+            event, market = self.rng.choice(self.events), self.rng.choice(self.markets)
+            event(market)
+            happened.append(f"{event.__name__}({market})")
+        return ", ".join(happened)
+
+    def happen_all(self, step: int) -> str:
+        """Everything that may happen, each to some market. Two are left to one thing at a time, which the rest would
+        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected."""
+        first, second, *_ = self.markets
+        if step % 2:
+            self.withdraw_latest(first)
+            self.hours[second, self.days(second)[1]] |= {0: self.hour() | {"sell": 300}}
+        else:
+            self.add_day(first, self.days(first)[-1] + timedelta(days=4))
+        for event in self.events:
+            others = [market for market in self.markets if market not in (first, second)]
+            event(self.rng.choice(others or self.markets))
+        return "every event"
+
+    def write(self, warehouse: Path) -> None:
+        """The tables that the models read."""
+        with duckdb.connect(str(warehouse)) as connection:
+            _replace(connection, "int_flow_klines", self._klines())
+            _replace(connection, "int_recent_buckets", self._recent())
+            _replace(connection, "int_flow_days", self._days())
+            _replace(connection, "int_flow_contradictions", self._contradictions())
+            parts = [part for part in self.markets if part in self.parts]
+            known = {"market_id": "all:BTC", "venue": "all", "base_asset": "BTC", "is_simulated": False}
+            _replace(connection, "int_aggregate_markets", [known | {"part_market_id": part} for part in parts])
+            rows = [{"definition_id": name, **vars(one)} for name, one in self.definitions.items()]
+            _replace(connection, "spike_definitions", rows)
+
+    def _klines(self) -> Iterable[Row]:
+        for (market, day), rows in self.hours.items():
+            for hour, row in rows.items():
+                yield _bar(market, day, hour, row) | {
+                    "bar_hours": 1,
+                    "state": row["state"],
+                    "source": "klines",
+                    "is_contradicted": False,
+                }
+
+    def _recent(self) -> Iterable[Row]:
+        for (market, day), rows in self.running.items():
+            for hour, row in rows.items():
+                yield _bar(market, day, hour, row) | {
+                    "source_bar_hours": 1,
+                    "grain_hours": 1,
+                    "source": "rest_klines",
+                    "coverage_ratio": 1,
+                    "is_running": hour == max(rows),
+                }
+
+    def _days(self) -> Iterable[Row]:
+        for market, day in self.hours:
+            quality = self.quality.get((market, day), 0)
+            yield {"market_id": market, "bar_date": day, "kline_bar_hours": 1, "quality": quality}
+
+    def _contradictions(self) -> Iterable[Row]:
+        for market, day, hour in self.contradicted:
+            yield {"market_id": market, "bar_date": day, "bar_at": _instant(day, hour), "bar_hours": 1}
+
+
+class HistoryDiffers(AssertionError):
+    """An incremental build ended elsewhere than a full refresh. The text names the history, tables and rows."""
+
+
+def differing(folder: Path, empty: Warehouse, seed: str, steps: int, events_per_step: int) -> str:
+    """What differs after some step of a random history, as a text; empty when nothing does.
+
+    `events_per_step`: 0 for each of the events once, in one step. In a process of its own, since dbt runs in it many
+    times and each start of dbt would cost more than all of its models.
+    """
+    arguments = [str(folder), str(empty.path), empty.raw_url, seed, str(steps), str(events_per_step)]
+    done = completed(_main, arguments, os.environ, PROJECT)
+    assert done.returncode in (0, 1), done.stderr
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _main() -> None:
+    folder, empty, raw_url, seed, steps, events_per_step = sys.argv[1:]
+    try:
+        _live(Path(folder), Path(empty), raw_url, random.Random(seed), int(steps), int(events_per_step))
+    except HistoryDiffers as error:
+        print(error)
+        sys.exit(1)
+
+
+def _live(folder: Path, empty: Path, raw_url: str, rng: random.Random, steps: int, events_per_step: int) -> None:
+    kept = _copy(empty, folder / "kept")
+    histories = BarHistories(rng).begin()
+    histories.write(kept)
+    _build(kept, raw_url)
+    for step in range(steps):
+        happened = histories.happen(events_per_step) if events_per_step else histories.happen_all(step)
+        histories.write(kept)
+        if step % 3 == 1:
+            # A build that dies somewhere, and what it was built from is no longer so.
+            _build(kept, raw_url, models=MODELS[: rng.randrange(1, len(MODELS) - 1)])
+            happened += f", a build that died, {histories.happen(2)}"
+            histories.write(kept)
+        _build(kept, raw_url)
+        fresh = _copy(kept, folder / "fresh")
+        _build(fresh, raw_url, "--full-refresh")
+        found = _differences(kept, fresh)
+        if found:
+            rows = "\n".join(f"{table}: {len(apart)} rows, such as {apart[:3]}" for table, apart in found.items())
+            raise HistoryDiffers(f"step {step}: {happened}\n{rows}")
+        shutil.rmtree(fresh.parent)
+
+
+def _copy(warehouse: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return Path(shutil.copy(warehouse, folder / warehouse.name))
+
+
+def _build(warehouse: Path, raw_url: str, *args: str, models: Sequence[str] = MODELS) -> None:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    of = Warehouse(warehouse.parent, raw_url)
+    of.write_profile()
+    command = ["--quiet", "run", "--select", *models, *args, "--project-dir", str(PROJECT), "--vars", of.variables()]
+    command += ["--profiles-dir", str(of.folder), "--target-path", str(of.folder), "--log-level-file", "none"]
+    done = dbtRunner(manifest=_parsed()).invoke(command)
+    assert done.success, done.exception or [one.message for one in done.result if one.status != "success"]  # type: ignore[union-attr]
+    # dbt keeps the file open for the next model, and reads it by its name.
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    DuckDBConnectionManager._ENV = None
+    reset_adapters()  # type: ignore[no-untyped-call]
+    gc.collect()
+
+
+@cache
+def _parsed() -> Manifest | None:
+    return load_parsed(parsed_path(PROJECT))
+
+
+def _differences(warehouse: Path, fresh: Path) -> Mapping[str, list[Any]]:
+    """By table, the rows that only one of the two has."""
+    found = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute(f"attach '{fresh}' as fresh (read_only)")
+        for table in TABLES:
+            apart = connection.execute(
+                f"(from {table} except all from fresh.{table}) union all (from fresh.{table} except all from {table})"
+            ).fetchall()
+            if apart:
+                found[table] = apart
+    return found
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
+    connection.execute(f"delete from {table}")
+    held = list(rows)
+    if not held:
+        return
+    columns = list(held[0])
+    values = ", ".join("(" + ", ".join(_literal(row[column]) for column in columns) + ")" for row in held)
+    connection.execute(f"insert into {table} ({', '.join(columns)}) values {values}")
+
+
+def _literal(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str | date) else str(value)
+
+
+def _bar(market: str, day: date, hour: int, row: Row) -> Row:
+    buy, sell, opened, closed = (row[name] for name in ("buy", "sell", "open", "close"))
+    return {
+        "market_id": market,
+        "bar_date": day,
+        "bar_at": _instant(day, hour),
+        "taker_buy_usd": buy * opened,
+        "taker_sell_usd": sell * opened,
+        "taker_buy_base": buy,
+        "taker_sell_base": sell,
+        "open_price": opened,
+        "high_price": max(opened, closed),
+        "low_price": min(opened, closed),
+        "close_price": closed,
+        "trade_count": buy + sell,
+        "covered_minutes": 60,
+    }
+
+
+def _instant(day: date, hour: int) -> datetime:
+    return datetime.combine(day, time(hour))
+
+
+def _between(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days)]
