@@ -290,6 +290,7 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
         "sample": [{"trade_date": "2026-03-01"}],
     }
     monkeypatch.setattr(audit, "validate", lambda frame, suite: Verdict(False, True, [found]))
+    (house / "var" / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
     code, out, err = run("--json")
     assert code == 1
     facts = json.loads(out)
