@@ -30,7 +30,9 @@ def seed(name: str) -> list[dict[str, str]]:
 def test_verdict(case: dict[str, Any]) -> None:
     given = case["given"]
     connection = duckdb.connect()
-    connection.execute(f"create table fct_taker_spike_ranks as {given['ranks']}")
+    connection.execute(
+        f"create table fct_taker_spike_ranks as select *, 'as_published' as flow_quality from ({given['ranks']})"
+    )
     connection.execute(f"create table dim_spike_definitions as {as_sql(given['definitions'])}")
     claims = (
         "select * replace (cast(published_on as date) as published_on, cast(event_from as date) as event_from,"
@@ -75,11 +77,12 @@ def marts() -> duckdb.DuckDBPyConnection:
         "create table dim_spike_definitions as select 'daily_usd' as definition_id, '1d' as grain, 'usd' as unit;"
         "create table fct_taker_spike_ranks (definition_id varchar, market_id varchar, side varchar, bar_at timestamp,"
         " value decimal(38,8), is_event boolean, bar_coverage_ratio double, is_provisional boolean, is_running boolean,"
-        " set_changed_at timestamp)"
+        " set_changed_at timestamp, flow_quality varchar)"
     )
     values = {10: -300, 20: -200}
     connection.executemany(
-        "insert into fct_taker_spike_ranks values ('daily_usd', 'v:S', 'bearish', ?, ?, ?, 1, false, false, null)",
+        "insert into fct_taker_spike_ranks"
+        " values ('daily_usd', 'v:S', 'bearish', ?, ?, ?, 1, false, false, null, 'as_published')",
         [(date(2024, 1, 1) + timedelta(days=n), values.get(n, n), n in values) for n in range(30)],
     )
     return connection

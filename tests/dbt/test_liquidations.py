@@ -491,22 +491,25 @@ def test_a_venue_that_contradicts_the_seed_fails_the_build_and_states_how(tmp_pa
 )
 def test_a_listing_day_that_the_venue_contradicts_is_a_conflict(listed_on: str | None, conflicts: int) -> None:
     """The generic test's own SQL: the seed as committed has no such day to contradict."""
-    text = (PROJECT / "tests/generic/same_listing_day.sql").read_text()
+    text = (PROJECT / "tests/generic/agrees_with_instruments.sql").read_text()
     text = text.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
     module: Any = jinja2.Environment(autoescape=False).from_string(text).module
     day = "null" if listed_on is None else f"'{listed_on}'"
-    seed = f"(select 'v:S' as market_id, cast({day} as date) as listed_on)"
+    seed = f"(select 'v:S' as market_id, 1 as contract_size, cast({day} as date) as listed_on)"
     reported = (
-        "(select 'v:S' as market_id, timestamp '2020-08-10 23:59:59' as listed_at,"
-        " timestamp '2026-03-01' as observed_at union all select 'v:T', timestamp '2001-01-01', timestamp '2026-03-01')"
+        "(select 'v:S' as market_id, 1 as contract_size, timestamp '2020-08-10 23:59:59' as listed_at,"
+        " timestamp '2026-03-01' as observed_at"
+        " union all select 'v:T', 1, timestamp '2001-01-01', timestamp '2026-03-01')"
     )
-    found = duckdb.sql(str(module.same_listing_day(seed, "listed_on", reported))).fetchall()
-    assert len(found) == conflicts
-    for *_, reported in found:
-        assert reported == (
+    found = duckdb.sql(str(module.agrees_with_instruments(seed, reported))).fetchall()
+    assert found == conflicts * [
+        (
+            "listed_on is as the venue reports it",
+            "market_id v:S",
             f"seed markets.csv has {listed_on}, the venue reported 2020-08-10 on 2026-03-01: correct or empty "
-            "listed_on of v:S in dbt_project/seeds/markets.csv"
+            "listed_on of v:S in dbt_project/seeds/markets.csv",
         )
+    ]
 
 
 def test_dollars_are_the_same_for_dbt_and_for_ingestion() -> None:

@@ -36,12 +36,15 @@ _TABLES_COMMENTS: Final = {
 }
 
 
-def copy_mart(out: duckdb.DuckDBPyConnection, mart: str, warehouse: str = "warehouse") -> None:
-    """Copy one mart from the attached warehouse, with the comments of the table and its columns."""
+def copy_mart(out: duckdb.DuckDBPyConnection, mart: str, key: Sequence[str] = (), warehouse: str = "warehouse") -> None:
+    """Copy one mart from the attached warehouse, with the comments of the table and its columns.
+
+    In the order of its key, or of all columns: the warehouse keeps rows in the order in which builds replaced them, and
+    the same rows must give the same bytes.
+    """
     schema = _schema_of(out, mart, warehouse)
-    out.execute(
-        f"create table {identifier(mart)} as from {identifier(warehouse)}.{identifier(schema)}.{identifier(mart)}"
-    )
+    source = f"{identifier(warehouse)}.{identifier(schema)}.{identifier(mart)}"
+    out.execute(f"create table {identifier(mart)} as from {source} order by {', '.join(map(identifier, key)) or 'all'}")
     there = "where database_name = ? and schema_name = ? and table_name = ? and comment is not null"
     place = [warehouse, schema, mart]
     table = out.execute(f"select comment from duckdb_tables() {there}", place).fetchall()

@@ -96,7 +96,7 @@ def publish(
         out.execute(f"set memory_limit = {literal(memory_limit)}")
         out.execute(f"set temp_directory = {literal(str(folder / 'spill'))}")
         former, notices = former_publication(serving, store, folder)
-        revised = _copy(out, warehouse, marts, former, run_id=run_id, now=now)
+        revised = _copy(out, warehouse, {mart: keys.get(mart, ()) for mart in marts}, former, run_id=run_id, now=now)
         first, last, markets = span = database.span_of(out, marts)
         database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
         exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
@@ -118,16 +118,19 @@ def publish(
 def _copy(
     out: duckdb.DuckDBPyConnection,
     warehouse: Path,
-    marts: Sequence[str],
+    marts: Mapping[str, Sequence[str]],
     former: Path | None,
     *,
     run_id: str,
     now: datetime,
 ) -> int:
-    """Fill the staged file with the marts and the history of their ranks; returns how many ranks were revised."""
+    """Fill the staged file with the marts and the history of their ranks; returns how many ranks were revised.
+
+    `marts`: the key columns of each.
+    """
     out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
-    for mart in marts:
-        database.copy_mart(out, mart)
+    for mart, key in marts.items():
+        database.copy_mart(out, mart, key)
     revised = revisions.carry_revisions(out, former, published_at=now, run_id=run_id)
     out.execute("detach warehouse")
     revisions.refuse_broken(out)
