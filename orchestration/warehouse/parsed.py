@@ -86,6 +86,9 @@ def run_dbt(args: Sequence[str]) -> None:
     """
     from dbt.cli.main import cli
 
+    from orchestration.warehouse.events import take_events
+
+    take_events()
     began = time.time()
     path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()))
     manifest = load_parsed(path) if "build" in args else None
