@@ -19,7 +19,10 @@ _QUIET: Final = (EventLevel.DEBUG, EventLevel.TEST)
 
 
 class TakenEvents(EventManager):
-    """dbt's own manager for every event that a logger or a callback takes."""
+    """dbt's own manager for every event that a logger takes.
+
+    Callbacks get no debug event either: the one of dbt's command line is about warnings.
+    """
 
     def fire_event(
         self,
@@ -29,7 +32,7 @@ class TakenEvents(EventManager):
         force_warn_or_error_handling: bool = False,
     ) -> None:
         is_quiet = (level or e.level_tag()) in _QUIET and not force_warn_or_error_handling
-        if is_quiet and not self.callbacks and all(logger.level not in _QUIET for logger in self.loggers):
+        if is_quiet and all(logger.level not in _QUIET for logger in self.loggers):
             return
         super().fire_event(e, level, node, force_warn_or_error_handling)
 

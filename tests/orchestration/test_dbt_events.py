@@ -41,11 +41,13 @@ def test_a_debug_event_is_written_to_a_debug_log(monkeypatch: pytest.MonkeyPatch
     assert "heavy" in output.getvalue()
 
 
-def test_every_event_reaches_a_callback() -> None:
-    made, found = TakenEvents(), []
-    made.add_callback(lambda message: found.append(message.info.msg))
-    made.fire_event(Formatting(msg="heavy"), EventLevel.DEBUG)
-    assert found == ["heavy"]
+def test_an_event_of_a_level_that_is_logged_reaches_callbacks() -> None:
+    made = manager(EventLevel.INFO, io.StringIO())
+    found: list[str] = []
+    made.add_callback(lambda message: found.append(message.data.msg))
+    made.fire_event(Note(msg="heavy"), EventLevel.DEBUG)
+    made.fire_event(Note(msg="wrong"), EventLevel.WARN)
+    assert found == ["wrong"]
 
 
 def test_an_event_of_a_level_that_is_logged_is_written() -> None:
