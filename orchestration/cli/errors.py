@@ -31,8 +31,8 @@ def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -
     except Exception as error:
         if debug:
             raise
-        if _means_full_disk(error):
-            fail(_full_disk(), failed)
+        if full := _full_disk(error):
+            fail(full, failed)
         if isinstance(error, UnicodeEncodeError):
             fail(f"`{_readable(error.object)}` holds bytes that are not UTF-8 text; write it in UTF-8", usage)
         text = str(error) or type(error).__name__
@@ -48,23 +48,17 @@ def _readable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()[:200]
 
 
-def _means_full_disk(error: Exception) -> bool:
-    from orchestration.state.disk import means_full_disk
-
-    return means_full_disk(error)
-
-
-def _full_disk() -> str:
-    """The sentence about a full disk, of the folders that the settings name."""
+def _full_disk(error: Exception) -> str | None:
+    """The sentence about a full disk, of the folders that the settings name; None where the error is another one."""
     from orchestration.config.settings import SettingsError, load_settings
-    from orchestration.state.disk import full_disk_sentence
+    from orchestration.state.disk import full_disk_sentence, means_full_disk
 
     try:
         settings = load_settings()
+        folders = [settings.state_dir, *([] if settings.is_s3 else [Path(settings.storage_url)])]
     except SettingsError:
-        return full_disk_sentence("not finished", [Path.cwd()])
-    local = [] if settings.is_s3 else [Path(settings.storage_url)]
-    return full_disk_sentence("not finished", [settings.state_dir, *local])
+        folders = [Path.cwd()]
+    return full_disk_sentence("not finished", folders) if means_full_disk(error, folders) else None
 
 
 def _is_usage(error: Exception) -> bool:

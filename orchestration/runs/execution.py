@@ -246,7 +246,7 @@ def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket
             continue
         # The errors of this project are sentences already: their class adds nothing.
         text = _ERROR_CLASS.sub("", (stated.description if stated else None) or error.message.strip())
-        if means_full_disk(_all_of(failure.error) + text):
+        if means_full_disk(_all_of(failure.error) + text, folders):
             problems.append(full_disk_sentence(str(event.step_key), folders))
         elif bucket is not None and (reason := failed_read(text)) is not None:
             problems.append(failed_read_sentence(str(event.step_key), bucket, reason))

@@ -20,17 +20,21 @@ _FULL: Final = re.compile(
     r"the disk is full|not enough (?:free )?space|File too large|max_temp_directory_size",
     re.IGNORECASE,
 )
+# What SQLite states where it finds no room for its shared memory, and of a broken disk too: the free space decides.
+_UNCERTAIN: Final = re.compile(r"disk I/O error", re.IGNORECASE)
 _MIB: Final = 1024 * 1024
 
 
-def means_full_disk(error: BaseException | str) -> bool:
-    """Whether an error, or one that caused it, or a text that a program left, is about a full disk."""
-    if isinstance(error, str):
-        return bool(_FULL.search(error))
-    return any(
-        (isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)) or _FULL.search(str(one))
-        for one in _chain(error)
-    )
+def means_full_disk(error: BaseException | str, folders: Sequence[Path] = ()) -> bool:
+    """Whether an error, or one that caused it, or a text that a program left, is about a full disk.
+
+    `folders`: those that were written to. Of an error that may mean something else as well, their free space decides.
+    """
+    texts = [error] if isinstance(error, str) else [str(one) for one in _chain(error)]
+    numbers = [] if isinstance(error, str) else [one.errno for one in _chain(error) if isinstance(one, OSError)]
+    if any(number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) for number in numbers) or any(map(_FULL.search, texts)):
+        return True
+    return any(map(_UNCERTAIN.search, texts)) and any(_free(folder) < _MIB for folder in folders)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -18,6 +18,7 @@ import typer
 from orchestration.cli.errors import reporting_errors
 from orchestration.config.settings import load_settings
 from orchestration.runs.instance import open_instance
+from orchestration.state import disk
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from tests.support.publications import Publisher
 
@@ -127,6 +128,17 @@ def test_what_other_programs_state_of_a_full_disk_is_understood(text: str, is_fu
     wrapped = ValueError("step failed")
     wrapped.__cause__ = RuntimeError(text)
     assert means_full_disk(wrapped) is is_full
+
+
+def test_an_error_that_may_mean_more_is_a_full_disk_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's word for shared memory that finds no room, and for a broken disk."""
+    error = sqlite3.OperationalError("disk I/O error")
+    assert not means_full_disk(error, [tmp_path])
+    monkeypatch.setattr(disk, "_free", lambda folder: 4096)
+    assert means_full_disk(error, [tmp_path])
+    assert not means_full_disk(sqlite3.OperationalError("no such table: runs"), [tmp_path])
 
 
 def test_the_sentence_names_the_fuller_folder(tmp_path: Path) -> None:
