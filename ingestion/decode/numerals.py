@@ -19,10 +19,9 @@ import pyarrow.compute as pc
 
 _TOO_MANY_DIGITS: Final = 21
 _UNSAFE_TEXT: Final = rf"[0-9]{{{_TOO_MANY_DIGITS}}}|[eE]\+?0*[1-9]|[eE]-0*[1-9][0-9]"
-# The same in the text of a file, of which only bytes can be looked at quickly: every digit as 9, every E as e.
-_ALIKE: Final = bytes.maketrans(b"012345678E", b"999999999e")
-_RUN: Final = b"9" * _TOO_MANY_DIGITS
-_EXPONENTS: Final = (b"9e9", b".e9", b"9e+9", b".e+9", b"e-99")
+# The same anywhere in the text of a file. Arrow's own search takes a quarter of the time of Python's.
+_SUSPICIOUS: Final = rf"[0-9]{{{_TOO_MANY_DIGITS}}}|[0-9.][eE](?:\+?0*[1-9]|-0*[1-9][0-9])"
+_RUN: Final = re.compile(rb"[0-9]{%d}" % _TOO_MANY_DIGITS)
 # A whole field that is a number with such an exponent: an identifier may hold the same in its midst.
 _EXPONENT: Final = re.compile(rb"[eE](?:\+?0*[1-9]\d*|-0*[1-9]\d+)(?=[,\r\n]|\Z)")
 _BEFORE: Final = re.compile(rb"(?:^|[,\r\n])[ \t]*[-+]?[\d.]+\Z")
@@ -52,10 +51,9 @@ class SafeNumbers(io.RawIOBase):
 
 def _checked(text: bytes) -> bytes:
     """The end of `text`, in which a number may begin; `Unsafe` where there is an unsafe one."""
-    alike = text.translate(_ALIKE)
-    if _RUN in alike:
-        raise Unsafe
-    if any(exponent in alike for exponent in _EXPONENTS):
+    if pc.match_substring_regex(pa.array([text], pa.binary()), _SUSPICIOUS)[0].as_py():
+        if _RUN.search(text):
+            raise Unsafe
         for found in _EXPONENT.finditer(text):
             if _BEFORE.search(text, max(0, found.start() - _LONGEST_FIELD), found.start()):
                 raise Unsafe

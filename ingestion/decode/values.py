@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
@@ -102,7 +102,10 @@ def _one_flag(text: str, true_words: list[str], false_words: list[str]) -> bool:
 def _number(text: str) -> Decimal:
     if not NUMBER.fullmatch(text):
         raise Unreadable("is not a number")
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        raise Unreadable("has more digits than Taker stores") from None
     # Beyond any stored type: exact arithmetic with `1e-999999999` would exhaust the memory.
     if len(number.as_tuple().digits) > _LONGEST_NUMBER or (number and abs(number.adjusted()) > _LONGEST_NUMBER):
         raise Unreadable("has more digits than Taker stores")
