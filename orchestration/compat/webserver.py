@@ -1,4 +1,4 @@
-"""`dagster dev` with a web server and a daemon of ours, and a web server whose application can be wrapped.
+"""`dagster dev` with other programs for its two processes, and a web server whose application can be wrapped.
 
 Belongs here: the replacements that this takes. Does not: the wrapper (`orchestration.runs.web_guard`), the processes
 (`orchestration.runs.webserver`, `orchestration.runs.daemon`), or when they are started (`orchestration.runs.ui`).
@@ -30,10 +30,10 @@ def dev(arguments: Sequence[str], *, web_server: str, daemon: str) -> None:
     """`dagster dev ARGUMENTS` in this process, with `python -m` these two in place of Dagster's own two processes."""
     command: Any = import_module("dagster._cli.dev")
     start = command.open_ipc_subprocess
-    ours = {("-m", "dagster_webserver"): web_server, ("-m", "dagster._daemon"): daemon}
+    instead = {("-m", "dagster_webserver"): web_server, ("-m", "dagster._daemon"): daemon}
 
     def started(parts: Sequence[str], **options: Any) -> Any:
-        replaced = ours.get((parts[1], parts[2])) if parts[0] == sys.executable else None
+        replaced = instead.get((parts[1], parts[2])) if parts[0] == sys.executable else None
         if replaced is None:
             unknown = " ".join(parts[:4])
             raise UnknownDagster(f"`dagster dev` starts `{unknown}`, which Taker does not know; nothing is served")
