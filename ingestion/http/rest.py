@@ -7,15 +7,14 @@ requested (`ingestion.recent`).
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 from ingestion.domain.errors import UnknownToVenue, VenueRefused, VenueUnavailable
+from ingestion.domain.exact_json import read_json
 from ingestion.domain.redaction import redacted
 from ingestion.http.bounds import REST
 from ingestion.http.client import Answer, HttpClient, Parameters
@@ -245,9 +244,8 @@ class RestClient:
 def _parsed(body: bytes) -> tuple[Any, bool]:
     """The JSON with exact decimals, and whether it was JSON at all."""
     try:
-        return json.loads(body, parse_float=Decimal), True
-    # A number with an exponent of twenty digits is no Decimal.
-    except (ValueError, RecursionError, ArithmeticError):
+        return read_json(body), True
+    except ValueError:
         return None, False
 
 

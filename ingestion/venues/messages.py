@@ -1,17 +1,17 @@
 """Reading venues' JSON: the fields of feed messages, strictly, so that anything undocumented is Malformed and counted.
 
-Belongs here: JSON, exact numbers, instants in milliseconds, and distinguishing equal events of one message.
-Does not: field names, or the meaning of sides (the venue's own package).
+Belongs here: exact numbers, instants in milliseconds, and distinguishing equal events of one message.
+Does not: JSON itself (`ingestion.domain.exact_json`), field names, or the meaning of sides (the venue's own package).
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from ingestion.domain.exact_json import read_json
 from ingestion.venues.venue import Malformed
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,9 +32,8 @@ def parsed(message: str | bytes) -> Any:
     if len(message) > LONGEST_MESSAGE:
         raise Malformed(f"{len(message)} bytes, more than the {LONGEST_MESSAGE} that a message may have")
     try:
-        return json.loads(message, parse_float=Decimal)
-    # A number with an exponent of twenty digits is no Decimal.
-    except (ValueError, RecursionError, ArithmeticError) as error:
+        return read_json(message)
+    except ValueError as error:
         raise Malformed(f"no JSON: {error}") from None
 
 
