@@ -11,10 +11,12 @@ object.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -98,21 +100,28 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime, scratch: Path | None 
         return []
     sealed = []
     with _alone(spool_dir):
-        put_back(spool_dir, zone, now=now)
+        # A day at a time: after an upgrade it can be a month of them.
+        for venue, day in _to_make_anew(spool_dir, zone, now):
+            _put_back(spool_dir, venue, day)
+            sealed += _seal_files(
+                spool_dir, venue, _finished(spool_dir, now, venue, _hours_around(day)), zone, now, scratch
+            )
         by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
-        finished = [each for each in finished_segments(spool_dir, now=now) if each.venue in VENUES]
-        # Restored files are read together: an object can hold messages of the hours next to its day.
-        restored = {each.venue for each in finished if _kept(spool_dir, each).exists()}
-        for segment in finished:
-            day = "" if segment.venue in restored else segment.hour.partition("T")[0]
-            by_day[segment.venue, day].append(closed(segment))
+        for segment in _finished(spool_dir, now):
+            by_day[segment.venue, segment.hour.partition("T")[0]].append(segment)
         for (venue, _), files in sorted(by_day.items()):
-            with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as folder:
-                sealed += _seal_files(venue, files, zone, now, Path(folder))
-            for file in files:
-                _archive(spool_dir, file)
+            sealed += _seal_files(spool_dir, venue, files, zone, now, scratch)
         _forget_old(spool_dir, now)
     return sealed
+
+
+def _finished(spool_dir: Path, now: datetime, venue: str | None = None, hours: Collection[str] = ()) -> list[Segment]:
+    """The files that can be sealed, of known venues; of one venue and these hours where a venue is given."""
+    return [
+        each
+        for each in finished_segments(spool_dir, now=now)
+        if each.venue in VENUES and (venue is None or (each.venue == venue and each.hour in hours))
+    ]
 
 
 @contextmanager
@@ -122,11 +131,24 @@ def _alone(spool_dir: Path) -> Iterator[None]:
         yield
 
 
-def _seal_files(venue: str, files: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path) -> list[Sealed]:
+def _seal_files(
+    spool_dir: Path, venue: str, segments: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path | None
+) -> list[Sealed]:
+    """Add these files, read together, to the objects of their days, and move them to the sealed ones."""
+    files = [closed(segment) for segment in segments]
+    with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as folder:
+        sealed = list(_stored_objects(venue, files, zone, now, Path(folder)))
+    for file in files:
+        _archive(spool_dir, file)
+    return sealed
+
+
+def _stored_objects(
+    venue: str, files: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path
+) -> Iterator[Sealed]:
     reading = SpoolReading(venue)
     for file in files:
         reading.read(file)
-    sealed = []
     for (dataset, symbol, day), found in sorted(reading.objects.items(), key=lambda each: each[0]):
         found.rows.flush()
         market = parse_market(f"{venue}:{symbol}")
@@ -135,8 +157,7 @@ def _seal_files(venue: str, files: Sequence[Segment], zone: RawZone, now: dateti
         if receipt is not None:
             hours = tuple(sorted({read.segment.hour for read in found.reads}))
             torn = sum(read.torn_bytes for read in found.reads)
-            sealed.append(Sealed(venue, dataset, market.market_id, day, hours, receipt.rows, torn, receipt))
-    return sealed
+            yield Sealed(venue, dataset, market.market_id, day, hours, receipt.rows, torn, receipt)
 
 
 def _stored(
@@ -181,62 +202,78 @@ def _trusted(object_id: ObjectId, zone: RawZone) -> Receipt | None:
     return held
 
 
-def put_back(spool_dir: Path, zone: RawZone, *, now: datetime) -> list[str]:
-    """Copy sealed files back to the spool whose rows were lost with a damaged object, or were judged by an older
-    version: sealing makes the object anew.
+def _to_make_anew(spool_dir: Path, zone: RawZone, now: datetime) -> list[tuple[str, date]]:
+    """Venue and day of the objects that sealing makes anew from the sealed files: damaged ones, and those that an older
+    version made.
 
-    Returns the keys of these objects. What is older than the sealed files are kept stays damaged, and uncovered; an
-    object of an older version, of which a file is not kept any more, stays as that version made it.
+    What is older than the sealed files are kept stays damaged, and uncovered; an object of an older version, of which a
+    file is not kept as it was read, stays as that version made it.
     """
-    inspector, restored = Inspector(zone.store), []
+    inspector, found = Inspector(zone.store), set()
     for dataset in _IDENTITY:
-        for found in zone.store.list(f"raw/{dataset}"):
-            folder, _, name = found.key.rpartition("/")
-            *_, venue, _, label = folder.split("/")
-            venue, day = venue.removeprefix("venue="), label.partition("=")[2]
-            if name != "receipt.json" or date.fromisoformat(day) < (now - KEEP_SEALED).date():
+        for stored in zone.store.list(f"raw/{dataset}"):
+            folder, _, name = stored.key.rpartition("/")
+            if name != "receipt.json":
                 continue
-            receipt = readable(zone.store.get_bytes(found.key))
-            if receipt is not None and not inspector.fault(folder, receipt):
-                is_outdated = receipt.decoder_version < SEAL_VERSION
-                if not is_outdated or not _are_all_kept(spool_dir, receipt):
-                    continue
-            kept = _sealed_around(spool_dir, venue, date.fromisoformat(day))
-            if [path for path in kept if _unpacked(path, spool_dir / venue / path.name.removesuffix(".zst"))]:
-                restored.append(f"{folder}/data.parquet")
-    return restored
+            *_, venue, _, label = folder.split("/")
+            venue, day = venue.removeprefix("venue="), date.fromisoformat(label.partition("=")[2])
+            if day < (now - KEEP_SEALED).date():
+                continue
+            receipt = readable(zone.store.get_bytes(stored.key))
+            is_damaged = receipt is None or inspector.fault(folder, receipt) is not None
+            if is_damaged or (
+                receipt is not None
+                and receipt.decoder_version < SEAL_VERSION
+                and receipt.sources
+                and all(_is_kept(spool_dir, source) for source in receipt.sources)
+            ):
+                found.add((venue, day))
+    return sorted(found)
 
 
-def _are_all_kept(spool_dir: Path, receipt: Receipt) -> bool:
-    """Every file that the object was made of is among the sealed ones, or waits in the spool again."""
-    keys = [source.key.partition("/")[2] for source in receipt.sources]
-    return bool(keys) and all(
-        (spool_dir / SEALED_FOLDER / f"{key}.zst").is_file() or (spool_dir / key).is_file() for key in keys
-    )
+def _is_kept(spool_dir: Path, source: Source) -> bool:
+    """The file is among the sealed ones, or in the spool again, with the bytes that were read."""
+    key = source.key.partition("/")[2]
+    with contextlib.suppress(OSError):  # ArrowException of damaged zstd is one
+        return _sha256(spool_dir / key, packed=False) == source.sha256
+    with contextlib.suppress(OSError):
+        return _sha256(spool_dir / SEALED_FOLDER / f"{key}.zst", packed=True) == source.sha256
+    return False
 
 
-def _sealed_around(spool_dir: Path, venue: str, day: date) -> list[Path]:
-    """The sealed files that can hold messages of the day: its hours, and the one on each side."""
+def _sha256(path: Path, *, packed: bool) -> str:
+    digest = hashlib.sha256()
+    with pa.input_stream(str(path), compression="zstd" if packed else None) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _put_back(spool_dir: Path, venue: str, day: date) -> None:
+    """Copy the sealed files that can hold messages of the day to the spool, as far as they can be read."""
+    hours = _hours_around(day)
+    for path in sorted((spool_dir / SEALED_FOLDER / venue).glob("*.spool.zst")):
+        if path.name.partition(".")[0] in hours:
+            _unpack(path, spool_dir / venue / path.name.removesuffix(".zst"))
+
+
+def _hours_around(day: date) -> set[str]:
+    """The hours of the day, and the one on each side: a message can be received in another hour than its event."""
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - an hour's label has no zone
-    hours = {f"{midnight + timedelta(hours=hour):%Y-%m-%dT%H}" for hour in range(-1, 25)}
-    paths = sorted((spool_dir / SEALED_FOLDER / venue).glob("*.spool.zst"))
-    return [path for path in paths if path.name.partition(".")[0] in hours]
+    return {f"{midnight + timedelta(hours=hour):%Y-%m-%dT%H}" for hour in range(-1, 25)}
 
 
-def _unpacked(packed: Path, target: Path) -> bool:
-    """The sealed file is in the spool again; False for one that cannot be read."""
+def _unpack(packed: Path, target: Path) -> None:
+    """Copy the sealed file to the spool; nothing of one that cannot be read."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            pa.input_stream(str(packed), compression="zstd") as source,
-            atomic_write(target, durable=True) as staged,
-            staged.open("wb") as raw,
-        ):
-            while block := source.read(1 << 20):
-                raw.write(block)
-    except (pa.ArrowException, OSError):
-        return False
-    return True
+    with (
+        contextlib.suppress(pa.ArrowException, OSError),
+        pa.input_stream(str(packed), compression="zstd") as source,
+        atomic_write(target, durable=True) as staged,
+        staged.open("wb") as raw,
+    ):
+        while block := source.read(1 << 20):
+            raw.write(block)
 
 
 def _coverage(held: Receipt | None, new: Sequence[FileRead], period: Period) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
+from ingestion.live.rows import SpoolReading
 from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, collected_venues, finished_hours, seal
 from ingestion.live.spool import (
     MINUTE_NS,
@@ -25,6 +26,7 @@ from ingestion.live.spool import (
     DroppedMessages,
     ReceivedMessage,
     Record,
+    Segment,
     SpoolWriter,
     held,
     segments,
@@ -578,6 +580,54 @@ def test_what_an_older_version_sealed_is_judged_anew_while_its_files_are_kept(
     after = state(zone)
     assert seal(spool, zone, now=LATER) == []
     assert state(zone) == after
+
+
+def flipped(packed: Path) -> None:
+    """The sealed file with other bytes, of which zstd notices nothing."""
+    raw = pa.CompressedInputStream(pa.OSFile(str(packed)), "zstd").read()
+    with pa.CompressedOutputStream(str(packed), "zstd") as file:
+        file.write(raw[:-1] + bytes([raw[-1] ^ 1]))
+
+
+def test_a_day_of_an_older_version_stays_when_one_of_its_files_is_not_as_it_was_read(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its file would count as a further one: its minutes twice, at every sealing again."""
+    for hour in (0, 1):
+        at = NOON + timedelta(hours=hour)
+        spooled(spool, received(messages.force_order(at=ms(at)), at), covered(at))
+        seal(spool, zone, now=at + timedelta(hours=1))
+    before = state(zone)
+    flipped(sorted(spool.glob("sealed/*/*.zst"))[0])
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
+    assert seal(spool, zone, now=LATER) == []
+    assert (state(zone), segments(spool)) == (before, [])
+
+
+def test_days_of_an_older_version_are_made_anew_one_at_a_time(
+    spool: Path, zone: RawZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that an upgrade takes the memory and the disk of a day, not of a month."""
+    days = [NOON + timedelta(days=number) for number in range(3)]
+    for at in days:
+        spooled(spool, received(messages.force_order(at=ms(at)), at), covered(at))
+        seal(spool, zone, now=at + timedelta(hours=1))
+    read: list[int] = []
+
+    class Counted(SpoolReading):
+        def __init__(self, venue: str) -> None:
+            super().__init__(venue)
+            read.append(0)
+
+        def read(self, segment: Segment) -> None:
+            super().read(segment)
+            read[-1] += 1
+
+    monkeypatch.setattr("ingestion.live.seal.SpoolReading", Counted)
+    monkeypatch.setattr("ingestion.live.seal.SEAL_VERSION", SEAL_VERSION + 1)
+    made = seal(spool, zone, now=days[-1] + timedelta(hours=2))
+    assert [each.day for each in made] == [at.date() for at in days]
+    assert read == [1, 1, 1]
 
 
 def test_a_day_that_an_older_version_began_goes_on(spool: Path, zone: RawZone, tmp_path: Path) -> None:
