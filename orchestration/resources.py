@@ -19,7 +19,7 @@ from orchestration.config.storage import Storage
 from orchestration.progress import Progress
 from orchestration.state.healing import heal, json_fault
 from orchestration.state.locks import Workplace
-from orchestration.state.process import PROCESS_TAG, join
+from orchestration.state.process import PROCESS_TAG, join, scratch
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from ingestion.raw.zone import RawZone
     from ingestion.recent import Access
 
-
 # What messages of `ingestion` advise, which knows no names of settings.
 _REFUSED_ADVICE: Final = "set TAKER_REST=off to do without today, or TAKER_VENUE_URLS to an address that you may read"
+
+
+# What every step requires, by this or as its parameter `workplace`, also one with nothing to lock: so the run states
+# which process executes it (`orchestration.automation.abandoned_runs`).
+NAMES_THE_PROCESS: Final = frozenset({"workplace"})
 
 
 def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
@@ -188,10 +192,14 @@ class WarehouseResource:
         install_extensions(self.dbt)
         options = connection_options(self.dbt)
         storage = self.dbt.storage
-        with duckdb.connect(database, read_only=read_only, config=options) as connection:
+        # A folder of its own to spill to: two processes in one overwrite each other's blocks.
+        with (
+            scratch(self.dbt.paths) as spill,
+            duckdb.connect(database, read_only=read_only, config=options) as connection,
+        ):
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"set memory_limit = '{self.dbt.memory_limit}'")
-            connection.execute(f"set temp_directory = {literal(str(self.dbt.paths.spill))}")
+            connection.execute(f"set temp_directory = {literal(str(spill))}")
             if storage.is_s3:
                 connection.execute("load httpfs")
                 for name, value in PATIENCE.items():

@@ -61,7 +61,7 @@ def sweep(folder: Path, *, deeply: bool = True) -> list[Path]:
     Files of living writers stay, and so does what cannot be removed.
     """
     found = folder.rglob(f".*{_SUFFIX}") if deeply else folder.glob(f".*{_SUFFIX}")
-    return [part for part in found if _is_abandoned(part) and _removed(part)]
+    return [part for part in found if _swept(part)]
 
 
 def _claimed(staged: Path) -> int:
@@ -81,30 +81,31 @@ def _claimed(staged: Path) -> int:
         os.close(descriptor)
 
 
-def _is_abandoned(part: Path) -> bool:
-    try:
+def _swept(part: Path) -> bool:
+    """Remove the file if no writer lives that may write it. It goes while it is locked here: a writer that opened it
+    meanwhile waits for the lock, and then sees that it is gone.
+    """
+    with contextlib.suppress(OSError):
         descriptor = os.open(part, os.O_RDWR)
-    except OSError:
-        return False
+        try:
+            if _is_abandoned(descriptor, part.name):
+                part.unlink()
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _is_abandoned(descriptor: int, name: str) -> bool:
+    """Whether nobody has it locked, and it is of this boot or old. Locks it."""
+    is_old = time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
-    else:
-        is_of_this_boot = f".{_boot()}-" in part.name
-        return is_of_this_boot or time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
-    finally:
-        os.close(descriptor)
-
-
-def _removed(part: Path) -> bool:
-    try:
-        part.unlink()
-    except OSError:
-        return False
-    return True
+    except OSError:  # a file system without locks
+        return is_old
+    return is_old or f".{_boot()}-" in name
 
 
 @cache

@@ -16,10 +16,11 @@ import dagster as dg
 from ingestion.domain.datasets import ARCHIVED
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import RECEIPTS_KEY
-from orchestration.resources import StorageResource
+from orchestration.resources import NAMES_THE_PROCESS, StorageResource
 from orchestration.serving.defects import WORDS, Unused, unused
 from orchestration.serving.published import connect
 from orchestration.serving.staleness import EXPECTED_FROM_HOUR, expected_day, newest_days, stale
+from orchestration.state.locks import Workplace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,9 @@ def _no_missing_days() -> dg.AssetChecksDefinition:
         name="no_missing_days",
         description="Between the first and the last day of each dataset and market, every day was requested.",
     )
-    def no_missing_days(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+    def no_missing_days(
+        storage: dg.ResourceParam[StorageResource], workplace: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
         gaps = missing_days(storage.raw_zone().index())
         rows = [
             dg.TableRecord(
@@ -104,7 +107,9 @@ def _no_damaged_objects() -> dg.AssetChecksDefinition:
         description="Every stored object is there, of its size, with the checksum of its receipt, as far as it was "
         "hashed (`taker verify` hashes everything). The days of others are not covered.",
     )
-    def no_damaged_objects(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+    def no_damaged_objects(
+        storage: dg.ResourceParam[StorageResource], workplace: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
         damaged = [row for row in storage.raw_zone().defects().to_pylist() if row["kind"] == "damaged_object"]
         lines = [
             f"{row['market_id']} {row['dataset']} {row['interval']}".rstrip() + f" {row['period']}: {row['reason']}"
@@ -128,7 +133,9 @@ def _no_unused_data() -> dg.AssetChecksDefinition:
         description="Everything that the venues published was used as published: no row was set aside, no file refused "
         "or replaced by others, and no day of trades is implausible.",
     )
-    def no_unused_data(storage: dg.ResourceParam[StorageResource]) -> dg.AssetCheckResult:
+    def no_unused_data(
+        storage: dg.ResourceParam[StorageResource], workplace: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
         import pyarrow.compute as pc
 
         defects = storage.raw_zone().defects()
@@ -156,6 +163,7 @@ def _is_fresh(serving: Path, market_ids: Sequence[str]) -> dg.AssetChecksDefinit
     @dg.asset_check(
         asset=PUBLISHED_KEY,
         name="is_fresh",
+        required_resource_keys={*NAMES_THE_PROCESS},
         description=f"Every configured market has a daily bar of yesterday, from {EXPECTED_FROM_HOUR}:00 UTC on; "
         "until then of the day before.",
     )

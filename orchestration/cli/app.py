@@ -5,6 +5,9 @@ Belongs here: the list of commands. Does not: what a command does (`orchestratio
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from orchestration.cli.commands.alerts import alerts
@@ -43,4 +46,8 @@ app.command()(ui)
 
 def main() -> None:
     """Console script `taker`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows `\u2265` for `≥`, instead of an error after half of the answer.
+        if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="backslashreplace")
     app()

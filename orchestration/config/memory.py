@@ -15,6 +15,8 @@ _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 _MEBIBYTES: Final = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 # With less, DuckDB cannot even load a month of trades.
 LEAST_MEBIBYTES: Final = 512
+# More than any machine has: a unit that was meant to be another one.
+_MOST_MEBIBYTES: Final = 1024 * _MEBIBYTES["t"]
 # The limit without a setting: a quarter of the memory, since Dagster, dbt and others share the machine; at least this.
 _DEFAULT_SHARE: Final = 4
 _LEAST_DEFAULT: Final = 1024
@@ -33,6 +35,8 @@ def mebibytes(text: str) -> int:
     size = int(float(found[1]) * _MEBIBYTES[found[2][0].lower()])
     if size < LEAST_MEBIBYTES:
         raise ValueError(f"{text} is too little to build with; write at least {LEAST_MEBIBYTES}MB")
+    if size > _MOST_MEBIBYTES:
+        raise ValueError(f"{text} is more than any machine has; write what DuckDB may take of this one, such as 4GB")
     return size
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import OWNERS, simulated_label
+from orchestration.resources import NAMES_THE_PROCESS
 
 if TYPE_CHECKING:
     from orchestration.report.content import ReportContent
@@ -26,6 +27,7 @@ def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
         deps=[PUBLISHED_KEY],
         group_name="published",
         kinds={"html"},
+        required_resource_keys={*NAMES_THE_PROCESS},
         owners=OWNERS,
         description=simulated_label(is_simulated)
         + "serving/report/index.html: one self-contained page with charts, claim verdicts and definitions.",

@@ -30,6 +30,7 @@ from orchestration.warehouse.dbt import (
     bars_are_outdated,
     build_args,
     install_extensions,
+    killed_sentence,
     nodes_to_build,
     target_dir,
     variables,
@@ -115,8 +116,8 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
                 ):
                     yield _with_broken_rules(made, broken)
         except DagsterDbtCliRuntimeError as error:
-            if not broken:
-                raise
+            if not broken or killed_sentence(str(error)):
+                raise  # of a dbt that was killed, that is what is to be reported
             sentences = "\n".join(sentence for sentences in broken.values() for sentence in sentences)
             raise DbtFailed(f"{sentences}\n{str(error).partition('Errors parsed from dbt logs:')[2].strip()}") from None
 

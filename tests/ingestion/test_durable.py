@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingestion.raw.durable import atomic_write, sweep
+from ingestion.raw.durable import _boot, atomic_write, sweep
 from ingestion.raw.store import LocalStore
 from ingestion.raw.zone import RawZone
 
@@ -81,3 +83,24 @@ def test_a_file_that_is_swept_before_it_is_locked_is_made_again(
         staged.write_text("content")
     assert len(swept) == 1
     assert (tmp_path / "file").read_text() == "content"
+
+
+def test_a_writer_that_opens_its_file_while_it_is_swept_makes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep removes it before it gives up the lock: the writer, which gets it next, sees that it is gone."""
+    left = tmp_path / f".file.{_boot()}-{'0' * 32}.part"
+    left.write_text("half")
+    real, locked_at_the_end = os.unlink, []
+
+    def unlinking(path: Path, **options: Any) -> None:
+        writer = os.open(path, os.O_RDWR)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked_at_the_end.append(path)
+        os.close(writer)
+        real(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlinking)
+    assert sweep(tmp_path) == [left]
+    assert (left.exists(), locked_at_the_end) == (False, [])

@@ -238,6 +238,20 @@ class TestClaims:
         assert message in " ".join(done.stderr.replace("│", " ").split())
 
 
+def test_a_terminal_of_another_encoding_gets_the_whole_answer(tmp_path: Path) -> None:
+    publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "sql", "select '≥' as sign, 1 as number"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONUTF8": "1", "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u2265" in done.stdout
+
+
 def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
     publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
     program = (

@@ -14,6 +14,7 @@ from ingestion.venues import parse_market
 from orchestration.checks.completeness import Gap, completeness_checks, missing_days
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource
+from orchestration.state.locks import Workplace
 from tests.support.alerting import Marts
 
 MARKET = "binance_um:BTCUSDT"
@@ -82,7 +83,7 @@ def unused_data(settings: Settings, *defects: Defect) -> dg.AssetCheckResult:
         for each in completeness_checks(settings.paths.serving, settings.scope.market_ids)
         if each.check_key.name == "no_unused_data"
     ]
-    result = check(storage=StorageResource(settings.storage))
+    result = check(storage=StorageResource(settings.storage), workplace=Workplace(settings.paths))
     assert isinstance(result, dg.AssetCheckResult)
     return result
 

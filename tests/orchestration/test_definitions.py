@@ -125,6 +125,15 @@ def test_every_mart_is_audited_by_a_blocking_check(graph: dg.AssetGraph) -> None
     assert all(graph.get(check).blocking for check in audits)
 
 
+def test_every_step_states_which_process_executes_it(manifest: Path, settings: Settings) -> None:
+    """One that did not would count as killed while it works, and as running after a kill."""
+    jobs = build_definitions(settings).get_repository_def().get_all_jobs()
+    steps = {node.definition for job in jobs for node in job.nodes if isinstance(node.definition, dg.OpDefinition)}
+    unnamed = {step.name for step in steps if "workplace" not in step.required_resource_keys}
+    assert steps
+    assert unnamed == set()
+
+
 def test_only_the_sensors_that_make_no_requests_run_by_default(manifest: Path, settings: Settings) -> None:
     definitions = build_definitions(settings)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}

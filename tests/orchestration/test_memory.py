@@ -23,7 +23,7 @@ def test_a_size_counts_in_powers_of_1024(text: str, size: int) -> None:
     assert mebibytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["4", "4 apples", "-4GB", "GB", "1e9GB", "511MB", "0GB"])
+@pytest.mark.parametrize("text", ["4", "4 apples", "-4GB", "GB", "1e9GB", "511MB", "0GB", "20000000TB"])
 def test_another_text_is_refused_with_what_to_write(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAKER_MEMORY_LIMIT", text)
     with pytest.raises(SettingsError, match=r"TAKER_MEMORY_LIMIT: .*write "):
@@ -46,8 +46,13 @@ def test_the_default_is_a_quarter_of_what_there_is_and_at_least_1_gib(
 def test_dbt_and_the_audit_are_bound_by_it_and_write_the_rest_below_the_state_folder(tmp_path: Path) -> None:
     settings = load_settings(memory_limit="600MB", storage_url=str(tmp_path))
     assert profile(settings.dbt)["taker"]["outputs"]["duckdb"]["settings"]["memory_limit"] == "600MiB"
-    with WarehouseResource(settings.dbt).open_raw() as connection:
-        found = connection.execute(
-            "select current_setting('memory_limit'), current_setting('temp_directory')"
-        ).fetchone()
-    assert found == ("600.0 MiB", str(tmp_path / "warehouse.duckdb.tmp"))
+    with WarehouseResource(settings.dbt).open_raw() as one, WarehouseResource(settings.dbt).open_raw() as other:
+        found = [
+            connection.execute("select current_setting('memory_limit'), current_setting('temp_directory')").fetchall()
+            for connection in (one, other)
+        ]
+    limits, folders = zip(*(row for rows in found for row in rows), strict=True)
+    assert limits == ("600.0 MiB", "600.0 MiB")
+    # Not that of dbt, nor one of both: two processes in one folder overwrite each other's blocks.
+    assert len({*folders, str(settings.paths.spill)}) == 3
+    assert all(Path(folder).is_relative_to(tmp_path) for folder in folders)

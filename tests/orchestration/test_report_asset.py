@@ -13,6 +13,7 @@ from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.report import REPORT_KEY, observations, report_asset
 from orchestration.report import charts
 from orchestration.report.write import report_path
+from orchestration.resources import workplace_resource
 from orchestration.runs.demo import demo_settings
 from tests.support import reports
 
@@ -41,7 +42,11 @@ def test_a_run_writes_the_page_and_shows_its_charts_on_the_marts(
     monkeypatch.setattr("orchestration.report.content.read_content", lambda serving: reports.content())
     page = report_path(settings.paths.serving)
     with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([report_asset(settings.paths.serving, is_simulated=False)], instance=instance)
+        done = dg.materialize(
+            [report_asset(settings.paths.serving, is_simulated=False)],
+            instance=instance,
+            resources={"workplace": workplace_resource(settings.paths, 0)},
+        )
         observed = instance.fetch_observations(dg.AssetKey("fct_net_taker_volume_daily"), limit=1).records
     (materialization,) = done.asset_materializations_for_node("published__report")
     assert done.success
