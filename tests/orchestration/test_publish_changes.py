@@ -16,7 +16,7 @@ from tests.support.republished import BARS, LABELS, Republished, contents
 def test_whatever_happens_a_publication_equals_the_one_from_nothing(tmp_path: Path) -> None:
     history = Republished(tmp_path, 2)
     happened = []
-    for _ in range(12):
+    for _ in range(10):
         happened.append(history.happen())
         anew = history.anew()
         history.publish()

@@ -11,7 +11,8 @@ key. What cannot be compared (other columns, another key, another order) is writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -53,6 +54,14 @@ class BasisDamaged(Exception):
 
 NOTHING: Final = Change("false")
 EVERYTHING: Final = Change("true")
+
+
+@contextlib.contextmanager
+def at_once(out: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """The statements of this block in one transaction: each of its own would wait for the disk."""
+    out.execute("begin")
+    yield
+    out.execute("commit")
 
 
 def is_basis(out: duckdb.DuckDBPyConnection) -> bool:

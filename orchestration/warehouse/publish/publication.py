@@ -25,7 +25,7 @@ from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
-from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, BasisDamaged, Change, is_basis
+from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, BasisDamaged, Change, at_once, is_basis
 from orchestration.warehouse.publish.exclusive import alone_on
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
@@ -100,9 +100,10 @@ def publish(
         )
         with _filled(serving, former, fill, memory_limit, folder / "spill") as (staged, out, copied):
             first, last, markets = span = database.span_of(out, marts)
-            database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
             exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
-            database.write_tables(out, exported)
+            with at_once(out):
+                database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
+                database.write_tables(out, exported)
 
             files = _files(out, store, exported, copied, folder)
             manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
@@ -140,9 +141,10 @@ def _copy(
     `marts`: the key columns of each.
     """
     since, former_keys = database.published(out), database.former_keys(out)
-    database.drop_others(out, {*marts, *revisions.TABLES})
     out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
-    changes = {mart: database.copy_mart(out, mart, key, former_keys.get(mart)) for mart, key in marts.items()}
+    with at_once(out):
+        database.drop_others(out, {*marts, *revisions.TABLES})
+        changes = {mart: database.copy_mart(out, mart, key, former_keys.get(mart)) for mart, key in marts.items()}
     carried = revisions.carry_revisions(
         out,
         former,

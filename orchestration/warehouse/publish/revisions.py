@@ -21,6 +21,7 @@ from orchestration.warehouse.publish.changes import (
     EVERYTHING,
     NOTHING,
     Change,
+    at_once,
     columns_of,
     comment,
     exists,
@@ -113,11 +114,13 @@ def carry_revisions(
     `former_keys`: of the tables that the staged file has from `former`; `ranks`: what differs in the ranks.
     """
     keys = former_keys or {}
+    receipts = _relation(new, warehouse, "stg_raw__receipts")
     stands = keys.get(REVISIONS) == KEYS[REVISIONS] and _has_columns(new, REVISIONS, _REVISIONS_TABLE)
-    if not stands:
-        new.execute(f"create or replace table {REVISIONS} ({_declared(_REVISIONS_TABLE)})")
-    _describe(new, REVISIONS, _REVISIONS_TABLE, "Append-only: every rank that a publication changed, and why.")
-    sources = _carry_sources(new, _relation(new, warehouse, "stg_raw__receipts"), keys.get(SOURCES))
+    with at_once(new):
+        if not stands:
+            new.execute(f"create or replace table {REVISIONS} ({_declared(_REVISIONS_TABLE)})")
+        _describe(new, REVISIONS, _REVISIONS_TABLE, "Append-only: every rank that a publication changed, and why.")
+        sources = _carry_sources(new, receipts, keys.get(SOURCES))
     revised = 0
     if former is not None:
         _attach(new, former)
