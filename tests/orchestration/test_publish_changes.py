@@ -14,13 +14,38 @@ from tests.support.republished import BARS, LABELS, Republished, contents
 
 
 def test_whatever_happens_a_publication_equals_the_one_from_nothing(tmp_path: Path) -> None:
+    """Each happening once or twice; histories drawn at random are in `tests/torture/test_republished.py`."""
     history = Republished(tmp_path, 2)
-    happened = []
-    for _ in range(10):
-        happened.append(history.happen())
+    history.publish()
+    for happenings in (
+        ("a_new_day", "a_small_table_changes", "a_mart_comes_or_goes"),
+        ("a_corrected_row", "a_comment_changes", "another_program_changes_rows"),
+        ("rows_vanish", "the_order_changes", "a_mart_comes_or_goes"),
+        ("another_program_changes_their_order",),
+        ("a_publication_dies_during_the_switch",),
+        ("a_key_changes", "a_market_comes_or_goes"),
+        ("another_program_adds_what_is_no_table",),
+        ("a_column_changes", "a_comment_changes", "a_table_is_emptied"),
+    ):
+        for happening in happenings:
+            getattr(history, happening)()
         anew = history.anew()
         history.publish()
-        assert contents(history.upon) == contents(anew), happened
+        assert contents(history.upon) == contents(anew), happenings
+
+
+def test_a_former_file_of_which_a_table_cannot_be_read_is_no_basis(tmp_path: Path) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    with duckdb.connect(str(history.upon.serving), read_only=True) as connection:
+        found = connection.execute(f"select max(block_id) from pragma_storage_info('{BARS}')").fetchone()
+    assert found is not None
+    with history.upon.serving.open("r+b") as file:
+        file.seek(3 * 4096 + found[0] * 262_144 + 1000)
+        file.write(b"x" * 1000)
+    anew = history.anew()
+    history.publish()
+    assert contents(history.upon) == contents(anew)
 
 
 @pytest.fixture

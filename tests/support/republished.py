@@ -22,6 +22,27 @@ BARS, LABELS, LOOSE, EXTRA = "fct_bars", "dim_labels", "rpt_loose", "fct_extra"
 _KEYS: Final[dict[str, tuple[str, ...]]] = {BARS: ("market_id", "bar_at"), LABELS: ("label",), EXTRA: ("day", "side")}
 
 
+HAPPENINGS: Final = (
+    "a_new_day",
+    "a_corrected_row",
+    "rows_vanish",
+    "a_market_comes_or_goes",
+    "the_order_changes",
+    "a_comment_changes",
+    "a_column_changes",
+    "a_key_changes",
+    "a_mart_comes_or_goes",
+    "a_small_table_changes",
+    "a_table_is_emptied",
+    "the_former_file_is_damaged",
+    "another_program_changes_rows",
+    "another_program_changes_their_order",
+    "another_program_adds_what_is_no_table",
+    "a_publication_dies_during_the_switch",
+    "nothing",
+)
+
+
 class Republished:
     """`happen` changes something; `publish` publishes upon what was published before, and `anew` from nothing."""
 
@@ -47,26 +68,9 @@ class Republished:
 
     def happen(self) -> str:
         """Something happens to the warehouse, to the former publication or to the process; its name."""
-        happenings = [
-            self.a_new_day,
-            self.a_corrected_row,
-            self.rows_vanish,
-            self.a_market_comes_or_goes,
-            self.the_order_changes,
-            self.a_comment_changes,
-            self.a_column_changes,
-            self.a_key_changes,
-            self.a_mart_comes_or_goes,
-            self.a_small_table_changes,
-            self.a_table_is_emptied,
-            self.the_former_file_is_damaged,
-            self.another_program_writes_to_the_former_file,
-            self.a_publication_dies_during_the_switch,
-            self.nothing,
-        ]
-        happening = self.random.choice(happenings)
-        happening()
-        return happening.__name__
+        name = self.random.choice(HAPPENINGS)
+        getattr(self, name)()
+        return name
 
     def nothing(self) -> None: ...
 
@@ -99,7 +103,7 @@ class Republished:
         self.upon.build(f"create or replace table {BARS} as from {BARS} order by hash(bar_at, {self.random.random()})")
 
     def a_comment_changes(self) -> None:
-        text = self.random.choice(["null", "'a text'", "'it''s another'"])
+        text = self.random.choice(["null", f"'it''s {self.random.random()}'"])
         self.upon.build(f"comment on column {BARS}.value is {text}", f"comment on table {LABELS} is {text}")
 
     def a_column_changes(self) -> None:
@@ -107,7 +111,8 @@ class Republished:
         self.upon.build(f"alter table {BARS} alter value set data type {kind}")
 
     def a_key_changes(self) -> None:
-        self.keys[BARS] = self.random.choice([("market_id", "bar_at"), ("bar_at", "market_id"), ()])
+        keys = {("market_id", "bar_at"), ("bar_at", "market_id"), ()} - {self.keys[BARS]}
+        self.keys[BARS] = self.random.choice(sorted(keys))
 
     def a_mart_comes_or_goes(self) -> None:
         self.marts = [BARS, LABELS, LOOSE] if EXTRA in self.marts else [BARS, LABELS, LOOSE, EXTRA]
@@ -128,25 +133,33 @@ class Republished:
                 file.seek(self.random.randrange(12_288, size - 1000))
                 file.write(self.random.randbytes(900))
 
-    def another_program_writes_to_the_former_file(self) -> None:
-        if self.upon.serving.exists():
-            foreign = self.random.choice(
+    def another_program_changes_rows(self) -> None:
+        self._in_the_former_file(
+            self.random.choice(
                 [
-                    "create view other as select 1",
-                    f"update {BARS} set value = 0",
+                    f"update {BARS} set note = 'x' where bar_at = (select max(bar_at) from {BARS})",
                     f"delete from {LABELS}",
-                    f"create index i on {LABELS} (label)",
-                    "create schema other",
-                    "create table other as select 1",
-                    "create macro other() as 1",
                     f"insert into {LOOSE} from {LOOSE} limit 1",
+                    "create table other as select 1",
                 ]
             )
+        )
+
+    def another_program_changes_their_order(self) -> None:
+        self._in_the_former_file(f"create or replace table {BARS} as from {BARS} order by market_id, bar_at")
+
+    def another_program_adds_what_is_no_table(self) -> None:
+        foreign = ["view other as select 1", "schema other", "macro other() as 1", f"index other on {LABELS} (label)"]
+        self._in_the_former_file(f"create {self.random.choice(foreign)}")
+
+    def _in_the_former_file(self, statement: str) -> None:
+        if self.upon.serving.exists():
             with duckdb.connect(str(self.upon.serving)) as connection:
-                connection.execute(foreign)
+                connection.execute(statement)
 
     def a_publication_dies_during_the_switch(self) -> None:
-        """The Parquet files are of the new publication, the DuckDB file of the former one."""
+        """The Parquet files are of the new publication, the DuckDB file is not, and what was new is undone."""
+        self.upon.build(f"insert into {LABELS} (label) values ('undone')")
 
         make_latest = parquet.make_latest
 
@@ -158,6 +171,7 @@ class Republished:
             patch.setattr(parquet, "make_latest", dies)
             with pytest.raises(OSError, match="killed"):
                 self.publish()
+        self.upon.build(f"delete from {LABELS} where label = 'undone'")
 
     def upon_rows(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.upon.warehouse)) as connection:
