@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from dagster import EventLogEntry
 from dagster._core.events import ASSET_EVENTS
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from sqlalchemy import Connection, Engine, create_engine
@@ -58,6 +58,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._open: OrderedDict[str, tuple[Engine, _Identity]] = OrderedDict()
+        # A run's database before its first event: every one begins so, and Alembic takes its time to make it.
+        self._empty = b""
         super().__init__(base_dir, inst_data)
 
     @contextmanager
@@ -80,7 +82,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._initialized_dbs.discard(shard)
         address, options = self.conn_string_for_shard(shard), {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
         if shard not in self._initialized_dbs:
-            self._initdb(create_engine(address, poolclass=NullPool, connect_args=options))
+            if not (self._empty and _created(path, self._empty)):
+                is_new = not path.exists()
+                self._initdb(create_engine(address, poolclass=NullPool, connect_args=options))
+                if is_new and shard != INDEX_SHARD_NAME:
+                    self._empty = path.read_bytes()
             self._initialized_dbs.add(shard)
         # One connection for every thread: the lock lets one of them at it.
         engine = create_engine(address, poolclass=StaticPool, connect_args={**options, "check_same_thread": False})
@@ -136,6 +142,19 @@ def _identity(path: Path) -> _Identity:
     except OSError:
         return None
     return os.getpid(), found.st_dev, found.st_ino
+
+
+def _created(path: Path, content: bytes) -> bool:
+    """Make a file of this content, at once; False where there is one, or where it cannot be made."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        staged.write_bytes(content)
+        os.link(staged, path)
+    except OSError:
+        return False
+    finally:
+        staged.unlink(missing_ok=True)
+    return True
 
 
 def _relaxed(connection: Any, _: object) -> None:
