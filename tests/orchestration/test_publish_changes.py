@@ -23,9 +23,9 @@ def test_whatever_happens_a_publication_equals_the_one_from_nothing(tmp_path: Pa
         ("rows_vanish", "the_order_changes", "a_mart_comes_or_goes"),
         ("another_program_changes_their_order",),
         ("a_publication_dies_during_the_switch",),
-        ("a_key_changes", "a_market_comes_or_goes"),
+        ("a_key_changes",),
         ("another_program_adds_what_is_no_table",),
-        ("a_column_changes", "a_comment_changes", "a_table_is_emptied"),
+        ("a_column_changes", "a_table_is_emptied", "a_market_comes_or_goes"),
     ):
         for happening in happenings:
             getattr(history, happening)()
