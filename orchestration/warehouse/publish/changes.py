@@ -48,10 +48,6 @@ class Change:
     rows: str
 
 
-class BasisDamaged(Exception):
-    """A table of the former publication cannot be read: the publication cannot be made from it."""
-
-
 NOTHING: Final = Change("false")
 EVERYTHING: Final = Change("true")
 
@@ -120,13 +116,8 @@ def _compared(
 ) -> Change:
     if columns_of(out, identifier(table)) != columns:
         return EVERYTHING
-    import duckdb
-
     names = [name for name, _ in columns]
-    try:
-        was = _months(out, identifier(table), names, month, "min(rowid), max(rowid)")
-    except duckdb.Error as error:
-        raise BasisDamaged(str(error)) from error
+    was = _months(out, identifier(table), names, month, "min(rowid), max(rowid)")
     now = _months(out, source, names, month, "0, 0")
     if not _is_in_order(was):
         return EVERYTHING

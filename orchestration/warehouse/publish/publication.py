@@ -25,7 +25,7 @@ from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
-from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, BasisDamaged, Change, at_once, is_basis
+from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
 from orchestration.warehouse.publish.exclusive import alone_on
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
@@ -109,6 +109,7 @@ def publish(
             manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
             parquet.store_version(store, files, manifest)
             with _loaded(postgres_url, out, exported, copied, folder) as loaded:
+                out.execute("checkpoint")  # closing the file would not report that it failed
                 out.close()
                 refuse_unless_alone()
                 _refuse_full_disk(store, files)
@@ -155,6 +156,7 @@ def _copy(
     )
     out.execute("detach warehouse")
     revisions.refuse_broken(out)
+    out.execute("checkpoint")  # a page that cannot be carried over is found here, and not when the file is closed
     return _Copied(since, {**changes, **carried.changes}, carried.revised)
 
 
@@ -211,6 +213,8 @@ def _filled(
 
     The file begins as a copy of the former publication, or empty where that is no basis.
     """
+    import duckdb
+
     staged = serving.with_name(f".{serving.name}.building")
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, staged)
@@ -220,8 +224,11 @@ def _filled(
         out = stack.enter_context(_open(staged, memory_limit, spill))
         try:
             copied = fill(out)
-        except BasisDamaged:
-            out.close()
+        except duckdb.Error:  # of a damaged copy; any other comes again
+            if former != serving:
+                raise
+            with contextlib.suppress(duckdb.Error):
+                out.close()
             _remove(staged)
             out = stack.enter_context(_open(staged, memory_limit, spill))
             copied = fill(out)
