@@ -6,8 +6,10 @@ Does not: what the objects mean (`ingestion.raw.zone`) or where the settings com
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +67,13 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def copy(self, source: str, key: str) -> None:
+        """Make `key` the same object as `source`, without reading it. For objects that are replaced, never rewritten.
+
+        In a folder both become names of one file, where the file system knows such links.
+        """
+        ...
+
     def get_bytes(self, key: str) -> bytes | None:
         """The object's bytes, or None when there is none."""
         ...
@@ -119,6 +128,18 @@ class LocalStore:
         with self._staged(key, durable) as staged:
             staged.write_bytes(payload)
         return True
+
+    def copy(self, source: str, key: str) -> None:
+        path = self.root / source
+        with contextlib.suppress(OSError):
+            if path.samefile(self.root / key):
+                return  # to rename one name of a file to another of its names would keep both
+        with self._staged(key, durable=False) as staged:
+            try:
+                staged.unlink()  # only who deletes abandoned files could take it for one, and none does meanwhile
+                os.link(path, staged)
+            except OSError:  # no links here, or too many
+                shutil.copyfile(path, staged)
 
     def get_bytes(self, key: str) -> bytes | None:
         try:
@@ -246,6 +267,11 @@ class S3Store:
     def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
         with self._translated_errors(key, "write"):
             self._client.upload_file(str(path), self.bucket, self.prefix + key)
+
+    def copy(self, source: str, key: str) -> None:
+        with self._translated_errors(key, "write"):
+            here = {"Bucket": self.bucket, "Key": self.prefix + source}
+            self._client.copy(here, self.bucket, self.prefix + key)
 
     def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}

@@ -11,23 +11,38 @@ them one by one, each over three connections of its own: 760 partitions took 14.
     overrides `store_event_batch` for PostgreSQL only.
     Remove when: SqliteEventLogStorage.store_event_batch writes a batch in one transaction. The `dagster.yaml` files
     that were generated until then name this class: `orchestration.runs.instance` must rewrite them.
+
+Each event outside a batch opens its databases anew: an engine of SQLAlchemy with an empty cache of statements, a file
+and its write-ahead log, which SQLite copies back and deletes when its last connection closes, waiting for the disk each
+time. A run of 1,000 events spent a third of its time there. Here a connection stays open as long as its file is there.
+    Remove when: SqliteEventLogStorage._connect keeps its engines.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
 from dagster import EventLogEntry
 from dagster._core.events import ASSET_EVENTS
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.event import listen
+from sqlalchemy.pool import NullPool, StaticPool
 
 from ingestion.domain.redaction import redacted
 
 # This storage is only useful with the batches that it is made for.
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
+
+# The index, the run that goes on, and some that are looked at.
+_KEPT_OPEN: Final = 4
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -40,6 +55,58 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> BatchingSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._open: OrderedDict[str, tuple[Engine, _Identity]] = OrderedDict()
+        # A run's database before its first event: every one begins so, and Alembic takes its time to make it.
+        self._empty = b""
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
+            yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        """The engine of this database, whose one connection is open; the caller holds the lock.
+
+        A new one when the file was replaced or removed meanwhile, and in another process than the one that opened it.
+        """
+        path = Path(self.path_for_shard(shard))
+        engine, identity = self._open.get(shard, (None, None))
+        if engine is not None and identity == _identity(path):
+            self._open.move_to_end(shard)
+            return engine
+        if engine is not None:
+            self._close(shard)
+            self._initialized_dbs.discard(shard)
+        address, options = self.conn_string_for_shard(shard), {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+        if shard not in self._initialized_dbs:
+            if not (self._empty and _created(path, self._empty)):
+                is_new = not path.exists()
+                self._initdb(create_engine(address, poolclass=NullPool, connect_args=options))
+                if is_new and shard != INDEX_SHARD_NAME:
+                    self._empty = path.read_bytes()
+            self._initialized_dbs.add(shard)
+        # One connection for every thread: the lock lets one of them at it.
+        engine = create_engine(address, poolclass=StaticPool, connect_args={**options, "check_same_thread": False})
+        listen(engine, "connect", _relaxed)
+        with engine.connect():
+            self._open[shard] = engine, _identity(path)
+        while len(self._open) > _KEPT_OPEN:
+            self._close(next(iter(self._open)))
+        return engine
+
+    def _close(self, shard: str) -> None:
+        engine, identity = self._open.pop(shard)
+        # A connection of the process that this one was forked from is that one's to close.
+        engine.dispose(close=identity is not None and identity[0] == os.getpid())
+
+    def dispose(self) -> None:
+        with self._db_lock:
+            for shard in list(self._open):
+                self._close(shard)
+        super().dispose()
 
     def store_event(self, event: EventLogEntry) -> None:
         super().store_event(_without_secrets(event))
@@ -63,6 +130,36 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event_tags(connection, batched, ids)
             for event, event_id in zip(batched, ids, strict=True):
                 self._store_asset_event(connection, event, event_id)
+
+
+_Identity = tuple[int, int, int] | None
+
+
+def _identity(path: Path) -> _Identity:
+    """This process, and the file that has this name now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return os.getpid(), found.st_dev, found.st_ino
+
+
+def _created(path: Path, content: bytes) -> bool:
+    """Make a file of this content, at once; False where there is one, or where it cannot be made."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        staged.write_bytes(content)
+        os.link(staged, path)
+    except OSError:
+        return False
+    finally:
+        staged.unlink(missing_ok=True)
+    return True
+
+
+def _relaxed(connection: Any, _: object) -> None:
+    """Events are on their way to the disk when written, as the log's other half is: a killed process loses none."""
+    connection.execute("pragma synchronous = normal")
 
 
 def _without_secrets(event: EventLogEntry) -> EventLogEntry:

@@ -11,10 +11,16 @@ Specifications are made once per process: leave them as they are, or copy them.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.raw.durable import atomic_write
 
 if TYPE_CHECKING:
     import altair as alt
@@ -402,9 +408,29 @@ def _finished(chart: alt.LayerChart | alt.FacetChart) -> Spec:
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
+def library(kept_in: Path | None = None) -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script without imports, as vl-convert bundles them for this Altair.
+
+    Bundling takes seconds and gives the same script until one of these is replaced: it is kept in the folder `kept_in`.
+    """
+    if kept_in is None:
+        return _bundle()
+    file = kept_in / f".vega-{library_version()}-{version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, ValueError):
+        digest, _, script = file.read_text(encoding="utf-8").partition("\n")
+        if hashlib.sha256(script.encode()).hexdigest() == digest:
+            return script
+    script = _bundle()
+    with contextlib.suppress(OSError):  # the next page bundles it again
+        for former in kept_in.glob(".vega-*.js"):
+            former.unlink()
+        with atomic_write(file) as staged:
+            staged.write_text(f"{hashlib.sha256(script.encode()).hexdigest()}\n{script}", encoding="utf-8")
+    return script
+
+
 @cache
-def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script without imports, as vl-convert bundles them for this Altair."""
+def _bundle() -> str:
     import vl_convert
 
     script: str = vl_convert.javascript_bundle(vl_version=library_version())  # type: ignore[call-arg]

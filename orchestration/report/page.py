@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.report import charts, overall, rows, texts
@@ -64,12 +65,13 @@ class PageView:
     library: str
 
 
-def render(content: ReportContent) -> str:
-    """The whole page."""
-    return _templates().get_template("page.html.j2").render(page=page_view(content)) + "\n"
+def render(content: ReportContent, library_kept_in: Path | None = None) -> str:
+    """The whole page. `library_kept_in`: the folder that keeps the charts' library from one page to the next."""
+    page = page_view(content, charts.library(library_kept_in))
+    return _templates().get_template("page.html.j2").render(page=page) + "\n"
 
 
-def page_view(content: ReportContent) -> PageView:
+def page_view(content: ReportContent, library: str) -> PageView:
     markets = {f"m{number}": held for number, held in enumerate(content.markets, 1)}
     simulated = tuple(held.market_id for held in content.markets if held.is_simulated)
     span = texts.span(content.publication)
@@ -93,7 +95,7 @@ def page_view(content: ReportContent) -> PageView:
         rows=_json(_chart_rows(markets)),
         style=_asset("page.css"),
         script=_asset("page.js"),
-        library=charts.library(),
+        library=library,
     )
 
 

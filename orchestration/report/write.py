@@ -22,8 +22,8 @@ def write_report(content: ReportContent, target: Path) -> int:
 
     A reader sees the former page or this one, never half of one; if rendering fails, the former one stands.
     """
-    page = render(content).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
+    page = render(content, library_kept_in=target.parent).encode()
     with atomic_write(target) as staged:
         staged.write_bytes(page)
     return len(page)

@@ -57,3 +57,24 @@ def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> Non
         assert latest.asset_materialization.partition == "2024-01-31"
         of_run = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         assert len(of_run) == 31
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_a_log_that_was_replaced_while_it_was_open_is_opened_anew(settings: Settings) -> None:
+    """Another process may set a damaged one aside."""
+    with open_instance(settings.paths.dagster_home) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("before"))
+        for path in (settings.paths.dagster_home / "history").rglob("index.db*"):
+            path.rename(path.with_name(f"aside-{path.name}"))
+        instance.report_runless_asset_event(dg.AssetMaterialization("after"))
+    with open_instance(settings.paths.dagster_home) as instance:
+        assert instance.all_asset_keys() == [dg.AssetKey("after")]
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_a_database_of_events_is_opened_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_instance(settings.paths.dagster_home) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("first"))
+        monkeypatch.setattr("orchestration.compat.event_storage.create_engine", None)
+        instance.report_runless_asset_event(dg.AssetMaterialization("second"))
+        assert len(instance.all_asset_keys()) == 2

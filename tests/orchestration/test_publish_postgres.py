@@ -144,6 +144,35 @@ def test_comments_and_keys_are_carried_over(publisher: Publisher, reader: psycop
     assert reader.execute(described.encode()).fetchone() == ("Another text", "buys − sells")
 
 
+def test_rows_that_have_not_changed_are_not_replaced(publisher: Publisher, reader: psycopg.Connection) -> None:
+    def written(table: str) -> list[tuple[object, ...]]:
+        return reader.execute(f"select xmin::text, * from taker.{table} order by 2, 3".encode()).fetchall()
+
+    publisher.publish_days(40)
+    markets, days = written(MARKETS), written(DAILY)
+    publisher.publish_days(41)
+    assert written(MARKETS) == markets
+    assert written(DAILY)[:31] == days[:31]
+    assert {row[0] for row in written(DAILY)[31:]} != {days[0][0]}
+    assert [row[2] for row in written(DAILY)] == [row[1] for row in publisher.query(f"from {DAILY} order by 1, 2")]
+
+
+def test_what_the_server_lost_or_has_from_elsewhere_is_replaced(
+    publisher: Publisher, reader: psycopg.Connection, tmp_path: Path, url: str
+) -> None:
+    publisher.publish_days(40)
+    reader.execute(f"delete from taker.{DAILY} where trade_date = '2026-01-05'".encode())
+    publisher.publish_days(40)
+    assert days_in(reader) == 40
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Publisher.on(tmp_path / "elsewhere", url)
+    elsewhere.build_days(40)
+    elsewhere.build(f"update {DAILY} set net_taker_usd = 7")
+    elsewhere.publish()
+    publisher.publish_days(40)
+    assert reader.execute(f"select count(*) from taker.{DAILY} where net_taker_usd = 7".encode()).fetchone() == (1,)
+
+
 def test_the_publication_itself_is_there_to_read(publisher: Publisher, reader: psycopg.Connection) -> None:
     report = publisher.publish_days(2).postgres
     assert report is not None

@@ -26,7 +26,7 @@ from tests.support import reports
 @pytest.fixture(autouse=True)
 def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bundling Vega takes seconds and is not what is tested here."""
-    monkeypatch.setattr(charts, "library", lambda: "/* vega */")
+    monkeypatch.setattr(charts, "library", lambda kept_in=None: "/* vega */")
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +362,28 @@ def test_a_page_that_cannot_be_rendered_leaves_the_former_one(
 
 def _broken(*_: Any) -> None:
     raise OSError("disk")
+
+
+def test_the_charts_library_is_bundled_once_and_again_when_its_file_is_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled: list[str] = []
+
+    def bundle() -> str:
+        bundled.append("/* vega */\n…")
+        return bundled[-1]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(charts, "_bundle", bundle)
+    former = tmp_path / ".vega-1.0-1.0.0.js"
+    former.write_text("of another version")
+    assert charts.library(tmp_path) == charts.library(tmp_path) == bundled[0]
+    assert len(bundled) == 1
+    (kept,) = tmp_path.iterdir()
+    assert kept != former
+    kept.write_text(kept.read_text()[:-1])
+    assert charts.library(tmp_path) == bundled[0]
+    assert len(bundled) == 2
 
 
 def test_before_anything_is_published_the_error_names_the_next_step(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_the_ui_labels_a_simulated_market(settings: Settings) -> None:
 def test_a_run_writes_the_page_and_shows_its_charts_on_the_marts(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts, "library", lambda: "/* vega */")
+    monkeypatch.setattr(charts, "library", lambda kept_in=None: "/* vega */")
     monkeypatch.setattr("orchestration.report.content.read_content", lambda serving: reports.content())
     page = report_path(settings.paths.serving)
     with dg.DagsterInstance.ephemeral() as instance:

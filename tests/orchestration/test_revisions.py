@@ -131,7 +131,7 @@ def publish(folder: Path, world: World, *, judge: bool = False) -> int:
         if judge:
             refuse_broken(new)
     staged.replace(serving)
-    return added
+    return added.revised
 
 
 def rows_of(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -298,7 +298,7 @@ def test_a_history_that_contradicts_the_marts_is_refused(tmp_path: Path) -> None
 def test_without_ranks_there_is_nothing_to_compare(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "staged.duckdb")) as new:
         new.execute("attach ':memory:' as warehouse")
-        assert carry_revisions(new, None, published_at=PUBLISHED, run_id="r") == 0
+        assert carry_revisions(new, None, published_at=PUBLISHED, run_id="r").revised == 0
         refuse_broken(new)
         assert new.execute(f"select count(*) from {REVISIONS}").fetchone() == (0,)
 
@@ -322,7 +322,7 @@ def publish_provisional(folder: Path, values: Mapping[int, int], *, provisional:
         new.execute("create table publication as select ?::timestamp as published_at", [at.replace(tzinfo=None)])
         refuse_broken(new)
     staged.replace(serving)
-    return added
+    return added.revised
 
 
 def test_what_was_provisional_is_no_revision_and_what_was_not_is_one(tmp_path: Path) -> None:

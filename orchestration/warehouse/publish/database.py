@@ -7,12 +7,13 @@ Belongs here: filling the file that will be swapped in. Does not: the swap
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.warehouse.publish.changes import Change, comment, exists, replace_changed
 from orchestration.warehouse.publish.tables import PublicationError, Table
-from orchestration.warehouse.sql import identifier, literal
+from orchestration.warehouse.sql import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,20 +37,54 @@ _TABLES_COMMENTS: Final = {
 }
 
 
-def copy_mart(out: duckdb.DuckDBPyConnection, mart: str, key: Sequence[str] = (), warehouse: str = "warehouse") -> None:
-    """Copy one mart from the attached warehouse, with the comments of the table and its columns.
+def copy_mart(
+    out: duckdb.DuckDBPyConnection,
+    mart: str,
+    key: Sequence[str] = (),
+    former_key: Sequence[str] | None = None,
+    warehouse: str = "warehouse",
+) -> Change:
+    """Bring one mart to its rows in the attached warehouse, and to the comments there; returns what was replaced.
 
-    In the order of its key, or of all columns: the warehouse keeps rows in the order in which builds replaced them, and
-    the same rows must give the same bytes.
+    In an order that its rows decide: the warehouse keeps them in the order in which builds replaced them, and the same
+    rows must give the same bytes. `former_key`: the key of this mart in the former publication, None without one.
     """
     schema = _schema_of(out, mart, warehouse)
     source = f"{identifier(warehouse)}.{identifier(schema)}.{identifier(mart)}"
-    out.execute(f"create table {identifier(mart)} as from {source} order by {', '.join(map(identifier, key)) or 'all'}")
-    there = "where database_name = ? and schema_name = ? and table_name = ? and comment is not null"
+    change = replace_changed(out, mart, source, key, former_key)
+    there = "where database_name = ? and schema_name = ? and table_name = ?"
     place = [warehouse, schema, mart]
-    table = out.execute(f"select comment from duckdb_tables() {there}", place).fetchall()
+    table = out.execute(f"select comment from duckdb_tables() {there}", place).fetchone()
     columns = out.execute(f"select column_name, comment from duckdb_columns() {there}", place).fetchall()
-    _comment(out, mart, table[0][0] if table else None, dict(columns))
+    comment(out, mart, table[0] if table else None, dict(columns))
+    return change
+
+
+def former_keys(out: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+    """The key of each table of the publication that the file holds; none when it holds none."""
+    if not exists(out, PUBLICATION_TABLES):
+        return {}
+    found = out.execute(f"select table_name, key_columns from {PUBLICATION_TABLES}").fetchall()
+    return {name: tuple(key) for name, key in found}
+
+
+def published(out: duckdb.DuckDBPyConnection) -> tuple[datetime, str] | None:
+    """When the publication that the file holds was published, and by which run; None when it holds none."""
+    if not exists(out, PUBLICATION):
+        return None
+    # As a number: for the type of the column Python gets a timestamp without a zone.
+    found = out.execute(f"select cast(epoch_us(published_at) as bigint), run_id from {PUBLICATION}").fetchone()
+    if found is None or None in found:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=found[0]), str(found[1])
+
+
+def drop_others(out: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+    """Drop every table that is not among these, the two that describe the former publication included."""
+    here = "database_name = current_database() and not internal and not temporary"
+    for (name,) in out.execute(f"select table_name from duckdb_tables() where {here}").fetchall():
+        if name not in tables:
+            out.execute(f"drop table {identifier(name)}")
 
 
 def _schema_of(out: duckdb.DuckDBPyConnection, mart: str, warehouse: str) -> str:
@@ -92,7 +127,7 @@ def write_publication(
     at = now.astimezone(UTC).replace(tzinfo=None)
     row = [at, run_id, first, last, list(markets), json.dumps(settings), json.dumps(audit)]
     out.execute(f"insert into {PUBLICATION} values (?, ?, ?, ?, ?, ?, ?)", row)
-    _comment(out, PUBLICATION, "One row: where the marts in this file come from.", _PUBLICATION_COMMENTS)
+    comment(out, PUBLICATION, "One row: where the marts in this file come from.", _PUBLICATION_COMMENTS)
 
 
 def write_tables(out: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
@@ -101,13 +136,4 @@ def write_tables(out: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> Non
     rows = [(table.name, table.rows, list(table.key)) for table in sorted(tables, key=lambda table: table.name)]
     if rows:
         out.executemany(f"insert into {PUBLICATION_TABLES} values (?, ?, ?)", rows)
-    _comment(out, PUBLICATION_TABLES, "One row per published table: its rows and its key.", _TABLES_COMMENTS)
-
-
-def _comment(
-    out: duckdb.DuckDBPyConnection, table: str, comment: str | None, column_comments: Mapping[str, str]
-) -> None:
-    if comment:
-        out.execute(f"comment on table {identifier(table)} is {literal(comment)}")
-    for column, text in column_comments.items():
-        out.execute(f"comment on column {identifier(table)}.{identifier(column)} is {literal(text)}")
+    comment(out, PUBLICATION_TABLES, "One row per published table: its rows and its key.", _TABLES_COMMENTS)

@@ -42,12 +42,16 @@ VERSIONS_KEPT: Final = 5
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """One exported table: where the file lies for now, its size in bytes and its sha256."""
+    """One table as a file: where it lies for now, its size in bytes and its sha256.
+
+    `path`: in a folder. None for a table that has not changed: then `stored` is the object of the former version.
+    """
 
     table: Table
-    path: Path
+    path: Path | None
     size: int
     sha256: str
+    stored: str = ""
 
 
 def export(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> ParquetFile:
@@ -57,6 +61,40 @@ def export(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) ->
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ParquetFile(table, path, path.stat().st_size, digest)
+
+
+class FormerVersion:
+    """The files of the version that `latest.json` names, for tables that have not changed since."""
+
+    def __init__(self, store: ObjectStore, marts: Mapping[str, Any]) -> None:
+        self._store, self._marts = store, marts
+        self._sizes = {found.key: found.size for found in store.list(VERSIONS)} if marts else {}
+
+    @classmethod
+    def of(cls, store: ObjectStore, published: tuple[datetime, str] | None) -> FormerVersion:
+        """`published`: when and by which run. A version of another publication has no file to offer."""
+        try:
+            latest = json.loads(store.get_bytes(LATEST) or b"null")
+            is_the_same = published is not None and published == (
+                datetime.fromisoformat(latest["published_at"]),
+                latest["run_id"],
+            )
+            return cls(store, latest["marts"] if is_the_same else {})
+        except (ValueError, KeyError, TypeError):
+            return cls(store, {})
+
+    def file_of(self, table: Table) -> ParquetFile | None:
+        """The file of this table, if it still has the bytes that its manifest states; on S3, as many of them."""
+        try:
+            mart = self._marts[table.name]
+            key, size, sha256 = f"{SERVING}/{mart['file']}", int(mart["bytes"]), str(mart["sha256"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if self._sizes.get(key) != size:
+            return None
+        if isinstance(self._store, LocalStore) and self._store.sha256(key) != sha256:
+            return None
+        return ParquetFile(table, None, size, sha256, key)
 
 
 def version_of(now: datetime) -> str:
@@ -102,17 +140,25 @@ def manifest(
 
 
 def store_version(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapping[str, Any]) -> None:
-    """Store the files and their manifest below `versions/`. Nothing refers to them yet."""
+    """Store the files and their manifest below `versions/`. Nothing refers to them yet.
+
+    What has not changed is the former version's file under a second name; S3 copies it without a transfer.
+    """
     folder = f"{VERSIONS}/{contents['version']}"
     for file in files:
-        store.put_file(f"{folder}/{file.path.name}", file.path)
+        key = f"{folder}/{file.table.name}.parquet"
+        if file.path is None:
+            store.copy(file.stored, key)
+        else:
+            store.put_file(key, file.path)
     store.put_bytes(f"{folder}/{MANIFEST}", _as_json(contents))
 
 
 def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapping[str, Any]) -> None:
     """Make a stored version the latest: the files at the stable places one by one, then the manifest at once."""
     for file in files:
-        store.put_file(f"{STABLE}/{file.table.name}/data.parquet", file.path)
+        name = file.table.name
+        store.copy(f"{VERSIONS}/{contents['version']}/{name}.parquet", f"{STABLE}/{name}/data.parquet")
     store.put_bytes(LATEST, _as_json(contents))
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change
 from orchestration.warehouse.publish.database import PUBLICATION, PUBLICATION_TABLES
 from orchestration.warehouse.publish.tables import Column, PublicationError, Table
 from orchestration.warehouse.sql import identifier, literal
@@ -94,21 +96,32 @@ def place_of(url: str) -> str:
 
 @contextlib.contextmanager
 def replaced(
-    url: str, source: duckdb.DuckDBPyConnection, tables: Sequence[Table], scratch: Path
+    url: str,
+    source: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    scratch: Path,
+    since: tuple[datetime, str] | None = None,
+    changes: Mapping[str, Change] | None = None,
 ) -> Iterator[PostgresReport]:
     """Load `tables` of `source`; they become visible together when the block ends well, and not at all otherwise.
 
-    `scratch` is a folder for CSV files, one at a time. Raises PublicationError, without the password in it.
+    `scratch` is a folder for CSV files, one at a time. `changes` in each table since the publication `since` (when, and
+    by which run): where the server holds that one, no other row is replaced. Raises PublicationError, without the
+    password in it.
     """
     with _one_sentence(url):
         connection = _connect(url)
     try:
         with _one_sentence(url):
-            report = _load(connection, place_of(url), source, tables, scratch)
+            _begin(connection)
+            changed = {table.name: EVERYTHING for table in tables}
+            if since is not None and _published(connection) == since:
+                changed |= changes or {}
+            report, replaced_in = _load(connection, place_of(url), source, tables, scratch, changed)
         yield report
         with _one_sentence(url, "The files are published, PostgreSQL keeps the former publication"):
             connection.commit()
-        _tidy(connection, tables)
+        _tidy(connection, replaced_in)
     finally:
         connection.close()
 
@@ -136,28 +149,64 @@ def _connect(url: str) -> psycopg.Connection:
     return psycopg.connect(make_conninfo("", **(usual | {"client_encoding": "UTF8", "options": options})))
 
 
+def _begin(connection: psycopg.Connection) -> None:
+    execute = connection.execute
+    execute("select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)", [_LOCK_WAIT])
+    # The transaction waits while the files are put in place, longer than some servers let a transaction idle.
+    execute("select set_config('idle_in_transaction_session_timeout', '0', true)")
+    execute("select pg_advisory_xact_lock(%s)", [_PUBLISHERS])
+
+
+def _published(connection: psycopg.Connection) -> tuple[datetime, str] | None:
+    """When the publication that the server holds was published, and by which run; None when that is not known."""
+    columns = dict(_columns(connection, PUBLICATION))
+    if columns.get("published_at") != _TYPES["TIMESTAMP"] or columns.get("run_id") != _TYPES["VARCHAR"]:
+        return None
+    found = connection.execute(f"select published_at, run_id from {_qualified(PUBLICATION)}".encode()).fetchone()
+    return None if found is None or None in found else (found[0].replace(tzinfo=UTC), found[1])
+
+
 def _load(
     connection: psycopg.Connection,
     place: str,
     source: duckdb.DuckDBPyConnection,
     tables: Sequence[Table],
     scratch: Path,
-) -> PostgresReport:
-    execute = connection.execute
-    execute("select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)", [_LOCK_WAIT])
-    # The transaction waits while the files are put in place, longer than some servers let a transaction idle.
-    execute("select set_config('idle_in_transaction_session_timeout', '0', true)")
-    execute("select pg_advisory_xact_lock(%s)", [_PUBLISHERS])
+    changed: Mapping[str, Change],
+) -> tuple[PostgresReport, list[Table]]:
+    """Bring the server to these tables; what to report, and the tables of which rows were replaced."""
     if not _one(connection, "select count(*) from pg_namespace where nspname = %s", [SCHEMA]):
         _run(connection, f"create schema {identifier(SCHEMA)}")
         _run(connection, f"comment on schema {identifier(SCHEMA)} is {literal(SCHEMA_COMMENT)}")
     _drop_tables_no_longer_published(connection, {table.name for table in tables})
+    replaced_in = []
     for table in tables:
-        _shape(connection, table)
-        _run(connection, f"delete from {_qualified(table.name)}")
-        _copy(connection, source, table, scratch)
+        is_new = _shape(connection, table)
+        if _replace_rows(connection, source, table, EVERYTHING if is_new else changed[table.name], scratch):
+            replaced_in.append(table)
         _describe(connection, table)
-    return PostgresReport(place, sum(table.rows for table in tables), _let_read(connection, tables))
+    report = PostgresReport(place, sum(table.rows for table in tables), _let_read(connection, tables))
+    return report, replaced_in
+
+
+def _replace_rows(
+    connection: psycopg.Connection,
+    source: duckdb.DuckDBPyConnection,
+    table: Table,
+    change: Change,
+    scratch: Path,
+) -> bool:
+    """Replace the rows that changed; all of them where the others are not as many as in the publication."""
+    if change != EVERYTHING:
+        rest = f"select count(*) from {{}} where not ({change.rows})"
+        standing = _one(connection, rest.format(_qualified(table.name)), [])
+        if (standing,) != source.execute(rest.format(identifier(table.name))).fetchone():
+            change = EVERYTHING
+    if change == NOTHING:
+        return False
+    _run(connection, f"delete from {_qualified(table.name)} where {change.rows}")
+    _copy(connection, source, table, change, scratch)
+    return True
 
 
 def _drop_tables_no_longer_published(connection: psycopg.Connection, published: set[str]) -> None:
@@ -170,17 +219,18 @@ def _drop_tables_no_longer_published(connection: psycopg.Connection, published: 
             _run(connection, f"drop table if exists {_qualified(name)}")
 
 
-def _shape(connection: psycopg.Connection, table: Table) -> None:
-    """Make the table, or make it anew when it stands with other columns or another key."""
+def _shape(connection: psycopg.Connection, table: Table) -> bool:
+    """Make the table, or make it anew when it stands with other columns or another key; whether it was made."""
     wanted = [(column.name, postgres_type(column.type)) for column in table.columns]
     standing = _columns(connection, table.name)
     if standing and (standing, _key(connection, table.name)) == (wanted, table.key):
-        return
+        return False
     if standing:
         _run(connection, f"drop table {_qualified(table.name)}")
     columns = [f"{identifier(name)} {kind}" for name, kind in wanted]
     key = [f"primary key ({_names(table.key)})"] if table.key else []
     _run(connection, f"create table {_qualified(table.name)} ({', '.join(columns + key)})")
+    return True
 
 
 def _columns(connection: psycopg.Connection, table: str) -> list[tuple[str, str]]:
@@ -199,25 +249,28 @@ def _key(connection: psycopg.Connection, table: str) -> tuple[str, ...]:
     return tuple(name for (name,) in connection.execute(query, [_qualified(table)]).fetchall())
 
 
-def _copy(connection: psycopg.Connection, source: duckdb.DuckDBPyConnection, table: Table, scratch: Path) -> None:
+def _copy(
+    connection: psycopg.Connection, source: duckdb.DuckDBPyConnection, table: Table, change: Change, scratch: Path
+) -> None:
     """DuckDB writes CSV and PostgreSQL reads it: no row passes through Python, and every value is exact as text."""
     path = scratch / f"{table.name}.csv"
     selected = ", ".join(f"{_as_text(column)} as {identifier(column.name)}" for column in table.columns)
     # Quotes distinguish '' from NULL, and keep a lone \. from ending the copy.
     texts = [identifier(column.name) for column in table.columns if column.type in ("VARCHAR", "VARCHAR[]", "JSON")]
     quoted = f", force_quote ({', '.join(texts)})" if texts else ""
-    source.execute(
-        f"copy (select {selected} from {identifier(table.name)}) to {literal(str(path))} "
+    counted = source.execute(
+        f"copy (select {selected} from {identifier(table.name)} where {change.rows}) to {literal(str(path))} "
         f"(format csv, header false{quoted})"
-    )
+    ).fetchone()
+    rows = counted[0] if counted else None
     names = _names([column.name for column in table.columns])
     statement = f"copy {_qualified(table.name)} ({names}) from stdin (format csv)".encode()
     with path.open("rb") as file, connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             while block := file.read(_BLOCK):
                 copy.write(block)
-        if cursor.rowcount != table.rows:
-            raise PublicationError(f"PostgreSQL took {cursor.rowcount} of {table.rows} rows of {table.name}")
+        if cursor.rowcount != rows:
+            raise PublicationError(f"PostgreSQL took {cursor.rowcount} of {rows} rows of {table.name}")
     path.unlink()
 
 

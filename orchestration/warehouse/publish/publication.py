@@ -14,16 +14,18 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
+from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
 from orchestration.warehouse.publish.exclusive import alone_on
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
@@ -33,11 +35,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from ingestion.raw.store import ObjectStore
-
-_HISTORY_KEYS: Final = {
-    revisions.REVISIONS: ("definition_id", "market_id", "side", "bar_at", "published_at"),
-    revisions.SOURCES: ("market_id", "dataset", "kline_interval", "trade_date", "source_key"),
-}
 
 
 @dataclass(frozen=True)
@@ -85,66 +82,105 @@ def publish(
     for the other at most `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put
     together, and DuckDB writes what exceeds `memory_limit`.
     """
-    keys = {**(keys or {}), **_HISTORY_KEYS}
+    keys = {**(keys or {}), **revisions.KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="taker-publish-", dir=scratch) as name,
         alone_on(store, wait=lock_wait, report=report, run_id=run_id) as refuse_unless_alone,
-        _staged(serving) as (staged, out),
     ):
         folder = Path(name)
-        out.execute(f"set memory_limit = {literal(memory_limit)}")
-        out.execute(f"set temp_directory = {literal(str(folder / 'spill'))}")
         former, notices = former_publication(serving, store, folder)
-        revised = _copy(out, warehouse, {mart: keys.get(mart, ()) for mart in marts}, former, run_id=run_id, now=now)
-        first, last, markets = span = database.span_of(out, marts)
-        database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
-        exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
-        database.write_tables(out, exported)
+        fill = partial(
+            _copy,
+            warehouse=warehouse,
+            marts={mart: keys.get(mart, ()) for mart in marts},
+            former=former,
+            run_id=run_id,
+            now=now,
+        )
+        with _filled(serving, former, fill, memory_limit, folder / "spill") as (staged, out, copied):
+            first, last, markets = span = database.span_of(out, marts)
+            exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
+            with at_once(out):
+                database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
+                database.write_tables(out, exported)
 
-        files = [parquet.export(out, table, folder) for table in exported]
-        manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
-        parquet.store_version(store, files, manifest)
-        with _loaded(postgres_url, out, exported, folder) as loaded:
-            out.close()
-            refuse_unless_alone()
-            _refuse_full_disk(store, files)
-            _switch(staged, serving, store, files, manifest)
-        parquet.prune(store)
+            files = _files(out, store, exported, copied, folder)
+            manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
+            parquet.store_version(store, files, manifest)
+            with _loaded(postgres_url, out, exported, copied, folder) as loaded:
+                out.execute("checkpoint")  # closing the file would not report that it failed
+                out.close()
+                refuse_unless_alone()
+                _refuse_full_disk(store, files)
+                _switch(staged, serving, store, files, manifest)
+            parquet.prune(store)
     rows = {table.name: table.rows for table in exported}
-    return Publication(rows, first, last, tuple(markets), manifest["version"], revised, loaded, tuple(notices))
+    return Publication(rows, first, last, tuple(markets), manifest["version"], copied.revised, loaded, tuple(notices))
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """What the staged file got: what changed in each table since the publication `since`, and the revised ranks."""
+
+    since: tuple[datetime, str] | None
+    changes: Mapping[str, Change]
+    revised: int
 
 
 def _copy(
     out: duckdb.DuckDBPyConnection,
+    *,
     warehouse: Path,
     marts: Mapping[str, Sequence[str]],
     former: Path | None,
-    *,
     run_id: str,
     now: datetime,
-) -> int:
-    """Fill the staged file with the marts and the history of their ranks; returns how many ranks were revised.
+) -> _Copied:
+    """Bring the staged file to the marts and the history of their ranks.
 
     `marts`: the key columns of each.
     """
+    since, former_keys = database.published(out), database.former_keys(out)
     out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
-    for mart, key in marts.items():
-        database.copy_mart(out, mart, key)
-    revised = revisions.carry_revisions(out, former, published_at=now, run_id=run_id)
+    with at_once(out):
+        database.drop_others(out, {*marts, *revisions.TABLES})
+        changes = {mart: database.copy_mart(out, mart, key, former_keys.get(mart)) for mart, key in marts.items()}
+    carried = revisions.carry_revisions(
+        out,
+        former,
+        published_at=now,
+        run_id=run_id,
+        former_keys=former_keys,
+        ranks=changes.get(revisions.RANKS, EVERYTHING),
+    )
     out.execute("detach warehouse")
     revisions.refuse_broken(out)
-    return revised
+    out.execute("checkpoint")  # a page that cannot be carried over is found here, and not when the file is closed
+    return _Copied(since, {**changes, **carried.changes}, carried.revised)
+
+
+def _files(
+    out: duckdb.DuckDBPyConnection,
+    store: ObjectStore,
+    tables: Sequence[Table],
+    copied: _Copied,
+    folder: Path,
+) -> list[parquet.ParquetFile]:
+    """The Parquet file of each table: the former version's for one that has not changed."""
+    former = parquet.FormerVersion.of(store, copied.since)
+    kept = {table.name: former.file_of(table) for table in tables if copied.changes[table.name] == NOTHING}
+    return [kept.get(table.name) or parquet.export(out, table, folder) for table in tables]
 
 
 def _loaded(
-    url: str | None, out: duckdb.DuckDBPyConnection, exported: Sequence[Table], scratch: Path
+    url: str | None, out: duckdb.DuckDBPyConnection, exported: Sequence[Table], copied: _Copied, scratch: Path
 ) -> contextlib.AbstractContextManager[postgres.PostgresReport | None]:
     """A block around which PostgreSQL holds all tables, uncommitted until the block ends; nothing without a URL."""
     if not url:
         return contextlib.nullcontext()
     about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
-    return postgres.replaced(url, out, [*exported, *about], scratch)
+    return postgres.replaced(url, out, [*exported, *about], scratch, copied.since, copied.changes)
 
 
 def _refuse_full_disk(store: ObjectStore, files: Sequence[parquet.ParquetFile]) -> None:
@@ -166,16 +202,64 @@ def _switch(
 
 
 @contextlib.contextmanager
-def _staged(serving: Path) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection]]:
-    """A new database file beside `serving` and a connection to it, in UTC; what is left of it is removed in the end."""
+def _filled(
+    serving: Path,
+    former: Path | None,
+    fill: Callable[[duckdb.DuckDBPyConnection], _Copied],
+    memory_limit: str,
+    spill: Path,
+) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection, _Copied]]:
+    """The staged file, a connection to it, and what `fill` did there; what is left of the file is removed in the end.
+
+    The file begins as a copy of the former publication, or empty where that is no basis.
+    """
     import duckdb
 
     staged = serving.with_name(f".{serving.name}.building")
-    staged.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(_remove, staged)
+        _remove(staged)
+        if former == serving:
+            _copy_basis(serving, staged)
+        out = stack.enter_context(_open(staged, memory_limit, spill))
+        try:
+            copied = fill(out)
+        except duckdb.Error:  # of a damaged copy; any other comes again
+            if former != serving:
+                raise
+            with contextlib.suppress(duckdb.Error):
+                out.close()
+            _remove(staged)
+            out = stack.enter_context(_open(staged, memory_limit, spill))
+            copied = fill(out)
+        yield staged, out, copied
+
+
+def _open(staged: Path, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to the staged file, in UTC."""
+    import duckdb
+
+    out = duckdb.connect(str(staged))
+    out.execute("set timezone = 'UTC'")
+    out.execute(f"set memory_limit = {literal(memory_limit)}")
+    out.execute(f"set temp_directory = {literal(str(spill))}")
+    return out
+
+
+def _copy_basis(serving: Path, staged: Path) -> None:
+    """Copy the former file to `staged`, unless it is no basis for the new one."""
+    import duckdb
+
+    shutil.copyfile(serving, staged)
     try:
         with duckdb.connect(str(staged)) as out:
-            out.execute("set timezone = 'UTC'")
-            yield staged, out
-    finally:
-        staged.unlink(missing_ok=True)
-        staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)
+            usable = is_basis(out)
+    except duckdb.Error:
+        usable = False
+    if not usable:
+        _remove(staged)
+
+
+def _remove(staged: Path) -> None:
+    staged.unlink(missing_ok=True)
+    staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)

@@ -11,10 +11,22 @@ coverage, an event not settled yet) and now is known is no revision, and neither
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.warehouse.publish.changes import (
+    EVERYTHING,
+    NOTHING,
+    Change,
+    at_once,
+    columns_of,
+    comment,
+    exists,
+    replace_changed,
+)
 from orchestration.warehouse.sql import identifier, literal, render
 
 if TYPE_CHECKING:
@@ -22,10 +34,16 @@ if TYPE_CHECKING:
 
 REVISIONS: Final = "fct_spike_rank_revisions"
 SOURCES: Final = "publication_sources"
+RANKS: Final = "fct_taker_spike_ranks"
 TABLES: Final = (REVISIONS, SOURCES)
+KEYS: Final = {
+    REVISIONS: ("definition_id", "market_id", "side", "bar_at", "published_at"),
+    SOURCES: ("market_id", "dataset", "kline_interval", "trade_date", "source_key"),
+}
 
 # Of the files behind one revision, the nearest are named and the others counted.
 _NAMED_FILES: Final = 5
+_STAGED_SOURCES: Final = "staged_sources"
 _SQL: Final = Path(__file__).with_name("sql")
 
 _REVISIONS_TABLE: Final = {
@@ -70,6 +88,14 @@ class HistoryBroken(Exception):
     """The history of revised ranks cannot be carried over or contradicts the marts. The text states how."""
 
 
+@dataclass(frozen=True)
+class Carried:
+    """How many revisions were added, and what changed in the two tables."""
+
+    revised: int
+    changes: Mapping[str, Change]
+
+
 def carry_revisions(
     new: duckdb.DuckDBPyConnection,
     former: Path | None,
@@ -77,36 +103,64 @@ def carry_revisions(
     published_at: datetime,
     run_id: str,
     warehouse: str = "warehouse",
-) -> int:
-    """Create both tables in the publication that is being built; returns how many revisions it adds.
+    former_keys: Mapping[str, Sequence[str]] | None = None,
+    ranks: Change = EVERYTHING,
+) -> Carried:
+    """Bring both tables of the publication that is being built to what is known now.
 
     `new`: a connection to the staged file with the marts in it and the warehouse attached under the name `warehouse`.
     `former`: the publication that people read now, None for the first one. Its history is copied unchanged, and what
     this publication states differently is appended. Raises HistoryBroken when `former` cannot be read.
+    `former_keys`: of the tables that the staged file has from `former`; `ranks`: what differs in the ranks.
     """
-    _create(new, REVISIONS, _REVISIONS_TABLE, "Append-only: every rank that a publication changed, and why.")
-    _create(new, SOURCES, _SOURCES_TABLE, "The venue's files that the bars of these marts were built from, day by day.")
+    keys = former_keys or {}
     receipts = _relation(new, warehouse, "stg_raw__receipts")
+    stands = keys.get(REVISIONS) == KEYS[REVISIONS] and _has_columns(new, REVISIONS, _REVISIONS_TABLE)
+    with at_once(new):
+        if not stands:
+            new.execute(f"create or replace table {REVISIONS} ({_declared(_REVISIONS_TABLE)})")
+        _describe(new, REVISIONS, _REVISIONS_TABLE, "Append-only: every rank that a publication changed, and why.")
+        sources = _carry_sources(new, receipts, keys.get(SOURCES))
+    revised = 0
+    if former is not None:
+        _attach(new, former)
+        try:
+            if not stands and (history := _relation(new, "former", REVISIONS)) is not None:
+                new.execute(f"insert into {REVISIONS} by name select * from {history}")
+            revised = _append(new, published_at, run_id, ranks)
+        finally:
+            new.execute("detach former")
+    # The history has no source but the former file: its copies are made anew, however that file came to its rows.
+    return Carried(revised, {REVISIONS: EVERYTHING, SOURCES: sources})
+
+
+def _carry_sources(new: duckdb.DuckDBPyConnection, receipts: str | None, former_key: Sequence[str] | None) -> Change:
+    new.execute(f"create or replace temp table {_STAGED_SOURCES} ({_declared(_SOURCES_TABLE)})")
+    staged = f"temp.main.{_STAGED_SOURCES}"
     if receipts is not None:
-        new.execute(f"insert into {SOURCES}\n{_sql('sources', receipts=receipts)}")
-    if former is None:
+        new.execute(f"insert into {staged}\n{_sql('sources', receipts=receipts)}")
+    change = replace_changed(new, SOURCES, staged, KEYS[SOURCES], former_key)
+    new.execute(f"drop table {staged}")
+    what = "The venue's files that the bars of these marts were built from, day by day."
+    _describe(new, SOURCES, _SOURCES_TABLE, what)
+    return change
+
+
+def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str, ranks_changed: Change) -> int:
+    if ranks_changed == NOTHING:
         return 0
-    _attach(new, former)
-    try:
-        if (history := _relation(new, "former", REVISIONS)) is not None:
-            new.execute(f"insert into {REVISIONS} by name select * from {history}")
-        return _append(new, published_at, run_id)
-    finally:
-        new.execute("detach former")
-
-
-def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str) -> int:
-    ranks, publication = _relation(new, "former", "fct_taker_spike_ranks"), _relation(new, "former", "publication")
-    staged = [_relation(new, _current(new), name) for name in ("fct_taker_spike_ranks", "dim_spike_definitions")]
+    ranks, publication = _relation(new, "former", RANKS), _relation(new, "former", "publication")
+    staged = [_relation(new, _current(new), name) for name in (RANKS, "dim_spike_definitions")]
     if ranks is None or publication is None or None in staged:
         return 0
     has_provisional = _has_column(new, ranks, "is_provisional")
-    differing = _sql("differing_bars", former=ranks, revisions=REVISIONS, has_provisional=has_provisional)
+    differing = _sql(
+        "differing_bars",
+        former=ranks,
+        revisions=REVISIONS,
+        has_provisional=has_provisional,
+        changed=ranks_changed.rows,
+    )
     new.execute(f"create temp table differing_bars as\n{differing}")
     try:
         sources = _relation(new, "former", SOURCES)
@@ -129,7 +183,7 @@ def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str)
 
 def refuse_broken(new: duckdb.DuckDBPyConnection) -> None:
     """Judge the history in the staged publication; HistoryBroken names the rules that it breaks."""
-    ranks, counted = _relation(new, _current(new), "fct_taker_spike_ranks"), f"select count(*) from {REVISIONS}"
+    ranks, counted = _relation(new, _current(new), RANKS), f"select count(*) from {REVISIONS}"
     if ranks is None or new.execute(counted).fetchone() == (0,):
         return
     from orchestration.warehouse.audit.gx import validate
@@ -151,11 +205,20 @@ def _current(connection: duckdb.DuckDBPyConnection) -> str:
     return str(found[0])
 
 
-def _create(new: duckdb.DuckDBPyConnection, table: str, columns: dict[str, tuple[str, str]], comment: str) -> None:
-    new.execute(f"create table {table} ({', '.join(f'{name} {kind}' for name, (kind, _) in columns.items())})")
-    new.execute(f"comment on table {table} is {literal(comment)}")
-    for name, (_, described) in columns.items():
-        new.execute(f"comment on column {table}.{name} is {literal(described)}")
+_Columns = Mapping[str, tuple[str, str]]
+
+
+def _declared(columns: _Columns) -> str:
+    return ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
+
+
+def _has_columns(new: duckdb.DuckDBPyConnection, table: str, columns: _Columns) -> bool:
+    wanted = [(name, kind.upper().replace(", ", ",")) for name, (kind, _) in columns.items()]
+    return exists(new, table) and columns_of(new, table) == wanted
+
+
+def _describe(new: duckdb.DuckDBPyConnection, table: str, columns: _Columns, text: str) -> None:
+    comment(new, table, text, {name: described for name, (_, described) in columns.items()})
 
 
 def _attach(new: duckdb.DuckDBPyConnection, former: Path) -> None:

@@ -1,5 +1,6 @@
 -- Every bar whose value, rank or event rank is another one than before, that came or that went, and whether that is a
--- revision. Series that are in one publication only (a market or definition added or removed) are not compared.
+-- revision. Series that are in one publication only (a market or definition added or removed) are not compared, and
+-- neither are rows that are known to be equal in both.
 
 with series as (
     select distinct definition_id, market_id from fct_taker_spike_ranks
@@ -35,8 +36,8 @@ compared as (
         -- A ranked bar that was known to be no event was stated to be none; otherwise NULL meant "not known".
         was.spike_rank is not null and was.is_event is not null and was.event_rank is distinct from now.event_rank
             as has_other_event_rank
-    from {{ former }} as was
-    full join fct_taker_spike_ranks as now
+    from (select * from {{ former }} where {{ changed }}) as was
+    full join (select * from fct_taker_spike_ranks where {{ changed }}) as now
         on was.definition_id = now.definition_id
         and was.market_id = now.market_id
         and was.side = now.side

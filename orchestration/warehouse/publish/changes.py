@@ -1,0 +1,184 @@
+"""What of a published table differs from the former publication, and writing that and nothing else.
+
+Belongs here: comparing the rows of a table with those of its source, and replacing them. Does not: which tables there
+are (`orchestration.warehouse.publish.publication`), how each target is written (the modules beside).
+
+The staged file begins as a copy of the former one. Its rows are compared with those of the source by their content,
+month by month: their number and a sum of their hashes. From the first month that differs, rows are deleted and copied
+anew, so that a table is always in the order that it has when it is written whole: by month, and within a month by its
+key. What cannot be compared (other columns, another key, another order) is written whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from orchestration.warehouse.sql import identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MONTHLY: Final = ("DATE", "TIMESTAMP")
+
+# A publication consists of tables in one schema. Anything else was added to the file by another program.
+_FOREIGN: Final = """
+    select count(*)
+    from (
+        select database_name from duckdb_schemas() where not internal and schema_name <> 'main'
+        union all select database_name from duckdb_views() where not internal
+        union all select database_name from duckdb_functions() where not internal
+        union all select database_name from duckdb_types() where not internal
+        union all select database_name from duckdb_sequences()
+        union all select database_name from duckdb_indexes()
+        union all select database_name from duckdb_constraints()
+        union all select database_name from duckdb_columns() where not internal and column_default is not null
+    ) as found
+    where database_name = current_database()
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Which rows of a table are replaced by those of its source: a condition that DuckDB and PostgreSQL understand."""
+
+    rows: str
+
+
+NOTHING: Final = Change("false")
+EVERYTHING: Final = Change("true")
+
+
+@contextlib.contextmanager
+def at_once(out: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """The statements of this block in one transaction: each of its own would wait for the disk."""
+    out.execute("begin")
+    yield
+    out.execute("commit")
+
+
+def is_basis(out: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a copy of the former file can be brought to the rows of now: nothing foreign in it, and not mostly air.
+
+    Space that replaced rows leave is used by later ones, but never returned: a file of which half is free is written
+    anew.
+    """
+    foreign, (free, total) = out.execute(_FOREIGN).fetchone(), _space(out)
+    return foreign == (0,) and 2 * free <= total
+
+
+def _space(out: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    found = out.execute(
+        "select free_blocks, total_blocks from pragma_database_size() where database_name = current_database()"
+    ).fetchone()
+    return found or (0, 0)
+
+
+def columns_of(out: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, str]]:
+    """Name and type of each column, in order."""
+    return [(name, kind) for name, kind, *_ in out.execute(f"describe {relation}").fetchall()]
+
+
+def exists(out: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the file that is being built has this table."""
+    here = "database_name = current_database() and schema_name = 'main' and table_name = ?"
+    return out.execute(f"select count(*) from duckdb_tables() where {here}", [table]).fetchone() != (0,)
+
+
+def replace_changed(
+    out: duckdb.DuckDBPyConnection, table: str, source: str, key: Sequence[str], former_key: Sequence[str] | None
+) -> Change:
+    """Make `table` hold the rows of the relation `source` in their order; returns what was replaced.
+
+    `former_key`: the key that the table had when it was written, None for a table that was not published.
+    """
+    columns = columns_of(out, source)
+    month = _month(columns, key)
+    change = EVERYTHING
+    if former_key is not None and tuple(former_key) == tuple(key) and exists(out, table):
+        change = _compared(out, table, source, columns, month)
+    # Of a table without a key, all columns decide.
+    order = ", ".join([*([_number_of(month)] if month else []), *map(identifier, key)]) or "all"
+    target = identifier(table)
+    if change == EVERYTHING:
+        out.execute(f"create or replace table {target} as from {source} order by {order}")
+    elif change != NOTHING:
+        out.execute(f"delete from {target} where {change.rows}")
+        out.execute(f"insert into {target} from {source} where {change.rows} order by {order}")
+    return change
+
+
+def _compared(
+    out: duckdb.DuckDBPyConnection, table: str, source: str, columns: list[tuple[str, str]], month: str | None
+) -> Change:
+    if columns_of(out, identifier(table)) != columns:
+        return EVERYTHING
+    names = [name for name, _ in columns]
+    was = _months(out, identifier(table), names, month, "min(rowid), max(rowid)")
+    now = _months(out, source, names, month, "0, 0")
+    if not _is_in_order(was):
+        return EVERYTHING
+    differing = [number for number in was.keys() | now.keys() if _content(was, number) != _content(now, number)]
+    if not differing:
+        return NOTHING
+    if month is None or None in was or None in now:
+        return EVERYTHING
+    first = min(number for number in differing if number is not None)
+    return Change(f"{identifier(month)} >= {_type_of(columns, month)} '{first // 12:04d}-{first % 12 + 1:02d}-01'")
+
+
+_Months = Mapping[int | None, tuple[int, int, int, int]]
+
+
+def _months(
+    out: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], month: str | None, place: str
+) -> _Months:
+    """By month (its number since the year 0; None without one): rows, sum of their hashes, first and last place."""
+    number = _number_of(month) if month else "null::integer"
+    hashes = f"sum(hash({', '.join(map(identifier, columns))}))"
+    query = f"select {number}, count(*), {hashes}, {place} from {relation} group by 1"
+    return {found: (rows, int(total), first, last) for found, rows, total, first, last in out.execute(query).fetchall()}
+
+
+def _content(months: _Months, number: int | None) -> tuple[int, int]:
+    return months.get(number, (0, 0))[:2]
+
+
+def _is_in_order(months: _Months) -> bool:
+    """Whether every month begins after the one before it has ended, as in a table that was written by this module."""
+    places = [months[number][2:] for number in sorted(months, key=lambda number: (number is None, number or 0))]
+    return all(before[1] < after[0] for before, after in pairwise(places))
+
+
+def _month(columns: Sequence[tuple[str, str]], key: Sequence[str]) -> str | None:
+    """The column whose month a row belongs to: the first time in the key."""
+    types = dict(columns)
+    return next((name for name in key if types.get(name) in _MONTHLY), None)
+
+
+def _type_of(columns: Sequence[tuple[str, str]], name: str) -> str:
+    return dict(columns)[name].lower()
+
+
+def _number_of(month: str) -> str:
+    return f"year({identifier(month)}) * 12 + month({identifier(month)}) - 1"
+
+
+def comment(
+    out: duckdb.DuckDBPyConnection, table: str, text: str | None, column_texts: Mapping[str, str | None]
+) -> None:
+    """Give the table and its columns these comments, where they have others."""
+    here = "where database_name = current_database() and schema_name = 'main' and table_name = ?"
+    standing = out.execute(f"select comment from duckdb_tables() {here}", [table]).fetchone()
+    if standing != (text,):
+        out.execute(f"comment on table {identifier(table)} is {_text(text)}")
+    for name, found in out.execute(f"select column_name, comment from duckdb_columns() {here}", [table]).fetchall():
+        if found != column_texts.get(name):
+            out.execute(f"comment on column {identifier(table)}.{identifier(name)} is {_text(column_texts.get(name))}")
+
+
+def _text(text: str | None) -> str:
+    return "null" if text is None else literal(text)

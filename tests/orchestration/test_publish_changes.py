@@ -1,0 +1,113 @@
+"""A publication upon the former one costs what changed, and is the one that would be made from nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.warehouse.publish import changes, parquet
+from orchestration.warehouse.publish.tables import Table
+from tests.support.publications import DAILY, MARKETS, Publisher
+from tests.support.republished import BARS, LABELS, Republished, contents
+
+
+def test_whatever_happens_a_publication_equals_the_one_from_nothing(tmp_path: Path) -> None:
+    """Each happening once or twice; histories drawn at random are in `tests/torture/test_republished.py`."""
+    history = Republished(tmp_path, 2)
+    history.publish()
+    for happenings in (
+        ("a_new_day", "a_small_table_changes", "a_mart_comes_or_goes"),
+        ("a_corrected_row", "a_comment_changes", "another_program_changes_rows"),
+        ("rows_vanish", "the_order_changes", "a_mart_comes_or_goes"),
+        ("another_program_changes_their_order",),
+        ("a_publication_dies_during_the_switch",),
+        ("a_key_changes",),
+        ("another_program_adds_what_is_no_table",),
+        ("a_column_changes", "a_table_is_emptied", "a_market_comes_or_goes"),
+    ):
+        for happening in happenings:
+            getattr(history, happening)()
+        anew = history.anew()
+        history.publish()
+        assert contents(history.upon) == contents(anew), happenings
+
+
+def test_a_former_file_of_which_a_table_cannot_be_read_is_no_basis(tmp_path: Path) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    with duckdb.connect(str(history.upon.serving), read_only=True) as connection:
+        found = connection.execute(f"select max(block_id) from pragma_storage_info('{BARS}')").fetchone()
+    assert found is not None
+    with history.upon.serving.open("r+b") as file:
+        file.seek(3 * 4096 + found[0] * 262_144 + 1000)
+        file.write(b"x" * 1000)
+    anew = history.anew()
+    history.publish()
+    assert contents(history.upon) == contents(anew)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written: the tables exported as Parquet, and the rows replaced in the DuckDB file."""
+    found: list[str] = []
+    export, replace_changed = parquet.export, changes.replace_changed
+
+    def exported(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> parquet.ParquetFile:
+        found.append(f"{table.name}.parquet")
+        return export(connection, table, folder)
+
+    def replaced(out: duckdb.DuckDBPyConnection, table: str, *rest: object) -> changes.Change:
+        change = replace_changed(out, table, *rest)  # type: ignore[arg-type]
+        found.append(f"{table}: {change.rows}")
+        return change
+
+    monkeypatch.setattr("orchestration.warehouse.publish.parquet.export", exported)
+    monkeypatch.setattr("orchestration.warehouse.publish.database.replace_changed", replaced)
+    return found
+
+
+def test_of_a_large_table_the_months_that_changed_are_written_and_of_others_nothing(
+    tmp_path: Path, written: list[str]
+) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    written.clear()
+    history.a_new_day()
+    history.publish()
+    assert [line for line in written if BARS in line] == [
+        f"{BARS}: \"bar_at\" >= timestamp '2026-02-01'",
+        f"{BARS}.parquet",
+    ]
+    assert f"{LABELS}: false" in written
+    assert f"{LABELS}.parquet" not in written
+
+
+def test_a_mart_that_has_not_changed_is_one_file_under_the_names_of_every_version(tmp_path: Path) -> None:
+    publisher = Publisher.on(tmp_path)
+    publisher.publish_days(3)
+    publisher.publish_days(4)
+    names = [*(tmp_path / "serving").rglob(f"{MARKETS}.parquet"), *(tmp_path / "serving/parquet" / MARKETS).iterdir()]
+    assert (len(names), len({path.stat().st_ino for path in names})) == (3, 1)
+    assert len({path.stat().st_ino for path in (tmp_path / "serving").rglob(f"{DAILY}.parquet")}) == 2
+
+
+def test_a_torn_parquet_file_of_the_former_version_is_not_used_again(tmp_path: Path) -> None:
+    publisher = Publisher.on(tmp_path)
+    first = publisher.publish_days(3).version
+    torn = tmp_path / "serving" / "versions" / first / f"{MARKETS}.parquet"
+    torn.write_bytes(b"x" * torn.stat().st_size)
+    second = publisher.publish_days(3).version
+    assert duckdb.sql(f"from '{torn.parents[1] / second / torn.name}'").fetchall() == [("simulated:BTCUSDT", True)]
+
+
+def test_a_file_that_is_mostly_free_space_is_written_anew(tmp_path: Path) -> None:
+    publisher = Publisher.on(tmp_path)
+    publisher.build("create table large as select hash(n) as h, hash(h) as i from range(400000) r(n)")
+    publisher.publish(["large"], keys={})
+    large = publisher.serving.stat().st_size
+    publisher.build("delete from large where h % 1000 > 0")
+    publisher.publish(["large"], keys={})
+    publisher.publish(["large"], keys={})
+    assert publisher.serving.stat().st_size < large / 2
