@@ -97,7 +97,7 @@ def _swept(part: Path) -> bool:
 
 
 def _is_abandoned(descriptor: int, name: str) -> bool:
-    """Whether nobody has it locked, and it is of this boot or old. Locks it."""
+    """Whether no process has it locked, and it is of this boot or old. Locks it."""
     is_old = time.time() - os.fstat(descriptor).st_mtime > _LIVING_SECONDS
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
