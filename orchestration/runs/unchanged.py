@@ -10,7 +10,7 @@ In doubt the answer is no: then the run goes its usual way, which judges, heals 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import IngestionError
 from ingestion.raw.durable import atomic_write
+from ingestion.raw.receipts import sha256_of
 from ingestion.raw.zone import DryZone
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
 from orchestration.defs.plan import archive_tasks, recent_tasks
+from orchestration.report.write import report_path
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.runs.ranges import IngestRange
 from orchestration.runs.report import CheckFinding
-from orchestration.serving.published import connect
+from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, connect
 from orchestration.serving.staleness import newest_days, stale
 from orchestration.state.healing import NotDamaged, duckdb_fault
 from orchestration.state.process import scratch
@@ -75,17 +77,18 @@ def unchanged(
     from ingestion.live.seal import finished_hours
 
     now = datetime.now(UTC)
-    published = _published(dbt.paths)
+    note = _read_note(dbt.paths.last_run)
+    published = _published(dbt.paths, note)
     if published is None:
         return None
     published_at, run_id, inputs = published
-    note = _read_note(dbt.paths.last_run)
     store = StorageResource(dbt.storage).store()
     try:
         settings = published_settings(scope, dbt.target)
         if note.get("run_id") != run_id or inputs != inputs_sha256(store, settings, dbt.variables(), postgres_url):
             return None
-        if not (_stands(store, run_id, postgres_url) and _opens(dbt.paths.warehouse)):
+        is_complete = _stands(store, run_id, postgres_url) and report_path(dbt.paths.serving).is_file()
+        if not (is_complete and _opens(dbt.paths.warehouse)):
             return None
         zone = DryZone(store)
         if not zone.index_is_current() or (with_today and finished_hours(dbt.paths.spool, now=now)):
@@ -108,8 +111,9 @@ def unchanged(
 def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding]) -> None:
     """Keep what the run `run_id` that published found, for runs that find nothing to do."""
     kept = [asdict(check) for check in checks if check.name != FRESHNESS]
+    note = {"run_id": run_id, "checks": kept, "serving_sha256": sha256_of(paths.serving)}
     with atomic_write(paths.last_run) as staged:
-        staged.write_text(json.dumps({"run_id": run_id, "checks": kept}))
+        staged.write_text(json.dumps(note))
 
 
 def _read_note(path: Path) -> dict[str, Any]:
@@ -117,19 +121,17 @@ def _read_note(path: Path) -> dict[str, Any]:
     try:
         note = json.loads(path.read_bytes())
         [CheckFinding(**check) for check in note["checks"]]
-        return {"run_id": note["run_id"], "checks": note["checks"]}
+        return {name: note[name] for name in ("run_id", "checks", "serving_sha256")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _published(paths: Paths) -> tuple[datetime, str, str] | None:
-    """Time, run and inputs of the publication that readers have; None where none can be read."""
-    import duckdb
-
-    if not paths.serving.is_file():
-        return None
+def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, str] | None:
+    """Time, run and inputs of the publication that readers have; None where it is not, to the byte, the one of the
+    note."""
     try:
-        if duckdb_fault(paths.serving, read_only=True):
+        # A block that only some queries read can be damaged: no other look at the file is complete, or as cheap.
+        if sha256_of(paths.serving) != note.get("serving_sha256"):
             return None
         with connect(paths.serving) as connection:
             # As a number: for the type of the column Python gets a timestamp without a zone.
@@ -137,7 +139,7 @@ def _published(paths: Paths) -> tuple[datetime, str, str] | None:
                 f"select cast(epoch_us(published_at) as bigint), run_id, json_extract_string(settings, '$.{INPUTS}') "
                 f"from {PUBLICATION}"
             ).fetchone()
-    except (duckdb.Error, NotDamaged):
+    except (OSError, NothingPublished, PublicationUnreadable, QueryFailed):
         return None
     if row is None or None in row:
         return None
@@ -151,7 +153,7 @@ def _stands(store: ObjectStore, run_id: str, postgres_url: str | None) -> bool:
         latest = json.loads(store.get_bytes(LATEST) or b"null")
         if latest is None or latest["run_id"] != run_id or not stands(store, latest):
             return False
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False
     if postgres_url is None:
         return True

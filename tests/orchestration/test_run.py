@@ -150,6 +150,8 @@ def altered(path: Path, payload: bytes | None) -> Iterator[None]:
         ("var/serving/latest.json", b"{"),
         ("var/serving/parquet/fct_taker_spike_ranks/data.parquet", None),
         ("var/serving/versions/*/dim_markets.parquet", b"torn"),
+        ("var/serving/latest.json", b'{"run_id": 1, "marts": []}'),
+        ("var/serving/report/index.html", None),
         ("var/last_run.json", None),
         ("var/last_run.json", b'{"run_id": "another", "checks": []}'),
         ("var/raw/receipts.parquet", None),
@@ -162,6 +164,19 @@ def test_whatever_is_lost_or_differs_is_something_to_do(house: Path, pattern: st
     assert is_up_to_date()
     (path,) = house.glob(pattern)
     with altered(path, payload):
+        assert not is_up_to_date()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["var/serving/marts.duckdb", "var/serving/versions/*/fct_taker_spike_ranks.parquet"]
+)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_one_flipped_bit_in_what_readers_have_is_something_to_do(house: Path, pattern: str, share: float) -> None:
+    """`taker verify` and readers that find it advise `taker run`."""
+    (path,) = house.glob(pattern)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * share)] ^= 1
+    with altered(path, bytes(content)):
         assert not is_up_to_date()
 
 

@@ -163,13 +163,22 @@ def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapp
 
 
 def stands(store: ObjectStore, latest: Mapping[str, Any]) -> bool:
-    """Whether every file that this manifest names is there with its size, at both places. KeyError for no manifest."""
+    """Whether every file that this manifest names is there with its size, at both places; in a folder also with its
+    bytes. KeyError for no manifest.
+    """
     sizes = {found.key: found.size for found in store.list(SERVING)}
-    return all(
-        sizes.get(key) == mart["bytes"]
+    places = [
+        (key, mart)
         for name, mart in latest["marts"].items()
         for key in (f"{SERVING}/{mart['file']}", f"{STABLE}/{name}/data.parquet")
-    )
+    ]
+    if any(sizes.get(key) != mart["bytes"] for key, mart in places):
+        return False
+    if not isinstance(store, LocalStore):
+        return True
+    # The same file under both names, as a rule: it is read once.
+    expected = {(store.root / key).stat().st_ino: (key, mart["sha256"]) for key, mart in places}
+    return all(store.sha256(key) == sha256 for key, sha256 in expected.values())
 
 
 def prune(store: ObjectStore, *, keep: int = VERSIONS_KEPT) -> list[str]:
