@@ -28,8 +28,14 @@ BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "torture": "
 SLOW_MODULES = re.compile(
     r".*/(audit/.*|state/.*|test_(hostile_network|kills|idempotence|bombs|bad_bytes|contract_values|full_disk|soundness)\.py|"
     r"test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
-    r"publish_parquet|today|instance)\.py)"
+    r"publish_parquet|today|instance|audit_of_packages|hostile_input|unreadable_publication)\.py)"
 )
+
+
+def _marker_of(module: Path) -> str | None:
+    """The marker that every test of this module gets by where it lies."""
+    by_folder = BY_FOLDER.get(module.relative_to(TESTS).parts[0])
+    return by_folder or ("slow" if SLOW_MODULES.fullmatch(module.as_posix()) else None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,17 +45,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
         found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
-        by_folder = BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
-        found |= {by_folder, "slow" if SLOW_MODULES.fullmatch(item.path.as_posix()) else None}
-        for marker in sorted(filter(None, found)):
+        for marker in sorted(filter(None, found | {_marker_of(item.path)})):
             item.add_marker(marker)
-        if by_folder:
+        if item.path.relative_to(TESTS).parts[0] in BY_FOLDER:
             # Their lines run in other processes, and what runs in this one would cost half as much again.
             item.add_marker("no_cover")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """tests/torture takes hours: it is collected only where it, or a module of it, is named."""
+    """tests/torture takes hours: it is collected only where it, or a module of it, is named.
+
+    A module whose every test `-m "not …"` leaves out is not imported for it: that is a third of `make test-fast`.
+    """
+    unselected = re.findall(r"\bnot (\w+)", config.option.markexpr) if " or " not in config.option.markexpr else ()
+    if (
+        collection_path.is_file()
+        and collection_path.is_relative_to(TESTS)
+        and _marker_of(collection_path) in unselected
+    ):
+        return True
     torture = TESTS / "torture"
     named = [Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args]
     return True if collection_path == torture and not any(path.is_relative_to(torture) for path in named) else None

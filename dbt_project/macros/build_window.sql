@@ -20,8 +20,15 @@ fingerprinted; macros are not visible here, so raise the number when one that va
 {% macro built_receipts() -%}
     {{ taker.former_rows('int_built_receipts', {
         'dataset': 'varchar', 'source': 'varchar', 'market_id': 'varchar', 'kline_interval': 'varchar', 'bar_date': 'date',
-        'build_state': 'varchar',
+        'build_state': 'varchar', 'build_id': 'varchar',
     }, beside='int_flow_bars') }}
+{%- endmacro %}
+
+{#- The window of the last build, of one that did not complete too. -#}
+{% macro former_build_window() -%}
+    {{ taker.former_rows('int_build_window', {
+        'market_id': 'varchar', 'source': 'varchar', 'bar_date': 'date', 'build_id': 'varchar',
+    }) }}
 {%- endmacro %}
 
 {% macro clear_build_window() -%}

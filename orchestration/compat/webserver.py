@@ -1,11 +1,12 @@
-"""`dagster dev` with a web server whose ASGI application can be wrapped.
+"""`dagster dev` with other programs for its two processes, and a web server whose application can be wrapped.
 
-Belongs here: the two replacements that this takes. Does not: the wrapper (`orchestration.runs.web_guard`), or when it
-is started (`orchestration.runs.ui`).
+Belongs here: the replacements that this takes. Does not: the wrapper (`orchestration.runs.web_guard`), the processes
+(`orchestration.runs.webserver`, `orchestration.runs.daemon`), or when they are started (`orchestration.runs.ui`).
 
 `dagster dev` starts `python -m dagster_webserver`, and that builds its application and gives it to uvicorn; neither has
-a place for a middleware. A proxy in front would leave the server behind it open to the same pages on another port.
-`dev` replaces `dagster._cli.dev.open_ipc_subprocess`, `serve` replaces
+a place for a middleware, nor has `python -m dagster._daemon` one for a filter of what it logs. A proxy in front would
+leave the server behind it open to the same pages on another port. `dev` replaces
+`dagster._cli.dev.open_ipc_subprocess`, `serve` replaces
 `dagster_webserver.cli.create_app_from_workspace_process_context`. Where Dagster has changed so far that one of these
 would have no effect, nothing is served.
     Upstream: https://github.com/dagster-io/dagster/pull/19873 (warns of the missing protection instead of adding it)
@@ -25,20 +26,18 @@ class UnknownDagster(Exception):
     """This version of Dagster starts its web server in another way, which would not be guarded."""
 
 
-def dev(arguments: Sequence[str], web_server: str) -> None:
-    """`dagster dev ARGUMENTS` in this process, with `python -m WEB_SERVER` in place of `dagster_webserver`."""
+def dev(arguments: Sequence[str], *, web_server: str, daemon: str) -> None:
+    """`dagster dev ARGUMENTS` in this process, with `python -m` these two in place of Dagster's own two processes."""
     command: Any = import_module("dagster._cli.dev")
     start = command.open_ipc_subprocess
-    servers = [sys.executable, "-m", "dagster_webserver"]
+    instead = {("-m", "dagster_webserver"): web_server, ("-m", "dagster._daemon"): daemon}
 
     def started(parts: Sequence[str], **options: Any) -> Any:
-        # The web server is the first of the two processes, and no other may be one.
-        if list(parts[:3]) == servers:
-            return start([sys.executable, "-m", web_server, *parts[3:]], **options)
-        if list(parts[:4]) == [sys.executable, "-m", "dagster._daemon", "run"]:
-            return start(list(parts), **options)
-        unknown = " ".join(parts[:4])
-        raise UnknownDagster(f"`dagster dev` starts `{unknown}`, which Taker does not know; nothing is served")
+        replaced = instead.get((parts[1], parts[2])) if parts[0] == sys.executable else None
+        if replaced is None:
+            unknown = " ".join(parts[:4])
+            raise UnknownDagster(f"`dagster dev` starts `{unknown}`, which Taker does not know; nothing is served")
+        return start([sys.executable, "-m", replaced, *parts[3:]], **options)
 
     command.open_ipc_subprocess = started
     command.dev_command.main(args=list(arguments), prog_name="taker ui")

@@ -76,4 +76,4 @@ def _refuse_a_busy_port(port: int) -> None:
 
 if __name__ == "__main__":
     redact_logs()
-    dev(sys.argv[1:], web_server="orchestration.runs.webserver")
+    dev(sys.argv[1:], web_server="orchestration.runs.webserver", daemon="orchestration.runs.daemon")

@@ -11,14 +11,13 @@ from typing import Any
 import duckdb
 import jinja2
 import pytest
-import yaml
 
 from orchestration.serving.claims.evaluate import CLAIM_MODELS, over_published_marts
-from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse, read_yaml
 
 SIDES = PROJECT / "macros" / "sides.sql"
 EVERYTHING = " select * from fct_claim_verdicts"
-VERDICTS = yaml.safe_load(Path(__file__).with_name("claim_verdicts.yml").read_text())
+VERDICTS = read_yaml(Path(__file__).with_name("claim_verdicts.yml"))
 
 
 def seed(name: str) -> list[dict[str, str]]:

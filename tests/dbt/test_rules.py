@@ -15,9 +15,8 @@ from typing import Any
 
 import duckdb
 import pytest
-import yaml
 
-from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse, read_yaml
 
 
 def _expected(rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -38,7 +37,7 @@ def _expected(rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 MODELS = {
     model["name"]: dict(_expected(test["rules"]["arguments"]))
     for path in [*PROJECT.glob("models/**/_*.yml"), *PROJECT.glob("seeds/_*.yml")]
-    for kind, models in yaml.safe_load(path.read_text()).items()
+    for kind, models in read_yaml(path).items()
     if kind in ("models", "seeds")
     for model in models
     for test in model.get("data_tests", ())

@@ -7,16 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import yaml
 
 from ingestion.domain.datasets import DATASETS
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
-from tests.dbt.warehouse import PROJECT
+from tests.dbt.warehouse import PROJECT, read_yaml
 
 SOURCES: dict[str, Any] = {
     table["name"]: table
-    for source in yaml.safe_load((PROJECT / "models/staging/_sources.yml").read_text())["sources"]
+    for source in read_yaml(PROJECT / "models/staging/_sources.yml")["sources"]
     for table in source["tables"]
 }
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from tests.dbt.warehouse import PROJECT, Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse, read_yaml
 
 UNIT_TESTS = sorted(
     (test["model"], test["name"])
     for path in PROJECT.rglob("models/**/_unit_tests/*.yml")
-    for test in yaml.safe_load(path.read_text())["unit_tests"]
+    for test in read_yaml(path)["unit_tests"]
 )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.periods import Period
@@ -49,6 +50,11 @@ RESULTS = (
     "agg_spike_event_study",
     "rpt_market_brief_daily",
 )
+
+
+def read_yaml(path: Path) -> Any:
+    """The values of a YAML file. By libyaml: in Python alone the files of the models take seconds."""
+    return yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """Dagster's own UI in a real Chromium: launch a partition, watch it succeed, read a check's evidence.
 
-And the same server reached by others than its own pages.
+And the same server reached by others than its own pages, and beside a run of the command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,9 +13,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -24,8 +26,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from ingestion.simulator.simulated import DefectKind
-from tests.support.commands import ROOT
+from orchestration.config.paths import Paths
+from orchestration.state.locks import Workplace
+from tests.support.commands import ROOT, Taker
 from tests.support.demos import Demo
+from tests.support.fingerprints import differences, fingerprints
 from tests.support.observed import Watched
 
 if TYPE_CHECKING:
@@ -38,6 +43,13 @@ START_SENSOR = """mutation { startSensor(sensorSelector: {
 SENSORS = """{ sensorsOrError(repositorySelector: {
     repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED"
 }) { ... on Sensors { results { name sensorState { status } } } } }"""
+LAUNCH_BUILD = """mutation { launchRun(executionParams: { selector: {
+    repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED", jobName: "build_and_publish"
+}, runConfigData: {} }) { __typename ... on LaunchRunSuccess { run { runId } } } }"""
+LAUNCH_BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
+    assetSelection: [{ path: ["raw", "aggTrades"] }], partitionNames: %s
+}) { __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+WAITING = "waiting since"
 SECRET = "planted-secret-4711"
 SECONDS = 120_000  # a run starts a process; on a busy machine that takes its time
 
@@ -68,14 +80,13 @@ def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
     secrets = {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
     log = taker.storage / "ui.log"
     with log.open("wb") as output:
         ui = subprocess.Popen(
             [sys.executable, "-m", "orchestration.cli", "ui", "--port", str(port)],
             cwd=ROOT,
-            env=outside | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment | secrets,
+            env=_settings_of(taker) | secrets,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -91,6 +102,11 @@ def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
         except subprocess.TimeoutExpired:
             os.killpg(ui.pid, signal.SIGKILL)
             ui.wait()
+
+
+def _settings_of(taker: Taker) -> dict[str, str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
+    return outside | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment
 
 
 def _wait_until_it_answers(url: str, ui: subprocess.Popen[bytes], log: Path, seconds: float = 300.0) -> None:
@@ -161,6 +177,66 @@ def test_the_published_asset_labels_its_numbers_as_simulated(page: Page) -> None
     page.get_by_text("SIMULATED, not a real market").first.wait_for()
 
 
+def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
+    address: str, demo: Demo, tmp_path: Path
+) -> None:
+    """Who cannot work at once waits and states for whom; all end well, and the facts are those of the demo."""
+    taker, before = demo.taker, fingerprints(demo.taker.marts)
+    (taker.storage / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
+    days = [str(demo.simulated.first_trades_day + timedelta(days=number)) for number in range(2)]
+    log = tmp_path / "run.log"
+    with log.open("wb") as output, contextlib.closing(Workplace(Paths(taker.storage))) as first:
+        first.hold_warehouse(lambda text: None)
+        backfill = _graphql(address, LAUNCH_BACKFILL % json.dumps(days))["launchPartitionBackfill"]["backfillId"]
+        build = _graphql(address, LAUNCH_BUILD)["launchRun"]["run"]["runId"]
+        run = subprocess.Popen(
+            [sys.executable, "-m", "orchestration.cli", "run", "-q", *demo.days],
+            cwd=ROOT,
+            env=_settings_of(taker),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _until(lambda: WAITING in log.read_text() and WAITING in _log_of(address, build), log)
+    _until(lambda: run.poll() is not None, log)
+    _until(lambda: _status_of(address, build) in {"SUCCESS", "FAILURE", "CANCELED"}, log)
+    _until(lambda: _status_of_backfill(address, backfill) != "REQUESTED", log)
+    assert run.returncode == 0, log.read_text()
+    assert _status_of(address, build) == "SUCCESS", _log_of(address, build)
+    assert _status_of_backfill(address, backfill) == "COMPLETED_SUCCESS"
+    assert differences(before, fingerprints(taker.marts)) == []
+
+
+def _graphql(address: str, query: str) -> Any:
+    status, text = _requested(
+        address, "POST", "/graphql", json.dumps({"query": query}), content_type="application/json"
+    )
+    assert status == 200, text
+    return json.loads(text)["data"]
+
+
+def _status_of(address: str, run_id: str) -> str:
+    found = _graphql(address, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
+    return str(found["runOrError"]["status"])
+
+
+def _log_of(address: str, run_id: str) -> str:
+    events = "... on EventConnection { events { ... on MessageEvent { message } } }"
+    found = _graphql(address, f'{{ logsForRun(runId: "{run_id}") {{ {events} }} }}')
+    return "\n".join(event["message"] for event in found["logsForRun"]["events"])
+
+
+def _status_of_backfill(address: str, backfill: str) -> str:
+    query = f'{{ partitionBackfillOrError(backfillId: "{backfill}") {{ ... on PartitionBackfill {{ status }} }} }}'
+    return str(_graphql(address, query)["partitionBackfillOrError"]["status"])
+
+
+def _until(is_true: Callable[[], bool], log: Path, seconds: float = 300.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)  # another process can only be polled
+
+
 def _requested(address: str, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, str]:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     answered = urllib3.request(method, address + path, body=body, headers=given, retries=False, timeout=60.0)
@@ -173,11 +249,8 @@ def _socket(address: str, origin: str) -> ClientConnection:
 
 
 def _sensor_status(address: str) -> str:
-    status, text = _requested(
-        address, "POST", "/graphql", json.dumps({"query": SENSORS}), content_type="application/json"
-    )
-    assert status == 200, text
-    found = {row["name"]: row["sensorState"]["status"] for row in json.loads(text)["data"]["sensorsOrError"]["results"]}
+    results = _graphql(address, SENSORS)["sensorsOrError"]["results"]
+    found = {row["name"]: row["sensorState"]["status"] for row in results}
     return str(found["changed_source_files"])
 
 
@@ -210,8 +283,7 @@ def test_no_other_web_page_starts_anything(address: str) -> None:
 
 def test_a_subscription_over_the_socket_of_its_own_page_is_answered(address: str) -> None:
     latest = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
-    _, text = _requested(address, "POST", "/graphql", json.dumps({"query": latest}), content_type="application/json")
-    run = json.loads(text)["data"]["runsOrError"]["results"][0]["runId"]
+    run = _graphql(address, latest)["runsOrError"]["results"][0]["runId"]
     logs = f'subscription {{ pipelineRunLogs(runId: "{run}") {{ __typename }} }}'
     with _socket(address, address) as socket_:
         socket_.send(json.dumps({"type": "connection_init"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -107,3 +108,19 @@ def test_no_handler_of_any_library_writes_the_secret_of_an_address(
     for text in (written.getvalue(), (tmp_path / "log").read_text()):
         assert "***@host failed" in text
         assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("process", "started"),
+    [("webserver", "orchestration.runs.webserver.serve"), ("daemon", "dagster._daemon.cli.main")],
+)
+def test_the_processes_of_the_ui_start_with_logs_that_hold_no_secret(
+    process: str, started: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formats: list[object] = []
+    monkeypatch.setattr(logging.Handler, "format", logging.Handler.format)
+    monkeypatch.setattr(started, lambda *_: formats.append(logging.Handler.format))
+    plain = logging.Handler.format
+    import_module(f"orchestration.runs.{process}").main()
+    assert len(formats) == 1
+    assert formats[0] is not plain

@@ -175,17 +175,18 @@ def test_the_web_server_reads_the_hosts_that_the_command_line_was_given(
 class TestAnotherDagster:
     """A version that starts its server in another way is not served without the guard."""
 
-    def test_dev_replaces_the_web_server_and_starts_no_unknown_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_dev_replaces_both_processes_and_starts_no_unknown_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         dev: Any = import_module("dagster._cli.dev")
         started: list[Any] = []
         monkeypatch.setattr(dev, "open_ipc_subprocess", lambda parts, **_: started.append(list(parts)))
         monkeypatch.setattr(dev.dev_command, "main", lambda **_: None)
-        webserver.dev([], web_server="our.server")
+        webserver.dev([], web_server="our.server", daemon="our.daemon")
         dev.open_ipc_subprocess([sys.executable, "-m", "dagster_webserver", "--port", "1"])
         dev.open_ipc_subprocess([sys.executable, "-m", "dagster._daemon", "run"])
-        assert [parts[2] for parts in started] == ["our.server", "dagster._daemon"]
-        with pytest.raises(webserver.UnknownDagster, match="nothing is served"):
-            dev.open_ipc_subprocess([sys.executable, "-m", "dagster_webserver2"])
+        assert [parts[1:] for parts in started] == [["-m", "our.server", "--port", "1"], ["-m", "our.daemon", "run"]]
+        for parts in ([sys.executable, "-m", "dagster_webserver2"], ["dagster-daemon", "-m", "dagster._daemon"]):
+            with pytest.raises(webserver.UnknownDagster, match="nothing is served"):
+                dev.open_ipc_subprocess(parts)
 
     def test_an_application_that_was_made_elsewhere_is_not_served(self, monkeypatch: pytest.MonkeyPatch) -> None:
         uvicorn: Any = import_module("uvicorn")

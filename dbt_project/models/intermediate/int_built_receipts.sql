@@ -1,7 +1,14 @@
 -- The note for the next build: the receipts that the bars now standing were built from. It exists only after the bars
--- do, so a build that dies in between leaves the old note and its window is built again.
+-- do: a build that dies in between leaves the old note, and its window is built again, whatever the receipts are then.
 -- depends_on: {{ ref('int_flow_bars') }}
 -- depends_on: {{ ref('int_archive_bars') }}
-select dataset, source, market_id, kline_interval, bar_date, build_state
+select
+    dataset,
+    source,
+    market_id,
+    kline_interval,
+    bar_date,
+    build_state,
+    cast('{{ invocation_id }}' as varchar) as build_id
 from {{ ref('int_flow_receipts') }}
 order by market_id, source, kline_interval, bar_date
