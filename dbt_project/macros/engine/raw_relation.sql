@@ -153,10 +153,22 @@ market and day in the receipts, the chosen dataset and the window took four fift
 {#- The rows of a staging model, of some objects alone; an engine may give all of them. `declared`: the model. `staged`: the macro that makes its
 rows of a relation of files. `wanted`: as of `raw_objects`. -#}
 {% macro staged_objects(dataset, declared, staged, wanted) -%}
-    {%- if declared.is_cte or not execute -%}
-        {{ return(declared) }}
+    {{ return(declared if declared.is_cte or not execute else adapter.dispatch('staged_objects', 'taker')(dataset, declared, staged, wanted)) }}
+{%- endmacro %}
+
+{% macro default__staged_objects(dataset, declared, staged, wanted) -%}
+    {{ declared }}
+{%- endmacro %}
+
+{% macro duckdb__staged_objects(dataset, declared, staged, wanted) -%}
+    {%- set files = taker.named_files(dataset, wanted, taker.most_named_objects() + 1) -%}
+    {%- if not files -%}
+        (select * from {{ declared }} where false)
+    {%- elif files | length > taker.most_named_objects() -%}
+        {{ declared }}
+    {%- else -%}
+        {{ staged(taker.read_files(dataset, files)) }}
     {%- endif -%}
-    {{ return(staged(taker.raw_objects(dataset, wanted))) }}
 {%- endmacro %}
 
 {#- Some stored objects of a dataset; an engine may give all of them. `wanted`: a query of them, by market_id, kline_interval and period (the day or
