@@ -32,3 +32,25 @@
         {{ bars }}.{{ column }}{{ ',\n    ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+{#- The venue's own bars as staged: the staging model is this over what has a receipt; a build of bars is this over the files of its window. -#}
+{% macro staged_klines(relation) -%}
+    (
+        select
+            klines.venue || ':' || klines.symbol as market_id,
+            klines."interval" as kline_interval,
+            {{ taker.utc_timestamp('klines.opened_at') }} as bar_at,
+            cast({{ taker.utc_timestamp('klines.opened_at') }} as date) as bar_date,
+            {{ taker.utc_timestamp('klines.closed_at') }} as closes_at,
+            klines.open_price,
+            klines.high_price,
+            klines.low_price,
+            klines.close_price,
+            klines.volume,
+            klines.quote_volume,
+            klines.taker_buy_volume,
+            klines.taker_buy_quote_volume,
+            klines.trade_count
+        from {{ relation }} as klines
+    )
+{%- endmacro %}

@@ -54,7 +54,7 @@ fingerprinted; macros are not visible here, so raise the number when one that va
                 and build_window.source = '{{ source }}'
                 and build_window.bar_date = {{ rows }}.{{ day_column }}
         )
-        {%- set days = build_window_days(source) -%}
+        {%- set days = build_window_days(source) if source != 'klines' else none -%}
         {%- if days is not none and not days %}
         and false
         {%- elif days is not none %}
@@ -75,4 +75,16 @@ where no day of the source is built, so that nothing of it is read. -#}
         "select distinct bar_date from " ~ ref('int_build_window') ~ " where source = '" ~ source ~ "' order by bar_date limit 401"
     ).columns[0].values() -%}
     {{ return(found if found | length <= 400 else none) }}
+{%- endmacro %}
+
+{#- The klines of the files that hold days of the window, as staged; all of them where every day is built. -#}
+{% macro klines_to_build() -%}
+    {%- if not is_incremental() -%}{{ return(ref('stg_raw__klines')) }}{%- endif -%}
+    {{ return(taker.staged_objects('klines', ref('stg_raw__klines'), taker.staged_klines,
+        "select distinct receipts.market_id, receipts.kline_interval, receipts.period from " ~ ref('stg_raw__receipts') ~ " as receipts"
+        ~ " inner join " ~ ref('int_build_window') ~ " as build_window on build_window.source = 'klines'"
+        ~ " and build_window.market_id = receipts.market_id and build_window.bar_date = receipts.trade_date"
+        ~ " where receipts.dataset = 'klines' and receipts.status = 'stored'"
+        ~ " and receipts.kline_interval in (" ~ taker.text_list(kline_intervals()) ~ ")"
+    )) }}
 {%- endmacro %}

@@ -29,13 +29,3 @@ They are read past `ref`, which would be a cycle. -#}
         )
     {%- endif -%}
 {%- endmacro %}
-
-{#- The most days that are worth naming: an engine prunes files by constants, not by a join. -#}
-{% macro most_named_days() -%}
-    {{ return(400) }}
-{%- endmacro %}
-
-{#- Days as literals: `cast('2024-01-31' as date), …`. -#}
-{% macro day_literals(days) -%}
-    {%- for day in days -%}cast('{{ day }}' as date){{ ', ' if not loop.last }}{%- endfor -%}
-{%- endmacro %}

@@ -29,18 +29,31 @@ values a metric changes its result. -#}
     {{ taker.former_rows('int_metrics_hours', taker.metrics_hour_columns()) }}
 {%- endmacro %}
 
-{#- True for the days to be read. -#}
-{% macro is_stale_metrics_day(day_column) -%}
-    {%- if not execute -%}{{ return('true') }}{%- endif -%}
-    {%- set days = run_query(
-        "select distinct receipts.trade_date from " ~ ref('int_metrics_receipts') ~ " as receipts where not exists (select 1 from "
-        ~ taker.built_metrics_hours() ~ " as built where built.market_id = receipts.market_id and built.trade_date = receipts.trade_date "
-        ~ "and built.source_state = receipts.source_state) order by receipts.trade_date limit " ~ (taker.most_named_days() + 1)
-    ).columns[0].values() -%}
-    {%- if days | length == 0 -%}
-        {{ return('false') }}
-    {%- elif days | length > taker.most_named_days() -%}
-        {{ return('true') }}
-    {%- endif -%}
-    {{ return(day_column ~ ' in (' ~ taker.day_literals(days) ~ ')') }}
+{#- The venue's metrics as staged: the staging model is this over what has a receipt; a build is this over the files of stale days. -#}
+{% macro staged_metrics(relation) -%}
+    (
+        select
+            metrics.venue || ':' || metrics.symbol as market_id,
+            {{ taker.utc_timestamp('metrics.observed_at') }} as observed_at,
+            metrics."date" as trade_date,
+            metrics.open_interest,
+            metrics.open_interest_value,
+            metrics.top_trader_account_long_short_ratio,
+            metrics.top_trader_position_long_short_ratio,
+            metrics.account_long_short_ratio,
+            metrics.taker_buy_sell_ratio
+        from {{ relation }} as metrics
+    )
+{%- endmacro %}
+
+{#- The metrics of the days to be read, as staged. -#}
+{% macro metrics_to_read() -%}
+    {%- set declared = ref('stg_raw__metrics') -%}
+    {%- if declared.is_cte or not execute -%}{{ return(declared) }}{%- endif -%}
+    {{ taker.staged_objects('metrics', declared, taker.staged_metrics,
+        "select distinct receipts.market_id, '' as kline_interval, cast(receipts.trade_date as varchar) as period from "
+        ~ ref('int_metrics_receipts') ~ " as receipts where not exists (select 1 from " ~ taker.built_metrics_hours()
+        ~ " as built where built.market_id = receipts.market_id and built.trade_date = receipts.trade_date "
+        ~ "and built.source_state = receipts.source_state)"
+    ) }}
 {%- endmacro %}

@@ -11,8 +11,12 @@ counted again: that would open every file of the history at every build. What ev
     }) }}
 {%- endmacro %}
 
+{% macro datasets_of_every_build() -%}
+    {{ return(['fundingRate', 'instruments', 'liquidationSnapshot', 'liquidations', 'takerRatio']) }}
+{%- endmacro %}
+
 {% macro is_counted_at_every_build(dataset_column) -%}
-    {{ dataset_column }} in ('fundingRate', 'instruments', 'liquidationSnapshot', 'liquidations', 'takerRatio')
+    {{ dataset_column }} in ({{ taker.text_list(taker.datasets_of_every_build()) }})
 {%- endmacro %}
 
 {#- What the last build counted. -#}
@@ -23,33 +27,41 @@ counted again: that would open every file of the history at every build. What ev
     }) }}
 {%- endmacro %}
 
-{#- One row per dataset, market, interval and day with rows, of the days to be counted. These are literals: an engine prunes files by constants,
-not by a join. -#}
+{#- One row per dataset, market, interval and day with rows, of the objects to be counted, and of no other where the engine reads files by name. -#}
 {% macro rows_to_count() -%}
     {%- set selects = [] -%}
     {%- if execute -%}
         {%- for dataset, day_column in taker.counted_datasets().items() -%}
-            {%- set days = run_query(
-                "select distinct receipts.trade_date from " ~ ref('stg_raw__receipts') ~ " as receipts where receipts.status = 'stored'"
-                ~ " and receipts.dataset = '" ~ dataset ~ "' and (" ~ taker.is_counted_at_every_build('receipts.dataset')
-                ~ " or not exists (select 1 from " ~ taker.counted_rows() ~ " as counted where counted.dataset = receipts.dataset"
-                ~ " and counted.market_id = receipts.market_id and counted.kline_interval = receipts.kline_interval"
-                ~ " and counted.trade_date = receipts.trade_date and counted.stored_sha256 = receipts.stored_sha256"
-                ~ " and counted.found_rows = receipts.row_count)) order by receipts.trade_date limit " ~ (taker.most_named_days() + 1)
-            ).columns[0].values() -%}
-            {%- if days | length > 0 -%}
+            {%- set wanted -%}
+                select distinct receipts.market_id, receipts.kline_interval, receipts.period
+                from {{ ref('stg_raw__receipts') }} as receipts
+                where receipts.status = 'stored' and receipts.dataset = '{{ dataset }}'
+                {%- if dataset not in taker.datasets_of_every_build() %}
+                    and not exists (
+                        select 1
+                        from {{ taker.counted_rows() }} as counted
+                        where counted.dataset = receipts.dataset
+                            and counted.market_id = receipts.market_id
+                            and counted.kline_interval = receipts.kline_interval
+                            and counted.trade_date = receipts.trade_date
+                            and counted.stored_sha256 = receipts.stored_sha256
+                            and counted.found_rows = receipts.row_count
+                    )
+                {%- endif %}
+            {%- endset -%}
+            {%- if run_query('select 1 from (' ~ wanted ~ ') as wanted limit 1').rows | length > 0 -%}
+                {%- set relation = taker.raw_relation(dataset) if dataset in taker.datasets_of_every_build()
+                    else taker.raw_objects(dataset, wanted) -%}
                 {%- set by_path = day_column == '"date"' -%}
                 {%- set at = utc_timestamp('files.' ~ day_column) -%}
                 {#- A funding of midnight may be stamped up to 30 s early; ingestion counts it on the day that it is of. -#}
                 {%- set at = at ~ " + interval '30' second" if dataset == 'fundingRate' else at -%}
                 {%- set day = 'files."date"' if by_path else 'cast(' ~ at ~ ' as date)' -%}
                 {%- set interval = 'files."interval"' if dataset in ('klines', 'restKlines') else "''" -%}
-                {%- set wanted = day ~ ' in (' ~ taker.day_literals(days) ~ ')'
-                    if by_path and days | length <= taker.most_named_days() else 'true' -%}
                 {%- do selects.append(
                     "select '" ~ dataset ~ "' as dataset, files.venue || ':' || files.symbol as market_id, " ~ interval
-                    ~ " as kline_interval, " ~ day ~ " as trade_date, count(*) as found_rows from " ~ taker.raw_relation(dataset)
-                    ~ " as files where " ~ wanted ~ " group by all"
+                    ~ " as kline_interval, " ~ day ~ " as trade_date, count(*) as found_rows from " ~ relation
+                    ~ " as files group by all"
                 ) -%}
             {%- endif -%}
         {%- endfor -%}

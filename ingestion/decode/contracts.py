@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +34,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EARLIEST: Final = (EARLIEST - _EPOCH) // _MICROSECOND
 _LATEST: Final = (LATEST - _EPOCH) // _MICROSECOND
+_EXACT: Final = Context(prec=40)
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ def row_faults(
         elif column.kind is Kind.INSTANT and column.name != dataset.time_column:
             yield from _instant_faults(column, values)
         elif column.limit is not None:
-            found = pc.min_max(values).as_py()
-            if found["min"] is not None:
-                bounds[column.name] = found["min"], found["max"]
+            found = extremes(values)
+            if found is not None:
+                bounds[column.name] = found
                 yield from _number_faults(column, values, *bounds[column.name])
     if dataset.is_trades and {"price", "quantity"} <= bounds.keys():
         yield from _trade_faults(rows, bounds["price"], bounds["quantity"], is_inverse=is_inverse)
@@ -209,7 +211,7 @@ class TotalCheck:
     def add(self, trades: pa.Table) -> None:
         if not trades.num_rows:
             return
-        price, quantity = (float(pc.max(trades.column(name)).as_py() or 0) for name in ("price", "quantity"))
+        price, quantity = (float(_largest_in(trades.column(name))) for name in ("price", "quantity"))
         value, amount = price * quantity * trades.num_rows, quantity * trades.num_rows
         if self._value + value >= LARGEST_TOTAL_VALUE or self._quantity + amount >= LARGEST_TOTAL_QUANTITY:
             prices, quantities = (trades.column(name).cast(pa.float64()) for name in ("price", "quantity"))
@@ -223,6 +225,40 @@ class TotalCheck:
             faults.append(f"`quantity` of all rows is {LARGEST_TOTAL_QUANTITY:.0e} or more, which no day is")
         if faults:
             raise ContractViolation(self._where, faults)
+
+
+def extremes(values: Any) -> tuple[Any, Any] | None:
+    """The least and the largest value; None without any."""
+    found = _plain_extremes(values) if pa.types.is_decimal128(values.type) else None
+    if found is None:
+        ends = pc.min_max(values).as_py()
+        found = None if ends["min"] is None else (ends["min"], ends["max"])
+    return found
+
+
+def _plain_extremes(decimals: Any) -> tuple[Decimal, Decimal] | None:
+    """The same of decimals that are not negative and whose units take 64 bits, in a tenth of Arrow's time; None where
+    there are others."""
+    found = []
+    for chunk in decimals.chunks if isinstance(decimals, pa.ChunkedArray) else [decimals]:
+        if chunk.null_count:
+            return None
+        if len(chunk):
+            words = np.frombuffer(chunk.buffers()[1], "<i8").reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)]
+            units = words[:, 0]
+            least, most = int(units.min()), int(units.max())
+            if least < 0 or words[:, 1].any():
+                return None
+            found += [least, most]
+    if not found:
+        return None
+    lowest, highest = (Decimal(each).scaleb(-decimals.type.scale, _EXACT) for each in (min(found), max(found)))
+    return lowest, highest
+
+
+def _largest_in(values: Any) -> Any:
+    found = extremes(values)
+    return 0 if found is None else found[1]
 
 
 def _span(period: Period, holds: tuple[datetime, datetime] | None) -> str:

@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.decode.contracts import TotalCheck
+from ingestion.decode.contracts import TotalCheck, extremes
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import FLOW_DATASETS, Dataset
 from ingestion.domain.markets import ContractType
 from ingestion.venues.venue import Layout
 
+# Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read.
 _ROW_GROUP: Final = 1 << 20
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
@@ -123,41 +124,60 @@ def write_rows(
     The one writer of raw Parquet. The same rows give the same bytes. `where` names the rows' origin in the
     ContractViolation of trades that add up to more than a bar can hold.
     """
-    total = TotalCheck(where)
     found = Decoded()
-    rows = 0
-    day_rows: dict[date, int] = {}
-    day_facts: dict[date, DayFacts] = {}
-    earliest = latest = None
+    counts = _Counts(dataset, layout, where)
     pending: list[pa.Table] = []
-
     with _parquet_writer(dataset.schema, target) as writer:
+
+        def write(rows: pa.Table) -> None:
+            counts.add(rows)
+            writer.write_table(rows, row_group_size=_ROW_GROUP)
+
         for item in items:
             if isinstance(item, Decoded):
                 found = item
                 continue
             pending.append(item)
-            rows += item.num_rows
-            if dataset.is_trades:
-                total.add(item)
-            if item.num_rows:
-                times = item.column(dataset.time_column)
-                bounds = pc.min_max(times).as_py()
-                earliest = min(earliest or bounds["min"], bounds["min"])
-                latest = max(latest or bounds["max"], bounds["max"])
-                for day, of_day in _by_day(item, dataset):
-                    day_rows[day] = day_rows.get(day, 0) + of_day.num_rows
-                    if layout is not None and dataset.name in FLOW_DATASETS:
-                        facts = _facts(of_day, dataset, layout)
-                        day_facts[day] = day_facts[day].joined(facts) if day in day_facts else facts
-            if sum(t.num_rows for t in pending) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
-                pending.clear()
+            if sum(table.num_rows for table in pending) >= _ROW_GROUP:
+                rows = pa.concat_tables(pending)
+                for first in range(0, rows.num_rows - _ROW_GROUP + 1, _ROW_GROUP):
+                    write(rows.slice(first, _ROW_GROUP))
+                rest = rows.num_rows % _ROW_GROUP
+                pending = [rows.slice(rows.num_rows - rest)] if rest else []
         if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=_ROW_GROUP)
-    found.rows, found.day_rows, found.min_at, found.max_at = rows, dict(sorted(day_rows.items())), earliest, latest
-    found.day_facts = dict(sorted(day_facts.items()))
+            write(pa.concat_tables(pending))
+    counts.complete(found)
     return found
+
+
+class _Counts:
+    """What the rows that are written add up to, by day and in total; it is cheap to add many at once."""
+
+    def __init__(self, dataset: Dataset, layout: Layout | None, where: str) -> None:
+        self._dataset, self._layout = dataset, layout
+        self._total = TotalCheck(where) if dataset.is_trades else None
+        self._day_rows: dict[date, int] = {}
+        self._day_facts: dict[date, DayFacts] = {}
+        self._bounds: list[datetime] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """ContractViolation for trades that, with those added before, are more than a bar can hold."""
+        if self._total is not None:
+            self._total.add(rows)
+        if not rows.num_rows:
+            return
+        self._bounds += extremes(rows.column(self._dataset.time_column)) or ()
+        for day, of_day in _by_day(rows, self._dataset):
+            self._day_rows[day] = self._day_rows.get(day, 0) + of_day.num_rows
+            if self._layout is not None and self._dataset.name in FLOW_DATASETS:
+                facts = _facts(of_day, self._dataset, self._layout)
+                held = self._day_facts.get(day)
+                self._day_facts[day] = held.joined(facts) if held is not None else facts
+
+    def complete(self, found: Decoded) -> None:
+        found.rows, found.day_rows = sum(self._day_rows.values()), dict(sorted(self._day_rows.items()))
+        found.min_at, found.max_at = min(self._bounds, default=None), max(self._bounds, default=None)
+        found.day_facts = dict(sorted(self._day_facts.items()))
 
 
 def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
@@ -171,18 +191,17 @@ def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]
 
 
 def _facts(trades: pa.Table, dataset: Dataset, layout: Layout) -> DayFacts:
-    price, quantity, at = (
-        pc.min_max(trades.column(name)).as_py() for name in ("price", "quantity", dataset.time_column)
-    )
+    bounds: list[Any] = [extremes(trades.column(name)) for name in ("price", "quantity", dataset.time_column)]
+    (lowest, highest), (least, most), (first, last) = bounds
     return DayFacts(
         rows=trades.num_rows,
         buyer_maker_rows=pc.sum(trades.column("is_buyer_maker")).as_py(),
-        min_price=price["min"],
-        max_price=price["max"],
-        min_quantity=quantity["min"],
-        max_quantity=quantity["max"],
-        min_at=at["min"],
-        max_at=at["max"],
+        min_price=lowest,
+        max_price=highest,
+        min_quantity=least,
+        max_quantity=most,
+        min_at=first,
+        max_at=last,
         notional_mismatches=_notional_mismatches(trades, layout),
     )
 

@@ -35,6 +35,7 @@ _LONGEST_DIRECTORY: Final = 64 << 10
 _END: Final = struct.Struct("<4s4H2LH")
 _END_64: Final = struct.Struct("<4sQ2H2L4Q")
 _BLOCK: Final = 1 << 20
+_SHORT_LINE: Final = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,22 @@ class _Bounded(io.RawIOBase):
         length: int = self._plain.readinto(buffer)
         self._length += length
         self.check(self._length)
-        end = bytes(buffer[:length]).rfind(b"\n")
-        self._line = self._line + length if end < 0 else length - end - 1
+        rest = _rest_of_line(buffer, length)
+        self._line = self._line + length if rest is None else rest
         if self._line > self._limits.line_bytes:
             raise SourceDefect(
                 f"{self._source.key} has a line of more than {self._limits.line_bytes} bytes; nothing of it was stored"
             )
         return length
+
+
+def _rest_of_line(buffer: Any, length: int) -> int | None:
+    """How many of the first `length` bytes follow their last line break; None without one."""
+    for first in (max(0, length - _SHORT_LINE), 0):  # nearly always the end suffices, and to copy all of them costs
+        end = bytes(buffer[first:length]).rfind(b"\n")
+        if end >= 0:
+            return length - first - end - 1
+    return None
 
 
 class _Inflating(io.RawIOBase):

@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Final
 
 import pyarrow as pa
@@ -117,7 +118,11 @@ DEFECTS_SCHEMA: Final = pa.schema(
 # Written with the index: the schema version of every object in it.
 _INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
 _REWRITTEN_AT_ONCE: Final = 4
-_READ_AT_ONCE: Final = 16
+_READ_IN_A_ROW: Final = 32
+_ROWS_AT_ONCE: Final = 1 << 12
+_RECEIPT: Final = "/receipt.json"
+_DATA: Final = "/data.parquet"
+_OF_AN_OBJECT: Final = (_DATA[1:], _RECEIPT[1:])
 # What the index states for the days of an object that is not as its receipt states: they are not covered.
 DAMAGED: Final = "damaged"
 # An object that is replaced while it is judged is judged again so often.
@@ -137,7 +142,7 @@ class _Judged:
 
     @property
     def folder(self) -> str:
-        return self.found.key.removesuffix("/receipt.json")
+        return self.found.key.removesuffix(_RECEIPT)
 
 
 def _index_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> list[dict[str, Any]]:
@@ -287,34 +292,108 @@ def update(
     hashed before, or that every build reads; with `rehashes`, every object. Objects of an older schema are rewritten
     first, so that all objects in the index have one schema. `notice` gets what was found wrong, a sentence each.
     """
-    listing = store.list("raw")
-    listed = [found for found in listing if found.key.endswith("/receipt.json")]
-    for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in _TABLES)):
-        _set_aside_unreadable(store, key, schema, notice)
-    inspector = Inspector(store, {found.key: found for found in listing}, rehashes=rehashes)
-    written = table_of(store, INDEX)
-    versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
+    verified, *tables = (
+        _read_or_set_aside(store, key, schema, notice)
+        for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in _TABLES))
+    )
+    written = tables[0] if tables[0] is not None else INDEX.schema.empty_table()
+    listing = _listing(store, written)
+    listed = [found for key, found in listing.items() if key.endswith(_RECEIPT)]
+    inspector = Inspector(store, listing, rehashes=rehashes)
+    as_listed, is_lacking = _as_listed(listing, written)
     # Where a table is missing, or of an older version, all of them are built from every receipt.
-    is_rebuilt = any(_stored(store, beside) is None for beside in _BESIDE_THE_INDEX) or not _is_current(written)
-    doubtful = _doubtful(inspector, written)
-    changed = [
-        found for found in listed if is_rebuilt or versions.get(found.key) != found.version or found.key in doubtful
-    ]
-    if not changed and len(versions) == len(listed):
+    is_rebuilt = any(table is None for table in tables[1:]) or not _is_current(written)
+    doubtful = _doubtful(inspector, written, store.at_once)
+    unchanged = set() if is_rebuilt else as_listed - doubtful
+    changed = [found for found in listed if found.key not in unchanged]
+    if not changed and not is_lacking:
         return written
-    unchanged = {found.key for found in listed} - {found.key for found in changed}
-    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-        read = [_Judged(*each) for each in zip(changed, pool.map(partial(_read, store), changed), strict=True)]
-    with ThreadPoolExecutor(_REWRITTEN_AT_ONCE) as pool:
-        read = list(pool.map(partial(_with_current_schema, store, inspector, scratch), read))
-    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-        judged = list(pool.map(partial(_judged, store, inspector), read))
-    for text in _found_wrong(judged):
-        notice(text)
-    _write_verified(store, inspector, [f"{found.key.removesuffix('/receipt.json')}/data.parquet" for found in listed])
-    for beside in _BESIDE_THE_INDEX:
-        _write(store, beside, judged, unchanged)
-    return _write(store, INDEX, judged, unchanged)
+    anew = [_Rows(derived) for derived in _TABLES]
+    for judged in _examined(store, inspector, scratch, changed):
+        for text in _found_wrong(judged):
+            notice(text)
+        for rows in anew:
+            rows.add(judged)
+    _write_verified(store, inspector, verified, [_data_key(found.key) for found in listed])
+    *_, index = (
+        _write(store, rows, table, unchanged)
+        # The index last: with it, the others are up to date.
+        for rows, table in reversed(list(zip(anew, tables, strict=True)))
+    )
+    return index
+
+
+def _listing(store: ObjectStore, written: pa.Table) -> dict[str, StoredObject]:
+    """The objects of the zone, by key; of those in the index, at least the data and the receipt."""
+    known = (key.removesuffix(_RECEIPT) for key in pc.unique(written["receipt_key"]).to_pylist())
+    return {found.key: found for found in store.list("raw", only=dict.fromkeys(known, _OF_AN_OBJECT))}
+
+
+def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[set[str], bool]:
+    """Keys of the receipts that are listed as the index has them, and whether any of the index is not listed at all."""
+    same, is_lacking = set(), False
+    for key, version in _rows_of(written, "receipt_key", "receipt_version"):
+        found = listing.get(key)
+        if found is None:
+            is_lacking = True
+        elif found.version == version:
+            same.add(found.key)
+    return same, is_lacking
+
+
+def _rows_of(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """These columns' values, row by row; a row like the one before it, as of an object of many days, is left out."""
+    last = None
+    for batch in table.select(names).to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if row != last:
+                yield row
+            last = row
+
+
+def _examined(
+    store: ObjectStore, inspector: Inspector, scratch: Path | None, changed: Sequence[StoredObject]
+) -> Iterator[list[_Judged]]:
+    """The changed receipts, a few hundred at once, each with what is wrong with its object.
+
+    A thread takes several in a row: handing over each of them costs more than to read it.
+    """
+    rewriting = Semaphore(_REWRITTEN_AT_ONCE)
+
+    def examine(some: Sequence[StoredObject]) -> list[_Judged]:
+        found = [_Judged(each, _read(store, each)) for each in some]
+        found = [_with_current_schema(store, inspector, scratch, rewriting, each) for each in found]
+        return [_judged(store, inspector, each) for each in found]
+
+    in_a_row = max(1, min(_READ_IN_A_ROW, len(changed) // store.at_once))
+    at_once = in_a_row * store.at_once
+    with ThreadPoolExecutor(store.at_once) as pool:
+        for first in range(0, len(changed), at_once):
+            some = changed[first : first + at_once]
+            parts = pool.map(examine, [some[start : start + in_a_row] for start in range(0, len(some), in_a_row)])
+            yield [each for part in parts for each in part]
+
+
+class _Rows:
+    """The rows of one table that changed receipts give, without their receipts."""
+
+    def __init__(self, derived: _Derived) -> None:
+        self.derived = derived
+        self._tables: list[pa.Table] = []
+
+    def add(self, judged: Sequence[_Judged]) -> None:
+        rows = [row for one in judged if one.receipt for row in self.derived.rows_of(one.found, one.receipt, one.fault)]
+        if rows:
+            self._tables.append(pa.Table.from_pylist(rows, schema=self.derived.schema))
+
+    def merged(self, written: pa.Table, unchanged: set[str]) -> pa.Table:
+        """With those of `written` whose receipts are `unchanged`, in the table's order."""
+        kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
+        if _is_current(written) and not self._tables and kept.num_rows == written.num_rows:
+            return written
+        table = pa.concat_tables([kept, *self._tables])
+        table = table.sort_by([(name, "ascending") for name in self.derived.order])
+        return table.replace_schema_metadata(_INDEX_METADATA)
 
 
 def is_current(store: ObjectStore) -> bool:
@@ -323,10 +402,11 @@ def is_current(store: ObjectStore) -> bool:
     written = _stored(store, INDEX)
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in _BESIDE_THE_INDEX):
         return False
-    listed = {found.key: found for found in store.list("raw")}
-    receipts = {key: found.version for key, found in listed.items() if key.endswith("/receipt.json")}
-    versions = dict(zip(written["receipt_key"].to_pylist(), written["receipt_version"].to_pylist(), strict=True))
-    return versions == receipts and not _doubtful(Inspector(store, listed), written, hashes=False)
+    listed = _listing(store, written)
+    as_listed, is_lacking = _as_listed(listed, written)
+    if is_lacking or len(as_listed) != sum(key.endswith(_RECEIPT) for key in listed):
+        return False
+    return not _doubtful(Inspector(store, listed), written, hashes=False)
 
 
 def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
@@ -337,35 +417,37 @@ def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     index, defects = table_of(store, INDEX), table_of(store, DEFECTS)
     if store.get_bytes(VERIFIED_KEY) is None:
         return index, defects
-    listed = {found.key: found for found in store.list("raw")}
+    listed = _listing(store, index)
     inspector = Inspector(store, listed)
     doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
     judged = [_judged(store, inspector, _Judged(listed[key], _read(store, listed[key]))) for key in sorted(doubtful)]
     unchanged = set(index["receipt_key"].to_pylist()) - doubtful
-    return _merged(INDEX, index, judged, unchanged), _merged(DEFECTS, defects, judged, unchanged)
+    of_index, of_defects = _Rows(INDEX), _Rows(DEFECTS)
+    for rows in (of_index, of_defects):
+        rows.add(judged)
+    return of_index.merged(index, unchanged), of_defects.merged(defects, unchanged)
 
 
-def _doubtful(inspector: Inspector, written: pa.Table, *, hashes: bool = True) -> set[str]:
+def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hashes: bool = True) -> set[str]:
     """Keys of the receipts in the index whose objects are to be judged again: those that were damaged, whose version
     or checksum is not the one that was verified, and, with `hashes`, those with other bytes now of what every build
     reads."""
-    columns = ("receipt_key", "status", "dataset", "stored_sha256")
-    rows = set(zip(*(written[name].to_pylist() for name in columns), strict=True))
-    doubtful = {key for key, status, _, _ in rows if status == DAMAGED}
-    hashed: list[tuple[str, str]] = []
-    for key, status, dataset, sha256 in rows:
-        if status == "stored" and sha256:
-            if not inspector.is_known(_data_key(key), sha256):
-                doubtful.add(key)
-            elif hashes and dataset in READ_BY_EVERY_BUILD:
-                hashed.append((key, sha256))
-    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-        found = pool.map(lambda each: inspector.sha256_of(_data_key(each[0]), again=True) == each[1], hashed)
-        return doubtful | {key for (key, _), is_sound in zip(hashed, found, strict=True) if not is_sound}
+    rows = partial(_rows_of, written, "receipt_key", "status", "dataset", "stored_sha256")
+    unknown = inspector.unknown((_data_key(key), sha256) for key, status, _, sha256 in rows() if status == "stored")
+    doubtful = {data_key.removesuffix(_DATA) + _RECEIPT for data_key in unknown}
+    hashed: dict[str, str] = {}
+    for key, status, dataset, sha256 in rows():
+        if status == DAMAGED:
+            doubtful.add(key)
+        elif hashes and dataset in READ_BY_EVERY_BUILD and status == "stored" and sha256 and key not in doubtful:
+            hashed[key] = sha256
+    with ThreadPoolExecutor(at_once) as pool:
+        found = pool.map(lambda key: inspector.sha256_of(_data_key(key), again=True) == hashed[key], hashed)
+        return doubtful | {key for key, is_sound in zip(hashed, found, strict=True) if not is_sound}
 
 
 def _data_key(receipt_key: str) -> str:
-    return f"{receipt_key.removesuffix('/receipt.json')}/data.parquet"
+    return receipt_key.removesuffix(_RECEIPT) + _DATA
 
 
 def _read(store: ObjectStore, found: StoredObject) -> Receipt | None:
@@ -409,16 +491,27 @@ def _found_wrong(judged: Sequence[_Judged]) -> Iterator[str]:
             )
 
 
-def _with_current_schema(store: ObjectStore, inspector: Inspector, scratch: Path | None, each: _Judged) -> _Judged:
-    """The listed receipt, once its object has the current schema: rewritten without loss if it had an older one.
+def _with_current_schema(
+    store: ObjectStore, inspector: Inspector, scratch: Path | None, rewriting: Semaphore, each: _Judged
+) -> _Judged:
+    """The listed receipt, once its object has the current schema. `rewriting` bounds how many are in memory."""
+    receipt = each.receipt
+    if receipt is None or receipt.status != "stored" or receipt.schema_version >= SCHEMA_VERSION:
+        return each
+    with rewriting:
+        return _rewritten(store, inspector, scratch, each, receipt)
+
+
+def _rewritten(
+    store: ObjectStore, inspector: Inspector, scratch: Path | None, each: _Judged, receipt: Receipt
+) -> _Judged:
+    """The listed receipt of an object of an older schema, rewritten without loss.
 
     First the data, then the receipt. A kill in between leaves an older receipt beside current data, which then is only
     read; what it must be was noted before. An object that is replaced meanwhile is left to the next update, and a
     damaged one as it is.
     """
-    found, receipt = each.found, each.receipt
-    if receipt is None or receipt.status != "stored" or receipt.schema_version >= SCHEMA_VERSION:
-        return each
+    found = each.found
     data_key, note_key = f"{each.folder}/data.parquet", f"{each.folder}/{_REWRITING}"
     dataset = DATASETS.get(receipt.dataset)
     payload = store.get_bytes(data_key)
@@ -455,11 +548,14 @@ def _stored(store: ObjectStore, derived: _Derived) -> pa.Table | None:
     return read_table(store.get_bytes(derived.key), derived.schema)
 
 
-def _set_aside_unreadable(store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]) -> None:
-    """Keep a derived table that cannot be read under another name: it is made anew."""
+def _read_or_set_aside(
+    store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]
+) -> pa.Table | None:
+    """A derived table as last written. One that cannot be read is kept under another name: it is made anew."""
     payload = store.get_bytes(key)
-    if payload is None or read_table(payload, schema) is not None:
-        return
+    table = read_table(payload, schema)
+    if payload is None or table is not None:
+        return table
     name = key.rpartition("/")[2].removesuffix(".parquet")
     kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
     store.put_bytes(kept, payload, only_if_absent=True)
@@ -468,12 +564,15 @@ def _set_aside_unreadable(store: ObjectStore, key: str, schema: pa.Schema, notic
         f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from the "
         "receipts"
     )
+    return None
 
 
-def _write_verified(store: ObjectStore, inspector: Inspector, data_keys: Sequence[str]) -> None:
+def _write_verified(
+    store: ObjectStore, inspector: Inspector, written: pa.Table | None, data_keys: Sequence[str]
+) -> None:
     """Remember what was hashed."""
     verified = inspector.verified(data_keys)
-    if verified != read_table(store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA):
+    if verified != written:
         store.put_bytes(VERIFIED_KEY, table_bytes(verified))
 
 
@@ -482,20 +581,10 @@ def _is_current(table: pa.Table) -> bool:
     return bool(metadata.get(_SCHEMA_VERSION_NAME) == _INDEX_METADATA[_SCHEMA_VERSION_NAME])
 
 
-def _write(store: ObjectStore, derived: _Derived, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
+def _write(store: ObjectStore, rows: _Rows, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
     """The table with the rows of changed receipts replaced, and without those of deleted ones."""
-    stored = _stored(store, derived)
-    table = _merged(derived, stored if stored is not None else derived.schema.empty_table(), changed, unchanged)
-    if stored is None or not table.equals(stored, check_metadata=True):
+    derived = rows.derived
+    table = rows.merged(written if written is not None else derived.schema.empty_table(), unchanged)
+    if written is None or not table.equals(written, check_metadata=True):
         store.put_bytes(derived.key, table_bytes(table))
     return table
-
-
-def _merged(derived: _Derived, written: pa.Table, changed: Sequence[_Judged], unchanged: set[str]) -> pa.Table:
-    kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
-    rows = [row for one in changed if one.receipt for row in derived.rows_of(one.found, one.receipt, one.fault)]
-    if _is_current(written) and not rows and kept.num_rows == written.num_rows:
-        return written
-    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=derived.schema)])
-    table = table.sort_by([(name, "ascending") for name in derived.order])
-    return table.replace_schema_metadata(_INDEX_METADATA)

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.domain.periods import Period
+from ingestion.domain.periods import Period, Span
 from orchestration.warehouse.dbt import BAR_PRICE_TYPE
 from tests.dbt.warehouse import RESULTS, RawFolder, Record, Warehouse
 
@@ -93,6 +93,12 @@ def klines_of(market_id: str, days: Sequence[date], trades: dict[date, list[Reco
     return rows
 
 
+def metrics_of(day: date) -> list[Record]:
+    """Holes in the venue's file, which contradict nothing."""
+    hole = dict.fromkeys(("open_interest", "open_interest_value", "taker_buy_sell_ratio"), Decimal(0))
+    return [{"observed_at": midnight(day) + timedelta(minutes=5 * n), **hole} for n in range(288)]
+
+
 class BuiltTwice:
     """A zone built, then corrected and built again, then built afresh; what each of the three left behind."""
 
@@ -107,6 +113,7 @@ class BuiltTwice:
             )
             for day, rows in self.trades[market_id].items():
                 self.zone.store("aggTrades", market_id, day, rows)
+            self.zone.store("metrics", market_id, FIRST, metrics_of(FIRST))
         # The file of one day stops after six hours.
         self.zone.store("aggTrades", LINEAR, PARTIAL, trades_of(PARTIAL, hours=range(6)))
         self.zone.absent("liquidationSnapshot", INVERSE, DAYS[0])
@@ -126,6 +133,19 @@ class BuiltTwice:
         kept = untouched.read_bytes()
         self.zone.store("aggTrades", INVERSE, DAYS[0], trades_of(DAYS[0], scale=9))
         self.zone.receipts["aggTrades", INVERSE, "", DAYS[0]]["stored_sha256"] = hashlib.sha256(kept).hexdigest()
+        # The same of files that the other market's corrections of the same month and day must not open.
+        unopened = {
+            path: path.read_bytes()
+            for path in (
+                self.zone.path("klines", INVERSE, Period.holding(FIRST, Span.MONTH), "1h"),
+                self.zone.path("metrics", INVERSE, Period.of_day(FIRST)),
+            )
+        }
+        for path in unopened:
+            path.write_bytes(b"unreadable")
+        for day in DAYS:
+            self.zone.receipts["klines", LINEAR, "1h", day]["stored_sha256"] = "corrected"
+        self.zone.store("metrics", LINEAR, FIRST, metrics_of(FIRST)[1:])
         self.zone.store("aggTrades", LINEAR, CORRECTED, trades_of(CORRECTED, scale=3))
         self.zone.store("aggTrades", LINEAR, EMPTIED, [])
         self.zone.write_index()
@@ -133,7 +153,8 @@ class BuiltTwice:
         self.second = self.warehouse.results()
         self.second_window = self.window()
 
-        untouched.write_bytes(kept)
+        for path, payload in {untouched: kept, **unopened}.items():
+            path.write_bytes(payload)
         self.warehouse.build("--full-refresh")
         self.fresh = self.warehouse.results()
 
@@ -200,7 +221,8 @@ def test_a_day_of_partial_trades_is_the_klines_day_not_a_small_day(built: BuiltT
 
 
 def test_a_second_build_replaces_the_changed_days_and_nothing_else(built: BuiltTwice) -> None:
-    assert built.second_window == {(LINEAR, "trades", day) for day in (PARTIAL, CORRECTED, EMPTIED)}
+    trades = {(LINEAR, "trades", day) for day in (PARTIAL, CORRECTED, EMPTIED)}
+    assert built.second_window == trades | {(LINEAR, "klines", day) for day in DAYS}
 
     def outside(results: dict[str, list[Record]]) -> list[Record]:
         return [
@@ -255,8 +277,8 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
 
 def test_every_row_that_a_receipt_states_is_read(built: BuiltTwice) -> None:
     counted = built.warehouse.records("int_raw_row_counts")
-    assert {row["dataset"] for row in counted} == {"aggTrades", "klines"}
-    assert len(counted) == 16
+    assert {row["dataset"] for row in counted} == {"aggTrades", "klines", "metrics"}
+    assert len(counted) == 18
     assert all(row["found_rows"] == row["expected_rows"] for row in counted)
 
 

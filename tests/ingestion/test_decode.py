@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestion.decode.contracts import extremes
 from ingestion.decode.decoder import DayFacts, Decoded, SourceFile, decode
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES, Dataset
@@ -284,10 +286,10 @@ class TestOneRowThatCannotBeUsed:
         assert list(found.day_rows) == [DAY if off < 0 else date(2024, 1, 3)]
 
     def test_does_not_change_what_the_good_rows_are_stored_as(self, tmp_path: Path) -> None:
-        decoded(tmp_path, agg_rows(DAY, 60_000))
+        decoded(tmp_path, agg_rows(DAY, 80_000))
         plain = (tmp_path / "data.parquet").read_bytes()
-        aside(tmp_path, [*agg_rows(DAY, 60_000), "broken"])
-        assert pq.read_table(tmp_path / "data.parquet").num_rows == 60_000
+        aside(tmp_path, [*agg_rows(DAY, 80_000), "broken"])
+        assert pq.read_table(tmp_path / "data.parquet").num_rows == 80_000
         assert (tmp_path / "data.parquet").read_bytes() == plain
 
 
@@ -408,11 +410,12 @@ class TestFactsOfADay:
             )
         }
 
-    def test_are_joined_over_the_blocks_of_a_file(self, tmp_path: Path) -> None:
-        found, _ = decoded(tmp_path, agg_rows(DAY, 60_000))
+    def test_are_joined_over_the_row_groups_of_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 30_000)
+        found, _ = decoded(tmp_path, agg_rows(DAY, 80_000))
         facts = found.day_facts[DAY]
-        assert (facts.rows, facts.buyer_maker_rows, facts.max_quantity) == (60_000, 30_000, Decimal("0.9999"))
-        assert facts.max_at == datetime(2024, 1, 2, tzinfo=UTC) + timedelta(seconds=59_999)
+        assert (facts.rows, facts.buyer_maker_rows, facts.max_quantity) == (80_000, 40_000, Decimal("0.9999"))
+        assert facts.max_at == datetime(2024, 1, 2, tzinfo=UTC) + timedelta(seconds=79_999)
 
     @pytest.mark.parametrize(
         ("printed", "mismatches"), [("5297.49389", 0), ("5297.49", 0), ("5303", 1), ("0.467", 1), ("0", 1)]
@@ -633,13 +636,42 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (first / "data.parquet").read_bytes() == (second / "data.parquet").read_bytes()
 
 
+def test_the_same_file_gives_the_same_bytes_in_whichever_blocks_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 100)
+    stored = []
+    for block in (1 << 10, 3 << 10, 1 << 20):
+        monkeypatch.setattr("ingestion.decode.parse.CSV_BLOCK", block)
+        counts, table = decoded(tmp_path, agg_rows(DAY, 350))
+        assert (counts.rows, counts.day_rows, table.num_rows) == (350, {DAY: 350}, 350)
+        stored.append((tmp_path / "data.parquet").read_bytes())
+    assert stored[1:] == stored[:1] * 2
+    groups = pq.read_metadata(tmp_path / "data.parquet")
+    assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [100, 100, 100, 50]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.decimals(-(10**14), 10**14, places=8, allow_nan=False), min_size=1, max_size=12), data=st.data()
+)
+def test_the_least_and_the_largest_decimal_are_arrows(values: list[Decimal], data: st.DataObject) -> None:
+    values = [abs(value) for value in values] if data.draw(st.booleans()) else values
+    first, cut = data.draw(st.integers(0, len(values) - 1)), data.draw(st.integers(0, len(values)))
+    stored = pa.decimal128(38, 8)
+    chunks = pa.chunked_array([pa.array(values[:cut], stored), pa.array(values[cut:], stored)])
+    for column in (chunks.slice(first), pa.array([*values[first:], None], stored)):
+        assert extremes(column) == tuple(pc.min_max(column).as_py().values())
+    assert extremes(pa.array([], stored)) is None
+
+
 def test_a_file_larger_than_one_block_streams_and_sorts_alike(tmp_path: Path) -> None:
-    """60,000 rows are more than one CSV block: the streamed and the sorted way must agree."""
-    rows = agg_rows(DAY, 60_000)
+    """80,000 rows are more than one CSV block: the streamed and the sorted way must agree."""
+    rows = agg_rows(DAY, 80_000)
     streamed, in_order = decoded(tmp_path, rows)
-    _, shuffled = decoded(tmp_path, rows[30_000:] + rows[:30_000])
+    _, shuffled = decoded(tmp_path, rows[40_000:] + rows[:40_000])
     assert in_order.equals(shuffled)
-    assert (streamed.rows, streamed.id_gaps, streamed.day_rows) == (60_000, 0, {DAY: 60_000})
+    assert (streamed.rows, streamed.id_gaps, streamed.day_rows) == (80_000, 0, {DAY: 80_000})
 
 
 _PRICES = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal("9999999999.999999999999"), places=12)

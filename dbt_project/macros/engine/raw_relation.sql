@@ -125,47 +125,100 @@ market and day in the receipts, the chosen dataset and the window took four fift
         {{ taker.default__trades_to_build() }}
     {%- else -%}
         {%- set staged = {'aggTrades': taker.staged_agg_trades, 'trades': taker.staged_trades} -%}
+        {%- set days -%}
+            select receipts.dataset, receipts.market_id, '' as kline_interval, cast(receipts.trade_date as varchar) as period
+            from {{ ref('int_trades_receipts') }} as receipts
+            where receipts.status = 'stored'
+            {%- if is_incremental() %}
+                and exists (
+                    select 1
+                    from {{ ref('int_build_window') }} as build_window
+                    where build_window.source = 'trades'
+                        and build_window.market_id = receipts.market_id
+                        and build_window.bar_date = receipts.trade_date
+                )
+            {%- endif %}
+        {%- endset -%}
         {%- set selects = [] -%}
-        {%- for dataset, files in taker.files_to_build() | groupby('dataset') -%}
-            {%- set names = [] -%}
-            {%- for file in files -%}
-                {%- do names.append("'" ~ file.path | replace("'", "''") ~ "'") -%}
-            {%- endfor -%}
-            {%- set relation -%}
-                read_parquet([{{ names | join(', ') }}], hive_partitioning = true, hive_types = {
-                    'venue': varchar, 'symbol': varchar, 'date': date
-                })
-            {%- endset -%}
-            {%- do selects.append('select * from ' ~ staged[dataset](relation) ~ ' as trades') -%}
+        {%- for dataset, staged_rows in staged.items() -%}
+            {%- set files = taker.named_files(dataset, "select * from (" ~ days ~ ") as days where dataset = '" ~ dataset ~ "'") -%}
+            {%- if files -%}
+                {%- do selects.append('select * from ' ~ staged_rows(taker.read_files(dataset, files)) ~ ' as trades') -%}
+            {%- endif -%}
         {%- endfor -%}
         ({{ selects | join('\nunion all\n') if selects else 'select * from ' ~ declared ~ ' where false' }})
     {%- endif -%}
 {%- endmacro %}
 
-{#- One per stored file of trades to build: its dataset and path. -#}
-{% macro files_to_build() -%}
-    {%- set found = [] -%}
-    {%- set days -%}
-        select receipts.dataset, receipts.market_id, cast(receipts.trade_date as varchar)
-        from {{ ref('int_trades_receipts') }} as receipts
-        where receipts.status = 'stored'
-        {%- if is_incremental() %}
-            and exists (
-                select 1
-                from {{ ref('int_build_window') }} as build_window
-                where build_window.source = 'trades'
-                    and build_window.market_id = receipts.market_id
-                    and build_window.bar_date = receipts.trade_date
-            )
-        {%- endif %}
-        order by 1, 2, 3
-    {%- endset -%}
-    {%- for dataset, market_id, day in run_query(days).rows -%}
+{#- The rows of a staging model, of some objects alone; an engine may give all of them. `declared`: the model. `staged`: the macro that makes its
+rows of a relation of files. `wanted`: as of `raw_objects`. -#}
+{% macro staged_objects(dataset, declared, staged, wanted) -%}
+    {{ return(declared if declared.is_cte or not execute else adapter.dispatch('staged_objects', 'taker')(dataset, declared, staged, wanted)) }}
+{%- endmacro %}
+
+{% macro default__staged_objects(dataset, declared, staged, wanted) -%}
+    {{ declared }}
+{%- endmacro %}
+
+{% macro duckdb__staged_objects(dataset, declared, staged, wanted) -%}
+    {%- set files = taker.named_files(dataset, wanted, taker.most_named_objects() + 1) -%}
+    {%- if not files -%}
+        (select * from {{ declared }} where false)
+    {%- elif files | length > taker.most_named_objects() -%}
+        {{ declared }}
+    {%- else -%}
+        {{ staged(taker.read_files(dataset, files)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Some stored objects of a dataset; an engine may give all of them. `wanted`: a query of them, by market_id, kline_interval and period (the day or
+the month of the path). -#}
+{% macro raw_objects(dataset, wanted) -%}
+    {{ return(adapter.dispatch('raw_objects', 'taker')(dataset, wanted)) }}
+{%- endmacro %}
+
+{% macro default__raw_objects(dataset, wanted) -%}
+    {{ taker.raw_relation(dataset) }}
+{%- endmacro %}
+
+{#- By name: the engine prunes files by constants, not by a join, and to prune it lists all of them. -#}
+{% macro duckdb__raw_objects(dataset, wanted) -%}
+    {%- set files = taker.named_files(dataset, wanted, taker.most_named_objects() + 1) -%}
+    {%- if not files -%}
+        {{ taker.empty_raw_relation(dataset) }}
+    {%- elif files | length > taker.most_named_objects() -%}
+        {{ taker.raw_relation(dataset) }}
+    {%- else -%}
+        {{ taker.read_files(dataset, files) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Where most of a long history is read anyway: names of so many files are megabytes of SQL. -#}
+{% macro most_named_objects() -%}
+    {{ return(20000) }}
+{%- endmacro %}
+
+{#- The paths of the objects that `wanted` names, quoted. -#}
+{% macro named_files(dataset, wanted, most=none) -%}
+    {%- set names = [] -%}
+    {%- for market_id, kline_interval, period in run_query(
+        'select market_id, kline_interval, period from (' ~ wanted ~ ') as wanted order by 1, 2, 3'
+        ~ (' limit ' ~ most if most else '')
+    ).rows -%}
         {%- set venue, symbol = market_id.split(':', 1) -%}
-        {%- do found.append({
-            'dataset': dataset,
-            'path': taker.raw_url() ~ '/' ~ dataset ~ '/venue=' ~ venue ~ '/symbol=' ~ symbol ~ '/date=' ~ day ~ '/data.parquet',
-        }) -%}
+        {%- set parts = {'venue': venue, 'symbol': symbol, 'interval': kline_interval, 'date': period, 'month': period} -%}
+        {%- set folders = [] -%}
+        {%- for partition in raw_layout(dataset).partitions -%}
+            {%- do folders.append(partition ~ '=' ~ parts[partition]) -%}
+        {%- endfor -%}
+        {%- set path = taker.raw_url() ~ '/' ~ dataset ~ '/' ~ (folders | join('/')) ~ '/data.parquet' -%}
+        {%- do names.append("'" ~ path | replace("'", "''") ~ "'") -%}
     {%- endfor -%}
-    {{ return(found) }}
+    {{ return(names) }}
+{%- endmacro %}
+
+{% macro read_files(dataset, files) -%}
+    read_parquet([{{ files | join(', ') }}], hive_partitioning = true, hive_types = {
+        {%- for name, type in raw_layout(dataset).partitions.items() %}'{{ name }}': {{ type }}{{ ', ' if not loop.last }}{% endfor -%}
+    })
 {%- endmacro %}

@@ -12,7 +12,7 @@
 ) }}
 
 {#- Which files of trades to read is known from here, by a query that dbt does not see while it parses. -#}
--- depends_on: {{ ref('int_trades_receipts') }}
+-- depends_on: {{ ref('int_trades_receipts') }}, {{ ref('stg_raw__receipts') }}
 {%- set trade_sources = ['trades', 'rest_trades', 'live_trades'] %}
 {%- set kline_sources = ['klines', 'rest_klines'] %}
 
@@ -152,7 +152,7 @@ valued_{{ source }} as (
                 else klines.taker_buy_volume
             end as decimal(38,16)
         ) as taker_buy_base
-    from {{ ref('stg_raw__' ~ source) }} as klines
+    from {{ klines_to_build() if source == 'klines' else ref('stg_raw__' ~ source) }} as klines
     inner join markets on klines.market_id = markets.market_id
     where klines.kline_interval in ({{ text_list(kline_intervals() if source == 'klines' else ['1h']) }})
         and {{ in_build_window('klines', source, 'bar_date') }}

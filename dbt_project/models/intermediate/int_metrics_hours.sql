@@ -24,12 +24,12 @@ read_metrics as (
         markets.contract_size,
         coalesce(markets.base_multiplier, 1) as base_multiplier,
         metrics.open_interest > 0 and metrics.open_interest_value > 0 as is_observed
-    from {{ ref('stg_raw__metrics') }} as metrics
+    from {{ metrics_to_read() }} as metrics
     inner join current_receipts
         on metrics.market_id = current_receipts.market_id and metrics.trade_date = current_receipts.trade_date
     inner join {{ ref('int_markets') }} as markets on metrics.market_id = markets.market_id
-    where {{ is_stale_metrics_day('metrics.trade_date') }}
-        and not exists (
+    where
+        not exists (
             select 1
             from unchanged_hours
             where unchanged_hours.market_id = metrics.market_id and unchanged_hours.trade_date = metrics.trade_date
