@@ -2,8 +2,8 @@
 
 Arrow scales a decimal by a table of powers of ten whose bounds it does not check, and multiplies without a check for
 overflow: `1e-9999999` is a segmentation fault, `1e-57` is 0, and 1 followed by 28 zeros is 131811359292784559562136384.
-Up to 20 digits in a row, and exponents from -9 to 0, every stored type is safe. Other texts are read one by one, with
-Python's decimals (`ingestion.decode.values`).
+Up to 20 digits in a row and 37 in all, with exponents from -9 to 0, every stored type is safe. Other texts are read one
+by one, with Python's decimals (`ingestion.decode.values`).
 
 Nearly every column of a file has plain numbers alone: digits, with at most one point. Without their points those are
 integers, which take half the time of Arrow's own decimals.
@@ -20,8 +20,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_TOO_MANY_DIGITS: Final = 21
-_UNSAFE_TEXT: Final = rf"[0-9]{{{_TOO_MANY_DIGITS}}}|[eE]\+?0*[1-9]|[eE]-0*[1-9][0-9]"
+_TOO_MANY_IN_A_ROW: Final = 21
+# On both sides of the point: more than 128 bits hold, whatever the type.
+_TOO_MANY_DIGITS: Final = 38
+_UNSAFE_TEXT: Final = (
+    rf"[0-9]{{{_TOO_MANY_IN_A_ROW}}}|(?:[0-9]\.?){{{_TOO_MANY_DIGITS}}}|[eE]\+?0*[1-9]|[eE]-0*[1-9][0-9]"
+)
 _POINT: Final = b"."
 # Ten to the power of each index, as far as 64 bits hold it, and the largest integer that can be multiplied by it.
 _POWERS: Final = 10 ** np.arange(19, dtype=np.int64)

@@ -27,7 +27,18 @@ from tests.support.fuzzing import DAY, packed
 STORED = sorted({kind for kind in ARROW_TYPES.values() if pa.types.is_decimal(kind)}, key=str)
 DECIMALS = [*(kind for kind in ARROW_TYPES.values() if pa.types.is_decimal(kind)), pa.decimal256(76, 38)]
 # Unguarded, the first ends the process; the others become 0, 131811359292784559562136384 and so on.
-MISREAD = ["1e-9999999", "1e-57", "123456789e-51", "1" + "0" * 28, "9" * 400, "9" * 20 + "e9", "9e31", "1." + "0" * 60]
+WRAPS_AROUND = "34028236692093896346.3374607431768211456"  # twenty digits and nineteen: 2^128 units and 50000
+MISREAD = [
+    WRAPS_AROUND,
+    "1e-9999999",
+    "1e-57",
+    "123456789e-51",
+    "1" + "0" * 28,
+    "9" * 400,
+    "9" * 20 + "e9",
+    "9e31",
+    "1." + "0" * 60,
+]
 READ = ["42000.5", "-0.00000001", "1e-9", "6.1e-05", "1e0", "99999999999999999999", "0.00012345678901234567"]
 UUID_LIKE = "0b5fa3c4-98e7-4e12-8e99-1234567e-99,e99,7ae-12,-,1234567e-4e99-"
 
@@ -45,6 +56,14 @@ numerals = st.builds(
         st.from_regex("[eE][-+]?0{0,2}[0-9]{1,2}", fullmatch=True),
     ),
 )
+
+
+@pytest.mark.parametrize("padding", ["", " ", "\t"])
+@pytest.mark.parametrize("numeral", MISREAD)
+def test_what_arrow_would_misread_is_refused_with_blanks_beside_it_too(numeral: str, padding: str) -> None:
+    for stored in STORED:
+        with pytest.raises(pa.ArrowInvalid):
+            decimals(pa.array([(numeral + padding).encode()]), stored)
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
