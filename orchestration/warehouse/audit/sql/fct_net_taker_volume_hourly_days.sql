@@ -2,7 +2,12 @@
 -- Hours of a provisional day come from several sources and all count. On a day of trades, klines fill the hours without
 -- trades: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources. On a
 -- day of klines, trades replace single bars: `mixed`.
-{% from "macros.sql" import residual, distance, sum_venues, tolerance %}
+{% from "macros.sql" import residual, distance, sum_venues, tolerance, is_judged %}
+{% set days = "fct_net_taker_volume_daily" %}
+{% if changed %}
+    {% set is_of_judged_day = is_judged("judged_days", "daily", ["market_id"], "cast(daily.trade_date as timestamp)") %}
+    {% set days = "(select * from fct_net_taker_volume_daily as daily where " ~ is_of_judged_day ~ ")" %}
+{% endif %}
 {% set is_same_source =
     "hourly.flow_source = daily.flow_source or daily.flow_source = 'mixed' "
     ~ "or (daily.is_provisional and hourly.is_provisional)" %}
@@ -26,6 +31,9 @@ with hours as (
         on hourly.market_id = daily.market_id
         and cast(hourly.bar_at as date) = daily.trade_date
     where hourly.venue not in ({{ sum_venues }})
+        {% if changed %}
+        and {{ is_judged("judged_days", "hourly", ["market_id"], "hourly.bar_at") }}
+        {% endif %}
     group by hourly.market_id, cast(hourly.bar_at as date)
 )
 
@@ -60,7 +68,7 @@ select
     coalesce(days.high_price - hours.high_price, 0) as high_difference,
     coalesce(days.low_price - hours.low_price, 0) as low_difference,
     coalesce(hours.filled_volume_usd <= days.volume_usd * {{ tolerance }}, false) as is_fill_negligible
-from fct_net_taker_volume_daily as days
+from {{ days }} as days
 full join hours
     on days.market_id = hours.market_id
     and days.trade_date = hours.trade_date
