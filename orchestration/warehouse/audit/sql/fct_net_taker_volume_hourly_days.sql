@@ -2,17 +2,24 @@
 -- Hours of a provisional day come from several sources and all count. On a day of trades, klines fill the hours without
 -- trades: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources. On a
 -- day of klines, trades replace single bars: `mixed`.
-{% from "macros.sql" import residual, distance, sum_venues, tolerance, is_judged %}
-{% set days = "fct_net_taker_volume_daily" %}
-{% if changed %}
-    {% set is_of_judged_day = is_judged("judged_days", "daily", ["market_id"], "cast(daily.trade_date as timestamp)") %}
-    {% set days = "(select * from fct_net_taker_volume_daily as daily where " ~ is_of_judged_day ~ ")" %}
-{% endif %}
+{% from "macros.sql" import residual, distance, sum_venues, tolerance %}
+{% set days = "judged_dates" if changed else "fct_net_taker_volume_daily" %}
 {% set is_same_source =
     "hourly.flow_source = daily.flow_source or daily.flow_source = 'mixed' "
     ~ "or (daily.is_provisional and hourly.is_provisional)" %}
 
-with hours as (
+with {% if changed %}
+judged_dates as (
+    select daily.*
+    from fct_net_taker_volume_daily as daily
+    inner join judged_days as judged
+        on daily.market_id = judged.market_id
+        and daily.trade_date >= judged.from_at
+        and daily.trade_date < judged.to_at
+),
+
+{% endif %}
+hours as (
     select
         hourly.market_id,
         cast(hourly.bar_at as date) as trade_date,
@@ -27,13 +34,16 @@ with hours as (
         min(case when {{ is_same_source }} then hourly.low_price end) as low_price,
         sum(case when {{ is_same_source }} then 0 else hourly.volume_usd end) as filled_volume_usd
     from fct_net_taker_volume_hourly as hourly
+    {% if changed %}
+    inner join judged_days as judged
+        on hourly.market_id = judged.market_id
+        and hourly.bar_at >= judged.from_at
+        and hourly.bar_at < judged.to_at
+    {% endif %}
     left join fct_net_taker_volume_daily as daily
         on hourly.market_id = daily.market_id
         and cast(hourly.bar_at as date) = daily.trade_date
     where hourly.venue not in ({{ sum_venues }})
-        {% if changed %}
-        and {{ is_judged("judged_days", "hourly", ["market_id"], "hourly.bar_at") }}
-        {% endif %}
     group by hourly.market_id, cast(hourly.bar_at as date)
 )
 

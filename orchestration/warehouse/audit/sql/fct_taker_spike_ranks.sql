@@ -1,5 +1,5 @@
 -- One row per ranked bar and side. The other side's rank counts what this side's percentile counts: less extreme bars.
-{% from "macros.sql" import distance, sum_venues, min_coverage, is_judged %}
+{% from "macros.sql" import distance, sum_venues, min_coverage %}
 
 with definitions as (
     select
@@ -13,10 +13,14 @@ with definitions as (
 ),
 
 judged_bars as (
-    select *
+    select ranks.*
     from fct_taker_spike_ranks as ranks
     {% if changed %}
-    where {{ is_judged("judged_ranks", "ranks", ["definition_id", "market_id"], "ranks.bar_at") }}
+    inner join judged_ranks as judged
+        on ranks.definition_id = judged.definition_id
+        and ranks.market_id = judged.market_id
+        and ranks.bar_at >= judged.from_at
+        and ranks.bar_at < judged.to_at
     {% endif %}
 ),
 
@@ -30,6 +34,9 @@ sides as (
 series as (
     select definition_id, market_id, max(bar_at) as last_bar_at
     from fct_taker_spike_ranks
+    {% if changed %}
+    where bar_at >= (select min(from_at) from judged_ranks)
+    {% endif %}
     group by definition_id, market_id
 ),
 
@@ -57,11 +64,24 @@ ranks as (
         on ranks.definition_id = definitions.definition_id
 ),
 
+-- How many days a value reaches back, from none on.
+reaches as (
+    select unnest(range(0, coalesce(max((smoothing_bars - 1) * bar_hours + 23), 0) // 24 + 1)) as days
+    from definitions
+),
+
 incomplete_days as (
     select market_id, trade_date from fct_net_taker_volume_daily where coverage_ratio < 1
     union
     select market_id, cast(bar_at as date) as trade_date
     from fct_net_taker_volume_hourly
+    {% if changed %}
+    where bar_at >= (
+        select date_trunc('day', min(judged.from_at)) - interval '1 day' * max(reaches.days)
+        from judged_ranks as judged
+        cross join reaches
+    )
+    {% endif %}
     group by market_id, cast(bar_at as date)
     having sum(coverage_ratio) < 24
 ),
@@ -73,10 +93,7 @@ incomplete_bars as (
         incomplete_days.trade_date + cast(reaches.days as integer) as bar_date,
         reaches.days
     from incomplete_days
-    cross join (
-        select unnest(range(0, coalesce(max((smoothing_bars - 1) * bar_hours + 23), 0) // 24 + 1)) as days
-        from definitions
-    ) as reaches
+    cross join reaches
 ),
 
 unranked as (

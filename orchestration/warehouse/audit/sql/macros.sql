@@ -26,16 +26,3 @@
 {% set min_coverage = "0.95" %}
 
 {% set horizons = "(values (1), (3), (7), (14), (30)) as horizons (horizon_days)" %}
-
-{# The condition that a row lies within the windows of `judged`, a relation of `window.py` with the same keys. #}
-{% macro is_judged(judged, row, keys, instant) -%}
-    exists (
-        select 1
-        from {{ judged }} as judged
-        where {{ instant }} >= judged.from_at
-            and {{ instant }} < judged.to_at
-            {% for key in keys %}
-            and judged.{{ key }} = {{ row }}.{{ key }}
-            {% endfor %}
-    )
-{%- endmacro %}
