@@ -1,10 +1,16 @@
 """From a verdict to a check result, and from check results to whether marts may be published."""
 
+from typing import Any, cast
+
 import dagster as dg
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from orchestration.checks.audit import check_result
+from orchestration.cli.app import app
 from orchestration.defs.publish import audit_summary, refuse_unaudited
+from orchestration.runs import execution
 from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.audit.window import Window, everything
@@ -101,3 +107,28 @@ def audited_mart(passed: bool, severity: dg.AssetCheckSeverity) -> dg.Definition
         return dg.AssetCheckResult(passed=passed, severity=severity)
 
     return dg.Definitions(assets=[mart], asset_checks=[suite], jobs=[dg.define_asset_job("job", [mart])])
+
+
+def test_a_full_audit_is_requested_of_the_step_that_audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[object] = []
+    monkeypatch.setattr(execution, "_execute", lambda session, job, *, config: executed.append((job, config)))
+    for full_audit in (True, False):
+        execution._build(cast(execution._Session, None), [], full_refresh=False, full_audit=full_audit)
+    assert executed == [
+        ("build_and_publish", {"ops": {"warehouse": {"config": refresh}, "audit": {"config": {"full_audit": full}}}})
+        for refresh, full in (({"full_refresh": False}, True), ({"full_refresh": False}, False))
+    ]
+
+
+def test_the_option_of_the_command_line_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def run(*_: object, **options: Any) -> None:
+        given.append(options)
+        raise typer.Exit
+
+    monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT")
+    monkeypatch.setattr(execution, "run", run)
+    for options in (["-q", "--full-audit"], ["-q"]):
+        assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
+    assert [options["full_audit"] for options in given] == [True, False]
