@@ -210,6 +210,38 @@ def test_former_audit_and_changed_rows_are_the_verdict_on_everything(
         assert broken(marts, suite, changed=True) == broken(marts, suite, changed=False), (change, row)
 
 
+def test_a_price_of_the_last_hour_that_was_built_is_compared_with_the_next_bar(
+    marts: duckdb.DuckDBPyConnection, serving: Path
+) -> None:
+    build(marts, f"market_id = '{LINEAR}' and bar_date = date '2024-03-10'")
+    marts.execute(
+        f"update {HOURLY} set close_price = close_price * 3 "
+        f"where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 23:00'"
+    )
+    suite = SUITE_BY_NAME[HOURLY]
+
+    assert not window_of(marts, serving, RULES).is_full
+    assert broken(marts, suite, changed=True) == broken(marts, suite, changed=False)
+
+
+def test_sums_are_judged_over_all_days_that_were_built_of_any_market(
+    marts: duckdb.DuckDBPyConnection, serving: Path
+) -> None:
+    build(
+        marts,
+        f"(market_id = '{LINEAR}' and bar_date = date '2024-03-10') "
+        "or (market_id = 'all:BTC' and bar_date = date '2024-03-14')",
+    )
+    marts.execute(
+        f"update {HOURLY} set trade_count = trade_count + 1 "
+        "where market_id = 'all:BTC' and bar_at = timestamp '2024-03-14 05:00'"
+    )
+    suite = SUITE_BY_NAME[f"{HOURLY}_sums"]
+
+    assert not window_of(marts, serving, RULES).is_full
+    assert sum(broken(marts, suite, changed=True)) == 1
+
+
 def test_a_row_that_broke_outside_of_what_was_built_is_found_by_a_full_audit(
     marts: duckdb.DuckDBPyConnection, serving: Path
 ) -> None:
