@@ -22,6 +22,7 @@ from orchestration.automation.hourly_today import hourly_schedule
 from orchestration.automation.jobs import jobs
 from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.automation.seal_finished_hours import seal_sensor
+from orchestration.automation.weekly_full_audit import full_audit_schedule
 from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
 from orchestration.compat.logs import redact_logs
@@ -81,9 +82,9 @@ def build_definitions(
             _published(settings, manifest),
             report_asset(paths.serving, is_simulated=scope.is_simulated),
         ],
-        asset_checks=[*audit_checks(), *completeness_checks(paths.serving, scope.market_ids)],
+        asset_checks=[audit_checks(settings.dbt, scope), *completeness_checks(paths.serving, scope.market_ids)],
         jobs=[all_jobs.days, all_jobs.months, all_jobs.today, all_jobs.build],
-        schedules=[hourly_schedule(all_jobs), *daily_schedules(scope, all_jobs)],
+        schedules=[hourly_schedule(all_jobs), *daily_schedules(scope, all_jobs), full_audit_schedule(all_jobs)],
         sensors=[
             changed_files_sensor(scope, all_jobs),
             seal_sensor(paths.spool, all_jobs),

@@ -24,7 +24,6 @@ from orchestration.state.process import PROCESS_TAG, join, scratch
 if TYPE_CHECKING:
     import dagster as dg
     import duckdb
-    import pandas as pd
 
     from ingestion.http.fetch import Archives
     from ingestion.http.retry import ServerHealth
@@ -206,11 +205,6 @@ class WarehouseResource:
                     connection.execute(f"set {name} = {value}")
                 connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))
             yield connection
-
-    def read(self, query: str) -> pd.DataFrame:
-        """The result of one query."""
-        with self.open() as connection:
-            return connection.execute(query).df()
 
 
 def _create_secret(secret: Mapping[str, Any]) -> str:

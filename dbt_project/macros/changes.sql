@@ -25,6 +25,15 @@ cycle. -#}
     {{ return(note if current else none) }}
 {%- endmacro %}
 
+{#- The build that wrote this note: what changed is what differs from it; none where there is no note. -#}
+{% macro build_of_note() -%}
+    {%- set note = taker.note_of_last_build() -%}
+    {%- if note -%}
+        {{ return(run_query('select max(build_id) from ' ~ note).columns[0].values()[0]) }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
 {#- A model that unit tests need not be given: what changed has no meaning there. -#}
 {% macro changes_in(name) -%}
     {%- if model.resource_type != 'unit_test' -%}{{ return(ref(name)) }}{%- endif -%}

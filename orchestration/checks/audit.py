@@ -1,60 +1,93 @@
-"""A Great Expectations suite as a blocking asset check, with the evidence in its metadata.
+"""The Great Expectations suites as blocking asset checks, with the evidence in their metadata.
 
-Belongs here: verdict → check result. Does not: what is expected (`orchestration.warehouse.audit.suites`).
+One step judges all of them: what is judged is decided once, Great Expectations validates once, and a step of Dagster
+costs more than most suites.
+
+Belongs here: verdict → check result, and what a run may request of the audit. Does not: what is expected
+(`orchestration.warehouse.audit.suites`), what is judged (`orchestration.warehouse.audit.window`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from orchestration.config.dbt import DbtConfig
+from orchestration.config.scope import Scope
+from orchestration.defs.publish import AUDIT, IS_FULL, JUDGED
 from orchestration.progress import Progress
 from orchestration.resources import WarehouseResource, waiting
 from orchestration.state.locks import Workplace
-from orchestration.warehouse.audit.gx import Verdict, validate
+from orchestration.warehouse.audit import gx
+from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
+from orchestration.warehouse.audit.window import Window, count_all, window_of
+from orchestration.warehouse.publish.inputs import judged_by_sha256, published_settings
+
+
+class AuditConfig(dg.Config):
+    """`full_audit`: judge every row of every mart, not only what was built since the publication that stands."""
+
+    full_audit: bool = False
 
 
 def audit_key(suite: AuditSuite) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey(suite.mart), f"gx_{suite.name}")
 
 
-def audit_checks(suites: Sequence[AuditSuite] = SUITES) -> list[dg.AssetChecksDefinition]:
+def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SUITES) -> dg.AssetChecksDefinition:
     """One blocking check per suite. A critical finding stops publication, a warning is published with its evidence."""
-    return [_audit_check(suite) for suite in suites]
+    specs = [
+        dg.AssetCheckSpec(
+            audit_key(suite).name, asset=dg.AssetKey(suite.mart), blocking=True, description=suite.description
+        )
+        for suite in suites
+    ]
 
-
-def _audit_check(suite: AuditSuite) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=dg.AssetKey(suite.mart),
-        name=audit_key(suite).name,
-        blocking=True,
-        description=suite.description,
+    @dg.multi_asset_check(
+        name=AUDIT, specs=specs, can_subset=True, description="Judges the marts before they are published."
     )
     def check(
         context: dg.AssetCheckExecutionContext,
+        config: AuditConfig,
         warehouse: dg.ResourceParam[WarehouseResource],
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
-    ) -> dg.AssetCheckResult:
+    ) -> Iterator[dg.AssetCheckResult]:
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
-        progress.auditing(suite.name)
-        return check_result(validate(warehouse.read(suite.query), suite))
+        wanted = [suite for suite in suites if audit_key(suite) in context.selected_asset_check_keys]
+        judged_by = judged_by_sha256(published_settings(scope, dbt.target), dbt.variables())
+        with warehouse.open() as connection:
+            window = window_of(connection, dbt.paths.serving, judged_by, full=config.full_audit)
+            context.log.info(f"judging {window.text}")
+            counted, faults = count_all(connection, wanted, window, lambda suite: progress.auditing(suite.name))
+            verdicts = gx.verdicts(connection, counted)
+        for each in counted:
+            yield check_result(verdicts[each.suite.name], each.suite, window)
+        if faults:
+            raise dg.Failure("\n".join(map(str, faults)), allow_retries=False)
 
     return check
 
 
-def check_result(verdict: Verdict) -> dg.AssetCheckResult:
+def check_result(verdict: Verdict, suite: AuditSuite, window: Window) -> dg.AssetCheckResult:
     """The verdict as Dagster shows it: the failures first, then everything that was expected."""
     failed = [result for result in verdict.results if not result["success"]]
     metadata: dict[str, dg.MetadataValue] = {
+        IS_FULL: dg.MetadataValue.bool(window.is_full),
+        JUDGED: dg.MetadataValue.text(
+            window.text if window.is_full or suite.follows_changes else "everything: this suite always is"
+        ),
+        "judged_rows": dg.MetadataValue.int(verdict.judged),
         "expectations": dg.MetadataValue.table([_row(result) for result in verdict.results]),
     }
     if failed:
         metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
         metadata["samples"] = dg.MetadataValue.json({str(result["rule"]): result["sample"] for result in failed})
     return dg.AssetCheckResult(
+        asset_key=audit_key(suite).asset_key,
+        check_name=audit_key(suite).name,
         passed=verdict.success,
         severity=dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN,
         description=describe(failed),

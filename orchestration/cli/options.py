@@ -26,6 +26,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tabl
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable facts on standard output.")]
 Demo = Annotated[bool, typer.Option("--demo", help="Of the demo's data instead of yours.")]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Rebuild every day, not only what changed.")]
+FullAudit = Annotated[
+    bool, typer.Option("--full-audit", help="Judge every row of every mart, not only what was built.")
+]
 
 
 def settings_of(demo: bool) -> Settings:

@@ -18,12 +18,17 @@ from orchestration.defs.raw import OWNERS, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
-from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, published_settings
+from orchestration.warehouse.audit.window import AUDITED, statement_of
+from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, judged_by_sha256, published_settings
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
 if TYPE_CHECKING:
     from orchestration.warehouse.publish.publication import Publication
 
+# The step that audits, its option, and the names of what its checks state of what they judged.
+AUDIT: Final = "audit"
+IS_FULL: Final = "full_audit"
+JUDGED: Final = "judged"
 PUBLISHED_KEY: Final = dg.AssetKey(["published", "marts"])
 
 
@@ -68,6 +73,11 @@ def published_asset(
         settings = published_settings(scope, dbt.target)
         # The lock is held since before the build: no other process has written the index since.
         inputs = inputs_sha256(storage.store(), settings, dbt.variables(), postgres_url)
+        audited = {
+            **statement_of(paths.warehouse),
+            **judged_in(context.instance, audits, run_id),
+            "judged_by": judged_by_sha256(settings, dbt.variables()),
+        }
         with workplace.scratch() as scratch:
             publication = publish(
                 paths.warehouse,
@@ -75,7 +85,7 @@ def published_asset(
                 storage.store(),
                 list(marts),
                 run_id=run_id,
-                settings={**settings, INPUTS: inputs},
+                settings={**settings, INPUTS: inputs, AUDITED: audited},
                 audit=audit,
                 now=datetime.now(UTC),
                 keys=marts,
@@ -133,20 +143,36 @@ def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKe
     Another run's outcome is about other marts, however recent: this run alone holds the lock over what it built,
     audited and publishes.
     """
-    return {key.name: _outcome(instance, key, run_id) for key in audits}
+    return {key.name: _outcome(_evaluation(instance, key, run_id)) for key in audits}
 
 
-def _outcome(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> str:
+def judged_in(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey], run_id: str) -> dict[str, Any]:
+    """What the audit of this run judged: whether it was full, and what it was, in words."""
+    found = [_evaluation(instance, key, run_id) for key in audits]
+    stated = [evaluation.metadata for evaluation in found if evaluation is not None]
+    judged = {str(metadata[JUDGED].value): bool(metadata[IS_FULL].value) for metadata in stated if JUDGED in metadata}
+    is_full = bool(judged) and all(judged.values())
+    # Of an audit of what changed some suites judge everything.
+    return {IS_FULL: is_full, JUDGED: "; ".join(sorted(judged, key=lambda text: text.startswith("everything"))[:1])}
+
+
+def _outcome(evaluation: dg.AssetCheckEvaluation | None) -> str:
+    if evaluation is None:
+        return "not run"
+    if evaluation.passed:
+        return "passed"
+    return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
+
+
+def _evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> dg.AssetCheckEvaluation | None:
+    """The outcome of a check in this run."""
     # Runs that wait have planned this check meanwhile: the latest records may all be theirs.
     for record in check_history(instance, key, limit=100):
         event = record.event.dagster_event if record.event is not None else None
         evaluation = event.event_specific_data if event is not None else None
-        if record.run_id != run_id or not isinstance(evaluation, dg.AssetCheckEvaluation):
-            continue
-        if evaluation.passed:
-            return "passed"
-        return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
-    return "not run"
+        if record.run_id == run_id and isinstance(evaluation, dg.AssetCheckEvaluation):
+            return evaluation
+    return None
 
 
 def _and(names: Sequence[str]) -> str:

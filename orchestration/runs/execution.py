@@ -60,6 +60,7 @@ def run(
     recent: date | None = None,
     progress: Progress | None = None,
     full_refresh: bool = False,
+    full_audit: bool = False,
     debug: bool = False,
 ) -> RunReport:
     """Ingest the range, build, audit and publish. Without `last_day`, what the archive does not have yet as well.
@@ -76,14 +77,15 @@ def run(
     settings = settings.model_copy(update={"first_day": first})
     report = RunReport()
     recorder = Recorder(progress or Progress(), report)
-    if not full_refresh and _is_up_to_date(settings, ranges, recorder, report, with_today=last_day is None):
+    is_wanted = full_refresh or full_audit
+    if not is_wanted and _is_up_to_date(settings, ranges, recorder, report, with_today=last_day is None):
         return report
     with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
         _ingest(session, ranges)
         if report.every_object_failed or report.nothing_ingested:
             return report
         today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
-        _build(session, today, full_refresh=full_refresh)
+        _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
         report.losses = _losses(settings.scope, settings.storage, ranges)
     if last_day is not None:
         # Days long past were requested: that they are not fresh is expected.
@@ -163,13 +165,15 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange]) -> None:
             return
 
 
-def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: bool) -> None:
+def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: bool, full_audit: bool) -> None:
     """Bring the assets of `today` up to this hour, then build, audit and publish."""
     from orchestration.automation.jobs import BUILD_AND_PUBLISH, INGEST_TODAY
+    from orchestration.defs.publish import AUDIT
 
     if today:
         _execute(session, INGEST_TODAY, keys=today)
-    config = {"ops": {"warehouse": {"config": {"full_refresh": full_refresh}}}}
+    options = {"warehouse": {"full_refresh": full_refresh}, AUDIT: {"full_audit": full_audit}}
+    config = {"ops": {name: {"config": values} for name, values in options.items()}}
     _execute(session, BUILD_AND_PUBLISH, config=config)
 
 

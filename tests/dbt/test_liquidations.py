@@ -20,7 +20,7 @@ import pytest
 
 from ingestion.domain.markets import DOLLARS
 from orchestration.serving.liquidations import last_liquidations
-from orchestration.warehouse.audit.gx import validate
+from orchestration.warehouse.audit.gx import audit
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
 from tests.dbt.warehouse import PROJECT, RawFolder, Record, Warehouse
@@ -426,7 +426,7 @@ def test_the_brief_of_a_day_has_the_market_s_and_all_liquidations(collected: Col
 def test_the_audit_passes(collected: Collected, suite: AuditSuite) -> None:
     """Every suite that reads liquidations, on marts that dbt made: the suites' own tests make theirs by hand."""
     with duckdb.connect(str(collected.warehouse.path), read_only=True) as connection:
-        verdict = validate(connection.execute(suite.query).df(), suite)
+        verdict = audit(connection, suite)
     assert [result for result in verdict.results if not result["success"]] == []
 
 

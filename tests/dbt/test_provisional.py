@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.warehouse.audit.gx import validate
+from orchestration.warehouse.audit.gx import audit
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
 from tests.dbt.warehouse import RawFolder, Record, Warehouse
@@ -269,7 +269,7 @@ def test_an_incremental_build_ends_where_a_fresh_one_does(built: BuiltTwice, res
 def test_the_audit_finds_nothing_wrong(built: BuiltTwice, suite: AuditSuite) -> None:
     """Of provisional bars, a running day, and sums whose set changed."""
     with duckdb.connect(str(built.warehouse.path), read_only=True) as connection:
-        verdict = validate(connection.execute(suite.query).df(), suite)
+        verdict = audit(connection, suite)
 
     failed = [r for r in verdict.results if not r["success"] and r["severity"] == CRITICAL]
     assert [(r["column"], r["rule"], r["sample"][:2]) for r in failed] == []

@@ -1,13 +1,22 @@
 """From a verdict to a check result, and from check results to whether marts may be published."""
 
+from typing import Any, cast
+
 import dagster as dg
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from orchestration.checks.audit import check_result
+from orchestration.cli.app import app
 from orchestration.defs.publish import audit_summary, refuse_unaudited
+from orchestration.runs import execution
 from orchestration.warehouse.audit.gx import Verdict
+from orchestration.warehouse.audit.suites import SUITES
+from orchestration.warehouse.audit.window import Window, everything
 
 MART = dg.AssetKey("mart")
+SUITE, WHOLE = SUITES[2], everything("nothing is published yet")
 CHECK = dg.AssetCheckKey(MART, "suite")
 
 
@@ -25,7 +34,7 @@ def finding(severity: str, *, success: bool = False) -> dict[str, object]:
 
 
 def test_a_critical_finding_is_an_error_with_the_failing_row() -> None:
-    result = check_result(Verdict(False, True, [finding("critical"), finding("warning", success=True)]))
+    result = check_result(Verdict(False, True, [finding("critical"), finding("warning", success=True)]), SUITE, WHOLE)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "a ratio lies between 0 and 1" in (result.description or "")
     assert "2026-03-01" in (result.description or "")
@@ -33,15 +42,28 @@ def test_a_critical_finding_is_an_error_with_the_failing_row() -> None:
 
 
 def test_a_warning_alone_does_not_block() -> None:
-    result = check_result(Verdict(False, False, [finding("warning")]))
+    result = check_result(Verdict(False, False, [finding("warning")]), SUITE, WHOLE)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
 
 
 def test_a_good_verdict_still_names_what_was_expected() -> None:
-    result = check_result(Verdict(True, False, [finding("critical", success=True)]))
+    result = check_result(Verdict(True, False, [finding("critical", success=True)]), SUITE, WHOLE)
     assert result.passed
     assert "expectations" in result.metadata
     assert "failed" not in result.metadata
+
+
+@pytest.mark.parametrize("window", [WHOLE, Window(None, "what was built since yesterday")])
+def test_a_check_states_what_was_judged_and_whether_the_audit_was_full(window: Window) -> None:
+    metadata = check_result(Verdict(True, False, [finding("critical", success=True)], judged=9), SUITE, window).metadata
+    stated = (metadata["full_audit"].value, metadata["judged"].value, metadata["judged_rows"].value)
+    assert stated == (window.is_full, window.text, 9)
+
+
+def test_a_suite_that_is_judged_whole_states_so() -> None:
+    good = Verdict(True, False, [finding("critical", success=True)])
+    metadata = check_result(good, SUITES[0], Window(None, "what was built")).metadata
+    assert metadata["judged"].value == "everything: this suite always is"
 
 
 @pytest.mark.parametrize(
@@ -85,3 +107,28 @@ def audited_mart(passed: bool, severity: dg.AssetCheckSeverity) -> dg.Definition
         return dg.AssetCheckResult(passed=passed, severity=severity)
 
     return dg.Definitions(assets=[mart], asset_checks=[suite], jobs=[dg.define_asset_job("job", [mart])])
+
+
+def test_a_full_audit_is_requested_of_the_step_that_audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[object] = []
+    monkeypatch.setattr(execution, "_execute", lambda session, job, *, config: executed.append((job, config)))
+    for full_audit in (True, False):
+        execution._build(cast(execution._Session, None), [], full_refresh=False, full_audit=full_audit)
+    assert executed == [
+        ("build_and_publish", {"ops": {"warehouse": {"config": refresh}, "audit": {"config": {"full_audit": full}}}})
+        for refresh, full in (({"full_refresh": False}, True), ({"full_refresh": False}, False))
+    ]
+
+
+def test_the_option_of_the_command_line_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def run(*_: object, **options: Any) -> None:
+        given.append(options)
+        raise typer.Exit
+
+    monkeypatch.setenv("TAKER_MARKETS", "binance_um:BTCUSDT")
+    monkeypatch.setattr(execution, "run", run)
+    for options in (["-q", "--full-audit"], ["-q"]):
+        assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
+    assert [options["full_audit"] for options in given] == [True, False]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from orchestration.automation.weekly_full_audit import full_audit_request
 from orchestration.checks.audit import audit_key
 from orchestration.config.settings import Settings, load_settings
 from orchestration.definitions import build_definitions
@@ -134,7 +136,16 @@ def test_every_step_states_which_process_executes_it(manifest: Path, settings: S
     assert unnamed == set()
 
 
-def test_only_the_sensors_that_make_no_requests_run_by_default(manifest: Path, settings: Settings) -> None:
+def test_the_weekly_audit_requests_everything_of_the_job_that_publishes(manifest: Path, settings: Settings) -> None:
+    job = build_definitions(settings).resolve_job_def("build_and_publish")
+    request = full_audit_request(datetime(2026, 3, 1, tzinfo=UTC), date(2026, 3, 8))
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_config["ops"] == {"audit": {"config": {"full_audit": True}}}
+    assert dg.validate_run_config(job, request.run_config)["ops"]["audit"]["config"] == {"full_audit": True}
+    assert isinstance(full_audit_request(None, date(2026, 3, 8)), dg.SkipReason)
+
+
+def test_only_what_makes_no_requests_runs_by_default(manifest: Path, settings: Settings) -> None:
     definitions = build_definitions(settings)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     assert sensors == {
@@ -144,9 +155,13 @@ def test_only_the_sensors_that_make_no_requests_run_by_default(manifest: Path, s
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
         "alerts": dg.DefaultSensorStatus.STOPPED,
     }
-    schedules = definitions.schedules or ()
-    assert {schedule.name for schedule in schedules} == {"daily_ingest", "daily_ingest_months", "hourly_today"}
-    assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+    schedules = {schedule.name: schedule.default_status for schedule in definitions.schedules or ()}
+    assert schedules == {
+        "daily_ingest": dg.DefaultScheduleStatus.STOPPED,
+        "daily_ingest_months": dg.DefaultScheduleStatus.STOPPED,
+        "hourly_today": dg.DefaultScheduleStatus.STOPPED,
+        "weekly_full_audit": dg.DefaultScheduleStatus.RUNNING,
+    }
 
 
 def test_without_a_manifest_the_error_states_what_to_run(settings: Settings, tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ingestion.simulator.simulated import MARKER, simulate
-from orchestration.checks import audit
 from orchestration.cli.app import app
 from orchestration.config.settings import load_settings
 from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import unchanged
+from orchestration.warehouse.audit import gx
 from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.publish import inputs
 
@@ -78,6 +78,15 @@ def published_at(house: Path) -> object:
         row = connection.execute("select published_at from publication").fetchone()
     assert row is not None
     return row[0]
+
+
+def audited(house: Path) -> dict[str, Any]:
+    """What the publication states of its audit."""
+    with duckdb.connect(str(serving(house)), read_only=True) as connection:
+        row = connection.execute("select settings -> 'audited' from publication").fetchone()
+    assert row is not None
+    stated: dict[str, Any] = json.loads(row[0])
+    return stated
 
 
 def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) -> None:
@@ -272,6 +281,9 @@ def test_a_file_that_cannot_be_fetched_is_listed_the_rest_is_published_and_the_e
     assert [failed["object"] for failed in facts["failed_objects"]] == [f"{MARKET} metrics {LAST_DAY}"]
     assert "published, but 1" in err
     assert published_at(house) != before
+    # The build before was published: what was built since is judged.
+    assert not audited(house)["full_audit"]
+    assert audited(house)["judged"].startswith("what was built since the publication of ")
 
 
 def test_when_nothing_at_all_could_be_fetched_the_run_ends_with_the_reason(
@@ -304,7 +316,8 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
         "unexpected_count": 1,
         "sample": [{"trade_date": "2026-03-01"}],
     }
-    monkeypatch.setattr(audit, "validate", lambda frame, suite: Verdict(False, True, [found]))
+    refused = Verdict(False, True, [found])
+    monkeypatch.setattr(gx, "verdicts", lambda connection, counted: {each.suite.name: refused for each in counted})
     (house / "var" / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
     code, out, err = run("--json")
     assert code == 1
@@ -319,6 +332,13 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
     (refused,) = [alert for alert in alerts["new"] if alert["kind"] == "audit"]
     assert refused["text"].startswith("SIMULATED: Nothing was published at")
     assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
+
+
+def test_the_next_run_judges_everything_that_a_refused_build_left(house: Path) -> None:
+    code, _, err = run("--json")
+    assert code == 0, err
+    assert audited(house)["full_audit"]
+    assert audited(house)["judged"] == "everything: the build before this one was not published"
 
 
 def test_status_reports_what_the_raw_zone_holds(house: Path) -> None:

@@ -5,6 +5,7 @@
     'fct_taker_spike_ranks', 'fct_net_taker_volume_hourly'] %}
 -- depends_on: {{ ref(table) }}
 {%- endfor %}
+{%- set former = build_of_note() %}
 {%- set layers = {'klines': 'int_kline_days', 'market_bars': 'int_market_bar_days', 'bars': 'int_bar_days'} %}
 
 with noted as (
@@ -30,6 +31,7 @@ select
     cast(row_count as bigint) as row_count,
     cast(row_hashes as decimal(38,0)) as row_hashes,
     cast('{{ var('logic_version', '') }}' as varchar) as logic_version,
-    cast('{{ invocation_id }}' as varchar) as build_id
+    cast('{{ invocation_id }}' as varchar) as build_id,
+    cast({{ "'" ~ former ~ "'" if former else 'null' }} as varchar) as former_build_id
 from noted
 order by layer, market_id, bar_date

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli.errors import fail, reporting_errors
-from orchestration.cli.options import AsJson, Debug, FullRefresh, Quiet, day_of
+from orchestration.cli.options import AsJson, Debug, FullAudit, FullRefresh, Quiet, day_of
 
 if TYPE_CHECKING:
     from orchestration.config.settings import Settings
@@ -34,6 +34,7 @@ def run(
         date | None, typer.Option("--to", parser=day_of, metavar="DAY", help="Last UTC day, included.")
     ] = None,
     full_refresh: FullRefresh = False,
+    full_audit: FullAudit = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -48,7 +49,16 @@ def run(
         from orchestration.config.settings import load_settings
 
         settings = load_settings(markets=markets)
-        run_and_show(settings, first, last, full_refresh=full_refresh, quiet=quiet, as_json=as_json, debug=debug)
+        run_and_show(
+            settings,
+            first,
+            last,
+            full_refresh=full_refresh,
+            full_audit=full_audit,
+            quiet=quiet,
+            as_json=as_json,
+            debug=debug,
+        )
 
 
 def run_and_show(
@@ -60,6 +70,7 @@ def run_and_show(
     as_json: bool,
     debug: bool,
     full_refresh: bool = False,
+    full_audit: bool = False,
     recent: date | None = None,
 ) -> None:
     """Run, print the result, and end with an exit code other than 0 where something failed."""
@@ -70,7 +81,14 @@ def run_and_show(
     shown = not (quiet or as_json or debug)
     with TerminalProgress(stderr()) if shown else contextlib.nullcontext(WaitingOnly(stderr())) as progress:
         report = execution.run(
-            settings, first, last, recent=recent, progress=progress, full_refresh=full_refresh, debug=debug
+            settings,
+            first,
+            last,
+            recent=recent,
+            progress=progress,
+            full_refresh=full_refresh,
+            full_audit=full_audit,
+            debug=debug,
         )
     _show(settings, report, quiet=quiet, as_json=as_json)
     _fail_unless_published(report, has_former=settings.serving_path.exists())

@@ -6,6 +6,7 @@ Belongs here: which expectation states which rule. Does not: importing Great Exp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,11 @@ def expectation_of(rule: Rule, key: Sequence[str]) -> tuple[str, dict[str, Any]]
             return "ExpectCompoundColumnsToBeUnique", {"column_list": list(key)}
         case NotEmpty():
             return "ExpectTableRowCountToBeBetween", {"min_value": 1}
+
+
+def name_of(kind: str) -> str:
+    """The name under which Great Expectations reports an expectation of this class."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def columns_of(arguments: dict[str, Any]) -> list[str]:

@@ -32,7 +32,8 @@ class AuditSuite:
 
     `mart` is the table whose publication the suite guards; several suites may guard one, at different grains. `key`:
     the columns that identify a row of the frame; every sample row begins with them. `sql`: the file in `sql/` that
-    draws the frame. `description`: that of the check in Dagster.
+    draws the frame. `description`: that of the check in Dagster. `follows_changes`: whether an audit that is not full
+    judges what a build changed of it; the frames of other suites are drawn whole, since they are small.
     """
 
     name: str
@@ -41,11 +42,16 @@ class AuditSuite:
     sql: str
     description: str
     rules: tuple[Rule, ...]
+    follows_changes: bool = False
 
     @property
     def query(self) -> str:
-        """The SQL that draws the frame from the warehouse."""
-        return render(_SQL / self.sql, mart=self.mart, key=self.key)
+        """The SQL that draws the whole frame from the warehouse."""
+        return self.drawn(changed=False)
+
+    def drawn(self, *, changed: bool) -> str:
+        """The SQL of the frame. `changed`: only of what was built, where the suite follows that (`window`)."""
+        return render(_SQL / self.sql, mart=self.mart, key=self.key, changed=changed and self.follows_changes)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,14 @@ def published_settings(scope: Scope, target: str) -> dict[str, Any]:
     }
 
 
+def judged_by_sha256(settings: Mapping[str, Any], dbt_vars: Mapping[str, Any]) -> str:
+    """The fingerprint of what judges and builds a publication, and not of the data that it is made of.
+
+    Where it differs, what was judged before is judged again. `settings` and `dbt_vars` as below.
+    """
+    return _sha256([dict(settings), dict(dbt_vars), _code(), _versions()])
+
+
 def inputs_sha256(
     store: ObjectStore, settings: Mapping[str, Any], dbt_vars: Mapping[str, Any], postgres_url: str | None
 ) -> str:
@@ -56,6 +64,10 @@ def inputs_sha256(
     index = {key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS}
     target = hashlib.sha256((postgres_url or "").encode()).hexdigest()
     inputs = [index, dict(settings), dict(dbt_vars), target, _code(), _versions()]
+    return _sha256(inputs)
+
+
+def _sha256(inputs: Any) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 

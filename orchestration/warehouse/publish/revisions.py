@@ -186,10 +186,10 @@ def refuse_broken(new: duckdb.DuckDBPyConnection) -> None:
     ranks, counted = _relation(new, _current(new), RANKS), f"select count(*) from {REVISIONS}"
     if ranks is None or new.execute(counted).fetchone() == (0,):
         return
-    from orchestration.warehouse.audit.gx import validate
+    from orchestration.warehouse.audit.gx import audit
     from orchestration.warehouse.audit.suites import HISTORY_SUITE
 
-    verdict = validate(new.execute(HISTORY_SUITE.query).df(), HISTORY_SUITE)
+    verdict = audit(new, HISTORY_SUITE)
     if not verdict.blocking:
         return
     failed = [result for result in verdict.results if not result["success"]]

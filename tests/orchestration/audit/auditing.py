@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import duckdb
 
+from orchestration.warehouse.audit import gx
 from orchestration.warehouse.audit.expectations import columns_of, expectation_of
-from orchestration.warehouse.audit.gx import Verdict, validate
+from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.audit.rules import AuditSuite, Rule
 from orchestration.warehouse.audit.suites import HISTORY_SUITE, SUITES
 
@@ -19,7 +20,7 @@ def audit(connection: duckdb.DuckDBPyConnection, suite: AuditSuite, *, only: str
     """`only`: judge by the rules on that column alone, which takes a fraction of the time."""
     if only is not None:
         suite = replace(suite, rules=tuple(rule for rule in suite.rules if columns(rule, suite) == only))
-    return validate(connection.execute(suite.query).df(), suite)
+    return gx.audit(connection, suite)
 
 
 def columns(rule: Rule, suite: AuditSuite) -> str:

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
 
-from orchestration.warehouse.audit.gx import validate
+from orchestration.warehouse.audit import broken, gx
 from orchestration.warehouse.audit.rules import WARNING
 from tests.orchestration.audit.auditing import SUITE_BY_NAME, audit
 from tests.orchestration.audit.corruption import DAILY, HOURLY, INVERSE, LINEAR, ONE_DAY, RECONCILIATION
@@ -91,13 +92,38 @@ def test_evidence_is_short_serialisable_and_worst_first(marts: duckdb.DuckDBPyCo
     )
 
 
-def test_frames_with_an_index_of_their_own_show_the_right_rows(marts: duckdb.DuckDBPyConnection) -> None:
-    suite = SUITE_BY_NAME["dim_markets"]
+def test_great_expectations_gets_a_number_for_each_rule_and_ten_rows_of_one_that_is_broken(
+    marts: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, given = SUITE_BY_NAME[HOURLY], []
+    judged = gx._unexpected
+
+    def recorded(frame: pd.DataFrame, kind: str, arguments: dict[str, Any]) -> list[int]:
+        given.append(len(frame))
+        return judged(frame, kind, arguments)
+
+    monkeypatch.setattr(gx, "_unexpected", recorded)
+    marts.execute(f"update {HOURLY} set taker_sell_ratio = 2, volume_usd = volume_usd + 1, flow_source = 'guess'")
+
+    verdict = audit(marts, suite)
+
+    failed = [result for result in verdict.results if not result["success"]]
+    assert verdict.judged == failed[0]["unexpected_count"] > 1_000
+    assert given == [len(suite.rules), *[10] * len(failed)]
+    assert [len(result["sample"]) for result in failed] == [10] * len(failed)
+
+
+def test_what_the_database_counts_is_refused_where_great_expectations_would_let_the_rows_pass(
+    marts: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marts.execute(f"update dim_markets set is_simulated = true where market_id = '{INVERSE}'")
-    frame: pd.DataFrame = marts.execute(suite.query).df()
+    suite = SUITE_BY_NAME["dim_markets"]
+    rows = broken.failing_rows
+    monkeypatch.setattr(gx, "failing_rows", lambda *about: rows(*about).assign(is_labelled=True))
 
-    verdict = validate(frame.set_index(pd.Index([7] * len(frame))), suite)
+    verdict = audit(marts, suite)
 
+    assert verdict.blocking
     assert [row["market_id"] for row in verdict.results[0]["sample"]] == [INVERSE]
 
 

@@ -2,7 +2,7 @@
 
 `test_suites` proves that Great Expectations fails on each corruption, by column and severity. Here each rule is judged
 by itself, in pandas, so that two rules of one column do not hide each other: were it taken out, the corruption that it
-is named with would pass, or the test below would fail.
+is named with would pass, or the test below would fail. The counts of the database agree with pandas on each corruption.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from orchestration.warehouse.audit.broken import Counted, count_broken
 from orchestration.warehouse.audit.rules import (
     AtLeast,
     AuditSuite,
@@ -58,14 +59,17 @@ def is_broken(rule: Rule, frame: pd.DataFrame, suite: AuditSuite) -> bool:
             return bool(below or (high is not None and (known > high).any()))
 
 
-def corrupted(connection: duckdb.DuckDBPyConnection, suite: AuditSuite) -> Iterator[tuple[Corruption, pd.DataFrame]]:
-    """Each corruption of the suite with the frame that it leaves."""
+def corrupted(
+    connection: duckdb.DuckDBPyConnection, suite: AuditSuite
+) -> Iterator[tuple[Corruption, pd.DataFrame, Counted]]:
+    """Each corruption of the suite with the frame that it leaves, and what the database counts of it."""
     for corruption in CORRUPTIONS:
         if corruption.suite == suite.name:
             connection.execute("begin transaction")
             try:
                 connection.execute(corruption.sql)
-                yield corruption, connection.execute(suite.query).df()
+                frame = connection.execute(suite.query).df()
+                yield corruption, frame, count_broken(connection, suite, suite.query)
             finally:
                 connection.execute("rollback")
 
@@ -75,7 +79,9 @@ def test_no_rule_can_be_taken_out_unnoticed(good_marts: duckdb.DuckDBPyConnectio
     good = good_marts.execute(suite.query).df()
     assert [rule for rule in suite.rules if is_broken(rule, good, suite)] == []
     caught: set[Rule] = set()
-    for corruption, frame in corrupted(good_marts, suite):
+    for corruption, frame, counted in corrupted(good_marts, suite):
+        broken = [rule for rule, count in zip(suite.rules, counted.broken, strict=True) if count]
+        assert broken == [rule for rule in suite.rules if is_broken(rule, frame, suite)], corruption
         named = [rule for rule in suite.rules if columns(rule, suite) == corruption.column]
         caught |= {rule for rule in named if rule.severity == corruption.severity and is_broken(rule, frame, suite)}
     assert [rule for rule in suite.rules if rule not in caught] == []

@@ -68,4 +68,3 @@ left join observed
     and study.market_id = observed.market_id
     and study.side = observed.side
     and study.horizon_days = observed.horizon_days
-order by definition_id, market_id, side, horizon_days

@@ -122,4 +122,3 @@ full join verdicts
 left join counted
     on verdicts.claim_id = counted.claim_id
     and verdicts.definition_id = counted.definition_id
-order by claim_id, definition_id

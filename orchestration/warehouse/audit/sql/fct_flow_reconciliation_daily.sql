@@ -108,4 +108,3 @@ select
         else coalesce(interval_difference_usd = klines_volume_usd - coarser_volume_usd, false)
     end as is_interval_difference_right
 from judged
-order by market_id, trade_date

@@ -1,4 +1,5 @@
--- One row per bar of a net taker volume mart, with the residuals of its identities.
+-- One row per bar of a net taker volume mart, with the residuals of its identities. Of what changed: also the bar that
+-- follows, whose price is compared with the last one.
 {% from "macros.sql" import residual, distance, sum_venues, provisional_sources %}
 {% set time_column = key | last %}
 {% set sell_share = "cast(taker_sell_usd as double) / cast(nullif(volume_usd, 0) as double)" %}
@@ -9,10 +10,16 @@
 
 with bars as (
     select
-        *,
+        mart.*,
         cast(volume_usd as double) / cast(nullif(volume_base, 0) as double) as average_price,
-        lag(close_price) over (partition by market_id order by {{ time_column }}) as previous_close_price
-    from {{ mart }}
+        lag(close_price) over (partition by mart.market_id order by {{ time_column }}) as previous_close_price
+    from {{ mart }} as mart
+    {% if changed %}
+    inner join judged_days as judged
+        on mart.market_id = judged.market_id
+        and mart.{{ time_column }} >= judged.previous_at
+        and mart.{{ time_column }} <= judged.next_at
+    {% endif %}
 )
 
 select
@@ -75,3 +82,10 @@ select
     greatest(low_price - average_price, average_price - high_price, 0) / close_price as average_price_excursion,
     cast(close_price as double) / cast(nullif(previous_close_price, 0) as double) - 1 as close_change_ratio
 from bars
+{% if changed %}
+where exists (
+    select 1
+    from judged_days as judged
+    where judged.market_id = bars.market_id and bars.{{ time_column }} >= judged.from_at
+)
+{% endif %}

@@ -66,4 +66,3 @@ left join requested_days
     and requested_days.trade_date > gaps.previous_date
     and requested_days.trade_date < gaps.trade_date
 group by gaps.market_id, gaps.previous_date, gaps.trade_date, gaps.missing_days
-order by gaps.market_id, gaps.trade_date

@@ -3,11 +3,23 @@
 -- trades: those hours are no part of the day's sum, and may hold no more than the tolerance between the sources. On a
 -- day of klines, trades replace single bars: `mixed`.
 {% from "macros.sql" import residual, distance, sum_venues, tolerance %}
+{% set days = "judged_dates" if changed else "fct_net_taker_volume_daily" %}
 {% set is_same_source =
     "hourly.flow_source = daily.flow_source or daily.flow_source = 'mixed' "
     ~ "or (daily.is_provisional and hourly.is_provisional)" %}
 
-with hours as (
+with {% if changed %}
+judged_dates as (
+    select daily.*
+    from fct_net_taker_volume_daily as daily
+    inner join judged_days as judged
+        on daily.market_id = judged.market_id
+        and daily.trade_date >= judged.from_at
+        and daily.trade_date < judged.to_at
+),
+
+{% endif %}
+hours as (
     select
         hourly.market_id,
         cast(hourly.bar_at as date) as trade_date,
@@ -22,6 +34,12 @@ with hours as (
         min(case when {{ is_same_source }} then hourly.low_price end) as low_price,
         sum(case when {{ is_same_source }} then 0 else hourly.volume_usd end) as filled_volume_usd
     from fct_net_taker_volume_hourly as hourly
+    {% if changed %}
+    inner join judged_days as judged
+        on hourly.market_id = judged.market_id
+        and hourly.bar_at >= judged.from_at
+        and hourly.bar_at < judged.to_at
+    {% endif %}
     left join fct_net_taker_volume_daily as daily
         on hourly.market_id = daily.market_id
         and cast(hourly.bar_at as date) = daily.trade_date
@@ -60,7 +78,7 @@ select
     coalesce(days.high_price - hours.high_price, 0) as high_difference,
     coalesce(days.low_price - hours.low_price, 0) as low_difference,
     coalesce(hours.filled_volume_usd <= days.volume_usd * {{ tolerance }}, false) as is_fill_negligible
-from fct_net_taker_volume_daily as days
+from {{ days }} as days
 full join hours
     on days.market_id = hours.market_id
     and days.trade_date = hours.trade_date

@@ -1,8 +1,19 @@
--- One row per bar of a sum over venues, and one per bar that should have one.
+-- One row per bar of a sum over venues, and one per bar that should have one. Of what changed: from the bar
+-- before the first changed one of any market to the bar after the last, since a sum may lack the change of a market.
 {% from "macros.sql" import residual, distance, sum_venues %}
 {% set time_column = key | last %}
+{% set bars = "judged_bars" if changed else mart %}
 
-with markets as (
+with {% if changed %}
+judged_bars as (
+    select *
+    from {{ mart }}
+    where {{ time_column }} >= (select min(previous_at) from judged_days)
+        and {{ time_column }} <= (select max(next_at) from judged_days)
+),
+
+{% endif %}
+markets as (
     select market_id, venue, base_asset, is_simulated
     from dim_markets
     where venue not in ({{ sum_venues }})
@@ -17,7 +28,7 @@ lives as (
 expected as (
     select sums.market_id, bars.{{ time_column }}, count(*) as markets_due
     from dim_markets as sums
-    inner join {{ mart }} as bars on bars.market_id = sums.market_id
+    inner join {{ bars }} as bars on bars.market_id = sums.market_id
     inner join markets
         on markets.base_asset = sums.base_asset and markets.is_simulated = sums.is_simulated
     inner join lives
@@ -43,7 +54,7 @@ due as (
     from dim_markets as sums
     inner join markets
         on markets.base_asset = sums.base_asset and markets.is_simulated = sums.is_simulated
-    inner join {{ mart }} as bars
+    inner join {{ bars }} as bars
         on bars.market_id = markets.market_id
     where sums.venue in ({{ sum_venues }})
     group by sums.market_id, bars.{{ time_column }}
@@ -79,7 +90,7 @@ select
     {{ distance("bars.coverage_ratio", "due.coverage_ratio") }} as coverage_error,
     coalesce(bars.venue_set = due.venue_set, false) as is_venue_set_right,
     coalesce(bars.is_provisional = due.is_provisional and bars.is_running = due.is_running, false) as is_state_right
-from (select * from {{ mart }} where venue in ({{ sum_venues }})) as bars
+from (select * from {{ bars }} where venue in ({{ sum_venues }})) as bars
 full join covered as due
     on bars.market_id = due.market_id
     and bars.{{ time_column }} = due.{{ time_column }}

@@ -73,4 +73,3 @@ full join returns
     and due.side = returns.side
     and due.bar_at = returns.event_at
     and due.horizon_days = returns.horizon_days
-order by definition_id, market_id, side, event_at, horizon_days

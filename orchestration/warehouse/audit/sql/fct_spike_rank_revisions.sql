@@ -63,4 +63,3 @@ left join fct_taker_spike_ranks as ranks
     and history.market_id = ranks.market_id
     and history.side = ranks.side
     and history.bar_at = ranks.bar_at
-order by history.definition_id, history.market_id, history.side, history.bar_at, history.published_at

@@ -12,6 +12,34 @@ with definitions as (
     from spike_definitions
 ),
 
+judged_bars as (
+    select ranks.*
+    from fct_taker_spike_ranks as ranks
+    {% if changed %}
+    inner join judged_ranks as judged
+        on ranks.definition_id = judged.definition_id
+        and ranks.market_id = judged.market_id
+        and ranks.bar_at >= judged.from_at
+        and ranks.bar_at < judged.to_at
+    {% endif %}
+),
+
+-- Joined, since windows over wide rows of the whole history are slow and are written to disk.
+sides as (
+    select definition_id, market_id, bar_at, count(*) as bar_sides, sum(spike_rank) as both_ranks
+    from judged_bars
+    group by definition_id, market_id, bar_at
+),
+
+series as (
+    select definition_id, market_id, max(bar_at) as last_bar_at
+    from fct_taker_spike_ranks
+    {% if changed %}
+    where bar_at >= (select min(from_at) from judged_ranks)
+    {% endif %}
+    group by definition_id, market_id
+),
+
 ranks as (
     select
         ranks.*,
@@ -22,13 +50,24 @@ ranks as (
         definitions.bar_hours,
         definitions.window_days,
         definitions.window_days * 24 / definitions.bar_hours as window_size_bars,
-        count(*) over bar as bar_sides,
-        sum(ranks.spike_rank) over bar - ranks.spike_rank as opposite_rank,
-        max(ranks.bar_at) over (partition by ranks.definition_id, ranks.market_id) as last_bar_at
-    from fct_taker_spike_ranks as ranks
+        coalesce(sides.bar_sides, 0) as bar_sides,
+        sides.both_ranks - ranks.spike_rank as opposite_rank,
+        series.last_bar_at
+    from judged_bars as ranks
+    left join sides
+        on ranks.definition_id = sides.definition_id
+        and ranks.market_id = sides.market_id
+        and ranks.bar_at = sides.bar_at
+    left join series
+        on ranks.definition_id = series.definition_id and ranks.market_id = series.market_id
     left join definitions
         on ranks.definition_id = definitions.definition_id
-    window bar as (partition by ranks.definition_id, ranks.market_id, ranks.bar_at)
+),
+
+-- How many days a value reaches back, from none on.
+reaches as (
+    select unnest(range(0, coalesce(max((smoothing_bars - 1) * bar_hours + 23), 0) // 24 + 1)) as days
+    from definitions
 ),
 
 incomplete_days as (
@@ -36,8 +75,25 @@ incomplete_days as (
     union
     select market_id, cast(bar_at as date) as trade_date
     from fct_net_taker_volume_hourly
+    {% if changed %}
+    where bar_at >= (
+        select date_trunc('day', min(judged.from_at)) - interval '1 day' * max(reaches.days)
+        from judged_ranks as judged
+        cross join reaches
+    )
+    {% endif %}
     group by market_id, cast(bar_at as date)
     having sum(coverage_ratio) < 24
+),
+
+-- The days of bars that such a day is part of: its own and, of smoothed values, as many as these reach back.
+incomplete_bars as (
+    select distinct
+        incomplete_days.market_id,
+        incomplete_days.trade_date + cast(reaches.days as integer) as bar_date,
+        reaches.days
+    from incomplete_days
+    cross join reaches
 ),
 
 unranked as (
@@ -48,11 +104,11 @@ unranked as (
         and (set_changed_at is null or set_changed_at <= bar_at - interval '1 day' * window_days)
         and not exists (
             select 1
-            from incomplete_days
-            where incomplete_days.market_id = ranks.market_id
-                and incomplete_days.trade_date <= cast(ranks.bar_at as date)
-                and incomplete_days.trade_date
-                >= cast(ranks.bar_at - interval '1 hour' * ((ranks.smoothing_bars - 1) * ranks.bar_hours) as date)
+            from incomplete_bars
+            where incomplete_bars.market_id = ranks.market_id
+                and incomplete_bars.bar_date = cast(ranks.bar_at as date)
+                and incomplete_bars.days <= cast(ranks.bar_at as date)
+                - cast(ranks.bar_at - interval '1 hour' * ((ranks.smoothing_bars - 1) * ranks.bar_hours) as date)
         )
 )
 
@@ -110,7 +166,9 @@ select
     ) as is_quality_stated
 from ranks
 left join fct_net_taker_volume_daily as daily
-    on ranks.bar_hours = 24 and ranks.market_id = daily.market_id and cast(ranks.bar_at as date) = daily.trade_date
+    -- As one equation: a condition on the ranks alone would keep the join from being hashed.
+    on ranks.market_id = daily.market_id
+    and case when ranks.bar_hours = 24 then cast(ranks.bar_at as date) end = daily.trade_date
 left join unranked
     on ranks.definition_id = unranked.definition_id
     and ranks.market_id = unranked.market_id

@@ -87,4 +87,3 @@ left join ranked
 left join daily_values
     on due.definition_id = daily_values.definition_id
     and due.market_id = daily_values.market_id
-order by due.definition_id, due.market_id

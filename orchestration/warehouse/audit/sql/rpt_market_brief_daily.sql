@@ -150,4 +150,3 @@ left join dim_markets as markets
 left join fct_liquidations_daily as all_liquidations
     on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
     and briefs.brief_date = all_liquidations.trade_date
-order by briefs.market_id, brief_date

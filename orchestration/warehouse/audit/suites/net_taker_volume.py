@@ -87,6 +87,7 @@ HOURLY: Final = AuditSuite(
         *_BAR,
         Holds("is_whole_hour", "a bar begins on the hour"),
     ),
+    follows_changes=True,
 )
 
 DAILY: Final = AuditSuite(
@@ -137,6 +138,7 @@ HOURLY_DAYS: Final = AuditSuite(
         Zero("low_difference", "a day's low is the lowest of its hours"),
         Holds("is_fill_negligible", "the hours of a day come from the day's source", ("filled_volume_usd", *_VOLUMES)),
     ),
+    follows_changes=True,
 )
 
 _SUMMED: Final = ("taker_buy_usd", "taker_sell_usd", "due_buy_usd", "due_sell_usd")
@@ -164,6 +166,7 @@ HOURLY_SUMS: Final = AuditSuite(
     sql="fct_net_taker_volume_sums.sql",
     description="An hour of a sum over venues is the sum of its markets' hours, and as covered as the least of them.",
     rules=_SUM,
+    follows_changes=True,
 )
 DAILY_SUMS: Final = AuditSuite(
     name="fct_net_taker_volume_daily_sums",

@@ -51,6 +51,7 @@ RANKS: Final = AuditSuite(
         Between("event_rank", 1, None, "a rank begins at 1", _EVENTS),
         AtLeast("spike_rank", "event_rank", "events are fewer than bars: event rank <= spike rank", _EVENTS),
     ),
+    follows_changes=True,
 )
 
 _LAST: Final = ("last_complete_date", "last_ranked_date", "ranked_bars")
