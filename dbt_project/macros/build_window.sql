@@ -1,10 +1,10 @@
 {#- Which (market, source, day) a build replaces: decided in `int_build_window`, cleared and refilled in `int_flow_bars`, noted in
 `int_built_receipts`. A new file, a late one, a corrected one and a backfill are the same case: a receipt that differs from the note. -#}
 
-{#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are
-fingerprinted; macros are not visible here, so raise the number when one that values a trade or bar changes its result. -#}
+{#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are fingerprinted here,
+the macros that they call by whoever starts dbt (`macros_version`). -#}
 {% macro flow_logic_version() -%}
-    {%- set texts = ['macros 4'] -%}
+    {%- set texts = [var('macros_version', '')] -%}
     {%- if execute -%}
         {%- for name in [
             'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',

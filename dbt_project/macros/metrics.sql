@@ -1,10 +1,9 @@
 {#- The venue's metrics are read once, into `int_metrics_hours`, and only those of days that have changed: a year of metrics is a year of
 files, and opening them costs more than everything else that the analysis does. -#}
 
-{#- Changes whenever the SQL behind an hour does. Model texts are fingerprinted; macros are not visible here, so raise the number when one that
-values a metric changes its result. -#}
+{#- Changes whenever the SQL behind an hour does, as `flow_logic_version` does for bars. -#}
 {% macro metrics_logic_version() -%}
-    {%- set texts = ['macros 1'] -%}
+    {%- set texts = [var('macros_version', '')] -%}
     {%- if execute -%}
         {%- for name in ['stg_raw__metrics', 'int_metrics_hours'] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}

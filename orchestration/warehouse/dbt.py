@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -64,6 +64,30 @@ KEPT_TABLES: Final = (
     "fct_net_taker_volume_hourly",
     "fct_taker_spike_ranks",
 )
+# What a build reads of the last one beside them: the notes of what was built, and rows that need not be read again.
+FORMER_TABLES: Final = (
+    "int_bar_days",
+    "int_build_window",
+    "int_built_receipts",
+    "int_kline_days",
+    "int_market_bar_days",
+    "int_metrics_hours",
+    "int_raw_row_counts",
+    "int_spike_changes",
+)
+# The files of macros that decide what a trade, a kline or a metric is worth, or which of them are read.
+VALUING_MACROS: Final = (
+    "amounts.sql",
+    "bars.sql",
+    "engine/aggregates.sql",
+    "engine/exact_quotient.sql",
+    "engine/raw_relation.sql",
+    "engine/time.sql",
+    "metrics.sql",
+    "recent_trades.sql",
+    "settings.sql",
+    "trades.sql",
+)
 # The commands of dbt that compile the project.
 _TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
 # The type of the prices in `int_flow_bars`.
@@ -87,16 +111,33 @@ class WarehouseUnusable(Exception):
 
 
 def variables(config: DbtConfig) -> dict[str, Any]:
-    """The values of `--vars`: those of the installation, and the version of the project (`logic_version`)."""
-    return {**config.variables(), "logic_version": logic_version()}
+    """The values of `--vars`: those of the installation, and two versions of the project: of all of it
+    (`logic_version`), and of the macros that value what is read from the raw zone (`macros_version`)."""
+    return {**config.variables(), "logic_version": logic_version(), "macros_version": macros_version()}
 
 
 def logic_version(project: Path = PROJECT_DIR) -> str:
-    """The digest of the models and macros, and of the engine: a table of another version is built anew, whole."""
-    digest = hashlib.sha256(metadata.version("duckdb").encode())
-    for path in project_files(project):
-        if path.suffix == ".sql":
-            digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    """The digest of the models with their contracts, the macros, and the engine: a table of another version is built
+    anew, whole."""
+    contracts = project / "models"
+    files = (
+        path
+        for path in project_files(project)
+        if path.suffix == ".sql"
+        or (path.suffix == ".yml" and path.is_relative_to(contracts) and path.parent.name != "_unit_tests")
+    )
+    return _digest(files, project, metadata.version("duckdb"))
+
+
+def macros_version(project: Path = PROJECT_DIR) -> str:
+    """The digest of the macros behind a bar or an hour of metrics: those of another version are read anew."""
+    return _digest((project / "macros" / name for name in VALUING_MACROS), project)
+
+
+def _digest(files: Iterable[Path], project: Path, beside: str = "") -> str:
+    digest = hashlib.sha256(beside.encode())
+    for path in files:
+        digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -169,7 +210,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     deadline = time.monotonic() + patience
     while path.exists():
         try:
-            fault = duckdb_fault(path, KEPT_TABLES)
+            fault = duckdb_fault(path, (*KEPT_TABLES, *FORMER_TABLES))
         except NotDamaged as error:
             reason = str(error)
         else:
@@ -192,9 +233,11 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
 
 
 def bars_are_outdated(warehouse: Path) -> bool:
-    """Whether the bars that stand have prices of another type than today's, so that none can be appended to them.
+    """Whether the bars that stand, or the note of what they were built from, are of another shape than today's: then
+    all are built anew.
 
-    DuckDB cannot change a column's type in the transaction that also deletes rows, which dbt would try.
+    DuckDB cannot change a column's type in the transaction that also deletes rows, which dbt would try. Of a note that
+    cannot be compared, bars of days that are gone would stay.
     """
     import duckdb
 
@@ -202,9 +245,14 @@ def bars_are_outdated(warehouse: Path) -> bool:
         return False
     with duckdb.connect(str(warehouse)) as connection:
         held = connection.execute(
-            "select data_type from duckdb_columns() where table_name = 'int_flow_bars' and column_name = 'open_price'"
+            "select table_name, column_name, data_type from duckdb_columns() "
+            "where table_name in ('int_flow_bars', 'int_built_receipts')"
         ).fetchall()
-    return any(data_type != BAR_PRICE_TYPE for (data_type,) in held)
+    types = {(table, column): data_type for table, column, data_type in held}
+    if types.get(("int_flow_bars", "open_price"), BAR_PRICE_TYPE) != BAR_PRICE_TYPE:
+        return True
+    has_note = any(table == "int_built_receipts" for table, _ in types)
+    return has_note and ("int_built_receipts", "build_id") not in types
 
 
 def killed_sentence(text: str) -> str | None:

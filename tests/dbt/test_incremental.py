@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestration.warehouse.dbt import KEPT_TABLES
+from orchestration.warehouse.dbt import FORMER_TABLES, KEPT_TABLES
 from tests.dbt.warehouse import PROJECT, Warehouse
 from tests.support.bar_histories import MODELS, differing
 
@@ -29,3 +29,11 @@ def test_a_table_of_which_rows_are_kept_is_noted_tried_and_read_before_it_is_rel
     assert kept | {"int_built_days"} == set(KEPT_TABLES)
     assert kept - OF_THE_BUILD_WINDOW == kept & set(MODELS)
     assert all(f"'{name}'" in texts["int_built_days"] for name in kept - OF_THE_BUILD_WINDOW)
+
+
+def test_whatever_is_read_of_the_last_build_is_tried_before_a_build_relies_on_it() -> None:
+    """A table that cannot be read ends a build; tried before, the whole file is set aside and made anew."""
+    texts = {path.stem: path.read_text() for path in (PROJECT / "models").rglob("*.sql")}
+    macros = " ".join(path.read_text() for path in (PROJECT / "macros").glob("*.sql"))
+    of_themselves = {name for name, text in texts.items() if re.search(r"compared_days\(|adapter.get_relation\(", text)}
+    assert {*FORMER_TABLES} == of_themselves | {*re.findall(r"former_rows\('(\w+)'", macros)}

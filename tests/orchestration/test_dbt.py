@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,20 +26,49 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
         "logic_version": dbt.logic_version(),
+        "macros_version": dbt.macros_version(),
     }
     assert "--no-write-json" in args
     assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
 
 
-def test_another_model_or_macro_is_another_version_and_another_seed_is_none(tmp_path: Path) -> None:
-    for name in ("models/a.sql", "macros/b.sql", "seeds/c.csv"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("one")
+@pytest.mark.parametrize(
+    ("name", "is_another"),
+    [
+        ("models/a.sql", True),
+        ("models/_contracts.yml", True),
+        ("models/_unit_tests/a.yml", False),
+        ("macros/b.sql", True),
+        ("seeds/c.csv", False),
+    ],
+)
+def test_another_model_contract_or_macro_is_another_version(tmp_path: Path, name: str, is_another: bool) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text("one")
     version = dbt.logic_version(tmp_path)
-    (tmp_path / "seeds/c.csv").write_text("two")
-    assert dbt.logic_version(tmp_path) == version
-    (tmp_path / "macros/b.sql").write_text("two")
-    assert dbt.logic_version(tmp_path) != version
+    path.write_text("two")
+    assert (dbt.logic_version(tmp_path) != version) is is_another
+
+
+def test_bars_and_metrics_depend_on_the_version_of_every_macro_that_they_call(manifest: Path) -> None:
+    """Beside those that decide which days are built at all."""
+    parsed = json.loads(manifest.read_text())
+    texts = " ".join((dbt.PROJECT_DIR / "macros" / name).read_text() for name in ("build_window.sql", "metrics.sql"))
+    lists = " ".join(re.findall(r"for name in \[(.*?)\]", texts, re.DOTALL))
+    versioned = [f"model.taker.{name}" for name in re.findall(r"'(\w+)'", lists)]
+    assert {"model.taker.stg_raw__klines", "model.taker.int_flow_bars", "model.taker.int_metrics_hours"} <= {*versioned}
+    called: set[str] = set()
+    found = [macro for name in versioned for macro in parsed["nodes"][name]["depends_on"]["macros"]]
+    while found:
+        macro = found.pop()
+        if macro.startswith("macro.taker.") and macro not in called:
+            called.add(macro)
+            found += parsed["macros"][macro]["depends_on"]["macros"]
+    files = {parsed["macros"][macro]["original_file_path"].removeprefix("macros/") for macro in called}
+    assert files - {"build_window.sql", "former_build.sql"} <= {*dbt.VALUING_MACROS}
+    assert "trades.sql" in files
+    assert all((dbt.PROJECT_DIR / "macros" / name).is_file() for name in dbt.VALUING_MACROS)
 
 
 def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> None:
@@ -129,13 +159,23 @@ def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Se
         dbt.run_dbt(["build", "--vars", "{}"], settings.dbt)
 
 
-def test_bars_with_prices_of_another_type_are_built_anew(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("price", "note", "is_outdated"),
+    [
+        (dbt.BAR_PRICE_TYPE, "build_state varchar, build_id varchar", False),
+        ("decimal(18,8)", "build_state varchar, build_id varchar", True),
+        (dbt.BAR_PRICE_TYPE, "build_state varchar", True),
+    ],
+)
+def test_bars_or_a_note_of_another_shape_are_built_anew(
+    settings: Settings, price: str, note: str, is_outdated: bool
+) -> None:
     assert not dbt.bars_are_outdated(settings.paths.warehouse)
     settings.warehouse_path.parent.mkdir(parents=True)
-    for price, is_outdated in (("decimal(18,8)", True), (dbt.BAR_PRICE_TYPE, False)):
-        with duckdb.connect(str(settings.warehouse_path)) as connection:
-            connection.execute(f"create or replace table int_flow_bars (bar_at timestamp, open_price {price})")
-        assert dbt.bars_are_outdated(settings.paths.warehouse) is is_outdated
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute(f"create table int_flow_bars (bar_at timestamp, open_price {price})")
+        connection.execute(f"create table int_built_receipts ({note})")
+    assert dbt.bars_are_outdated(settings.paths.warehouse) is is_outdated
 
 
 def test_the_traceback_of_a_failed_command_is_left_out() -> None:
