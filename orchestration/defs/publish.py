@@ -4,7 +4,7 @@ Belongs here: the asset, and which outcomes of the audit it requires. Does not: 
 switched (`orchestration.warehouse.publish`), what makes a mart good (`orchestration.checks`, dbt tests).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,12 +71,13 @@ def published_asset(
         refuse_unaudited(audit)
         progress.publishing(len(marts))
         settings = published_settings(scope, dbt.target)
-        # The lock is held since before the build: no other process has written the index since.
-        inputs = inputs_sha256(storage.store(), settings, dbt.variables(), postgres_url)
-        audited = {
-            **statement_of(paths.warehouse),
+        judged = {
             **judged_in(context.instance, audits, run_id),
             "judged_by": judged_by_sha256(settings, dbt.variables()),
+        }
+        stated = {
+            INPUTS: inputs_sha256(workplace.index_read, settings, dbt.variables(), postgres_url),
+            AUDITED: {**statement_of(paths.warehouse), **judged},
         }
         with workplace.scratch() as scratch:
             publication = publish(
@@ -85,7 +86,7 @@ def published_asset(
                 storage.store(),
                 list(marts),
                 run_id=run_id,
-                settings={**settings, INPUTS: inputs, AUDITED: audited},
+                settings={**settings, **stated},
                 audit=audit,
                 now=datetime.now(UTC),
                 keys=marts,
@@ -95,16 +96,25 @@ def published_asset(
                 lock_wait=lock_wait,
                 report=report,
             )
-        for notice in publication.notices:
-            context.log.warning(notice)
-            progress.healed(notice)
-        # dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
-        for mart in marts:
-            count = {"dagster/row_count": publication.rows[mart]}
-            context.log_event(dg.AssetObservation(mart, metadata=count, description="Rows as published."))
+        _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, paths.serving, storage.storage.url))
 
     return published
+
+
+def _announce(
+    publication: "Publication", marts: Iterable[str], context: dg.AssetExecutionContext, progress: Progress
+) -> None:
+    """What was healed, and the rows of each mart.
+
+    dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
+    """
+    for notice in publication.notices:
+        context.log.warning(notice)
+        progress.healed(notice)
+    for mart in marts:
+        count = {"dagster/row_count": publication.rows[mart]}
+        context.log_event(dg.AssetObservation(mart, metadata=count, description="Rows as published."))
 
 
 def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Mapping[str, Any]:

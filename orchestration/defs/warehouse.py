@@ -6,10 +6,11 @@ Does not: which days are rebuilt (dbt reads the receipts) or how dbt is started 
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from ingestion.raw.zone import RawZone
 from orchestration.compat.dagster_dbt import (
     DagsterDbtCliRuntimeError,
     DagsterDbtTranslator,
@@ -36,6 +37,10 @@ from orchestration.warehouse.dbt import (
     variables,
     write_profile,
 )
+from orchestration.warehouse.publish.inputs import index_sha256
+
+if TYPE_CHECKING:
+    from dagster_dbt import DbtCliInvocation
 
 _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "SkippingDetails")
 
@@ -92,36 +97,42 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         if set_aside := await_warehouse(dbt_config.paths):
             context.log.warning(set_aside)
             progress.healed(set_aside)
+        store = StorageResource(dbt_config.storage).store()
         full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
         if full_refresh:  # every object is read, also those that were hashed long ago
             with workplace.scratch() as scratch:
-                zone = StorageResource(dbt_config.storage).raw_zone()
-                zone.write_index(scratch, rehashes=True, notice=progress.noticed)
+                RawZone(store).write_index(scratch, rehashes=True, notice=progress.noticed)
+        workplace.index_read = index_sha256(store)
         target = target_dir(dbt_config)
         invocation = dbt.cli(
             [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],
             context=context,
             target_path=target,
         )
-        broken: dict[str, list[str]] = {}
-        try:
-            for event in invocation.stream_raw_events():
-                _report(progress, event.raw_event)
-                _note_broken_rule(broken, event.raw_event)
-                for made in event.to_default_asset_events(
-                    manifest=invocation.manifest,
-                    dagster_dbt_translator=invocation.dagster_dbt_translator,
-                    context=invocation.context,
-                    target_path=invocation.target_path,
-                ):
-                    yield _with_broken_rules(made, broken)
-        except DagsterDbtCliRuntimeError as error:
-            if not broken or killed_sentence(str(error)):
-                raise  # of a dbt that was killed, that is what is to be reported
-            sentences = "\n".join(sentence for sentences in broken.values() for sentence in sentences)
-            raise DbtFailed(f"{sentences}\n{str(error).partition('Errors parsed from dbt logs:')[2].strip()}") from None
+        yield from _reported(invocation, progress)
 
     return warehouse
+
+
+def _reported(invocation: "DbtCliInvocation", progress: Progress) -> Iterator[Any]:
+    """The events of the assets that dbt builds, as it builds them; DbtFailed that names the rules that were broken."""
+    broken: dict[str, list[str]] = {}
+    try:
+        for event in invocation.stream_raw_events():
+            _report(progress, event.raw_event)
+            _note_broken_rule(broken, event.raw_event)
+            for made in event.to_default_asset_events(
+                manifest=invocation.manifest,
+                dagster_dbt_translator=invocation.dagster_dbt_translator,
+                context=invocation.context,
+                target_path=invocation.target_path,
+            ):
+                yield _with_broken_rules(made, broken)
+    except DagsterDbtCliRuntimeError as error:
+        if not broken or killed_sentence(str(error)):
+            raise  # of a dbt that was killed, that is what is to be reported
+        sentences = "\n".join(sentence for sentences in broken.values() for sentence in sentences)
+        raise DbtFailed(f"{sentences}\n{str(error).partition('Errors parsed from dbt logs:')[2].strip()}") from None
 
 
 def prepare_build(config: DbtConfig) -> None:

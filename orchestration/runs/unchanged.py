@@ -33,7 +33,7 @@ from orchestration.serving.staleness import newest_days, stale
 from orchestration.state.healing import NotDamaged, duckdb_fault
 from orchestration.state.process import scratch
 from orchestration.warehouse.publish.database import PUBLICATION
-from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, published_settings
+from orchestration.warehouse.publish.inputs import INPUTS, index_sha256, inputs_sha256, published_settings
 from orchestration.warehouse.publish.parquet import LATEST, stands
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def unchanged(
     store = StorageResource(dbt.storage).store()
     try:
         settings = published_settings(scope, dbt.target)
-        if note.get("run_id") != run_id or inputs != inputs_sha256(store, settings, dbt.variables(), postgres_url):
+        index = index_sha256(store)
+        if note.get("run_id") != run_id or inputs != inputs_sha256(index, settings, dbt.variables(), postgres_url):
             return None
         is_complete = _stands(store, run_id, postgres_url) and report_path(dbt.paths.serving).is_file()
         if not (is_complete and _opens(dbt.paths.warehouse)):

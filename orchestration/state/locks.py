@@ -135,7 +135,8 @@ def _minutes(seconds: float) -> str:
 class Workplace:
     """What one run has of the state folder: its locks, and scratch space. Close it when the run ends.
 
-    `wait`: how many seconds to wait for another process.
+    `wait`: how many seconds to wait for another process. `index_read`: the fingerprint of the receipts' index that this
+    run has built from; empty until then. Another state folder on the same storage may write the index meanwhile.
     """
 
     def __init__(self, paths: Paths, wait: float = DEFAULT_WAIT_SECONDS) -> None:
@@ -143,6 +144,7 @@ class Workplace:
         self._wait = wait
         self._held = contextlib.ExitStack()
         self._has_warehouse = False
+        self.index_read = ""
 
     def hold_warehouse(self, report: Report, run_id: str | None = None) -> None:
         """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free."""

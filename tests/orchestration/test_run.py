@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.cli.app import app
 from orchestration.config.settings import load_settings
+from orchestration.resources import StorageResource
 from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import unchanged
 from orchestration.warehouse.audit import gx
@@ -126,6 +127,21 @@ def test_a_run_without_anything_to_do_writes_nothing_and_gives_the_same_answer(
     assert shown.replace("\n", " ").startswith(
         "up to date: no source, setting or model changed since the publication of"
     )
+
+
+def published_inputs(house: Path) -> str:
+    with duckdb.connect(str(serving(house)), read_only=True) as connection:
+        row = connection.execute(f"select settings ->> '{inputs.INPUTS}' from publication").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def inputs_now() -> str:
+    settings = load_settings()
+    store = StorageResource(settings.storage).store()
+    scope = replace(settings.scope, first_day=min(settings.first_day, FIRST_DAY))
+    stated = inputs.published_settings(scope, settings.dbt.target)
+    return inputs.inputs_sha256(inputs.index_sha256(store), stated, settings.dbt.variables(), None)
 
 
 def is_up_to_date(**other: Any) -> bool:
@@ -334,9 +350,20 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
     assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
 
 
-def test_the_next_run_judges_everything_that_a_refused_build_left(house: Path) -> None:
+def test_the_next_run_judges_everything_that_a_refused_build_left(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an index that another state folder writes while it works is not the one that it states to have built from."""
+    index = house / "var" / "raw" / "receipts.parquet"
+    written, judge = index.read_bytes(), gx.verdicts
+
+    def beside_another_writer(connection: Any, counted: Any) -> Any:
+        index.write_bytes(written + b"of another state folder on the same storage")
+        return judge(connection, counted)
+
+    monkeypatch.setattr(gx, "verdicts", beside_another_writer)
     code, _, err = run("--json")
+    index.write_bytes(written)
     assert code == 0, err
+    assert published_inputs(house) == inputs_now()
     assert audited(house)["full_audit"]
     assert audited(house)["judged"] == "everything: the build before this one was not published"
 

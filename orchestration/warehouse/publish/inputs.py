@@ -28,7 +28,8 @@ INPUTS: Final = "inputs_sha256"
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _CODE: Final = ("ingestion", "orchestration", "dbt_project")
-_SUFFIXES: Final = (".py", ".sql", ".yml", ".csv", ".md")
+# Templates and styles too: the report belongs to the publication.
+_SUFFIXES: Final = (".py", ".sql", ".yml", ".csv", ".md", ".j2", ".css", ".js")
 _GENERATED: Final = ("target", "logs", "dbt_packages", "__pycache__")
 _PACKAGES: Final = ("dbt-core", "dbt-duckdb", "duckdb", "great-expectations", "pandas", "pyarrow", "taker")
 _INDEX_KEYS: Final = (INDEX_KEY, COVERAGE_KEY, DEFECTS_KEY)
@@ -53,18 +54,21 @@ def judged_by_sha256(settings: Mapping[str, Any], dbt_vars: Mapping[str, Any]) -
     return _sha256([dict(settings), dict(dbt_vars), _code(), _versions()])
 
 
-def inputs_sha256(
-    store: ObjectStore, settings: Mapping[str, Any], dbt_vars: Mapping[str, Any], postgres_url: str | None
-) -> str:
-    """The fingerprint of what a publication would be made of now; StorageError when the index cannot be read.
+def index_sha256(store: ObjectStore) -> str:
+    """The fingerprint of the tables that the receipts' index consists of; StorageError when they cannot be read."""
+    return _sha256({key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS})
 
-    `settings`: those that the publication states. `dbt_vars`: those of the build. `postgres_url`: where it goes beside
-    the files; only its fingerprint goes in.
+
+def inputs_sha256(
+    index: str, settings: Mapping[str, Any], dbt_vars: Mapping[str, Any], postgres_url: str | None
+) -> str:
+    """The fingerprint of what a publication is made of.
+
+    `index`: the fingerprint of the index that its build read. `settings`: those that the publication states.
+    `dbt_vars`: those of the build. `postgres_url`: where it goes beside the files; only its fingerprint goes in.
     """
-    index = {key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS}
     target = hashlib.sha256((postgres_url or "").encode()).hexdigest()
-    inputs = [index, dict(settings), dict(dbt_vars), target, _code(), _versions()]
-    return _sha256(inputs)
+    return _sha256([index, dict(settings), dict(dbt_vars), target, _code(), _versions()])
 
 
 def _sha256(inputs: Any) -> str:
