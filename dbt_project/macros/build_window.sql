@@ -2,7 +2,7 @@
 `int_built_receipts`. A new file, a late one, a corrected one and a backfill are the same case: a receipt that differs from the note. -#}
 
 {#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are fingerprinted here,
-the macros that they call by whoever starts dbt (`macros_version`). -#}
+the macros that they call where dbt is started (`macros_version`). -#}
 {% macro flow_logic_version() -%}
     {%- set texts = [var('macros_version', '')] -%}
     {%- if execute -%}
