@@ -84,16 +84,17 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_go_on(
     monkeypatch.setenv("DAGSTER_HOME", "")
     job = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("job", [thing])]).resolve_job_def("job")
 
-    def started(process: str) -> str:
-        tags = {PROCESS_TAG: process}
-        return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
-
-    with process(settings.paths.state) as other, open_instance(settings.paths.dagster_home) as instance:
-        living, dead, torn = started(other.identity), started(f"vm:{os.getpid()}"), started("gone.1.1.1")
+    with process(settings.paths.state) as other:
+        with open_instance(settings.paths.dagster_home) as instance:
+            living, dead, torn = (
+                instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: process}).run_id
+                for process in (other.identity, f"vm:{os.getpid()}", "gone.1.1.1")
+            )
         (settings.paths.dagster_home / "history" / "runs" / f"{torn}.db").write_bytes(b"torn" * 500)
-        (sentence,) = end_abandoned_runs(instance, settings.paths)
+        with open_instance(settings.paths.dagster_home) as instance:  # as the next process does
+            (sentence,) = end_abandoned_runs(instance, settings.paths)
+            statuses = [instance.get_run_by_id(run).status for run in (living, dead, torn)]
         assert f"the events of run {torn} are lost" in sentence
-        statuses = [instance.get_run_by_id(run).status for run in (living, dead, torn)]
         assert statuses == [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.FAILURE]
 
 
