@@ -43,6 +43,11 @@ def dev(arguments: Sequence[str], *, web_server: str, daemon: str) -> None:
     command.dev_command.main(args=list(arguments), prog_name="taker ui")
 
 
+def run_daemon() -> None:
+    """`python -m dagster._daemon` in this process."""
+    import_module("dagster._daemon.cli").main()
+
+
 def serve(wrapped: Callable[[Any], Any]) -> None:
     """`python -m dagster_webserver` in this process, with `wrapped(application)` in place of its application."""
     import uvicorn

@@ -1,4 +1,4 @@
-"""Dagster's daemon with logs that hold no secret: the process that `taker ui` starts in place of `dagster._daemon`.
+"""Dagster's daemon with logs that hold no secret: the process that `taker ui` starts in place of Dagster's own.
 
 Belongs here: joining the two. Does not: what is secret (`ingestion.domain.redaction`), or what is replaced in Dagster
 (`orchestration.compat.webserver`).
@@ -8,15 +8,14 @@ The daemon logs the errors of sensors, schedules and launches, which quote addre
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from orchestration.compat.logs import redact_logs
+from orchestration.compat.webserver import run_daemon
 
 
 def main() -> None:
     """The command line of `dagster-daemon`."""
     redact_logs()
-    import_module("dagster._daemon.cli").main()
+    run_daemon()
 
 
 if __name__ == "__main__":

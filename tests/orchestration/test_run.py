@@ -320,8 +320,11 @@ def test_when_nothing_at_all_could_be_fetched_the_run_ends_with_the_reason(
     assert published_at(house) == before
 
 
-def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = published_at(house)
+def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_the_next_one_judges_everything(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And an index that another state folder writes meanwhile is not the one that a run states to have built from."""
+    before, judge = published_at(house), gx.verdicts
     found = {
         "expectation": "expect_nothing",
         "column": "net_taker_usd",
@@ -349,11 +352,8 @@ def test_a_failed_audit_publishes_nothing_and_shows_the_evidence(house: Path, mo
     assert refused["text"].startswith("SIMULATED: Nothing was published at")
     assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
 
-
-def test_the_next_run_judges_everything_that_a_refused_build_left(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And an index that another state folder writes while it works is not the one that it states to have built from."""
     index = house / "var" / "raw" / "receipts.parquet"
-    written, judge = index.read_bytes(), gx.verdicts
+    written = index.read_bytes()
 
     def beside_another_writer(connection: Any, counted: Any) -> Any:
         index.write_bytes(written + b"of another state folder on the same storage")
