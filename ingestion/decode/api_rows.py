@@ -26,6 +26,8 @@ from ingestion.domain.markets import ContractType, Market
 from ingestion.domain.periods import Period
 from ingestion.venues.venue import Instrument
 
+# Arrow does not check the bounds of its table of powers of ten below this one.
+_FINEST_EXPONENT: Final = -38
 # Where a stored column and the attribute that it comes from differ in name.
 _ATTRIBUTES: Final = {"trade_number": "number"}
 
@@ -106,6 +108,7 @@ def _note_twice(table: pa.Table, dataset: Dataset, faults: dict[int, str]) -> No
 def _storable(rows: Sequence[dict[str, Any]], dataset: Dataset, market: Market, period: Period) -> Rows:
     set_aside: list[SetAside] = []
     try:
+        _refuse_unsafe(rows, dataset)
         table = pa.Table.from_pylist(rows, schema=dataset.schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         # Some value has no place in its column's type: every row by itself.
@@ -123,6 +126,17 @@ def _storable(rows: Sequence[dict[str, Any]], dataset: Dataset, market: Market, 
         reasons = list(dict.fromkeys(each.reason for each in set_aside))
         raise ContractViolation(f"{market} {dataset.name} {period}", reasons[:5])
     return table, set_aside
+
+
+def _refuse_unsafe(rows: Sequence[dict[str, Any]], dataset: Dataset) -> None:
+    """ArrowInvalid for a number that Arrow would not refuse: `1e-57` becomes 0, and `1e-9999999` ends the process."""
+    names = [column.name for column in dataset.columns if pa.types.is_decimal(column.type)]
+    for row in rows:
+        for name in names:
+            value = row[name]
+            exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
+            if isinstance(exponent, int) and exponent < _FINEST_EXPONENT:
+                raise pa.ArrowInvalid(f"`{name}` has more decimals than Arrow reads")
 
 
 def _by_minute(faults: Sequence[tuple[datetime | None, str]], period: Period) -> list[SetAside]:

@@ -241,6 +241,9 @@ def bar(hour: int, **changes: Any) -> ApiBar:
     [
         ({"quote_volume": Decimal("1e26")}, "`quote_volume` is 1e+14 or more, which no market has: `1"),
         ({"quote_volume": Decimal("1e999999999")}, "`quote_volume` 1E+999999999 has more than the 30 digits"),
+        ({"quote_volume": Decimal("1e-57")}, "`quote_volume` 1E-57 has more than the 8 decimals"),
+        ({"quote_volume": Decimal("1e-9999999")}, "`quote_volume` 1E-9999999 has more than the 8 decimals"),
+        ({"quote_volume": Decimal("0e-9999999")}, "`quote_volume` 0E-9999999 has more than the 8 decimals"),
         ({"close_price": Decimal("NaN")}, "`close_price` NaN is not a number"),
         ({"close_price": Decimal("-Infinity")}, "`close_price` -Infinity is not a number"),
         ({"volume": Decimal(-1), "taker_buy_volume": Decimal(-1)}, "`volume` is negative: `-1"),
