@@ -91,7 +91,7 @@ docs-site: $(READY) ## the documentation as a site, links checked, dbt's documen
 test: setup ## every test, and the coverage of the two packages
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q --cov --cov-report=term:skip-covered
 
-test-fast: setup ## the tests without servers, browser and complete pipelines: less than a minute
+test-fast: $(READY) ## the tests without servers, browser and complete pipelines: less than a minute
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
 
 torture: setup ## the long proofs of docs/guarantees.md, for hours: make torture SCALE=0.1 for a tenth, SEED=7 to repeat
