@@ -51,7 +51,7 @@ def ingest(folder: str, first_day: str, last_day: str) -> Result:
     """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
     from ingestion import archive as use_case
     from ingestion.domain.datasets import DATASETS
-    from ingestion.http.fetch import ArchiveLocation, Archives
+    from ingestion.http.archives import ArchiveLocation, Archives
     from ingestion.raw.store import open_store
     from ingestion.raw.zone import RawZone
     from ingestion.venues import parse_market

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import dagster as dg
     import duckdb
 
-    from ingestion.http.fetch import Archives
+    from ingestion.http.archives import Archives
     from ingestion.http.retry import ServerHealth
     from ingestion.raw.store import ObjectStore
     from ingestion.raw.zone import RawZone
@@ -88,7 +88,7 @@ class ArchiveResource:
 
     @contextmanager
     def open(self) -> Iterator[Archives]:
-        from ingestion.http.fetch import Archives
+        from ingestion.http.archives import Archives
 
         archives = Archives(self.endpoints.archive_location_of, self.health)
         try:

@@ -34,8 +34,9 @@ from ingestion.domain.errors import (
 )
 from ingestion.domain.markets import SIMULATED_VENUE
 from ingestion.domain.periods import Period, Span
+from ingestion.http.archives import Archives
 from ingestion.http.downloads import SharedDownloads
-from ingestion.http.fetch import Archive, Archives
+from ingestion.http.fetch import Archive
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.zone import RawZone

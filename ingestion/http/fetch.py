@@ -1,24 +1,24 @@
 """Bytes with proof: an archive's object and the checksum published for it or, where there is none, the state of the
 object as the server reports it.
 
-Belongs here: reading archives over https, http or file, and verifying sha256. Does not: how requests are retried
-(`ingestion.http.retry`), what an answer may cost (`ingestion.http.bounds`), which objects exist under which names
-(`ingestion.venues`), or what is in them (`ingestion.decode`).
+Belongs here: reading archives over https, http or file, and verifying sha256. Does not: reading one body
+(`ingestion.http.body`), how requests are retried (`ingestion.http.retry`), what an answer may cost
+(`ingestion.http.bounds`), which objects exist under which names (`ingestion.venues`), or what is in them
+(`ingestion.decode`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ingestion.domain.errors import (
@@ -27,43 +27,26 @@ from ingestion.domain.errors import (
     ChecksumMismatch,
     ObjectGone,
     SourceDefect,
-    StorageError,
 )
 from ingestion.domain.redaction import redacted
-from ingestion.http.bounds import FILE, FILE_SECONDS, SMALL, Bounds
+from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_code, small_body
+from ingestion.http.bounds import FILE, SMALL, Bounds
 from ingestion.http.client import HttpClient, Incoming
 from ingestion.http.retry import (
     RETRYABLE_STATUSES,
-    CircuitBreaker,
     GaveUp,
     Retry,
     RetryPolicy,
     ServerHealth,
-    Waiting,
     retry_after,
 )
-from ingestion.http.watch import Rejected, Unreachable, Untrusted
+from ingestion.http.watch import Rejected, Unreachable
 
-_BLOCK: Final = 1 << 20
-# More is no checksum; the limits of small answers say the same.
-_FIRST_LINE: Final = SMALL.most_bytes
-# What a page begins with that a server, a proxy or a login in front of it sends in place of an object, with HTTP 200.
-_PAGE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|!--)", re.IGNORECASE)
 _CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
-_DEFAULT_SETTING: Final = "the archive URL"
-# The response headers that change when an object does, and their names in a fingerprint.
-_STATE_HEADERS: Final = {"ETag": "etag", "Content-Length": "size", "Last-Modified": "modified"}
+DEFAULT_SETTING: Final = "the archive URL"
 _UNPUBLISHED: Final = "no published checksum"
 _SIZE: Final = re.compile(r"; size=(\d{1,19})(?:;|$)")
-# What S3 answers for an absent key: to clients that may list the bucket, and to those that may not (with HTTP 403).
-_S3_CODE: Final = re.compile(rb"<Code>\s*(\w+)\s*</Code>")
 _HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
-# Addresses that have served this process an object: a later archive at the same address need not prove it again.
-_SERVED: Final[set[str]] = set()
-# After so many objects in a row were given up, the archive counts as down.
-_GIVEN_UP_IN_A_ROW: Final = 3
-# Between the two attempts to reach a server at all.
-_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,107 +67,6 @@ class Download:
 
     path: Path
     proof: Proof
-
-
-@dataclass(frozen=True)
-class ArchiveLocation:
-    """Where a venue's archive is, and whether its objects have checksums.
-
-    `setting`, `redirect_setting`: what messages call the settings that configure the location and the hosts that its
-    redirects may lead to; only the caller knows them. `file_seconds`: how long one file may take.
-    """
-
-    url: str
-    has_checksums: bool = True
-    setting: str = _DEFAULT_SETTING
-    redirect_hosts: tuple[str, ...] = ()
-    redirect_setting: str = "the allowed redirect hosts"
-    file_seconds: float = FILE_SECONDS
-
-
-class _Stream(Protocol):
-    """What is read from: an answer, or a file of a folder."""
-
-    def read(self, most: int, /) -> bytes: ...
-
-
-class Archives:
-    """The archives of several venues. Each is opened on first use; venues at one location share one.
-
-    `location_of`: venue → where its archive is. `health`: by address, what is known of the servers; a run that opens
-    archives several times hands in the same mapping, so that a server that is down is found out once. Safe to share
-    between threads.
-    """
-
-    def __init__(
-        self,
-        location_of: Callable[[str], ArchiveLocation],
-        health: MutableMapping[str, ServerHealth] | None = None,
-    ) -> None:
-        self._location_of = location_of
-        self._health = {} if health is None else health
-        self._lock = threading.Lock()
-        self._open: dict[ArchiveLocation, Archive] = {}
-
-    def of(self, venue: str) -> Archive:
-        """The venue's archive. Raises ArchiveUnavailable for an invalid address or a missing folder."""
-        location = self._location_of(venue)
-        with self._lock:
-            if location not in self._open:
-                health = self._health.setdefault(location.url, new_health())
-                self._open[location] = Archive(
-                    location.url,
-                    has_checksums=location.has_checksums,
-                    setting=location.setting,
-                    file_bounds=replace(FILE, attempt_seconds=location.file_seconds, seconds=location.file_seconds),
-                    redirect_hosts=location.redirect_hosts,
-                    redirect_setting=location.redirect_setting,
-                    health=health,
-                )
-            return self._open[location]
-
-    @property
-    def notices(self) -> list[str]:
-        """The notices of the archives that were opened, each once."""
-        return sorted({notice for archive in self._open.values() for notice in archive.notices})
-
-    def close(self) -> None:
-        for archive in self._open.values():
-            archive.close()
-
-
-def new_health() -> ServerHealth:
-    """Nothing is known of a server yet."""
-    return ServerHealth(CircuitBreaker(_GIVEN_UP_IN_A_ROW), Waiting())
-
-
-def unreachable_reason(url: str, seconds: float) -> str | None:
-    """Why no server answers at an address within `seconds`; None when one does, whatever it answers.
-
-    A connection that fails at once is tried again: a name server or a link may be a moment behind.
-    """
-    client = HttpClient(connections=1, connect_seconds=seconds)
-    deadline = time.monotonic() + seconds
-    bounds = replace(SMALL, answer_seconds=seconds, silence_seconds=seconds, attempt_seconds=seconds)
-    reason = None
-    try:
-        for _ in range(2):
-            left = max(0.1, deadline - time.monotonic())
-            try:
-                with client.stream("HEAD", f"{url.rstrip('/')}/", bounds, left):
-                    return None
-            except Untrusted as error:
-                return str(error)
-            except Rejected:
-                return None  # it answers: what is not accepted is reported for its objects
-            except Unreachable as error:
-                reason = str(error)
-            if deadline - time.monotonic() < _AGAIN_SECONDS:
-                break
-            time.sleep(_AGAIN_SECONDS)
-    finally:
-        client.close()
-    return reason
 
 
 class Archive:
@@ -208,7 +90,7 @@ class Archive:
         url: str,
         *,
         has_checksums: bool = True,
-        setting: str = _DEFAULT_SETTING,
+        setting: str = DEFAULT_SETTING,
         attempts: int = 6,
         backoff: float = 0.5,
         file_bounds: Bounds = FILE,
@@ -234,13 +116,13 @@ class Archive:
         self._lock = threading.Lock()
         self._markers: dict[str, bool] = {}
         self._policy = RetryPolicy(attempts, first_pause=backoff, jitter=backoff)
-        self._health = health or new_health()
+        self._health = health or ServerHealth()
         self._hides_absence = False
         self._probed: set[str] = set()
 
     def checksum(self, key: str) -> str | None:
         """The sha256 (lower-case hex) published for `key`, or None when the archive has no such object."""
-        published = self._retrying(f"{key}.CHECKSUM", _small_body)
+        published = self._retrying(f"{key}.CHECKSUM", small_body)
         if published is None:
             return None
         line = _CHECKSUM.match(published.strip().split(b"\n")[0])
@@ -260,7 +142,7 @@ class Archive:
         if self._folder is not None:
             state = self._retrying(key, lambda stream: f"sha256={hashlib.file_digest(stream, 'sha256').hexdigest()}")
         else:
-            state = self._retrying(key, _state, "HEAD")
+            state = self._retrying(key, reported_state, "HEAD")
         if state is None:
             return None
         if not state:
@@ -286,7 +168,7 @@ class Archive:
         for attempt in range(2):
             if attempt:
                 proof = self.proof(key) or proof
-            found = self._retrying(key, lambda stream: _copy(stream, target), bounds=self._file)
+            found = self._retrying(key, lambda stream: copied(stream, target), bounds=self._file)
             if found is None:
                 target.unlink(missing_ok=True)
                 raise ObjectGone(f"{self.url}/{key} is gone although the archive has just reported it; try again later")
@@ -335,7 +217,7 @@ class Archive:
         """Whether it has served this process any object; requests those of `keys` that were not requested before."""
         for key in keys:
             with self._lock:
-                if self.url in _SERVED:
+                if self._health.has_served:
                     return True
                 is_probed = key in self._probed
                 self._probed.add(key)
@@ -344,7 +226,7 @@ class Archive:
                     self.proof(key)
                 except (ArchiveUnavailable, SourceDefect):
                     continue
-        return self.url in _SERVED
+        return self._health.has_served
 
     def has_marker(self, key: str, word: bytes) -> bool:
         """Whether there is a file at `key` whose beginning contains `word`, in any case. Remembered.
@@ -406,7 +288,7 @@ class Archive:
             raise Retry(str(error)) from error
 
     @contextmanager
-    def _opened(self, key: str, method: str, is_object: bool, bounds: Bounds, left: float) -> Iterator[_Stream | None]:
+    def _opened(self, key: str, method: str, is_object: bool, bounds: Bounds, left: float) -> Iterator[Stream | None]:
         if self._folder is not None:
             path = self._folder / key
             try:
@@ -425,12 +307,12 @@ class Archive:
         status, where = response.status, f"{self.url}/{key}"
         if status == 200:
             if is_object:
-                _SERVED.add(self.url)
+                self._health.has_served = True
             return response
         if status == 404:
             return None
         if status == 403 and self._code(response, key) in _HIDES_ABSENCE:
-            if self.url not in _SERVED:
+            if not self._health.has_served:
                 raise AbsenceUnknown(
                     f"{where} was refused with HTTP 403, AccessDenied, and so was every other request: the archive "
                     f"does not serve this client; check {self.setting} and who may read it"
@@ -456,58 +338,8 @@ class Archive:
 
     def _code(self, response: Incoming, key: str) -> str:
         """The code of S3's XML answer; empty for another body. A HEAD has no body, so it is repeated as a GET."""
-        body = response.read(_FIRST_LINE)
+        body = response.read(FIRST_LINE)
         if not body:
             with self._client.stream("GET", f"{self.url}/{key}", self._small) as again:
-                body = again.read(_FIRST_LINE) if again.status == 403 else b""
-        found = _S3_CODE.search(body or b"")
-        return found[1].decode() if found else ""
-
-
-def _state(response: Incoming) -> str:
-    """The reported headers that would change with the object; empty without any."""
-    reported = {name: response.headers.get(header) for header, name in _STATE_HEADERS.items()}
-    return "; ".join(f"{name}={value}" for name, value in reported.items() if value)
-
-
-def _small_body(stream: _Stream) -> bytes:
-    """The whole body of a small object. Raises Rejected for a page, and for a longer one."""
-    if isinstance(stream, Incoming):
-        stream.refuse_excess()
-    body = b""
-    while block := stream.read(_FIRST_LINE + 1):  # to its end: only there a body that was cut shows
-        body += block
-    return _not_a_page(body)
-
-
-def _copy(stream: _Stream, target: Path) -> tuple[str, str]:
-    """Write the stream to `target` block by block; its sha256, and the state that the server reports with it."""
-    digest = hashlib.sha256()
-    state = ""
-    if isinstance(stream, Incoming):
-        stream.refuse_excess()
-        state = _state(stream)
-    try:
-        with target.open("wb") as file:
-            while block := stream.read(_BLOCK):
-                if not file.tell():
-                    _not_a_page(block)
-                digest.update(block)
-                file.write(block)
-    except Unreachable:
-        target.unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        free = shutil.disk_usage(target.parent).free >> 20
-        raise StorageError(f"cannot write the download {target}: {error.strerror} ({free} MiB free)") from error
-    return digest.hexdigest(), state
-
-
-def _not_a_page(beginning: bytes) -> bytes:
-    """The bytes, unless they are the beginning of a page. Raises Rejected."""
-    if _PAGE.match(beginning):
-        raise Rejected(
-            "a web page came with HTTP 200 in its place, from the server, a proxy or a login in front of it: "
-            f"{beginning[:60]!r}"
-        )
-    return beginning
+                body = again.read(FIRST_LINE) if again.status == 403 else b""
+        return s3_code(body)

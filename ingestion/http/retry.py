@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
@@ -31,6 +31,8 @@ MOST_PAUSES: Final = timedelta(minutes=5)
 MOST_WAITING: Final = timedelta(minutes=10)
 # A server that was given up is tried again after this long, by processes that live longer than a run.
 _REST_SECONDS: Final = 300.0
+# After so many objects in a row were given up, the archive counts as down.
+_GIVEN_UP_IN_A_ROW: Final = 3
 # The same processes wait anew after this long without a required pause.
 _FORGET_SECONDS: Final = 3600.0
 # Enough for three centuries: a longer number of seconds is cut, since it would exceed every calendar.
@@ -193,12 +195,16 @@ class Waiting:
             )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ServerHealth:
-    """What a run knows of one server, shared by all clients that it opens for it."""
+    """What a run knows of one server, shared by all clients that it opens for it; at first nothing.
 
-    breaker: CircuitBreaker
-    waiting: Waiting
+    `has_served`: it has served an object. What it denies after that is absent, on a mirror that hides absence.
+    """
+
+    breaker: CircuitBreaker = field(default_factory=lambda: CircuitBreaker(_GIVEN_UP_IN_A_ROW))
+    waiting: Waiting = field(default_factory=Waiting)
+    has_served: bool = False
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:

@@ -16,7 +16,7 @@ from ingestion.venues import VENUES, venue_of
 from orchestration.config.addresses import venue_fault
 
 if TYPE_CHECKING:
-    from ingestion.http.fetch import ArchiveLocation
+    from ingestion.http.archives import ArchiveLocation
 
 BINANCE_ARCHIVE_URL: Final = "https://data.binance.vision"
 # The parts of a venue that TAKER_VENUE_URLS can redirect, and the schemes that each accepts.
@@ -69,8 +69,8 @@ class Endpoints:
         return self._redirected(venue, "archive") or default
 
     def archive_location_of(self, venue: str) -> ArchiveLocation:
-        """The same for `ingestion.http.fetch`, with the setting that its messages name."""
-        from ingestion.http.fetch import ArchiveLocation
+        """The same for `ingestion.http.archives`, with the setting that its messages name."""
+        from ingestion.http.archives import ArchiveLocation
 
         own = venue_of(venue).archive
         is_common = own is None or own.url == BINANCE_ARCHIVE_URL

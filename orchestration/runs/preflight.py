@@ -20,7 +20,7 @@ def check_reachable(endpoints: Endpoints, storage: Storage, state: Path) -> None
     Raises ArchiveUnavailable, StorageError or SettingsError.
     """
     from ingestion.domain.errors import StorageError
-    from ingestion.http.fetch import Archives
+    from ingestion.http.archives import Archives
 
     archives = Archives(endpoints.archive_location_of)
     for venue in endpoints.archive_venues:
@@ -47,7 +47,7 @@ def _check_network(endpoints: Endpoints) -> None:
     """Fail when no archive answers. While one does, the run is worth its while, and reports the others."""
     from ingestion.domain.errors import ArchiveUnavailable
     from ingestion.http.bounds import PREFLIGHT_SECONDS
-    from ingestion.http.fetch import unreachable_reason
+    from ingestion.http.reach import unreachable_reason
 
     locations = {endpoints.archive_location_of(venue) for venue in endpoints.archive_venues}
     remote = sorted((each for each in locations if not each.url.startswith("file:")), key=lambda each: each.url)

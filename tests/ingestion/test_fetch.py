@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ingestion.domain.errors import AbsenceUnknown, ArchiveUnavailable, ChecksumMismatch, SourceDefect
-from ingestion.http.fetch import Archive, ArchiveLocation, Archives, Proof
+from ingestion.http.archives import ArchiveLocation, Archives
+from ingestion.http.fetch import Archive, Proof
 from ingestion.http.retry import retry_after
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 from tests.support.archives import ACCESS_DENIED, ArchiveFolder, ArchiveServer, agg_rows

@@ -21,7 +21,7 @@ from ingestion.decode.decoder import DECODER_VERSION
 from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDATION_SNAPSHOT, METRICS, TRADES
 from ingestion.domain.errors import StorageError
 from ingestion.domain.periods import Period, days_between
-from ingestion.http.fetch import ArchiveLocation, Archives
+from ingestion.http.archives import ArchiveLocation, Archives
 from ingestion.raw.store import S3Options, open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market

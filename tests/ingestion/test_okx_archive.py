@@ -21,7 +21,7 @@ from ingestion.domain.datasets import AGG_TRADES, KLINES, TRADES
 from ingestion.domain.errors import ContractViolation
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.http.fetch import Archives
+from ingestion.http.archives import Archives
 from ingestion.raw.store import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import archive_of, parse_market

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ingestion.domain.errors import ArchiveUnavailable
-from ingestion.http.fetch import ArchiveLocation
+from ingestion.http.archives import ArchiveLocation
 from orchestration.config.days import today
 from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.runs.demo import demo_settings

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ingestion.http.fetch import ArchiveLocation, Archives
+from ingestion.http.archives import ArchiveLocation, Archives
 
 # S3's answer for an absent key where the bucket may not be listed.
 ACCESS_DENIED = (
