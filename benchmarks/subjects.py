@@ -52,7 +52,7 @@ def ingest(folder: str, first_day: str, last_day: str) -> Result:
     from ingestion import archive as use_case
     from ingestion.domain.datasets import DATASETS
     from ingestion.http.archives import ArchiveLocation, Archives
-    from ingestion.raw.store import open_store
+    from ingestion.raw.stores import open_store
     from ingestion.raw.zone import RawZone
     from ingestion.venues import parse_market
 
@@ -166,7 +166,7 @@ def burst(count: str, per_second: str) -> Result:
         )
 
         from ingestion.live.seal import seal
-        from ingestion.raw.store import open_store
+        from ingestion.raw.stores import open_store
         from ingestion.raw.zone import RawZone
 
         started = time.perf_counter()

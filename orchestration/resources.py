@@ -152,7 +152,7 @@ class StorageResource:
     storage: Storage
 
     def store(self) -> ObjectStore:
-        from ingestion.raw.store import open_store
+        from ingestion.raw.stores import open_store
 
         return open_store(self.storage.url, self.storage.s3_options(), setting="TAKER_STORAGE_URL")
 
@@ -184,7 +184,7 @@ class WarehouseResource:
     def _connected(self, database: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
-        from orchestration.warehouse.dbt import connection_options, install_extensions
+        from orchestration.warehouse.profile import connection_options, install_extensions
         from orchestration.warehouse.s3_reads import PATIENCE
         from orchestration.warehouse.sql import literal
 

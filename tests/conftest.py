@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.raw.store import S3Options
+from ingestion.raw.s3 import S3Options
 from tests.support.archives import ArchiveFolder, ArchiveServer
 from tests.support.s3 import running_seaweedfs
 

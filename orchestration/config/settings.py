@@ -46,7 +46,7 @@ from orchestration.config.scope import Scope
 from orchestration.config.storage import Storage, revealed, storage_root
 
 if TYPE_CHECKING:
-    from ingestion.raw.store import S3Options
+    from ingestion.raw.s3 import S3Options
 
 PREFIX: Final = "TAKER_"
 ENV_FILE: Final = ".env"

@@ -18,7 +18,7 @@ from orchestration.config.errors import SettingsError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ingestion.raw.store import S3Options
+    from ingestion.raw.s3 import S3Options
 
 # dbt hides the values of variables with this prefix from its logs.
 SECRET_KEY_ID: Final = "DBT_ENV_SECRET_S3_KEY_ID"
@@ -72,7 +72,7 @@ class Storage:
         """How boto3 reaches the bucket; None for a folder. `duckdb_secret` states the same for DuckDB."""
         if not self.is_s3:
             return None
-        from ingestion.raw.store import S3Options
+        from ingestion.raw.s3 import S3Options
 
         return S3Options(
             endpoint_url=self.endpoint_url,

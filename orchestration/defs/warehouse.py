@@ -23,20 +23,10 @@ from orchestration.defs.raw import OWNERS
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import Workplace
-from orchestration.warehouse.dbt import (
-    DBT_COMMAND,
-    PROJECT_DIR,
-    DbtFailed,
-    await_warehouse,
-    bars_are_outdated,
-    build_args,
-    install_extensions,
-    killed_sentence,
-    nodes_to_build,
-    target_dir,
-    variables,
-    write_profile,
-)
+from orchestration.warehouse.dbt import DBT_COMMAND, DbtFailed, build_args, nodes_to_build
+from orchestration.warehouse.dbt_output import killed_sentence
+from orchestration.warehouse.opening import await_warehouse, bars_are_outdated
+from orchestration.warehouse.profile import PROJECT_DIR, install_extensions, target_dir, variables, write_profile
 from orchestration.warehouse.publish.inputs import index_sha256
 
 if TYPE_CHECKING:

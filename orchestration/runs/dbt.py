@@ -11,14 +11,8 @@ from collections.abc import Sequence
 
 from orchestration.config.settings import SettingsError, load_settings
 from orchestration.state.locks import Busy
-from orchestration.warehouse.dbt import (
-    DbtFailed,
-    WarehouseLocked,
-    WarehouseUnusable,
-    build_docs,
-    build_manifest,
-    run_dbt,
-)
+from orchestration.warehouse.dbt import DbtFailed, build_docs, build_manifest, run_dbt
+from orchestration.warehouse.opening import WarehouseLocked, WarehouseUnusable
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -279,7 +279,7 @@ def _all_of(error: SerializableErrorInfo | None) -> str:
 
 def _shortened(text: str) -> str:
     """Of a failed dbt command, the errors that dbt reports; of anything, no traceback."""
-    from orchestration.warehouse.dbt import killed_sentence, without_tracebacks
+    from orchestration.warehouse.dbt_output import killed_sentence, without_tracebacks
 
     if (killed := killed_sentence(text)) is not None:
         return killed

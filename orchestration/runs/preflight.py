@@ -29,7 +29,7 @@ def check_reachable(endpoints: Endpoints, storage: Storage, state: Path) -> None
     storage.dbt_environment()
     _check_network(endpoints)
     if storage.is_s3:
-        from ingestion.raw.store import check_s3
+        from ingestion.raw.stores import check_s3
 
         check_s3(storage.url, storage.s3_options())
     try:

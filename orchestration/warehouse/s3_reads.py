@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-# As patient as boto3 is in `ingestion.raw.store`: DuckDB's own three attempts within half a second would end a build
+# As patient as boto3 is in `ingestion.raw.s3`: DuckDB's own three attempts within half a second would end a build
 # for a server that is busy for a second. Six attempts: 0.2, 0.6, 1.8, 5.4 and 16 s apart.
 PATIENCE: Final[dict[str, Any]] = {
     "http_timeout": 20,

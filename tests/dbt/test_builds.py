@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from ingestion.domain.periods import Period, Span
-from orchestration.warehouse.dbt import BAR_PRICE_TYPE
+from orchestration.warehouse.opening import BAR_PRICE_TYPE
 from tests.dbt.warehouse import RESULTS, RawFolder, Record, Warehouse
 
 LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"

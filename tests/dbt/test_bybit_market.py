@@ -12,7 +12,7 @@ import pytest
 
 from ingestion.archive import ingest, plan
 from ingestion.domain.datasets import TRADES
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from tests.dbt.warehouse import Warehouse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestration.warehouse.dbt import FORMER_TABLES, KEPT_TABLES
+from orchestration.warehouse.opening import FORMER_TABLES, KEPT_TABLES
 from tests.dbt.warehouse import PROJECT, Warehouse
 from tests.support.bar_histories import MODELS, differing
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ingestion.domain.datasets import DATASETS
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from tests.dbt.warehouse import PROJECT, read_yaml
 

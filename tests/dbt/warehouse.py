@@ -23,7 +23,7 @@ import yaml
 
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.periods import Period
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from orchestration.warehouse.parsed import run_dbt

@@ -23,7 +23,7 @@ import pytest
 
 from ingestion.live.seal import seal
 from ingestion.live.spool import CoveredMinute, SpoolWriter
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from tests.support import messages
 from tests.support.archives import KLINE_HEADER, ArchiveFolder, millis

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.stores import open_store
 from ingestion.simulator.simulated import simulate
 from tests.support.commands import Taker
 

@@ -19,7 +19,7 @@ from ingestion.live.connection import Tuning
 from ingestion.live.seal import Sealed, seal
 from ingestion.live.spool import CoveredMinute, ReceivedMessage, SpoolBusy, SpoolReader, segments
 from ingestion.live.status import read_status
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import ObjectId, RawZone
 from ingestion.venues import parse_market
 from tests.support import messages

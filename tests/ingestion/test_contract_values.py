@@ -25,7 +25,7 @@ from ingestion.domain.datasets import AGG_TRADES, DATASETS, KLINES, LIQUIDATION_
 from ingestion.domain.errors import ContractViolation
 from ingestion.domain.kinds import Kind
 from ingestion.domain.periods import Period
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.simulator.archive_files import CsvZip
 from ingestion.venues import parse_market

@@ -10,7 +10,7 @@ import pytest
 
 from ingestion.archive import Outcome, Task, ingest, plan
 from ingestion.domain.datasets import AGG_TRADES
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import DryZone, RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, agg_rows, archives_at

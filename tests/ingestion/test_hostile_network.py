@@ -29,7 +29,7 @@ from ingestion.http.reach import unreachable_reason
 from ingestion.http.rest import RestClient
 from ingestion.http.retry import CircuitBreaker, ServerHealth, Waiting, http_date, retry_after
 from ingestion.http.watch import TooLarge, TooSlow, Unreachable, Watch
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from ingestion.venues.binance import BINANCE_UM

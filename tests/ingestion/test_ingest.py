@@ -22,7 +22,8 @@ from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDAT
 from ingestion.domain.errors import StorageError
 from ingestion.domain.periods import Period, days_between
 from ingestion.http.archives import ArchiveLocation, Archives
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from ingestion.venues.bybit.archive import BybitArchive

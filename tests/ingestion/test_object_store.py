@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.store import LocalStore, ObjectStore, S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.store import LocalStore, ObjectStore
+from ingestion.raw.stores import open_store
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])

@@ -22,7 +22,7 @@ from ingestion.domain.errors import ContractViolation
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.http.archives import Archives
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import archive_of, parse_market
 from tests.support.archives import OKX_HEADER, ArchiveFolder, ArchiveServer, archives_at, millis

@@ -19,7 +19,7 @@ from ingestion.domain.datasets import AGG_TRADES, DATASETS, LIQUIDATIONS, REST_T
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.raw.receipts import sha256_of
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
 

@@ -19,8 +19,9 @@ from ingestion.domain.errors import SourceDefect, VenueRefused
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
 from ingestion.http.rest import RestClient
+from ingestion.raw.s3 import S3Options
 from ingestion.raw.soundness import VERIFIED_KEY
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import INDEX_KEY, DryZone, ObjectId, RawZone, Receipt
 from ingestion.recent import Access, DryClient, ingest_recent, plan_recent
 from ingestion.venues import parse_market, venue_of

@@ -17,7 +17,9 @@ from ingestion.archive import ingest, plan
 from ingestion.domain.datasets import ARCHIVED
 from ingestion.domain.errors import StorageError
 from ingestion.raw import store as store_module
-from ingestion.raw.store import ObjectStore, S3Options, check_s3, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.store import ObjectStore
+from ingestion.raw.stores import check_s3, open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, archives_at

@@ -32,7 +32,8 @@ from ingestion.live.spool import (
     segments,
 )
 from ingestion.raw.receipts import sha256_of
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
 from tests.support import messages

@@ -17,8 +17,9 @@ import pytest
 from ingestion.archive import Outcome, Task, changed_sources, ingest, plan
 from ingestion.domain.datasets import AGG_TRADES, KLINES
 from ingestion.raw.receipts import Receipt, readable
+from ingestion.raw.s3 import S3Options
 from ingestion.raw.soundness import VERIFIED_KEY
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY, RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, agg_rows, archives_at

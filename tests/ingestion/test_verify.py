@@ -11,7 +11,8 @@ import pytest
 from ingestion.archive import ingest, plan
 from ingestion.domain.datasets import AGG_TRADES
 from ingestion.raw.receipts import ObjectId
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.stores import open_store
 from ingestion.raw.verify import RawVerdict, verify
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market

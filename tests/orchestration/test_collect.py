@@ -20,7 +20,7 @@ from ingestion.domain.periods import Period
 from ingestion.live.seal import seal
 from ingestion.live.spool import CoveredMinute, SpoolReader, is_held, segments
 from ingestion.live.status import read_status
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import ObjectId, RawZone, Receipt
 from orchestration.config.settings import load_settings
 from orchestration.runs.collection import collect, instruments

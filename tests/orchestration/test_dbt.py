@@ -14,19 +14,20 @@ import yaml
 
 from orchestration.config.settings import Settings, load_settings
 from orchestration.runs import dbt as commands
-from orchestration.warehouse import dbt
+from orchestration.warehouse import dbt, opening, profile
+from orchestration.warehouse.dbt_output import killed_sentence, without_tracebacks
 
 
 def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path), kline_interval="4h,1d")
-    args = dbt.build_args(dbt.variables(settings.dbt))
+    args = dbt.build_args(profile.variables(settings.dbt))
     assert args[:3] == ["build", "--exclude-resource-type", "unit_test"]
     assert json.loads(args[args.index("--vars") + 1]) == {
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
-        "logic_version": dbt.logic_version(),
-        "macros_version": dbt.macros_version(),
+        "logic_version": profile.logic_version(),
+        "macros_version": profile.macros_version(),
     }
     assert "--no-write-json" in args
     assert "--full-refresh" in dbt.build_args({}, full_refresh=True)
@@ -46,15 +47,17 @@ def test_another_model_contract_or_macro_is_another_version(tmp_path: Path, name
     path = tmp_path / name
     path.parent.mkdir(parents=True)
     path.write_text("one")
-    version = dbt.logic_version(tmp_path)
+    version = profile.logic_version(tmp_path)
     path.write_text("two")
-    assert (dbt.logic_version(tmp_path) != version) is is_another
+    assert (profile.logic_version(tmp_path) != version) is is_another
 
 
 def test_bars_and_metrics_depend_on_the_version_of_every_macro_that_they_call(manifest: Path) -> None:
     """Beside those that decide which days are built at all."""
     parsed = json.loads(manifest.read_text())
-    texts = " ".join((dbt.PROJECT_DIR / "macros" / name).read_text() for name in ("build_window.sql", "metrics.sql"))
+    texts = " ".join(
+        (profile.PROJECT_DIR / "macros" / name).read_text() for name in ("build_window.sql", "metrics.sql")
+    )
     lists = " ".join(re.findall(r"for name in \[(.*?)\]", texts, re.DOTALL))
     versioned = [f"model.taker.{name}" for name in re.findall(r"'(\w+)'", lists)]
     assert {"model.taker.stg_raw__klines", "model.taker.int_flow_bars", "model.taker.int_metrics_hours"} <= {*versioned}
@@ -66,14 +69,14 @@ def test_bars_and_metrics_depend_on_the_version_of_every_macro_that_they_call(ma
             called.add(macro)
             found += parsed["macros"][macro]["depends_on"]["macros"]
     files = {parsed["macros"][macro]["original_file_path"].removeprefix("macros/") for macro in called}
-    assert files - {"build_window.sql", "former_build.sql"} <= {*dbt.VALUING_MACROS}
+    assert files - {"build_window.sql", "former_build.sql"} <= {*profile.VALUING_MACROS}
     assert "trades.sql" in files
-    assert all((dbt.PROJECT_DIR / "macros" / name).is_file() for name in dbt.VALUING_MACROS)
+    assert all((profile.PROJECT_DIR / "macros" / name).is_file() for name in profile.VALUING_MACROS)
 
 
 def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path))
-    folder = dbt.write_profile(settings.dbt)
+    folder = profile.write_profile(settings.dbt)
     output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
     assert output["path"] == str(tmp_path / "warehouse.duckdb")
     assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit}
@@ -82,9 +85,9 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
 
 def test_writing_the_same_profile_again_leaves_the_file_alone(tmp_path: Path) -> None:
     settings = load_settings(storage_url=str(tmp_path))
-    path = dbt.write_profile(settings.dbt) / "profiles.yml"
+    path = profile.write_profile(settings.dbt) / "profiles.yml"
     before = path.stat().st_mtime_ns
-    dbt.write_profile(settings.dbt)
+    profile.write_profile(settings.dbt)
     assert path.stat().st_mtime_ns == before
 
 
@@ -148,9 +151,9 @@ def test_dbt_by_hand_gets_the_profile_the_variables_and_the_target_folder_of_the
     (command, environment), (clean, _) = calls
     own = len(dbt.DBT_COMMAND)
     assert command[own : own + 3] == ["build", "--select", "dim_markets"]
-    assert json.loads(command[command.index("--vars") + 1]) == dbt.variables(settings.dbt)
+    assert json.loads(command[command.index("--vars") + 1]) == profile.variables(settings.dbt)
     assert (Path(command[command.index("--profiles-dir") + 1]) / "profiles.yml").is_file()
-    assert environment["DBT_TARGET_PATH"] == str(dbt.target_dir(settings.dbt))
+    assert environment["DBT_TARGET_PATH"] == str(profile.target_dir(settings.dbt))
     assert "--vars" not in clean
 
 
@@ -162,20 +165,20 @@ def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Se
 @pytest.mark.parametrize(
     ("price", "note", "is_outdated"),
     [
-        (dbt.BAR_PRICE_TYPE, "build_state varchar, build_id varchar", False),
+        (opening.BAR_PRICE_TYPE, "build_state varchar, build_id varchar", False),
         ("decimal(18,8)", "build_state varchar, build_id varchar", True),
-        (dbt.BAR_PRICE_TYPE, "build_state varchar", True),
+        (opening.BAR_PRICE_TYPE, "build_state varchar", True),
     ],
 )
 def test_bars_or_a_note_of_another_shape_are_built_anew(
     settings: Settings, price: str, note: str, is_outdated: bool
 ) -> None:
-    assert not dbt.bars_are_outdated(settings.paths.warehouse)
+    assert not opening.bars_are_outdated(settings.paths.warehouse)
     settings.warehouse_path.parent.mkdir(parents=True)
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute(f"create table int_flow_bars (bar_at timestamp, open_price {price})")
         connection.execute(f"create table int_built_receipts ({note})")
-    assert dbt.bars_are_outdated(settings.paths.warehouse) is is_outdated
+    assert opening.bars_are_outdated(settings.paths.warehouse) is is_outdated
 
 
 def test_the_traceback_of_a_failed_command_is_left_out() -> None:
@@ -193,8 +196,8 @@ def test_the_traceback_of_a_failed_command_is_left_out() -> None:
         "IOException: IO Error: no\n"
         "Done. ERROR=1\n"
     )
-    assert dbt.without_tracebacks(text) == "IO Error: no\nDone. ERROR=1"
-    assert dbt.without_tracebacks("\n".join(map(str, range(9))), 3).splitlines()[-1].startswith("… and 6 more lines")
+    assert without_tracebacks(text) == "IO Error: no\nDone. ERROR=1"
+    assert without_tracebacks("\n".join(map(str, range(9))), 3).splitlines()[-1].startswith("… and 6 more lines")
 
 
 def test_a_dbt_that_was_killed_is_a_sentence_and_not_its_command_line() -> None:
@@ -202,8 +205,8 @@ def test_a_dbt_that_was_killed_is_a_sentence_and_not_its_command_line() -> None:
         "The dbt CLI process with command\n\n`python -m dbt build`\n\n"
         "failed with exit code `{}`. Check the stdout in the Dagster compute logs for the full information"
     )
-    assert dbt.killed_sentence(text.format(1)) is None
+    assert killed_sentence(text.format(1)) is None
     assert "dbt was ended by SIGKILL; a machine that runs out of memory does that" in str(
-        dbt.killed_sentence(text.format(-9))
+        killed_sentence(text.format(-9))
     )
-    assert "dbt was ended by SIGTERM; nothing of this build is published" in str(dbt.killed_sentence(text.format(-15)))
+    assert "dbt was ended by SIGTERM; nothing of this build is published" in str(killed_sentence(text.format(-15)))

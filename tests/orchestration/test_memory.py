@@ -10,7 +10,7 @@ from orchestration.config.errors import SettingsError
 from orchestration.config.memory import default_mebibytes, mebibytes
 from orchestration.config.settings import load_settings
 from orchestration.resources import WarehouseResource
-from orchestration.warehouse.dbt import profile
+from orchestration.warehouse.profile import profile
 
 GIB = 1024**3
 

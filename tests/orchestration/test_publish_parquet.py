@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.store import ObjectStore, open_store
+from ingestion.raw.store import ObjectStore
+from ingestion.raw.stores import open_store
 from orchestration.warehouse.publish.parquet import LATEST, VERSIONS, VERSIONS_KEPT, version_of
 from tests.support.publications import DAILY, MARKETS, NOW, Publisher
 

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from ingestion.domain.datasets import DATASETS
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from orchestration.config.settings import Settings

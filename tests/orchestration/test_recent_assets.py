@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from ingestion.live.seal import Sealed
-from ingestion.raw.store import open_store
+from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone, Receipt
 from orchestration.automation.seal_finished_hours import seal_decision
 from orchestration.config.settings import Settings, load_settings

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.raw.store import S3Options, open_store
+from ingestion.raw.s3 import S3Options
+from ingestion.raw.stores import open_store
 from orchestration.config.settings import Settings, load_settings
 from orchestration.config.storage import Storage
 from orchestration.resources import WarehouseResource
 from orchestration.warehouse import s3_reads
-from orchestration.warehouse.dbt import profile
+from orchestration.warehouse.profile import profile
 from orchestration.warehouse.s3_reads import PATIENCE, failed_read, failed_read_sentence
 from tests.support.s3_proxy import S3Proxy
 

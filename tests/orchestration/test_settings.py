@@ -14,7 +14,7 @@ from orchestration.config.days import today
 from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
 from orchestration.runs.preflight import check_reachable
-from orchestration.warehouse import dbt
+from orchestration.warehouse.profile import write_profile
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +201,7 @@ def test_boto3_and_duckdb_reach_the_same_s3_with_the_same_keys(monkeypatch: pyte
 
 def test_no_secret_is_written_to_the_profile_or_shown_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = s3_settings(monkeypatch)
-    profile = (dbt.write_profile(settings.dbt) / "profiles.yml").read_text()
+    profile = (write_profile(settings.dbt) / "profiles.yml").read_text()
     assert "very-secret" not in profile
     assert "1234567890" not in profile
     assert "8333" not in profile

@@ -13,7 +13,8 @@ from typing import Any
 
 import duckdb
 
-from ingestion.raw.store import ObjectStore, open_store
+from ingestion.raw.store import ObjectStore
+from ingestion.raw.stores import open_store
 from orchestration.warehouse.publish.publication import Publication, publish
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import urllib3
 
-from ingestion.raw.store import S3Options
+from ingestion.raw.s3 import S3Options
 
 ACCESS_KEY, SECRET_KEY = "taker-test", "taker-test-secret"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.raw.store import S3Options
+from ingestion.raw.s3 import S3Options
 from ingestion.simulator.simulated import simulate
 from tests.support.commands import Taker
 from tests.support.s3_proxy import S3Proxy

@@ -25,7 +25,8 @@ from orchestration.resources import ApiResource
 from orchestration.runs import demo
 from orchestration.runs.instance import open_instance, prepare_home
 from orchestration.state.healing import NotDamaged, duckdb_fault, heal, sqlite_fault
-from orchestration.warehouse import dbt
+from orchestration.warehouse import dbt, opening
+from orchestration.warehouse.profile import write_profile
 from orchestration.warehouse.publish.parquet import LATEST
 from orchestration.warehouse.publish.revisions import REVISIONS
 from tests.support.publications import Publisher
@@ -153,7 +154,7 @@ def warehouse(settings: Settings) -> Path:
 @pytest.mark.parametrize("damage", [emptied, torn, garbage])
 def test_a_damaged_warehouse_is_set_aside(damage: Damage, settings: Settings, warehouse: Path) -> None:
     damage(warehouse)
-    sentence = dbt.await_warehouse(settings.paths, patience=0)
+    sentence = opening.await_warehouse(settings.paths, patience=0)
     assert sentence is not None
     assert "everything in it is built again from the raw zone" in sentence
     assert len(sentence.splitlines()) == 1
@@ -171,17 +172,17 @@ def test_one_flipped_bit_in_the_bars_that_a_build_goes_on_from_is_found(warehous
 def test_a_torn_log_beside_a_healthy_warehouse_goes_with_it(settings: Settings, warehouse: Path) -> None:
     log = warehouse.with_name("warehouse.duckdb.wal")
     log.write_bytes(random.Random(2).randbytes(5000))
-    if (fault := dbt.await_warehouse(settings.paths, patience=0)) is not None:
+    if (fault := opening.await_warehouse(settings.paths, patience=0)) is not None:
         assert "is kept as" in fault
         assert not log.exists()
 
 
 def test_a_healthy_warehouse_is_left_where_it_is(settings: Settings, warehouse: Path, open_folder: Path) -> None:
-    assert dbt.await_warehouse(settings.paths, patience=0) is None
+    assert opening.await_warehouse(settings.paths, patience=0) is None
     unreadable = Path(shutil.copy(warehouse, open_folder))
     unreadable.chmod(0)
-    with as_another_user(), pytest.raises(dbt.WarehouseUnusable, match=r"cannot be opened \(.*Permission denied"):
-        dbt.await_warehouse(Paths(open_folder), patience=0)
+    with as_another_user(), pytest.raises(opening.WarehouseUnusable, match=r"cannot be opened \(.*Permission denied"):
+        opening.await_warehouse(Paths(open_folder), patience=0)
     assert set_aside(unreadable) == []
     with pytest.raises(NotDamaged):
         duckdb_fault(warehouse.parent)  # a folder
@@ -189,10 +190,10 @@ def test_a_healthy_warehouse_is_left_where_it_is(settings: Settings, warehouse: 
 
 @pytest.mark.parametrize("damage", [emptied, garbage])
 def test_a_damaged_profile_or_manifest_is_written_anew(damage: Damage, settings: Settings, tmp_path: Path) -> None:
-    profile = dbt.write_profile(settings.dbt) / "profiles.yml"
+    profile = write_profile(settings.dbt) / "profiles.yml"
     written = profile.read_bytes()
     damage(profile)
-    dbt.write_profile(settings.dbt)
+    write_profile(settings.dbt)
     assert profile.read_bytes() == written
     manifest = tmp_path / "target" / "manifest.json"
     manifest.parent.mkdir()

@@ -1,0 +1,123 @@
+"""What dbt is given: its generated profile, its variables, and the versions of what it builds.
+
+Belongs here: how dbt finds the warehouse and the raw zone, and when what stands is of another version. Does not:
+starting dbt (`orchestration.warehouse.dbt`), or the settings themselves (`orchestration.config.dbt`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from ingestion.raw.durable import atomic_write
+from orchestration.config.dbt import DbtConfig
+from orchestration.warehouse.parsed import project_files
+from orchestration.warehouse.s3_reads import PATIENCE
+
+PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
+# The files of macros that decide what a trade, a kline or a metric is worth, or which of them are read.
+VALUING_MACROS: Final = (
+    "amounts.sql",
+    "bars.sql",
+    "engine/aggregates.sql",
+    "engine/exact_quotient.sql",
+    "engine/raw_relation.sql",
+    "engine/time.sql",
+    "metrics.sql",
+    "recent_trades.sql",
+    "settings.sql",
+    "trades.sql",
+)
+
+
+def variables(config: DbtConfig) -> dict[str, Any]:
+    """The values of `--vars`: those of the installation, and two versions of the project: of all of it
+    (`logic_version`), and of the macros that value what is read from the raw zone (`macros_version`)."""
+    return {**config.variables(), "logic_version": logic_version(), "macros_version": macros_version()}
+
+
+def logic_version(project: Path = PROJECT_DIR) -> str:
+    """The digest of the models with their contracts, the macros, and the engine: a table of another version is built
+    anew, whole."""
+    contracts = project / "models"
+    files = (
+        path
+        for path in project_files(project)
+        if path.suffix == ".sql"
+        or (path.suffix == ".yml" and path.is_relative_to(contracts) and path.parent.name != "_unit_tests")
+    )
+    return _digest(files, project, metadata.version("duckdb"))
+
+
+def macros_version(project: Path = PROJECT_DIR) -> str:
+    """The digest of the macros behind a bar or an hour of metrics: those of another version are read anew."""
+    return _digest((project / "macros" / name for name in VALUING_MACROS), project)
+
+
+def _digest(files: Iterable[Path], project: Path, beside: str = "") -> str:
+    digest = hashlib.sha256(beside.encode())
+    for path in files:
+        digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def profile(config: DbtConfig) -> dict[str, Any]:
+    """The profile `taker`, one output per target. Holds no secret: keys are read from the environment by dbt."""
+    output: dict[str, Any] = {
+        "type": "duckdb",
+        "path": str(config.paths.warehouse),
+        "threads": os.cpu_count() or 2,
+        # What does not fit is written to `warehouse.duckdb.tmp`, beside the file, which `await_warehouse` sweeps.
+        "settings": {"TimeZone": "UTC", "memory_limit": config.memory_limit},
+        # A program that has the warehouse open while a build starts is waited for.
+        "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
+    }
+    if config.storage.is_s3:
+        output |= {
+            "extensions": ["httpfs"],
+            "config_options": connection_options(config),
+            "settings": {**output["settings"], **PATIENCE},
+            "secrets": [config.storage.duckdb_secret()],
+        }
+    return {"taker": {"target": config.target, "outputs": {"duckdb": output}}}
+
+
+def connection_options(config: DbtConfig) -> dict[str, Any]:
+    """How DuckDB finds its extensions: in our folder, never in the network."""
+    return {"extension_directory": str(config.paths.dbt / "extensions"), "autoinstall_known_extensions": "false"}
+
+
+def write_profile(config: DbtConfig) -> Path:
+    """Write `profiles.yml` when it differs; the folder that dbt takes as `--profiles-dir`."""
+    import yaml
+
+    folder = config.paths.dbt
+    text = f"# Generated from the TAKER_* settings; edits are overwritten.\n{yaml.safe_dump(profile(config))}"
+    path = folder / "profiles.yml"
+    if not path.exists() or path.read_bytes() != text.encode():
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as staged:
+            staged.write_text(text)
+    return folder
+
+
+def target_dir(config: DbtConfig) -> Path:
+    """dbt's artefacts. One folder for all builds: dbt then reuses what it parsed, and nothing piles up."""
+    return config.paths.dbt / "target"
+
+
+def install_extensions(config: DbtConfig) -> None:
+    """Copy httpfs from its wheel to where the profile looks, so that nothing is ever downloaded."""
+    if not config.storage.is_s3:
+        return
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    directory = config.paths.dbt / "extensions"
+    directory.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
+        import_extension("httpfs", con=connection)
