@@ -11,6 +11,8 @@ payload: one byte of kind, 8 bytes of receive time in nanoseconds, and a body.
     M   length of the connection's name (1 byte), the name, and the message as received
     C   JSON: a minute that was covered (`ingestion.live.coverage`)
     D   JSON: how many messages were received and not kept (`ingestion.live.allowance`)
+
+Longer than 400 lines: writer and reader of one format are read together.
 """
 
 from __future__ import annotations

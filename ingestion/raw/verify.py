@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from ingestion.raw.index import remedy
 from ingestion.raw.receipts import Receipt, has_quarantine, readable
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore, StoredObject
+from ingestion.raw.tables import remedy
 
 _RECEIPT, _DATA, _QUARANTINE = "receipt.json", "data.parquet", "_quarantine.parquet"
 # Most of the time is spent waiting for a disk or a server.

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
-from ingestion.raw.index import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
     Defect,
@@ -37,6 +36,7 @@ from ingestion.raw.receipts import (
 from ingestion.raw.schema import with_todays_schema
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore
+from ingestion.raw.tables import COVERAGE, COVERAGE_KEY, DEFECTS, DEFECTS_KEY, INDEX, INDEX_KEY
 
 __all__ = [
     "COVERAGE_KEY",
@@ -132,15 +132,15 @@ class RawZone:
 
     def index(self) -> pa.Table:
         """The index as last written: one row per dataset, market, interval and UTC day; empty before that."""
-        return index.table_of(self.store, index.INDEX)
+        return index.table_of(self.store, INDEX)
 
     def coverage(self) -> pa.Table:
         """Which hours were collected, as last written: one row per dataset, venue, symbol and hour."""
-        return index.table_of(self.store, index.COVERAGE)
+        return index.table_of(self.store, COVERAGE)
 
     def defects(self) -> pa.Table:
         """What was published and not used as published, as last written: one row per defect of a current receipt."""
-        return index.table_of(self.store, index.DEFECTS)
+        return index.table_of(self.store, DEFECTS)
 
     def as_of_now(self) -> tuple[pa.Table, pa.Table]:
         """The index and the defects as last written, but for what was lost or changed since; nothing is written."""

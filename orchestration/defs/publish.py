@@ -23,6 +23,7 @@ from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, judged
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
 if TYPE_CHECKING:
+    from ingestion.raw.store import ObjectStore
     from orchestration.warehouse.publish.publication import Publication
 
 # The step that audits, its option, and the names of what its checks state of what they judged.
@@ -45,7 +46,6 @@ def published_asset(
 
     `marts`: the key columns of each, for the targets that know keys. `dbt`: where the build is, and its variables.
     """
-    paths = dbt.paths
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -63,43 +63,60 @@ def published_asset(
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
     ) -> dg.MaterializeResult[None]:
-        from orchestration.warehouse.publish.publication import publish
-
-        run_id, report = context.run.run_id, waiting(progress, context)
-        workplace.hold_warehouse(report, run_id)
-        audit = audit_summary(context.instance, audits, run_id)
+        report = waiting(progress, context)
+        workplace.hold_warehouse(report, context.run.run_id)
+        audit = audit_summary(context.instance, audits, context.run.run_id)
         refuse_unaudited(audit)
         progress.publishing(len(marts))
         settings = published_settings(scope, dbt.target)
-        judged = {
-            **judged_in(context.instance, audits, run_id),
-            "judged_by": judged_by_sha256(settings, dbt.variables()),
-        }
-        stated = {
-            INPUTS: inputs_sha256(workplace.index_read, settings, dbt.variables(), postgres_url),
-            AUDITED: {**statement_of(paths.warehouse), **judged},
-        }
-        with workplace.scratch() as scratch:
-            publication = publish(
-                paths.warehouse,
-                paths.serving,
-                storage.store(),
-                list(marts),
-                run_id=run_id,
-                settings={**settings, **stated},
-                audit=audit,
-                now=datetime.now(UTC),
-                keys=marts,
-                postgres_url=postgres_url,
-                scratch=scratch,
-                memory_limit=dbt.memory_limit,
-                lock_wait=lock_wait,
-                report=report,
-            )
+        judged = judged_in(context.instance, audits, context.run.run_id)
+        publication = _published(
+            storage.store(),
+            marts,
+            dbt,
+            workplace,
+            run_id=context.run.run_id,
+            settings={**settings, **_stated(dbt, settings, judged, workplace.index_read, postgres_url)},
+            audit=audit,
+            postgres_url=postgres_url,
+            lock_wait=lock_wait,
+            report=report,
+        )
         _announce(publication, marts, context, progress)
-        return dg.MaterializeResult(metadata=_metadata(publication, paths.serving, storage.storage.url))
+        return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))
 
     return published
+
+
+def _published(
+    store: "ObjectStore", marts: Mapping[str, Sequence[str]], dbt: DbtConfig, workplace: Workplace, **stated: Any
+) -> "Publication":
+    """What this run has built and audited, on every target. `stated`: see `publish`."""
+    from orchestration.warehouse.publish.publication import publish
+
+    with workplace.scratch() as scratch:
+        return publish(
+            dbt.paths.warehouse,
+            dbt.paths.serving,
+            store,
+            list(marts),
+            now=datetime.now(UTC),
+            keys=marts,
+            scratch=scratch,
+            memory_limit=dbt.memory_limit,
+            **stated,
+        )
+
+
+def _stated(
+    dbt: DbtConfig, settings: Mapping[str, Any], judged: Mapping[str, Any], index_read: str, postgres_url: str | None
+) -> Mapping[str, Any]:
+    """What the publication states of its inputs and of its audit, by which the next run decides what it owes."""
+    judged_by = judged_by_sha256(settings, dbt.variables())
+    return {
+        INPUTS: inputs_sha256(index_read, settings, dbt.variables(), postgres_url),
+        AUDITED: {**statement_of(dbt.paths.warehouse), **judged, "judged_by": judged_by},
+    }
 
 
 def _announce(

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from ingestion.domain.periods import Period
-from ingestion.raw.index import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
 from ingestion.raw.receipts import Defect, ObjectId, Receipt, Source, readable, receipt_of
 from ingestion.raw.soundness import VERIFIED_KEY
 from ingestion.raw.store import LocalStore
 from ingestion.raw.stores import open_store
+from ingestion.raw.tables import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 

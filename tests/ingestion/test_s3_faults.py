@@ -16,7 +16,7 @@ import pytest
 from ingestion.archive import ingest, plan
 from ingestion.domain.datasets import ARCHIVED
 from ingestion.domain.errors import StorageError
-from ingestion.raw import store as store_module
+from ingestion.raw import s3 as s3_store
 from ingestion.raw.s3 import S3Options
 from ingestion.raw.store import ObjectStore
 from ingestion.raw.stores import check_s3, open_store
@@ -45,9 +45,9 @@ PASSING = ["busy", "silent", "cuts the request", "loses the answer"]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience of production in fractions of a second."""
-    monkeypatch.setattr(store_module, "_READ_SECONDS", 0.5)
-    monkeypatch.setattr(store_module, "_ATTEMPTS", 3)
-    monkeypatch.setattr(store_module, "_CHECK_SECONDS", 0.5)
+    monkeypatch.setattr(s3_store, "_READ_SECONDS", 0.5)
+    monkeypatch.setattr(s3_store, "_ATTEMPTS", 3)
+    monkeypatch.setattr(s3_store, "_CHECK_SECONDS", 0.5)
     # boto3 pauses up to a second, then two, between attempts.
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0.01)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestion.raw.index import DEFECTS_SCHEMA
+from ingestion.raw.tables import DEFECTS_SCHEMA
 from ingestion.venues import parse_market
 from orchestration.serving.defects import AbsentDays, LostFlow, MissingLatest, days_text, losses, unused
 

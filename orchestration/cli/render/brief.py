@@ -6,6 +6,7 @@ Belongs here: a row of rpt_market_brief_daily as text. Does not: the headline (d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -35,10 +36,6 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, value in brief.items()
         if name.endswith("_rank") and not name.endswith("_event_rank")
     }
-    longs, shorts = brief["long_liquidations_usd"], brief["short_liquidations_usd"]
-    covered = brief["liquidations_coverage_ratio"]
-    all_longs, all_shorts = brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd")
-    symbols = brief.get("all_liquidations_subscribed_symbol_count")
     return [
         ("net taker volume", f"{millions(brief['net_taker_usd'])} USD, {brief['side']}"),
         (
@@ -53,21 +50,7 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{cell(brief['close_price'])}, {change(brief['price_change_ratio'])} in a day, "
             f"{change(brief['distance_from_high_ratio'])} from the 365-day high",
         ),
-        (
-            "liquidations",
-            "–"
-            if longs is None or shorts is None
-            else f"at least {longs / 1_000_000:,.1f} M USD long, {shorts / 1_000_000:,.1f} M USD short; "
-            f"coverage {share(covered)}",
-        ),
-        (
-            "on all markets received" if symbols is None else "of the subscribed symbols",
-            "–"
-            if all_longs is None or all_shorts is None
-            else f"at least {all_longs / 1_000_000:,.1f} M USD long, {all_shorts / 1_000_000:,.1f} M USD short; "
-            f"{brief['all_liquidations_venue_set'].replace(',', ', ')}, "
-            f"{share(brief['all_liquidations_coverage_ratio'])} of the day{of_symbols(symbols)}",
-        ),
+        *_liquidation_rows(brief),
         (
             "open interest",
             "–"
@@ -83,3 +66,27 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("source", f"{brief['flow_source']}, coverage {share(brief['coverage_ratio'])}"),
     ]
+
+
+def _liquidation_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of the market, then of all markets whose liquidations were received or subscribed to."""
+    of_market = _at_least(brief["long_liquidations_usd"], brief["short_liquidations_usd"])
+    if of_market:
+        of_market += f"; coverage {share(brief['liquidations_coverage_ratio'])}"
+    of_all = _at_least(brief.get("all_long_liquidations_usd"), brief.get("all_short_liquidations_usd"))
+    symbols = brief.get("all_liquidations_subscribed_symbol_count")
+    if of_all:
+        of_all += (
+            f"; {brief['all_liquidations_venue_set'].replace(',', ', ')}, "
+            f"{share(brief['all_liquidations_coverage_ratio'])} of the day{of_symbols(symbols)}"
+        )
+    return [
+        ("liquidations", of_market or "–"),
+        ("on all markets received" if symbols is None else "of the subscribed symbols", of_all or "–"),
+    ]
+
+
+def _at_least(longs: Decimal | None, shorts: Decimal | None) -> str:
+    if longs is None or shorts is None:
+        return ""
+    return f"at least {longs / 1_000_000:,.1f} M USD long, {shorts / 1_000_000:,.1f} M USD short"

@@ -90,21 +90,14 @@ def publish(
     ):
         folder = Path(name)
         former, notices = former_publication(serving, store, folder)
-        fill = partial(
-            _copy,
-            warehouse=warehouse,
-            marts={mart: keys.get(mart, ()) for mart in marts},
-            former=former,
-            run_id=run_id,
-            now=now,
-        )
+        marts_with_keys = {mart: keys.get(mart, ()) for mart in marts}
+        fill = partial(_copy, warehouse=warehouse, marts=marts_with_keys, former=former, run_id=run_id, now=now)
         with _filled(serving, former, fill, memory_limit, folder / "spill") as (staged, out, copied):
             first, last, markets = span = database.span_of(out, marts)
             exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
             with at_once(out):
                 database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
                 database.write_tables(out, exported)
-
             files = _files(out, store, exported, copied, folder)
             manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
             parquet.store_version(store, files, manifest)
