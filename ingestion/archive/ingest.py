@@ -7,26 +7,28 @@ Does not: the steps (`ingestion.archive.offer`, `make`, `defects`), schedules, s
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from ingestion.archive.defects import bare_receipt, describes, refused_source, stored_receipt
 from ingestion.archive.make import make
 from ingestion.archive.offer import Offer, Published, Refusal, Unusable
-from ingestion.archive.tasks import Outcome, Status, Task, day_of, shared_keys, venue_archive, widened
+from ingestion.archive.tasks import Outcome, Status, Task, day_of, expected_keys, shared_keys, venue_archive, widened
 from ingestion.decode.decoder import DECODER_VERSION
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from ingestion.domain.errors import (
     AbsenceUnknown,
+    ArchiveUnavailable,
     Due,
     IngestionError,
     SourceDefect,
@@ -42,8 +44,6 @@ from ingestion.raw.soundness import Inspector
 from ingestion.raw.zone import RawZone
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
-# Waiting for an archive takes no core: more objects wait than are decoded at once.
-_CONNECTIONS: Final = 16
 # The number of receipts that are read to find a file that the archive has.
 _MOST_PROBES: Final = 5
 
@@ -68,11 +68,12 @@ def ingest(
     nothing is stored, and the first task that is not up to date ends the work: there is something to do then.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as shared,
-        ThreadPoolExecutor(_CONNECTIONS) as pool,
+        TemporaryDirectory(prefix="taker-", dir=scratch) as shared,
+        ThreadPoolExecutor(archives.at_once({task.market.venue for task in tasks})) as pool,
     ):
         downloads = SharedDownloads(map(shared_keys, tasks), Path(shared))
         run = _Run(archives, zone, now, workers, report, downloads, scratch)
+        _expect(tasks, archives)
         outcomes = list(pool.map(partial(run.outcome, is_final=False), tasks))
         # Whether a file is absent or withheld is known once the archive has served any other.
         undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
@@ -80,11 +81,21 @@ def ingest(
             own = [task for task in undecided if task.market.venue == venue]
             archives.of(venue).serves_any(_likely_keys(own, zone))
         decided = dict(zip(undecided, pool.map(partial(run.outcome, is_final=True), undecided), strict=True))
-    outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes]
-    absent = [outcome.task for outcome in outcomes if outcome.status == "absent"]
+    # To look up a task costs more than to bring it up to date where nothing is to be done.
+    outcomes = [decided.get(outcome.task, outcome) for outcome in outcomes] if decided else outcomes
+    absent = [outcome.task for outcome in outcomes if outcome.status == "absent"] if run.waiting else []
     for text in (*archives.notices, *run.restored.values(), *_waiting_texts(run.waiting, absent)):
         notice(text)
     return outcomes
+
+
+def _expect(tasks: Sequence[Task], archives: Archives) -> None:
+    """Announce what may be requested of each archive. One that cannot be opened is reported for its objects."""
+    for venue in {task.market.venue for task in tasks}:
+        with suppress(ArchiveUnavailable):
+            archives.of(venue).expect(
+                key for task in tasks if task.market.venue == venue for key in expected_keys(task)
+            )
 
 
 class _Run:
@@ -182,6 +193,7 @@ def changed_sources(
     """
 
     inspector = Inspector(zone.store)
+    _expect(tasks, archives)
 
     def changed(task: Task) -> bool:
         try:
@@ -209,7 +221,7 @@ def changed_sources(
             report(Outcome(task, "failed", None, error))
             return False
 
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with ThreadPoolExecutor(archives.at_once({task.market.venue for task in tasks})) as pool:
         return [task for task, differs in zip(tasks, pool.map(changed, tasks), strict=True) if differs]
 
 
@@ -222,20 +234,24 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
     requested, task = task, widened(task, held)
     # Nothing of a damaged object is used again.
     offer = Offer(task, replace(held, day_rows={}) if held and fault else held, archive, run.downloads)
-    with tempfile.TemporaryDirectory(prefix="taker-", dir=run.scratch) as scratch:
+    scratch: Path | None = None
+    with ExitStack() as until_stored:
         while True:
             published = offer.published()
             task = offer.task
             if not published.units:
-                run.waiting[requested] = offer.waits_for
+                if waits_for := offer.waits_for:
+                    run.waiting[requested] = waits_for
                 if fault:
                     raise StorageError(_lost(task, fault, offer))
                 return _without_files(offer, published, zone, run.now)
             if held is not None and not fault and describes(held, task, published, offer.refusals.values()):
                 return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
             zone.will_store()
+            # Only here: most objects are as they were, and to make a folder costs more than to find that out.
+            scratch = scratch or Path(until_stored.enter_context(TemporaryDirectory(prefix="taker-", dir=run.scratch)))
             try:
-                made = make(offer, published, zone, Path(scratch), run.decoding)
+                made = make(offer, published, zone, scratch, run.decoding)
                 break
             except Unusable:
                 continue  # one file fewer is offered

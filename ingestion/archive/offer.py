@@ -106,6 +106,7 @@ class Offer:
         self.downloaded = 0
         self._venue = venue_archive(task)
         self._remembered = _refused_before(held)
+        self._known = {source.key: source.sha256 for source in held.sources} if held is not None else {}
         self._proofs: dict[str, Proof | None] = {}
         self._fetched: dict[str, tuple[SourceFile, Proof]] = {}
 
@@ -203,7 +204,7 @@ class Offer:
             return None
         if source.key not in self._proofs:
             try:
-                self._proofs[source.key] = self.archive.proof(source.key)
+                self._proofs[source.key] = self.archive.proof(source.key, self._known.get(source.key, ""))
             except SourceDefect as error:
                 self.refusals[source.key] = Refusal(source.key, period, reason_of(error), "")
                 return None

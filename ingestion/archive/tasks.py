@@ -92,6 +92,13 @@ def shared_keys(task: Task) -> list[str]:
     return keys
 
 
+def expected_keys(task: Task) -> Iterator[str]:
+    """The objects that the task may request: that of its period, and those of its first and last day."""
+    archive = venue_archive(task)
+    for period in (task.period, Period.of_day(task.first_day), Period.of_day(task.last_day)):
+        yield from (source.key for source in archive.objects(task.dataset, task.market, task.interval, period))
+
+
 def widened(task: Task, held: Receipt | None) -> Task:
     """The task together with the days that the object already covers: a smaller request never loses a day."""
     if held is None:

@@ -6,18 +6,25 @@ Belongs here: where an archive is, and which venues share one. Does not: what is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ingestion.http.bounds import FILE, FILE_SECONDS
 from ingestion.http.fetch import DEFAULT_SETTING, Archive
 from ingestion.http.retry import ServerHealth
+
+# Waiting for a server takes no core: more objects wait than are decoded at once. Threads that read a folder wait for
+# each other rather than for the disk.
+_CONNECTIONS: Final = 16
+_OF_A_FOLDER: Final = 4
 
 
 @dataclass(frozen=True)
 class ArchiveLocation:
     """Where a venue's archive is, and whether its objects have checksums.
 
+    `listing_url`: the bucket on an S3 server that lists the same objects under the same keys; empty without one.
     `setting`, `redirect_setting`: what messages call the settings that configure the location and the hosts that its
     redirects may lead to; only the caller knows them. `file_seconds`: how long one file may take.
     """
@@ -28,6 +35,7 @@ class ArchiveLocation:
     redirect_hosts: tuple[str, ...] = ()
     redirect_setting: str = "the allowed redirect hosts"
     file_seconds: float = FILE_SECONDS
+    listing_url: str = ""
 
 
 class Archives:
@@ -62,8 +70,14 @@ class Archives:
                     redirect_hosts=location.redirect_hosts,
                     redirect_setting=location.redirect_setting,
                     health=health,
+                    listing_url=location.listing_url,
                 )
             return self._open[location]
+
+    def at_once(self, venues: Iterable[str]) -> int:
+        """How many objects of these venues are best requested at the same time."""
+        is_remote = any(not self._location_of(venue).url.startswith("file:") for venue in venues)
+        return _CONNECTIONS if is_remote else _OF_A_FOLDER
 
     @property
     def notices(self) -> list[str]:

@@ -52,6 +52,8 @@ FILE: Final = Bounds(
     seconds=FILE_SECONDS,
     floor=8 << 10,
 )
+# A page of 1,000 objects has less than 500 KiB.
+LISTING: Final = Bounds(4 << 20, answer_seconds=10, silence_seconds=10, attempt_seconds=20, seconds=40)
 # The largest answer of a REST API (every instrument of a venue) has less than 5 MB.
 REST: Final = Bounds(
     32 << 20, answer_seconds=20, silence_seconds=20, attempt_seconds=60, seconds=600, floor=1 << 10, floor_seconds=15

@@ -32,6 +32,7 @@ from ingestion.domain.redaction import redacted
 from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_code, small_body
 from ingestion.http.bounds import FILE, SMALL, Bounds
 from ingestion.http.client import HttpClient, Incoming
+from ingestion.http.listing import Listing
 from ingestion.http.retry import (
     RETRYABLE_STATUSES,
     GaveUp,
@@ -81,8 +82,8 @@ class Archive:
     `url`: `https://…`, `http://…` or `file:///…`; keys are appended to it. `attempts`: how often one object is tried on
     time-outs, 429 and 5xx. `backoff`: first pause in seconds, doubled each time with jitter; Retry-After takes
     precedence, as far as `Waiting` grants it. `file_bounds`, `small_bounds`: what a file, and anything else, may cost.
-    `has_checksums`: a `.CHECKSUM` object lies beside every object. `setting`, `redirect_hosts`, `redirect_setting`: see
-    `ArchiveLocation`. `sleep`: seconds.
+    `has_checksums`: a `.CHECKSUM` object lies beside every object. `listing_url`, `setting`, `redirect_hosts`,
+    `redirect_setting`: see `ArchiveLocation`. `sleep`: seconds.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Archive:
         redirect_hosts: Iterable[str] = (),
         redirect_setting: str = "the allowed redirect hosts",
         health: ServerHealth | None = None,
+        listing_url: str = "",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url.rstrip("/")
@@ -117,12 +119,13 @@ class Archive:
         self._markers: dict[str, bool] = {}
         self._policy = RetryPolicy(attempts, first_pause=backoff, jitter=backoff)
         self._health = health or ServerHealth()
+        self._listing = Listing(listing_url, self._client, self._health, sleep) if listing_url else None
         self._hides_absence = False
         self._probed: set[str] = set()
 
     def checksum(self, key: str) -> str | None:
         """The sha256 (lower-case hex) published for `key`, or None when the archive has no such object."""
-        published = self._retrying(f"{key}.CHECKSUM", small_body)
+        published = self._retrying(_checksum_key(key), small_body)
         if published is None:
             return None
         line = _CHECKSUM.match(published.strip().split(b"\n")[0])
@@ -130,13 +133,24 @@ class Archive:
             raise SourceDefect(f"{self.url}/{key}.CHECKSUM is not `<sha256>  {key.rsplit('/', 1)[-1]}`")
         return line["digest"].decode().lower()
 
-    def proof(self, key: str) -> Proof | None:
+    def expect(self, keys: Iterable[str]) -> None:
+        """These objects may be requested: what is worth it is listed."""
+        if self._listing is not None and self._has_checksums:
+            self._listing.expect(_checksum_key(key) for key in keys)
+
+    def proof(self, key: str, known: str = "") -> Proof | None:
         """The proof of `key` before its download, or None when the archive has no such object.
 
-        One request for the published checksum or, where there are none, one HEAD. A file of a folder without checksums
-        is read: its modification time only reports when it was copied.
+        One request for the published checksum or, where there are none, one HEAD. No request for an object that is not
+        listed, or whose checksum is listed as the `known` one (sha256). A file of a folder without checksums is read:
+        its modification time only reports when it was copied.
         """
         if self._has_checksums:
+            etag = self._listing.etag_of(_checksum_key(key)) if self._listing is not None else None
+            if etag == "":
+                return None
+            if known and etag == _checksum_etag(key, known):
+                return Proof(known)
             sha256 = self.checksum(key)
             return None if sha256 is None else Proof(sha256)
         if self._folder is not None:
@@ -206,6 +220,11 @@ class Archive:
         """The limitations of this archive as a whole, each in one sentence without a full stop."""
         waiting = self._health.waiting.notice
         found = [f"{redacted(self.url)} {waiting}"] if waiting else []
+        if self._listing is not None and self._health.listing_fault:
+            found.append(
+                f"{redacted(self._listing.url)} could not be listed ({self._health.listing_fault}); each checksum was "
+                "requested instead, which takes longer"
+            )
         if self._hides_absence:
             found.append(
                 f"{redacted(self.url)} does not report which files are absent: HTTP 403 counts as absent where it "
@@ -264,8 +283,12 @@ class Archive:
             return until - time.monotonic()
 
         try:
-            answer = self._policy.run(
-                lambda: self._attempt(key, consume, method, is_object, bounds, left()), self._sleep, left
+            answer = (
+                self._policy.run(
+                    lambda: self._attempt(key, consume, method, is_object, bounds, left()), self._sleep, left
+                )
+                if self._folder is None
+                else self._attempt(key, consume, method, is_object, bounds, left())  # a folder is as it is
             )
         except GaveUp as reason:
             breaker.gave_up(str(reason))
@@ -343,3 +366,13 @@ class Archive:
             with self._client.stream("GET", f"{self.url}/{key}", self._small) as again:
                 body = again.read(FIRST_LINE) if again.status == 403 else b""
         return s3_code(body)
+
+
+def _checksum_key(key: str) -> str:
+    return f"{key}.CHECKSUM"
+
+
+def _checksum_etag(key: str, sha256: str) -> str:
+    """The ETag of the checksum object that states `sha256`: S3's is the MD5 of the bytes of an object put at once."""
+    line = f"{sha256}  {key.rpartition('/')[2]}\n"
+    return hashlib.md5(line.encode(), usedforsecurity=False).hexdigest()

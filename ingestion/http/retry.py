@@ -200,11 +200,13 @@ class ServerHealth:
     """What a run knows of one server, shared by all clients that it opens for it; at first nothing.
 
     `has_served`: it has served an object. What it denies after that is absent, on a mirror that hides absence.
+    `listing_fault`: why it could not be listed, in a few words.
     """
 
     breaker: CircuitBreaker = field(default_factory=lambda: CircuitBreaker(_GIVEN_UP_IN_A_ROW))
     waiting: Waiting = field(default_factory=Waiting)
     has_served: bool = False
+    listing_fault: str = ""
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:

@@ -100,6 +100,7 @@ class VenueArchive(Protocol):
 
     `url`: the venue's own address. `has_checksums`: a `.CHECKSUM` object lies beside every file; without one, a file is
     identified by the ETag, size and modification time that the server reports, and by its sha256 once downloaded.
+    `listing_url`: the bucket on an S3 server that lists the same objects under the same keys; empty without one.
     """
 
     @property
@@ -107,6 +108,9 @@ class VenueArchive(Protocol):
 
     @property
     def has_checksums(self) -> bool: ...
+
+    @property
+    def listing_url(self) -> str: ...
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
         """Whether the venue may have such a file of that day, so that it is worth requesting."""

@@ -49,6 +49,12 @@ def archive_fault(url: str) -> str | None:
     return None if parts.hostname else "it names no host"
 
 
+def listing_fault(url: str) -> str | None:
+    """What is wrong with the address of a bucket that is to be listed; None when it can be used."""
+    fault = archive_fault(url)
+    return fault or ("it is a folder, and folders are not listed" if urlsplit(url).scheme == "file" else None)
+
+
 def venue_fault(url: str, schemes: Collection[str]) -> str | None:
     """What is wrong with the address of a part of a venue; None when it can be used."""
     parts = urlsplit_or_none(url)

@@ -18,6 +18,8 @@ from orchestration.config.addresses import venue_fault
 if TYPE_CHECKING:
     from ingestion.http.archives import ArchiveLocation
 
+# Of TAKER_ARCHIVE_LISTING_URL: the venue's own listing for its own archive, and no listing for another.
+AUTO: Final = "auto"
 BINANCE_ARCHIVE_URL: Final = "https://data.binance.vision"
 # The parts of a venue that TAKER_VENUE_URLS can redirect, and the schemes that each accepts.
 _PART_SCHEMES: Final = {"archive": ("https", "http", "file"), "rest": ("https", "http"), "live": ("wss", "ws")}
@@ -47,7 +49,7 @@ class Endpoints:
     """The addresses of venues; `venues` are those of the configured markets, `redirected` TAKER_VENUE_URLS.
 
     `redirect_hosts`: where redirects of archives may lead besides their own hosts. `file_seconds`: how long one file of
-    an archive may take.
+    an archive may take. `listing`: TAKER_ARCHIVE_LISTING_URL.
     """
 
     venues: tuple[str, ...]
@@ -55,6 +57,7 @@ class Endpoints:
     redirected: Mapping[str, str] | None = None
     rest: Literal["auto", "on", "off"] = "auto"
     redirect_hosts: tuple[str, ...] = ()
+    listing: str = AUTO
     file_seconds: float = FILE_SECONDS
 
     @property
@@ -74,8 +77,12 @@ class Endpoints:
 
         own = venue_of(venue).archive
         is_common = own is None or own.url == BINANCE_ARCHIVE_URL
+        url = self.archive_url_of(venue)
+        listing = own.listing_url if own is not None and url == own.url else ""
+        if self.listing != AUTO and url == self.archive_url:
+            listing = self.listing
         return ArchiveLocation(
-            self.archive_url_of(venue),
+            url,
             has_checksums=own is None or own.has_checksums,
             setting="TAKER_ARCHIVE_URL"
             if is_common and not self._redirected(venue, "archive")
@@ -83,6 +90,7 @@ class Endpoints:
             redirect_hosts=self.redirect_hosts,
             redirect_setting="TAKER_ARCHIVE_REDIRECT_HOSTS",
             file_seconds=self.file_seconds,
+            listing_url=listing,
         )
 
     def rest_url_of(self, venue: str) -> str | None:

@@ -32,12 +32,12 @@ from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.http.bounds import FILE_SECONDS
 from ingestion.venues import parse_market
-from orchestration.config.addresses import archive_fault, endpoint_fault, postgres_fault, webhook_fault
+from orchestration.config.addresses import archive_fault, endpoint_fault, listing_fault, postgres_fault, webhook_fault
 from orchestration.config.alerts import AlertConfig
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
-from orchestration.config.endpoints import BINANCE_ARCHIVE_URL, Endpoints, venue_urls
+from orchestration.config.endpoints import AUTO, BINANCE_ARCHIVE_URL, Endpoints, venue_urls
 from orchestration.config.errors import SettingsError as SettingsError
 from orchestration.config.hosts import allowed_hosts
 from orchestration.config.memory import default_mebibytes, mebibytes
@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     venue_urls: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     rest: Literal["auto", "on", "off"] = "auto"
     archive_redirect_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    # Empty: none.
+    archive_listing_url: str = AUTO
     archive_file_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = FILE_SECONDS
     alert_webhook_url: SecretStr | None = None
     # Which definitions exist depends on the published marts: an alert reports an unknown one.
@@ -133,6 +135,17 @@ class Settings(BaseSettings):
     def _archive_url(cls, value: str) -> str:
         if fault := archive_fault(value):
             raise ValueError(f"{fault}; write https://…, http://… or file:///folder")
+        return value.rstrip("/")
+
+    @field_validator("archive_listing_url")
+    @classmethod
+    def _archive_listing_url(cls, value: str) -> str:
+        if value == OFF:
+            return ""
+        if value == AUTO:
+            return value
+        if fault := listing_fault(value):
+            raise ValueError(f"{fault}; write the address of a bucket such as https://s3.example/bucket, auto or off")
         return value.rstrip("/")
 
     @field_validator("archive_redirect_hosts", mode="before")
@@ -242,6 +255,7 @@ class Settings(BaseSettings):
             self.venue_urls,
             self.rest,
             self.archive_redirect_hosts,
+            self.archive_listing_url,
             self.archive_file_seconds,
         )
 
@@ -339,6 +353,7 @@ class Settings(BaseSettings):
             "TAKER_VENUE_URLS": ",".join(f"{part}={url}" for part, url in self.venue_urls.items()) or OFF,
             "TAKER_REST": self.rest,
             "TAKER_ARCHIVE_REDIRECT_HOSTS": ",".join(self.archive_redirect_hosts) or OFF,
+            "TAKER_ARCHIVE_LISTING_URL": self.archive_listing_url or OFF,
             "TAKER_ARCHIVE_FILE_SECONDS": str(self.archive_file_seconds),
             # Written even when there is none: a variable that is empty or missing would be looked up in `.env`.
             "TAKER_PUBLISH_POSTGRES_URL": revealed(self.publish_postgres_url) or OFF,

@@ -83,22 +83,28 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
     with connect(serving) as connection:
         rows = connection.execute(_LATEST_DAYS).fetchall()
         running = {name: RunningDay(*day) for name, *day in connection.execute(_RUNNING_DAYS).fetchall()}
+        ranks = _ranks(connection)
         wanted = set(markets) if markets is not None else {row[0] for row in rows}
         if markets is not None:
             parts = connection.execute(_SUMS).fetchall()
             wanted |= {total for total, part in parts if part in wanted}
         return [
-            MarketDay(*(*row[:-3], _ranks(connection, row[0], row[2]), *row[-3:], running.get(row[0])))
+            MarketDay(*(*row[:-3], tuple(ranks.get(row[0], ())), *row[-3:], running.get(row[0])))
             for row in rows
             if row[0] in wanted
         ]
 
 
-def _ranks(connection: duckdb.DuckDBPyConnection, market_id: str, day: date) -> tuple[Rank, ...]:
+def _ranks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Rank]]:
+    """Of each market's latest ended day, by market. One query for all, without parameters: DuckDB imports pandas to
+    bind one."""
     sql = _RANKS_OF_DAY.format(
         side=rule("side_of", "d.unit", "r.value"), leaning=rule("leaning", "d.unit", "cast(r.value as double)")
     )
-    return tuple(Rank(*row) for row in connection.execute(sql, [market_id, day]).fetchall())
+    ranks: dict[str, list[Rank]] = {}
+    for market_id, *row in connection.execute(sql).fetchall():
+        ranks.setdefault(market_id, []).append(Rank(*row))
+    return ranks
 
 
 _LATEST_DAYS = """
@@ -135,21 +141,27 @@ _SUMS = """
 # Of all bars of the day the most extreme one under each definition, on the side that its value is on. A balanced value
 # is on neither, and may have its rank on both.
 _RANKS_OF_DAY = """
-    with bars as (
+    with latest as (
+        select market_id, max(trade_date) as day
+        from fct_net_taker_volume_daily
+        where not is_running
+        group by market_id
+    ),
+    bars as (
         select r.*, d.unit, {side} as value_side, abs({leaning}) as distance
         from fct_taker_spike_ranks as r
         join dim_spike_definitions as d on d.definition_id = r.definition_id
-        where r.market_id = ? and cast(r.bar_at as date) = ?
+        join latest as l on l.market_id = r.market_id and cast(r.bar_at as date) = l.day
     )
-    select definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at, value,
-           spike_rank, window_bars, percentile, event_rank, is_event
+    select market_id, definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at,
+           value, spike_rank, window_bars, percentile, event_rank, is_event
     from bars
     where value_side is null or side = value_side
     qualify row_number() over (
-        partition by definition_id
+        partition by market_id, definition_id
         order by spike_rank nulls last, percentile desc nulls last, distance desc, bar_at, side
     ) = 1
-    order by definition_id
+    order by market_id, definition_id
 """
 
 

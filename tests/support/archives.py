@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from ingestion.http.archives import ArchiveLocation, Archives
 
@@ -154,6 +155,8 @@ class ArchiveServer:
     (with Retry-After: 0 for 429), or "cut" to break the connection in the middle of the body.
 
     `denies`: what an absent object is answered with HTTP 403 instead of 404: S3's XML, or a page of a firewall.
+
+    `lists`: it lists the objects below `?prefix=…` behind `&marker=…` as S3 does, so many on a page.
     """
 
     def __init__(self, folder: ArchiveFolder) -> None:
@@ -162,6 +165,7 @@ class ArchiveServer:
         self.distinguishing = {"ETag", "Last-Modified", "Content-Length"}
         self.answers: dict[str, list[int | str]] = defaultdict(list)
         self.denies = b""
+        self.lists = 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -186,6 +190,14 @@ class ArchiveServer:
 
     def respond(self, request: BaseHTTPRequestHandler) -> None:
         key = request.path.lstrip("/")
+        if self.lists and key.startswith("?"):
+            self.requests.append("list")
+            body = self.listing(**{name: values[0] for name, values in parse_qs(key[1:]).items()})
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+            return
         is_head = request.command == "HEAD"
         self.requests.append(f"HEAD {key}" if is_head else key)
         planned = self.answers[key].pop(0) if self.answers[key] else 200
@@ -226,6 +238,22 @@ class ArchiveServer:
             request.close_connection = True
             return
         request.wfile.write(body)
+
+    def listing(self, prefix: str = "", marker: str = "") -> bytes:
+        """A page of S3's XML (version 1)."""
+        paths = sorted(path for path in self.folder.root.rglob("*") if path.is_file())
+        keys = {path.relative_to(self.folder.root).as_posix(): path for path in paths}
+        found = [key for key in sorted(keys) if key.startswith(prefix) and key > marker]
+        entries = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>&quot;{hashlib.md5(keys[key].read_bytes()).hexdigest()}&quot;</ETag></Contents>"
+            for key in found[: self.lists]
+        )
+        is_truncated = str(len(found) > self.lists).lower()
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Name>bucket</Name><IsTruncated>{is_truncated}</IsTruncated>{entries}</ListBucketResult>"
+        ).encode()
 
     @contextmanager
     def running(self) -> Iterator[ArchiveServer]:

@@ -25,6 +25,7 @@ from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import ArchiveUnavailable, ContractViolation, IngestionError, SourceDefect
 from ingestion.domain.periods import Period
 from ingestion.http.fetch import Archive
+from ingestion.http.listing import ListingUnreadable, page_of
 from ingestion.live.rows import SpoolReading
 from ingestion.live.spool import FORMAT, ReceivedMessage, Segment, encoded
 from ingestion.venues import VENUES, archive_of, parse_market, venue_of
@@ -210,6 +211,10 @@ def read_answer(payload: bytes, venue: str) -> None:
 _DIGEST = "0123456789abcdef" * 4
 TEXT_SEEDS = {
     "checksum": [f"{_DIGEST}  a.zip\n".encode(), f"{_DIGEST} *a.zip\r\n{_DIGEST}  b.zip\n".encode()],
+    "listing": [
+        b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a/b</Key><ETag>&quot;1&quot;</ETag></Contents>"
+        b"</ListBucketResult>"
+    ],
     "denial": [ACCESS_DENIED, ACCESS_DENIED.replace(b"AccessDenied", b"NoSuchKey")],
 }
 
@@ -244,6 +249,17 @@ def read_denial(payload: bytes, _: str = "") -> None:
     assert "a.zip" in refusal or not refusal, refusal
 
 
+def read_listing(payload: bytes, _: str = "") -> None:
+    """A page of a bucket: keys behind the marker below the prefix, ascending, or the one error."""
+    try:
+        page = page_of(payload, "a/", "a/")
+    except ListingUnreadable:
+        return
+    assert page.is_last or page.etags
+    assert all(key.startswith("a/") for key in page.etags)
+    assert list(page.etags) == sorted(page.etags, key=str.encode)
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Good inputs of every target, and the corpus of what once broke one."""
     found = {f"file {dataset} {market}": [packed(csv_seed(dataset, market), market)] for dataset, market in FILES}
@@ -261,7 +277,7 @@ def attempt(target: str, payload: bytes) -> None:
         dataset, market = rest.split(" ")
         decode_bytes(packed(payload, market) if kind == "csv" else payload, dataset, market)
     elif kind == "text":
-        {"checksum": read_checksum, "denial": read_denial}[rest](payload)
+        {"checksum": read_checksum, "denial": read_denial, "listing": read_listing}[rest](payload)
     else:
         {"frame": read_message, "spool": read_spool, "answer": read_answer}[kind](payload, rest)
 

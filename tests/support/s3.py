@@ -19,6 +19,8 @@ import urllib3
 from ingestion.raw.s3 import S3Options
 
 ACCESS_KEY, SECRET_KEY = "taker-test", "taker-test-secret"
+# Readable by anyone; no other test writes to it.
+PUBLIC_BUCKET = "public-archive"
 
 
 @contextlib.contextmanager
@@ -30,7 +32,9 @@ def running_seaweedfs(folder: Path) -> Iterator[S3Options]:
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    config.write_text(json.dumps({"identities": [identity]}))
+    # As Binance's own bucket: whoever comes may list and read it.
+    anyone = {"name": "anonymous", "actions": [f"{action}:{PUBLIC_BUCKET}" for action in ("Read", "List")]}
+    config.write_text(json.dumps({"identities": [identity, anyone]}))
     master, volume, filer, s3 = _free_ports(4)
     data = folder / "data"
     data.mkdir()

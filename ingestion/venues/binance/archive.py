@@ -120,6 +120,7 @@ class BinanceArchive:
     published: Callable[[Dataset, Market, date], bool]
     url: str = "https://data.binance.vision"
     has_checksums: bool = True
+    listing_url: str = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
         return self.published(dataset, market, day)

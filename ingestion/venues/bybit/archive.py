@@ -45,6 +45,7 @@ class BybitArchive:
 
     url: str = "https://public.bybit.com"
     has_checksums: bool = False
+    listing_url: str = ""
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
         return dataset.name == TRADES.name

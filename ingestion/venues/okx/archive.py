@@ -37,6 +37,7 @@ class OkxArchive:
 
     url: str = "https://static.okx.com/cdn/okex"
     has_checksums: bool = False
+    listing_url: str = ""
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
         is_delivered = market.delivers_at is not None and market.delivers_at <= Period.of_day(day).starts_at

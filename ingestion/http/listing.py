@@ -1,0 +1,157 @@
+"""What an S3 server lists of an archive: which objects there are, and the ETag of each.
+
+Belongs here: the pages of a bucket, requested folder by folder where that is worth it. Does not: what an ETag proves of
+an object (`ingestion.http.fetch`).
+
+A page has 1,000 objects and costs what one checksum costs. What cannot be listed is requested object by object: a
+listing saves requests and decides nothing that they would decide otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from xml.etree import ElementTree
+
+from ingestion.http.bounds import LISTING
+from ingestion.http.client import HttpClient
+from ingestion.http.retry import RETRYABLE_STATUSES, GaveUp, Retry, RetryPolicy, ServerHealth
+from ingestion.http.watch import Rejected, Unreachable
+
+# From so many objects of a folder on, a page costs less than their checksums.
+_WORTH: Final = 3
+_POLICY: Final = RetryPolicy(attempts=3, first_pause=0.5, jitter=0.5)
+# A folder of an archive has a few thousand objects: more pages are no listing of one.
+_MOST_PAGES: Final = 100
+# Entities are no part of a listing; expanding them is how XML fills a memory.
+_DECLARATION: Final = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+class ListingUnreadable(Exception):
+    """The answer is no page of a bucket that follows the one before. The text says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a bucket. `etags`: by key, in order; empty where the server reports none."""
+
+    etags: dict[str, str]
+    is_last: bool
+
+
+@dataclass
+class _Folder:
+    """A folder of which the objects from `first` to `last` may be requested; `etags`: what it lists of them."""
+
+    first: str
+    last: str
+    requested: int = 0
+    etags: dict[str, str] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Listing:
+    """The listing of a bucket at `https://host/bucket`. Safe to share between threads.
+
+    `health`: of the server; once it could not be listed, it is not asked again. `sleep`: seconds.
+    """
+
+    def __init__(
+        self, url: str, client: HttpClient, health: ServerHealth, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.url, self._client, self._health, self._sleep = url.rstrip("/"), client, health, sleep
+        self._folders: dict[str, _Folder] = {}
+        self._lock = threading.Lock()
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """These objects, and any between them, may be requested."""
+        with self._lock:
+            for key in keys:
+                name = key.rpartition("/")[0]
+                known = self._folders.get(name)
+                if known is None:
+                    self._folders[name] = _Folder(key, key)
+                elif known.etags is None:
+                    known.first, known.last = min(known.first, key), max(known.last, key)
+
+    def etag_of(self, key: str) -> str | None:
+        """The ETag that is listed for an object; empty when the object is not listed, None where nothing is known."""
+        with self._lock:
+            folder = self._folders.get(key.rpartition("/")[0])
+            if folder is None or self._health.listing_fault or not folder.first <= key <= folder.last:
+                return None
+            folder.requested += 1
+            if folder.etags is None and folder.requested < _WORTH:
+                return None
+        with folder.lock:
+            if folder.etags is None:
+                try:
+                    folder.etags = self._listed(folder)
+                except (GaveUp, Unreachable, ListingUnreadable) as reason:
+                    self._health.listing_fault = str(reason)
+                    return None
+        return folder.etags.get(key, "")
+
+    def _listed(self, folder: _Folder) -> dict[str, str]:
+        prefix = f"{folder.first.rpartition('/')[0]}/"
+        # A page begins behind its marker: what the first key itself begins with sorts before it.
+        marker = folder.first[:-1]
+        etags: dict[str, str] = {}
+        for _ in range(_MOST_PAGES):
+            page = page_of(self._requested(prefix, marker), prefix, marker)
+            etags |= page.etags
+            if page.is_last or next(reversed(page.etags)) >= folder.last:
+                return etags
+            marker = next(reversed(page.etags))
+        raise ListingUnreadable(f"{prefix} has more than {_MOST_PAGES} pages")
+
+    def _requested(self, prefix: str, marker: str) -> bytes:
+        until = time.monotonic() + LISTING.seconds
+
+        def attempt() -> bytes:
+            try:
+                answer = self._client.get(self.url, {"prefix": prefix, "marker": marker}, LISTING)
+            except Rejected:
+                raise
+            except Unreachable as error:
+                raise Retry(str(error)) from error
+            if answer.status in RETRYABLE_STATUSES:
+                raise Retry(f"HTTP {answer.status}")
+            if answer.status != 200:
+                raise ListingUnreadable(f"HTTP {answer.status}")
+            return answer.body
+
+        return _POLICY.run(attempt, self._sleep, lambda: until - time.monotonic())
+
+
+def page_of(body: bytes, prefix: str, marker: str) -> Page:
+    """The page of a bucket in S3's XML (version 1). Raises ListingUnreadable for anything else, and for a page whose
+    keys are not those behind `marker` below `prefix`, in ascending order."""
+    if _DECLARATION.search(body):
+        raise ListingUnreadable("the answer declares entities, which no listing does")
+    try:
+        root = ElementTree.fromstring(body)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ListingUnreadable(f"the answer is no XML ({error})") from error
+    if root.tag.rpartition("}")[2] != "ListBucketResult":
+        raise ListingUnreadable("the answer is no listing of a bucket")
+    etags: dict[str, str] = {}
+    truncated, last = "", marker
+    for element in root:
+        name = element.tag.rpartition("}")[2]
+        if name == "IsTruncated":
+            truncated = (element.text or "").strip()
+        if name != "Contents":
+            continue
+        fields = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+        key = fields.get("Key", "")
+        if not key.startswith(prefix) or key.encode() <= last.encode():
+            raise ListingUnreadable(f"the answer lists {key[:100]!a}, which was not requested")
+        etags[key], last = fields.get("ETag", "").strip('"'), key
+    if truncated not in ("true", "false") or (truncated == "true" and not etags):
+        raise ListingUnreadable("the answer does not state whether it is the last page")
+    return Page(etags, truncated == "false")
