@@ -32,7 +32,7 @@ _DECLARATION: Final = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 class ListingUnreadable(Exception):
-    """The answer is no page of a bucket that follows the one before. The text says why, in a few words."""
+    """The answer is no page of a bucket that follows the one before. The text states why, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Folder:
 class Listing:
     """The listing of a bucket at `https://host/bucket`. Safe to share between threads.
 
-    `health`: of the server; once it could not be listed, it is not asked again. `sleep`: seconds.
+    `health`: of the server; once it could not be listed, it is not requested again. `sleep`: seconds.
     """
 
     def __init__(

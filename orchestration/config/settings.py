@@ -2,6 +2,8 @@
 
 Belongs here: the `Settings` model, the sentences of its errors, and the narrow values it hands out. Does not: what
 follows from a setting, which the value's own module states.
+
+Longer than 400 lines: one list of all settings, so that each is found, checked and handed out in one place.
 """
 
 from __future__ import annotations

@@ -257,6 +257,33 @@ def test_a_redirect_host_is_a_name(monkeypatch: pytest.MonkeyPatch, wrong: str) 
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("archive", "listing", "expected"),
+    [
+        ("https://data.binance.vision", "auto", "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"),
+        ("https://data.binance.vision", "off", ""),
+        ("https://mirror.example", "auto", ""),
+        ("https://mirror.example", "https://s3.example/bucket/", "https://s3.example/bucket"),
+        ("file:///mirror", "auto", ""),
+    ],
+)
+def test_the_bucket_of_an_archive_is_listed_where_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, archive: str, listing: str, expected: str
+) -> None:
+    monkeypatch.setenv("TAKER_ARCHIVE_URL", archive)
+    monkeypatch.setenv("TAKER_ARCHIVE_LISTING_URL", listing)
+    endpoints = load_settings().endpoints
+    assert endpoints.archive_location_of("binance_um").listing_url == expected
+    assert endpoints.archive_location_of("bybit").listing_url == ""
+
+
+@pytest.mark.parametrize("listing", ["file:///folder", "ftp://host/bucket", "https://host/bucket?prefix=a", "bucket"])
+def test_what_cannot_be_listed_is_refused(monkeypatch: pytest.MonkeyPatch, listing: str) -> None:
+    monkeypatch.setenv("TAKER_ARCHIVE_LISTING_URL", listing)
+    with pytest.raises(SettingsError, match=r"TAKER_ARCHIVE_LISTING_URL: .*; write the address of a bucket"):
+        load_settings()
+
+
 def test_no_archive_that_answers_ends_a_run_before_it_starts(tmp_path: Path) -> None:
     settings = load_settings(archive_url="http://user:planted-secret@127.0.0.1:1", storage_url=str(tmp_path))
     with pytest.raises(

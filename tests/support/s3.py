@@ -32,7 +32,7 @@ def running_seaweedfs(folder: Path) -> Iterator[S3Options]:
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    # As Binance's own bucket: whoever comes may list and read it.
+    # As Binance's own bucket: any client may list and read it.
     anyone = {"name": "anonymous", "actions": [f"{action}:{PUBLIC_BUCKET}" for action in ("Read", "List")]}
     config.write_text(json.dumps({"identities": [identity, anyone]}))
     master, volume, filer, s3 = _free_ports(4)
