@@ -2,8 +2,8 @@
 
 {#- Complete bars of a market as witnesses of what happened in them. Prices are those of the bar and of its neighbours, and the volumes of its
 takers those of the bar and of the one before: clocks differ, and a venue labels five minutes by their start or by their end. A market has
-them at the lengths of its klines. -#}
-{% macro witness_bars() -%}
+them at the lengths of its klines. Of the markets of `judged` alone: the bars of all are millions, and are put in order here. -#}
+{% macro witness_bars(judged) -%}
     (
         select
             market_id,
@@ -16,6 +16,7 @@ them at the lengths of its klines. -#}
             sum(cast(taker_sell_usd as double)) over bar_and_former as taker_sell_usd
         from {{ ref('int_market_bars') }}
         where coverage_ratio = 1 and is_running is not true and low_price > 0
+            and market_id in (select market_id from {{ judged }})
         window
             bar_and_neighbours as (
                 partition by market_id, grain_hours

@@ -101,7 +101,8 @@ exact decimals costs more than what these do with them, so they are kept. Unit t
     {%- endif -%}
 {%- endmacro %}
 
-{% macro archive_bars_of(flow_bars) -%}
+{#- `where`: a condition on the bars, before they are made numbers. -#}
+{% macro archive_bars_of(flow_bars, where='true') -%}
     (
         select
             market_id,
@@ -120,7 +121,7 @@ exact decimals costs more than what these do with them, so they are kept. Unit t
             cast(close_price as double) as close_price,
             trade_count,
             reported_minutes
-        from {{ flow_bars }}
-        where source in ('trades', 'klines')
+        from {{ flow_bars }} as flow_bars
+        where source in ('trades', 'klines') and {{ where }}
     )
 {%- endmacro %}

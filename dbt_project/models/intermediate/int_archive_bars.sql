@@ -4,17 +4,16 @@
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_build_window', 'keys': ['market_id', 'source', 'bar_date'], 'is_all': true}},
 ) }}
+-- depends_on: {{ ref('int_build_window') }}
+{%- set is_of_window -%}
+    exists (
+        select 1
+        from {{ ref('int_build_window') }} as build_window
+        where build_window.market_id = flow_bars.market_id
+            and build_window.source = flow_bars.source
+            and build_window.bar_date = flow_bars.bar_date
+    )
+{%- endset %}
 
 select bars.*
-from {{ archive_bars_of(ref('int_flow_bars')) }} as bars
-{%- if replaces_changes() %}
-where exists (
-    select 1
-    from {{ ref('int_build_window') }} as build_window
-    where build_window.market_id = bars.market_id
-        and build_window.source = bars.source
-        and build_window.bar_date = bars.bar_date
-)
-{%- else %}
--- depends_on: {{ ref('int_build_window') }}
-{%- endif %}
+from {{ archive_bars_of(ref('int_flow_bars'), is_of_window if replaces_changes() else 'true') }} as bars

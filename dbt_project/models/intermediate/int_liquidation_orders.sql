@@ -150,7 +150,7 @@ order_hours as (
 ),
 
 bars as (
-    select * from {{ witness_bars() }} as witnesses
+    select * from {{ witness_bars('order_hours') }} as witnesses
 ),
 
 -- Of each hour with orders the shortest complete bar that holds it.

@@ -10,7 +10,7 @@ with days as (
 ),
 
 bars as (
-    select * from {{ witness_bars() }} as witnesses
+    select * from {{ witness_bars('days') }} as witnesses
 ),
 
 -- The shortest complete bar that holds the five minutes to the observation.
