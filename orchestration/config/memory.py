@@ -20,6 +20,9 @@ _MOST_MEBIBYTES: Final = 1024 * _MEBIBYTES["t"]
 # The limit without a setting: a quarter of the memory, since Dagster, dbt and others share the machine; at least this.
 _DEFAULT_SHARE: Final = 4
 _LEAST_DEFAULT: Final = 1024
+# Nor more than this for each core, each of which sorts and joins by itself: the first build of 100 markets on two cores
+# takes the same time with 3 GiB as with 6, and 3.8 GB in all instead of 4.8.
+_MOST_PER_CORE: Final = 1536
 # Limits of a container: version 2 of control groups, then version 1.
 _CONTAINER_LIMITS: Final = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -43,12 +46,15 @@ def mebibytes(text: str) -> int:
 def default_mebibytes(
     machine: Callable[[], int] = lambda: os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     limits: Iterable[Path] = _CONTAINER_LIMITS,
+    cores: int | None = None,
 ) -> int:
-    """A quarter of the memory of the machine, or of the container where it has less; at least 1 GiB."""
+    """A quarter of the memory of the machine, or of the container where it has less, and no more than 1.5 GiB a core;
+    at least 1 GiB."""
     found = [machine()]
     for limit in limits:
         try:
             found.append(int(limit.read_text()))
         except (OSError, ValueError):  # there is none, or `max`
             continue
-    return max(_LEAST_DEFAULT, min(found) // (1024 * 1024) // _DEFAULT_SHARE)
+    most = (cores or os.cpu_count() or 1) * _MOST_PER_CORE
+    return max(_LEAST_DEFAULT, min(min(found) // (1024 * 1024) // _DEFAULT_SHARE, most))

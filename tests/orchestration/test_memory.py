@@ -31,16 +31,22 @@ def test_another_text_is_refused_with_what_to_write(text: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("machine", "container", "size"),
-    [(32 * GIB, None, 8192), (32 * GIB, "max\n", 8192), (32 * GIB, f"{8 * GIB}\n", 2048), (2 * GIB, None, 1024)],
+    ("machine", "container", "cores", "size"),
+    [
+        (32 * GIB, None, 16, 8192),
+        (32 * GIB, "max\n", 16, 8192),
+        (32 * GIB, f"{8 * GIB}\n", 16, 2048),
+        (32 * GIB, None, 2, 3072),
+        (2 * GIB, None, 16, 1024),
+    ],
 )
-def test_the_default_is_a_quarter_of_what_there_is_and_at_least_1_gib(
-    tmp_path: Path, machine: int, container: str | None, size: int
+def test_the_default_is_a_quarter_of_what_there_is_within_1_and_a_half_gib_a_core_and_at_least_1_gib(
+    tmp_path: Path, machine: int, container: str | None, cores: int, size: int
 ) -> None:
     limit = tmp_path / "memory.max"
     if container is not None:
         limit.write_text(container)
-    assert default_mebibytes(lambda: machine, [limit]) == size
+    assert default_mebibytes(lambda: machine, [limit], cores) == size
 
 
 def test_dbt_and_the_audit_are_bound_by_it_and_write_the_rest_below_the_state_folder(tmp_path: Path) -> None:
