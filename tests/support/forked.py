@@ -27,6 +27,7 @@ _PRELOADED = [
     "altair",
     "great_expectations",
     "dbt.cli.main",
+    "tests.support.bundled",
 ]
 _FORKED.set_forkserver_preload(_PRELOADED)
 
