@@ -46,7 +46,8 @@ def dev(arguments: Sequence[str], *, web_server: str, daemon: str) -> None:
 
 def run_daemon(backfills_every: int) -> None:
     """`python -m dagster._daemon` in this process, which looks for backfills every so many seconds."""
-    import_module("dagster._daemon.controller").DEFAULT_DAEMON_INTERVAL_SECONDS = backfills_every
+    controller: Any = import_module("dagster._daemon.controller")
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = backfills_every
     import_module("dagster._daemon.cli").main()
 
 
