@@ -8,7 +8,7 @@ a place for a middleware, nor has `python -m dagster._daemon` one for a filter o
 leave the server behind it open to the same pages on another port. `dev` replaces
 `dagster._cli.dev.open_ipc_subprocess`, `serve` replaces
 `dagster_webserver.cli.create_app_from_workspace_process_context`, `run_daemon` a constant of
-`dagster._daemon.controller`: no setting says how often the daemon looks for backfills. Where Dagster has changed so far that one of these
+`dagster._daemon.controller`: no setting states how often the daemon looks for backfills. Where Dagster has changed so far that one of these
 would have no effect, nothing is served.
     Upstream: https://github.com/dagster-io/dagster/pull/19873 (warns of the missing protection instead of adding it)
     and issues/2219 (authentication, open); dagster/_cli/dev.py and dagster_webserver/cli.py.
