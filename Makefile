@@ -89,7 +89,8 @@ docs-site: $(READY) ## the documentation as a site, links checked, dbt's documen
 		echo "Open var/site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory var/site"
 
 test: setup ## every test, and the coverage of the two packages
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -q --cov --cov-report=term:skip-covered
+	@# In the order of tests/conftest.py: pytest-xdist's own begins with the groups of most tests, and ends with the longest.
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -q --cov --cov-report=term:skip-covered
 
 test-fast: $(READY) ## the tests without servers, browser and complete pipelines: less than a minute
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"

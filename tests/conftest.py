@@ -31,6 +31,12 @@ SLOW_MODULES = re.compile(
     r"publish_parquet|today|instance|audit_of_packages|hostile_input|unreadable_publication)\.py)"
 )
 
+# The xdist groups that take longest, longest first: begun before the others, none keeps one worker when all else ended.
+LONGEST = (
+    *("demo", "empty", "real_market", "s3", "test_run", "published_faults", "lost_raw", "answers", "live"),
+    *("test_planted_secrets", "test_provisional", "test_liquidations", "contradicted_facts"),
+)
+
 
 def _marker_of(module: Path) -> str | None:
     """The marker that every test of this module gets by where it lies."""
@@ -40,16 +46,28 @@ def _marker_of(module: Path) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by those rules, before `-m` selects."""
+    """Mark each test by those rules, before `-m` selects, and bring them into the order in which workers take them."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         groups = [str(mark.args[0] if mark.args else mark.kwargs["name"]) for mark in item.iter_markers("xdist_group")]
         found = {BY_FIXTURE.get(name) for name in fixtures} | {BY_GROUP.get(name) for name in groups}
-        for marker in sorted(filter(None, found | {_marker_of(item.path)})):
+        found.add(_marker_of(item.path))
+        for marker in sorted(filter(None, found)):
             item.add_marker(marker)
+        if _marker_of(item.path) and not groups:
+            # What such a module makes once would be made once by each worker that runs a test of it.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.path.relative_to(TESTS).parts[0] in BY_FOLDER:
             # Their lines run in other processes, and what runs in this one would cost half as much again.
             item.add_marker("no_cover")
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """When its group begins: the longest, then other groups, then the tests that any worker may run."""
+    mark = item.get_closest_marker("xdist_group")
+    group = str(mark.args[0]) if mark else None
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST) + (group is None)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

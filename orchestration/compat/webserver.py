@@ -3,12 +3,13 @@
 Belongs here: the replacements that this takes. Does not: the wrapper (`orchestration.runs.web_guard`), the processes
 (`orchestration.runs.webserver`, `orchestration.runs.daemon`), or when they are started (`orchestration.runs.ui`).
 
-`dagster dev` starts `python -m dagster_webserver`, and that builds its application and gives it to uvicorn; neither has
-a place for a middleware, nor has `python -m dagster._daemon` one for a filter of what it logs. A proxy in front would
-leave the server behind it open to the same pages on another port. `dev` replaces
+`dagster dev` starts `python -m dagster_webserver`, and that builds its application and gives it to uvicorn; neither
+has a place for a middleware, nor has `python -m dagster._daemon` one for a filter of what it logs. A proxy in front
+would leave the server behind it open to the same pages on another port. `dev` replaces
 `dagster._cli.dev.open_ipc_subprocess`, `serve` replaces
-`dagster_webserver.cli.create_app_from_workspace_process_context`. Where Dagster has changed so far that one of these
-would have no effect, nothing is served.
+`dagster_webserver.cli.create_app_from_workspace_process_context`, `run_daemon` a constant of
+`dagster._daemon.controller`: no setting states how often the daemon looks for backfills. Where Dagster has changed so
+far that one of these would have no effect, nothing is served.
     Upstream: https://github.com/dagster-io/dagster/pull/19873 (warns of the missing protection instead of adding it)
     and issues/2219 (authentication, open); dagster/_cli/dev.py and dagster_webserver/cli.py.
     Remove when: dagster-webserver checks Host and Origin itself, or takes middleware by configuration.
@@ -43,8 +44,10 @@ def dev(arguments: Sequence[str], *, web_server: str, daemon: str) -> None:
     command.dev_command.main(args=list(arguments), prog_name="taker ui")
 
 
-def run_daemon() -> None:
-    """`python -m dagster._daemon` in this process."""
+def run_daemon(backfills_every: int) -> None:
+    """`python -m dagster._daemon` in this process, which looks for backfills every so many seconds."""
+    controller: Any = import_module("dagster._daemon.controller")
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = backfills_every
     import_module("dagster._daemon.cli").main()
 
 

@@ -91,7 +91,7 @@ def run_dbt(args: Sequence[str]) -> None:
     take_events()
     began = time.time()
     path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()))
-    manifest = load_parsed(path) if "build" in args else None
+    manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
     try:
         cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
     finally:

@@ -9,7 +9,10 @@ from tests.dbt.warehouse import RawFolder, Warehouse
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """The project built on a raw zone that holds nothing at all, not even a receipt index."""
+    """The project built on a raw zone that holds nothing at all, not even a receipt index.
+
+    One for all modules of the xdist group `empty`: change only a copy.
+    """
     folder = tmp_path_factory.mktemp("empty")
     warehouse = Warehouse(folder / "warehouse", RawFolder(folder / "zone").url)
     warehouse.build()

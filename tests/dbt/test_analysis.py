@@ -15,6 +15,8 @@ import pytest
 from orchestration.serving.claims.evaluate import CLAIM_MODELS, over_published_marts
 from tests.dbt.warehouse import PROJECT, Warehouse, read_yaml
 
+pytestmark = pytest.mark.xdist_group("empty")
+
 SIDES = PROJECT / "macros" / "sides.sql"
 EVERYTHING = " select * from fct_claim_verdicts"
 VERDICTS = read_yaml(Path(__file__).with_name("claim_verdicts.yml"))

@@ -17,6 +17,8 @@ from ingestion.domain.periods import Period, Span
 from orchestration.warehouse.opening import BAR_PRICE_TYPE
 from tests.dbt.warehouse import RESULTS, RawFolder, Record, Warehouse
 
+pytestmark = pytest.mark.xdist_group("empty")
+
 LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
 FIRST = date(2024, 8, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(4)]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from orchestration.warehouse.opening import FORMER_TABLES, KEPT_TABLES
 from tests.dbt.warehouse import PROJECT, Warehouse
 from tests.support.bar_histories import MODELS, differing
+
+pytestmark = pytest.mark.xdist_group("empty")
 
 # Of these the build window of the receipts decides, and `int_built_receipts` is the note (tests/dbt/test_builds.py).
 OF_THE_BUILD_WINDOW = {"int_flow_bars", "int_archive_bars"}

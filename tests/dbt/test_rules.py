@@ -18,6 +18,8 @@ import pytest
 
 from tests.dbt.warehouse import PROJECT, Warehouse, read_yaml
 
+pytestmark = pytest.mark.xdist_group("empty")
+
 
 def _expected(rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The text of each rule, and what a broken value looks like."""

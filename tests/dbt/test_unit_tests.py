@@ -12,6 +12,8 @@ UNIT_TESTS = sorted(
     for test in read_yaml(path)["unit_tests"]
 )
 
+pytestmark = pytest.mark.xdist_group("empty")
+
 
 @pytest.fixture(scope="module")
 def verdicts(empty: Warehouse) -> dict[str, str]:

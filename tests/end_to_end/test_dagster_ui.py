@@ -36,13 +36,15 @@ from tests.support.observed import Watched
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+BUILD_SENSOR = "build_when_raw_is_newer"
 CHECK = "gx_fct_flow_reconciliation_daily"
 START_SENSOR = """mutation { startSensor(sensorSelector: {
     repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED", sensorName: "changed_source_files"
 }) { __typename } }"""
+STOP_SENSOR = """mutation { stopSensor(id: "%s") { __typename } }"""
 SENSORS = """{ sensorsOrError(repositorySelector: {
     repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED"
-}) { ... on Sensors { results { name sensorState { status } } } } }"""
+}) { ... on Sensors { results { id name sensorState { status } } } } }"""
 LAUNCH_BUILD = """mutation { launchRun(executionParams: { selector: {
     repositoryName: "__repository__", repositoryLocationName: "taker_SIMULATED", jobName: "build_and_publish"
 }, runConfigData: {} }) { __typename ... on LaunchRunSuccess { run { runId } } } }"""
@@ -93,8 +95,13 @@ def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
         )
     try:
         with Watched(ui.pid).all_the_time() as watched:
-            _wait_until_it_answers(f"http://127.0.0.1:{port}/server_info", ui, log)
-            yield f"http://127.0.0.1:{port}", watched
+            address = f"http://127.0.0.1:{port}"
+            _wait_until_it_answers(f"{address}/server_info", ui, log)
+            # Its builds after each launch would take the one place of a run, and each test waits for a run of its own.
+            sensors = _graphql(address, SENSORS)["sensorsOrError"]["results"]
+            _graphql(address, STOP_SENSOR % next(one["id"] for one in sensors if one["name"] == BUILD_SENSOR))
+            assert _sensor_status(address, BUILD_SENSOR) == "STOPPED"
+            yield address, watched
     finally:
         ui.send_signal(signal.SIGINT)
         try:
@@ -196,7 +203,6 @@ def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        # A build that a sensor started may come first: Dagster starts one run at a time, and it is that one that waits.
         _until(lambda: WAITING in log.read_text() and any(WAITING in text for text in _logs_of_started(address)), log)
     _until(lambda: run.poll() is not None, log)
     _until(lambda: _status_of(address, build) in {"SUCCESS", "FAILURE", "CANCELED"}, log)
@@ -254,10 +260,10 @@ def _socket(address: str, origin: str) -> ClientConnection:
     return connect(url, origin=Origin(origin), subprotocols=[Subprotocol("graphql-ws")])
 
 
-def _sensor_status(address: str) -> str:
+def _sensor_status(address: str, sensor: str = "changed_source_files") -> str:
     results = _graphql(address, SENSORS)["sensorsOrError"]["results"]
     found = {row["name"]: row["sensorState"]["status"] for row in results}
-    return str(found["changed_source_files"])
+    return str(found[sensor])
 
 
 def test_no_other_web_page_starts_anything(address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -205,3 +206,25 @@ class TestAnotherDagster:
         with pytest.raises(webserver.UnknownDagster):
             webserver.serve(lambda app: ("guarded", app))
         assert len(served) == 1
+
+
+def test_the_daemon_looks_for_backfills_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster reads a constant of its own in each round: were it read elsewhere, half a minute would be waited."""
+    waited: list[float] = []
+
+    class Ends(Exception):
+        """Ends a loop that has no other end."""
+
+    class Shutdown:
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+            raise Ends
+
+    monkeypatch.setattr("dagster._daemon.controller.DEFAULT_DAEMON_INTERVAL_SECONDS", 30)
+    monkeypatch.setattr("dagster._daemon.cli.main", lambda: None)
+    webserver.run_daemon(4)
+    loop = import_module("dagster._daemon.backfill").execute_backfill_iteration_loop
+    nothing_works: Any = None  # a round that fails waits like any other
+    with pytest.raises(Ends):
+        list(loop(nothing_works, logging.getLogger("quiet"), Shutdown()))
+    assert waited == [pytest.approx(4, abs=1)]

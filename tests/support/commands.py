@@ -39,7 +39,8 @@ class Taker:
         named = {f"TAKER_{name.upper()}": value for name, value in settings.items()}
         outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
         environment = outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named
-        return completed(program, arguments, environment, ROOT)
+        # A program that is to be killed starts its dbt as users' do, which the system then kills with it.
+        return completed(program, arguments, environment, ROOT, with_dbt=program is main)
 
     def done(self, *arguments: str, **settings: str) -> Any:
         """Run with --json, insist on success, and return the facts."""
