@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import (
     EARLIEST,
     LARGEST_BASE,
@@ -229,10 +230,13 @@ class TotalCheck:
 
 def extremes(values: Any) -> tuple[Any, Any] | None:
     """The least and the largest value; None without any."""
-    found = _plain_extremes(values) if pa.types.is_decimal128(values.type) else None
+    found: tuple[Any, Any] | None = _plain_extremes(values) if pa.types.is_decimal128(values.type) else None
     if found is None:
-        ends = pc.min_max(values).as_py()
+        is_time = values.type == INSTANT  # as integers: to make Python's times of Arrow's imports pandas
+        ends = pc.min_max(values.cast(pa.int64()) if is_time else values).as_py()
         found = None if ends["min"] is None else (ends["min"], ends["max"])
+        if is_time and found is not None:
+            found = _EPOCH + found[0] * _MICROSECOND, _EPOCH + found[1] * _MICROSECOND
     return found
 
 

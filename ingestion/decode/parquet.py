@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.decode.contracts import TotalCheck, extremes
+from ingestion.decode.memory import integers
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import FLOW_DATASETS, Dataset
 from ingestion.domain.markets import ContractType
@@ -182,7 +183,7 @@ class _Counts:
 
 def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
     """The rows by UTC day; a table of one day, as nearly all are, is not copied."""
-    micros = rows.column(dataset.time_column).cast(pa.int64()).to_numpy()
+    micros = integers(rows.column(dataset.time_column))
     days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
     distinct = days[:1] if days.min() == days.max() else np.unique(days)
     for day in distinct:
