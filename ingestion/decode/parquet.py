@@ -26,8 +26,9 @@ from ingestion.domain.datasets import FLOW_DATASETS, Dataset
 from ingestion.domain.markets import ContractType
 from ingestion.venues.venue import Layout
 
-# Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read.
-_ROW_GROUP: Final = 1 << 20
+# Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read. Larger groups
+# make files no smaller, and twice as much memory is touched to write them.
+_ROW_GROUP: Final = 1 << 17
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
 
@@ -100,6 +101,8 @@ Item: TypeAlias = "pa.Table | Decoded"
 
 def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
     """Dictionaries for repeated values (prices, sizes, text), deltas for values that grow in small steps, zstd for all.
+    Statistics for the latter alone: readers skip row groups by time and id, and those of decimals take a sixth of the
+    time of writing.
 
     Measured on a million trades: decimals of 38 digits in a dictionary are written as fast as 64-bit ones in deltas,
     and take half the space.
@@ -114,6 +117,7 @@ def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
         use_dictionary=dictionary,
         column_encoding=dict.fromkeys(growing, "DELTA_BINARY_PACKED"),
         write_page_index=False,
+        write_statistics=growing,
     )
 
 
