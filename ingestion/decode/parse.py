@@ -31,7 +31,7 @@ from ingestion.venues.venue import Layout, SourceColumn
 
 MICROSECONDS_FROM: Final = 10**15
 # Each block costs a millisecond beside its rows. It is read, parsed and written at the same time as its neighbours.
-CSV_BLOCK: Final = 4 << 20
+CSV_BLOCK: Final = 2 << 20
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 
