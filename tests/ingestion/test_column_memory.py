@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ingestion.decode.memory import column_of, integers
+from ingestion.decode.memory import column_of, integers, use_fast_pool
 from ingestion.decode.parse import MICROSECONDS_FROM, instants
 from ingestion.domain.arrow import INSTANT
 from tests.support.archives import AGG_HEADER, ArchiveFolder, agg_rows
@@ -74,3 +74,18 @@ def test_a_column_of_numbers_has_their_values_also_when_they_do_not_lie_side_by_
 def test_the_size_of_each_time_tells_its_unit(epoch: list[int | None]) -> None:
     meant = [None if at is None else at if at >= MICROSECONDS_FROM else at * 1000 for at in epoch]
     assert instants(pa.array(epoch, pa.int64())).cast(pa.int64()).to_pylist() == meant
+
+
+def test_a_pool_that_the_environment_names_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
+        use_fast_pool.__wrapped__()
+        assert pa.default_memory_pool().backend_name == "system"
+        monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL")
+        use_fast_pool.__wrapped__()
+        has_jemalloc = "jemalloc" in pa.supported_memory_backends()
+        assert pa.default_memory_pool().backend_name == ("jemalloc" if has_jemalloc else "system")
+    finally:
+        pa.set_memory_pool(used)
