@@ -71,7 +71,7 @@ def test_a_column_of_numbers_has_their_values_also_when_they_do_not_lie_side_by_
     ],
     ids=["milliseconds", "microseconds", "both", "before 1970", "with a missing one", "none"],
 )
-def test_the_size_of_each_time_tells_its_unit(epoch: list[int | None]) -> None:
+def test_each_time_is_in_the_unit_that_its_size_shows(epoch: list[int | None]) -> None:
     meant = [None if at is None else at if at >= MICROSECONDS_FROM else at * 1000 for at in epoch]
     assert instants(pa.array(epoch, pa.int64())).cast(pa.int64()).to_pylist() == meant
 
