@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.decode.memory import integers
+from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import (
     EARLIEST,
     LARGEST_BASE,
@@ -96,8 +98,8 @@ def row_faults(
                 yield _fault(last, f"is {span:.0e} or more after `{first}`", failing, rows.column(last))
     times = rows.column(dataset.time_column)
     earliest, latest = bounds_of(dataset, period, holds)
-    span_of_times = pc.min_max(times.cast(pa.int64())).as_py()
-    if span_of_times["min"] is not None and (span_of_times["min"] < earliest or span_of_times["max"] > latest):
+    found = _whole_extremes(times)
+    if found is not None and (found[0] < earliest or found[1] > latest):
         micros = times.cast(pa.int64())
         failing = pc.or_(pc.less(micros, earliest), pc.greater(micros, latest))
         yield _fault(dataset.time_column, f"lies outside {_span(period, holds)}", failing, times)
@@ -229,11 +231,25 @@ class TotalCheck:
 
 def extremes(values: Any) -> tuple[Any, Any] | None:
     """The least and the largest value; None without any."""
+    if values.type == INSTANT:
+        micros = _whole_extremes(values)
+        return None if micros is None else (_EPOCH + micros[0] * _MICROSECOND, _EPOCH + micros[1] * _MICROSECOND)
+    if pa.types.is_int64(values.type):
+        return _whole_extremes(values)
     found = _plain_extremes(values) if pa.types.is_decimal128(values.type) else None
     if found is None:
         ends = pc.min_max(values).as_py()
         found = None if ends["min"] is None else (ends["min"], ends["max"])
     return found
+
+
+def _whole_extremes(values: Any) -> tuple[int, int] | None:
+    """The same of integers, or of times in microseconds."""
+    if values.null_count:
+        ends = pc.min_max(values.cast(pa.int64())).as_py()
+        return None if ends["min"] is None else (ends["min"], ends["max"])
+    words = integers(values)
+    return (int(words.min()), int(words.max())) if len(words) else None
 
 
 def _plain_extremes(decimals: Any) -> tuple[Decimal, Decimal] | None:

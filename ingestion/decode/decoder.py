@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingestion.decode.contracts import ContractCheck
+from ingestion.decode.memory import use_fast_pool
 from ingestion.decode.order import (
     OutOfOrder,
     as_integers,
@@ -61,6 +62,7 @@ def decode(
     with more than half of its rows unreadable or in breach of the contract; then neither file exists. The same input
     gives the same bytes.
     """
+    use_fast_pool()
     aside = QuarantineFile(quarantine)
     where = " and ".join(source.key for source in sources)
     streams = dataset.id_column is not None and not layout.numbers_rows and len(sources) == 1 and carried is None

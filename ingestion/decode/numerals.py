@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.decode.memory import column_of, integers
+
 _TOO_MANY_IN_A_ROW: Final = 21
 # On both sides of the point: more than 128 bits hold, whatever the type.
 _TOO_MANY_DIGITS: Final = 38
@@ -72,8 +74,8 @@ def _plain(texts: pa.Array, wanted: pa.Decimal128Type) -> pa.Array | None:
     bounds = np.zeros(count + 1, np.int32)
     bounds[1:] = ends
     try:
-        integers = pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(bounds), pa.py_buffer(digits)])
-        units = integers.cast(pa.int64()).to_numpy()
+        bare = pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(bounds), pa.py_buffer(digits)])
+        units = integers(bare.cast(pa.int64()))
     except pa.ArrowInvalid:  # more than 64 bits, or no digit at all
         return None
     factor = wanted.scale - places
@@ -81,7 +83,7 @@ def _plain(texts: pa.Array, wanted: pa.Decimal128Type) -> pa.Array | None:
         return None
     words = np.zeros((count, 2), "<i8")
     np.multiply(units, _POWERS[factor], out=words[:, 0])
-    return pa.Array.from_buffers(wanted, count, [None, pa.py_buffer(words)])
+    return column_of(words, wanted)
 
 
 def _places(data: Any, ends: Any) -> tuple[Any, Any] | None:

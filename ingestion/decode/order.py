@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.decode.contracts import shown
+from ingestion.decode.contracts import extremes, shown
 from ingestion.decode.judge import judged_blocks
+from ingestion.decode.memory import integers
 from ingestion.decode.parquet import Decoded, Item
 from ingestion.decode.parse import Faulty, read_schema, rows_of_period, typed_batches
 from ingestion.decode.quarantine import Fault, Quarantined, QuarantineFile, Tally
@@ -85,8 +86,8 @@ class _IdOrder:
         self._rows = 0
 
     def add(self, table: pa.Table) -> None:
-        ids = table.column(self._name).to_numpy()
-        if (np.diff(ids) <= 0).any() or (self._last is not None and ids[0] <= self._last):
+        ids = integers(table.column(self._name))
+        if not (ids[1:] > ids[:-1]).all() or (self._last is not None and ids[0] <= self._last):
             raise OutOfOrder
         self._first = int(ids[0]) if self._first is None else self._first
         self._last = int(ids[-1])
@@ -283,7 +284,8 @@ def as_integers(values: Any) -> Any:
 
 def without_zero_rows(table: pa.Table, dataset: Dataset, found: Decoded) -> pa.Table:
     """Drop rows with a zero price or quantity (a known defect of the venue's files), and count them."""
-    if not dataset.positive:
+    bounds = [extremes(table.column(name)) for name in dataset.positive]
+    if all(found is not None and found[0] > 0 for found in bounds):
         return table
     keep = None
     for name in dataset.positive:

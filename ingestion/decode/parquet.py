@@ -20,13 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.decode.contracts import TotalCheck, extremes
+from ingestion.decode.memory import integers
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import FLOW_DATASETS, Dataset
 from ingestion.domain.markets import ContractType
 from ingestion.venues.venue import Layout
 
-# Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read.
-_ROW_GROUP: Final = 1 << 20
+# Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read. Larger groups
+# make files no smaller, and twice as much memory is touched to write them.
+_ROW_GROUP: Final = 1 << 17
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
 
@@ -99,6 +101,8 @@ Item: TypeAlias = "pa.Table | Decoded"
 
 def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
     """Dictionaries for repeated values (prices, sizes, text), deltas for values that grow in small steps, zstd for all.
+    Statistics for the latter alone: readers skip row groups by time and id, and those of decimals take a sixth of the
+    time of writing.
 
     Measured on a million trades: decimals of 38 digits in a dictionary are written as fast as 64-bit ones in deltas,
     and take half the space.
@@ -113,6 +117,7 @@ def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
         use_dictionary=dictionary,
         column_encoding=dict.fromkeys(growing, "DELTA_BINARY_PACKED"),
         write_page_index=False,
+        write_statistics=growing,
     )
 
 
@@ -182,7 +187,7 @@ class _Counts:
 
 def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
     """The rows by UTC day; a table of one day, as nearly all are, is not copied."""
-    micros = rows.column(dataset.time_column).cast(pa.int64()).to_numpy()
+    micros = integers(rows.column(dataset.time_column))
     days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
     distinct = days[:1] if days.min() == days.max() else np.unique(days)
     for day in distinct:

@@ -651,6 +651,16 @@ def test_the_same_file_gives_the_same_bytes_in_whichever_blocks_it_is_read(
     assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [100, 100, 100, 50]
 
 
+def test_readers_can_skip_row_groups_by_time_and_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 100)
+    _, table = decoded(tmp_path, agg_rows(DAY, 200))
+    second = pq.read_metadata(tmp_path / "data.parquet").row_group(1)
+    columns = {second.column(n).path_in_schema: second.column(n) for n in range(second.num_columns)}
+    for name in ("agg_trade_id", "traded_at"):
+        expected = extremes(table[name].slice(100))
+        assert (columns[name].statistics.min, columns[name].statistics.max) == expected
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     values=st.lists(st.decimals(-(10**14), 10**14, places=8, allow_nan=False), min_size=1, max_size=12), data=st.data()
