@@ -1,8 +1,8 @@
 """One corruption per audit suite, and audit and publication of a warehouse as the job of `taker run` does them.
 
-Belongs here: what is planted in a warehouse that dbt has built (a bug of a model, as no source can bring it about: the
-models state these identities), the run from there on, and what a person reads of it. Does not: what must follow
-(`tests/torture/test_refusals.py`).
+Belongs here: the publication that is to stand, what is planted in a warehouse that dbt has built (a bug of a model, as
+no source can bring it about: the models state these identities), the run from there on, and what a person reads of it.
+Does not: what must follow (`tests/torture/test_refusals.py`, `tests/torture/test_faulty_models.py`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from rich.console import Console
 
+from ingestion.simulator.simulated import simulate
 from orchestration.checks.audit import audit_key
 from orchestration.cli.render.run_report import show_report
 from orchestration.config.settings import Settings
@@ -24,7 +27,13 @@ from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.progress import Progress
 from orchestration.runs import execution
 from orchestration.runs.report import Recorder, RunReport
+from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
+from tests.support.commands import Taker
+
+FIRST, LAST = date(2026, 2, 20), date(2026, 3, 10)
+MARKET = "simulated:BTCUSDT"
+RUN = ("run", "-q", "--from", str(FIRST), "--to", str(LAST))
 
 _ONE_HOUR = "(market_id, bar_at) = (select (market_id, bar_at) from {0} where venue <> 'all' order by all limit 1)"
 _ONE_DAY = (
@@ -88,6 +97,26 @@ PLANTED = {
 }
 
 _JOB = "audit_and_publish"
+
+
+def published_simulation(folder: Path) -> Taker:
+    """A warehouse that dbt built from a simulated archive, and its publication."""
+    simulate(folder / "archive", last_day=LAST, days=45, trades_days=7, rows_per_day=500)
+    settings = {"TAKER_ARCHIVE_URL": (folder / "archive").as_uri(), "TAKER_MARKETS": MARKET}
+    taker = Taker(folder / "var", settings)
+    done = taker.run(*RUN)
+    assert done.returncode == 0, done.stderr
+    return taker
+
+
+def standing(marts: Path) -> dict[str, bytes]:
+    """What readers of this publication see."""
+    return {path.name: path.read_bytes() for path in (marts, marts.parent / "latest.json")}
+
+
+def names_row(line: str, suite: AuditSuite) -> bool:
+    """The row that is shown first has the whole key of the suite: market, day and what else there is."""
+    return all(f'"{name}": ' in line.partition("; first: ")[2] for name in suite.key)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from ingestion.simulator.simulated import simulate
 from orchestration.config.settings import load_settings
 from orchestration.warehouse.audit.rules import CRITICAL, AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
@@ -28,23 +26,12 @@ from tests.orchestration.audit.conftest import GOOD_MARTS
 from tests.orchestration.audit.corruption import Corruption
 from tests.orchestration.audit.corruptions import CORRUPTIONS
 from tests.support.commands import Taker
-from tests.support.planted import PLANTED, Audits, Published
-
-FIRST, LAST = date(2026, 2, 20), date(2026, 3, 10)
-MARKET = "simulated:BTCUSDT"
-_RUN = ("run", "-q", "--from", str(FIRST), "--to", str(LAST))
+from tests.support.planted import PLANTED, Audits, Published, names_row, published_simulation, standing
 
 
 @pytest.fixture(scope="module")
 def taker(tmp_path_factory: pytest.TempPathFactory) -> Taker:
-    """A warehouse that dbt built from a simulated archive, and its publication."""
-    folder = tmp_path_factory.mktemp("published")
-    simulate(folder / "archive", last_day=LAST, days=45, trades_days=7, rows_per_day=500)
-    settings = {"TAKER_ARCHIVE_URL": (folder / "archive").as_uri(), "TAKER_MARKETS": MARKET}
-    taker = Taker(folder / "var", settings)
-    done = taker.run(*_RUN)
-    assert done.returncode == 0, done.stderr
-    return taker
+    return published_simulation(tmp_path_factory.mktemp("published"))
 
 
 @dataclass
@@ -69,9 +56,7 @@ class Warehouse:
             good.replace(self.path)
 
     def standing(self) -> dict[str, bytes]:
-        """What readers see."""
-        latest = self.serving.parent / "latest.json"
-        return {path.name: path.read_bytes() for path in (self.serving, latest)}
+        return standing(self.serving)
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +148,6 @@ def names_it(refused: Published, corruption: Corruption) -> bool:
     return any(
         f"[critical] {rule}: " in line and (not has_rows or names_row(line, suite)) for line in lines for rule in rules
     )
-
-
-def names_row(line: str, suite: AuditSuite) -> bool:
-    """The row that is shown first has the whole key of the suite: market, day and what else there is."""
-    return all(f'"{name}": ' in line.partition("; first: ")[2] for name in suite.key)
 
 
 def blocking_lines(refused: Published, suite: AuditSuite) -> list[str]:
