@@ -6,6 +6,7 @@ parsed. Does not: anything about a single venue.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -39,7 +40,7 @@ def parse_market(text: str) -> Market:
     if not separator or not symbol:
         raise UnknownMarket(f"market `{text}` is not `venue:SYMBOL`; for example `binance_um:BTCUSDT`")
     if venue not in VENUES:
-        raise UnknownMarket(f"market `{text}`: unknown venue `{venue}`; known venues are {', '.join(VENUES)}")
+        raise UnknownMarket(f"market `{text}`: unknown venue `{venue}`; {_meant(venue, symbol)}")
     if symbol != symbol.upper():
         raise UnknownMarket(f"market `{text}`: symbols are upper case; write `{venue}:{symbol.upper()}`")
     if symbol == ALL_SYMBOLS:
@@ -49,6 +50,16 @@ def parse_market(text: str) -> Market:
     if market is None:
         raise UnknownMarket(f"market `{text}`: `{symbol}` is no symbol of {venue}, whose symbols are {symbols.shape}")
     return market
+
+
+def _meant(venue: str, symbol: str) -> str:
+    """The venues that a part of a name or a misspelt one may mean, each with a symbol that it can have."""
+    names = [name for name in VENUES if venue and name.startswith(f"{venue.lower()}_")]
+    names = names or get_close_matches(venue.lower(), VENUES, n=1)
+    written = symbol.upper()
+    fitting = [f"`{name}:{written}`" for name in names if venue_of(name).symbols.parse(written) is not None]
+    suggested = fitting or [f"`{name}:…`, whose symbols are {venue_of(name).symbols.shape}" for name in names]
+    return f"did you mean {' or '.join(suggested)}?" if suggested else f"known venues are {', '.join(VENUES)}"
 
 
 def archive_of(market: Market) -> VenueArchive | None:

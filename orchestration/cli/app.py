@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
@@ -20,22 +21,43 @@ from orchestration.cli.commands.run import run
 from orchestration.cli.commands.simulate import simulate
 from orchestration.cli.commands.sql import sql
 from orchestration.cli.commands.status import status
+from orchestration.cli.commands.tables import tables
 from orchestration.cli.commands.ui import ui
 from orchestration.cli.commands.verify import verify
 
 app = typer.Typer(
     name="taker",
-    help="Who was the aggressor in crypto futures, by how much, and how unusual was that?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"taker {version('taker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def taker(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Who was the aggressor in crypto futures, by how much, and how unusual was that?"""
+
+
 app.command()(run)
 app.command()(collect)
 app.command()(demo)
 app.command()(status)
 app.command()(verify)
 app.command()(sql)
+app.command()(tables)
 app.command(cls=ClaimCommand)(claim)
 app.command()(brief)
 app.command()(alerts)

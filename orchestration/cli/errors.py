@@ -67,8 +67,10 @@ def _is_usage(error: Exception) -> bool:
     from orchestration.runs.ranges import RangeError
     from orchestration.serving.claims.parse import ClaimNotUnderstood
     from orchestration.serving.published import DayNotPublished, MarketNotPublished
+    from orchestration.serving.tables import TableNotPublished
 
-    usage = RangeError | SettingsError | ClaimNotUnderstood | MarketNotPublished | DayNotPublished | NoReceiver
+    of_serving = ClaimNotUnderstood | MarketNotPublished | DayNotPublished | TableNotPublished
+    usage = RangeError | SettingsError | NoReceiver | of_serving
     return isinstance(error, usage)
 
 

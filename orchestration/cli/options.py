@@ -5,10 +5,12 @@ Belongs here: an option, its help, the settings it selects. Does not: options of
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from orchestration.serving.written_days import NoDay, day_from
 
 if TYPE_CHECKING:
     from orchestration.config.settings import Settings
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 def day_of(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        raise typer.BadParameter(f"`{text}` is not a day; write YYYY-MM-DD") from None
+        return day_from(text)
+    except NoDay as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the logs of Dagster and dbt.")]

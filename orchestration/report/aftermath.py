@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from orchestration.report import charts, texts
 from orchestration.report.content import MarketContent, ReportContent, Row
-from orchestration.report.elements import Defined, Key, Table, code, column_comments, table
+from orchestration.report.elements import Defined, Key, Table, column_comments, table
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def study_view(market: MarketContent, content: ReportContent) -> StudyView:
             )
             for side, title in (("bearish", "Long after bearish spikes"), ("bullish", "Short after bullish spikes"))
         ),
-        returns=_returns(market),
+        returns=_returns(market, content),
         conclusions=tuple(
             Defined(
-                str(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 f"{row['side']}, {texts.day_count(row['horizon_days'])}. {row['conclusion']}",
             )
             for row in market.study
@@ -131,7 +131,7 @@ def study_view(market: MarketContent, content: ReportContent) -> StudyView:
     )
 
 
-def _returns(market: MarketContent) -> Table:
+def _returns(market: MarketContent, content: ReportContent) -> Table:
     return table(
         f"{market.market_id}: returns of the contrarian position after events, against all days of the market",
         [
@@ -150,7 +150,7 @@ def _returns(market: MarketContent) -> Table:
         ],
         [
             [
-                code(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 row["side"],
                 texts.whole_number(row["horizon_days"]),
                 texts.whole_number(row["sample_size"]),

@@ -85,6 +85,15 @@ class ReportContent:
         return {str(row["definition_id"]): str(row["unit"]) for row in self.definitions}
 
     @property
+    def definition_names(self) -> dict[str, str]:
+        """The name of each definition with its id: `4-hour bars, USD (4h_usd)`."""
+        return {row["definition_id"]: f"{row['definition_name']} ({row['definition_id']})" for row in self.definitions}
+
+    def name_of(self, definition_id: str) -> str:
+        """The same of one definition; one that is not described is shown by its id."""
+        return self.definition_names.get(definition_id, definition_id)
+
+    @property
     def first_definition(self) -> str:
         """The definition that charts and tables begin with: by day, as the first chart is."""
         names = [str(row["definition_id"]) for row in self.definitions]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestration.report import charts, texts
 from orchestration.report.content import MARKED_EVENTS, MarketContent, ReportContent, Row
-from orchestration.report.elements import Defined, Key, Table, code, column_comments, table, toned
+from orchestration.report.elements import Defined, Key, Table, column_comments, table, toned
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _events(market: MarketContent, content: ReportContent) -> Table:
         ],
         [
             [
-                code(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 row["side"],
                 texts.instant(row["bar_at"]),
                 texts.value(row["value"], units.get(row["definition_id"], "usd"), market),

@@ -13,7 +13,7 @@ from orchestration.report import texts
 from orchestration.report.aftermath import LiquidationsView, StudyView, liquidations_view, study_view
 from orchestration.report.completeness import CompletenessView, completeness_view, odd_days_table, with_bars
 from orchestration.report.content import MarketContent, ReportContent, Row
-from orchestration.report.elements import Card, Cell, Defined, Table, code, column_comments, table, toned
+from orchestration.report.elements import Card, Cell, Defined, Table, column_comments, table, toned
 from orchestration.report.flow import DominanceView, NetVolumeView, dominance_view, net_volume_view
 from orchestration.serving.days import MarketDay
 from orchestration.serving.liquidations import of_symbols
@@ -118,7 +118,7 @@ def _ranks(market: MarketContent, day: MarketDay) -> Table:
         ["Definition", "Side", "Bar (UTC)", "#Value", "#Rank", "#of bars", "#Percentile", "#Event rank"],
         [
             [
-                code(rank.definition_id),
+                f"{rank.definition_name} ({rank.definition_id})",
                 rank.side or texts.NONE,
                 texts.instant(rank.bar_at),
                 texts.value(rank.value, rank.unit, market),

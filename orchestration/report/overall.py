@@ -149,13 +149,13 @@ def _claim(rows: Sequence[Row], content: ReportContent) -> ClaimView:
         title=str(claim["note"] or claim["claim_id"]),
         about=f"{claim['source']}{published} · claims rank {claim['claimed_rank']}, {claim['side']}, of "
         f"{claim['market_id']} on {days} within {claim['window_days']} days",
-        verdict=_verdict(rows)
+        verdict=_verdict(rows, content)
         if is_held
         else f"Cannot be checked here: this publication does not hold {claim['market_id']}.",
         verdicts=_verdicts(rows, content) if is_held else None,
         sentences=tuple(
             Defined(
-                str(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 row["verdict_sentence"] + (f" Larger events: {row['larger_events']}." if row["larger_events"] else ""),
             )
             for row in rows
@@ -165,9 +165,9 @@ def _claim(rows: Sequence[Row], content: ReportContent) -> ClaimView:
     )
 
 
-def _verdict(rows: Sequence[Row]) -> str:
-    true = [row["definition_id"] for row in rows if row["holds"]]
-    false = [row["definition_id"] for row in rows if row["holds"] is False]
+def _verdict(rows: Sequence[Row], content: ReportContent) -> str:
+    true = [content.name_of(row["definition_id"]) for row in rows if row["holds"]]
+    false = [content.name_of(row["definition_id"]) for row in rows if row["holds"] is False]
     if true:
         return f"✓ Holds under {texts.listed(true)}" + (f"; ✗ not under {texts.listed(false)}." if false else ".")
     if false:
@@ -192,7 +192,7 @@ def _verdicts(rows: Sequence[Row], content: ReportContent) -> Table:
         ],
         [
             [
-                code(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 {True: "✓ yes", False: "✗ no", None: "? cannot tell"}[row["holds"]]
                 + (f" (by {row['holds_by']})" if row["holds_by"] else ""),
                 texts.instant(row["bar_at"]) if row["bar_at"] else texts.NONE,
@@ -234,7 +234,7 @@ def revisions_view(content: ReportContent) -> Table | None:
             [
                 texts.instant(row["published_at"]),
                 row["market_id"],
-                code(row["definition_id"]),
+                content.name_of(row["definition_id"]),
                 row["side"],
                 texts.instant(row["bar_at"]),
                 *(
@@ -266,7 +266,7 @@ def definitions_view(content: ReportContent) -> DefinitionsView | None:
             ["Definition", "Grain", "#Smoothing, bars", "Unit", "#Window, days", "#Events apart, hours", "Markets"],
             [
                 [
-                    code(row["definition_id"]),
+                    content.name_of(row["definition_id"]),
                     row["grain"],
                     texts.whole_number(row["smoothing_bars"]),
                     _UNITS.get(row["unit"], row["unit"]),

@@ -75,7 +75,6 @@ def page_view(content: ReportContent, library: str) -> PageView:
     markets = {f"m{number}": held for number, held in enumerate(content.markets, 1)}
     simulated = tuple(held.market_id for held in content.markets if held.is_simulated)
     span = texts.span(content.publication)
-    names = {str(row["definition_id"]): str(row["definition_id"]) for row in content.definitions}
     return PageView(
         title=f"{'SIMULATED · ' if content.is_simulated else ''}Taker report, {span}",
         span=span,
@@ -84,7 +83,7 @@ def page_view(content: ReportContent, library: str) -> PageView:
         simulated=simulated,
         simulated_names=texts.listed(simulated),
         periods=_choices(PERIODS, _DEFAULT_DAYS),
-        definition_choices=_choices(names, content.first_definition),
+        definition_choices=_choices(content.definition_names, content.first_definition),
         markets=tuple(market_view(key, held, content) for key, held in markets.items()),
         liquidations=overall.liquidations_view(content),
         claims=overall.claims_view(content),

@@ -1,4 +1,4 @@
-"""The latest days of each market with their ranks, and days on which sources disagree.
+"""Days of each market with their ranks, and days on which sources disagree.
 
 Belongs here: queries to the flow marts, as plain facts. Does not: how they are printed (`orchestration.cli.render`).
 """
@@ -6,7 +6,7 @@ Belongs here: queries to the flow marts, as plain facts. Does not: how they are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,11 +25,15 @@ class Rank:
 
     `side`: that of the value (see docs/metrics/fct_taker_spike_ranks.md); None where it is balanced and has no rank.
     `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
-    `window_bars`: how many bars the rank was taken among. `value` in the definition's unit.
+    `window_bars`: how many bars the rank was taken among, `window_days`: over how many days. `value` in the
+    definition's unit.
     """
 
     definition_id: str
+    definition_name: str
+    grain: str
     unit: str
+    window_days: int
     side: str | None
     bar_at: datetime
     value: Decimal
@@ -53,9 +57,10 @@ class RunningDay:
 
 @dataclass(frozen=True)
 class MarketDay:
-    """The latest ended day of one market, or of a sum over venues. `net_taker_usd` = taker buys − taker sells.
+    """An ended day of one market, or of a sum over venues. `net_taker_usd` = taker buys − taker sells.
 
-    `headline`: the day in one sentence, from rpt_market_brief_daily. `is_provisional`: not in the archive yet.
+    `headline`: the day in one sentence, `price_change_ratio`: close / close of the day before − 1, both from
+    rpt_market_brief_daily and None without a brief. `is_provisional`: not in the archive yet.
     `venue_set`: the venues summed, separated by commas. `running`: the day after it, while it is running.
     """
 
@@ -70,6 +75,7 @@ class MarketDay:
     coverage_ratio: float
     ranks: tuple[Rank, ...]
     headline: str | None = None
+    price_change_ratio: float | None = None
     is_provisional: bool = False
     venue_set: str = ""
     running: RunningDay | None = None
@@ -81,25 +87,37 @@ def latest_days(serving: Path, markets: Sequence[str] | None = None) -> list[Mar
     With markets, the sums over venues that one of them is part of are among the answers.
     """
     with connect(serving) as connection:
-        rows = connection.execute(_LATEST_DAYS).fetchall()
-        running = {name: RunningDay(*day) for name, *day in connection.execute(_RUNNING_DAYS).fetchall()}
-        ranks = _ranks(connection)
-        wanted = set(markets) if markets is not None else {row[0] for row in rows}
-        if markets is not None:
+        wanted = None if markets is None else set(markets)
+        if wanted is not None:
             parts = connection.execute(_SUMS).fetchall()
             wanted |= {total for total, part in parts if part in wanted}
-        return [
-            MarketDay(*(*row[:-3], tuple(ranks.get(row[0], ())), *row[-3:], running.get(row[0])))
-            for row in rows
-            if row[0] in wanted
-        ]
+        days = _days(connection, day=None)
+        running = {name: RunningDay(*day) for name, *day in connection.execute(_RUNNING_DAYS).fetchall()}
+    return [
+        replace(day, running=running.get(day.market_id)) for day in days if wanted is None or day.market_id in wanted
+    ]
 
 
-def _ranks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Rank]]:
-    """Of each market's latest ended day, by market. One query for all, without parameters: DuckDB imports pandas to
-    bind one."""
+def ended_days(serving: Path, day: date | None, markets: Sequence[str]) -> list[MarketDay]:
+    """That day of each of the markets, None: the latest ended one; markets that have not got it are left out."""
+    with connect(serving) as connection:
+        return [found for found in _days(connection, day) if found.market_id in markets]
+
+
+def _days(connection: duckdb.DuckDBPyConnection, day: date | None) -> list[MarketDay]:
+    """Of every market. One query for all, without parameters: DuckDB imports pandas to bind one."""
+    chosen = _CHOSEN_DAYS.format(day="null" if day is None else f"date '{day}'")
+    ranks = _ranks(connection, chosen)
+    rows = connection.execute(_DAYS.format(chosen=chosen)).fetchall()
+    return [MarketDay(*(*row[:9], tuple(ranks.get(row[0], ())), *row[9:])) for row in rows]
+
+
+def _ranks(connection: duckdb.DuckDBPyConnection, chosen: str) -> dict[str, list[Rank]]:
+    """Of the chosen days, by market."""
     sql = _RANKS_OF_DAY.format(
-        side=rule("side_of", "d.unit", "r.value"), leaning=rule("leaning", "d.unit", "cast(r.value as double)")
+        chosen=chosen,
+        side=rule("side_of", "d.unit", "r.value"),
+        leaning=rule("leaning", "d.unit", "cast(r.value as double)"),
     )
     ranks: dict[str, list[Rank]] = {}
     for market_id, *row in connection.execute(sql).fetchall():
@@ -107,16 +125,24 @@ def _ranks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Rank]]:
     return ranks
 
 
-_LATEST_DAYS = """
+# The requested day of each market: its latest ended one where none is named.
+_CHOSEN_DAYS = """
+    select market_id, max(trade_date) as day
+    from fct_net_taker_volume_daily
+    where not is_running and trade_date = coalesce({day}, trade_date)
+    group by market_id
+"""
+
+
+_DAYS = """
     select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
-           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline, d.is_provisional, d.venue_set
-    from fct_net_taker_volume_daily as d
+           p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline, b.price_change_ratio,
+           d.is_provisional, d.venue_set
+    from ({chosen}) as chosen
+    join fct_net_taker_volume_daily as d on d.market_id = chosen.market_id and d.trade_date = chosen.day
     join dim_markets as m on m.market_id = d.market_id
     left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
     left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
-    where not d.is_running and d.trade_date = (
-        select max(trade_date) from fct_net_taker_volume_daily as l where l.market_id = d.market_id and not l.is_running
-    )
     order by d.market_id
 """
 
@@ -141,20 +167,15 @@ _SUMS = """
 # Of all bars of the day the most extreme one under each definition, on the side that its value is on. A balanced value
 # is on neither, and may have its rank on both.
 _RANKS_OF_DAY = """
-    with latest as (
-        select market_id, max(trade_date) as day
-        from fct_net_taker_volume_daily
-        where not is_running
-        group by market_id
-    ),
-    bars as (
-        select r.*, d.unit, {side} as value_side, abs({leaning}) as distance
+    with bars as (
+        select r.*, d.definition_name, d.grain, d.unit, d.window_days, {side} as value_side, abs({leaning}) as distance
         from fct_taker_spike_ranks as r
         join dim_spike_definitions as d on d.definition_id = r.definition_id
-        join latest as l on l.market_id = r.market_id and cast(r.bar_at as date) = l.day
+        join ({chosen}) as chosen on chosen.market_id = r.market_id and chosen.day = cast(r.bar_at as date)
     )
-    select market_id, definition_id, unit, case when spike_rank is null then value_side else side end as side, bar_at,
-           value, spike_rank, window_bars, percentile, event_rank, is_event
+    select market_id, definition_id, definition_name, grain, unit, window_days,
+           case when spike_rank is null then value_side else side end as side,
+           bar_at, value, spike_rank, window_bars, percentile, event_rank, is_event
     from bars
     where value_side is null or side = value_side
     qualify row_number() over (

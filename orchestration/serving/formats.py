@@ -13,6 +13,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_SPANS: Final = {730: "two years", 365: "a year", 30: "a month", 7: "a week"}
+
 # Colours of a terminal, as themselves or as a program that logs JSON writes them.
 _COLOURS: Final = re.compile(r"(?:\x1b|\\u001b|\\x1b|\\033|\\e)\[[0-9;:]*[A-Za-z]", re.IGNORECASE)
 
@@ -79,6 +82,19 @@ def change(value: float | None) -> str:
 
 def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
+
+
+def ordinal(rank: int) -> str:
+    """`third`, `11th`, `22nd`."""
+    if rank <= len(ORDINALS):
+        return ORDINALS[rank - 1]
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank:,}{ending}"
+
+
+def span(days: int) -> str:
+    """A window of so many days, as people write it: `two years`, `90 days`."""
+    return _SPANS.get(days, f"{days:,} days")
 
 
 def nonzero(count: int) -> str:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import difflib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestration.state.healing import NotDamaged, damage_in
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
+_T = TypeVar("_T")
 
 # A query reads the marts: no other file, no address, no extension, no variable of this program; and no query changes
 # that. Connections of one process to one file share a database, so the first one sets this for all of them.
@@ -94,7 +96,16 @@ def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
 
 
 def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a query over the published marts."""
+    """Column names and rows of a query over the published marts. Raises QueryFailed and what `connect` raises."""
+    return _answered(serving, sql, lambda done: ([column[0] for column in done.description or ()], done.fetchall()))
+
+
+def query_columns(serving: Path, sql: str) -> pa.Table:
+    """The same as columns with their types, exact decimals included."""
+    return _answered(serving, sql, lambda done: done.to_arrow_table())
+
+
+def _answered(serving: Path, sql: str, taken: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
     import duckdb
 
     sql.encode()  # UnicodeEncodeError: DuckDB takes text alone, and would report another
@@ -107,13 +118,31 @@ def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             if kind not in _READING or switch:
                 what = switch[0] if switch else kind
                 raise QueryFailed(f"the published marts are read-only; write a query, without {what}")
-            done = connection.execute(statements[0])
-            return [column[0] for column in done.description or ()], done.fetchall()
+            return taken(connection.execute(statements[0]))
         except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException):
             raise  # of the file, not of the query
         except duckdb.Error as error:
-            # The lines after the first only draw an arrow below the query.
-            raise QueryFailed(str(error).strip().splitlines()[0]) from error
+            # The lines after the first only draw an arrow below the query, or name tables of DuckDB's own.
+            reason = str(error).strip().splitlines()[0]
+            raise QueryFailed(reason + _nearest(connection, reason)) from error
+
+
+# What DuckDB calls a name that it does not find.
+_NO_TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
+_NO_COLUMN: Final = re.compile(r'[Cc]olumn(?: named)? "(\w+)"|does not have a column named "(\w+)"')
+
+
+def _nearest(connection: duckdb.DuckDBPyConnection, reason: str) -> str:
+    """`; did you mean …?` where a table or column is misspelt, and where the names stand."""
+    if found := _NO_TABLE.search(reason):
+        names = connection.execute("select table_name from duckdb_tables()").fetchall()
+    elif found := _NO_COLUMN.search(reason):
+        names = connection.execute("select distinct column_name from duckdb_columns() where not internal").fetchall()
+    else:
+        return ""
+    written = next(group for group in found.groups() if group)
+    close = closest(written.lower(), sorted(name for (name,) in names))
+    return f"; did you mean `{close}`?" if close else "; `taker tables` lists the tables and their columns"
 
 
 def outdated(error: Exception) -> QueryFailed:

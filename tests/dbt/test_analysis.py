@@ -75,7 +75,8 @@ def marts() -> duckdb.DuckDBPyConnection:
     """Thirty days of one market, whose 21st is its second-largest bearish spike, under the names of the marts."""
     connection = duckdb.connect()
     connection.execute(
-        "create table dim_spike_definitions as select 'daily_usd' as definition_id, '1d' as grain, 'usd' as unit;"
+        "create table dim_spike_definitions as"
+        " select 'daily_usd' as definition_id, 'days' as definition_name, '1d' as grain, 'usd' as unit;"
         "create table fct_taker_spike_ranks (definition_id varchar, market_id varchar, side varchar, bar_at timestamp,"
         " value decimal(38,8), is_event boolean, bar_coverage_ratio double, is_provisional boolean, is_running boolean,"
         " set_changed_at timestamp, flow_quality varchar)"
@@ -109,7 +110,7 @@ def test_the_rule_needs_nothing_but_the_published_marts(
 
 
 def test_a_definition_of_another_venue_cannot_tell_and_states_why(marts: duckdb.DuckDBPyConnection) -> None:
-    marts.execute("insert into dim_spike_definitions values ('sums_usd', '1d', 'usd')")
+    marts.execute("insert into dim_spike_definitions values ('sums_usd', 'sums', '1d', 'usd')")
     claim = (
         "select 'typed' as claim_id, cast(null as date) as published_on, 'v:S' as market_id, 'bearish' as side,"
         " date '2024-01-21' as event_from, date '2024-01-21' as event_to, 2 as claimed_rank, 20 as window_days"

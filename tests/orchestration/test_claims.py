@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class TestUnderstanding:
         assert understand("BTCUSDT 2025-10-01..2025-10-31 bearish rank 2 in 730 days as of 2026-02-03") == OCTOBER
         assert understand("BTCUSDT 2025-10-01 to 2025-10-31 second bearish as of 2026-02-03") == OCTOBER
 
+    def test_a_day_may_be_relative(self) -> None:
+        today = datetime.now(UTC).date()
+        assert understand("BTCUSDT -7d bearish rank 3").event_from in (today - timedelta(7), today - timedelta(6))
+        spanned = understand("BTCUSDT -7d..yesterday bearish rank 3")
+        assert (spanned.event_to - spanned.event_from).days == 6
+
     def test_the_largest_is_rank_1(self) -> None:
         assert understand("largest bearish spike of BTCUSDT on 2026-01-31").rank == 1
 
@@ -68,7 +74,7 @@ class TestUnderstanding:
             ("BTCUSDT 2026-01-31 bearish rnk 3", {}, "`rnk` is not understood; did you mean `rank`?"),
             ("BTCUSDT 2026-01-31 bearish thrid largest", {}, "did you mean `third`?"),
             ("BTCUSDT 2026-02-31 bearish rank 3", {}, "`2026-02-31` is not a day; write YYYY-MM-DD"),
-            ("BTCUSDT yesterday bearish rank 3", {}, "`BTCUSDT` and `yesterday` cannot all be the market"),
+            ("BTCUSDT lately bearish rank 3", {}, "`BTCUSDT` and `lately` cannot all be the market"),
             ("BTCUSDT bearish", {}, "the claim lacks a day such as 2026-01-31 and a rank such as `rank 3`"),
             ("", {}, 'write it like this: taker claim "BTCUSDT 2026-01-31 bearish rank 3 in 730 days"'),
             ("BTCUSDT 2026-01-31 bearish bullish rank 3", {}, "a claim has one side, and this one has `bearish` and"),

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def marts(tmp_path: Path) -> Path:
     [
         (["run", "--from", "2024-02-02", "--to", "2024-02-01"], "the first day 2024-02-02 is after the last day"),
         (["run", "--to", "2999-01-01"], "has not ended yet"),
-        (["run", "--from", "yesterday"], "`yesterday` is not a day; write YYYY-MM-DD"),
+        (["run", "--from", "tomorrow"], "`tomorrow` is not a day; write YYYY-MM-DD"),
         (["run", "--markets", "binance_um:bitcoin"], "symbols are upper case"),
         (["run", "--markets", "simulated:BTCUSDT"], "taker simulate OUT"),
         (["nonsense"], "nonsense"),
@@ -100,6 +101,100 @@ def test_sql_as_json_keeps_decimals_exact(marts: Path) -> None:
 def test_sql_as_csv(marts: Path) -> None:
     done = taker("sql", "--csv", "select market_id, trade_date from fct_net_taker_volume_daily")
     assert done.stdout == "market_id,trade_date\nbinance_um:BTCUSDT,2026-01-31\n"
+
+
+def test_sql_into_a_parquet_file_keeps_exact_decimals(marts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "days.parquet"
+    done = taker(
+        "sql", "select cast(0.1 as decimal(38, 18)) as exact, date '2026-01-31' as day", "--parquet", str(target)
+    )
+    assert (done.exit_code, done.stderr) == (0, f"1 row written to {target}\n")
+    assert duckdb.execute(f"select typeof(exact), exact::varchar, day::varchar from '{target}'").fetchall() == [
+        ("DECIMAL(38,18)", "0.100000000000000000", "2026-01-31")
+    ]
+
+
+def test_sql_into_an_excel_file_writes_numbers_days_and_no_formulas(marts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "days.xlsx"
+    done = taker(
+        "sql", "select 1.5 as number, date '2026-01-31' as day, '=1+1' as text, null as nothing", "--excel", str(target)
+    )
+    assert done.exit_code == 0, done.stderr
+    with zipfile.ZipFile(target) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    # Excel counts days from 1899-12-30.
+    assert re.findall(r"<v>([^<]*)</v>", sheet)[-2:] == ["1.5", "46053"]
+    assert re.findall(r"<t[^>]*>([^<]*)</t>", sheet) == ["number", "day", "text", "nothing", "=1+1"]
+    assert "<f>" not in sheet
+
+
+def test_sql_into_a_file_leaves_what_was_there_when_the_query_fails(marts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "days.parquet"
+    target.write_text("kept")
+    assert taker("sql", "selec 1", "--parquet", str(target)).exit_code == 1
+    assert target.read_text() == "kept"
+
+
+def test_two_forms_of_a_result_are_one_too_many(marts: Path) -> None:
+    done = taker("sql", "select 1", "--csv", "--json")
+    assert done.exit_code == 2
+    assert "choose one of" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("select * from fct_net_taker_volume_dayly", "did you mean `fct_net_taker_volume_daily`?"),
+        ("select markt_id from fct_net_taker_volume_daily", "did you mean `market_id`?"),
+        ("select d.markt_id from fct_net_taker_volume_daily as d", "did you mean `market_id`?"),
+        ("select * from prices", "`taker tables` lists the tables"),
+    ],
+)
+def test_a_misspelt_name_in_a_query_gets_the_nearest_one(marts: Path, query: str, message: str) -> None:
+    done = taker("sql", query)
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+class TestTables:
+    @pytest.fixture(autouse=True)
+    def published(self, marts: Path) -> None:
+        with duckdb.connect(str(marts)) as connection:
+            connection.execute("comment on table fct_net_taker_volume_daily is 'Net taker volume of days. In USD.'")
+            connection.execute("comment on column fct_net_taker_volume_daily.market_id is 'venue:SYMBOL.'")
+
+    def test_each_table_is_a_line_with_its_rows_and_what_it_is(self) -> None:
+        done = taker("tables")
+        assert re.search(r"fct_net_taker_volume_daily +1 +Net taker volume of days *\n", done.stdout), done.stdout
+
+    def test_a_table_is_described_by_its_columns(self) -> None:
+        done = taker("tables", "FCT_NET_TAKER_VOLUME_DAILY")
+        assert re.search(r"market_id +varchar +venue:SYMBOL\.", done.stdout), done.stdout
+
+    def test_a_misspelt_table_gets_the_nearest_one(self) -> None:
+        done = taker("tables", "net_taker_volume_daily")
+        assert done.exit_code == 2
+        assert "did you mean `fct_net_taker_volume_daily`?" in done.stderr
+
+    def test_the_facts_are_the_same_as_json(self) -> None:
+        (table,) = (one for one in json.loads(taker("tables", "--json").stdout) if one["name"].endswith("daily"))
+        assert table == {
+            "name": "fct_net_taker_volume_daily",
+            "rows": 1,
+            "comment": "Net taker volume of days. In USD.",
+        }
+        assert json.loads(taker("tables", "--json", table["name"]).stdout)[0]["data_type"] == "VARCHAR"
+
+
+def test_the_version_and_the_short_help() -> None:
+    assert re.fullmatch(r"taker \d+\.\d+\.\d+\n", taker("--version").stdout)
+    assert taker("run", "-h").stdout == taker("run", "--help").stdout != ""
+
+
+def test_a_day_may_be_relative(tmp_path: Path) -> None:
+    publish_for_claims(tmp_path / "var" / "serving" / "marts.duckdb")
+    for written in ("yesterday", "-1d"):
+        assert f"there is no brief of {yesterday()}" in taker("brief", "--date", written).stderr
 
 
 @pytest.mark.parametrize(
@@ -165,9 +260,9 @@ class TestClaims:
     @pytest.mark.parametrize(
         ("claim", "code", "message"),
         [
-            (CLAIM.format(2, 20), 0, "The claim holds under daily_usd; it does not hold under daily_base."),
-            (CLAIM.format(5, 20), 1, "The claim does not hold under daily_base, daily_usd."),
-            (CLAIM.format(2, 730), 2, "The data cannot tell under daily_base, daily_usd."),
+            (CLAIM.format(2, 20), 0, "TRUE under 1 of 2 definitions: UTC days, USD"),
+            (CLAIM.format(5, 20), 1, "FALSE under all 2 definitions"),
+            (CLAIM.format(2, 730), 2, "CANNOT TELL under 2 of 2 definitions"),
         ],
     )
     def test_the_exit_code_is_the_verdict(self, claim: str, code: int, message: str) -> None:
@@ -229,7 +324,7 @@ class TestClaims:
         [
             (["--date", "2026-01-01", "--market", "ETHUSDT"], "binance_um:ETHUSDT from 2024-04-08 to 2024-04-08"),
             (["--market", "BTCUSDT"], "name the market with its venue"),
-            (["--date", "today"], "`today` is not a day"),
+            (["--date", "now"], "`now` is not a day"),
         ],
     )
     def test_a_missing_brief_names_the_days_that_are_published(self, arguments: list[str], message: str) -> None:

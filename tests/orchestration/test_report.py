@@ -189,7 +189,7 @@ def test_a_sum_over_venues_has_no_reconciliation_of_its_own() -> None:
 
 def test_a_claim_lists_the_definitions_under_which_it_holds(full: ReportContent) -> None:
     text = Text(render(full)).text
-    assert "✓ Holds under 4h_usd; ✗ not under daily_usd." in text
+    assert "✓ Holds under 4-hour bars, USD (4h_usd); ✗ not under UTC days, USD (daily_usd)." in text
     assert "It is number 10 under daily_usd." in text
 
 

@@ -17,8 +17,8 @@ from ingestion.archive import Outcome, plan
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import ArchiveUnavailable
 from ingestion.venues import parse_market
-from orchestration.cli.render.brief import brief_rows
-from orchestration.cli.render.claim import claim_sentence, show_claim
+from orchestration.cli.render.brief import brief_rows, show_briefs
+from orchestration.cli.render.claim import claim_verdict, show_claim
 from orchestration.cli.render.days import liquidation_row, show_days, show_liquidations
 from orchestration.cli.render.progress import TerminalProgress
 from orchestration.cli.render.rows import show_rows
@@ -37,7 +37,21 @@ BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC
 
 
 def day(rank: int | None = 3, *, simulated: bool = False) -> MarketDay:
-    ranked = Rank("daily_usd", "usd", "bearish", BAR_AT, Decimal("-1598330009.658"), rank, 730, 0.987, None, None)
+    ranked = Rank(
+        "daily_usd",
+        "UTC days, USD",
+        "1d",
+        "usd",
+        730,
+        "bearish",
+        BAR_AT,
+        Decimal("-1598330009.658"),
+        rank,
+        730,
+        0.987,
+        None,
+        None,
+    )
     return MarketDay(
         "binance_um:BTCUSDT",
         simulated,
@@ -77,11 +91,15 @@ BRIEF: dict[str, Any] = {
 }
 
 
+NAMES = {"daily_usd": "UTC days, USD", "4h_usd": "4-hour bars, USD", "daily_base": "UTC days, base asset"}
+
+
 def answer(*holds: bool | None, simulated: bool = False) -> Answer:
     """One verdict per value, of daily_usd, 4h_usd and daily_base in this order."""
     verdicts = tuple(
         Verdict(
             definition,
+            NAMES[definition],
             "1d",
             "usd",
             True,
@@ -121,9 +139,27 @@ def test_the_table_holds_the_rank_its_window_and_what_is_not_known_yet() -> None
         assert expected in text
 
 
-def test_the_day_opens_with_the_headline_of_its_brief() -> None:
-    headline = "binance_um:BTCUSDT on 2026-01-31: takers sold 1598 M USD more than they bought, rank 10 of 730."
-    assert headline in printed(lambda console: show_days(console, [replace(day(), headline=headline)]))
+def test_a_run_opens_with_the_answers_of_all_markets() -> None:
+    other = replace(day(simulated=True), market_id="simulated:BTCUSDT")
+    lines = printed(lambda console: show_days(console, [day(), other])).splitlines()
+    expected = (
+        "2026-01-31 UTC · Yes: third-largest selling day in two years (-1,598.3 M USD, rank 3 of 730, UTC days, USD)"
+    )
+    assert lines[:3] == ["", f"binance_um:BTCUSDT · {expected}", f"SIMULATED simulated:BTCUSDT · {expected}"]
+
+
+def test_of_many_markets_the_answers_are_shown_and_the_tables_of_the_first() -> None:
+    markets = [replace(day(), market_id=f"v:M{number}") for number in range(7)]
+    text = printed(lambda console: show_days(console, markets))
+    assert [text.count(f"v:M{number} · ") for number in range(7)] == [2] * 5 + [1] * 2
+    assert "the tables of 2 more markets" in text
+
+
+def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
+    brief = {**BRIEF, "market_id": "binance_um:BTCUSDT"}
+    _, first, second, *_ = printed(lambda console: show_briefs(console, [brief], [day()])).splitlines()
+    assert first.startswith("binance_um:BTCUSDT · 2026-01-31 UTC · Yes: third-largest selling day in two years (")
+    assert second == BRIEF["headline"]
 
 
 def test_a_brief_shows_what_was_not_measured_as_a_dash() -> None:
@@ -192,25 +228,27 @@ def test_the_last_24_hours_mark_lower_bounds_and_what_was_not_received() -> None
     assert printed(lambda console: show_liquidations(console, [])) == ""
 
 
-def test_a_claim_is_summed_up_by_naming_every_definition_that_has_a_say() -> None:
-    assert claim_sentence(answer(True, False, None)) == (
-        "The claim holds under daily_usd; it does not hold under 4h_usd; the data cannot tell under daily_base."
-    )
-    assert claim_sentence(answer(None)) == "The data cannot tell under daily_usd."
-    assert claim_sentence(answer()) == "The data cannot tell: this market has no bars of any definition."
+def test_a_claim_opens_with_its_verdict_over_the_definitions_that_have_a_say() -> None:
+    assert claim_verdict(answer(True, False, None)) == "TRUE under 1 of 3 definitions: UTC days, USD"
+    assert claim_verdict(answer(False, None)) == "CANNOT TELL under 1 of 2 definitions, false under the others"
+    assert claim_verdict(answer(None)) == "CANNOT TELL under 1 of 1 definition"
+    assert claim_verdict(answer(False, False)) == "FALSE under all 2 definitions"
+    assert claim_verdict(answer(False)) == "FALSE under the only definition"
+    assert claim_verdict(answer()) == "CANNOT TELL: this market has no bars of any definition"
 
 
-def test_a_claim_shows_ranks_verdicts_and_larger_events() -> None:
-    text = printed(lambda console: show_claim(console, answer(True, simulated=True)))
-    for expected in (
-        "SIMULATED",
-        "2026-01-31",
-        "-1,598.3 M",
-        "holds by bars",
-        "Holds under daily_usd.",
-        "Larger: 2025",
-    ):
+def test_a_claim_is_a_line_of_each_definition_and_the_reason_why_the_data_cannot_tell() -> None:
+    text = printed(lambda console: show_claim(console, answer(True, None, simulated=True)))
+    assert text.startswith("TRUE under 1 of 2 definitions: UTC days, USD\n")
+    for expected in ("SIMULATED", "2026-01-31", "-1,598.3 M", "true by bars", "Holds under 4h_usd."):
         assert expected in text
+    assert "Holds under daily_usd." not in text
+    assert "Larger" not in text
+
+
+def test_a_verbose_claim_shows_each_sentence_and_the_larger_events() -> None:
+    text = printed(lambda console: show_claim(console, answer(True), is_verbose=True))
+    assert "Holds under daily_usd. Larger: 2025-10-10 (-3267 M USD)." in text
 
 
 def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
@@ -227,6 +265,14 @@ def test_absent_files_and_absent_days_are_named_in_their_own_terms() -> None:
     text = printed(lambda console: show_report(console, report, []))
     assert "metrics: 2 of 3 requested files are in the archive" in text
     assert "restTrades: none of 2 requested days are in the API" in text
+
+
+def test_a_result_that_is_wider_than_the_console_is_shown_as_records() -> None:
+    names, row = [f"column_{number:02d}" for number in range(30)], [Decimal("1.50"), *range(1, 30)]
+    text = printed(lambda console: show_rows(console, names, [row, row]))
+    assert [line.split() for line in text.splitlines()][:3] == [["row", "1"], ["column_00", "1.50"], ["column_01", "1"]]
+    assert text.count("column_29") == 2
+    assert "row 1" not in printed(lambda console: show_rows(console, names[:3], [row[:3]]))
 
 
 def test_a_query_without_rows_still_shows_its_columns() -> None:
@@ -269,8 +315,12 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
             create table fct_taker_dominance_daily (
                 market_id varchar, trade_date date, sell_dominance_percentile double
             );
-            create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
-            create table dim_spike_definitions (definition_id varchar, unit varchar);
+            create table rpt_market_brief_daily (
+        market_id varchar, brief_date date, headline varchar, price_change_ratio double
+    );
+            create table dim_spike_definitions (
+                definition_id varchar, definition_name varchar, grain varchar, unit varchar, window_days bigint
+            );
             create table fct_taker_spike_ranks (
                 definition_id varchar, market_id varchar, side varchar, bar_at timestamp, value decimal(38, 8),
                 spike_rank bigint, window_bars bigint, percentile double, event_rank bigint, is_event boolean
@@ -294,8 +344,12 @@ RANKED = """
         'klines' as flow_source, 1.0::double as coverage_ratio, false as is_provisional, false as is_running,
         'v' as venue_set;
     create table fct_taker_dominance_daily (market_id varchar, trade_date date, sell_dominance_percentile double);
-    create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
-    create table dim_spike_definitions as select * from (values
+    create table rpt_market_brief_daily (
+        market_id varchar, brief_date date, headline varchar, price_change_ratio double
+    );
+    create table dim_spike_definitions as
+    select definition_id, definition_id as definition_name, '1h' as grain, unit, 730::bigint as window_days
+    from (values
         ('balance', 'usd'), ('best', 'usd'), ('empty', 'usd'), ('ratio', 'sell_ratio'), ('ratios', 'sell_ratio')
     ) as t (definition_id, unit);
     create table fct_taker_spike_ranks as
@@ -331,7 +385,7 @@ def test_a_day_is_shown_on_the_side_of_its_value(tmp_path: Path) -> None:
         ("ratios", "bearish", 4, None),
     ]
     lines = printed(lambda console: show_days(console, [day])).splitlines()
-    assert [line.split("│")[2].strip() for line in lines if "2026-01-31 " in line and "│" in line] == [
+    assert [line.split("│")[3].strip() for line in lines if "2026-01-31 " in line and "│" in line] == [
         "bearish",
         "bullish",
         "–",

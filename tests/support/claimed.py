@@ -20,10 +20,10 @@ select * from (values
 
 create table dim_spike_definitions as
 select * from (values
-    ('4h_usd', '4h', 1, 'usd', 730, 24),
-    ('daily_base', '1d', 1, 'base', 730, 24),
-    ('daily_usd', '1d', 1, 'usd', 730, 24)
-) as definitions (definition_id, grain, smoothing_bars, unit, window_days, decluster_hours);
+    ('4h_usd', '4-hour bars, USD', '4h', 1, 'usd', 730, 24),
+    ('daily_base', 'UTC days, base asset', '1d', 1, 'base', 730, 24),
+    ('daily_usd', 'UTC days, USD', '1d', 1, 'usd', 730, 24)
+) as definitions (definition_id, definition_name, grain, smoothing_bars, unit, window_days, decluster_hours);
 
 create table fct_taker_spike_ranks as
 with bars as (
@@ -74,6 +74,16 @@ select
 from dim_markets
 cross join generate_series(timestamp '2024-04-08', timestamp '2024-04-09', interval 1 day) as days (day)
 where market_id <> 'binance_um:ETHUSDT' or day = timestamp '2024-04-08';
+
+create table fct_net_taker_volume_daily as
+select
+    market_id, brief_date as trade_date, net_taker_usd, cast(20000000000 as decimal(38, 8)) as volume_usd,
+    taker_sell_ratio, flow_source, coverage_ratio, false as is_provisional, false as is_running,
+    split_part(market_id, ':', 1) as venue_set
+from rpt_market_brief_daily;
+
+create table fct_taker_dominance_daily as
+select market_id, brief_date as trade_date, sell_dominance_percentile from rpt_market_brief_daily;
 """
 
 

@@ -19,6 +19,7 @@ DAYS = 760
 LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 MARKET = "simulated:BTCUSDT"
 DEFINITIONS = ("4h_usd", "daily_usd")
+NAMES = {"4h_usd": "4-hour bars, USD", "daily_usd": "UTC days, USD"}
 HORIZONS = (1, 3, 7, 14, 30)
 SET_ASIDE = "1 row of klines set aside: taker_buy_volume is above volume"
 
@@ -213,6 +214,7 @@ def definitions() -> list[Row]:
     return [
         {
             "definition_id": name,
+            "definition_name": NAMES[name],
             "grain": name[:2] if name[0].isdigit() else "1d",
             "smoothing_bars": 1,
             "unit": "usd",
@@ -254,7 +256,10 @@ def market(**changes: Any) -> MarketContent:
         ranks=tuple(
             Rank(
                 definition,
+                NAMES[definition],
+                "1d",
                 "usd",
+                730,
                 "bearish",
                 datetime.combine(LAST_DAY, time(0)),
                 Decimal(-2_000_000_000),

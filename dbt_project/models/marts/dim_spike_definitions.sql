@@ -1,6 +1,7 @@
 -- The definitions a spike is ranked under, published with the ranks so that no rank travels without its meaning.
 select
     definition_id,
+    definition_name,
     grain,
     smoothing_bars,
     unit,

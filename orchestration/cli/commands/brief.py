@@ -27,6 +27,7 @@ def brief(
         from orchestration.cli.render.console import stdout
         from orchestration.cli.render.days import show_liquidations
         from orchestration.serving import briefs
+        from orchestration.serving.days import ended_days
         from orchestration.serving.formats import to_json
         from orchestration.serving.liquidations import last_liquidations
 
@@ -35,6 +36,7 @@ def brief(
         if as_json:
             print(to_json(found))
         else:
-            show_briefs(stdout(), found)
+            markets = [row["market_id"] for row in found]
+            show_briefs(stdout(), found, ended_days(serving, day, markets))
             if day is None:
-                show_liquidations(stdout(), last_liquidations(serving, [row["market_id"] for row in found]))
+                show_liquidations(stdout(), last_liquidations(serving, markets))

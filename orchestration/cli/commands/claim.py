@@ -47,6 +47,9 @@ def claim(
         typer.Option("--as-of", metavar="DAY", help="Day of the claim. Default: the end of the spike's day."),
     ] = None,
     demo: Demo = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Each definition's sentence, and the larger events.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -77,5 +80,5 @@ def claim(
         if as_json:
             print(to_json(facts(answered)))
         else:
-            show_claim(stdout(), answered)
+            show_claim(stdout(), answered, is_verbose=verbose)
         raise typer.Exit(CLAIM_CODES[answered.outcome.name])

@@ -7,20 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestration.cli.render.days import show_answers
 from orchestration.serving.formats import cell, change, count, millions, number, share
 from orchestration.serving.liquidations import of_symbols
 
+if TYPE_CHECKING:
+    from orchestration.serving.days import MarketDay
 
-def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]]) -> None:
-    """Each brief: its headline, then what the headline is made of."""
+
+def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]], days: Sequence[MarketDay]) -> None:
+    """Each brief: the line that answers, where its day is among `days`, its headline, then what that is made of."""
+    of_market = {day.market_id: day for day in days}
     for brief in briefs:
-        console.print(f"\n[bold]{escape(brief['headline'])}[/]")
+        console.print()
+        if brief["market_id"] in of_market:
+            show_answers(console, [of_market[brief["market_id"]]])
+        console.print(escape(brief["headline"]))
         table = Table(show_header=False)
         table.add_column()
         table.add_column(overflow="fold")

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from orchestration.serving.claims.evaluate import Answer, Verdict
 
 
-def show_claim(console: Console, answer: Answer) -> None:
-    """The verdict of each definition as a table and in words, and what they come to."""
+def show_claim(console: Console, answer: Answer, *, is_verbose: bool = False) -> None:
+    """The verdict, the claim as it was understood, and a line of each definition.
+
+    Why the data cannot tell is always stated; with `is_verbose` every definition's sentence and the larger events.
+    """
     claim = answer.claim
     days = f"{claim.event_from}" if claim.event_from == claim.event_to else f"{claim.event_from} to {claim.event_to}"
-    if answer.is_simulated:
-        console.print("[bold yellow]SIMULATED[/], not a real market")
+    console.print(f"[bold]{escape(claim_verdict(answer))}[/]")
     console.print(
-        f"[bold]{escape(answer.market_id)}[/] · {days} UTC · {claim.side}, rank {claim.rank} "
-        f"in {claim.window_days} days" + (f" · as of {claim.as_of}" if claim.as_of else "")
+        ("[bold yellow]SIMULATED[/], not a real market · " if answer.is_simulated else "")
+        + f"{escape(answer.market_id)} · {days} UTC · {claim.side}, rank {claim.rank} in {claim.window_days} days"
+        + (f" · as of {claim.as_of}" if claim.as_of else "")
     )
     table = Table()
-    for name in ("definition", "bar (UTC)"):
+    for name in ("definition", "id", "bar (UTC)"):
         table.add_column(name)
     for name in ("value", "rank", "event", "of", "coverage"):
         table.add_column(name, justify="right")
@@ -37,15 +40,15 @@ def show_claim(console: Console, answer: Answer) -> None:
         table.add_row(*verdict_row(verdict), style="dim" if verdict.holds is None else None)
     console.print(table)
     for verdict in answer.verdicts:
-        if verdict.is_measured:
-            larger = f" Larger: {verdict.larger_events}." if verdict.larger_events else ""
+        if verdict.is_measured and (is_verbose or verdict.holds is None):
+            larger = f" Larger: {verdict.larger_events}." if verdict.larger_events and is_verbose else ""
             console.print(f"{escape(verdict.sentence)}[dim]{escape(larger)}[/]")
-    console.print(f"[bold]{escape(claim_sentence(answer))}[/]")
 
 
 def verdict_row(verdict: Verdict) -> list[str]:
-    texts = {True: f"[green]holds[/] by {verdict.holds_by}", False: "[red]does not hold[/]", None: "cannot tell"}
+    texts = {True: f"[green]true[/] by {verdict.holds_by}", False: "[red]false[/]", None: "cannot tell"}
     return [
+        escape(verdict.definition_name),
         verdict.definition_id,
         "–" if verdict.bar_at is None else bar_time(verdict.bar_at, verdict.grain),
         "–" if verdict.value is None else amount(verdict.value, verdict.unit),
@@ -57,19 +60,18 @@ def verdict_row(verdict: Verdict) -> list[str]:
     ]
 
 
-def claim_sentence(answer: Answer) -> str:
-    """What the verdicts come to, naming every definition."""
-    of_kind = {
-        holds: ", ".join(v.definition_id for v in answer.verdicts if v.is_measured and v.holds is holds)
+def claim_verdict(answer: Answer) -> str:
+    """`TRUE under 1 of 7 definitions: 4-hour bars, USD`. Definitions without a bar of this market are not counted."""
+    measured = [verdict for verdict in answer.verdicts if verdict.is_measured]
+    names = {
+        holds: [verdict.definition_name for verdict in measured if verdict.holds is holds]
         for holds in (True, False, None)
     }
-    parts = []
-    if of_kind[True]:
-        parts.append(f"The claim holds under {of_kind[True]}")
-    if of_kind[False]:
-        parts.append(f"{'it' if parts else 'The claim'} does not hold under {of_kind[False]}")
-    if of_kind[None]:
-        parts.append(f"{'the data' if parts else 'The data'} cannot tell under {of_kind[None]}")
-    if not parts:
-        return "The data cannot tell: this market has no bars of any definition."
-    return "; ".join(parts) + "."
+    if not measured:
+        return "CANNOT TELL: this market has no bars of any definition"
+    of_all = f"of {len(measured)} definition{'' if len(measured) == 1 else 's'}"
+    if names[True]:
+        return f"TRUE under {len(names[True])} {of_all}: {'; '.join(names[True])}"
+    if names[None]:
+        return f"CANNOT TELL under {len(names[None])} {of_all}" + (", false under the others" if names[False] else "")
+    return f"FALSE under {'the only definition' if len(measured) == 1 else f'all {len(measured)} definitions'}"

@@ -1,4 +1,4 @@
-"""The closing tables of a run: each market's latest day with its ranks, and liquidations of the last 24 hours.
+"""The result of a run: of each market the line that answers, the day with its ranks, liquidations of 24 hours.
 
 Belongs here: facts of `orchestration.serving` as text and tables. Does not: queries.
 """
@@ -6,14 +6,15 @@ Belongs here: facts of `orchestration.serving` as text and tables. Does not: que
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ingestion.domain.markets import is_simulated
-from orchestration.serving.formats import amount, bar_time, count, millions, number, share
+from orchestration.serving.answers import NOTABLE_RANK, answer
+from orchestration.serving.formats import amount, bar_time, change, count, millions, number, share
 from orchestration.serving.liquidations import of_symbols
 
 if TYPE_CHECKING:
@@ -21,31 +22,51 @@ if TYPE_CHECKING:
     from orchestration.serving.liquidations import Liquidated
 
 
+# Of more markets the answers alone are shown: `taker brief` has the rest of any of them.
+_DETAILED: Final = 5
+
+
 def show_days(console: Console, days: Sequence[MarketDay]) -> None:
-    """The closing tables: for each market its latest day, and the rank of that day under each definition."""
+    """For each market the line that answers; then what it rests on, and the rank under each definition."""
+    console.print()
+    show_answers(console, days)
+    for day in days[:_DETAILED]:
+        show_day(console, day)
+    if len(days) > _DETAILED:
+        console.print(f"\n[dim]the tables of {len(days) - _DETAILED:,} more markets: `taker brief --market MARKET`")
+
+
+def show_answers(console: Console, days: Sequence[MarketDay]) -> None:
+    """`market · day · Yes: …`, a line of each market."""
     for day in days:
-        simulated = "[bold yellow]SIMULATED[/], not a real market · " if day.is_simulated else ""
-        venues = f" over {day.venue_set.replace(',', ', ')}" if "," in day.venue_set else ""
-        console.print(f"\n{simulated}[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.trade_date} UTC")
-        console.print(
-            f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
-            f" · sell ratio {number(day.taker_sell_ratio, 4)}"
-            f" (sell dominance percentile {share(day.sell_dominance_percentile)})"
-            f" · source {day.flow_source}{' (provisional)' if day.is_provisional else ''}"
-            f" · coverage {share(day.coverage_ratio)}"
-        )
-        if day.headline is not None:
-            console.print(escape(day.headline))
-        table = Table()
-        for name in ("definition", "side", "bar (UTC)"):
-            table.add_column(name)
-        for name in ("value", "rank", "of", "percentile", "event"):
-            table.add_column(name, justify="right")
-        for rank in day.ranks:
-            table.add_row(*rank_row(rank), style="bold" if rank.rank is not None and rank.rank <= 10 else None)
-        console.print(table)
-        if day.running is not None:
-            console.print(running_line(day.running))
+        simulated = "[bold yellow]SIMULATED[/] " if day.is_simulated else ""
+        console.print(f"{simulated}{escape(day.market_id)} · {day.trade_date} UTC · [bold]{escape(answer(day))}[/]")
+
+
+def show_day(console: Console, day: MarketDay) -> None:
+    """What the answer rests on, and the day's most extreme bar under each definition."""
+    venues = f" over {day.venue_set.replace(',', ', ')}" if "," in day.venue_set else ""
+    simulated = " · [bold yellow]SIMULATED[/], not a real market" if day.is_simulated else ""
+    console.print(f"\n[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.trade_date} UTC{simulated}")
+    price = "" if day.price_change_ratio is None else f" · price {change(day.price_change_ratio)}"
+    console.print(
+        f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
+        f" · sell ratio {number(day.taker_sell_ratio, 4)}"
+        f" (sell dominance percentile {share(day.sell_dominance_percentile)}){price}"
+        f" · source {day.flow_source}{' (provisional)' if day.is_provisional else ''}"
+        f" · coverage {share(day.coverage_ratio)}"
+    )
+    table = Table()
+    for name in ("definition", "id", "side", "bar (UTC)"):
+        table.add_column(name)
+    for name in ("value", "rank", "of", "percentile", "event"):
+        table.add_column(name, justify="right")
+    for rank in day.ranks:
+        is_notable = rank.rank is not None and rank.rank <= NOTABLE_RANK
+        table.add_row(*rank_row(rank), style="bold" if is_notable else None)
+    console.print(table)
+    if day.running is not None:
+        console.print(running_line(day.running))
 
 
 def running_line(day: RunningDay) -> str:
@@ -58,9 +79,10 @@ def running_line(day: RunningDay) -> str:
 
 
 def rank_row(rank: Rank) -> list[str]:
-    at = bar_time(rank.bar_at, "1d" if rank.definition_id.startswith("daily") else "")
+    at = bar_time(rank.bar_at, rank.grain)
     event = "not known yet" if rank.is_event is None else count(rank.event_rank)
     return [
+        rank.definition_name,
         rank.definition_id,
         rank.side or "–",
         at,

@@ -1,4 +1,4 @@
-"""A query's result as an aligned table.
+"""A query's result as an aligned table, or as records.
 
 Belongs here: columns and rows of any query. Does not: running it (`orchestration.serving.published`).
 """
@@ -11,23 +11,43 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from orchestration.serving.formats import cell
 
 _ROWS_SHOWN = 500
+_UNBOUNDED = 100_000
 
 
 def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A query's result as an aligned table, numbers to the right; of a very long one the beginning."""
+    """A query's result: a table with numbers to the right, or a record of each row where a table would be wider than
+    the console; of a very long result the beginning."""
     table = Table()
     for position, name in enumerate(names):
         numeric = any(isinstance(row[position], int | float | Decimal) for row in rows)
         table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold", no_wrap=False)
-    for row in rows[:_ROWS_SHOWN]:
-        table.add_row(*(escape(cell(value)) for value in row))
-    console.print(table)
+    shown = [[escape(cell(value)) for value in row] for row in rows[:_ROWS_SHOWN]]
+    for row in shown:
+        table.add_row(*row)
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    if Measurement.get(console, unbounded, table).maximum <= console.width or not rows:
+        console.print(table)
+    else:
+        _show_records(console, [escape(name) for name in names], shown)
     if len(rows) > _ROWS_SHOWN:
         console.print(f"[dim]the first {_ROWS_SHOWN:,} of {len(rows):,} rows; --csv or --json gives all of them")
     else:
         console.print(f"[dim]{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def _show_records(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A line a value, the rows one below the other."""
+    for number, row in enumerate(rows, 1):
+        console.print(f"[dim]row {number:,}")
+        grid = Table(box=None, pad_edge=False, show_header=False)
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, text in zip(names, row, strict=True):
+            grid.add_row(f"[bold]{name}[/]", text)
+        console.print(grid)

@@ -40,6 +40,7 @@ class Verdict:
     """
 
     definition_id: str
+    definition_name: str
     grain: str
     unit: str
     is_measured: bool
@@ -114,7 +115,7 @@ _CLAIM: Final = """
 """
 _VERDICTS: Final = """
     select
-        verdicts.definition_id, definitions.grain, definitions.unit,
+        verdicts.definition_id, definitions.definition_name, definitions.grain, definitions.unit,
         exists (
             select 1 from fct_taker_spike_ranks as ranks
             where ranks.definition_id = verdicts.definition_id and ranks.market_id = verdicts.market_id

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
+from orchestration.serving.formats import ORDINALS
 from orchestration.serving.published import closest
+from orchestration.serving.written_days import NoDay, day_from
 
 EXAMPLE: Final = "BTCUSDT 2026-01-31 bearish rank 3 in 730 days"
 DEFAULT_WINDOW_DAYS: Final = 730
@@ -39,25 +41,24 @@ class Claim:
     as_of: date | None = None
 
 
-_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DAYS_IN: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
 _FILLERS: Final = re.compile(
     "the|an?|was|were|is|had|on|in|of|its?|by|net|taker|volume|spikes?|largest|biggest|event|utc|ever", re.IGNORECASE
 )
-_DAY: Final = r"\d{4}-\d{1,2}-\d{1,2}"
+_DAY: Final = r"(?:\d{4}-\d{1,2}-\d{1,2}|today|yesterday|-\d{1,5}d)"
 _COUNT: Final = rf"(?:\d+|a|{'|'.join(_NUMBERS)})"
 _AS_OF: Final = re.compile(rf"\bas[ -]of\s+({_DAY})(?!\S)", re.IGNORECASE)
 _SPAN: Final = re.compile(rf"(?<!\S)({_DAY})\s*(?:\.\.+|to|until|–|—)\s*({_DAY})(?!\S)", re.IGNORECASE)
 _ONE_DAY: Final = re.compile(rf"(?<!\S)({_DAY})(?!\S)")
 _WINDOW: Final = re.compile(rf"(?<!\S)({_COUNT})[ -](day|week|month|year)s?(?!\S)", re.IGNORECASE)
 _RANK: Final = re.compile(
-    rf"(?<!\S)(?:rank(?:ed|s)?\s*#?\s*(\d+)|#(\d+)|(\d+)(?:st|nd|rd|th)|({'|'.join(_ORDINALS)}))"
+    rf"(?<!\S)(?:rank(?:ed|s)?\s*#?\s*(\d+)|#(\d+)|(\d+)(?:st|nd|rd|th)|({'|'.join(ORDINALS)}))"
     r"(?:[ -](?:largest|biggest))?(?!\S)",
     re.IGNORECASE,
 )
 _SIDE: Final = re.compile(r"(?<!\S)(bearish|bullish)(?!\S)", re.IGNORECASE)
-_WORDS: Final = ("bearish", "bullish", "rank", "days", "weeks", "months", "years", "largest", "as of", *_ORDINALS)
+_WORDS: Final = ("bearish", "bullish", "rank", "days", "weeks", "months", "years", "largest", "as of", *ORDINALS)
 
 
 def understand(
@@ -173,9 +174,9 @@ def _take(pattern: re.Pattern[str], text: str, what: str) -> tuple[str, re.Match
 
 def _to_day(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        raise ClaimNotUnderstood(f"`{text}` is not a day; write YYYY-MM-DD") from None
+        return day_from(text)
+    except NoDay as error:
+        raise ClaimNotUnderstood(str(error)) from None
 
 
 def _to_side(text: str) -> str:
@@ -188,7 +189,7 @@ def _to_side(text: str) -> str:
 
 def _to_count(text: str, what: str) -> int:
     words = {
-        **{word: n for n, word in enumerate(_ORDINALS, 1)},
+        **{word: n for n, word in enumerate(ORDINALS, 1)},
         **{word: n for n, word in enumerate(_NUMBERS, 1)},
         "a": 1,
     }
