@@ -1,6 +1,6 @@
--- One row per liquidation order, with what it filled in the end and what that is worth. Venues publish an order's states
--- as it fills, each with what is filled so far: only the last state counts, once. Where a feed does not report what was
--- ordered at which limit, each message is an order.
+-- One row per liquidation order, with what it filled in the end and what that is worth. Venues publish an order's
+-- states as it fills, each with what is filled so far: only the last state counts, once. Where a feed does not report
+-- what was ordered at which limit, each message is an order.
 {{ config(materialized='ephemeral') }}
 {%- set same_order = 'partition by market_id, is_long_liquidated, order_type, original_quantity, limit_price' %}
 
@@ -74,9 +74,9 @@ fills as (
 select
     fills.*,
     cast(fills.average_price as double) / coalesce(markets.base_multiplier, 1) as unit_price,
-    -- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and never
-    -- guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take the
-    -- decimals' room from all others.
+    -- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and
+    -- never guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take
+    -- the decimals' room from all others.
     case
         when {{ is_dollar('markets.quote_asset') }} and markets.contract_type in ('linear', 'inverse')
             and cast(fills.filled_quantity as double) * markets.contract_size < 1e20

@@ -1,5 +1,5 @@
--- One row per market and hour, in parts (see macros/liquidations.sql): the hours of `int_liquidation_received_hours`, and
--- the orders of each.
+-- One row per market and hour, in parts (see macros/liquidations.sql): the orders of the hours of
+-- `int_liquidation_received_hours`.
 --
 -- The minute of an order in conflict is not covered. Nothing is covered of an hour whose orders of one side are worth
 -- more than the takers of that side traded, or of a day on which more than half of the orders are in conflict.

@@ -1,4 +1,4 @@
--- One row per market and hour with liquidation orders: what they sum to, and what of them is in conflict with other data.
+-- One row per market and hour with liquidation orders: what they sum to, and what of them other data contradict.
 {{ config(materialized='ephemeral') }}
 
 with order_totals as (

@@ -1,7 +1,8 @@
--- One row per market and hour in which its liquidations are due, and how much of the hour they were received. An ingested
--- market has every hour that its venue was collected, and every hour of the days that its archive was requested for. A
--- market that was only received has the hours of its orders and the 23 before and after each: venues have hundreds of
--- symbols, and a day or rolling day with an order in it needs no more.
+-- One row per market and hour in which its liquidations are due, and how much of the hour they were received.
+--
+-- An ingested market has every hour that its venue was collected, and every hour of the days that its archive was
+-- requested for. A market that was only received has the hours of its orders and the 23 before and after each: venues
+-- have hundreds of symbols, and a day or rolling day with an order in it needs no more.
 {{ config(materialized='ephemeral') }}
 
 with markets as (

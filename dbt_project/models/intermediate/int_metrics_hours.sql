@@ -1,7 +1,7 @@
 -- One row per market, day of the file and hour of the venue's metrics: between which values the takers' ratio of its
--- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations of
--- that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not an
--- empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
+-- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations
+-- of that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not
+-- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
