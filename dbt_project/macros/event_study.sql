@@ -28,3 +28,32 @@
 {% macro contrarian(side, price_return) -%}
     case {{ side }} when 'bearish' then {{ price_return }} else -{{ price_return }} end
 {%- endmacro %}
+
+{#- What follows from a row of `agg_spike_event_study`, whose columns it reads, as a sentence. `test_count`: how many such tests the market has: of
+many, some succeed by chance. -#}
+{% macro study_conclusion() -%}
+    case
+        when not is_conclusive
+            then 'Nothing can be concluded: ' || cast(sample_size as varchar)
+                || ' events with a known exit, and {{ taker.study_minimum() }} are the least.'
+        else
+            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id
+                || ') the position against them gained over '
+            || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
+            || ' in ' || {{ taker.percent_text('hit_rate') }} || ' of the cases, mean ' || {{ taker.change_text('mean_return') }}
+            || ', against ' || {{ taker.percent_text('baseline_hit_rate') }} || ' and ' || {{ taker.change_text('baseline_mean') }}
+            || ' at any time; chance does as well with p = ' || cast(cast(p_value as decimal(9,3)) as varchar)
+            || case
+                when p_value > 0.05 then ': no evidence for trading against the crowd.'
+                when p_value_when_known is null or p_value_when_known > 0.05
+                    then ', but no evidence is left when entered once the event is known'
+                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '')
+                        || '.'
+                else
+                    ', and when entered once the event is known with p = '
+                        || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
+                    || ': more than chance explains, were it the only test and not one of '
+                    || cast(test_count as varchar) || '.'
+            end
+    end
+{%- endmacro %}

@@ -56,3 +56,31 @@ files, and opening them costs more than everything else that the analysis does. 
         ~ "and built.source_state = receipts.source_state)"
     ) }}
 {%- endmacro %}
+
+{#- What an observation of the venue's metrics states, which gives `contract_type`, `contract_size`, `open_interest` and `open_interest_value`:
+these two are base and quote of a linear contract, contracts and base of an inverse one. The price by which the venue values it, in USD for a unit
+of base as the venue counts it, as a double. -#}
+{% macro open_interest_price() -%}
+    case contract_type
+        when 'inverse'
+            then cast(open_interest as double) * cast(contract_size as double) / cast(open_interest_value as double)
+        else cast(open_interest_value as double) / cast(open_interest as double)
+    end
+{%- endmacro %}
+
+{#- Open interest in units of the base asset. DECIMAL(38,8). -#}
+{% macro open_interest_base(base_multiplier) -%}
+    cast(
+        case contract_type when 'inverse' then open_interest_value else open_interest end * {{ base_multiplier }}
+            as decimal(38,8)
+    )
+{%- endmacro %}
+
+{#- The same in USD. DECIMAL(38,8). -#}
+{% macro open_interest_usd() -%}
+    case contract_type
+        when 'inverse'
+            then cast(cast(open_interest as decimal(38,8)) * cast(contract_size as decimal(38,8)) as decimal(38,8))
+        else cast(open_interest_value as decimal(38,8))
+    end
+{%- endmacro %}

@@ -340,8 +340,20 @@ def _build(warehouse: Path, raw_url: str, *args: str, models: Sequence[str] = MO
     gc.collect()
 
 
-@cache
 def _parsed() -> Manifest | None:
+    """The parsed project as if dbt had not run in this process: of a model that it has compiled it would take the
+    ephemeral ones in it for given, and leave them out."""
+    from dbt.contracts.graph.nodes import CompiledNode
+
+    manifest = _loaded()
+    for node in manifest.nodes.values() if manifest else ():
+        if isinstance(node, CompiledNode):
+            node.extra_ctes, node.extra_ctes_injected = [], False
+    return manifest
+
+
+@cache
+def _loaded() -> Manifest | None:
     return load_parsed(parsed_path(PROJECT))
 
 

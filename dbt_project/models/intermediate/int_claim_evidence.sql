@@ -1,6 +1,5 @@
 -- One row per claim and spike definition: the bar that the claim can be about, the larger events of its window, and
 -- what makes the window blind.
--- Long, since it uses nothing of dbt but `ref()`: no macro shortens it.
 with window_facts as (
     select
         claim_id,
@@ -20,66 +19,6 @@ with window_facts as (
         ) = 1 as may_yet_have_the_rank,
         min(case when event_rank = claimed_rank then bar_text end) as holder
     from {{ ref('int_claim_bars') }}
-    group by claim_id, definition_id
-),
-
--- The event of the range that has the claimed rank, else the range's most extreme bar. Other bars do not count: the
--- second bar of one crash is no second spike.
-ranked_candidates as (
-    select
-        bars.*,
-        min(extremeness) over (partition by claim_id, definition_id) as range_extreme,
-        row_number() over (
-            partition by claim_id, definition_id
-            order by case when event_rank = claimed_rank then 0 else 1 end, extremeness, bar_at
-        ) as choice
-    from {{ ref('int_claim_bars') }} as bars
-    where is_in_range
-),
-
-found_bars as (
-    select *
-    from ranked_candidates
-    where choice = 1
-),
-
-larger_events as (
-    select
-        found_bars.claim_id,
-        found_bars.definition_id,
-        bars.bar_text,
-        row_number() over (
-            partition by found_bars.claim_id, found_bars.definition_id
-            order by bars.extremeness, bars.bar_at
-        ) as place
-    from found_bars
-    inner join {{ ref('int_claim_bars') }} as bars
-        on found_bars.claim_id = bars.claim_id
-        and found_bars.definition_id = bars.definition_id
-        and bars.is_event
-        and bars.extremeness < found_bars.extremeness
-),
-
--- The first ten as one text. Ordered string aggregates differ from engine to engine, this does not.
-larger_events_by_claim as (
-    select
-        claim_id,
-        definition_id,
-        max(case when place = 1 then bar_text end)
-        || coalesce(max(case when place = 2 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 3 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 4 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 5 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 6 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 7 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 8 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 9 then ', ' || bar_text end), '')
-        || coalesce(max(case when place = 10 then ', ' || bar_text end), '')
-        || case
-            when max(place) > 10 then ' and ' || cast(max(place) - 10 as varchar) || ' more'
-            else ''
-        end as larger_events
-    from larger_events
     group by claim_id, definition_id
 )
 
@@ -105,7 +44,7 @@ select
     coalesce(window_facts.contradicted_bars, 0) as contradicted_bars,
     coalesce(window_facts.may_yet_have_the_rank, false) as may_yet_have_the_rank,
     window_facts.holder,
-    larger_events_by_claim.larger_events,
+    larger.larger_events,
     cast(coalesce(window_facts.covered_bars, 0) * windows.bar_hours as double) / (windows.window_days * 24)
         as window_coverage,
     case
@@ -122,8 +61,8 @@ select
 from {{ ref('int_claim_windows') }} as windows
 left join window_facts
     on windows.claim_id = window_facts.claim_id and windows.definition_id = window_facts.definition_id
-left join found_bars
+left join {{ ref('int_claim_found_bars') }} as found_bars
     on windows.claim_id = found_bars.claim_id and windows.definition_id = found_bars.definition_id
-left join larger_events_by_claim
-    on windows.claim_id = larger_events_by_claim.claim_id
-    and windows.definition_id = larger_events_by_claim.definition_id
+left join {{ ref('int_claim_larger_events') }} as larger
+    on windows.claim_id = larger.claim_id
+    and windows.definition_id = larger.definition_id

@@ -3,7 +3,7 @@
 -- bar ends before its listing: see `int_markets`. A trade in USD has the 20 decimals of its exact product, and is
 -- rounded only in the sum of its hour: casting down each of a million trades costs more than all the rest. Amounts of
 -- bars keep 16 decimals, and are rounded to 8 in `int_bars`.
--- Long, since all sources of bars are in one table, which is cleared and filled for one build window.
+-- Longer than 100 lines: all sources of bars are in one table, which is cleared and filled for one build window.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',

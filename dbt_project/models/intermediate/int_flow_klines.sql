@@ -4,19 +4,14 @@
 -- right, or a witness contradicts it (`int_flow_contradictions`), and nothing proves what was traded, so that its time
 -- is uncovered. Every other bar is `published`, and so is one that the trades contradict: it is theirs that are not
 -- used.
--- Long, since what the trades prove of a bar and what its neighbours suggest decide its state together.
 --
--- Trades prove an hour when their file is whole (no id missing, no row set aside, plausible) and holds trades before
--- and after it; of the first and the last hour of the file they prove the minutes that saw one. A bar without volume is
--- wrong, and no quiet hour, when
--- - the trades hold something for it; or
+-- A bar without volume is wrong, and no quiet hour, when
+-- - the trades hold something for it (`int_flow_proven_bars`); or
 -- - its price moved, or it counts trades; or
 -- - no trades prove it quiet, and of the bars with volume of the week before and after nine in ten count 20 trades an
---   hour or more: at such a rate an hour without one has a probability of 2e-9. A market that trades a few times a day
---   has smaller bars, and keeps its empty ones.
+--   hour or more (`int_flow_usual_trade_rates`): at such a rate an hour without one has a probability of 2e-9. A market
+--   that trades a few times a day has smaller bars, and keeps its empty ones.
 {%- set least_trades_an_hour = 20 %}
-{%- set least_bars = 3 %}
-{%- set days_around = 7 %}
 
 with klines as (
     select
@@ -24,97 +19,6 @@ with klines as (
         bars.taker_buy_usd + bars.taker_sell_usd as volume_usd
     from {{ ref('int_flow_bars') }} as bars
     where bars.source = 'klines'
-),
-
--- Of each day the lengths that it has klines of: trades fill these, and no others.
-lengths as (
-    select distinct market_id, bar_date, bar_hours
-    from klines
-),
-
-trade_days as (
-    select
-        days.market_id,
-        days.bar_date,
-        days.is_whole,
-        days.first_bar_at,
-        days.last_bar_at,
-        {{ each_hour('days.first_bar_at', 'days.last_bar_at') }} as bar_at
-    from {{ ref('int_flow_trade_days') }} as days
-    where days.implausible_reason is null and days.first_bar_at is not null
-),
-
--- Between the first and the last trade of a whole file nothing is missing: its quiet hours are quiet.
-trade_hours as (
-    select
-        days.market_id,
-        days.bar_date,
-        days.bar_at,
-        days.is_whole,
-        coalesce(bars.taker_buy_usd, 0) as taker_buy_usd,
-        coalesce(bars.taker_sell_usd, 0) as taker_sell_usd,
-        coalesce(bars.taker_buy_base, 0) as taker_buy_base,
-        coalesce(bars.taker_sell_base, 0) as taker_sell_base,
-        bars.open_price,
-        bars.high_price,
-        bars.low_price,
-        bars.close_price,
-        coalesce(bars.trade_count, 0) as trade_count,
-        case
-            when days.is_whole and days.bar_at > days.first_bar_at and days.bar_at < days.last_bar_at then 60
-            else coalesce(bars.covered_minutes, 0)
-        end as proven_minutes
-    from trade_days as days
-    left join {{ ref('int_flow_bars') }} as bars
-        on days.market_id = bars.market_id and days.bar_at = bars.bar_at and bars.source = 'trades'
-),
-
-trade_bars as (
-    select
-        hours.market_id,
-        hours.bar_date,
-        lengths.bar_hours,
-        {{ bar_start('hours.bar_at', 'lengths.bar_hours') }} as bar_at,
-        sum(hours.taker_buy_usd) as taker_buy_usd,
-        sum(hours.taker_sell_usd) as taker_sell_usd,
-        sum(hours.taker_buy_base) as taker_buy_base,
-        sum(hours.taker_sell_base) as taker_sell_base,
-        sum(hours.taker_buy_usd + hours.taker_sell_usd) as volume_usd,
-        {{ value_at_first('hours.open_price', 'hours.bar_at') }} as open_price,
-        max(hours.high_price) as high_price,
-        min(hours.low_price) as low_price,
-        {{ value_at_last('hours.close_price', 'hours.bar_at') }} as close_price,
-        sum(hours.trade_count) as trade_count,
-        sum(hours.proven_minutes) as proven_minutes,
-        max(case when hours.is_whole then 1 else 0 end) = 1 as is_whole
-    from trade_hours as hours
-    inner join lengths on hours.market_id = lengths.market_id and hours.bar_date = lengths.bar_date
-    group by hours.market_id, hours.bar_date, lengths.bar_hours, {{ bar_start('hours.bar_at', 'lengths.bar_hours') }}
-),
-
-empty_days as (
-    select distinct market_id, bar_hours, bar_date
-    from klines
-    where volume_usd = 0
-),
-
--- How many trades an hour the market's smaller bars count. Its empty bars do not count here, so that a defect of days
--- does not hide itself.
-usual_trade_rates as (
-    select
-        empty_days.market_id,
-        empty_days.bar_hours,
-        empty_days.bar_date,
-        percentile_disc(0.1) within group (order by klines.trade_count) / empty_days.bar_hours as trades_an_hour
-    from empty_days
-    inner join klines
-        on empty_days.market_id = klines.market_id
-        and empty_days.bar_hours = klines.bar_hours
-        and klines.bar_date >= empty_days.bar_date - interval '{{ days_around }}' day
-        and klines.bar_date <= empty_days.bar_date + interval '{{ days_around }}' day
-    where klines.volume_usd > 0
-    group by empty_days.market_id, empty_days.bar_hours, empty_days.bar_date
-    having count(*) >= {{ least_bars }}
 ),
 
 contradicted_bars as (
@@ -161,9 +65,9 @@ judged_bars as (
         trades.proven_minutes,
         coalesce(contradicted_bars.is_contradicted, false) as is_contradicted
     from klines
-    full outer join trade_bars as trades
+    full outer join {{ ref('int_flow_proven_bars') }} as trades
         on klines.market_id = trades.market_id and klines.bar_hours = trades.bar_hours and klines.bar_at = trades.bar_at
-    left join usual_trade_rates
+    left join {{ ref('int_flow_usual_trade_rates') }} as usual_trade_rates
         on klines.market_id = usual_trade_rates.market_id and klines.bar_hours = usual_trade_rates.bar_hours
         and klines.bar_date = usual_trade_rates.bar_date
     left join contradicted_bars
@@ -182,8 +86,7 @@ select
     {%- for column, type in {
         'taker_buy_usd': 'decimal(38,16)', 'taker_sell_usd': 'decimal(38,16)', 'taker_buy_base': 'decimal(38,16)',
         'taker_sell_base': 'decimal(38,16)', 'open_price': none, 'high_price': none, 'low_price': none,
-        'close_price': none,
-        'trade_count': 'bigint',
+        'close_price': none, 'trade_count': 'bigint',
     }.items() %}
     {%- set value = "case when state in ('replaced', 'filled') then trades_" ~ column
         ~ " else klines_" ~ column ~ " end" %}

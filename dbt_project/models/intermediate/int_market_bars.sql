@@ -1,7 +1,6 @@
 -- One row per market, grain (1, 4, 24 hours) and bar, each from the source that is complete: archived trades; else
 -- klines, which fill whole days and, on a day of trades, the bars in which, as both sources agree, nothing was traded;
--- else the venue's API and feed, which is provisional.
--- Days that `int_market_bar_days` names are replaced.
+-- else the venue's API and feed, which is provisional. Days that `int_market_bar_days` names are replaced.
 {{ config(
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_market_bar_days', 'keys': ['market_id', 'bar_date']}},
@@ -49,44 +48,6 @@ with bars as (
     where {{ is_of_changed_day('recent', 'int_market_bar_days') }}
 ),
 
--- Hours of which rows were quarantined or the klines are doubtful; of a row whose hour is unknown the day.
-faulty_hours as (
-    select market_id, bar_date, hour_at
-    from {{ ref('int_flow_defects') }}
-    where kind = 'quarantined_rows'
-    union
-    select market_id, bar_date, bar_at as hour_at
-    from {{ ref('int_flow_klines') }}
-    where state = 'doubtful' and is_contradicted is not true
-),
-
-faulty_bars as (
-    select
-        faulty_hours.market_id,
-        grains.grain_hours,
-        {{ bar_start('faulty_hours.hour_at', 'grains.grain_hours') }} as bar_at
-    from faulty_hours
-    cross join {{ bar_grains() }} as grains
-    where faulty_hours.hour_at is not null
-    union
-    select market_id, 24 as grain_hours, cast(bar_date as timestamp) as bar_at
-    from faulty_hours
-    where hour_at is null
-),
-
--- Bars of the sources that a day is built from, or would be, which a witness contradicts.
-contradicted_bars as (
-    select distinct
-        contradictions.market_id,
-        grains.grain_hours,
-        {{ bar_start('contradictions.bar_at', 'grains.grain_hours') }} as bar_at
-    from {{ ref('int_flow_contradictions') }} as contradictions
-    inner join {{ ref('int_flow_days') }} as days
-        on contradictions.market_id = days.market_id and contradictions.bar_date = days.bar_date
-        and contradictions.bar_hours = coalesce(days.kline_bar_hours, 1)
-    inner join {{ bar_grains() }} as grains on contradictions.bar_hours <= grains.grain_hours
-),
-
 amounts as (
     select
         bars.*,
@@ -101,9 +62,9 @@ amounts as (
         ) as quality
     from bars
     left join {{ ref('int_flow_days') }} as days on bars.market_id = days.market_id and bars.bar_date = days.bar_date
-    left join faulty_bars as faulty
+    left join {{ ref('int_faulty_bars') }} as faulty
         on bars.market_id = faulty.market_id and bars.grain_hours = faulty.grain_hours and bars.bar_at = faulty.bar_at
-    left join contradicted_bars as contradicted
+    left join {{ ref('int_contradicted_bars') }} as contradicted
         on not bars.is_provisional and bars.market_id = contradicted.market_id
         and bars.grain_hours = contradicted.grain_hours and bars.bar_at = contradicted.bar_at
 )

@@ -1,7 +1,7 @@
 -- One row per market, day of the file and hour of the venue's metrics: between which values the takers' ratio of its
--- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations of
--- that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not an
--- empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
+-- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations
+-- of that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not
+-- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
@@ -36,7 +36,6 @@ read_metrics as (
         )
 ),
 
--- Linear: amounts are base and quote. Inverse: contracts and base.
 observations as (
     select
         market_id,
@@ -46,33 +45,9 @@ observations as (
         observed_at as labelled_at,
         case when taker_buy_sell_ratio > 0 then cast(taker_buy_sell_ratio as double) end as taker_ratio,
         case when is_observed then observed_at end as observed_at,
-        case
-            when is_observed
-                then case contract_type
-                    when 'inverse'
-                        then cast(open_interest as double) * cast(contract_size as double)
-                            / cast(open_interest_value as double)
-                    else cast(open_interest_value as double) / cast(open_interest as double)
-                end / base_multiplier
-        end as price,
-        case
-            when is_observed
-                then cast(
-                    case contract_type when 'inverse' then open_interest_value else open_interest end * base_multiplier
-                        as decimal(38,8)
-                )
-        end as open_interest_base,
-        case
-            when is_observed
-                then case contract_type
-                    when 'inverse'
-                        then cast(
-                            cast(open_interest as decimal(38,8)) * cast(contract_size as decimal(38,8))
-                                as decimal(38,8)
-                        )
-                    else cast(open_interest_value as decimal(38,8))
-                end
-        end as open_interest_usd
+        case when is_observed then {{ open_interest_price() }} / base_multiplier end as price,
+        case when is_observed then {{ open_interest_base('base_multiplier') }} end as open_interest_base,
+        case when is_observed then {{ open_interest_usd() }} end as open_interest_usd
     from read_metrics
 ),
 

@@ -5,15 +5,7 @@
 -- A few bars are each compared with their window. Of more, the whole series is ranked, in one pass.
 {%- set few_bars = 60 %}
 
-with definitions as (
-    select
-        definition_id,
-        window_days * 24 as window_hours,
-        decluster_hours
-    from {{ ref('spike_definitions') }}
-),
-
-changes as (
+with changes as (
     select
         changes.definition_id,
         changes.market_id,
@@ -25,7 +17,7 @@ changes as (
         end as to_at,
         coalesce(definitions.decluster_hours, 0) as decluster_hours
     from {{ ref('int_spike_changes') }} as changes
-    left join definitions on changes.definition_id = definitions.definition_id
+    left join {{ ref('int_spike_definitions') }} as definitions on changes.definition_id = definitions.definition_id
 ),
 
 -- Whether a bar is settled depends on the last one that has ended. Before what changed it is the same now as in the

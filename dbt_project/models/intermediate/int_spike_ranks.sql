@@ -1,8 +1,8 @@
 -- One row per definition, market, side and bar: how extreme the bar is in its trailing window, and whether it is a
 -- spike of its own.
--- Long, since what `int_rank_changes` names is replaced, and there are two ways to the same figures of a window: a
--- series is ranked in one pass, and each of a few bars is compared with its window. Bars before these, of which nothing
--- but the events may differ, keep their ranks.
+-- Longer than 100 lines: what `int_rank_changes` names is replaced, and there are two ways to the same figures of a
+-- window: a series is ranked in one pass, and each of a few bars is compared with its window. Bars before these, of
+-- which nothing but the events may differ, keep their ranks.
 {{ config(
     materialized='changed_rows',
     meta={'replaced': {

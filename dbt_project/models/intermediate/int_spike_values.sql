@@ -8,27 +8,15 @@
 ) }}
 {%- set changes = changes_in('int_spike_changes') %}
 {%- set replaces = replaces_changes() %}
+{%- set definition_columns = [
+    'definition_id', 'bar_hours', 'smoothing_bars', 'smoothing_hours', 'unit', 'window_hours', 'decluster_hours',
+] %}
 
-with definitions as (
+with bars_by_definition as (
     select
-        definition_id,
-        {{ bar_hours('grain') }} as bar_hours,
-        smoothing_bars,
-        unit,
-        window_days * 24 as window_hours,
-        decluster_hours,
-        nullif(venue, '') as venue
-    from {{ ref('spike_definitions') }}
-),
-
-bars_by_definition as (
-    select
-        definitions.definition_id,
-        definitions.bar_hours,
-        definitions.smoothing_bars,
-        definitions.unit,
-        definitions.window_hours,
-        definitions.decluster_hours,
+        {%- for column in definition_columns %}
+        definitions.{{ column }},
+        {%- endfor %}
         bars.market_id,
         bars.venue,
         bars.venue_set,
@@ -44,7 +32,7 @@ bars_by_definition as (
             when 'sell_ratio' then cast(bars.taker_sell_ratio as decimal(38,8))
         end as bar_value
     from {{ ref('int_bars') }} as bars
-    inner join definitions
+    inner join {{ ref('int_spike_definitions') }} as definitions
         on bars.grain_hours = definitions.bar_hours
         and (definitions.venue is null or definitions.venue = bars.venue)
     {%- if replaces %}
@@ -52,27 +40,21 @@ bars_by_definition as (
         on definitions.definition_id = changes.definition_id
         and bars.market_id = changes.market_id
         -- With the bars before it that the first value is smoothed over.
-        and bars.bar_at
-        >= changes.from_at - {{ hours_as_interval('(definitions.smoothing_bars - 1) * definitions.bar_hours') }}
+        and bars.bar_at >= changes.from_at - {{ hours_as_interval('definitions.smoothing_hours') }}
         and bars.bar_at < changes.to_at
     {%- endif %}
 ),
 
 smoothed_bars as (
     select
-        definition_id,
-        bar_hours,
-        smoothing_bars,
-        unit,
-        window_hours,
-        decluster_hours,
+        {{ definition_columns | join(', ') }},
         market_id,
         venue,
         venue_set,
         bar_at,
         is_running,
         -- The last value that holds a bar of another set of markets.
-        set_changed_at + {{ hours_as_interval('(smoothing_bars - 1) * bar_hours') }} as set_changed_at,
+        set_changed_at + {{ hours_as_interval('smoothing_hours') }} as set_changed_at,
         max(case when is_provisional then 1 else 0 end) over smoothing = 1 as is_provisional,
         max({{ quality_number('flow_quality') }}) over smoothing as quality,
         count(bar_value) over smoothing as found_bars,
@@ -82,30 +64,10 @@ smoothed_bars as (
     window smoothing as (
         partition by definition_id, market_id
         order by bar_at
-        range between {{ hours_as_interval('(smoothing_bars - 1) * bar_hours') }} preceding and current row
+        range between {{ hours_as_interval('smoothing_hours') }} preceding and current row
     )
-),
-
-valued_bars as (
-    select
-        definition_id,
-        bar_hours,
-        unit,
-        window_hours,
-        decluster_hours,
-        market_id,
-        venue,
-        venue_set,
-        bar_at,
-        is_provisional,
-        is_running,
-        quality,
-        set_changed_at,
-        cast({{ exact_quotient('value_sum', 'smoothing_bars') }} as decimal(38,8)) as value,
-        {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio
-    from smoothed_bars
-    where found_bars = smoothing_bars
 )
+{%- set value = 'cast(' ~ exact_quotient('value_sum', 'smoothing_bars') ~ ' as decimal(38,8))' %}
 
 select
     definition_id,
@@ -116,21 +78,22 @@ select
     cast(window_hours as bigint) as window_hours,
     cast(decluster_hours as bigint) as decluster_hours,
     bar_at,
-    value,
-    case when unit = 'sell_ratio' then -value else value end as pressure,
-    coverage_ratio,
+    {{ value }} as value,
+    case when unit = 'sell_ratio' then -{{ value }} else {{ value }} end as pressure,
+    {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio,
     is_provisional,
     is_running,
     set_changed_at,
     {{ quality_name('quality') }} as flow_quality
-from valued_bars
+from smoothed_bars
+where found_bars = smoothing_bars
 {%- if replaces %}
-where exists (
-    select 1
-    from {{ changes }} as changes
-    where changes.definition_id = valued_bars.definition_id
-        and changes.market_id = valued_bars.market_id
-        and changes.from_at <= valued_bars.bar_at
-)
+    and exists (
+        select 1
+        from {{ changes }} as changes
+        where changes.definition_id = smoothed_bars.definition_id
+            and changes.market_id = smoothed_bars.market_id
+            and changes.from_at <= smoothed_bars.bar_at
+    )
 {%- endif %}
 order by definition_id, market_id, bar_at

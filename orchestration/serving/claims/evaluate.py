@@ -94,6 +94,8 @@ def check(serving: Path, claim: Claim) -> Answer:
 CLAIM_MODELS: Final = (
     "intermediate/int_claim_windows.sql",
     "intermediate/int_claim_bars.sql",
+    "intermediate/int_claim_found_bars.sql",
+    "intermediate/int_claim_larger_events.sql",
     "intermediate/int_claim_evidence.sql",
     "marts/analysis/fct_claim_verdicts.sql",
 )

@@ -1,6 +1,5 @@
 -- One row per definition, market, side and horizon: did positions against the crowd do better after spikes than at any
 -- other time?
--- Long, since it ends with the sentence of each row.
 {%- set keys = ['definition_id', 'market_id', 'side', 'horizon_days'] %}
 
 with horizons as (
@@ -13,35 +12,6 @@ questions as (
     select distinct ranks.definition_id, ranks.market_id, ranks.side, horizons.horizon_days
     from {{ ref('fct_taker_spike_ranks') }} as ranks
     cross join horizons
-),
-
--- Sums of exact decimals: a mean of doubles would depend on the order of the rows.
-samples as (
-    select
-        {{ keys | join(', ') }},
-        entered,
-        count(*) as sample_size,
-        max(block_number) as block_count,
-        sum(case when flow_quality = 'contradicted' then 1 else 0 end) as contradicted_count,
-        cast(sum(case when contrarian_return > 0 then 1 else 0 end) as double) / count(*) as hit_rate,
-        percentile_cont(0.5) within group (order by cast(contrarian_return as double)) as median_return,
-        cast(sum(contrarian_return) as double) / count(*) as mean_return
-    from {{ ref('int_study_samples') }}
-    group by {{ keys | join(', ') }}, entered
-),
-
-baselines as (
-    select
-        definition_id,
-        market_id,
-        horizon_days,
-        count(*) as baseline_size,
-        cast(sum(case when price_return > 0 then 1 else 0 end) as double) / count(*) as rise_rate,
-        cast(sum(case when price_return < 0 then 1 else 0 end) as double) / count(*) as fall_rate,
-        percentile_cont(0.5) within group (order by cast(price_return as double)) as median_return,
-        cast(sum(price_return) as double) / count(*) as mean_return
-    from {{ ref('int_study_baseline') }}
-    group by definition_id, market_id, horizon_days
 ),
 
 compared_samples as (
@@ -68,12 +38,12 @@ compared_samples as (
         when_known_chance.p_value as p_value_when_known,
         coalesce(next_bar.sample_size, 0) >= {{ study_minimum() }} as is_conclusive
     from questions
-    left join baselines
+    left join {{ ref('int_study_baseline_returns') }} as baselines
         on questions.definition_id = baselines.definition_id
         and questions.market_id = baselines.market_id
         and questions.horizon_days = baselines.horizon_days
     {%- for entered in ['next_bar', 'when_known'] %}
-    left join samples as {{ entered }}
+    left join {{ ref('int_study_sample_returns') }} as {{ entered }}
         on {{ entered }}.entered = '{{ entered }}'
         {%- for key in keys %}
         and questions.{{ key }} = {{ entered }}.{{ key }}
@@ -114,30 +84,7 @@ select
     mean_return_when_known,
     p_value_when_known,
     is_conclusive,
-    case
-        when not is_conclusive
-            then 'Nothing can be concluded: ' || cast(sample_size as varchar)
-                || ' events with a known exit, and {{ study_minimum() }} are the least.'
-        else
-            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id
-                || ') the position against them gained over '
-            || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
-            || ' in ' || {{ percent_text('hit_rate') }} || ' of the cases, mean ' || {{ change_text('mean_return') }}
-            || ', against ' || {{ percent_text('baseline_hit_rate') }} || ' and ' || {{ change_text('baseline_mean') }}
-            || ' at any time; chance does as well with p = ' || cast(cast(p_value as decimal(9,3)) as varchar)
-            || case
-                when p_value > 0.05 then ': no evidence for trading against the crowd.'
-                when p_value_when_known is null or p_value_when_known > 0.05
-                    then ', but no evidence is left when entered once the event is known'
-                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '')
-                        || '.'
-                else
-                    ', and when entered once the event is known with p = '
-                        || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
-                    || ': more than chance explains, were it the only test and not one of '
-                    || cast(test_count as varchar) || '.'
-            end
-    end as conclusion,
+    {{ study_conclusion() }} as conclusion,
     cast(contradicted_count as bigint) as contradicted_count
 from samples_with_test_count
 order by definition_id, market_id, side, horizon_days

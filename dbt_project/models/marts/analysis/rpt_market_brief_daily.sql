@@ -13,38 +13,8 @@ with phrases as (
                 then 'bought ' || {{ value_text("'usd'", 'net_taker_usd') }} || ' more than they sold'
             else 'bought as much as they sold'
         end as flow_text,
-        case
-            when "daily_usd_rank" is not null
-                then 'rank ' || cast("daily_usd_rank" as varchar) || ' of ' || cast(daily_usd_window_bars as varchar)
-                    || ' in the '
-                    || cast(window_days as varchar) || ' days to it under daily_usd'
-            when daily_usd_window_coverage < 0.95
-                then 'not ranked under daily_usd, since ' || {{ coverage_text('daily_usd_window_coverage') }}
-                    || ' of the '
-                    || cast(window_days as varchar) || ' days to it are covered'
-            when daily_usd_set_changed_at > cast(brief_date as timestamp) - {{ hours_as_interval('window_days * 24') }}
-                then 'not ranked under daily_usd, since the markets that are summed changed in the '
-                    || cast(window_days as varchar) || ' days to it'
-            else 'not ranked under daily_usd, since too little of the day is covered'
-        end as rank_text,
-        'from ' || flow_source
-            || case when flow_source = 'mixed' then ' sources' else '' end
-            || case when is_provisional then ', provisional' else '' end
-            || case
-                when coverage_ratio < 1 then ' covering ' || {{ coverage_text('coverage_ratio') }} || ' of the day'
-                else ''
-            end
-            || case
-                when flow_quality = 'trades_implausible' then ' (the trades published are implausible and not used)'
-                when flow_quality = 'rows_quarantined' and quarantined_rows = 1
-                    then ' (1 row of the venue''s files set aside)'
-                when flow_quality = 'rows_quarantined' and quarantined_rows > 1
-                    then ' (' || cast(quarantined_rows as varchar) || ' rows of the venue''s files set aside)'
-                when flow_quality = 'rows_quarantined' then ' (some rows of the venues'' files set aside)'
-                when flow_quality = 'contradicted' then ' (another source contradicts part of it)'
-                when flow_quality = 'replaced_source' then ' (a faulty source replaced by another)'
-                else ''
-            end as source_text,
+        {{ rank_phrase() }} as rank_text,
+        {{ source_phrase() }} as source_text,
         coalesce('price ' || {{ change_text('price_change_ratio') }}, 'price change unknown') as price_text,
         case
             when liquidations_coverage_ratio > 0

@@ -1,0 +1,63 @@
+-- One row per bar that the archive's trades and klines both hold, of each length that the day has klines of: the
+-- figures of both, and how far they may be apart. Of implausible trades there are none.
+{{ config(materialized='ephemeral') }}
+
+with bars as (
+    select * from {{ archive_bars() }} as archive_bars
+),
+
+kline_days as (
+    select market_id, bar_date, bar_hours, sum(volume_usd) as volume_usd, sum(volume_base) as volume_base
+    from bars
+    where source = 'klines'
+    group by market_id, bar_date, bar_hours
+),
+
+trade_bars as (
+    select
+        hours.market_id,
+        hours.bar_date,
+        days.bar_hours,
+        {{ bar_start('hours.bar_at', 'days.bar_hours') }} as bar_at,
+        sum(hours.volume_usd) as volume_usd,
+        sum(hours.volume_base) as volume_base,
+        sum(hours.net_usd) as net_usd,
+        {{ value_at_first('hours.open_price', 'hours.bar_at') }} as open_price,
+        max(hours.high_price) as high_price,
+        min(hours.low_price) as low_price,
+        {{ value_at_last('hours.close_price', 'hours.bar_at') }} as close_price,
+        sum(hours.trade_count) as trade_count,
+        max(days.volume_usd) as day_volume_usd,
+        max(days.volume_base) as day_volume_base
+    from bars as hours
+    inner join kline_days as days on hours.market_id = days.market_id and hours.bar_date = days.bar_date
+    inner join {{ ref('int_flow_trade_days') }} as trade_days
+        on hours.market_id = trade_days.market_id and hours.bar_date = trade_days.bar_date
+    where hours.source = 'trades' and trade_days.implausible_reason is null
+    group by hours.market_id, hours.bar_date, days.bar_hours, {{ bar_start('hours.bar_at', 'days.bar_hours') }}
+)
+
+select
+    trades.market_id,
+    trades.bar_date,
+    trades.bar_hours,
+    trades.bar_at,
+    {%- for column in [
+        'volume_usd', 'volume_base', 'net_usd', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count',
+    ] %}
+    trades.{{ column }},
+    klines.{{ column }} as klines_{{ column }},
+    {%- endfor %}
+    {%- for unit in ['usd', 'base'] %}
+    greatest(
+        {{ bar_amount_tolerance() }} * klines.volume_{{ unit }},
+        {{ day_amount_tolerance() }} * trades.day_volume_{{ unit }}
+    ) as tolerance_{{ unit }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from trade_bars as trades
+inner join bars as klines
+    on klines.source = 'klines' and trades.market_id = klines.market_id and trades.bar_hours = klines.bar_hours
+    and trades.bar_at = klines.bar_at
+-- A bar without volume is judged where its neighbours are known (`int_flow_klines`).
+where klines.volume_usd > 0
+    and greatest(trades.trade_count, klines.trade_count) >= {{ fewest_trades_to_compare() }} * klines.bar_hours
