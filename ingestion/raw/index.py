@@ -18,7 +18,17 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.raw.judged import Judged, data_key, found_wrong, judged_again, read, with_current_schema
+from ingestion.raw.judged import Judged, found_wrong, judged_again, read, with_current_schema
+from ingestion.raw.names import (
+    DATA,
+    FORMER_RECEIPT,
+    OF_AN_OBJECT,
+    RECEIPT,
+    by_present_key,
+    data_key,
+    present_key,
+    rename,
+)
 from ingestion.raw.receipts import SCHEMA_VERSION
 from ingestion.raw.soundness import (
     READ_BY_EVERY_BUILD,
@@ -29,7 +39,7 @@ from ingestion.raw.soundness import (
     table_bytes,
 )
 from ingestion.raw.store import ObjectStore, StoredObject
-from ingestion.raw.tables import BESIDE_THE_INDEX, DAMAGED, DATA, DEFECTS, INDEX, OF_AN_OBJECT, RECEIPT, TABLES, Derived
+from ingestion.raw.tables import BESIDE_THE_INDEX, DAMAGED, DEFECTS, INDEX, TABLES, Derived
 
 _SCHEMA_VERSION_NAME: Final = b"taker.schema_version"
 # Written with the index: the schema version of every object in it.
@@ -64,7 +74,14 @@ def update(
         for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in TABLES))
     )
     written = tables[0] if tables[0] is not None else INDEX.schema.empty_table()
-    listing = _listing(store, written)
+    listing, former = _listing(store, written)
+    if former:
+        rename(store, former)
+        notice(
+            f"{len(former):,} receipts were renamed from receipt.json to _receipt.json, which readers of whole folders "
+            "leave out; older versions of Taker do not know the new name"
+        )
+        listing, _ = _listing(store, written)
     listed = [found for key, found in listing.items() if key.endswith(RECEIPT)]
     inspector = Inspector(store, listing, rehashes=rehashes)
     as_listed, is_lacking = _as_listed(listing, written)
@@ -90,10 +107,18 @@ def update(
     return index
 
 
-def _listing(store: ObjectStore, written: pa.Table) -> dict[str, StoredObject]:
-    """The objects of the zone, by key; of those in the index, at least the data and the receipt."""
-    known = (key.removesuffix(RECEIPT) for key in pc.unique(written["receipt_key"]).to_pylist())
-    return {found.key: found for found in store.list("raw", only=dict.fromkeys(known, OF_AN_OBJECT))}
+def _listing(store: ObjectStore, written: pa.Table) -> tuple[dict[str, StoredObject], list[str]]:
+    """The objects of the zone by key, of those in the index at least the data and the receipt, as `by_present_key`
+    gives them."""
+    keys = pc.unique(written["receipt_key"]).to_pylist()
+    known = dict.fromkeys((key.removesuffix(RECEIPT) for key in keys if key.endswith(RECEIPT)), OF_AN_OBJECT)
+    listed, former = by_present_key(store.list("raw", only=known))
+    # What was restored from an old copy has the former name, which was not looked for.
+    for folder in [folder for folder in known if folder + RECEIPT not in listed]:
+        found, more = by_present_key(store.list(folder))
+        listed |= found
+        former += [key for key in more if key not in former]
+    return listed, former
 
 
 def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[set[str], bool]:
@@ -169,9 +194,9 @@ def is_current(store: ObjectStore) -> bool:
     written = _stored(store, INDEX)
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
-    listed = _listing(store, written)
+    listed, former = _listing(store, written)
     as_listed, is_lacking = _as_listed(listed, written)
-    if is_lacking or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
+    if former or is_lacking or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
         return False
     return not _doubtful(Inspector(store, listed), written, hashes=False)
 
@@ -184,7 +209,8 @@ def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     index, defects = table_of(store, INDEX), table_of(store, DEFECTS)
     if store.get_bytes(VERIFIED_KEY) is None:
         return index, defects
-    listed = _listing(store, index)
+    listed, _ = _listing(store, index)
+    index, defects = _with_present_keys(index), _with_present_keys(defects)
     inspector = Inspector(store, listed)
     doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
     judged = [judged_again(store, inspector, Judged(listed[key], read(store, listed[key]))) for key in sorted(doubtful)]
@@ -201,9 +227,10 @@ def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hash
     reads."""
     rows = partial(_rows_of, written, "receipt_key", "status", "dataset", "stored_sha256")
     unknown = inspector.unknown((data_key(key), sha256) for key, status, _, sha256 in rows() if status == "stored")
-    doubtful = {data_key.removesuffix(DATA) + RECEIPT for data_key in unknown}
+    doubtful = {key.removesuffix(DATA) + RECEIPT for key in unknown}
     hashed: dict[str, str] = {}
     for key, status, dataset, sha256 in rows():
+        key = present_key(key)
         if status == DAMAGED:
             doubtful.add(key)
         elif hashes and dataset in READ_BY_EVERY_BUILD and status == "stored" and sha256 and key not in doubtful:
@@ -211,6 +238,15 @@ def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hash
     with ThreadPoolExecutor(at_once) as pool:
         found = pool.map(lambda key: inspector.sha256_of(data_key(key), again=True) == hashed[key], hashed)
         return doubtful | {key for key, is_sound in zip(hashed, found, strict=True) if not is_sound}
+
+
+def _with_present_keys(table: pa.Table) -> pa.Table:
+    """A table of the time when receipts had their former name, with the keys that they have now."""
+    at = table.schema.get_field_index("receipt_key")
+    column = table.column(at)
+    if not pc.any(pc.ends_with(column, FORMER_RECEIPT)).as_py():
+        return table
+    return table.set_column(at, table.schema.field(at), pa.array([present_key(key) for key in column.to_pylist()]))
 
 
 def _stored(store: ObjectStore, derived: Derived) -> pa.Table | None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import FUNDING_RATE, INSTRUMENTS, LIQUIDATION_SNAPSHOT, LIQUIDATIONS, TAKER_RATIO
+from ingestion.raw.names import DATA, by_present_key
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.store import ObjectStore, StoredObject
 
@@ -54,7 +55,7 @@ class Inspector:
         """
         if receipt is None or receipt.status != "stored":
             return None
-        found = self._found(f"{folder}/data.parquet")
+        found = self._found(folder + DATA)
         if found is None:
             return "is missing"
         if receipt.stored_bytes and found.size != receipt.stored_bytes:
@@ -97,7 +98,7 @@ class Inspector:
 
     def listed_again(self, folder: str) -> dict[str, StoredObject]:
         """The objects of the folder as they are now, for what may have been replaced since it was listed."""
-        found = {each.key: each for each in self._store.list(folder)}
+        found, _ = by_present_key(self._store.list(folder))
         with self._lock:
             listed = self._listed if self._listed is not None else self._series.setdefault(_series_of(folder), {})
             for key in [key for key in listed if key.startswith(f"{folder}/")]:

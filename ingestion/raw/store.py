@@ -105,8 +105,11 @@ class LocalStore:
     def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         if only_if_absent and (self.root / key).exists():
             return False
-        with self._staged(key, durable) as staged:
-            staged.write_bytes(payload)
+        try:
+            with self._staged(key, durable, replaces=not only_if_absent) as staged:
+                staged.write_bytes(payload)
+        except FileExistsError:
+            return False
         return True
 
     def copy(self, source: str, key: str) -> None:
@@ -193,12 +196,15 @@ class LocalStore:
                         yield _listed(below + entry.name, entry.stat())
 
     @contextmanager
-    def _staged(self, key: str, durable: bool) -> Iterator[Path]:
-        """A hidden file beside the target that replaces it when the block ends well."""
+    def _staged(self, key: str, durable: bool, *, replaces: bool = True) -> Iterator[Path]:
+        """A hidden file beside the target that replaces it when the block ends well.
+
+        Without `replaces`, FileExistsError where another writer was first.
+        """
         target = self.root / key
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(target, durable=durable) as staged:
+            with atomic_write(target, durable=durable, replaces=replaces) as staged:
                 yield staged
             if durable:
                 for folder in (target.parent, *target.parent.parents):
@@ -206,6 +212,8 @@ class LocalStore:
                     if folder == self.root:
                         break
         except OSError as error:
+            if not replaces and isinstance(error, FileExistsError) and target.is_file():
+                raise
             raise StorageError(
                 f"cannot write {target}: {error.strerror or error}; "
                 f"check that the folder of {self._setting} is writable and not full"
