@@ -46,4 +46,5 @@ def test_status_and_verify_answer_as_before_and_the_next_run_renames(tmp_path: P
     assert [path.name for path in tmp_path.glob("var/raw/**/*receipt.json")] == ["_receipt.json"] * len(names)
     assert [taker.done(*command) for command in read] == before
     assert taker.query("select * from fct_net_taker_volume_daily order by all") == daily
-    assert taker.done(*RUN)["notices"] == []
+    again = taker.done(*RUN)
+    assert (again["notices"], again["up_to_date"]) == ([], True)
