@@ -11,12 +11,11 @@ be an hour old.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -35,13 +34,19 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+class Outrun(Exception):
+    """Another writer was first: what it wrote stays."""
+
+
 @contextmanager
-def atomic_write(target: Path, *, durable: bool = False, replaces: bool = True) -> Iterator[Path]:
+def atomic_write(
+    target: Path, *, durable: bool = False, put: Callable[[Path, Path], None] = os.replace
+) -> Iterator[Path]:
     """A hidden path beside `target` to write to; it replaces `target` when the block ends well, else it is removed.
 
     A reader sees the old file or the new one. `durable`: the content is on the disk before the name is; the folder is
-    the caller's to sync. Without `replaces`, FileExistsError where there is a target by then, which stays as it is. The
-    folder must exist. The path is there and empty: write to it, do not replace it. OSError.
+    the caller's to sync. `put`: how it gets its place, `os.replace` or `put_first`. The folder must exist. The path is
+    there and empty: write to it, do not replace it. OSError.
     """
     staged = target.with_name(f".{target.name}.{_boot()}-{uuid.uuid4().hex}{_SUFFIX}")
     descriptor = _claimed(staged)
@@ -49,10 +54,7 @@ def atomic_write(target: Path, *, durable: bool = False, replaces: bool = True) 
         yield staged
         if durable:
             sync(staged)
-        if replaces:
-            os.replace(staged, target)
-        else:
-            _put_in_place(staged, target)
+        put(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
@@ -60,16 +62,16 @@ def atomic_write(target: Path, *, durable: bool = False, replaces: bool = True) 
         os.close(descriptor)
 
 
-def _put_in_place(staged: Path, target: Path) -> None:
-    """Give the file its name unless that is taken: FileExistsError."""
+def put_first(staged: Path, target: Path) -> None:
+    """Give the file its name unless that is taken: Outrun. OSError."""
     try:
         os.link(staged, target)  # of several writers, one succeeds
     except FileExistsError:
-        raise
+        raise Outrun from None
     except OSError:  # a file system without links: the writers that take this lock take turns
         with exclusively(target.parent / ".first.lock"):
             if target.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+                raise Outrun from None
             os.replace(staged, target)
     else:
         staged.unlink()

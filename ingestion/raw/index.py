@@ -8,16 +8,20 @@ states (`ingestion.raw.soundness`).
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.domain.errors import StorageError
+from ingestion.raw.durable import Outrun
 from ingestion.raw.judged import Judged, found_wrong, judged_again, read, with_current_schema
 from ingestion.raw.names import (
     DATA,
@@ -47,6 +51,9 @@ _INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
 _REWRITTEN_AT_ONCE: Final = 4
 _READ_IN_A_ROW: Final = 32
 _ROWS_AT_ONCE: Final = 1 << 12
+# Each attempt that fails is an update of another process that succeeded.
+_MOST_ATTEMPTS: Final = 16
+_LONGEST_PAUSE: Final = 3.0
 _SET_ASIDE: Final = "raw/set_aside"
 
 
@@ -68,12 +75,38 @@ def update(
     Reads only those receipts that changed since it was last written, and hashes only objects whose version was not
     hashed before, or that every build reads; with `rehashes`, every object. Objects of an older schema are rewritten
     first, so that all objects in the index have one schema. `notice` gets what was found wrong, a sentence each.
+
+    Others may update the tables meanwhile, on this machine and elsewhere: nothing that they wrote is lost.
     """
-    verified, *tables = (
-        _read_or_set_aside(store, key, schema, notice)
-        for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in TABLES))
+    noticed: set[str] = set()
+
+    def notice_once(text: str) -> None:
+        if text not in noticed:
+            noticed.add(text)
+            notice(text)
+
+    for attempt in range(_MOST_ATTEMPTS):
+        try:
+            return _update(store, scratch, rehashes, notice_once)
+        except Outrun:
+            # As many updates as are at work at once: at other moments than theirs.
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**attempt)))
+    raise StorageError(
+        f"other processes wrote {store.url(INDEX.key)} {_MOST_ATTEMPTS} times while this one brought it up to date; "
+        "run the same command again when fewer of them are at work"
     )
-    written = tables[0] if tables[0] is not None else INDEX.schema.empty_table()
+
+
+def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Callable[[str], None]) -> pa.Table:
+    """As `update`, once; Outrun where another process wrote one of the tables after this one read them.
+
+    The index is read first and written last: where another process's index was read, what it wrote before that was too.
+    The zone is listed after that, so that every receipt is seen which that process saw.
+    """
+    held, *others = (_read_or_set_aside(store, each.key, each.schema, notice) for each in TABLES)
+    of_verified = _read_or_set_aside(store, VERIFIED_KEY, VERIFIED_SCHEMA, notice)
+    tables = [held, *others]
+    written = held.table if held.table is not None else INDEX.schema.empty_table()
     listing, former = _listing(store, written)
     if former:
         rename(store, former)
@@ -83,14 +116,14 @@ def update(
         )
         listing, _ = _listing(store, written)
     listed = [found for key, found in listing.items() if key.endswith(RECEIPT)]
-    inspector = Inspector(store, listing, rehashes=rehashes)
+    inspector = Inspector(store, listing, rehashes=rehashes, remembered=of_verified.table)
     as_listed, is_lacking = _as_listed(listing, written)
     # Where a table is missing, or of an older version, all of them are built from every receipt.
-    is_rebuilt = any(table is None for table in tables[1:]) or not _is_current(written)
+    is_rebuilt = any(each.table is None for each in others) or not _is_current(written)
     doubtful = _doubtful(inspector, written, store.at_once)
     unchanged = set() if is_rebuilt else as_listed - doubtful
     changed = [found for found in listed if found.key not in unchanged]
-    if not changed and not is_lacking:
+    if not changed and not is_lacking and not any(each.is_damaged for each in tables):
         return written
     anew = [_Rows(derived) for derived in TABLES]
     for judged in _examined(store, inspector, scratch, changed):
@@ -98,11 +131,12 @@ def update(
             notice(text)
         for rows in anew:
             rows.add(judged)
-    _write_verified(store, inspector, verified, [data_key(found.key) for found in listed])
+    verified = inspector.verified(data_key(found.key) for found in listed)
+    _replace(store, VERIFIED_KEY, verified, of_verified)
     *_, index = (
-        _write(store, rows, table, unchanged)
+        _replace(store, rows.derived.key, rows.merged(each.table, unchanged), each)
         # The index last: with it, the others are up to date.
-        for rows, table in reversed(list(zip(anew, tables, strict=True)))
+        for rows, each in reversed(list(zip(anew, tables, strict=True)))
     )
     return index
 
@@ -178,8 +212,9 @@ class _Rows:
         if rows:
             self._tables.append(pa.Table.from_pylist(rows, schema=self.derived.schema))
 
-    def merged(self, written: pa.Table, unchanged: set[str]) -> pa.Table:
+    def merged(self, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
         """With those of `written` whose receipts are `unchanged`, in the table's order."""
+        written = written if written is not None else self.derived.schema.empty_table()
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
         if _is_current(written) and not self._tables and kept.num_rows == written.num_rows:
             return written
@@ -254,43 +289,43 @@ def _stored(store: ObjectStore, derived: Derived) -> pa.Table | None:
     return read_table(store.get_bytes(derived.key), derived.schema)
 
 
-def _read_or_set_aside(
-    store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]
-) -> pa.Table | None:
+class _Held(NamedTuple):
+    """A table as it was read: None where it is missing or damaged. `version`: of what is stored, None for nothing."""
+
+    table: pa.Table | None
+    version: str | None
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.table is None and self.version is not None
+
+
+def _read_or_set_aside(store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]) -> _Held:
     """A derived table as last written. One that cannot be read is kept under another name: it is made anew."""
-    payload = store.get_bytes(key)
+    found = store.get_version(key)
+    if found is None:
+        return _Held(None, None)
+    payload, version = found
     table = read_table(payload, schema)
-    if payload is None or table is not None:
-        return table
-    name = key.rpartition("/")[2].removesuffix(".parquet")
-    kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
-    store.put_bytes(kept, payload, only_if_absent=True)
-    store.delete(key)
-    notice(
-        f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from the "
-        "receipts"
-    )
-    return None
+    if table is None:
+        name = key.rpartition("/")[2].removesuffix(".parquet")
+        kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
+        store.put_bytes(kept, payload, only_if_absent=True)
+        notice(
+            f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from "
+            "the receipts"
+        )
+    return _Held(table, version)
 
 
-def _write_verified(
-    store: ObjectStore, inspector: Inspector, written: pa.Table | None, data_keys: Sequence[str]
-) -> None:
-    """Remember what was hashed."""
-    verified = inspector.verified(data_keys)
-    if verified != written:
-        store.put_bytes(VERIFIED_KEY, table_bytes(verified))
+def _replace(store: ObjectStore, key: str, table: pa.Table, held: _Held) -> pa.Table:
+    """Write the table where it is another than the one that was read. Outrun where that is not the stored one now."""
+    is_as_held = held.table is not None and table.equals(held.table, check_metadata=True)
+    if not is_as_held and not store.replace_bytes(key, table_bytes(table), held.version):
+        raise Outrun
+    return table
 
 
 def _is_current(table: pa.Table) -> bool:
     metadata = table.schema.metadata or {}
     return bool(metadata.get(_SCHEMA_VERSION_NAME) == _INDEX_METADATA[_SCHEMA_VERSION_NAME])
-
-
-def _write(store: ObjectStore, rows: _Rows, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
-    """The table with the rows of changed receipts replaced, and without those of deleted ones."""
-    derived = rows.derived
-    table = rows.merged(written if written is not None else derived.schema.empty_table(), unchanged)
-    if written is None or not table.equals(written, check_metadata=True):
-        store.put_bytes(derived.key, table_bytes(table))
-    return table

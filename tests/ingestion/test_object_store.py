@@ -55,6 +55,38 @@ class TestEveryStore:
             assert were_first.count(True) == 1
             assert store.get_bytes(f"k{n}") == b"%d" % were_first.index(True)
 
+    def test_an_object_is_replaced_if_it_is_still_the_one_that_was_read(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        payload, version = store.get_version("k") or (b"", "")
+        assert (payload, version) == (b"one", store.list()[0].version)
+        assert store.replace_bytes("k", b"two", version)
+        assert not store.replace_bytes("k", b"three", version)
+        assert not store.replace_bytes("k", b"three", None)
+        assert store.get_bytes("k") == b"two"
+
+    def test_an_object_that_is_gone_is_not_replaced(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        _, version = store.get_version("k") or (b"", "")
+        store.delete("k")
+        assert not store.replace_bytes("k", b"two", version)
+        assert (store.get_version("k"), store.list()) == (None, [])
+        assert store.replace_bytes("k", b"two", None)
+
+    def test_of_many_replacements_at_once_none_is_lost(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"0")
+        writers, each = 4, 10 if isinstance(store, LocalStore) else 2
+
+        def add(writer: int) -> None:
+            for _ in range(each):
+                while True:
+                    payload, version = store.get_version("k") or (b"", "")
+                    if store.replace_bytes("k", b"%d" % (int(payload) + 1), version):
+                        break
+
+        with ThreadPoolExecutor(writers) as pool:
+            list(pool.map(add, range(writers)))
+        assert store.get_bytes("k") == b"%d" % (writers * each)
+
     def test_a_file_is_stored_whole(self, store: ObjectStore, tmp_path: Path) -> None:
         source = tmp_path / "source.bin"
         source.write_bytes(bytes(range(256)) * 50_000)  # 12.8 MB: several parts of a multipart upload

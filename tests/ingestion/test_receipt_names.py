@@ -118,6 +118,11 @@ class StoppedS3(S3Store):
             self._count()
             return super().put_bytes(key, payload, only_if_absent=only_if_absent, durable=durable)
 
+    def replace_bytes(self, key: str, payload: bytes, version: str | None) -> bool:
+        with self._turn:
+            self._count()
+            return super().replace_bytes(key, payload, version)
+
     def delete(self, key: str) -> None:
         with self._turn:
             self._count()
