@@ -37,6 +37,7 @@ from ingestion.live.spool import (
     finished_segments,
 )
 from ingestion.raw.durable import atomic_write, sync
+from ingestion.raw.names import RECEIPT, by_present_key, stored_receipt
 from ingestion.raw.receipts import Defect, ObjectId, Receipt, Source, readable, receipt_of
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.zone import RawZone
@@ -195,7 +196,7 @@ def _stored(
 def _trusted(object_id: ObjectId, zone: RawZone) -> Receipt | None:
     """The receipt of the stored object; None for one that is damaged, which is set aside and begun anew."""
     held = zone.receipt(object_id)
-    is_torn = held is None and zone.store.get_bytes(object_id.receipt_key) is not None
+    is_torn = held is None and stored_receipt(zone.store, object_id.folder) is not None
     if is_torn or zone.fault(object_id, held):
         zone.set_aside(object_id)
         return None
@@ -211,15 +212,17 @@ def _to_make_anew(spool_dir: Path, zone: RawZone, now: datetime) -> list[tuple[s
     """
     inspector, found = Inspector(zone.store), set()
     for dataset in _IDENTITY:
-        for stored in zone.store.list(f"raw/{dataset}"):
-            folder, _, name = stored.key.rpartition("/")
-            if name != "receipt.json":
+        listed, _ = by_present_key(zone.store.list(f"raw/{dataset}"))
+        for key in listed:
+            if not key.endswith(RECEIPT):
                 continue
+            folder = key.removesuffix(RECEIPT)
             *_, venue, _, label = folder.split("/")
             venue, day = venue.removeprefix("venue="), date.fromisoformat(label.partition("=")[2])
             if day < (now - KEEP_SEALED).date():
                 continue
-            receipt = readable(zone.store.get_bytes(stored.key))
+            held = stored_receipt(zone.store, folder)
+            receipt = readable(held[1]) if held else None
             is_damaged = receipt is None or inspector.fault(folder, receipt) is not None
             if is_damaged or (
                 receipt is not None

@@ -15,7 +15,7 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -34,12 +34,19 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+class Outrun(Exception):
+    """Another writer was first: what it wrote stays."""
+
+
 @contextmanager
-def atomic_write(target: Path, *, durable: bool = False) -> Iterator[Path]:
+def atomic_write(
+    target: Path, *, durable: bool = False, put: Callable[[Path, Path], None] = os.replace
+) -> Iterator[Path]:
     """A hidden path beside `target` to write to; it replaces `target` when the block ends well, else it is removed.
 
     A reader sees the old file or the new one. `durable`: the content is on the disk before the name is; the folder is
-    the caller's to sync. The folder must exist. The path is there and empty: write to it, do not replace it. OSError.
+    the caller's to sync. `put`: how it gets its place, `os.replace` or `put_first`. The folder must exist. The path is
+    there and empty: write to it, do not replace it. OSError.
     """
     staged = target.with_name(f".{target.name}.{_boot()}-{uuid.uuid4().hex}{_SUFFIX}")
     descriptor = _claimed(staged)
@@ -47,10 +54,40 @@ def atomic_write(target: Path, *, durable: bool = False) -> Iterator[Path]:
         yield staged
         if durable:
             sync(staged)
-        os.replace(staged, target)
+        put(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def put_first(staged: Path, target: Path) -> None:
+    """Give the file its name unless that is taken: Outrun. OSError."""
+    try:
+        os.link(staged, target)  # of several writers, one succeeds
+    except FileExistsError:
+        raise Outrun from None
+    except OSError:  # a file system without links: the writers that take this lock take turns
+        with exclusively(target.parent / ".first.lock"):
+            if target.exists():
+                raise Outrun from None
+            os.replace(staged, target)
+    else:
+        staged.unlink()
+
+
+@contextmanager
+def exclusively(lock: Path) -> Iterator[None]:
+    """Hold a kernel lock on the file, which is made and stays; the kernel releases it should this process die.
+
+    On a file system without locks, no other process is kept out.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)
 

@@ -8,17 +8,31 @@ states (`ingestion.raw.soundness`).
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.raw.judged import Judged, data_key, found_wrong, judged_again, read, with_current_schema
+from ingestion.domain.errors import StorageError
+from ingestion.raw.durable import Outrun
+from ingestion.raw.judged import Judged, found_wrong, judged_again, read, with_current_schema
+from ingestion.raw.names import (
+    DATA,
+    FORMER_RECEIPT,
+    OF_AN_OBJECT,
+    RECEIPT,
+    by_present_key,
+    data_key,
+    present_key,
+    rename,
+)
 from ingestion.raw.receipts import SCHEMA_VERSION
 from ingestion.raw.soundness import (
     READ_BY_EVERY_BUILD,
@@ -29,7 +43,7 @@ from ingestion.raw.soundness import (
     table_bytes,
 )
 from ingestion.raw.store import ObjectStore, StoredObject
-from ingestion.raw.tables import BESIDE_THE_INDEX, DAMAGED, DATA, DEFECTS, INDEX, OF_AN_OBJECT, RECEIPT, TABLES, Derived
+from ingestion.raw.tables import BESIDE_THE_INDEX, DAMAGED, DEFECTS, INDEX, TABLES, Derived
 
 _SCHEMA_VERSION_NAME: Final = b"taker.schema_version"
 # Written with the index: the schema version of every object in it.
@@ -37,6 +51,9 @@ _INDEX_METADATA: Final = {_SCHEMA_VERSION_NAME: str(SCHEMA_VERSION).encode()}
 _REWRITTEN_AT_ONCE: Final = 4
 _READ_IN_A_ROW: Final = 32
 _ROWS_AT_ONCE: Final = 1 << 12
+# Each attempt that fails is an update of another process that succeeded.
+_MOST_ATTEMPTS: Final = 16
+_LONGEST_PAUSE: Final = 3.0
 _SET_ASIDE: Final = "raw/set_aside"
 
 
@@ -58,22 +75,55 @@ def update(
     Reads only those receipts that changed since it was last written, and hashes only objects whose version was not
     hashed before, or that every build reads; with `rehashes`, every object. Objects of an older schema are rewritten
     first, so that all objects in the index have one schema. `notice` gets what was found wrong, a sentence each.
+
+    Others may update the tables meanwhile, on this machine and elsewhere: nothing that they wrote is lost.
     """
-    verified, *tables = (
-        _read_or_set_aside(store, key, schema, notice)
-        for key, schema in ((VERIFIED_KEY, VERIFIED_SCHEMA), *((each.key, each.schema) for each in TABLES))
+    noticed: set[str] = set()
+
+    def notice_once(text: str) -> None:
+        if text not in noticed:
+            noticed.add(text)
+            notice(text)
+
+    for attempt in range(_MOST_ATTEMPTS):
+        try:
+            return _update(store, scratch, rehashes, notice_once)
+        except Outrun:
+            # As many updates as are at work at once: at other moments than theirs.
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**attempt)))
+    raise StorageError(
+        f"other processes wrote {store.url(INDEX.key)} {_MOST_ATTEMPTS} times while this one brought it up to date; "
+        "run the same command again when fewer of them are at work"
     )
-    written = tables[0] if tables[0] is not None else INDEX.schema.empty_table()
-    listing = _listing(store, written)
+
+
+def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Callable[[str], None]) -> pa.Table:
+    """As `update`, once; Outrun where another process wrote one of the tables after this one read them.
+
+    The index is read first and written last: where another process's index was read, what it wrote before that was too.
+    The zone is listed after that, so that every receipt is seen which that process saw.
+    """
+    held, *others = (_read_or_set_aside(store, each.key, each.schema, notice) for each in TABLES)
+    of_verified = _read_or_set_aside(store, VERIFIED_KEY, VERIFIED_SCHEMA, notice)
+    tables = [held, *others]
+    written = held.table if held.table is not None else INDEX.schema.empty_table()
+    listing, former = _listing(store, written)
+    if former:
+        rename(store, former)
+        notice(
+            f"{len(former):,} receipts were renamed from receipt.json to _receipt.json, which readers of whole folders "
+            "leave out; older versions of Taker do not know the new name"
+        )
+        listing, _ = _listing(store, written)
     listed = [found for key, found in listing.items() if key.endswith(RECEIPT)]
-    inspector = Inspector(store, listing, rehashes=rehashes)
+    inspector = Inspector(store, listing, rehashes=rehashes, remembered=of_verified.table)
     as_listed, is_lacking = _as_listed(listing, written)
     # Where a table is missing, or of an older version, all of them are built from every receipt.
-    is_rebuilt = any(table is None for table in tables[1:]) or not _is_current(written)
+    is_rebuilt = any(each.table is None for each in others) or not _is_current(written)
     doubtful = _doubtful(inspector, written, store.at_once)
     unchanged = set() if is_rebuilt else as_listed - doubtful
     changed = [found for found in listed if found.key not in unchanged]
-    if not changed and not is_lacking:
+    if not changed and not is_lacking and not any(each.is_damaged for each in tables):
         return written
     anew = [_Rows(derived) for derived in TABLES]
     for judged in _examined(store, inspector, scratch, changed):
@@ -81,19 +131,28 @@ def update(
             notice(text)
         for rows in anew:
             rows.add(judged)
-    _write_verified(store, inspector, verified, [data_key(found.key) for found in listed])
+    verified = inspector.verified(data_key(found.key) for found in listed)
+    _replace(store, VERIFIED_KEY, verified, of_verified)
     *_, index = (
-        _write(store, rows, table, unchanged)
+        _replace(store, rows.derived.key, rows.merged(each.table, unchanged), each)
         # The index last: with it, the others are up to date.
-        for rows, table in reversed(list(zip(anew, tables, strict=True)))
+        for rows, each in reversed(list(zip(anew, tables, strict=True)))
     )
     return index
 
 
-def _listing(store: ObjectStore, written: pa.Table) -> dict[str, StoredObject]:
-    """The objects of the zone, by key; of those in the index, at least the data and the receipt."""
-    known = (key.removesuffix(RECEIPT) for key in pc.unique(written["receipt_key"]).to_pylist())
-    return {found.key: found for found in store.list("raw", only=dict.fromkeys(known, OF_AN_OBJECT))}
+def _listing(store: ObjectStore, written: pa.Table) -> tuple[dict[str, StoredObject], list[str]]:
+    """The objects of the zone by key, of those in the index at least the data and the receipt, as `by_present_key`
+    gives them."""
+    keys = pc.unique(written["receipt_key"]).to_pylist()
+    known = dict.fromkeys((key.removesuffix(RECEIPT) for key in keys if key.endswith(RECEIPT)), OF_AN_OBJECT)
+    listed, former = by_present_key(store.list("raw", only=known))
+    # What was restored from an old copy has the former name, which was not looked for.
+    for folder in [folder for folder in known if folder + RECEIPT not in listed]:
+        found, more = by_present_key(store.list(folder))
+        listed |= found
+        former += [key for key in more if key not in former]
+    return listed, former
 
 
 def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[set[str], bool]:
@@ -153,8 +212,9 @@ class _Rows:
         if rows:
             self._tables.append(pa.Table.from_pylist(rows, schema=self.derived.schema))
 
-    def merged(self, written: pa.Table, unchanged: set[str]) -> pa.Table:
+    def merged(self, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
         """With those of `written` whose receipts are `unchanged`, in the table's order."""
+        written = written if written is not None else self.derived.schema.empty_table()
         kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
         if _is_current(written) and not self._tables and kept.num_rows == written.num_rows:
             return written
@@ -169,9 +229,9 @@ def is_current(store: ObjectStore) -> bool:
     written = _stored(store, INDEX)
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
-    listed = _listing(store, written)
+    listed, former = _listing(store, written)
     as_listed, is_lacking = _as_listed(listed, written)
-    if is_lacking or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
+    if former or is_lacking or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
         return False
     return not _doubtful(Inspector(store, listed), written, hashes=False)
 
@@ -184,7 +244,8 @@ def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     index, defects = table_of(store, INDEX), table_of(store, DEFECTS)
     if store.get_bytes(VERIFIED_KEY) is None:
         return index, defects
-    listed = _listing(store, index)
+    listed, _ = _listing(store, index)
+    index, defects = _with_present_keys(index), _with_present_keys(defects)
     inspector = Inspector(store, listed)
     doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
     judged = [judged_again(store, inspector, Judged(listed[key], read(store, listed[key]))) for key in sorted(doubtful)]
@@ -201,9 +262,10 @@ def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hash
     reads."""
     rows = partial(_rows_of, written, "receipt_key", "status", "dataset", "stored_sha256")
     unknown = inspector.unknown((data_key(key), sha256) for key, status, _, sha256 in rows() if status == "stored")
-    doubtful = {data_key.removesuffix(DATA) + RECEIPT for data_key in unknown}
+    doubtful = {key.removesuffix(DATA) + RECEIPT for key in unknown}
     hashed: dict[str, str] = {}
     for key, status, dataset, sha256 in rows():
+        key = present_key(key)
         if status == DAMAGED:
             doubtful.add(key)
         elif hashes and dataset in READ_BY_EVERY_BUILD and status == "stored" and sha256 and key not in doubtful:
@@ -213,48 +275,57 @@ def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hash
         return doubtful | {key for key, is_sound in zip(hashed, found, strict=True) if not is_sound}
 
 
+def _with_present_keys(table: pa.Table) -> pa.Table:
+    """A table of the time when receipts had their former name, with the keys that they have now."""
+    at = table.schema.get_field_index("receipt_key")
+    column = table.column(at)
+    if not pc.any(pc.ends_with(column, FORMER_RECEIPT)).as_py():
+        return table
+    return table.set_column(at, table.schema.field(at), pa.array([present_key(key) for key in column.to_pylist()]))
+
+
 def _stored(store: ObjectStore, derived: Derived) -> pa.Table | None:
     """The table as stored; None where it is missing, damaged or has other columns."""
     return read_table(store.get_bytes(derived.key), derived.schema)
 
 
-def _read_or_set_aside(
-    store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]
-) -> pa.Table | None:
+class _Held(NamedTuple):
+    """A table as it was read: None where it is missing or damaged. `version`: of what is stored, None for nothing."""
+
+    table: pa.Table | None
+    version: str | None
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.table is None and self.version is not None
+
+
+def _read_or_set_aside(store: ObjectStore, key: str, schema: pa.Schema, notice: Callable[[str], None]) -> _Held:
     """A derived table as last written. One that cannot be read is kept under another name: it is made anew."""
-    payload = store.get_bytes(key)
+    found = store.get_version(key)
+    if found is None:
+        return _Held(None, None)
+    payload, version = found
     table = read_table(payload, schema)
-    if payload is None or table is not None:
-        return table
-    name = key.rpartition("/")[2].removesuffix(".parquet")
-    kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
-    store.put_bytes(kept, payload, only_if_absent=True)
-    store.delete(key)
-    notice(
-        f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from the "
-        "receipts"
-    )
-    return None
+    if table is None:
+        name = key.rpartition("/")[2].removesuffix(".parquet")
+        kept = f"{_SET_ASIDE}/{name}-{hashlib.sha256(payload).hexdigest()[:12]}.parquet"
+        store.put_bytes(kept, payload, only_if_absent=True)
+        notice(
+            f"{key} is damaged, or has the columns of another version; it is kept as {kept}, and was made anew from "
+            "the receipts"
+        )
+    return _Held(table, version)
 
 
-def _write_verified(
-    store: ObjectStore, inspector: Inspector, written: pa.Table | None, data_keys: Sequence[str]
-) -> None:
-    """Remember what was hashed."""
-    verified = inspector.verified(data_keys)
-    if verified != written:
-        store.put_bytes(VERIFIED_KEY, table_bytes(verified))
+def _replace(store: ObjectStore, key: str, table: pa.Table, held: _Held) -> pa.Table:
+    """Write the table where it is another than the one that was read. Outrun where that is not the stored one now."""
+    is_as_held = held.table is not None and table.equals(held.table, check_metadata=True)
+    if not is_as_held and not store.replace_bytes(key, table_bytes(table), held.version):
+        raise Outrun
+    return table
 
 
 def _is_current(table: pa.Table) -> bool:
     metadata = table.schema.metadata or {}
     return bool(metadata.get(_SCHEMA_VERSION_NAME) == _INDEX_METADATA[_SCHEMA_VERSION_NAME])
-
-
-def _write(store: ObjectStore, rows: _Rows, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
-    """The table with the rows of changed receipts replaced, and without those of deleted ones."""
-    derived = rows.derived
-    table = rows.merged(written if written is not None else derived.schema.empty_table(), unchanged)
-    if written is None or not table.equals(written, check_metadata=True):
-        store.put_bytes(derived.key, table_bytes(table))
-    return table

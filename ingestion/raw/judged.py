@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 from ingestion.decode.parquet import write_rows
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import StorageError
+from ingestion.raw.names import DATA, RECEIPT, stored_receipt
 from ingestion.raw.receipts import SCHEMA_VERSION, Receipt, readable
 from ingestion.raw.schema import with_todays_schema
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore, StoredObject
-from ingestion.raw.tables import DATA, RECEIPT, remedy
+from ingestion.raw.tables import remedy
 
 # An object that is replaced while it is judged is judged again so often.
 _MOST_LOOKS: Final = 3
@@ -45,18 +46,13 @@ class Judged:
         return self.found.key.removesuffix(RECEIPT)
 
 
-def data_key(receipt_key: str) -> str:
-    """The key of the object that a receipt describes."""
-    return receipt_key.removesuffix(RECEIPT) + DATA
-
-
 def read(store: ObjectStore, found: StoredObject) -> Receipt | None:
     """The listed receipt; None for a torn one, or another object's: the next ingestion of its period replaces it."""
-    payload = store.get_bytes(found.key)
-    if payload is None:
+    held = stored_receipt(store, found.key.removesuffix(RECEIPT))
+    if held is None:
         raise StorageError(f"{found.key} disappeared while the index was written; run the same command again")
-    receipt = readable(payload)
-    return receipt if receipt is not None and f"{receipt.folder}/receipt.json" == found.key else None
+    receipt = readable(held[1])
+    return receipt if receipt is not None and receipt.folder + RECEIPT == found.key else None
 
 
 def judged_again(store: ObjectStore, inspector: Inspector, each: Judged) -> Judged:
@@ -86,7 +82,7 @@ def found_wrong(judged: Sequence[Judged]) -> Iterator[str]:
             receipt = each.receipt
             what = f"{receipt.market.market_id} {receipt.dataset} {receipt.interval}".rstrip()
             yield (
-                f"{what} {receipt.period}: {each.folder}/data.parquet {each.fault}; its days are not covered; "
+                f"{what} {receipt.period}: {each.folder}{DATA} {each.fault}; its days are not covered; "
                 f"{remedy(receipt)}"
             )
 
@@ -112,7 +108,7 @@ def _rewritten(
     damaged one as it is.
     """
     found = each.found
-    data_key, note_key = f"{each.folder}/data.parquet", f"{each.folder}/{_REWRITING}"
+    data_key, note_key = each.folder + DATA, f"{each.folder}/{_REWRITING}"
     dataset = DATASETS.get(receipt.dataset)
     payload = store.get_bytes(data_key)
     if dataset is None or payload is None:

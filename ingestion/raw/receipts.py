@@ -22,6 +22,7 @@ from ingestion.decode.parquet import Decoded
 from ingestion.domain.datasets import ARCHIVED
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
+from ingestion.raw.names import DATA, RECEIPT
 from ingestion.venues import parse_market
 
 # Attributes whose field on disk has an older name.
@@ -51,7 +52,7 @@ class ObjectId:
 
     @property
     def data_key(self) -> str:
-        return f"{self.folder}/data.parquet"
+        return self.folder + DATA
 
     @property
     def quarantine_key(self) -> str:
@@ -59,7 +60,7 @@ class ObjectId:
 
     @property
     def receipt_key(self) -> str:
-        return f"{self.folder}/receipt.json"
+        return self.folder + RECEIPT
 
     def __str__(self) -> str:
         interval = f" {self.interval}" if self.interval else ""

@@ -119,28 +119,42 @@ class S3Store:
                 raise
         return True
 
+    def replace_bytes(self, key: str, payload: bytes, version: str | None) -> bool:
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": f'"{version}"'}
+        with self._translated_errors(key, "write"):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=payload, **condition)
+            except self._client.exceptions.ClientError as error:
+                if _status(error) in (409, 412) or error.response["Error"]["Code"] == "NoSuchKey":
+                    return False
+                raise
+        return True
+
     def get_bytes(self, key: str) -> bytes | None:
+        found = self.get_version(key)
+        return found[0] if found else None
+
+    def get_version(self, key: str) -> tuple[bytes, str] | None:
         with self._translated_errors(key, "read"):
-            body = self._body(key)
-            payload: bytes | None = body.read() if body is not None else None
-        return payload
+            found = self._got(key)
+            return (found["Body"].read(), found["ETag"].strip('"')) if found else None
 
     def sha256(self, key: str) -> str | None:
         with self._translated_errors(key, "read"):
-            body = self._body(key)
-            if body is None:
+            found = self._got(key)
+            if found is None:
                 return None
             digest = hashlib.sha256()
-            for block in body.iter_chunks(BLOCK):
+            for block in found["Body"].iter_chunks(BLOCK):
                 digest.update(block)
         return digest.hexdigest()
 
-    def _body(self, key: str) -> Any:
-        """The object's bytes as a stream; None when there is none."""
+    def _got(self, key: str) -> Any:
+        """The answer to a request for the object, its bytes as a stream; None when there is none."""
         from botocore.exceptions import ClientError  # slow to import, and not needed for a folder
 
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"]
+            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
         except ClientError as error:
             # By its code: boto3 creates the class of this error anew in each of several first threads.
             if error.response["Error"]["Code"] != "NoSuchKey":

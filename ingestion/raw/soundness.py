@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import FUNDING_RATE, INSTRUMENTS, LIQUIDATION_SNAPSHOT, LIQUIDATIONS, TAKER_RATIO
+from ingestion.raw.names import DATA, by_present_key
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.store import ObjectStore, StoredObject
 
@@ -34,16 +35,23 @@ class Inspector:
 
     `listed`: every object of the zone, by key, which is kept up to date; without it, the folders of a series are listed
     when first needed.
-    `rehashes`: what is remembered of earlier runs does not count.
+    `remembered`: the table of what earlier runs hashed, where it was read already. `rehashes`: it does not count.
     """
 
     def __init__(
-        self, store: ObjectStore, listed: dict[str, StoredObject] | None = None, *, rehashes: bool = False
+        self,
+        store: ObjectStore,
+        listed: dict[str, StoredObject] | None = None,
+        *,
+        rehashes: bool = False,
+        remembered: pa.Table | None = None,
     ) -> None:
         self._store = store
         self._listed = listed
         self._series: dict[str, dict[str, StoredObject]] = {}
-        self._remembered: dict[str, tuple[str, str]] | None = {} if rehashes else None
+        self._remembered: dict[str, tuple[str, str]] | None = (
+            {} if rehashes else None if remembered is None else _by_key(remembered)
+        )
         self._hashed: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -54,7 +62,7 @@ class Inspector:
         """
         if receipt is None or receipt.status != "stored":
             return None
-        found = self._found(f"{folder}/data.parquet")
+        found = self._found(folder + DATA)
         if found is None:
             return "is missing"
         if receipt.stored_bytes and found.size != receipt.stored_bytes:
@@ -97,7 +105,7 @@ class Inspector:
 
     def listed_again(self, folder: str) -> dict[str, StoredObject]:
         """The objects of the folder as they are now, for what may have been replaced since it was listed."""
-        found = {each.key: each for each in self._store.list(folder)}
+        found, _ = by_present_key(self._store.list(folder))
         with self._lock:
             listed = self._listed if self._listed is not None else self._series.setdefault(_series_of(folder), {})
             for key in [key for key in listed if key.startswith(f"{folder}/")]:
@@ -136,9 +144,11 @@ def _series_of(folder: str) -> str:
 def remembered(store: ObjectStore) -> dict[str, tuple[str, str]]:
     """By key of the data object: the version that was hashed, and its sha256. Nothing where the table is unreadable."""
     table = read_table(store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA)
-    if table is None:
-        return {}
-    keys, versions, sums = (column.to_pylist() for column in table.columns)
+    return {} if table is None else _by_key(table)
+
+
+def _by_key(verified: pa.Table) -> dict[str, tuple[str, str]]:
+    keys, versions, sums = (column.to_pylist() for column in verified.columns)
     return dict(zip(keys, zip(versions, sums, strict=True), strict=True))
 
 

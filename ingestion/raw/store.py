@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.durable import atomic_write, sweep, sync
+from ingestion.raw.durable import Outrun, atomic_write, exclusively, put_first, sweep, sync
 
 if TYPE_CHECKING:
     pass
@@ -55,6 +55,11 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def replace_bytes(self, key: str, payload: bytes, version: str | None) -> bool:
+        """Write the object if it still has this version, or, for None, if there still is none. Where another writer was
+        first: False, and what it wrote stays. Other puts of the key look at no version."""
+        ...
+
     def copy(self, source: str, key: str) -> None:
         """Make `key` the same object as `source`, without reading it. For objects that are replaced, never rewritten.
 
@@ -64,6 +69,10 @@ class ObjectStore(Protocol):
 
     def get_bytes(self, key: str) -> bytes | None:
         """The object's bytes, or None when there is none."""
+        ...
+
+    def get_version(self, key: str) -> tuple[bytes, str] | None:
+        """The object's bytes and the version that they are; None when there is none."""
         ...
 
     def sha256(self, key: str) -> str | None:
@@ -105,8 +114,26 @@ class LocalStore:
     def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         if only_if_absent and (self.root / key).exists():
             return False
-        with self._staged(key, durable) as staged:
-            staged.write_bytes(payload)
+        try:
+            with self._staged(key, durable, put_first if only_if_absent else os.replace) as staged:
+                staged.write_bytes(payload)
+        except Outrun:
+            return False
+        return True
+
+    def replace_bytes(self, key: str, payload: bytes, version: str | None) -> bool:
+        def put(staged: Path, target: Path) -> None:
+            # Of the writers that take this lock, one at a time compares and replaces.
+            with exclusively(target.parent / ".replace.lock"):
+                if _version_of(target) != version:
+                    raise Outrun
+                os.replace(staged, target)
+
+        try:
+            with self._staged(key, False, put) as staged:
+                staged.write_bytes(payload)
+        except Outrun:
+            return False
         return True
 
     def copy(self, source: str, key: str) -> None:
@@ -122,9 +149,13 @@ class LocalStore:
                 shutil.copyfile(path, staged)
 
     def get_bytes(self, key: str) -> bytes | None:
+        found = self.get_version(key)
+        return found[0] if found else None
+
+    def get_version(self, key: str) -> tuple[bytes, str] | None:
         try:
             with self._opened(key) as file:
-                return file.read()
+                return file.read(), _version(os.fstat(file.fileno()))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -193,12 +224,12 @@ class LocalStore:
                         yield _listed(below + entry.name, entry.stat())
 
     @contextmanager
-    def _staged(self, key: str, durable: bool) -> Iterator[Path]:
-        """A hidden file beside the target that replaces it when the block ends well."""
+    def _staged(self, key: str, durable: bool, put: Callable[[Path, Path], None] = os.replace) -> Iterator[Path]:
+        """A hidden file beside the target that gets its place when the block ends well."""
         target = self.root / key
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(target, durable=durable) as staged:
+            with atomic_write(target, durable=durable, put=put) as staged:
                 yield staged
             if durable:
                 for folder in (target.parent, *target.parent.parents):
@@ -214,3 +245,15 @@ class LocalStore:
 
 def _listed(key: str, found: os.stat_result) -> StoredObject:
     return StoredObject(key, found.st_size, f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}")
+
+
+def _version(found: os.stat_result) -> str:
+    return _listed("", found).version
+
+
+def _version_of(path: Path) -> str | None:
+    """As the listing has it; None where there is no file. OSError."""
+    try:
+        return _version(path.stat())
+    except FileNotFoundError:
+        return None

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ingestion.domain.arrow import INSTANT
 from ingestion.domain.datasets import ARCHIVED
 from ingestion.domain.periods import days_between
+from ingestion.raw.names import data_key
 from ingestion.raw.receipts import Defect, Receipt
 from ingestion.raw.store import StoredObject
 
@@ -90,9 +91,6 @@ DEFECTS_SCHEMA: Final = pa.schema(
         ("receipt_key", pa.string()),
     ]
 )
-RECEIPT: Final = "/receipt.json"
-DATA: Final = "/data.parquet"
-OF_AN_OBJECT: Final = (DATA[1:], RECEIPT[1:])
 # What the index states for the days of an object that is not as its receipt states: they are not covered.
 DAMAGED: Final = "damaged"
 
@@ -183,8 +181,7 @@ def _defect_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> li
 
 def _damage(found: StoredObject, receipt: Receipt, fault: str) -> Defect:
     """What is wrong with the object, and what makes it whole."""
-    data_key = f"{found.key.rpartition('/')[0]}/data.parquet"
-    return Defect("damaged_object", f"the stored file {fault}; {remedy(receipt)}", source_key=data_key)
+    return Defect("damaged_object", f"the stored file {fault}; {remedy(receipt)}", source_key=data_key(found.key))
 
 
 def remedy(receipt: Receipt) -> str:

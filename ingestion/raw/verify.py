@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from ingestion.raw.names import DATA, RECEIPT, by_present_key, stored_receipt
 from ingestion.raw.receipts import Receipt, has_quarantine, readable
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore, StoredObject
 from ingestion.raw.tables import remedy
 
-_RECEIPT, _DATA, _QUARANTINE = "receipt.json", "data.parquet", "_quarantine.parquet"
+_QUARANTINE: Final = "/_quarantine.parquet"
 # Most of the time is spent waiting for a disk or a server.
 _AT_ONCE: Final = 2 * (os.cpu_count() or 1)
 
@@ -47,8 +48,8 @@ class RawVerdict:
 def verify(store: ObjectStore, report: Callable[[int, int], None] = lambda done, objects: None) -> RawVerdict:
     """Hash every object, in parallel and in blocks, so that memory is bounded. `report`: how many are done, of how
     many; called from one thread."""
-    listed = {found.key: found for found in store.list("raw")}
-    folders = sorted({key.rpartition("/")[0] for key in listed if key.endswith((f"/{_RECEIPT}", f"/{_DATA}"))})
+    listed, _ = by_present_key(store.list("raw"))
+    folders = sorted({key.rpartition("/")[0] for key in listed if key.endswith((RECEIPT, DATA))})
     inspector = Inspector(store, listed, rehashes=True)
 
     def judged(folder: str) -> list[RawFault]:
@@ -59,18 +60,20 @@ def verify(store: ObjectStore, report: Callable[[int, int], None] = lambda done,
         for done, found in enumerate(pool.map(judged, folders), start=1):
             faults += found
             report(done, len(folders))
-    data = [found for key, found in listed.items() if key.endswith(f"/{_DATA}")]
+    data = [found for key, found in listed.items() if key.endswith(DATA)]
     return RawVerdict(len(data), sum(found.size for found in data), tuple(faults))
 
 
 def _faults(
     folder: str, store: ObjectStore, inspector: Inspector, listed: dict[str, StoredObject]
 ) -> Iterator[RawFault]:
-    receipt_key, data_key, quarantine_key = (f"{folder}/{name}" for name in (_RECEIPT, _DATA, _QUARANTINE))
-    if receipt_key not in listed:
+    data_key, quarantine_key = folder + DATA, folder + _QUARANTINE
+    held = stored_receipt(store, folder) if folder + RECEIPT in listed else None
+    if held is None:
         yield _fault(folder, data_key, "has no receipt, so that nothing reads it", _remake(folder))
         return
-    receipt = readable(store.get_bytes(receipt_key))
+    receipt_key, payload = held
+    receipt = readable(payload)
     if receipt is None or receipt.folder != folder:
         what = "cannot be read" if receipt is None else f"is the receipt of {receipt.folder}"
         yield _fault(folder, receipt_key, what, _remake(folder))

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
+from ingestion.raw.names import FORMER_RECEIPT, stored_receipt
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
     Defect,
@@ -65,7 +66,8 @@ class RawZone:
 
     def receipt(self, object_id: ObjectId) -> Receipt | None:
         """The object's current receipt; None when it was never requested."""
-        receipt = readable(self.store.get_bytes(object_id.receipt_key))
+        held = stored_receipt(self.store, object_id.folder)
+        receipt = readable(held[1]) if held else None
         return receipt if receipt is not None and receipt.folder == object_id.folder else None
 
     def will_store(self) -> None:
@@ -93,7 +95,7 @@ class RawZone:
 
         `quarantine`: the rows that were set aside, kept beside the data. Without `data`, what is stored stays.
         """
-        held_bytes = self.store.get_bytes(object_id.receipt_key)
+        held_key, held_bytes = stored_receipt(self.store, object_id.folder) or ("", None)
         held = readable(held_bytes)
         if held is not None and held_bytes is not None:
             receipt = replace(receipt, revision=held.revision + is_corrected(held, receipt))
@@ -110,24 +112,30 @@ class RawZone:
             elif held is None or has_quarantine(held):
                 self.store.delete(object_id.quarantine_key)
         self.store.put_bytes(object_id.receipt_key, receipt.to_json(), durable=durable)
+        if held_key not in ("", object_id.receipt_key):
+            self.store.delete(held_key)
         return receipt
 
     def set_aside(self, object_id: ObjectId) -> None:
         """Keep an object that cannot be trusted, and its receipt, under other names: it is made anew."""
-        for key in (object_id.data_key, object_id.receipt_key):
-            payload = self.store.get_bytes(key)
+        held = stored_receipt(self.store, object_id.folder)
+        for name, payload in (
+            ("data.parquet", self.store.get_bytes(object_id.data_key)),
+            ("receipt.json", held[1] if held else None),
+        ):
             if payload is not None:
                 digest = hashlib.sha256(payload).hexdigest()[:12]
-                kept = f"{object_id.folder}/set_aside/{digest}-{key.rpartition('/')[2]}"
+                kept = f"{object_id.folder}/set_aside/{digest}-{name}"
                 self.store.put_bytes(kept, payload, only_if_absent=True, durable=True)
-        # The receipt first: data without one is no object.
-        for key in (object_id.receipt_key, object_id.data_key):
+        # The receipt first: data without one is no object. Of two names the former, which is not to be the only one.
+        for key in (object_id.folder + FORMER_RECEIPT, object_id.receipt_key, object_id.data_key):
             self.store.delete(key)
 
     def history(self, object_id: ObjectId) -> list[Receipt]:
         """Every receipt the object ever had, oldest first, the current one last."""
         earlier = [self.store.get_bytes(found.key) for found in self.store.list(f"{object_id.folder}/history")]
-        payloads = [*earlier, self.store.get_bytes(object_id.receipt_key)]
+        held = stored_receipt(self.store, object_id.folder)
+        payloads = [*earlier, held[1] if held else None]
         return [Receipt.from_json(payload) for payload in payloads if payload]
 
     def index(self) -> pa.Table:

@@ -7,10 +7,6 @@ event log. Does not: when they are needed (`orchestration.runs`, `orchestration.
     Upstream: python_modules/dagster/dagster/_core/instance/ref.py; no issue is known that requests a public way. The
     class is named by Dagster's own documentation, https://github.com/dagster-io/dagster/pull/19665.
     Remove when: `DagsterInstance` can be opened by folder with overrides, or a run can switch the capture off.
-`check_history` reads `event_log_storage.get_asset_check_execution_history`.
-    Upstream: python_modules/dagster/dagster/_core/storage/event_log/base.py; no issue is known. The documented
-    `get_latest_asset_check_evaluation_record` returns the record that a queued run has planned, without an evaluation.
-    Remove when: an instance method returns the latest evaluation of a check, whatever runs are queued.
 `report_run_failed` uses `event_log_storage` and the names of its files to set a damaged one aside.
     Upstream: python_modules/dagster/dagster/_core/storage/event_log/sqlite/sqlite_event_log.py (`path_for_shard`,
     `_initialized_dbs`): a file per run, which Dagster opens when it records an event of that run. No issue is known.
@@ -23,7 +19,6 @@ event log. Does not: when they are needed (`orchestration.runs`, `orchestration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +26,6 @@ from orchestration.state.healing import heal, sqlite_fault
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 # Nothing is sent to Dagster's makers, whatever `dagster.yaml` has become.
 _NO_TELEMETRY: Final[dict[str, Any]] = {"telemetry": {"enabled": False}}
@@ -50,13 +44,6 @@ def open_home(home: Path, *, captures_output: bool) -> dg.DagsterInstance:
 
     overrides = _NO_TELEMETRY if captures_output else {**_NO_TELEMETRY, **_NO_COMPUTE_LOGS}
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))
-
-
-def check_history(
-    instance: dg.DagsterInstance, check: dg.AssetCheckKey, *, limit: int
-) -> Sequence[AssetCheckExecutionRecord]:
-    """The latest records of a check, newest first: planned ones and evaluations."""
-    return instance.event_log_storage.get_asset_check_execution_history(check, limit=limit)
 
 
 def report_run_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> list[str]:

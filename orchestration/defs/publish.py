@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from orchestration.compat.instance import check_history
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
 from orchestration.defs.raw import OWNERS, simulated_label
@@ -170,13 +169,14 @@ def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKe
     Another run's outcome is about other marts, however recent: this run alone holds the lock over what it built,
     audited and publishes.
     """
-    return {key.name: _outcome(_evaluation(instance, key, run_id)) for key in audits}
+    found = _evaluations(instance, run_id)
+    return {key.name: _outcome(found.get(key)) for key in audits}
 
 
 def judged_in(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey], run_id: str) -> dict[str, Any]:
     """What the audit of this run judged: whether it was full, and what it was, in words."""
-    found = [_evaluation(instance, key, run_id) for key in audits]
-    stated = [evaluation.metadata for evaluation in found if evaluation is not None]
+    found = _evaluations(instance, run_id)
+    stated = [found[key].metadata for key in audits if key in found]
     judged = {str(metadata[JUDGED].value): bool(metadata[IS_FULL].value) for metadata in stated if JUDGED in metadata}
     is_full = bool(judged) and all(judged.values())
     # Of an audit of what changed some suites judge everything.
@@ -191,15 +191,15 @@ def _outcome(evaluation: dg.AssetCheckEvaluation | None) -> str:
     return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
 
 
-def _evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> dg.AssetCheckEvaluation | None:
-    """The outcome of a check in this run."""
-    # Runs that wait have planned this check meanwhile: the latest records may all be theirs.
-    for record in check_history(instance, key, limit=100):
-        event = record.event.dagster_event if record.event is not None else None
-        evaluation = event.event_specific_data if event is not None else None
-        if record.run_id == run_id and isinstance(evaluation, dg.AssetCheckEvaluation):
-            return evaluation
-    return None
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+    """The outcome of each check in this run, the latest of each.
+
+    From the events of the run: in the history of a check, those of runs that wait or that ended since may be many.
+    """
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    entries = [record.event_log_entry for record in instance.get_records_for_run(run_id, of_type=kind).records]
+    found = [entry.dagster_event.event_specific_data for entry in entries if entry.dagster_event is not None]
+    return {each.asset_check_key: each for each in found if isinstance(each, dg.AssetCheckEvaluation)}
 
 
 def _and(names: Sequence[str]) -> str:

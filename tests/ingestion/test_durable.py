@@ -39,7 +39,7 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_stays(t
     folder = tmp_path / "raw" / "aggTrades" / "venue=binance_um"
     folder.mkdir(parents=True)
     dead, left = half_written(folder / "data.parquet")
-    living, being_written = half_written(folder / "receipt.json")
+    living, being_written = half_written(folder / "_receipt.json")
     try:
         dead.kill()
         dead.wait(30)

@@ -91,7 +91,7 @@ def test_after_any_change_it_is_what_every_receipt_together_gives(
         index = zone.write_index()
         tables = index, zone.index(), zone.defects(), zone.coverage()
         # What is damaged or torn is judged anew each time.
-        receipts = [each.key for each in zone.store.list("raw") if each.key.endswith("/receipt.json")]
+        receipts = [each.key for each in zone.store.list("raw") if each.key.endswith("/_receipt.json")]
         is_torn = any(zone.store.get_bytes(key) == b"{" for key in receipts)
         assert zone.index_is_current() == (not is_torn and "damaged" not in index["status"].to_pylist())
         for key in DERIVED:

@@ -195,7 +195,7 @@ class TestIngesting:
         assert statuses(outcomes) == ["stored", "refused", "stored"]
         assert "BTCUSDT-aggTrades-2024-01-02.zip" in str(outcomes[1].error)
         stored = [found.key.rsplit("/", 1)[-1] for found in zone.store.list("raw") if "2024-01-02" in found.key]
-        assert stored == ["receipt.json"]
+        assert stored == ["_receipt.json"]
         assert [(row["day"].day, row["status"]) for row in zone.write_index().to_pylist()] == [
             (1, "stored"),
             (2, "refused"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,52 @@ class TestEveryStore:
         assert not store.put_bytes("k", b"two", only_if_absent=True)
         assert store.get_bytes("k") == b"one"
 
+    def test_of_many_puts_that_must_be_the_first_one_succeeds(self, store: ObjectStore) -> None:
+        at_once = 4
+        for n in range(40 if isinstance(store, LocalStore) else 2):
+            together = threading.Barrier(at_once)
+
+            def put(writer: int, key: str = f"k{n}", together: threading.Barrier = together) -> bool:
+                together.wait()
+                return store.put_bytes(key, b"%d" % writer, only_if_absent=True)
+
+            with ThreadPoolExecutor(at_once) as pool:
+                were_first = list(pool.map(put, range(at_once)))
+            assert were_first.count(True) == 1
+            assert store.get_bytes(f"k{n}") == b"%d" % were_first.index(True)
+
+    def test_an_object_is_replaced_if_it_is_still_the_one_that_was_read(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        payload, version = store.get_version("k") or (b"", "")
+        assert (payload, version) == (b"one", store.list()[0].version)
+        assert store.replace_bytes("k", b"two", version)
+        assert not store.replace_bytes("k", b"three", version)
+        assert not store.replace_bytes("k", b"three", None)
+        assert store.get_bytes("k") == b"two"
+
+    def test_an_object_that_is_gone_is_not_replaced(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"one")
+        _, version = store.get_version("k") or (b"", "")
+        store.delete("k")
+        assert not store.replace_bytes("k", b"two", version)
+        assert (store.get_version("k"), store.list()) == (None, [])
+        assert store.replace_bytes("k", b"two", None)
+
+    def test_of_many_replacements_at_once_none_is_lost(self, store: ObjectStore) -> None:
+        store.put_bytes("k", b"0")
+        writers, each = 4, 10 if isinstance(store, LocalStore) else 2
+
+        def add(writer: int) -> None:
+            for _ in range(each):
+                while True:
+                    payload, version = store.get_version("k") or (b"", "")
+                    if store.replace_bytes("k", b"%d" % (int(payload) + 1), version):
+                        break
+
+        with ThreadPoolExecutor(writers) as pool:
+            list(pool.map(add, range(writers)))
+        assert store.get_bytes("k") == b"%d" % (writers * each)
+
     def test_a_file_is_stored_whole(self, store: ObjectStore, tmp_path: Path) -> None:
         source = tmp_path / "source.bin"
         source.write_bytes(bytes(range(256)) * 50_000)  # 12.8 MB: several parts of a multipart upload
@@ -72,6 +121,15 @@ def test_a_failed_put_leaves_the_former_object_and_no_debris(tmp_path: Path) -> 
         store.put_file("k", tmp_path / "no such source")
     assert store.get_bytes("k") == b"one"
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+def test_without_links_one_put_is_the_first_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*args: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("ingestion.raw.durable.os.link", no_links)
+    TestEveryStore().test_of_many_puts_that_must_be_the_first_one_succeeds(LocalStore(tmp_path))
+    assert len(LocalStore(tmp_path).list()) == 40
 
 
 def test_an_unwritable_folder_is_named_with_what_to_check(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_read_that_fails_is_never_taken_for_an_absent_or_shorter_object(
 
 
 @pytest.mark.parametrize("fault", ["busy", "expired"])
-@pytest.mark.parametrize("what", ["data.parquet", "receipt.json"])
+@pytest.mark.parametrize("what", ["data.parquet", "_receipt.json"])
 def test_an_object_whose_data_or_receipt_cannot_be_stored_is_not_there_and_the_next_run_stores_it(
     proxy: S3Proxy, store: ObjectStore, direct: ObjectStore, archive_folder: ArchiveFolder, what: str, fault: str
 ) -> None:

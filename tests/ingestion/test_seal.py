@@ -37,6 +37,7 @@ from ingestion.raw.stores import open_store
 from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
 from tests.support import messages
+from tests.support.former_receipts import as_formerly
 
 DAY = date(2026, 9, 21)
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
@@ -479,19 +480,40 @@ def test_the_kept_copy_is_on_the_disk_before_the_spool_forgets_the_file(
     assert happened[-5:] == ["sync ", "sync binance_um", "sync sealed", "sync spool", "unlink .spool"]
 
 
-@pytest.mark.parametrize("spoil", ["torn receipt", "no data", "flipped bit"])
+def test_a_day_goes_on_whose_receipt_has_the_name_of_former_versions(spool: Path, zone: RawZone) -> None:
+    spooled(spool, received(messages.force_order(at=ms(NOON)), NOON), covered(NOON))
+    (first,) = seal(spool, zone, now=NOON + timedelta(hours=1, minutes=30))
+    as_formerly(zone)
+    assert seal(spool, zone, now=NOON + timedelta(hours=1, minutes=30)) == []
+    at = NOON + timedelta(hours=1)
+    spooled(spool, received(messages.force_order(at=ms(at)), at), covered(at))
+    (second,) = seal(spool, zone, now=LATER)
+    assert second.receipt.covered_minutes == {"2026-09-21T12": 1, "2026-09-21T13": 1}
+    assert second.receipt.sources[:1] == first.receipt.sources
+    object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
+    assert [found.key for found in zone.store.list(object_id.folder) if found.key.endswith("receipt.json")] == [
+        object_id.receipt_key
+    ]
+
+
+@pytest.mark.parametrize("spoil", ["torn receipt", "torn former receipt", "no data", "flipped bit"])
 def test_a_damaged_object_is_made_anew_from_the_sealed_files(spool: Path, zone: RawZone, spoil: str) -> None:
     spooled(spool, received(messages.force_order(at=ms(NOON)), NOON), covered(NOON))
     (first,) = seal(spool, zone, now=LATER)
     object_id = ObjectId("liquidations", Market.whole_venue("binance_um"), "", Period.of_day(DAY))
     data = zone.store.get_bytes(object_id.data_key) or b""
-    if spoil == "torn receipt":
+    if spoil == "torn former receipt":
+        as_formerly(zone)
+        zone.store.put_bytes(f"{object_id.folder}/receipt.json", first.receipt.to_json()[:-40])
+        assert [each.day for each in seal(spool, zone, now=LATER)] == [DAY]
+        zone.store.put_bytes(object_id.receipt_key, first.receipt.to_json()[:-40])
+    elif spoil == "torn receipt":
         zone.store.put_bytes(object_id.receipt_key, first.receipt.to_json()[:-40])
     elif spoil == "no data":
         zone.store.delete(object_id.data_key)
     else:
         zone.store.put_bytes(object_id.data_key, data[:50] + bytes([data[50] ^ 1]) + data[51:])
-    assert zone.write_index()["status"].to_pylist() == ([] if spoil == "torn receipt" else ["damaged"])
+    assert zone.write_index()["status"].to_pylist() == ([] if "torn" in spoil else ["damaged"])
     assert zone.coverage().num_rows == 0
     (again,) = seal(spool, zone, now=LATER)
     assert (again.receipt.sources, again.receipt.covered_minutes) == (first.receipt.sources, {"2026-09-21T12": 1})

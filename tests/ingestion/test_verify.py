@@ -61,7 +61,7 @@ def test_each_fault_is_named_with_market_day_file_and_what_to_do(
         ("2024-01-02", "data.parquet"),
         ("2024-01-03", "data.parquet"),
         ("2024-01-04", "data.parquet"),
-        ("2024-01-05", "receipt.json"),
+        ("2024-01-05", "_receipt.json"),
         ("2024-01-06", "data.parquet"),
     ]
     assert [fault.what.split(" ")[:2] for fault in found.faults] == [

@@ -90,6 +90,19 @@ def test_publication_looks_at_the_evaluation_of_its_own_run(
     assert audit_summary(instance, [CHECK], later) == {"suite": "failed" if passed else "passed"}
 
 
+def test_however_many_runs_wait_or_ended_since_the_evaluation_of_its_own_run_counts() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    job = audited_mart(True, dg.AssetCheckSeverity.ERROR).resolve_job_def("job")
+    run_id = job.execute_in_process(instance=instance).run_id
+    key = dg.AssetCheckEvaluation(MART, "suite", passed=False)
+    for number in range(120):
+        event = dg.DagsterEvent(
+            dg.DagsterEventType.ASSET_CHECK_EVALUATION.value, "job", event_specific_data=key, step_key="suite"
+        )
+        instance.report_dagster_event(event, run_id=f"another run {number}")
+    assert audit_summary(instance, [CHECK], run_id) == {"suite": "passed"}
+
+
 def test_a_run_without_an_audit_of_its_own_publishes_nothing() -> None:
     instance = dg.DagsterInstance.ephemeral()
     audited_mart(True, dg.AssetCheckSeverity.ERROR).resolve_job_def("job").execute_in_process(instance=instance)

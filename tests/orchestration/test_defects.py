@@ -49,7 +49,7 @@ def defect(dataset: str, kind: str, on: date | None, reason: str = "not a zip", 
         "row_count": 0,
         "source_key": f"data/BTCUSDT-{dataset}-{label}.zip",
         "used_instead": "",
-        "receipt_key": f"raw/{dataset}/venue=binance_um/symbol=BTCUSDT/date={label}/receipt.json",
+        "receipt_key": f"raw/{dataset}/venue=binance_um/symbol=BTCUSDT/date={label}/_receipt.json",
         **fields,
     }
 

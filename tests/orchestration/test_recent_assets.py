@@ -134,7 +134,7 @@ def test_the_contracts_of_a_venue_that_was_collected_are_requested_too(
     here: Settings, instance: dg.DagsterInstance, venue: VenueServer, where: str
 ) -> None:
     settings = here.model_copy(update={"venue_urls": {**here.venue_urls, "bybit.rest": venue.url}})
-    key = "raw/liquidations/venue=bybit/symbol=ALL/day=2026-03-01/receipt.json"
+    key = "raw/liquidations/venue=bybit/symbol=ALL/day=2026-03-01/_receipt.json"
     left = "2026-03-01T04.1.spool" if "spool" in where else key
     path = settings.state_dir / where / left if "spool" in where else settings.state_dir / left
     path.parent.mkdir(parents=True)

@@ -77,9 +77,9 @@ def parquet_of(store: ObjectStore) -> dict[str, str]:
 def receipts_of(store: ObjectStore) -> dict[str, Receipt]:
     """Every current receipt, by the folder it lies in."""
     return {
-        found.key.removesuffix("/receipt.json"): Receipt.from_json(store.get_bytes(found.key) or b"")
+        found.key.removesuffix("/_receipt.json"): Receipt.from_json(store.get_bytes(found.key) or b"")
         for found in store.list("raw")
-        if found.key.endswith("/receipt.json")
+        if found.key.endswith("/_receipt.json")
     }
 
 

@@ -39,16 +39,24 @@ class KilledStore(LocalStore):
             self._die_at_zero()
             return stored
 
+    def replace_bytes(self, key: str, payload: bytes, version: str | None) -> bool:
+        with self._lock:
+            stored = not self._ends(key, payload)
+            if stored:
+                stored = super().replace_bytes(key, payload, version)
+            self._die_at_zero()
+            return stored
+
     def delete(self, key: str) -> None:
         with self._lock:
             if not self._ends(key, b""):
                 super().delete(key)
             self._die_at_zero()
 
-    def get_bytes(self, key: str) -> bytes | None:
+    def get_version(self, key: str) -> tuple[bytes, str] | None:
         if self.is_dead:
             raise Killed
-        return super().get_bytes(key)
+        return super().get_version(key)
 
     def _ends(self, key: str, payload: bytes) -> bool:
         """Count the change; True when it must not happen, or only by half."""

@@ -136,7 +136,7 @@ def watch(aim: Aim | None, log: Path, *, callbacks: bool = False) -> None:
         put_file(self, key, *args, **kwargs)
 
     def watched_bytes(self: LocalStore, key: str, *args: Any, **kwargs: Any) -> bool:
-        if key.endswith("/receipt.json"):
+        if key.endswith("/_receipt.json"):
             watching.began("receipt")
         return put_bytes(self, key, *args, **kwargs)
 
