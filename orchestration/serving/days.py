@@ -201,6 +201,33 @@ def unvalued(serving: Path, markets: Sequence[str]) -> list[str]:
 _UNVALUED = "select market_id from dim_markets where is_ingested and contract_size is null order by market_id"
 
 
+def unfilled(serving: Path, markets: Sequence[str]) -> list[str]:
+    """Definitions without a bar of those of `markets` that have days, one sentence for each set of definitions."""
+    with connect(serving) as connection:
+        rows = connection.execute(_UNFILLED).fetchall()
+    of_definitions: dict[str, list[str]] = {}
+    for market_id, definitions in rows:
+        if market_id in markets:
+            of_definitions.setdefault(definitions, []).append(market_id)
+    return [
+        f"{', '.join(found)}: no bar of the definitions {definitions}, whose grain is finer than the stored klines and "
+        "trades; add it to TAKER_KLINE_INTERVAL and run again"
+        for definitions, found in of_definitions.items()
+    ]
+
+
+_UNFILLED = """
+    select markets.market_id, string_agg(definitions.definition_id, ', ' order by definitions.definition_id)
+    from (select distinct market_id, venue from fct_net_taker_volume_daily) as markets
+    inner join dim_spike_definitions as definitions on coalesce(definitions.venue, markets.venue) = markets.venue
+    left join (select distinct market_id, definition_id from fct_taker_spike_ranks) as ranked
+        on ranked.market_id = markets.market_id and ranked.definition_id = definitions.definition_id
+    where ranked.market_id is null and definitions.grain <> '1d'
+    group by markets.market_id
+    order by markets.market_id
+"""
+
+
 def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
     """Newest days on which sources contradict each other, or trades are incomplete or can be no market's."""
     with connect(serving) as connection:

@@ -241,7 +241,7 @@ def test_the_facts_of_a_run_quote_dbt_without_its_colours(settings: Settings) ->
         refused=[("klines", r"\u001b[0mno")],
         notices=[red],
     )
-    facts = json.loads(to_json(_facts(settings, report, _Published([], [], [], []))))
+    facts = json.loads(to_json(_facts(settings, report, _Published())))
     assert facts["problems"] == ["ERROR in model"]
     assert facts["checks"][0]["description"] == "got ERROR"
     assert facts["failed_objects"] == [{"object": "klines", "fault": "ERROR"}]

@@ -27,7 +27,7 @@ from orchestration.cli.render.status import show_status
 from orchestration.runs.report import CheckFinding, RunReport
 from orchestration.serving.claims.evaluate import Answer, Verdict
 from orchestration.serving.claims.parse import Claim
-from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days
+from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days, unfilled
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.serving.liquidations import last_liquidations
 from orchestration.serving.raw_status import SeriesStatus
@@ -392,6 +392,30 @@ def test_a_day_is_shown_on_the_side_of_its_value(tmp_path: Path) -> None:
         "bearish",
         "bearish",
     ]
+
+
+def test_definitions_that_no_bar_can_fill_are_named_once_for_all_markets(tmp_path: Path) -> None:
+    serving = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(serving)) as connection:
+        connection.execute(
+            """
+            create table fct_net_taker_volume_daily as select 'v:' || s as market_id, 'v' as venue
+            from (values ('A'), ('B'), ('C'), ('C')) as t (s);
+            create table dim_spike_definitions as select * from (values
+                ('daily_usd', '1d', null), ('4h_usd', '4h', null), ('hourly', '1h', null), ('of_w', '1h', 'w')
+            ) as t (definition_id, grain, venue);
+            create table fct_taker_spike_ranks as select * from (values
+                ('v:A', '4h_usd'), ('v:B', '4h_usd'), ('v:C', '4h_usd'), ('v:C', 'hourly')
+            ) as t (market_id, definition_id);
+            """
+        )
+
+    (sentence,) = unfilled(serving, ["v:A", "v:B", "v:C"])
+
+    assert sentence.startswith(
+        "v:A, v:B: no bar of the definitions hourly, whose grain is finer than the stored klines"
+    )
+    assert unfilled(serving, ["v:C"]) == []
 
 
 def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) 
     elif not quiet:
         show_days(stdout(), published.days)
         show_liquidations(stdout(), published.liquidations)
-    notes = [] if quiet or as_json else [*published.unvalued, *published.disagreements]
+    notes = [] if quiet or as_json else [*published.unvalued, *published.disagreements, *published.unfilled]
     show_report(stderr(), report, notes, problems_only=quiet or as_json)
 
 
@@ -132,10 +132,11 @@ class _Published:
     liquidations: Sequence[Liquidated] = ()
     disagreements: Sequence[str] = ()
     unvalued: Sequence[str] = ()
+    unfilled: Sequence[str] = ()
 
 
 def _published(settings: Settings, report: RunReport) -> _Published:
-    from orchestration.serving.days import disagreements, latest_days, unvalued
+    from orchestration.serving.days import disagreements, latest_days, unfilled, unvalued
     from orchestration.serving.liquidations import last_liquidations
 
     if not report.published:
@@ -146,6 +147,7 @@ def _published(settings: Settings, report: RunReport) -> _Published:
         last_liquidations(serving, markets),
         disagreements(serving, markets),
         unvalued(serving, markets),
+        unfilled(serving, markets),
     )
 
 
@@ -170,4 +172,5 @@ def _facts(settings: Settings, report: RunReport, published: _Published) -> dict
         "markets": published.days,
         "liquidations_24h": published.liquidations,
         "unvalued_markets": published.unvalued,
+        "unfilled_definitions": published.unfilled,
     }
