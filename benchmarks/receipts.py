@@ -79,8 +79,16 @@ def _receipt(number: int) -> bytes:
     market_of_it = parse_market(f"binance_um:C{market:05d}USDT")
     object_id = ObjectId("aggTrades", market_of_it, "", Period.of_day(_FIRST + timedelta(days=day)))
     sources = [Source(f"data/{object_id}.zip", _sha256(number), 900_000, 100_000)]
-    facts = {"rows": 100_000, "stored_bytes": 1_000_000, "stored_sha256": _sha256(number)}
-    return receipt_of(object_id, now=datetime(2026, 1, 1, tzinfo=UTC), version=3, sources=sources, **facts).to_json()
+    receipt = receipt_of(
+        object_id,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        version=3,
+        sources=sources,
+        rows=100_000,
+        stored_bytes=1_000_000,
+        stored_sha256=_sha256(number),
+    )
+    return receipt.to_json()
 
 
 def _step(step: str, receipts: int, folder: Path) -> None:
