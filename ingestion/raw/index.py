@@ -33,6 +33,7 @@ from ingestion.raw.names import (
     present_key,
     rename,
 )
+from ingestion.raw.ordered import with_rows, without
 from ingestion.raw.receipts import SCHEMA_VERSION
 from ingestion.raw.soundness import (
     READ_BY_EVERY_BUILD,
@@ -117,13 +118,13 @@ def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Ca
         listing, _ = _listing(store, written)
     listed = [found for key, found in listing.items() if key.endswith(RECEIPT)]
     inspector = Inspector(store, listing, rehashes=rehashes, remembered=of_verified.table)
-    as_listed, is_lacking = _as_listed(listing, written)
+    as_listed, gone = _as_listed(listing, written)
     # Where a table is missing, or of an older version, all of them are built from every receipt.
     is_rebuilt = any(each.table is None for each in others) or not _is_current(written)
     doubtful = _doubtful(inspector, written, store.at_once)
     unchanged = set() if is_rebuilt else as_listed - doubtful
     changed = [found for found in listed if found.key not in unchanged]
-    if not changed and not is_lacking and not any(each.is_damaged for each in tables):
+    if not changed and not gone and not any(each.is_damaged for each in tables):
         return written
     anew = [_Rows(derived) for derived in TABLES]
     for judged in _examined(store, inspector, scratch, changed):
@@ -131,10 +132,14 @@ def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Ca
             notice(text)
         for rows in anew:
             rows.add(judged)
+    replaced = gone.union(found.key for found in changed)
+    for each in others:  # a killed update may have left rows there of receipts that the index never had
+        known = pc.unique(each.table["receipt_key"]).to_pylist() if each.table is not None else []
+        replaced.update(key for key in known if key not in listing)
     verified = inspector.verified(data_key(found.key) for found in listed)
     _replace(store, VERIFIED_KEY, verified, of_verified)
     *_, index = (
-        _replace(store, rows.derived.key, rows.merged(each.table, unchanged), each)
+        _replace(store, rows.derived.key, rows.merged(None if is_rebuilt else each.table, replaced), each)
         # The index last: with it, the others are up to date.
         for rows, each in reversed(list(zip(anew, tables, strict=True)))
     )
@@ -155,16 +160,16 @@ def _listing(store: ObjectStore, written: pa.Table) -> tuple[dict[str, StoredObj
     return listed, former
 
 
-def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[set[str], bool]:
-    """Keys of the receipts that are listed as the index has them, and whether any of the index is not listed at all."""
-    same, is_lacking = set(), False
+def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[set[str], set[str]]:
+    """Keys of the receipts that are listed as the index has them, and of those that are not listed at all."""
+    same, gone = set(), set()
     for key, version in _rows_of(written, "receipt_key", "receipt_version"):
         found = listing.get(key)
         if found is None:
-            is_lacking = True
+            gone.add(key)
         elif found.version == version:
             same.add(found.key)
-    return same, is_lacking
+    return same, gone
 
 
 def _rows_of(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -212,15 +217,12 @@ class _Rows:
         if rows:
             self._tables.append(pa.Table.from_pylist(rows, schema=self.derived.schema))
 
-    def merged(self, written: pa.Table | None, unchanged: set[str]) -> pa.Table:
-        """With those of `written` whose receipts are `unchanged`, in the table's order."""
-        written = written if written is not None else self.derived.schema.empty_table()
-        kept = written.filter(pc.is_in(written["receipt_key"], value_set=pa.array(sorted(unchanged), pa.string())))
-        if _is_current(written) and not self._tables and kept.num_rows == written.num_rows:
-            return written
-        table = pa.concat_tables([kept, *self._tables])
-        table = table.sort_by([(name, "ascending") for name in self.derived.order])
-        return table.replace_schema_metadata(_INDEX_METADATA)
+    def merged(self, written: pa.Table | None, replaced: set[str]) -> pa.Table:
+        """With those of `written` whose receipts are not `replaced`, in the table's order."""
+        table = written if written is not None else self.derived.schema.empty_table()
+        table = without(table, "receipt_key", replaced)
+        new = pa.concat_tables([self.derived.schema.empty_table(), *self._tables])
+        return with_rows(table, new, self.derived.order).replace_schema_metadata(_INDEX_METADATA)
 
 
 def is_current(store: ObjectStore) -> bool:
@@ -230,8 +232,8 @@ def is_current(store: ObjectStore) -> bool:
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
     listed, former = _listing(store, written)
-    as_listed, is_lacking = _as_listed(listed, written)
-    if former or is_lacking or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
+    as_listed, gone = _as_listed(listed, written)
+    if former or gone or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
         return False
     return not _doubtful(Inspector(store, listed), written, hashes=False)
 
@@ -249,11 +251,10 @@ def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     inspector = Inspector(store, listed)
     doubtful = _doubtful(inspector, index, hashes=False) & listed.keys()
     judged = [judged_again(store, inspector, Judged(listed[key], read(store, listed[key]))) for key in sorted(doubtful)]
-    unchanged = set(index["receipt_key"].to_pylist()) - doubtful
     of_index, of_defects = _Rows(INDEX), _Rows(DEFECTS)
     for rows in (of_index, of_defects):
         rows.add(judged)
-    return of_index.merged(index, unchanged), of_defects.merged(defects, unchanged)
+    return of_index.merged(index, doubtful), of_defects.merged(defects, doubtful)
 
 
 def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hashes: bool = True) -> set[str]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ingestion.domain.datasets import FUNDING_RATE, INSTRUMENTS, LIQUIDATION_SNAPSHOT, LIQUIDATIONS, TAKER_RATIO
 from ingestion.raw.names import DATA, by_present_key
+from ingestion.raw.ordered import with_rows, without
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.store import ObjectStore, StoredObject
 
@@ -49,9 +50,8 @@ class Inspector:
         self._store = store
         self._listed = listed
         self._series: dict[str, dict[str, StoredObject]] = {}
-        self._remembered: dict[str, tuple[str, str]] | None = (
-            {} if rehashes else None if remembered is None else _by_key(remembered)
-        )
+        self._remembered: dict[str, tuple[str, str]] | None = {} if rehashes else None
+        self._table = None if rehashes else remembered
         self._hashed: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -115,15 +115,20 @@ class Inspector:
 
     def verified(self, data_keys: Iterable[str]) -> pa.Table:
         """What is to be remembered of these objects: the version and sha256 of each that was ever hashed."""
-        known = self._known() | self._hashed
-        keys = sorted(key for key in data_keys if key in known)
-        return pa.table(
-            [keys, [known[key][0] for key in keys], [known[key][1] for key in keys]], schema=VERIFIED_SCHEMA
-        )
+        wanted, known = set(data_keys), self._known()
+        new = sorted(key for key in self._hashed if key in wanted)
+        versions, sums = ([self._hashed[key][at] for key in new] for at in (0, 1))
+        hashed = pa.table([new, versions, sums], schema=VERIFIED_SCHEMA)
+        if self._table is None:
+            return hashed
+        kept = without(self._table, "data_key", {key for key in known if key not in wanted or key in self._hashed})
+        return with_rows(kept, hashed, ("data_key",))
 
     def _known(self) -> dict[str, tuple[str, str]]:
         if self._remembered is None:
-            self._remembered = remembered(self._store)
+            if self._table is None:
+                self._table = read_table(self._store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA)
+            self._remembered = {} if self._table is None else _by_key(self._table)
         return self._remembered
 
     def _found(self, data_key: str) -> StoredObject | None:
@@ -141,13 +146,8 @@ def _series_of(folder: str) -> str:
     return folder.rpartition("/")[0]
 
 
-def remembered(store: ObjectStore) -> dict[str, tuple[str, str]]:
-    """By key of the data object: the version that was hashed, and its sha256. Nothing where the table is unreadable."""
-    table = read_table(store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA)
-    return {} if table is None else _by_key(table)
-
-
 def _by_key(verified: pa.Table) -> dict[str, tuple[str, str]]:
+    """By key of the data object: the version that was hashed, and its sha256."""
     keys, versions, sums = (column.to_pylist() for column in verified.columns)
     return dict(zip(keys, zip(versions, sums, strict=True), strict=True))
 

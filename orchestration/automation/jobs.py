@@ -3,7 +3,7 @@
 Belongs here: which assets each job selects. Does not: when it runs (the other modules of this room).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from ingestion.domain.periods import Span
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import RECEIPTS_KEY, raw_key
 from orchestration.defs.report import REPORT_KEY
+from orchestration.state.locks import ONE_BUILD
 
 if TYPE_CHECKING:
     from orchestration.compat.types import UnresolvedAssetJobDefinition
@@ -47,19 +48,24 @@ def jobs(warehouse: Iterable[dg.AssetKey]) -> Jobs:
             "Fetch from the venues' APIs what the archive does not have yet, and seal the hours that the collector has "
             "finished.",
         ),
+        # Of several workers, each has a warehouse of its own: no lock of one machine keeps their builds apart.
         build=_job(
             BUILD_AND_PUBLISH,
             (RECEIPTS_KEY, *warehouse, PUBLISHED_KEY, REPORT_KEY),
             "Index the receipts, build the days that changed, audit the marts, publish them if they pass, and render "
             "their report.",
+            tags={ONE_BUILD: BUILD_AND_PUBLISH},
         ),
     )
 
 
-def _job(name: str, keys: Iterable[dg.AssetKey], description: str) -> "UnresolvedAssetJobDefinition":
+def _job(
+    name: str, keys: Iterable[dg.AssetKey], description: str, tags: Mapping[str, str] | None = None
+) -> "UnresolvedAssetJobDefinition":
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys),
         description=description,
         executor_def=dg.in_process_executor,
+        tags=tags,
     )

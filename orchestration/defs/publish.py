@@ -18,11 +18,18 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
 from orchestration.warehouse.audit.window import AUDITED, statement_of
-from orchestration.warehouse.publish.inputs import INPUTS, inputs_sha256, judged_by_sha256, published_settings
+from orchestration.warehouse.publish.inputs import (
+    INPUTS,
+    days_read,
+    inputs_sha256,
+    judged_by_sha256,
+    published_settings,
+)
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
 
 if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
+    from ingestion.raw.zone import RawZone
     from orchestration.warehouse.publish.publication import Publication
 
 # The step that audits, its option, and the names of what its checks state of what they judged.
@@ -66,6 +73,7 @@ def published_asset(
         workplace.hold_warehouse(report, context.run.run_id)
         audit = audit_summary(context.instance, audits, context.run.run_id)
         refuse_unaudited(audit)
+        refuse_empty(storage.raw_zone(), dbt.paths.warehouse)
         progress.publishing(len(marts))
         settings = published_settings(scope, dbt.target)
         judged = judged_in(context.instance, audits, context.run.run_id)
@@ -161,6 +169,21 @@ def refuse_unaudited(audit: Mapping[str, str]) -> None:
                 "materialize the marts together with their checks (job `build_and_publish`)",
                 allow_retries=False,
             )
+
+
+def refuse_empty(zone: "RawZone", warehouse: Path) -> None:
+    """dg.Failure where the warehouse was built from nothing, and the raw zone has something: every mart would be empty.
+
+    So it is on a machine whose warehouse is not the one that was built, or was built from other storage.
+    """
+    stored = zone.index()["status"].to_pylist().count("stored")
+    if stored and not days_read(warehouse):
+        raise dg.Failure(
+            f"nothing was published and the former publication stands: {warehouse} was built from no day of the raw "
+            f"zone, in which {stored:,} are stored ({zone.url}); check that TAKER_STORAGE_URL and TAKER_STATE_DIR are "
+            "the same wherever runs are executed, and run the job `build_and_publish`",
+            allow_retries=False,
+        )
 
 
 def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey], run_id: str) -> dict[str, str]:

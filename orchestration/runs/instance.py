@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ingestion.raw.durable import atomic_write
 from orchestration.compat.instance import is_valid_configuration
 from orchestration.state.healing import heal, set_aside, sqlite_fault
+from orchestration.state.locks import ONE_BUILD
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,6 +40,9 @@ event_log_storage:
 concurrency:
   runs:
     max_concurrent_runs: 1      # SQLite and the warehouse file want one writer at a time
+    tag_concurrency_limits:
+      - key: {ONE_BUILD}        # one build at a time, however many runs of ingestion there may be
+        limit: 1
 """
 
 

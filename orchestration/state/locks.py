@@ -24,6 +24,9 @@ from orchestration.config.paths import Paths
 from orchestration.state.kernel import try_lock
 from orchestration.state.process import description, join, scratch
 
+# The tag of the job that builds: of the runs in Dagster's queue, one with this tag is executed at a time, also by
+# workers that share no folder.
+ONE_BUILD: Final = "taker/build"
 WAREHOUSE: Final = "warehouse"
 ARCHIVE: Final = "archive"
 API: Final = "api"

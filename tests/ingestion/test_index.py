@@ -14,11 +14,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ingestion.domain.periods import Period
+from ingestion.raw.ordered import with_rows, without
 from ingestion.raw.receipts import Defect, ObjectId, Receipt, Source, readable, receipt_of
-from ingestion.raw.soundness import VERIFIED_KEY
+from ingestion.raw.soundness import VERIFIED_KEY, VERIFIED_SCHEMA, read_table
 from ingestion.raw.store import LocalStore
 from ingestion.raw.stores import open_store
 from ingestion.raw.tables import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
@@ -151,3 +153,39 @@ def test_a_receipt_is_accepted_in_any_layout_and_refused_with_any_other_fact(tmp
     ):
         assert altered != payload
         assert readable(altered) is None
+
+
+def test_rows_are_put_in_their_places_as_sorting_all_of_them_does() -> None:
+    draw = random.Random(7)
+    for size in (0, 1, 5, 40):
+        for added in (0, 1, 3, 30):
+            rows = [{"by": draw.randrange(20), "then": draw.choice("abc"), "at": n} for n in range(size + added)]
+            schema = pa.schema([("by", pa.int64()), ("then", pa.string()), ("at", pa.int64())])
+            kept, new = (pa.Table.from_pylist(part, schema=schema) for part in (rows[:size], rows[size:]))
+            by = [("by", "ascending"), ("then", "ascending")]
+            kept = kept.sort_by(by)
+            assert with_rows(kept, new, ("by", "then")) == pa.concat_tables([kept, new]).sort_by(by)
+
+
+def test_rows_are_left_out_by_a_value_and_a_table_without_it_is_not_copied() -> None:
+    table = pa.table({"key": ["a", "b", "a", None]})
+    assert without(table, "key", {"a", "c"})["key"].to_pylist() == ["b", None]
+    assert without(table, "key", {"c"}) is table
+    assert without(table, "key", ()) is table
+
+
+def test_what_a_killed_update_left_of_a_receipt_that_is_gone_since_is_left_out(tmp_path: Path) -> None:
+    zone = a_zone(tmp_path, days=2)
+    put(zone, an_object(0, 9), b"9", (Defect("implausible", "every trade is alike", an_object(0, 9).period.first_day),))
+    zone.write_index()
+    with_it = zone.store.get_bytes(DEFECTS_KEY)
+    zone.store.delete(an_object(0, 9).receipt_key)
+    zone.write_index()
+    assert zone.defects().num_rows == 0
+    verified = read_table(zone.store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA)
+    assert verified is not None
+    assert an_object(0, 9).data_key not in verified["data_key"].to_pylist()
+    zone.store.put_bytes(DEFECTS_KEY, with_it or b"")
+    put(zone, an_object(1, 5), b"5")
+    zone.write_index()
+    assert zone.defects().num_rows == 0

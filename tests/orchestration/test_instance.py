@@ -2,9 +2,12 @@
 
 import dagster as dg
 import pytest
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
+from orchestration.automation.jobs import BUILD_AND_PUBLISH, INGEST_TODAY
 from orchestration.compat.event_storage import BatchingSqliteEventLogStorage
 from orchestration.config.settings import Settings
+from orchestration.definitions import build_definitions
 from orchestration.defs.partitions import range_tags
 from orchestration.runs.instance import open_instance, prepare_home
 
@@ -40,6 +43,22 @@ def test_a_home_of_an_earlier_version_finds_the_event_storage_where_it_is_now(se
     configuration.write_text(written.replace("orchestration.compat.event_storage", "orchestration.event_storage"))
     prepare_home(settings.paths.dagster_home)
     assert configuration.read_text() == written
+
+
+@pytest.mark.usefixtures("home_in_environment", "manifest")
+def test_of_the_builds_in_the_queue_one_is_started_however_many_runs_may_be(settings: Settings) -> None:
+    prepare_home(settings.paths.dagster_home)
+    configuration = settings.paths.dagster_home / "dagster.yaml"
+    configuration.write_text(configuration.read_text().replace("max_concurrent_runs: 1", "max_concurrent_runs: 4"))
+    definitions = build_definitions(settings)
+    build, ingestion = (definitions.resolve_job_def(name) for name in (BUILD_AND_PUBLISH, INGEST_TODAY))
+    with open_instance(settings.paths.dagster_home) as instance:
+        limits = instance.get_concurrency_config().run_queue_config
+        assert limits is not None
+        assert limits.max_concurrent_runs == 4
+        runs = [instance.create_run_for_job(each, tags=each.tags) for each in (build, build, ingestion)]
+        counter = TagConcurrencyLimitsCounter(limits.tag_concurrency_limits, runs[:1])
+        assert [counter.is_blocked(run) for run in runs[1:]] == [True, False]
 
 
 @pytest.mark.usefixtures("home_in_environment")

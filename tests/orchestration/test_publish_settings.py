@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from ingestion.raw.stores import open_store
+from ingestion.raw.zone import RawZone
 from orchestration.config.settings import Settings, SettingsError, load_settings
 from orchestration.defs.publish import PUBLISHED_KEY, published_asset
 from orchestration.progress import Progress
@@ -16,6 +19,7 @@ from orchestration.resources import StorageResource
 from orchestration.runs.demo import demo_settings
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.publish.postgres import place_of
+from tests.ingestion.test_index import an_object, put
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
 
 NAME = "TAKER_PUBLISH_POSTGRES_URL"
@@ -96,7 +100,8 @@ def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.Execute
         "progress": Progress(),
         "workplace": Workplace(settings.paths),
     }
-    return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
+    with contextlib.closing(resources["workplace"]):  # type: ignore[type-var]
+        return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
 
 
 def test_the_asset_states_what_is_published_where(settings: Settings) -> None:
@@ -137,3 +142,25 @@ def test_a_failed_load_shows_no_password_in_dagsters_log(settings: Settings) -> 
     assert not result.success
     assert "PostgreSQL at 127.0.0.1:1/warehouse, schema taker" in logged
     assert "geheim" not in logged
+
+
+@pytest.mark.parametrize("built_from", ["nothing at all", "an empty zone", "an absent day"])
+def test_a_warehouse_that_was_built_from_nothing_is_not_published_beside_a_full_raw_zone(
+    settings: Settings, built_from: str
+) -> None:
+    folder = Path(settings.storage_url)
+    folder.mkdir()
+    put(RawZone(open_store(folder)), an_object(0, 0), b"a day")
+    RawZone(open_store(folder)).write_index()
+    status = "absent" if built_from == "an absent day" else "stored"
+    table = f"create table base_raw__receipts as select '{status}' as status"
+    if built_from != "nothing at all":
+        Publisher.on(folder).build(f"{table} where false" if built_from == "an empty zone" else table)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialized(settings, instance)
+        logged = "\n".join(str(record) for record in instance.all_logs(result.run_id))
+        assert not result.success
+        assert "was built from no day of the raw zone, in which 1 are stored" in logged
+        assert not (folder / "serving").exists()
+        Publisher.on(folder).build("create or replace table base_raw__receipts as select 'stored' as status")
+        assert materialized(settings, instance).success

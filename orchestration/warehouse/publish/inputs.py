@@ -59,6 +59,18 @@ def index_sha256(store: ObjectStore) -> str:
     return _sha256({key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS})
 
 
+def days_read(warehouse: Path) -> int:
+    """How many stored days of the raw zone this warehouse was built from, as its copy of the index has them."""
+    import duckdb
+
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            found = connection.execute("select count(*) from base_raw__receipts where status = 'stored'").fetchone()
+    except duckdb.CatalogException:  # never built
+        return 0
+    return int(found[0]) if found else 0
+
+
 def inputs_sha256(
     index: str, settings: Mapping[str, Any], dbt_vars: Mapping[str, Any], postgres_url: str | None
 ) -> str:
