@@ -10,6 +10,9 @@ PORT   ?= 3000
 SUPERSET      := .venv-superset
 SUPERSET_PORT ?= 8088
 
+# The jars of `make spark-up`, parted by `:`, where the installed ones are not to be used (docs/spark.md).
+JARS ?=
+
 # The demo's data, until a real run has published something or your own settings name another place.
 DEMO ?= $(if $(TAKER_STORAGE_URL)$(TAKER_STATE_DIR)$(wildcard .env var/serving/marts.duckdb),,1)
 
@@ -29,7 +32,7 @@ SEED ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status docs docs-site dbt test test-fast torture lint lint-sql audit words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt test test-fast torture lint lint-sql audit words format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +80,19 @@ $(SUPERSET)/.ready: bi/superset/requirements.lock | $(READY)
 	@$(BIN)/uv pip sync --quiet --python $(SUPERSET)/bin/python --require-hashes bi/superset/requirements.lock
 	@touch $@
 
+spark-setup: $(VENV)/.spark-ready ## the packages of the target `spark`, into .venv from their hashed lock
+
+$(VENV)/.spark-ready: requirements-spark.lock | $(READY)
+	@echo "Installing Spark into $(VENV) (400 MB; a minute on the first time)"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements-spark.lock
+	@touch $@
+
+spark-up: spark-setup ## a local cluster: master, two workers, catalog, server for BI; JARS=a.jar:b.jar for your own jars
+	@$(BIN)/python -m tools.spark up --jars "$(JARS)"
+
+spark-down: $(READY) ## end it; its tables stay
+	@$(BIN)/python -m tools.spark down
+
 docs: $(READY) ## dbt's documentation: lineage and every column, one page for the browser
 	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && echo "Open $$page in a browser"
 
@@ -93,7 +109,7 @@ test: setup ## every test, and the coverage of the two packages
 	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -q --cov --cov-report=term:skip-covered
 
 test-fast: $(READY) ## the tests without servers, browser and complete pipelines: less than a minute
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres"
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -m "not slow and not s3 and not browser and not postgres and not spark"
 
 torture: setup ## the long proofs of docs/guarantees.md, for hours: make torture SCALE=0.1 for a tenth, SEED=7 to repeat
 	@$(BIN)/python -m pytest tests/torture -q -s --torture-scale=$(SCALE) $(if $(SEED),--torture-seed=$(SEED))
@@ -113,9 +129,10 @@ words: $(READY) ## words that docs/glossary.md rules out
 format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-lock: $(READY) ## resolve the dependencies anew
+lock: $(READY) ## resolve the dependencies anew; Spark's are added to the others, and change none
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra spark --group spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks

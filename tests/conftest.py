@@ -22,8 +22,8 @@ REAL_DATA = TESTS.parents[1] / "shared"
 
 # A marker by what a test uses: a fixture, the xdist group of those that share a server, or the folder it lies in.
 BY_FIXTURE = {"seaweedfs": "s3", "browser": "browser", "finished_demo": "slow", "real_data": "slow", "manifest": "slow"}
-BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow"}
-BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "torture": "torture"}
+BY_GROUP = {"s3": "s3", "postgres": "postgres", "demo": "slow", "spark": "spark"}
+BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "spark": "spark", "torture": "torture"}
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
 SLOW_MODULES = re.compile(
     r".*/(audit/.*|state/.*|test_(hostile_network|kills|idempotence|bombs|bad_bytes|contract_values|full_disk|soundness)\.py|"

@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-LOCKS: Final = (ROOT / "requirements.lock", ROOT / "bi" / "superset" / "requirements.lock")
+LOCKS: Final = (
+    ROOT / "requirements.lock",
+    ROOT / "requirements-spark.lock",
+    ROOT / "bi" / "superset" / "requirements.lock",
+)
 _PIP_AUDIT: Final = (sys.executable, "-m", "pip_audit")
 _OPTIONS: Final = ("--vulnerability-service=osv", "--format=json", "--progress-spinner=off", "--timeout=5")
 _SECONDS: Final = 120.0

@@ -19,15 +19,15 @@ the macros that they call where dbt is started (`macros_version`). -#}
 {#- The note of the last build; nothing where the bars are gone that it is about. -#}
 {% macro built_receipts() -%}
     {{ taker.former_rows('int_built_receipts', {
-        'dataset': 'varchar', 'source': 'varchar', 'market_id': 'varchar', 'kline_interval': 'varchar', 'bar_date': 'date',
-        'build_state': 'varchar', 'build_id': 'varchar',
+        'dataset': 'string', 'source': 'string', 'market_id': 'string', 'kline_interval': 'string', 'bar_date': 'date',
+        'build_state': 'string', 'build_id': 'string',
     }, beside='int_flow_bars') }}
 {%- endmacro %}
 
 {#- The window of the last build, of one that did not complete too. -#}
 {% macro former_build_window() -%}
     {{ taker.former_rows('int_build_window', {
-        'market_id': 'varchar', 'source': 'varchar', 'bar_date': 'date', 'build_id': 'varchar',
+        'market_id': 'string', 'source': 'string', 'bar_date': 'date', 'build_id': 'string',
     }) }}
 {%- endmacro %}
 

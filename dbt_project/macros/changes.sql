@@ -98,14 +98,14 @@ build that did not complete stay changes: some of its tables may already be thos
     )
 
     select
-        cast(days.market_id as varchar) as market_id,
+        cast(days.market_id as string) as market_id,
         cast(days.bar_date as date) as bar_date,
         cast(found.row_count as bigint) as row_count,
         cast(found.row_hashes as decimal(38,0)) as row_hashes,
         found.row_count is distinct from noted.row_count
         or found.row_hashes is distinct from noted.row_hashes
         or unfinished.market_id is not null as is_changed,
-        cast('{{ invocation_id }}' as varchar) as build_id
+        cast('{{ invocation_id }}' as string) as build_id
     from days
     left join found on days.market_id = found.market_id and days.bar_date = found.bar_date
     left join noted on days.market_id = noted.market_id and days.bar_date = noted.bar_date

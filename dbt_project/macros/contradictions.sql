@@ -89,5 +89,5 @@ of the price in the highest risk tiers. -#}
 
 {#- A number in a sentence: 30631.6. -#}
 {% macro figure_text(number) -%}
-    cast(cast({{ number }} as double) as varchar)
+    {{ taker.double_text(number) }}
 {%- endmacro %}

@@ -34,26 +34,26 @@ many, some succeed by chance. -#}
 {% macro study_conclusion() -%}
     case
         when not is_conclusive
-            then 'Nothing can be concluded: ' || cast(sample_size as varchar)
+            then 'Nothing can be concluded: ' || cast(sample_size as string)
                 || ' events with a known exit, and {{ taker.study_minimum() }} are the least.'
         else
-            'After ' || cast(sample_size as varchar) || ' ' || side || ' spikes (' || definition_id
+            'After ' || cast(sample_size as string) || ' ' || side || ' spikes (' || definition_id
                 || ') the position against them gained over '
-            || cast(horizon_days as varchar) || case horizon_days when 1 then ' day' else ' days' end
+            || cast(horizon_days as string) || case horizon_days when 1 then ' day' else ' days' end
             || ' in ' || {{ taker.percent_text('hit_rate') }} || ' of the cases, mean ' || {{ taker.change_text('mean_return') }}
             || ', against ' || {{ taker.percent_text('baseline_hit_rate') }} || ' and ' || {{ taker.change_text('baseline_mean') }}
-            || ' at any time; chance does as well with p = ' || cast(cast(p_value as decimal(9,3)) as varchar)
+            || ' at any time; chance does as well with p = ' || cast(cast(p_value as decimal(9,3)) as string)
             || case
                 when p_value > 0.05 then ': no evidence for trading against the crowd.'
                 when p_value_when_known is null or p_value_when_known > 0.05
                     then ', but no evidence is left when entered once the event is known'
-                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as varchar) || ')', '')
+                        || coalesce(' (p = ' || cast(cast(p_value_when_known as decimal(9,3)) as string) || ')', '')
                         || '.'
                 else
                     ', and when entered once the event is known with p = '
-                        || cast(cast(p_value_when_known as decimal(9,3)) as varchar)
+                        || cast(cast(p_value_when_known as decimal(9,3)) as string)
                     || ': more than chance explains, were it the only test and not one of '
-                    || cast(test_count as varchar) || '.'
+                    || cast(test_count as string) || '.'
             end
     end
 {%- endmacro %}

@@ -65,5 +65,5 @@ are summed, and `hours` per venue is what they are a share of. -#}
     end as liquidation_source,
     cast(case when covered_minutes > 0 then subscribed_symbol_count end as bigint) as subscribed_symbol_count,
     cast(conflicting_order_count as bigint) as conflicting_order_count,
-    cast(first_conflict as varchar) as first_conflict
+    cast(first_conflict as string) as first_conflict
 {%- endmacro %}

@@ -12,16 +12,16 @@
 {% macro rank_phrase() -%}
     case
         when "daily_usd_rank" is not null
-            then 'rank ' || cast("daily_usd_rank" as varchar) || ' of ' || cast(daily_usd_window_bars as varchar)
+            then 'rank ' || cast("daily_usd_rank" as string) || ' of ' || cast(daily_usd_window_bars as string)
                 || ' in the '
-                || cast(window_days as varchar) || ' days to it under daily_usd'
+                || cast(window_days as string) || ' days to it under daily_usd'
         when daily_usd_window_coverage < 0.95
             then 'not ranked under daily_usd, since ' || {{ taker.coverage_text('daily_usd_window_coverage') }}
                 || ' of the '
-                || cast(window_days as varchar) || ' days to it are covered'
+                || cast(window_days as string) || ' days to it are covered'
         when daily_usd_set_changed_at > cast(brief_date as timestamp) - {{ taker.hours_as_interval('window_days * 24') }}
             then 'not ranked under daily_usd, since the markets that are summed changed in the '
-                || cast(window_days as varchar) || ' days to it'
+                || cast(window_days as string) || ' days to it'
         else 'not ranked under daily_usd, since too little of the day is covered'
     end
 {%- endmacro %}
@@ -40,7 +40,7 @@
             when flow_quality = 'rows_quarantined' and quarantined_rows = 1
                 then ' (1 row of the venue''s files set aside)'
             when flow_quality = 'rows_quarantined' and quarantined_rows > 1
-                then ' (' || cast(quarantined_rows as varchar) || ' rows of the venue''s files set aside)'
+                then ' (' || cast(quarantined_rows as string) || ' rows of the venue''s files set aside)'
             when flow_quality = 'rows_quarantined' then ' (some rows of the venues'' files set aside)'
             when flow_quality = 'contradicted' then ' (another source contradicts part of it)'
             when flow_quality = 'replaced_source' then ' (a faulty source replaced by another)'

@@ -22,7 +22,7 @@ counted again: that would open every file of the history at every build. What ev
 {#- What the last build counted. -#}
 {% macro counted_rows() -%}
     {{ taker.former_rows('int_raw_row_counts', {
-        'dataset': 'varchar', 'market_id': 'varchar', 'kline_interval': 'varchar', 'trade_date': 'date', 'stored_sha256': 'varchar',
+        'dataset': 'string', 'market_id': 'string', 'kline_interval': 'string', 'trade_date': 'date', 'stored_sha256': 'string',
         'found_rows': 'bigint',
     }) }}
 {%- endmacro %}
@@ -71,7 +71,7 @@ counted again: that would open every file of the history at every build. What ev
     {%- else -%}
         (
             select
-                cast(null as varchar) as dataset, cast(null as varchar) as market_id, cast(null as varchar) as kline_interval,
+                cast(null as string) as dataset, cast(null as string) as market_id, cast(null as string) as kline_interval,
                 cast(null as date) as trade_date, cast(null as bigint) as found_rows
             where false
         )

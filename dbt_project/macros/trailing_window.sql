@@ -5,13 +5,6 @@ The rows give `bar_at`, `pressure` (lower = takers sold more unusually), `covera
 `bar_hours`, `window_hours`, `is_running` (NULL = false) and `set_changed_at` (NULL = the set of markets never
 changed). One pass ranks from both ends, so that bearish and bullish cannot drift apart. -#}
 
-{% macro trailing_columns() -%}
-    {{ taker.framed_rank('pressure asc', 'trailing_window') }} as rank_from_lowest,
-    {{ taker.framed_rank('pressure desc', 'trailing_window') }} as rank_from_highest,
-    count(*) over trailing_window as window_bars,
-    sum(coverage_ratio) over trailing_window as covered_bars
-{%- endmacro %}
-
 {#- The left edge is open: a frame includes its bounds, so it starts one microsecond later (730 daily bars, not 731). -#}
 {% macro trailing_frame(keys) -%}
     (

@@ -7,11 +7,15 @@ Belongs here: the values that become dbt's profile, variables and folders. Does 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 
+# The targets: the name of each is that of its output in the profile.
+DUCKDB: Final = "duckdb"
+SPARK: Final = "spark"
 # For callers without settings: a laptop has that much to spare.
 _MEMORY: Final = 1024
 
@@ -19,7 +23,7 @@ _MEMORY: Final = 1024
 @dataclass(frozen=True)
 class DbtConfig:
     """`target`: the output of the profile. `kline_intervals` begin with the finest. `memory_mebibytes`: how much DuckDB
-    takes before it writes to disk."""
+    takes before it writes to disk. `spark_conf`: the folder with `spark-defaults.conf`, for the target `spark`."""
 
     paths: Paths
     storage: Storage
@@ -27,6 +31,11 @@ class DbtConfig:
     trades_dataset: str
     kline_intervals: tuple[str, ...]
     memory_mebibytes: int = _MEMORY
+    spark_conf: Path | None = None
+
+    @property
+    def is_spark(self) -> bool:
+        return self.target == SPARK
 
     @property
     def memory_limit(self) -> str:

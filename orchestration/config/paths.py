@@ -56,6 +56,16 @@ class Paths:
         return self.state / "dbt"
 
     @property
+    def spark(self) -> Path:
+        """The local cluster of `make spark-up`: configuration, catalog, tables, logs."""
+        return self.state / "spark"
+
+    @property
+    def spark_conf(self) -> Path:
+        """What a Spark session of that cluster reads: `spark-defaults.conf`."""
+        return self.spark / "conf"
+
+    @property
     def locks(self) -> Path:
         """One file per lock, held by the kernel for the process that works."""
         return self.state / "locks"

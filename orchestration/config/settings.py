@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
     trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
-    target: Literal["duckdb"] = "duckdb"
+    target: Literal["duckdb", "spark"] = "duckdb"
+    spark_conf: Path = Path()
     state_dir: Path = Path()
     lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
     # In MiB.
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
             local = unquote(parts.path) if parts.scheme == "file" else storage
             values["state_dir"] = "./var" if parts.scheme == "s3" else local
         values["state_dir"] = Path(values["state_dir"]).expanduser().absolute()
+        values["spark_conf"] = Path(values.get("spark_conf") or Paths(values["state_dir"]).spark_conf).absolute()
         return values
 
     @model_validator(mode="after")
@@ -279,7 +281,13 @@ class Settings(BaseSettings):
     @property
     def dbt(self) -> DbtConfig:
         return DbtConfig(
-            self.paths, self.storage, self.target, self.trades_dataset, self.kline_interval, self.memory_limit
+            self.paths,
+            self.storage,
+            self.target,
+            self.trades_dataset,
+            self.kline_interval,
+            self.memory_limit,
+            self.spark_conf,
         )
 
     @property
@@ -349,6 +357,7 @@ class Settings(BaseSettings):
             "TAKER_TRADES_DATASET": self.trades_dataset,
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
             "TAKER_TARGET": self.target,
+            "TAKER_SPARK_CONF": str(self.spark_conf),
             "TAKER_STATE_DIR": str(self.state_dir),
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
             "TAKER_MEMORY_LIMIT": f"{self.memory_limit}MiB",

@@ -26,7 +26,14 @@ from orchestration.state.locks import Workplace
 from orchestration.warehouse.dbt import DBT_COMMAND, DbtFailed, build_args, nodes_to_build
 from orchestration.warehouse.dbt_output import killed_sentence
 from orchestration.warehouse.opening import await_warehouse, bars_are_outdated
-from orchestration.warehouse.profile import PROJECT_DIR, install_extensions, target_dir, variables, write_profile
+from orchestration.warehouse.profile import (
+    PROJECT_DIR,
+    engine_environment,
+    install_extensions,
+    target_dir,
+    variables,
+    write_profile,
+)
 from orchestration.warehouse.publish.inputs import index_sha256
 
 if TYPE_CHECKING:
@@ -128,7 +135,7 @@ def _reported(invocation: "DbtCliInvocation", progress: Progress) -> Iterator[An
 def prepare_build(config: DbtConfig) -> None:
     """What dbt, started by this process, needs: DuckDB's extensions, credentials in the environment, a folder."""
     install_extensions(config)
-    os.environ.update(config.storage.dbt_environment())
+    os.environ.update(engine_environment(config))
     config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
 
 

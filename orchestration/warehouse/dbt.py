@@ -24,7 +24,14 @@ from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report, Workplace
 from orchestration.state.process import scratch
 from orchestration.warehouse.child import DBT_COMMAND as DBT_COMMAND
 from orchestration.warehouse.opening import await_warehouse
-from orchestration.warehouse.profile import PROJECT_DIR, install_extensions, target_dir, variables, write_profile
+from orchestration.warehouse.profile import (
+    PROJECT_DIR,
+    engine_environment,
+    install_extensions,
+    target_dir,
+    variables,
+    write_profile,
+)
 
 MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
@@ -180,7 +187,7 @@ def _invocation(args: Sequence[str], config: DbtConfig) -> tuple[list[str], dict
     install_extensions(config)
     environment = {
         **os.environ,
-        **config.storage.dbt_environment(),
+        **engine_environment(config),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
         "DBT_LOG_PATH": str(target_dir(config)),

@@ -12,19 +12,25 @@ own interface takes a parsed project (`dbtRunner(manifest=…)`); the command li
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.raw.durable import atomic_write, sweep
+from orchestration.config.dbt import DUCKDB, SPARK
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
+    from pyspark.sql import SparkSession
 
+# Of dbt's commands, those that change tables, and those that run SQL.
+_WRITING: Final = frozenset({"build", "run", "seed"})
+_CONNECTING: Final = frozenset({"build", "compile", "docs", "run", "seed", "show", "test"})
 _GENERATED: Final = ("target", "logs", "dbt_packages")
-_KEPT: Final = "parsed-{}.msgpack"
+_KEPT: Final = "parsed-{}-{}.msgpack"
 
 
 def project_files(project: Path) -> Iterator[Path]:
@@ -34,15 +40,16 @@ def project_files(project: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
-def parsed_path(project: Path) -> Path:
-    """Where the parsed project lies. Its name holds the state of all files (name, size, time) and dbt's version."""
+def parsed_path(project: Path, target: str = DUCKDB) -> Path:
+    """Where the project lies as it was parsed for a target, whose adapter brings macros of its own. Its name holds the
+    state of all files (name, size, time) and dbt's version."""
     from dbt.version import __version__
 
     digest = hashlib.sha256(__version__.encode())
     for path in project_files(project):
         state = path.stat()
         digest.update(f"{path.relative_to(project)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return project / "target" / _KEPT.format(digest.hexdigest()[:16])
+    return project / "target" / _KEPT.format(target, digest.hexdigest()[:16])
 
 
 def load_parsed(path: Path) -> Manifest | None:
@@ -70,7 +77,7 @@ def keep_parsed(path: Path, target: Path, since: float) -> None:
         if path.exists() or fresh.stat().st_mtime < since:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        for former in path.parent.glob(_KEPT.format("*")):
+        for former in path.parent.glob(_KEPT.format(path.name.split("-")[1], "*")):
             former.unlink(missing_ok=True)
         sweep(path.parent, deeply=False)
         with atomic_write(path) as staged:
@@ -90,14 +97,39 @@ def run_dbt(args: Sequence[str]) -> None:
 
     take_events()
     began = time.time()
-    path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()))
+    output = _option(args, "--target") or DUCKDB
+    path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()), output)
     manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
+    dbt_vars = json.loads(_option(args, "--vars") or "{}")
+    # `docs serve` takes no variables, and needs no session.
+    connects = output == SPARK and "raw_url" in dbt_vars and bool(_CONNECTING & set(args))
+    session = _prepared_session(dbt_vars) if connects else None
     try:
         cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
     finally:
         target = _option(args, "--target-path")
         if manifest is None and target:
             keep_parsed(path, Path(target), began)
+        if session is not None and _WRITING & set(args):
+            from orchestration.warehouse.spark.image import write
+
+            write(session, Path(dbt_vars["warehouse_file"]), _descriptions(manifest or load_parsed(path)))
+
+
+def _prepared_session(dbt_vars: Mapping[str, Any]) -> SparkSession:
+    from orchestration.warehouse.spark.session import prepare
+
+    return prepare(dbt_vars["raw_url"])
+
+
+def _descriptions(manifest: Manifest | None) -> dict[str, tuple[str, dict[str, str]]]:
+    """Of each table that dbt makes, and of its columns."""
+    nodes = manifest.nodes.values() if manifest else ()
+    return {
+        node.name: (node.description, {name: column.description for name, column in node.columns.items()})
+        for node in nodes
+        if node.resource_type in ("model", "seed")
+    }
 
 
 def _option(args: Sequence[str], name: str) -> str | None:

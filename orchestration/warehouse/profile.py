@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingestion.raw.durable import atomic_write
-from orchestration.config.dbt import DbtConfig
+from orchestration.config.dbt import DUCKDB, SPARK, DbtConfig
 from orchestration.warehouse.parsed import project_files
 from orchestration.warehouse.s3_reads import PATIENCE
+from orchestration.warehouse.spark.conf import SCHEMA
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
 # The files of macros that decide what a trade, a kline or a metric is worth, or which of them are read.
@@ -24,6 +25,7 @@ VALUING_MACROS: Final = (
     "amounts.sql",
     "bars.sql",
     "engine/aggregates.sql",
+    "engine/doubles.sql",
     "engine/exact_quotient.sql",
     "engine/raw_relation.sql",
     "engine/time.sql",
@@ -34,10 +36,17 @@ VALUING_MACROS: Final = (
 )
 
 
+class NoCluster(Exception):
+    """Nothing states where Spark is. The text states what to do."""
+
+
 def variables(config: DbtConfig) -> dict[str, Any]:
     """The values of `--vars`: those of the installation, and two versions of the project: of all of it
     (`logic_version`), and of the macros that value what is read from the raw zone (`macros_version`)."""
-    return {**config.variables(), "logic_version": logic_version(), "macros_version": macros_version()}
+    versions = {"logic_version": logic_version(), "macros_version": macros_version()}
+    # Where the tables of another engine are copied to, for the audit and the publication.
+    place = {"warehouse_file": str(config.paths.warehouse)} if config.is_spark else {}
+    return {**config.variables(), **versions, **place}
 
 
 def logic_version(project: Path = PROJECT_DIR) -> str:
@@ -67,6 +76,10 @@ def _digest(files: Iterable[Path], project: Path, beside: str = "") -> str:
 
 def profile(config: DbtConfig) -> dict[str, Any]:
     """The profile `taker`, one output per target. Holds no secret: keys are read from the environment by dbt."""
+    if config.is_spark:
+        # In this process (`orchestration.warehouse.spark.session`); `host` is no setting of this method, and required.
+        session = {"type": "spark", "method": "session", "host": "NA", "schema": SCHEMA, "threads": 2}
+        return {"taker": {"target": SPARK, "outputs": {SPARK: session}}}
     output: dict[str, Any] = {
         "type": "duckdb",
         "path": str(config.paths.warehouse),
@@ -83,7 +96,7 @@ def profile(config: DbtConfig) -> dict[str, Any]:
             "settings": {**output["settings"], **PATIENCE},
             "secrets": [config.storage.duckdb_secret()],
         }
-    return {"taker": {"target": config.target, "outputs": {"duckdb": output}}}
+    return {"taker": {"target": config.target, "outputs": {DUCKDB: output}}}
 
 
 def connection_options(config: DbtConfig) -> dict[str, Any]:
@@ -108,6 +121,21 @@ def write_profile(config: DbtConfig) -> Path:
 def target_dir(config: DbtConfig) -> Path:
     """dbt's artefacts. One folder for all builds: dbt then reuses what it parsed, and nothing piles up."""
     return config.paths.dbt / "target"
+
+
+def engine_environment(config: DbtConfig) -> dict[str, str]:
+    """Variables that the engine of a build reads: credentials, and where Spark's configuration is.
+
+    Raises NoCluster where there is none.
+    """
+    if not config.is_spark:
+        return config.storage.dbt_environment()
+    if config.spark_conf is None or not (config.spark_conf / "spark-defaults.conf").is_file():
+        raise NoCluster(
+            f"TAKER_TARGET is spark, and there is no spark-defaults.conf in {config.spark_conf}; run `make spark-up`, "
+            "or set TAKER_SPARK_CONF to the folder of your cluster's configuration"
+        )
+    return {**config.storage.dbt_environment(), "SPARK_CONF_DIR": str(config.spark_conf)}
 
 
 def install_extensions(config: DbtConfig) -> None:

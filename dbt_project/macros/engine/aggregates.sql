@@ -7,12 +7,21 @@
     arg_min({{ value }}, {{ key }})
 {%- endmacro %}
 
+{#- DuckDB's takes no row without a value; Spark's would. -#}
+{% macro spark__value_at_first(value, key) -%}
+    min_by({{ value }}, {{ key }}) filter (where {{ value }} is not null)
+{%- endmacro %}
+
 {% macro value_at_last(value, key) -%}
     {{ return(adapter.dispatch('value_at_last', 'taker')(value, key)) }}
 {%- endmacro %}
 
 {% macro duckdb__value_at_last(value, key) -%}
     arg_max({{ value }}, {{ key }})
+{%- endmacro %}
+
+{% macro spark__value_at_last(value, key) -%}
+    max_by({{ value }}, {{ key }}) filter (where {{ value }} is not null)
 {%- endmacro %}
 
 {#- The value of the row with the second largest key in the group; NULL when there is none. -#}
@@ -24,6 +33,15 @@
     arg_max({{ value }}, {{ key }}, 2)[2]
 {%- endmacro %}
 
+{% macro spark__value_at_last_but_one(value, key) -%}
+    get(
+        sort_array(
+            collect_list(struct({{ key }} as sorted_by, {{ value }} as held_value)) filter (where {{ value }} is not null), false
+        ),
+        1
+    ).held_value
+{%- endmacro %}
+
 {#- The distinct values of the group as one text, in order and parted by commas. -#}
 {% macro sorted_list(value) -%}
     {{ return(adapter.dispatch('sorted_list', 'taker')(value)) }}
@@ -33,32 +51,21 @@
     string_agg(distinct {{ value }}, ',' order by {{ value }})
 {%- endmacro %}
 
-{#- 1 + the number of rows in the frame that sort before the current row; ties share the lower number. Standard SQL lets a rank
-ignore its frame; DuckDB takes an order of its own inside the function and honours the frame. -#}
-{% macro framed_rank(order_by, frame) -%}
-    {{ return(adapter.dispatch('framed_rank', 'taker')(order_by, frame)) }}
+{% macro spark__sorted_list(value) -%}
+    nullif(array_join(array_sort(collect_set({{ value }})), ','), '')
 {%- endmacro %}
 
-{% macro duckdb__framed_rank(order_by, frame) -%}
-    rank(order by {{ order_by }}) over {{ frame }}
-{%- endmacro %}
-
-{#- Quartiles of the frame as a list [lower, median, upper], interpolated linearly. `quartile` reads one of them. -#}
-{% macro framed_quartiles(value, frame) -%}
-    {{ return(adapter.dispatch('framed_quartiles', 'taker')(value, frame)) }}
-{%- endmacro %}
-
-{% macro duckdb__framed_quartiles(value, frame) -%}
-    quantile_cont(cast({{ value }} as double), [0.25, 0.5, 0.75]) over {{ frame }}
-{%- endmacro %}
-
-{#- The same of a group. -#}
+{#- Quartiles of a group as a list [lower, median, upper], interpolated linearly. `quartile` reads one of them. -#}
 {% macro quartiles(value) -%}
     {{ return(adapter.dispatch('quartiles', 'taker')(value)) }}
 {%- endmacro %}
 
 {% macro duckdb__quartiles(value) -%}
     quantile_cont(cast({{ value }} as double), [0.25, 0.5, 0.75])
+{%- endmacro %}
+
+{% macro spark__quartiles(value) -%}
+    percentile(cast({{ value }} as double), array(0.25, 0.5, 0.75))
 {%- endmacro %}
 
 {% macro quartile(quartiles, number) -%}
@@ -69,6 +76,11 @@ ignore its frame; DuckDB takes an order of its own inside the function and honou
     {{ quartiles }}[{{ number }}]
 {%- endmacro %}
 
+{#- Its arrays begin at 0, and an element that is not there is an error. -#}
+{% macro spark__quartile(quartiles, number) -%}
+    get({{ quartiles }}, {{ number - 1 }})
+{%- endmacro %}
+
 {#- The names of a group as one text, sorted, with commas between. -#}
 {% macro joined_names(name) -%}
     {{ return(adapter.dispatch('joined_names', 'taker')(name)) }}
@@ -76,4 +88,8 @@ ignore its frame; DuckDB takes an order of its own inside the function and honou
 
 {% macro duckdb__joined_names(name) -%}
     string_agg({{ name }}, ',' order by {{ name }})
+{%- endmacro %}
+
+{% macro spark__joined_names(name) -%}
+    nullif(array_join(array_sort(collect_list({{ name }})), ','), '')
 {%- endmacro %}

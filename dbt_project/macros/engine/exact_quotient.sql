@@ -30,6 +30,32 @@ Both are taken at 8 decimals, and may reach 10^22. -#}
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}
 
+{#- In units of 1e-8 both sides are integers of at most 30 digits. Spark divides decimals of 38 digits and no integers of 128 bits: the remainder
+is taken away first, so that the division is exact, and in three steps none needs more digits than there are. -#}
+{% macro spark__exact_quotient(numerator, denominator) -%}
+    {%- set n = taker.spark__hundred_millionths(numerator) -%}
+    {%- set d = 'nullif(' ~ taker.spark__hundred_millionths(denominator) ~ ', 0)' -%}
+    {%- set first = '((' ~ n ~ ' % ' ~ d ~ ') * 100000000)' -%}
+    {%- set second = '((' ~ first ~ ' % ' ~ d ~ ') * 100000000)' -%}
+    {%- set half = taker.spark__whole_quotient(d, '2') -%}
+    try_cast(
+        try_add(
+            try_multiply({{ taker.spark__whole_quotient(n, d) }}, 10000000000000000),
+            {{ taker.spark__whole_quotient(first, d) }} * 100000000
+            + {{ taker.spark__whole_quotient('cast(' ~ second ~ ' + ' ~ half ~ ' as decimal(38,0))', d) }}
+        ) * case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end as decimal(38,0)
+    ) * cast(0.0000000000000001 as decimal(17,16))
+{%- endmacro %}
+
+{#- m divided by d, cut to a whole number: both whole, none negative, d of at most 30 digits. -#}
+{% macro spark__whole_quotient(m, d) -%}
+    cast(cast({{ m }} - {{ m }} % {{ d }} as decimal(38,0)) / {{ d }} as decimal(38,0))
+{%- endmacro %}
+
+{% macro spark__hundred_millionths(amount) -%}
+    try_cast(try_multiply(abs(cast({{ amount }} as decimal(38,8))), 100000000) as decimal(30,0))
+{%- endmacro %}
+
 {#- contracts × contract size ÷ price of one trade, as DECIMAL(38,16), rounded half away from zero. The price has 12 decimals, the others 8;
 none is negative. There is one of these per trade: the result of `exact_quotient`, at a fifth of its cost. -#}
 {% macro contracts_to_base(contracts, contract_size, price) -%}
@@ -55,6 +81,30 @@ two steps, which has room for what ingestion accepts (`ingestion/domain/datasets
                 + ({{ far }} % {{ divisor }} * 10000000000 + {{ divisor }} // 2) // {{ divisor }}
             )
         end as decimal(38,0)
+    ) * cast(0.0000000000000001 as decimal(17,16))
+{%- endmacro %}
+
+{#- contracts × contract size is exact at 16 decimals; where it is 10^9 USD or more, or the price is a million, it is taken at 8, as DuckDB's long
+division does. Prices reach 10^14. -#}
+{% macro spark__contracts_to_base(contracts, contract_size, price) -%}
+    {%- set usd = 'cast(' ~ contracts ~ ' as decimal(38,8)) * cast(' ~ contract_size ~ ' as decimal(38,8))' -%}
+    {%- set u -%}
+        case
+            when {{ price }} < 1000000 and {{ usd }} < 1000000000
+                then {{ taker.spark__hundred_millionths(contracts) }} * {{ taker.spark__hundred_millionths(contract_size) }}
+            when cast({{ usd }} as double) < 1e16 and cast({{ usd }} as double) < 1e21 * cast({{ price }} as double)
+                then {{ taker.spark__hundred_millionths(usd) }} * 100000000
+        end
+    {%- endset -%}
+    {%- set p = 'nullif(try_cast(try_multiply(cast(' ~ price ~ ' as decimal(38,12)), 1000000000000) as decimal(26,0)), 0)' -%}
+    {%- set u = '(' ~ u ~ ')' -%}
+    {%- set rest = '((' ~ u ~ ' % ' ~ p ~ ') * 1000000000000)' -%}
+    {%- set half = taker.spark__whole_quotient(p, '2') -%}
+    try_cast(
+        try_add(
+            try_multiply({{ taker.spark__whole_quotient(u, p) }}, 1000000000000),
+            {{ taker.spark__whole_quotient('cast(' ~ rest ~ ' + ' ~ half ~ ' as decimal(38,0))', p) }}
+        ) as decimal(38,0)
     ) * cast(0.0000000000000001 as decimal(17,16))
 {%- endmacro %}
 

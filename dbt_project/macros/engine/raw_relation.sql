@@ -64,6 +64,12 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
     {%- endif -%}
 {%- endmacro %}
 
+{#- A table of the session's own catalog, declared before dbt starts, with a partition for each receipt (`orchestration/warehouse/spark/raw_zone.py`);
+columns that a file does not have are NULL. -#}
+{% macro spark__raw_files(dataset) -%}
+    spark_catalog.raw.`{{ dataset }}`
+{%- endmacro %}
+
 {#- Where a dataset's files lie under the raw zone, and the partition columns that only their paths hold. -#}
 {% macro raw_layout(dataset) -%}
     {%- if dataset in ['receipts', 'coverage', 'defects'] -%}

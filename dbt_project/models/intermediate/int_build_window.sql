@@ -39,6 +39,6 @@ select
     market_id,
     source,
     bar_date,
-    cast('{{ invocation_id }}' as varchar) as build_id
+    cast('{{ invocation_id }}' as string) as build_id
 from days_to_build
 order by market_id, source, bar_date

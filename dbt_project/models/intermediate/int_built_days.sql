@@ -25,13 +25,13 @@ with noted as (
 )
 
 select
-    cast(layer as varchar) as layer,
-    cast(market_id as varchar) as market_id,
+    cast(layer as string) as layer,
+    cast(market_id as string) as market_id,
     cast(bar_date as date) as bar_date,
     cast(row_count as bigint) as row_count,
     cast(row_hashes as decimal(38,0)) as row_hashes,
-    cast('{{ var('logic_version', '') }}' as varchar) as logic_version,
-    cast('{{ invocation_id }}' as varchar) as build_id,
-    cast({{ "'" ~ former ~ "'" if former else 'null' }} as varchar) as former_build_id
+    cast('{{ var('logic_version', '') }}' as string) as logic_version,
+    cast('{{ invocation_id }}' as string) as build_id,
+    cast({{ "'" ~ former ~ "'" if former else 'null' }} as string) as former_build_id
 from noted
 order by layer, market_id, bar_date

@@ -9,6 +9,6 @@ select
     kline_interval,
     bar_date,
     build_state,
-    cast('{{ invocation_id }}' as varchar) as build_id
+    cast('{{ invocation_id }}' as string) as build_id
 from {{ ref('int_flow_receipts') }}
 order by market_id, source, kline_interval, bar_date

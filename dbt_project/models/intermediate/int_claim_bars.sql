@@ -9,14 +9,14 @@ with bars as (
         -- Smaller = more extreme on the side of the claim. Only of a sell ratio is the largest value the most bearish.
         case when (windows.side = 'bearish') = (windows.unit = 'sell_ratio') then -ranks.value else ranks.value end
             as extremeness,
-        substring(cast(ranks.bar_at as varchar), 1, case when windows.grain = '1d' then 10 else 16 end) || ' (' || case
-            when windows.unit = 'sell_ratio' then 'sell ratio ' || cast(cast(ranks.value as decimal(9,4)) as varchar)
-            when windows.unit = 'base' then cast(cast(round(ranks.value) as bigint) as varchar) || ' base'
+        substring(cast(ranks.bar_at as string), 1, case when windows.grain = '1d' then 10 else 16 end) || ' (' || case
+            when windows.unit = 'sell_ratio' then 'sell ratio ' || cast(cast(ranks.value as decimal(9,4)) as string)
+            when windows.unit = 'base' then cast(cast(round(ranks.value) as bigint) as string) || ' base'
             when abs(ranks.value) >= 100000000
-                then cast(cast(round(ranks.value / 1000000) as bigint) as varchar) || ' M USD'
+                then cast(cast(round(ranks.value / 1000000) as bigint) as string) || ' M USD'
             when abs(ranks.value) >= 1000000
-                then cast(cast(ranks.value / 1000000 as decimal(18,1)) as varchar) || ' M USD'
-            else cast(cast(round(ranks.value) as bigint) as varchar) || ' USD'
+                then cast(cast(ranks.value / 1000000 as decimal(18,1)) as string) || ' M USD'
+            else cast(cast(round(ranks.value) as bigint) as string) || ' USD'
         end || ')' as bar_text,
         cast(ranks.bar_coverage_ratio as decimal(9,8)) as bar_coverage,
         ranks.is_provisional,

@@ -32,7 +32,7 @@ select
     || coalesce(max(case when place = 9 then ', ' || bar_text end), '')
     || coalesce(max(case when place = 10 then ', ' || bar_text end), '')
     || case
-        when max(place) > 10 then ' and ' || cast(max(place) - 10 as varchar) || ' more'
+        when max(place) > 10 then ' and ' || cast(max(place) - 10 as string) || ' more'
         else ''
     end as larger_events
 from larger_events

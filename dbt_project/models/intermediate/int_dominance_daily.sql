@@ -22,22 +22,11 @@ with days as (
 ),
 
 windowed_days as (
-    select
-        market_id,
-        venue,
-        venue_set,
-        bar_at,
-        bar_date,
-        is_provisional,
-        is_running,
-        set_changed_at,
-        taker_sell_ratio,
-        coverage_ratio,
-        bar_hours,
-        window_hours,
-        {{ trailing_columns() }}
-    from days
-    window trailing_window as {{ trailing_frame(keys) }}
+    select *
+    from {{ windowed('days', [
+        'market_id', 'venue', 'venue_set', 'bar_at', 'bar_date', 'is_provisional', 'is_running', 'set_changed_at',
+        'taker_sell_ratio', 'pressure', 'coverage_ratio', 'bar_hours', 'window_hours',
+    ], keys) }} as days_in_window
 ),
 
 judged_days as (
@@ -53,7 +42,7 @@ select
     venue,
     venue_set,
     bar_date as trade_date,
-    cast(taker_sell_ratio as double) as taker_sell_ratio,
+    {{ exact_as_double('taker_sell_ratio', 16) }} as taker_sell_ratio,
     case when is_rankable then {{ strict_percentile('rank_from_highest') }} end as sell_dominance_percentile,
     case when is_rankable then {{ strict_percentile('rank_from_lowest') }} end as buy_dominance_percentile,
     cast({{ window_days }} as bigint) as window_days,

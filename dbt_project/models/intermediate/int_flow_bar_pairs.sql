@@ -60,7 +60,7 @@ measured_pairs as (
 )
 
 select
-    cast(market_id as varchar) as market_id,
+    cast(market_id as string) as market_id,
     cast(bar_hours as integer) as bar_hours,
     cast(bar_at as timestamp) as bar_at,
     case

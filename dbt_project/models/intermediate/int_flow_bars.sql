@@ -191,8 +191,8 @@ bars as (
 -- Here, once for every source, amounts of base and prices become those of one unit of the base asset, where the venue
 -- counts thousands of it.
 select
-    cast(bars.market_id as varchar) as market_id,
-    cast(bars.source as varchar) as source,
+    cast(bars.market_id as string) as market_id,
+    cast(bars.source as string) as source,
     cast(bars.bar_hours as integer) as bar_hours,
     cast(bars.bar_at as timestamp) as bar_at,
     cast(bars.bar_date as date) as bar_date,

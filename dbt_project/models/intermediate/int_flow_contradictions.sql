@@ -54,16 +54,16 @@ contradictions as (
 )
 
 select
-    cast(market_id as varchar) as market_id,
-    cast(source as varchar) as source,
+    cast(market_id as string) as market_id,
+    cast(source as string) as source,
     cast(bar_hours as integer) as bar_hours,
     cast(bar_at as timestamp) as bar_at,
     cast(bar_at as date) as bar_date,
-    cast(witness as varchar) as witness,
-    cast(measure as varchar) as measure,
+    cast(witness as string) as witness,
+    cast(measure as string) as measure,
     cast(ours as double) as ours,
     cast(theirs as double) as theirs,
     cast(tolerance as double) as tolerance,
-    cast(effect as varchar) as effect
+    cast(effect as string) as effect
 from contradictions
 order by market_id, source, bar_hours, bar_at, witness

@@ -50,7 +50,7 @@ select
             defects.replaced_files,
             case
                 when days.replaced_bars > 0
-                    then cast(days.replaced_bars as varchar) || ' bars of the klines by the trades'
+                    then cast(days.replaced_bars as string) || ' bars of the klines by the trades'
             end
         ),
         ''
@@ -62,21 +62,21 @@ select
             defects.reasons,
             case
                 when days.replaced_bars > 0
-                    then cast(days.replaced_bars as varchar) || ' bars of the klines lack what the trades hold'
+                    then cast(days.replaced_bars as string) || ' bars of the klines lack what the trades hold'
             end,
             case
                 when days.empty_bars > 0
-                    then cast(days.empty_bars as varchar)
+                    then cast(days.empty_bars as string)
                         || ' bars of the klines have no volume although the market traded'
             end,
             case
                 when days.replaced_trade_bars > 0
-                    then cast(days.replaced_trade_bars as varchar)
+                    then cast(days.replaced_trade_bars as string)
                         || ' bars of the trades are not those of the klines, which are used'
             end,
             case
                 when days.contradicted_bars > days.replaced_trade_bars
-                    then cast(days.contradicted_bars - days.replaced_trade_bars as varchar)
+                    then cast(days.contradicted_bars - days.replaced_trade_bars as string)
                         || ' bars are contradicted and not used, by ' || days.contradicted_by
             end
         ),

@@ -20,7 +20,7 @@ inner join {{ ref('int_flow_receipts') }} as receipts
         or (
             defects.trade_date is null
             and defects.period in (
-                cast(receipts.bar_date as varchar), substring(cast(receipts.bar_date as varchar), 1, 7)
+                cast(receipts.bar_date as string), substring(cast(receipts.bar_date as string), 1, 7)
             )
         )
     )

@@ -26,8 +26,8 @@ hour_shapes as (
 )
 
 select
-    cast(own.market_id as varchar) as market_id,
-    cast(own.source as varchar) as source,
+    cast(own.market_id as string) as market_id,
+    cast(own.source as string) as source,
     cast(own.bar_at as timestamp) as bar_at,
     max(own.shape) as ours,
     {{ value_at_first('others.shape', 'abs(ln(own.shape / others.shape))') }} as theirs

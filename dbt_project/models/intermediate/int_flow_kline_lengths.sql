@@ -79,7 +79,7 @@ different_klines as (
 )
 
 select
-    cast(market_id as varchar) as market_id,
+    cast(market_id as string) as market_id,
     cast(bar_hours as integer) as bar_hours,
     cast(bar_at as timestamp) as bar_at,
     case when is_longer then 'shorter_klines' else 'longer_klines' end as witness,

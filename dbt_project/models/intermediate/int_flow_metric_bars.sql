@@ -49,8 +49,8 @@ metric_bars as (
 )
 
 select
-    cast(bars.market_id as varchar) as market_id,
-    cast(bars.source as varchar) as source,
+    cast(bars.market_id as string) as market_id,
+    cast(bars.source as string) as source,
     cast(bars.bar_hours as integer) as bar_hours,
     cast(bars.bar_at as timestamp) as bar_at,
     metrics.lowest_price,

@@ -63,8 +63,8 @@ contradictions as (
 )
 
 select
-    cast(market_id as varchar) as market_id,
-    cast(source as varchar) as source,
+    cast(market_id as string) as market_id,
+    cast(source as string) as source,
     cast(bar_hours as integer) as bar_hours,
     cast(bar_at as timestamp) as bar_at,
     witness,

@@ -15,8 +15,8 @@ with usual_gaps_of_months as (
 )
 
 select
-    cast(bars.market_id as varchar) as market_id,
-    cast(bars.source as varchar) as source,
+    cast(bars.market_id as string) as market_id,
+    cast(bars.source as string) as source,
     cast(bars.bar_hours as integer) as bar_hours,
     cast(bars.bar_at as timestamp) as bar_at,
     bars.low_price,

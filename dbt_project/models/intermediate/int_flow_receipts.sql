@@ -38,10 +38,10 @@ select
     receipts.out_of_order_rows,
     md5(
         receipts.status || ' ' || coalesce(receipts.stored_sha256, '') || ' '
-        || markets.contract_type || ' ' || cast(markets.contract_size as varchar) || ' '
-        || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' '
-        || coalesce(cast(markets.listed_at as varchar), '') || ' '
-        || coalesce(cast(markets.delivered_at as varchar), '')
+        || markets.contract_type || ' ' || cast(markets.contract_size as string) || ' '
+        || cast(coalesce(markets.base_multiplier, 1) as string) || ' '
+        || coalesce(cast(markets.listed_at as string), '') || ' '
+        || coalesce(cast(markets.delivered_at as string), '')
         || ' {{ flow_logic_version() }}'
     ) as build_state
 from receipts

@@ -45,7 +45,10 @@ select
     exits.open_price as exit_price,
     -- A double's quotient, rounded to a decimal: sums of these no longer depend on the order of the rows, and an exact
     -- quotient of every bar would cost more than the rest of the study.
-    cast(cast(exits.open_price as double) / cast(entries.entry_price as double) - 1 as decimal(18,12)) as price_return
+    cast(
+        {{ exact_as_double('exits.open_price', 18) }} / {{ exact_as_double('entries.entry_price', 18) }} - 1
+        as decimal(18,12)
+    ) as price_return
 from entries
 inner join opens as exits
     on entries.market_id = exits.market_id

@@ -6,7 +6,7 @@ with conflicts as (
         trade_date,
         -- Each begins with its time, so that the smallest of several is the first.
         min(
-            cast(funded_at as varchar) || ' funding rate ' || {{ figure_text('funding_rate') }}
+            cast(funded_at as string) || ' funding rate ' || {{ figure_text('funding_rate') }}
             || ' is beyond the {{ highest_funding_rate() }} that no venue exceeds at one funding'
         ) as conflict
     from {{ ref('int_fundings') }}

@@ -41,8 +41,9 @@ gaps as (
 possible_fundings as (
     select
         gaps.*,
-        {{ each_hour("date_trunc('hour', from_at)", "date_trunc('hour', until_at)") }}
-            + (funded_at - date_trunc('hour', funded_at)) as hour_at
+        {{ each_hour(
+            "date_trunc('hour', from_at)", "date_trunc('hour', until_at)", "(funded_at - date_trunc('hour', funded_at))"
+        ) }} as hour_at
     from gaps
 )
 

@@ -38,7 +38,7 @@ select
     case
         {%- for side in ['SELL', 'BUY'] %}
         when "{{ side }}_usd" > "{{ side }}_taker_usd"
-            then cast(hour_at as varchar) || ' ' || market_id || ' all {{ side }} orders of the hour are worth '
+            then cast(hour_at as string) || ' ' || market_id || ' all {{ side }} orders of the hour are worth '
                 || {{ figure_text('"' ~ side ~ '_usd"') }} || ' USD, takers of that side traded '
                 || {{ figure_text('"' ~ side ~ '_taker_usd"') }} || ' USD'
         {%- endfor %}

@@ -59,7 +59,7 @@ compared_orders as (
 conflicts as (
     select
         compared_orders.*,
-        cast(liquidated_at as varchar) || ' ' || market_id || ' ' || side
+        cast(liquidated_at as string) || ' ' || market_id || ' ' || side
             || ' of ' || {{ figure_text('filled_quantity') }} || ' at ' || {{ figure_text('average_price') }}
             || case
                 when filled_quantity = 0 then null

@@ -43,7 +43,7 @@ observations as (
         source_state,
         date_trunc('hour', observed_at) as hour_at,
         observed_at as labelled_at,
-        case when taker_buy_sell_ratio > 0 then cast(taker_buy_sell_ratio as double) end as taker_ratio,
+        case when taker_buy_sell_ratio > 0 then {{ exact_as_double('taker_buy_sell_ratio', 18) }} end as taker_ratio,
         case when is_observed then observed_at end as observed_at,
         case when is_observed then {{ open_interest_price() }} / base_multiplier end as price,
         case when is_observed then {{ open_interest_base('base_multiplier') }} end as open_interest_base,

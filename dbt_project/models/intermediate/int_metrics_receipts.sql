@@ -5,8 +5,8 @@ select
     receipts.trade_date,
     md5(
         coalesce(receipts.stored_sha256, '') || ' ' || markets.contract_type || ' '
-            || cast(markets.contract_size as varchar)
-        || ' ' || cast(coalesce(markets.base_multiplier, 1) as varchar) || ' {{ metrics_logic_version() }}'
+            || cast(markets.contract_size as string)
+        || ' ' || cast(coalesce(markets.base_multiplier, 1) as string) || ' {{ metrics_logic_version() }}'
     ) as source_state
 from {{ ref('stg_raw__receipts') }} as receipts
 inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id

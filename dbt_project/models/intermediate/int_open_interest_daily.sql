@@ -71,7 +71,7 @@ judged_days as (
 )
 
 select
-    cast(market_id as varchar) as market_id,
+    cast(market_id as string) as market_id,
     cast(trade_date as date) as trade_date,
     cast(open_interest_base as decimal(38,8)) as open_interest_base,
     cast(open_interest_usd as decimal(38,8)) as open_interest_usd,
@@ -89,7 +89,7 @@ select
             then ' is of a day that stands between ' || {{ figure_text('former_day_base') }} || ' before and '
                 || {{ figure_text('next_base') }} || ' after it'
         when is_outvoted
-            then ' differs from ' || {{ figure_text('other_base') }} || ' of ' || cast(other_date as varchar)
+            then ' differs from ' || {{ figure_text('other_base') }} || ' of ' || cast(other_date as string)
                 || ' by more than the ' || {{ figure_text('traded_base') }} || ' base traded in between'
     end as conflict
 from judged_days

@@ -47,7 +47,7 @@ pairs as (
         and former_days.trade_date - interval '1' day = former_traded.trade_date
     -- Every day between has a complete bar.
     where later_traded.bar_count - coalesce(former_traded.bar_count, 0)
-        = later_days.trade_date - former_days.trade_date + 1
+        = {{ days_between('former_days.trade_date', 'later_days.trade_date') }} + 1
 ),
 
 sides_of_pairs as (

@@ -3,7 +3,6 @@
 -- whether a bar before it is an event depends on it for as long as declustering looks ahead, and that event is ranked
 -- in the windows after it. `values_from_at`: bars from here on have other windows; before it only events may differ.
 -- A few bars are each compared with their window. Of more, the whole series is ranked, in one pass.
-{%- set few_bars = 60 %}
 
 with changes as (
     select
@@ -60,7 +59,7 @@ select
 from (
     select
         reached.*,
-        not is_redefined and bar_count <= {{ few_bars }} as is_few
+        not is_redefined and bar_count <= {{ bars_compared_singly() }} as is_few
     from reached
 ) as judged
 order by definition_id, market_id

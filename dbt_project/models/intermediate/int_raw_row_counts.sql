@@ -22,11 +22,11 @@ counted_now as (
 )
 
 select
-    cast(receipts.dataset as varchar) as dataset,
-    cast(receipts.market_id as varchar) as market_id,
-    cast(receipts.kline_interval as varchar) as kline_interval,
+    cast(receipts.dataset as string) as dataset,
+    cast(receipts.market_id as string) as market_id,
+    cast(receipts.kline_interval as string) as kline_interval,
     cast(receipts.trade_date as date) as trade_date,
-    cast(receipts.stored_sha256 as varchar) as stored_sha256,
+    cast(receipts.stored_sha256 as string) as stored_sha256,
     cast(receipts.row_count as bigint) as expected_rows,
     -- What differed before may be right now.
     cast(

@@ -12,9 +12,13 @@
 {%- set keys = ['definition_id', 'market_id'] %}
 {%- set changes = changes_in('int_rank_changes') %}
 {%- set replaces = replaces_changes() %}
+{%- set compares_few = replaces and bars_compared_singly() > 0 %}
 {%- set ranked_columns = [
     'definition_id', 'market_id', 'venue', 'venue_set', 'side', 'bar_at', 'value', 'spike_rank', 'percentile',
     'robust_z',
+] %}
+{%- set event_columns = [
+    'definition_id', 'market_id', 'side', 'bar_at', 'side_pressure', 'bar_coverage_ratio', 'window_hours',
 ] %}
 {%- set bar_columns = [
     'definition_id', 'market_id', 'venue', 'venue_set', 'bar_at', 'is_provisional', 'is_running', 'flow_quality',
@@ -34,40 +38,10 @@ with series as (
 ),
 
 ranked_series as (
-    select
-        definition_id,
-        market_id,
-        venue,
-        venue_set,
-        bar_at,
-        is_provisional,
-        is_running,
-        flow_quality,
-        set_changed_at,
-        bar_hours,
-        window_hours,
-        decluster_hours,
-        value,
-        pressure,
-        coverage_ratio,
-        {{ trailing_columns() }},
-        {{ framed_quartiles('value', 'prior_window') }} as prior_quartiles,
-        min(pressure) over neighbours as lowest_nearby,
-        max(pressure) over neighbours as highest_nearby,
-        max(case when is_running is not true then bar_at end) over whole_series as last_bar_at
-    from series
-    window
-        trailing_window as {{ trailing_frame(keys) }},
-        prior_window as {{ prior_frame(keys) }},
-        neighbours as (
-            partition by {{ keys | join(', ') }}
-            order by bar_at
-            range between {{ hours_as_interval('decluster_hours') }} preceding
-                and {{ hours_as_interval('decluster_hours') }} following
-        ),
-        whole_series as (partition by {{ keys | join(', ') }})
+    select *
+    from {{ windowed('series', bar_columns, keys, has_neighbours=true) }} as windowed_series
 ),
-{% if replaces %}
+{% if compares_few %}
 few_changes as (
     select
         definition_id,
@@ -164,7 +138,7 @@ kept_bars as (
 {% endif %}
 windowed_bars as (
     select * from ranked_series
-    {%- if replaces %}
+    {%- if compares_few %}
     union all
     select
         {%- for column in bar_columns %}
@@ -193,7 +167,7 @@ judged_bars as (
         {{ window_coverage() }} as window_coverage_ratio,
         -- Whether a later bar is more extreme is known only once that much time has passed.
         last_bar_at >= bar_at + {{ hours_as_interval('decluster_hours') }} as is_settled,
-        (cast(value as double) - {{ quartile('prior_quartiles', 2) }})
+        ({{ exact_as_double('value', 8) }} - {{ quartile('prior_quartiles', 2) }})
         / nullif(({{ quartile('prior_quartiles', 3) }} - {{ quartile('prior_quartiles', 1) }}) / 1.349, 0) as prior_z
     from windowed_bars
 ),
@@ -241,7 +215,7 @@ ranked_bars as (
         side_pressure,
         window_hours
     from bars_by_side
-    {%- if replaces %}
+    {%- if compares_few %}
     union all
     select
         {%- for column in ranked_columns %}
@@ -267,12 +241,12 @@ ranked_bars as (
 ),
 
 events as (
-    select definition_id, market_id, side, bar_at, side_pressure, window_hours
+    select {{ event_columns | join(', ') }}
     from ranked_bars
     where is_event
-    {%- if replaces %}
+    {%- if compares_few %}
     union all
-    select definition_id, market_id, side, bar_at, side_pressure, window_hours
+    select {{ event_columns | join(', ') }}
     from kept_bars
     where is_event and bar_at < from_at
     {%- endif %}
@@ -280,14 +254,10 @@ events as (
 
 -- Every event before a settled bar is settled as well, so the events of its window are all known.
 ranked_events as (
-    select
-        definition_id,
-        market_id,
-        side,
-        bar_at,
-        {{ framed_rank('side_pressure asc', 'trailing_window') }} as rank_among_events
-    from events
-    window trailing_window as {{ trailing_frame(keys + ['side']) }}
+    select definition_id, market_id, side, bar_at, rank_from_lowest as rank_among_events
+    from {{
+        windowed('events', event_columns, keys + ['side'], 'side_pressure', 'bar_coverage_ratio')
+    }} as windowed_events
 )
 
 select

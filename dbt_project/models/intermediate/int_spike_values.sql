@@ -8,6 +8,13 @@
 ) }}
 {%- set changes = changes_in('int_spike_changes') %}
 {%- set replaces = replaces_changes() %}
+{%- set aggregates = {
+    'provisional_bars': 'count(case when is_provisional then 1 end)',
+    'quality': 'max(' ~ quality_number('flow_quality') ~ ')',
+    'found_bars': 'count(bar_value)',
+    'value_sum': 'sum(bar_value)',
+    'coverage_sum': 'sum(coverage_ratio)',
+} %}
 {%- set definition_columns = [
     'definition_id', 'bar_hours', 'smoothing_bars', 'smoothing_hours', 'unit', 'window_hours', 'decluster_hours',
 ] %}
@@ -55,17 +62,11 @@ smoothed_bars as (
         is_running,
         -- The last value that holds a bar of another set of markets.
         set_changed_at + {{ hours_as_interval('smoothing_hours') }} as set_changed_at,
-        max(case when is_provisional then 1 else 0 end) over smoothing = 1 as is_provisional,
-        max({{ quality_number('flow_quality') }}) over smoothing as quality,
-        count(bar_value) over smoothing as found_bars,
-        sum(bar_value) over smoothing as value_sum,
-        sum(coverage_ratio) over smoothing as coverage_sum
+        {%- for name, aggregate in aggregates.items() %}
+        {{ over_frame(aggregate, 'smoothing', 'smoothing_hours') }} as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from bars_by_definition
-    window smoothing as (
-        partition by definition_id, market_id
-        order by bar_at
-        range between {{ hours_as_interval('smoothing_hours') }} preceding and current row
-    )
+    {{ named_frame('smoothing', ['definition_id', 'market_id'], 'smoothing_hours') }}
 )
 {%- set value = 'cast(' ~ exact_quotient('value_sum', 'smoothing_bars') ~ ' as decimal(38,8))' %}
 
@@ -81,7 +82,7 @@ select
     {{ value }} as value,
     case when unit = 'sell_ratio' then -{{ value }} else {{ value }} end as pressure,
     {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio,
-    is_provisional,
+    provisional_bars > 0 as is_provisional,
     is_running,
     set_changed_at,
     {{ quality_name('quality') }} as flow_quality

@@ -39,8 +39,8 @@ random_places as (
         draws.draw_number,
         block_numbers.block_number,
         {{ hashed_bits(
-            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as varchar) || ' '
-                || cast(block_numbers.block_number as varchar)"
+            "'" ~ study_seed() ~ " ' || cast(draws.draw_number as string) || ' '
+                || cast(block_numbers.block_number as string)"
         ) }} as place_bits
     from draws
     cross join block_numbers

@@ -7,7 +7,7 @@ with compared as (
         instruments.contract_size as venue_contract_size,
         seed.listed_on as seed_listed_on,
         cast(instruments.listed_at as date) as venue_listed_on,
-        cast(cast(instruments.observed_at as date) as varchar) as reported_on
+        cast(cast(instruments.observed_at as date) as string) as reported_on
     from {{ model }} as seed
     inner join {{ instruments }} as instruments on seed.market_id = instruments.market_id
 )
@@ -16,8 +16,8 @@ with compared as (
 select
     '{{ column }} is as the venue reports it' as rule,
     'market_id ' || market_id as row_text,
-    'seed markets.csv has ' || cast(seed_{{ column }} as varchar) || ', the venue reported '
-        || cast(venue_{{ column }} as varchar) || ' on ' || reported_on
+    'seed markets.csv has ' || cast(seed_{{ column }} as string) || ', the venue reported '
+        || cast(venue_{{ column }} as string) || ' on ' || reported_on
         || ': {{ remedy }} of ' || market_id || ' in dbt_project/seeds/markets.csv' as value_text
 from compared
 where venue_{{ column }} <> seed_{{ column }}

@@ -3,13 +3,13 @@
 -- and the value. NULL breaks no rule but `key` and `not_null`.
 {%- set names = [] %}
 {%- for column in row or key or not_null %}
-    {%- do names.append("'" ~ column ~ " ' || coalesce(cast(" ~ column ~ " as varchar), 'NULL')") %}
+    {%- do names.append("'" ~ column ~ " ' || coalesce(cast(" ~ column ~ " as string), 'NULL')") %}
 {%- endfor %}
 {%- set row_text = names | join(" || ', ' || ") %}
 {%- set broken = [] %}
 {%- if key %}
     {%- do broken.append({
-        'rule': 'unique ' ~ key | join(', '), 'value': "cast(count(*) as varchar) || ' rows'",
+        'rule': 'unique ' ~ key | join(', '), 'value': "cast(count(*) as string) || ' rows'",
         'rows': 'true group by ' ~ key | join(', ') ~ ' having count(*) > 1',
     }) %}
 {%- endif %}
@@ -22,7 +22,7 @@
 {%- for column, values in accepted_values.items() %}
     {%- do broken.append({
         'rule': column ~ ' is one of ' ~ values | join(', '), 'value': column,
-        'rows': 'cast(' ~ column ~ " as varchar) not in ('" ~ values | join("', '") ~ "')",
+        'rows': 'cast(' ~ column ~ " as string) not in ('" ~ values | join("', '") ~ "')",
     }) %}
 {%- endfor %}
 {%- for column, parent in relationships.items() %}
@@ -36,7 +36,7 @@
 select
     '{{ one.rule }}' as rule,
     {{ row_text }} as row_text,
-    cast({{ one.value }} as varchar) as value_text
+    cast({{ one.value }} as string) as value_text
 from {{ model }} as rows_of_model
 where {{ one.rows }}
 {{ 'union all' if not loop.last }}

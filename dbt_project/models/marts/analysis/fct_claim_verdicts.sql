@@ -8,8 +8,8 @@ with decided_claims as (
             when may_yet_have_the_rank then null
             else false
         end as holds,
-        ' in the ' || cast(window_days as varchar) || ' days to '
-            || substring(cast(as_of_at as varchar), 1, 10) as window_text
+        ' in the ' || cast(window_days as string) || ' days to '
+            || substring(cast(as_of_at as string), 1, 10) as window_text
     from {{ ref('int_claim_evidence') }} as evidence
 )
 
@@ -23,8 +23,8 @@ select
     as_of_at,
     bar_at,
     value,
-    case when blind_reason is null then bar_rank end as actual_rank,
-    case when blind_reason is null then event_rank end as actual_event_rank,
+    cast(case when blind_reason is null then bar_rank end as bigint) as actual_rank,
+    cast(case when blind_reason is null then event_rank end as bigint) as actual_event_rank,
     window_bars,
     window_coverage as coverage_ratio,
     holds,
@@ -44,10 +44,10 @@ select
                 when not holds then 'Does not hold under '
                 else 'Cannot tell yet under '
             end
-            || definition_id || ': ' || bar_text || ' is rank ' || cast(bar_rank as varchar) || ' of '
-            || cast(window_bars as varchar) || ' bars'
-            || coalesce(' and rank ' || cast(event_rank as varchar) || ' among events', '') || window_text
-            || case when holds then '' else ', not rank ' || cast(claimed_rank as varchar) end
+            || definition_id || ': ' || bar_text || ' is rank ' || cast(bar_rank as string) || ' of '
+            || cast(window_bars as string) || ' bars'
+            || coalesce(' and rank ' || cast(event_rank as string) || ' among events', '') || window_text
+            || case when holds then '' else ', not rank ' || cast(claimed_rank as string) end
             || case
                 when is_event then ''
                 when is_event is null then '; whether it is an event is not known yet'

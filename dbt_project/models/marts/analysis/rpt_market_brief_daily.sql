@@ -76,7 +76,7 @@ select
     flow_source,
     coverage_ratio,
     is_simulated,
-    warning_text || market_id || venues_text || ' on ' || cast(brief_date as varchar) || ': takers ' || flow_text
+    warning_text || market_id || venues_text || ' on ' || cast(brief_date as string) || ': takers ' || flow_text
         || ' (net taker volume of the UTC day in USD, '
         || source_text || '), ' || rank_text || '; ' || price_text || '; '
         || coalesce(

@@ -1,0 +1,78 @@
+"""The warehouse's Iceberg tables as a DuckDB file, `warehouse.duckdb`, for the audit and the publication.
+
+Belongs here: copying them as a build left them. Does not: what is audited (`orchestration.warehouse.audit`) or
+published (`orchestration.warehouse.publish`), which read that file whatever engine built it.
+
+DuckDB reads the tables' own Parquet files, by the names that the catalog has for the snapshot of now: no file is found
+by listing, and what a later build does changes nothing. Iceberg writes columns that begin with a digit under other
+names, so columns are taken by their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingestion.raw.durable import atomic_write
+from orchestration.warehouse.spark.conf import SCHEMA
+from orchestration.warehouse.sql import identifier, literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_TYPES: Final = {"string": "varchar"}
+# Table to its description, and to those of its columns.
+Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
+
+
+def write(session: SparkSession, path: Path, descriptions: Descriptions) -> None:
+    """Replace the file at `path`, at once, by the tables of the schema with their comments."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as staged:
+        staged.unlink()  # DuckDB makes the file, and takes none that is empty for one of its own
+        _fill(staged, session, descriptions)
+
+
+def _fill(path: Path, session: SparkSession, descriptions: Descriptions) -> None:
+    import duckdb
+
+    names = sorted(row["tableName"] for row in session.sql(f"show tables in {SCHEMA}").collect())
+    with duckdb.connect(str(path)) as out:
+        out.execute("set timezone = 'UTC'")
+        for name in names:
+            columns = [(field.name, field.dataType.simpleString()) for field in session.table(name).schema.fields]
+            found = session.sql(f"select file_path from {SCHEMA}.{name}.files where content = 0").collect()
+            out.execute(_statement(name, columns, sorted(row["file_path"] for row in found)))
+            _comment(out, name, descriptions.get(name))
+
+
+def _statement(name: str, columns: list[tuple[str, str]], files: list[str]) -> str:
+    """CREATE TABLE … AS, of the rows of these files."""
+    typed = [(column, _TYPES.get(type_, type_)) for column, type_ in columns]
+    if files:
+        # Spark's timestamps are instants, and in UTC they are the naive ones of the models.
+        values = [
+            f"make_timestamp(epoch_us({identifier(column)}))"
+            if type_ == "timestamp"
+            else f"cast({identifier(column)} as {type_})"
+            for column, type_ in typed
+        ]
+        places = ", ".join(identifier(column) for column, _ in typed)
+        paths = ", ".join(literal(file.removeprefix("file:").replace("s3a://", "s3://")) for file in files)
+        rows = f"from read_parquet([{paths}]) as files({places})"
+    else:
+        values, rows = [f"cast(null as {type_})" for _, type_ in typed], "where false"
+    selected = ", ".join(f"{value} as {identifier(column)}" for value, (column, _) in zip(values, typed, strict=True))
+    return f"create table {identifier(name)} as select {selected} {rows}"
+
+
+def _comment(out: Any, name: str, description: tuple[str, Mapping[str, str]] | None) -> None:
+    if description is None:
+        return
+    text, columns = description
+    if text:
+        out.execute(f"comment on table {identifier(name)} is {literal(text)}")
+    for column, column_text in columns.items():
+        if column_text:
+            out.execute(f"comment on column {identifier(name)}.{identifier(column)} is {literal(column_text)}")

@@ -1,0 +1,43 @@
+"""A real Spark cluster for the tests.
+
+Belongs here: why there cannot be one here, and one of the tests' own, gone afterwards. Does not: expectations, or how
+it is started (`tools.spark`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.postgres import server_programs
+from tools.spark.cluster import Cluster, down, up
+
+
+def missing() -> str | None:
+    """What a cluster would need and this machine lacks; None where nothing is missing."""
+    if importlib.util.find_spec("pyspark") is None:
+        return "Spark is not installed: make spark-setup"
+    if shutil.which("java") is None:
+        return "no Java"
+    if server_programs() is None:
+        return "no PostgreSQL server programs (initdb)"
+    if not Path("/usr/share/java/postgresql.jar").is_file():
+        return "no JDBC driver of PostgreSQL (libpostgresql-jdbc-java)"
+    return None
+
+
+@contextlib.contextmanager
+def running_spark(*, thrift: bool = False) -> Iterator[Cluster]:
+    """A cluster in a temporary folder; it and the folder are gone afterwards."""
+    # Not below pytest's folders: these are closed to the ordinary user that PostgreSQL runs as when the tests are root.
+    folder = Path(tempfile.mkdtemp(prefix="taker-spark-"))
+    folder.chmod(0o755)
+    try:
+        yield up(folder, thrift=thrift)
+    finally:
+        down(folder)
+        shutil.rmtree(folder, ignore_errors=True)
