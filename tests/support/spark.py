@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tools.postgres import server_programs
 from tools.spark.cluster import Cluster, down, up
 
@@ -28,6 +30,15 @@ def missing() -> str | None:
     if not Path("/usr/share/java/postgresql.jar").is_file():
         return "no JDBC driver of PostgreSQL (libpostgresql-jdbc-java)"
     return None
+
+
+@pytest.fixture(scope="session")
+def spark_cluster() -> Iterator[Cluster]:
+    """A cluster of one master, two workers and a catalog; the tests skip where something for it is missing."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running_spark() as cluster:
+        yield cluster
 
 
 @contextlib.contextmanager

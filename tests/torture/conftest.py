@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support import forked
+from tests.support.spark import spark_cluster as spark_cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
