@@ -44,6 +44,7 @@ RESULTS = (
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",
     "fct_liquidations_hourly",
+    "fct_funding_rates",
     "int_market_bars",
     "fct_liquidations_daily",
     "fct_liquidations_rolling_24h",

@@ -85,6 +85,8 @@ PLANTED = {
     f"{_L_DAILY}_days": f"delete from {_L_DAILY} where trade_date = date '2026-03-08'",
     _L_ROLLING: f"update {_L_ROLLING} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_ROLLING}_windows": f"update {_L_ROLLING} set order_count = order_count + 1 where venue = 'simulated'",
+    "fct_funding_rates": "update fct_funding_rates set cumulative_rate = cumulative_rate + 1",
+    "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-03-01'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",
     # An event of a rank that is not followed, where the archive is too short for any other.
     "fct_spike_forward_returns": (

@@ -702,6 +702,37 @@ left join ranks as r
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
 group by all;
 
+-- Three fundings a day, of every market and day that has a brief.
+create table fct_funding_rates as
+select
+    market_id,
+    split_part(market_id, ':', 1) as venue,
+    'BTC' as base_asset,
+    brief_date + to_hours(hour) as funded_at,
+    brief_date as trade_date,
+    8::bigint as funding_interval_hours,
+    0.0001::decimal(38, 18) as funding_rate,
+    0.1095::decimal(38, 16) as annualised_rate,
+    sum(0.0001::decimal(38, 18)) over until_here as cumulative_rate,
+    -- The inverse market has a day without bars, a brief and fundings.
+    case
+        when lag(brief_date + to_hours(hour)) over market_fundings < brief_date + to_hours(hour) - interval 8 hours
+            then 24
+        else 0
+    end::bigint as missing_hours,
+    0::bigint as cumulative_missing_hours,
+    false as is_in_conflict,
+    null::varchar as conflict
+from rpt_market_brief_daily
+cross join (values (0), (8), (16)) as hours (hour)
+window
+    market_fundings as (partition by market_id order by brief_date, hour),
+    until_here as (
+        partition by market_id order by brief_date, hour rows between unbounded preceding and current row
+    );
+update fct_funding_rates set cumulative_missing_hours = 24
+where market_id = 'binance_cm:BTCUSD_PERP' and trade_date > date '2024-03-16';
+
 -- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
 create table fct_spike_rank_revisions as
 with bars as (

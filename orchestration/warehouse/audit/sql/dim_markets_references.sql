@@ -8,6 +8,7 @@
     "fct_liquidations_hourly",
     "fct_liquidations_daily",
     "fct_liquidations_rolling_24h",
+    "fct_funding_rates",
     "fct_spike_forward_returns",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
