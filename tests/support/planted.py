@@ -85,6 +85,12 @@ PLANTED = {
     f"{_L_DAILY}_days": f"delete from {_L_DAILY} where trade_date = date '2026-03-08'",
     _L_ROLLING: f"update {_L_ROLLING} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_ROLLING}_windows": f"update {_L_ROLLING} set order_count = order_count + 1 where venue = 'simulated'",
+    "fct_open_interest_hourly": (
+        "update fct_open_interest_hourly set open_interest_base = open_interest_base + 1 "
+        "where bar_at = timestamp '2026-03-01 05:00:00'"
+    ),
+    "fct_open_interest_daily": "update fct_open_interest_daily set change_24h_base = change_24h_base + 1",
+    "fct_long_short_ratios": "delete from fct_long_short_ratios where bar_at = timestamp '2026-03-01 05:00:00'",
     "fct_funding_rates": "update fct_funding_rates set cumulative_rate = cumulative_rate + 1",
     "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-03-01'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",

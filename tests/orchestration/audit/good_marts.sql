@@ -702,6 +702,74 @@ left join ranks as r
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
 group by all;
 
+-- Open interest of every hour, one of which was not observed; the day's last is the brief's.
+create table fct_open_interest_hourly as
+with hours as (
+    select
+        market_id,
+        bar_at,
+        hour(bar_at) as number,
+        not (market_id = 'binance_um:BTCUSDT' and bar_at = timestamp '2024-03-12 05:00') as is_observed
+    from (values ('binance_um:BTCUSDT'), ('binance_cm:BTCUSD_PERP')) as markets (market_id),
+        generate_series(timestamp '2024-03-01', timestamp '2024-03-22 23:00', interval 1 hour) as series (bar_at)
+),
+observed as (
+    select
+        market_id,
+        bar_at,
+        case when is_observed then bar_at + interval 55 minutes end as observed_at,
+        case when is_observed then 1000 + case number when 23 then 0 else number end end::decimal(38, 8)
+            as open_interest_base,
+        case when is_observed then 12 else 0 end::bigint as observation_count
+    from hours
+),
+compared as (
+    select
+        *,
+        lag(open_interest_base, 1) over series as base_before,
+        lag(open_interest_base, 24) over series as day_before
+    from observed
+    window series as (partition by market_id order by bar_at)
+)
+select
+    market_id,
+    split_part(market_id, ':', 1) as venue,
+    bar_at,
+    observed_at,
+    open_interest_base,
+    (open_interest_base * 40000)::decimal(38, 8) as open_interest_usd,
+    (open_interest_base - base_before)::decimal(38, 8) as change_1h_base,
+    (open_interest_base - base_before)::double / base_before::double as change_1h_ratio,
+    (open_interest_base - day_before)::decimal(38, 8) as change_24h_base,
+    (open_interest_base - day_before)::double / day_before::double as change_24h_ratio,
+    observation_count,
+    observation_count / 12 as coverage_ratio,
+    false as is_in_conflict,
+    null::varchar as conflict
+from compared;
+
+create table fct_open_interest_daily as
+select
+    market_id, venue, cast(bar_at as date) as trade_date, observed_at, open_interest_base, open_interest_usd,
+    change_24h_base, change_24h_ratio, 288::bigint as observation_count, 1.0::double as coverage_ratio,
+    is_in_conflict, conflict
+from fct_open_interest_hourly
+where hour(bar_at) = 23;
+
+create table fct_long_short_ratios as
+select
+    market_id,
+    venue,
+    bar_at,
+    observed_at,
+    case when observed_at is not null then 1.1 end::double as top_trader_account_long_short_ratio,
+    case when observed_at is not null then 1.2 end::double as top_trader_position_long_short_ratio,
+    case when observed_at is not null then 0.8 end::double as account_long_short_ratio,
+    case when observed_at is not null then 1.0 end::double as taker_buy_sell_ratio,
+    observation_count,
+    coverage_ratio
+from fct_open_interest_hourly;
+
 -- Three fundings a day, of every market and day that has a brief.
 create table fct_funding_rates as
 select
