@@ -25,6 +25,16 @@ files, and opening them costs more than everything else that the analysis does. 
     }) }}
 {%- endmacro %}
 
+{#- The venue's ratios of which the hour's last is kept: their names there, and the venue's. -#}
+{% macro last_ratios() -%}
+    {{ return({
+        'top_trader_account_ratio': 'top_trader_account_long_short_ratio',
+        'top_trader_position_ratio': 'top_trader_position_long_short_ratio',
+        'account_ratio': 'account_long_short_ratio',
+        'last_taker_ratio': 'taker_buy_sell_ratio',
+    }) }}
+{%- endmacro %}
+
 {#- The hours that the last build left. -#}
 {% macro built_metrics_hours() -%}
     {{ taker.former_rows('int_metrics_hours', taker.metrics_hour_columns()) }}

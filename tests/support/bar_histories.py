@@ -36,6 +36,7 @@ MODELS = (
     "int_market_bars",
     "int_aggregate_bars",
     "int_bar_days",
+    "int_flow_changes",
     "fct_net_taker_volume_hourly",
     "int_entry_changes",
     "int_forward_returns",

@@ -60,6 +60,8 @@ PLANTED = {
     f"{_HOURLY}_days": f"update {_HOURLY} set taker_buy_usd = taker_buy_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
     _DAILY: f"update {_DAILY} set net_taker_usd = net_taker_usd + 1 where {_ONE_DAY.format(_DAILY)}",
     f"{_DAILY}_sums": _of_a_sum(_DAILY),
+    f"{_HOURLY}_cvd": f"update {_HOURLY} set cvd_usd = cvd_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
+    f"{_DAILY}_cvd": f"update {_DAILY} set cvd_base = -cvd_base where {_ONE_DAY.format(_DAILY)}",
     f"{_DAILY}_gaps": f"delete from {_DAILY} where trade_date = date '2026-03-01'",
     "fct_taker_dominance_daily": "update fct_taker_dominance_daily set buy_dominance_percentile = 2",
     _RANKS: f"update {_RANKS} set spike_rank = 0",

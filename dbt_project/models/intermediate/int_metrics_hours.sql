@@ -3,13 +3,6 @@
 -- of that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not
 -- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make what is served of open
 -- interest and of the venue's ratios.
-{%- set last_ratios = {
-    'top_trader_account_ratio': 'top_trader_account_long_short_ratio',
-    'top_trader_position_ratio': 'top_trader_position_long_short_ratio',
-    'account_ratio': 'account_long_short_ratio',
-    'last_taker_ratio': 'taker_buy_sell_ratio',
-} %}
-
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
@@ -53,7 +46,7 @@ observations as (
         observed_at as labelled_at,
         case when taker_buy_sell_ratio > 0 then cast(taker_buy_sell_ratio as double) end as taker_ratio,
         case when is_observed then observed_at end as observed_at,
-        {%- for name, ratio in last_ratios.items() %}
+        {%- for name, ratio in last_ratios().items() %}
         cast(nullif({{ ratio }}, 0) as double) as {{ name }},
         case when {{ ratio }} > 0 then observed_at end as {{ name }}_at,
         {%- endfor %}
@@ -83,7 +76,7 @@ read_hours as (
         {{ value_at_last_but_one('observed_at', 'observed_at') }} as former_observed_at,
         {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base,
         count(observed_at) as observation_count,
-        {%- for name in last_ratios %}
+        {%- for name in last_ratios() %}
         {{ value_at_last(name, name ~ '_at') }} as {{ name }},
         {%- endfor %}
         max(greatest(top_trader_account_ratio_at, top_trader_position_ratio_at, account_ratio_at)) as ratios_observed_at,

@@ -702,6 +702,65 @@ left join ranks as r
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
 group by all;
 
+-- The net so far, the hours that it lacks, and means of days.
+create table hours_so_far as
+select
+    market_id,
+    bar_at,
+    net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_usd end) over hours_to_here end
+        ::decimal(38, 8) as cvd_usd,
+    case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_base end) over hours_to_here end
+        ::decimal(38, 8) as cvd_base,
+    case
+        when bar_at >= first_at
+            then date_diff('hour', first_at, bar_at) + 1
+                - sum(case when bar_at >= first_at then coverage_ratio end) over hours_to_here
+    end::decimal(18, 8) as cvd_missing_hours,
+    sum(net_taker_usd) over day_so_far::decimal(38, 8) as cvd_day_usd,
+    sum(net_taker_base) over day_so_far::decimal(38, 8) as cvd_day_base
+from fct_net_taker_volume_hourly
+inner join (
+    select market_id, min(bar_at) as first_at from fct_net_taker_volume_hourly where coverage_ratio = 1 group by all
+) as beginnings using (market_id)
+window
+    hours_to_here as (partition by market_id order by bar_at rows unbounded preceding),
+    day_so_far as (partition by market_id, cast(bar_at as date) order by bar_at rows unbounded preceding);
+
+create table days_so_far as
+select
+    market_id,
+    trade_date,
+    net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_usd end) over days_to_here end
+        ::decimal(38, 8) as cvd_usd,
+    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_base end) over days_to_here
+        end::decimal(38, 8) as cvd_base,
+    case
+        when trade_date >= first_date
+            then 24 * (
+                trade_date - first_date + 1 - sum(case when trade_date >= first_date then coverage_ratio end) over days_to_here
+            )
+    end::decimal(18, 8) as cvd_missing_hours,
+    case when count(*) over week = 7 then sum(net_taker_usd) over week / 7 end::decimal(38, 8)
+        as mean_7d_net_taker_usd,
+    case when count(*) over week = 7 then sum(net_taker_base) over week / 7 end::decimal(38, 8)
+        as mean_7d_net_taker_base,
+    null::decimal(38, 8) as mean_30d_net_taker_usd,
+    null::decimal(38, 8) as mean_30d_net_taker_base
+from fct_net_taker_volume_daily
+inner join (
+    select market_id, min(trade_date) as first_date from fct_net_taker_volume_daily where coverage_ratio = 1 group by all
+) as beginnings using (market_id)
+window
+    days_to_here as (partition by market_id order by trade_date rows unbounded preceding),
+    week as (partition by market_id order by trade_date range between interval 6 days preceding and current row);
+
+create or replace table fct_net_taker_volume_hourly as
+select * from fct_net_taker_volume_hourly inner join hours_so_far using (market_id, bar_at);
+create or replace table fct_net_taker_volume_daily as
+select * from fct_net_taker_volume_daily inner join days_so_far using (market_id, trade_date);
+
 -- Open interest of every hour, one of which was not observed; the day's last is the brief's.
 create table fct_open_interest_hourly as
 with hours as (

@@ -4,12 +4,6 @@
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_metrics_changes', 'keys': ['market_id'], 'instant': 'bar_at'}},
 ) }}
-{%- set ratios = {
-    'top_trader_account_ratio': 'top_trader_account_long_short_ratio',
-    'top_trader_position_ratio': 'top_trader_position_long_short_ratio',
-    'account_ratio': 'account_long_short_ratio',
-    'last_taker_ratio': 'taker_buy_sell_ratio',
-} %}
 
 -- The first moment of a day stands in the file of the day before, and is before the others of its hour.
 with hours as (
@@ -17,7 +11,7 @@ with hours as (
         market_id,
         hour_at as bar_at,
         max(ratios_observed_at) as observed_at,
-        {%- for name, published in ratios.items() %}
+        {%- for name, published in last_ratios().items() %}
         {{ value_at_last(name, 'case when ' ~ name ~ ' is not null then trade_date end') }} as {{ published }},
         {%- endfor %}
         sum(long_short_count) as observation_count
@@ -31,7 +25,7 @@ select
     substring(market_id, 1, position(':' in market_id) - 1) as venue,
     bar_at,
     cast(observed_at as timestamp) as observed_at,
-    {%- for published in ratios.values() %}
+    {%- for published in last_ratios().values() %}
     cast({{ published }} as double) as {{ published }},
     {%- endfor %}
     cast(observation_count as bigint) as observation_count,

@@ -1,8 +1,8 @@
 -- One row per market and hour of the venue's metrics: the hour's last observation of open interest, its change over an
 -- hour and a day, and what contradicts it. What `int_metrics_changes` names is replaced.
 --
--- `conflict`: that of the day (`int_open_interest_daily`), where it is of all its observations or this is the day's own.
--- By the market's bars: its value divided by its amount is no price of the market. By the hours before and after: it
+-- `conflict`: that of the day (`int_open_interest_daily`), where it is of all its observations or this is its own. By
+-- the market's bars: its value divided by its amount is no price of the market. By the hours before and after: it
 -- stands alone between them, by more than was traded around it.
 {{ config(
     materialized='changed_rows',

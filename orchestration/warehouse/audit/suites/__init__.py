@@ -33,6 +33,8 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     net_taker_volume.DAILY_SUMS,
     net_taker_volume.DAILY,
     net_taker_volume.DAILY_GAPS,
+    net_taker_volume.HOURLY_CVD,
+    net_taker_volume.DAILY_CVD,
     dominance.DOMINANCE,
     spike_ranks.RANKS,
     spike_ranks.RANKS_DEFINITIONS,
