@@ -2,8 +2,9 @@
 
 {#- Complete bars of a market as witnesses of what happened in them. Prices are those of the bar and of its neighbours, and the volumes of its
 takers those of the bar and of the one before: clocks differ, and a venue labels five minutes by their start or by their end. A market has
-them at the lengths of its klines. Of the markets of `judged` alone: the bars of all are millions, and are put in order here. -#}
-{% macro witness_bars(judged) -%}
+them at the lengths of its klines. Of the markets of `judged` alone, and of the days around its column `instant`: the bars of all are millions,
+and are put in order here. -#}
+{% macro witness_bars(judged, instant=none) -%}
     (
         select
             market_id,
@@ -17,6 +18,10 @@ them at the lengths of its klines. Of the markets of `judged` alone: the bars of
         from {{ ref('int_market_bars') }}
         where coverage_ratio = 1 and is_running is not true and low_price > 0
             and market_id in (select market_id from {{ judged }})
+            {%- if instant %}
+            and bar_at > (select min({{ instant }}) - interval '3' day from {{ judged }})
+            and bar_at < (select max({{ instant }}) + interval '3' day from {{ judged }})
+            {%- endif %}
         window
             bar_and_neighbours as (
                 partition by market_id, grain_hours
@@ -85,6 +90,30 @@ of the price in the highest risk tiers. -#}
         {{ amount }} > {{ other }} * {{ taker.open_interest_factor() }}
         or {{ other }} > {{ amount }} * {{ taker.open_interest_factor() }}
     )
+{%- endmacro %}
+
+{#- True where an observation lies between others (`before` of `own`, `after` of `last`) by a jump up and down, or down and up, of more than was
+traded around it. -#}
+{% macro stands_alone(own, before, last, after, traded) -%}
+    (
+        {{ taker.is_open_interest_jump(own, before) }}
+        and {{ taker.is_open_interest_jump(last, after) }}
+        and ({{ own }} > {{ before }}) = ({{ last }} > {{ after }})
+        and abs(cast({{ own }} - {{ before }} as double)) > coalesce({{ traded }}, 0)
+        and abs(cast({{ last }} - {{ after }} as double)) > coalesce({{ traded }}, 0)
+    )
+{%- endmacro %}
+
+{#- Why open interest is in conflict, after its amount in base. -#}
+{% macro worth_elsewhere_text() -%}
+    ' is worth ' || {{ taker.figure_text('open_interest_usd') }} || ' USD, '
+    || {{ taker.figure_text('cast(open_interest_usd as double) / cast(open_interest_base as double)') }}
+    || ' a unit, and the market traded at ' || {{ taker.figure_text('low_price') }} || ' to '
+    || {{ taker.figure_text('high_price') }}
+{%- endmacro %}
+
+{% macro stands_between_text(before, after) -%}
+    ' stands between ' || {{ taker.figure_text(before) }} || ' before and ' || {{ taker.figure_text(after) }} || ' after it'
 {%- endmacro %}
 
 {#- A number in a sentence: 30631.6. -#}

@@ -19,7 +19,19 @@ files, and opening them costs more than everything else that the analysis does. 
         'lowest_ratio': 'double', 'highest_ratio': 'double', 'first_ratio': 'double', 'lowest_price': 'double', 'highest_price': 'double',
         'observed_at': 'timestamp', 'open_interest_base': 'decimal(38,8)', 'open_interest_usd': 'decimal(38,8)',
         'first_observed_at': 'timestamp', 'first_open_interest_base': 'decimal(38,8)', 'former_observed_at': 'timestamp',
-        'former_open_interest_base': 'decimal(38,8)',
+        'former_open_interest_base': 'decimal(38,8)', 'observation_count': 'bigint', 'ratios_observed_at': 'timestamp',
+        'long_short_count': 'bigint', 'top_trader_account_ratio': 'double', 'top_trader_position_ratio': 'double',
+        'account_ratio': 'double', 'last_taker_ratio': 'double',
+    }) }}
+{%- endmacro %}
+
+{#- The venue's ratios of which the hour's last is kept: their names there, and the venue's. -#}
+{% macro last_ratios() -%}
+    {{ return({
+        'top_trader_account_ratio': 'top_trader_account_long_short_ratio',
+        'top_trader_position_ratio': 'top_trader_position_long_short_ratio',
+        'account_ratio': 'account_long_short_ratio',
+        'last_taker_ratio': 'taker_buy_sell_ratio',
     }) }}
 {%- endmacro %}
 
@@ -57,6 +69,23 @@ files, and opening them costs more than everything else that the analysis does. 
     ) }}
 {%- endmacro %}
 
+{#- True for hours of `rows` that this build makes of what `int_metrics_changes` names, and so many hours before and after, which they are compared
+with; every hour where the model is built whole. -#}
+{% macro is_near_changed_metrics(rows, time_column, before=0, after=0) -%}
+    {%- set changes = taker.changes_in('int_metrics_changes') -%}
+    {%- if taker.replaces_changes() -%}
+        exists (
+            select 1
+            from {{ changes }} as changes
+            where changes.market_id = {{ rows }}.market_id
+                and {{ rows }}.{{ time_column }} >= changes.from_at - interval '{{ before }}' hour
+                and {{ rows }}.{{ time_column }} < changes.to_at + interval '{{ after }}' hour
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
 {#- What an observation of the venue's metrics states, which gives `contract_type`, `contract_size`, `open_interest` and `open_interest_value`:
 these two are base and quote of a linear contract, contracts and base of an inverse one. The price by which the venue values it, in USD for a unit
 of base as the venue counts it, as a double. -#}
@@ -83,4 +112,31 @@ of base as the venue counts it, as a double. -#}
             then cast(cast(open_interest as decimal(38,8)) * cast(contract_size as decimal(38,8)) as decimal(38,8))
         else cast(open_interest_value as decimal(38,8))
     end
+{%- endmacro %}
+
+{#- The columns of the marts of open interest, of rows with an observation, its conflict and, for each of `hours`, the amount in base so long before
+(`base_24h_before`, NULL where that is in conflict). `observations`: how many there are where none is missing. -#}
+{% macro open_interest_columns(hours, observations) -%}
+    cast(observed_at as timestamp) as observed_at,
+    cast(case when conflict is null then open_interest_base end as decimal(38,8)) as open_interest_base,
+    cast(case when conflict is null then open_interest_usd end as decimal(38,8)) as open_interest_usd,
+    {%- for each in hours %}
+    {%- set before = 'base_' ~ each ~ 'h_before' %}
+    cast(case when conflict is null then open_interest_base - {{ before }} end as decimal(38,8)) as change_{{ each }}h_base,
+    cast(case when conflict is null then {{ taker.exact_quotient('open_interest_base - ' ~ before, before) }} end as double)
+        as change_{{ each }}h_ratio,
+    {%- endfor %}
+    cast(observation_count as bigint) as observation_count,
+    cast({{ taker.share('least(observation_count, ' ~ observations ~ ')', observations) }} as double) as coverage_ratio,
+    conflict is not null as is_in_conflict,
+    conflict
+{%- endmacro %}
+
+{#- A window: the row of so many hours before, or after, and no other. -#}
+{% macro hours_apart(key, instant, hours, side='preceding') -%}
+    (
+        partition by {{ key }}
+        order by {{ instant }}
+        range between interval '{{ hours }}' hour {{ side }} and interval '{{ hours }}' hour {{ side }}
+    )
 {%- endmacro %}

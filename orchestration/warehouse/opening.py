@@ -30,6 +30,8 @@ KEPT_TABLES: Final = (
     "int_built_days",
     "fct_net_taker_volume_hourly",
     "fct_taker_spike_ranks",
+    "fct_open_interest_hourly",
+    "fct_long_short_ratios",
 )
 # What a build reads of the last one beside them: the notes of what was built, and rows that need not be read again.
 FORMER_TABLES: Final = (
@@ -38,6 +40,7 @@ FORMER_TABLES: Final = (
     "int_built_receipts",
     "int_kline_days",
     "int_market_bar_days",
+    "int_metrics_days",
     "int_metrics_hours",
     "int_raw_row_counts",
     "int_spike_changes",

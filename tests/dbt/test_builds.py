@@ -101,6 +101,19 @@ def metrics_of(day: date) -> list[Record]:
     return [{"observed_at": midnight(day) + timedelta(minutes=5 * n), **hole} for n in range(288)]
 
 
+def fundings_of(day: date, *, lost: int | None = None) -> list[Record]:
+    """Three fundings of the day, but for one that is lost."""
+    return [
+        {
+            "calculated_at": midnight(day) + timedelta(hours=8 * n, milliseconds=n),
+            "funding_interval_hours": 8,
+            "funding_rate": Decimal("0.0001") * (n + 1),
+        }
+        for n in range(3)
+        if n != lost
+    ]
+
+
 class BuiltTwice:
     """A zone built, then corrected and built again, then built afresh; what each of the three left behind."""
 
@@ -116,6 +129,7 @@ class BuiltTwice:
             for day, rows in self.trades[market_id].items():
                 self.zone.store("aggTrades", market_id, day, rows)
             self.zone.store("metrics", market_id, FIRST, metrics_of(FIRST))
+        self.zone.store("fundingRate", LINEAR, FIRST, fundings_of(FIRST, lost=1))
         # The file of one day stops after six hours.
         self.zone.store("aggTrades", LINEAR, PARTIAL, trades_of(PARTIAL, hours=range(6)))
         self.zone.absent("liquidationSnapshot", INVERSE, DAYS[0])
@@ -148,6 +162,7 @@ class BuiltTwice:
         for day in DAYS:
             self.zone.receipts["klines", LINEAR, "1h", day]["stored_sha256"] = "corrected"
         self.zone.store("metrics", LINEAR, FIRST, metrics_of(FIRST)[1:])
+        self.zone.store("fundingRate", LINEAR, FIRST, fundings_of(FIRST))
         self.zone.store("aggTrades", LINEAR, CORRECTED, trades_of(CORRECTED, scale=3))
         self.zone.store("aggTrades", LINEAR, EMPTIED, [])
         self.zone.write_index()
@@ -254,6 +269,18 @@ def test_an_incremental_build_ends_where_a_fresh_one_does(built: BuiltTwice, res
     assert built.second[result] == built.fresh[result]
 
 
+def test_a_funding_that_comes_late_is_no_longer_missing(built: BuiltTwice) -> None:
+    missing = {
+        name: [
+            (row["funding_rate"], row["cumulative_rate"], row["missing_hours"]) for row in results["fct_funding_rates"]
+        ]
+        for name, results in (("first", built.first), ("second", built.second))
+    }
+    rates = [Decimal("0.0001"), Decimal("0.0002"), Decimal("0.0003")]
+    assert missing["first"] == [(rates[0], rates[0], 0), (rates[2], Decimal("0.0004"), 8)]
+    assert missing["second"] == [(rates[0], rates[0], 0), (rates[1], rates[2], 0), (rates[2], Decimal("0.0006"), 0)]
+
+
 def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwice) -> None:
     assert built.first["fct_liquidations_daily"] == [
         {
@@ -279,8 +306,8 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
 
 def test_every_row_that_a_receipt_states_is_read(built: BuiltTwice) -> None:
     counted = built.warehouse.records("int_raw_row_counts")
-    assert {row["dataset"] for row in counted} == {"aggTrades", "klines", "metrics"}
-    assert len(counted) == 18
+    assert {row["dataset"] for row in counted} == {"aggTrades", "fundingRate", "klines", "metrics"}
+    assert len(counted) == 19
     assert all(row["found_rows"] == row["expected_rows"] for row in counted)
 
 

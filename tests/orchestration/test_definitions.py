@@ -34,6 +34,10 @@ MARTS = {
     "fct_liquidations_hourly",
     "fct_liquidations_daily",
     "fct_liquidations_rolling_24h",
+    "fct_open_interest_hourly",
+    "fct_open_interest_daily",
+    "fct_long_short_ratios",
+    "fct_funding_rates",
     "dim_claims",
     "fct_claim_verdicts",
     "fct_spike_forward_returns",
@@ -114,6 +118,7 @@ def test_groups_follow_one_another_so_that_the_lineage_reads_from_left_to_right(
     assert set(order[:-1]) == {"venue", "raw", "staging", "definitions", "dimensions", "intermediate"} | {
         "taker_flow",
         "liquidations",
+        "positioning",
         "analysis",
     }
 

@@ -36,6 +36,7 @@ MODELS = (
     "int_market_bars",
     "int_aggregate_bars",
     "int_bar_days",
+    "int_flow_changes",
     "fct_net_taker_volume_hourly",
     "int_entry_changes",
     "int_forward_returns",
@@ -44,6 +45,11 @@ MODELS = (
     "int_rank_changes",
     "int_spike_ranks",
     "fct_taker_spike_ranks",
+    "int_metrics_days",
+    "int_open_interest_daily",
+    "int_metrics_changes",
+    "fct_open_interest_hourly",
+    "fct_long_short_ratios",
     "int_built_days",
 )
 TABLES = tuple(name for name in MODELS if not name.endswith(("_days", "_changes")))
@@ -84,6 +90,7 @@ class BarHistories:
     running: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
     quality: dict[tuple[str, date], int] = field(default_factory=dict)
     contradicted: set[tuple[str, date, int]] = field(default_factory=set)
+    metrics: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
     parts: set[str] = field(default_factory=lambda: set(MARKETS[:2]))
     definitions: dict[str, Definition] = field(default_factory=definitions)
 
@@ -100,6 +107,8 @@ class BarHistories:
             for n in range(days):
                 if self.rng.random() < 0.9:
                     self.add_day(market, FIRST + timedelta(days=n))
+                if self.rng.random() < 0.9:
+                    self.observe(market, FIRST + timedelta(days=n))
         return self
 
     def add_day(self, market: str, day: date) -> None:
@@ -109,6 +118,32 @@ class BarHistories:
         """Small amounts, so that values tie."""
         buy, sell, price = self.rng.randint(0, 9), self.rng.randint(1, 9), self.rng.randint(90, 110)
         return {"buy": buy, "sell": sell, "open": price, "close": self.rng.randint(90, 110), "state": "published"}
+
+    def observe(self, market: str, day: date) -> None:
+        """Open interest and a ratio at the end of some hours; the file ends with the first moment of the next day.
+        Amounts jump by more than is traded, and some are worth what no price of the market explains."""
+        usual = self.rng.choice((100, 110, 120, 120, 900))
+        self.metrics[market, day] = {
+            hour: {
+                "base": usual * 9 if self.rng.random() < 0.03 else usual + self.rng.randint(0, 9),
+                "price": 9000 if self.rng.random() < 0.02 else 100,
+                "ratio": self.rng.randint(1, 9),
+            }
+            for hour in range(25)
+            if self.rng.random() < 0.9
+        }
+
+    def observe_next(self, market: str) -> None:
+        self.observe(market, self.days(market)[-1])
+
+    def correct_observations(self, market: str) -> None:
+        observed = sorted(day for held, day in self.metrics if held == market)
+        self.observe(market, self.rng.choice(observed or [FIRST]))
+
+    def withdraw_observations(self, market: str) -> None:
+        observed = sorted(day for held, day in self.metrics if held == market)
+        if len(observed) > 3:
+            del self.metrics[market, self.rng.choice(observed)]
 
     def append(self, market: str) -> None:
         self.add_day(market, (self.days(market) or [FIRST])[-1] + timedelta(days=self.rng.choice((1, 1, 1, 4))))
@@ -197,6 +232,9 @@ class BarHistories:
             self.run_on,
             self.judge,
             self.contradict,
+            self.observe_next,
+            self.correct_observations,
+            self.withdraw_observations,
             self.list_market,
             self.sum_others,
             self.redefine,
@@ -232,6 +270,8 @@ class BarHistories:
             _replace(connection, "int_recent_buckets", self._recent())
             _replace(connection, "int_flow_days", self._days())
             _replace(connection, "int_flow_contradictions", self._contradictions())
+            _replace(connection, "int_metrics_receipts", self._metrics_receipts())
+            _replace(connection, "int_metrics_hours", self._metrics_hours())
             parts = [part for part in self.markets if part in self.parts]
             known = {"market_id": "all:BTC", "venue": "all", "base_asset": "BTC", "is_simulated": False}
             _replace(connection, "int_aggregate_markets", [known | {"part_market_id": part} for part in parts])
@@ -263,6 +303,30 @@ class BarHistories:
         for market, day in self.hours:
             quality = self.quality.get((market, day), 0)
             yield {"market_id": market, "bar_date": day, "kline_bar_hours": 1, "quality": quality}
+
+    def _metrics_receipts(self) -> Iterable[Row]:
+        for (market, day), rows in self.metrics.items():
+            yield {"market_id": market, "trade_date": day, "source_state": str(rows).replace("'", "")}
+
+    def _metrics_hours(self) -> Iterable[Row]:
+        for (market, day), rows in self.metrics.items():
+            for hour, row in rows.items():
+                hour_at = _instant(day, 0) + timedelta(hours=hour)
+                observed_at = hour_at + timedelta(minutes=55 if hour < 24 else 0)
+                yield {
+                    "market_id": market,
+                    "trade_date": day,
+                    "hour_at": hour_at,
+                    "observed_at": observed_at,
+                    "open_interest_base": row["base"],
+                    "open_interest_usd": row["base"] * row["price"],
+                    "first_observed_at": observed_at,
+                    "first_open_interest_base": row["base"],
+                    "observation_count": 1,
+                    "ratios_observed_at": observed_at,
+                    "long_short_count": 1,
+                    "account_ratio": row["ratio"],
+                }
 
     def _contradictions(self) -> Iterable[Row]:
         for market, day, hour in self.contradicted:

@@ -60,6 +60,8 @@ PLANTED = {
     f"{_HOURLY}_days": f"update {_HOURLY} set taker_buy_usd = taker_buy_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
     _DAILY: f"update {_DAILY} set net_taker_usd = net_taker_usd + 1 where {_ONE_DAY.format(_DAILY)}",
     f"{_DAILY}_sums": _of_a_sum(_DAILY),
+    f"{_HOURLY}_cvd": f"update {_HOURLY} set cvd_usd = cvd_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
+    f"{_DAILY}_cvd": f"update {_DAILY} set cvd_base = -cvd_base where {_ONE_DAY.format(_DAILY)}",
     f"{_DAILY}_gaps": f"delete from {_DAILY} where trade_date = date '2026-03-01'",
     "fct_taker_dominance_daily": "update fct_taker_dominance_daily set buy_dominance_percentile = 2",
     _RANKS: f"update {_RANKS} set spike_rank = 0",
@@ -85,6 +87,14 @@ PLANTED = {
     f"{_L_DAILY}_days": f"delete from {_L_DAILY} where trade_date = date '2026-03-08'",
     _L_ROLLING: f"update {_L_ROLLING} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_ROLLING}_windows": f"update {_L_ROLLING} set order_count = order_count + 1 where venue = 'simulated'",
+    "fct_open_interest_hourly": (
+        "update fct_open_interest_hourly set open_interest_base = open_interest_base + 1 "
+        "where bar_at = timestamp '2026-03-01 05:00:00'"
+    ),
+    "fct_open_interest_daily": "update fct_open_interest_daily set change_24h_base = change_24h_base + 1",
+    "fct_long_short_ratios": "delete from fct_long_short_ratios where bar_at = timestamp '2026-03-01 05:00:00'",
+    "fct_funding_rates": "update fct_funding_rates set cumulative_rate = cumulative_rate + 1",
+    "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-03-01'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",
     # An event of a rank that is not followed, where the archive is too short for any other.
     "fct_spike_forward_returns": (

@@ -5,12 +5,9 @@ with conflicts as (
         market_id,
         trade_date,
         -- Each begins with its time, so that the smallest of several is the first.
-        min(
-            cast(funded_at as string) || ' funding rate ' || {{ figure_text('funding_rate') }}
-            || ' is beyond the {{ highest_funding_rate() }} that no venue exceeds at one funding'
-        ) as conflict
+        min(cast(funded_at as string) || ' ' || conflict) as conflict
     from {{ ref('int_fundings') }}
-    where is_in_conflict
+    where conflict is not null
     group by market_id, trade_date
 ),
 
@@ -20,7 +17,7 @@ days as (
         trade_date,
         cast(sum(funding_rate) as decimal(38,18)) as funding_rate
     from {{ ref('int_fundings') }}
-    where not is_in_conflict
+    where conflict is null
     group by market_id, trade_date
 )
 

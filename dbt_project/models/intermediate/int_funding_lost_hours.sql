@@ -14,7 +14,7 @@ with timeline as (
         lag(funded_at) over (partition by market_id order by funded_at) as previous_at,
         lead(funded_at) over (partition by market_id order by funded_at) as next_at
     from {{ ref('int_fundings') }}
-    where not is_in_conflict
+    where conflict is null
 ),
 
 -- The hours on which a funding may have been lost: between two fundings; on the day of the first one before it; on the

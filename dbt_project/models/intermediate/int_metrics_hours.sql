@@ -1,7 +1,8 @@
 -- One row per market, day of the file and hour of the venue's metrics: between which values the takers' ratio of its
 -- five minutes lay, the price by which the venue valued the open interest, and the hour's first and last observations
 -- of that. Only days that are new or corrected since the last build are read. A zero is a hole in the venue's file, not
--- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make `int_open_interest_days`.
+-- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make what is served of open
+-- interest and of the venue's ratios.
 with current_receipts as (
     select market_id, trade_date, source_state
     from {{ ref('int_metrics_receipts') }}
@@ -45,6 +46,10 @@ observations as (
         observed_at as labelled_at,
         case when taker_buy_sell_ratio > 0 then {{ exact_as_double('taker_buy_sell_ratio', 18) }} end as taker_ratio,
         case when is_observed then observed_at end as observed_at,
+        {%- for name, ratio in last_ratios().items() %}
+        cast(nullif({{ ratio }}, 0) as double) as {{ name }},
+        case when {{ ratio }} > 0 then observed_at end as {{ name }}_at,
+        {%- endfor %}
         case when is_observed then {{ open_interest_price() }} / base_multiplier end as price,
         case when is_observed then {{ open_interest_base('base_multiplier') }} end as open_interest_base,
         case when is_observed then {{ open_interest_usd() }} end as open_interest_usd
@@ -69,7 +74,13 @@ read_hours as (
         min(observed_at) as first_observed_at,
         {{ value_at_first('open_interest_base', 'observed_at') }} as first_open_interest_base,
         {{ value_at_last_but_one('observed_at', 'observed_at') }} as former_observed_at,
-        {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base
+        {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base,
+        count(observed_at) as observation_count,
+        {%- for name in last_ratios() %}
+        {{ value_at_last(name, name ~ '_at') }} as {{ name }},
+        {%- endfor %}
+        max(greatest(top_trader_account_ratio_at, top_trader_position_ratio_at, account_ratio_at)) as ratios_observed_at,
+        count(coalesce(top_trader_account_ratio, top_trader_position_ratio, account_ratio)) as long_short_count
     from observations
     group by market_id, trade_date, hour_at
 )

@@ -4,7 +4,7 @@
 -- `conflict`: the observation is contradicted, with the figures of both. By the market's bars: its value divided by its
 -- amount is no price of the market. By its neighbours of five minutes, before and after: it stands alone between them,
 -- or its day does, by more than was traded around it. By the days around it (`int_open_interest_votes`). What no
--- witness contradicts stays.
+-- witness contradicts stays. `is_of_whole_day`: what contradicts it is of all observations of the day.
 with days as (
     select * from {{ ref('int_open_interest_days') }}
 ),
@@ -50,11 +50,9 @@ judged_days as (
         {%- for name, before, own in [
             ('alone', 'former_base', 'open_interest_base'), ('day_alone', 'former_day_base', 'first_open_interest_base')
         ] %}
-        {{ is_open_interest_jump('days.' ~ own, 'days.' ~ before) }}
-        and {{ is_open_interest_jump('days.open_interest_base', 'days.next_base') }}
-        and (days.{{ own }} > days.{{ before }}) = (days.open_interest_base > days.next_base)
-        and abs(cast(days.{{ own }} - days.{{ before }} as double)) > coalesce(price_witnesses.volume_base, 0)
-        and abs(cast(days.open_interest_base - days.next_base as double)) > coalesce(price_witnesses.volume_base, 0)
+        {{ stands_alone(
+            'days.' ~ own, 'days.' ~ before, 'days.open_interest_base', 'days.next_base', 'price_witnesses.volume_base'
+        ) }}
             as is_{{ name }},
         {%- endfor %}
         price_witnesses.low_price,
@@ -76,21 +74,19 @@ select
     cast(open_interest_base as decimal(38,8)) as open_interest_base,
     cast(open_interest_usd as decimal(38,8)) as open_interest_usd,
     cast(observed_at as timestamp) as observed_at,
+    cast(observation_count as bigint) as observation_count,
     'open interest of ' || {{ figure_text('open_interest_base') }} || ' base' || case
         when is_price_elsewhere
-            then ' is worth ' || {{ figure_text('open_interest_usd') }} || ' USD, '
-                || {{ figure_text('cast(open_interest_usd as double) / cast(open_interest_base as double)') }}
-                || ' a unit, and the market traded at ' || {{ figure_text('low_price') }} || ' to '
-                || {{ figure_text('high_price') }}
+            then {{ worth_elsewhere_text() }}
         when is_alone
-            then ' stands between ' || {{ figure_text('former_base') }} || ' before and '
-                || {{ figure_text('next_base') }} || ' after it'
+            then {{ stands_between_text('former_base', 'next_base') }}
         when is_day_alone
             then ' is of a day that stands between ' || {{ figure_text('former_day_base') }} || ' before and '
                 || {{ figure_text('next_base') }} || ' after it'
         when is_outvoted
             then ' differs from ' || {{ figure_text('other_base') }} || ' of ' || cast(other_date as string)
                 || ' by more than the ' || {{ figure_text('traded_base') }} || ' base traded in between'
-    end as conflict
+    end as conflict,
+    coalesce(is_day_alone, false) or coalesce(is_outvoted, false) as is_of_whole_day
 from judged_days
 order by market_id, trade_date

@@ -10,7 +10,8 @@ with observations as (
         open_interest_base,
         open_interest_usd,
         first_observed_at,
-        first_open_interest_base
+        first_open_interest_base,
+        observation_count
     from {{ ref('int_metrics_hours') }}
     union all
     select
@@ -20,7 +21,8 @@ with observations as (
         former_open_interest_base as open_interest_base,
         null as open_interest_usd,
         null as first_observed_at,
-        null as first_open_interest_base
+        null as first_open_interest_base,
+        0 as observation_count
     from {{ ref('int_metrics_hours') }}
 )
 
@@ -33,6 +35,7 @@ select
     min(first_observed_at) as first_observed_at,
     {{ value_at_first('first_open_interest_base', 'first_observed_at') }} as first_open_interest_base,
     {{ value_at_last_but_one('observed_at', 'observed_at') }} as former_observed_at,
-    {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base
+    {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base,
+    sum(observation_count) as observation_count
 from observations
 group by market_id, trade_date

@@ -15,6 +15,8 @@ DOMINANCE, LIQUIDATIONS = "fct_taker_dominance_daily", "fct_liquidations_daily"
 LIQUIDATIONS_HOURLY, LIQUIDATIONS_ROLLING = "fct_liquidations_hourly", "fct_liquidations_rolling_24h"
 CLAIMS, RETURNS, STUDY = "fct_claim_verdicts", "fct_spike_forward_returns", "agg_spike_event_study"
 CONTRADICTIONS = "fct_flow_contradictions"
+FUNDINGS, RATIOS = "fct_funding_rates", "fct_long_short_ratios"
+OPEN_INTEREST_HOURLY, OPEN_INTEREST_DAILY = "fct_open_interest_hourly", "fct_open_interest_daily"
 BRIEF, HISTORY = "rpt_market_brief_daily", "fct_spike_rank_revisions"
 
 ONE_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 05:00'"

@@ -702,6 +702,164 @@ left join ranks as r
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
 group by all;
 
+-- The net so far, the hours that it lacks, and means of days.
+create table hours_so_far as
+select
+    market_id,
+    bar_at,
+    net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_usd end) over hours_to_here end
+        ::decimal(38, 8) as cvd_usd,
+    case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_base end) over hours_to_here end
+        ::decimal(38, 8) as cvd_base,
+    case
+        when bar_at >= first_at
+            then date_diff('hour', first_at, bar_at) + 1
+                - sum(case when bar_at >= first_at then coverage_ratio end) over hours_to_here
+    end::decimal(18, 8) as cvd_missing_hours,
+    sum(net_taker_usd) over day_so_far::decimal(38, 8) as cvd_day_usd,
+    sum(net_taker_base) over day_so_far::decimal(38, 8) as cvd_day_base
+from fct_net_taker_volume_hourly
+inner join (
+    select market_id, min(bar_at) as first_at from fct_net_taker_volume_hourly where coverage_ratio = 1 group by all
+) as beginnings using (market_id)
+window
+    hours_to_here as (partition by market_id order by bar_at rows unbounded preceding),
+    day_so_far as (partition by market_id, cast(bar_at as date) order by bar_at rows unbounded preceding);
+
+create table days_so_far as
+select
+    market_id,
+    trade_date,
+    net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_usd end) over days_to_here end
+        ::decimal(38, 8) as cvd_usd,
+    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_base end) over days_to_here
+        end::decimal(38, 8) as cvd_base,
+    case
+        when trade_date >= first_date
+            then 24 * (
+                trade_date - first_date + 1 - sum(case when trade_date >= first_date then coverage_ratio end) over days_to_here
+            )
+    end::decimal(18, 8) as cvd_missing_hours,
+    case when count(*) over week = 7 then sum(net_taker_usd) over week / 7 end::decimal(38, 8)
+        as mean_7d_net_taker_usd,
+    case when count(*) over week = 7 then sum(net_taker_base) over week / 7 end::decimal(38, 8)
+        as mean_7d_net_taker_base,
+    null::decimal(38, 8) as mean_30d_net_taker_usd,
+    null::decimal(38, 8) as mean_30d_net_taker_base
+from fct_net_taker_volume_daily
+inner join (
+    select market_id, min(trade_date) as first_date from fct_net_taker_volume_daily where coverage_ratio = 1 group by all
+) as beginnings using (market_id)
+window
+    days_to_here as (partition by market_id order by trade_date rows unbounded preceding),
+    week as (partition by market_id order by trade_date range between interval 6 days preceding and current row);
+
+create or replace table fct_net_taker_volume_hourly as
+select * from fct_net_taker_volume_hourly inner join hours_so_far using (market_id, bar_at);
+create or replace table fct_net_taker_volume_daily as
+select * from fct_net_taker_volume_daily inner join days_so_far using (market_id, trade_date);
+
+-- Open interest of every hour, one of which was not observed; the day's last is the brief's.
+create table fct_open_interest_hourly as
+with hours as (
+    select
+        market_id,
+        bar_at,
+        hour(bar_at) as number,
+        not (market_id = 'binance_um:BTCUSDT' and bar_at = timestamp '2024-03-12 05:00') as is_observed
+    from (values ('binance_um:BTCUSDT'), ('binance_cm:BTCUSD_PERP')) as markets (market_id),
+        generate_series(timestamp '2024-03-01', timestamp '2024-03-22 23:00', interval 1 hour) as series (bar_at)
+),
+observed as (
+    select
+        market_id,
+        bar_at,
+        case when is_observed then bar_at + interval 55 minutes end as observed_at,
+        case when is_observed then 1000 + case number when 23 then 0 else number end end::decimal(38, 8)
+            as open_interest_base,
+        case when is_observed then 12 else 0 end::bigint as observation_count
+    from hours
+),
+compared as (
+    select
+        *,
+        lag(open_interest_base, 1) over series as base_before,
+        lag(open_interest_base, 24) over series as day_before
+    from observed
+    window series as (partition by market_id order by bar_at)
+)
+select
+    market_id,
+    split_part(market_id, ':', 1) as venue,
+    bar_at,
+    observed_at,
+    open_interest_base,
+    (open_interest_base * 40000)::decimal(38, 8) as open_interest_usd,
+    (open_interest_base - base_before)::decimal(38, 8) as change_1h_base,
+    (open_interest_base - base_before)::double / base_before::double as change_1h_ratio,
+    (open_interest_base - day_before)::decimal(38, 8) as change_24h_base,
+    (open_interest_base - day_before)::double / day_before::double as change_24h_ratio,
+    observation_count,
+    observation_count / 12 as coverage_ratio,
+    false as is_in_conflict,
+    null::varchar as conflict
+from compared;
+
+create table fct_open_interest_daily as
+select
+    market_id, venue, cast(bar_at as date) as trade_date, observed_at, open_interest_base, open_interest_usd,
+    change_24h_base, change_24h_ratio, 288::bigint as observation_count, 1.0::double as coverage_ratio,
+    is_in_conflict, conflict
+from fct_open_interest_hourly
+where hour(bar_at) = 23;
+
+create table fct_long_short_ratios as
+select
+    market_id,
+    venue,
+    bar_at,
+    observed_at,
+    case when observed_at is not null then 1.1 end::double as top_trader_account_long_short_ratio,
+    case when observed_at is not null then 1.2 end::double as top_trader_position_long_short_ratio,
+    case when observed_at is not null then 0.8 end::double as account_long_short_ratio,
+    case when observed_at is not null then 1.0 end::double as taker_buy_sell_ratio,
+    observation_count,
+    coverage_ratio
+from fct_open_interest_hourly;
+
+-- Three fundings a day, of every market and day that has a brief.
+create table fct_funding_rates as
+select
+    market_id,
+    split_part(market_id, ':', 1) as venue,
+    'BTC' as base_asset,
+    brief_date + to_hours(hour) as funded_at,
+    brief_date as trade_date,
+    8::bigint as funding_interval_hours,
+    0.0001::decimal(38, 18) as funding_rate,
+    0.1095::decimal(38, 16) as annualised_rate,
+    sum(0.0001::decimal(38, 18)) over until_here as cumulative_rate,
+    -- The inverse market has a day without bars, a brief and fundings.
+    case
+        when lag(brief_date + to_hours(hour)) over market_fundings < brief_date + to_hours(hour) - interval 8 hours
+            then 24
+        else 0
+    end::bigint as missing_hours,
+    0::bigint as cumulative_missing_hours,
+    false as is_in_conflict,
+    null::varchar as conflict
+from rpt_market_brief_daily
+cross join (values (0), (8), (16)) as hours (hour)
+window
+    market_fundings as (partition by market_id order by brief_date, hour),
+    until_here as (
+        partition by market_id order by brief_date, hour rows between unbounded preceding and current row
+    );
+update fct_funding_rates set cumulative_missing_hours = 24
+where market_id = 'binance_cm:BTCUSD_PERP' and trade_date > date '2024-03-16';
+
 -- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
 create table fct_spike_rank_revisions as
 with bars as (

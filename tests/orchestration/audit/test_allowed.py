@@ -11,9 +11,15 @@ from tests.orchestration.audit.corruption import DAILY, HOURLY, LINEAR, ONE_DAY,
 def test_quiet_hours_of_a_day_of_trades_may_be_filled_from_klines(marts: duckdb.DuckDBPyConnection) -> None:
     marts.execute(
         f"""
-        insert into {HOURLY}
-        select '{LINEAR}', timestamp '2024-03-20 23:00', 0, 0, 0, 0, 0, 0, 0, 0, null, null, 1, 1, 1, 1, 0, 'klines', 1,
-            'binance_um', 'binance_um', false, false, 'as_published';
+        insert into {HOURLY} by name
+        select
+            * replace (
+                0 as taker_buy_usd, 0 as taker_sell_usd, 0 as net_taker_usd, 0 as volume_usd, 0 as taker_buy_base,
+                0 as taker_sell_base, 0 as net_taker_base, 0 as volume_base, null as taker_sell_ratio,
+                null as taker_buy_sell_ratio, 0 as trade_count, 'klines' as flow_source
+            )
+        from {HOURLY}
+        where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-20 23:00';
         delete from {HOURLY} where market_id = '{LINEAR}' and bar_at = timestamp '2024-03-20 23:00' and trade_count > 0;
         update {DAILY} as daily
         set taker_buy_usd = hours.taker_buy_usd, taker_sell_usd = hours.taker_sell_usd,

@@ -1,4 +1,34 @@
--- One row per market, or aggregate over venues, and UTC day.
+-- One row per market, or aggregate over venues, and UTC day, with the net so far and its means.
+{%- set mean_days = [7, 30] %}
+
+with days as (
+    select
+        bars.*,
+        beginnings.first_at,
+        cast(null as decimal(38,8)) as net_usd_before,
+        cast(null as decimal(38,8)) as net_base_before,
+        cast(null as decimal(38,8)) as coverage_before
+    from {{ ref('int_bars') }} as bars
+    left join {{ ref('int_flow_beginnings') }} as beginnings
+        on bars.market_id = beginnings.market_id and bars.grain_hours = beginnings.grain_hours
+    where bars.grain_hours = 24
+),
+
+days_with_sums as (
+    select
+        days.*,
+        {%- for days in mean_days %}
+        sum(net_taker_usd) over last_{{ days }}_days as net_usd_{{ days }}d,
+        sum(net_taker_base) over last_{{ days }}_days as net_base_{{ days }}d,
+        count(*) over last_{{ days }}_days as found_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from days
+    window
+        {%- for days in mean_days %}
+        last_{{ days }}_days as {{ last_days(days) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+)
+
 select
     market_id,
     venue,
@@ -24,7 +54,15 @@ select
     cast(coverage_ratio as double) as coverage_ratio,
     is_provisional,
     is_running,
-    flow_quality
-from {{ ref('int_bars') }}
-where grain_hours = 24
+    flow_quality,
+    cast({{ exact_quotient('net_taker_usd', 'volume_usd') }} as double) as net_taker_ratio,
+    {%- for days in mean_days %}
+    {%- for unit in ['usd', 'base'] %}
+    {{ mean_of_days('net_' ~ unit ~ '_' ~ days ~ 'd', 'found_' ~ days ~ 'd', days) }}
+        as mean_{{ days }}d_net_taker_{{ unit }},
+    {%- endfor %}
+    {%- endfor %}
+    {{ cumulative_columns(24) }}
+from days_with_sums
+window until_here as (partition by market_id order by bar_at rows between unbounded preceding and current row)
 order by market_id, bar_at

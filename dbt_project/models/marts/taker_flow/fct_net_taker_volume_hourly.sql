@@ -1,8 +1,44 @@
--- One row per market, or aggregate over venues, and hour. Days that `int_bar_days` names are replaced.
+-- One row per market, or aggregate over venues, and hour, with the net so far. What `int_flow_changes` names is
+-- replaced: from the first changed day on, with sums that continue those of the bars before it.
 {{ config(
     materialized='changed_rows',
-    meta={'replaced': {'changes': 'int_bar_days', 'keys': ['market_id'], 'day_of': 'bar_at'}},
+    meta={'replaced': {'changes': 'int_flow_changes', 'keys': ['market_id'], 'instant': 'bar_at'}},
 ) }}
+{%- set changes = changes_in('int_flow_changes') %}
+{%- set replaces = replaces_changes() %}
+
+with hours as (
+    select bars.*, beginnings.first_at
+    from {{ ref('int_bars') }} as bars
+    left join {{ ref('int_flow_beginnings') }} as beginnings
+        on bars.market_id = beginnings.market_id and bars.grain_hours = beginnings.grain_hours
+    where bars.grain_hours = 1
+),
+
+sums_before as (
+    select
+        hours.market_id,
+        sum(hours.net_taker_usd) as net_usd_before,
+        sum(hours.net_taker_base) as net_base_before,
+        sum(hours.coverage_ratio) as coverage_before
+    from hours
+    {%- if replaces %}
+    inner join {{ changes }} as changes on hours.market_id = changes.market_id and hours.bar_at < changes.from_at
+    where hours.bar_at >= hours.first_at
+    {%- else %}
+    where false
+    {%- endif %}
+    group by hours.market_id
+),
+
+continued_hours as (
+    select hours.*, sums_before.net_usd_before, sums_before.net_base_before, sums_before.coverage_before
+    from hours
+    {%- if replaces %}
+    inner join {{ changes }} as changes on hours.market_id = changes.market_id and hours.bar_at >= changes.from_at
+    {%- endif %}
+    left join sums_before on hours.market_id = sums_before.market_id
+)
 
 select
     market_id,
@@ -28,7 +64,13 @@ select
     cast(coverage_ratio as double) as coverage_ratio,
     is_provisional,
     is_running,
-    flow_quality
-from {{ ref('int_bars') }} as bars
-where grain_hours = 1 and {{ is_of_changed_day('bars', 'int_bar_days') }}
+    flow_quality,
+    cast({{ exact_quotient('net_taker_usd', 'volume_usd') }} as double) as net_taker_ratio,
+    {{ cumulative_columns(1) }},
+    cast(sum(net_taker_usd) over day_so_far as decimal(38,8)) as cvd_day_usd,
+    cast(sum(net_taker_base) over day_so_far as decimal(38,8)) as cvd_day_base
+from continued_hours
+window
+    until_here as (partition by market_id order by bar_at rows between unbounded preceding and current row),
+    day_so_far as (partition by market_id, bar_date order by bar_at rows between unbounded preceding and current row)
 order by market_id, bar_at

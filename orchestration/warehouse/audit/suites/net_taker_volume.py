@@ -1,4 +1,4 @@
-"""Net taker volume of hours and days: identities, prices, sums of hours, sums over venues, and no day lost.
+"""Net taker volume of hours and days: identities, prices, sums of hours and over venues, the net so far, no day lost.
 
 Belongs here: the suites of `fct_net_taker_volume_*`. Does not: which source a day comes from (`reconciliation`).
 """
@@ -175,4 +175,48 @@ DAILY_SUMS: Final = AuditSuite(
     sql="fct_net_taker_volume_sums.sql",
     description="A day of a sum over venues is the sum of its markets' days, and as covered as the least of them.",
     rules=_SUM,
+)
+
+_SO_FAR: Final = ("cvd_usd", "previous_cvd_usd", "net_taker_usd", "cvd_base", "previous_cvd_base", "net_taker_base")
+_CUMULATIVE: Final[tuple[Rule, ...]] = (
+    Between("net_ratio_error", 0, DOUBLE, "net ratio = net / volume", ("net_taker_ratio", "net_taker_usd")),
+    Holds("is_begun_rightly", "the net is summed from the first complete bar on", ("cvd_usd", "coverage_ratio")),
+    Zero("cvd_usd_residual", "the net so far is that of the bar before and this one's, in USD", _SO_FAR),
+    Zero("cvd_base_residual", "the net so far is that of the bar before and this one's, in base", _SO_FAR),
+    Between("missing_error", 0, SHARE, "hours that are not covered, or without a bar, are counted as missing"),
+)
+
+HOURLY_CVD: Final = AuditSuite(
+    name="fct_net_taker_volume_hourly_cvd",
+    mart="fct_net_taker_volume_hourly",
+    key=("market_id", "bar_at"),
+    sql="fct_net_taker_volume_cvd.sql",
+    description="The net so far of an hour continues that of the hour before, and what it lacks is counted.",
+    rules=(
+        *_CUMULATIVE,
+        Zero("cvd_day_usd_residual", "the net of the day so far is that of its hours, in USD", ("cvd_day_usd",)),
+        Zero("cvd_day_base_residual", "the net of the day so far is that of its hours, in base", ("cvd_day_base",)),
+    ),
+    follows_changes=True,
+)
+DAILY_CVD: Final = AuditSuite(
+    name="fct_net_taker_volume_daily_cvd",
+    mart="fct_net_taker_volume_daily",
+    key=("market_id", "trade_date"),
+    sql="fct_net_taker_volume_cvd.sql",
+    description="The net so far of a day continues that of the day before, and means are of days without a gap.",
+    rules=(
+        *_CUMULATIVE,
+        *(
+            Between(
+                f"mean_{days}d_{unit}_error",
+                0,
+                ROUNDING,
+                f"a mean of {days} days is that of their nets, in {name}, or unknown",
+                (f"mean_{days}d_net_taker_{unit}",),
+            )
+            for days in (7, 30)
+            for unit, name in (("usd", "USD"), ("base", "base"))
+        ),
+    ),
 )

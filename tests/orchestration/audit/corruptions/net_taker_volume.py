@@ -72,7 +72,33 @@ def _sum_corruptions(mart: str, row: str) -> list[Corruption]:
     ]
 
 
+def _cumulative_corruptions(mart: str, row: str) -> list[Corruption]:
+    """What may go wrong in the net so far; `row` selects one bar."""
+
+    def one(column: str, change: str) -> Corruption:
+        return update(f"{mart}_cvd", mart, row, column, change)
+
+    return [
+        one("net_ratio_error", "net_taker_ratio = -net_taker_ratio"),
+        one("net_ratio_error", "net_taker_ratio = null"),
+        one("is_begun_rightly", "cvd_base = null"),
+        one("is_begun_rightly", "cvd_usd = null, cvd_base = null, cvd_missing_hours = null"),
+        one("cvd_usd_residual", "cvd_usd = cvd_usd + 0.00000001"),
+        one("cvd_base_residual", "cvd_base = cvd_base - 0.00000001"),
+        one("missing_error", "cvd_missing_hours = cvd_missing_hours + 1"),
+    ]
+
+
 CORRUPTIONS = [
+    *_cumulative_corruptions(HOURLY, ONE_HOUR),
+    update(f"{HOURLY}_cvd", HOURLY, ONE_HOUR, "cvd_day_usd_residual", "cvd_day_usd = cvd_usd"),
+    update(f"{HOURLY}_cvd", HOURLY, ONE_HOUR, "cvd_day_base_residual", "cvd_day_base = cvd_base"),
+    *_cumulative_corruptions(DAILY, ONE_DAY),
+    update(f"{DAILY}_cvd", DAILY, ONE_DAY, "mean_7d_usd_error", "mean_7d_net_taker_usd = net_taker_usd"),
+    update(f"{DAILY}_cvd", DAILY, ONE_DAY, "mean_7d_base_error", "mean_7d_net_taker_base = null"),
+    # There are no thirty days.
+    update(f"{DAILY}_cvd", DAILY, ONE_DAY, "mean_30d_usd_error", "mean_30d_net_taker_usd = net_taker_usd"),
+    update(f"{DAILY}_cvd", DAILY, ONE_DAY, "mean_30d_base_error", "mean_30d_net_taker_base = net_taker_base"),
     *_flow_corruptions(HOURLY, ONE_HOUR),
     *_flow_corruptions(DAILY, ONE_DAY),
     update(HOURLY, HOURLY, ONE_HOUR, "is_whole_hour", "bar_at = bar_at + interval 1 minute"),
