@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A rank that is worth a sentence, as analysts write them.
 NOTABLE_RANK: Final = 10
+# The share of its window that a rank needs (docs/metrics/fct_taker_spike_ranks.md).
+COVERED_ENOUGH: Final = 0.95
 # The definition that answers where several could: the day itself, in USD.
 _FIRST_CHOICE: Final = "daily_usd"
 
@@ -28,11 +30,22 @@ def answer(day: MarketDay) -> str:
     # Stable: of equal ranks the first definition answers.
     ranked.sort(key=lambda one: (not _is_notable(one), one.definition_id != _FIRST_CHOICE, one.rank))
     if not ranked:
-        return "Cannot tell: no definition ranks this day, as too little of its window or of the day itself is covered"
+        return f"Cannot tell: not ranked{_reason(day)}"
     best = ranked[0]
     position = f"{ordinal(best.rank)}-" if best.rank and best.rank > 1 else ""
     word = "Yes" if _is_notable(best) else "No"
     return f"{word}: {position}{_extreme(best)} {_what(best)} in {span(best.window_days)} ({_proof(best)})"
+
+
+def _reason(day: MarketDay) -> str:
+    """Of the definition that would have answered."""
+    if not day.ranks:
+        return ", since no definition has a bar of this day"
+    first = min(day.ranks, key=lambda one: one.definition_id != _FIRST_CHOICE)
+    if first.coverage_ratio >= COVERED_ENOUGH:
+        return f" under {first.definition_id}, since too little of the day itself is covered"
+    covered = f"{first.coverage_ratio:.0%}".replace("%", " %")
+    return f" under {first.definition_id}, since {covered} of the {first.window_days} days to it are covered"
 
 
 def _is_notable(rank: Rank) -> bool:

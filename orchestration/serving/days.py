@@ -25,8 +25,8 @@ class Rank:
 
     `side`: that of the value (see docs/metrics/fct_taker_spike_ranks.md); None where it is balanced and has no rank.
     `rank` and `event_rank` are None where the definition gives none: too little coverage, no event, or not known yet.
-    `window_bars`: how many bars the rank was taken among, `window_days`: over how many days. `value` in the
-    definition's unit.
+    `window_bars`: how many bars the rank was taken among, `window_days`: over how many days, `coverage_ratio`: the
+    share of these that is covered. `value` in the definition's unit.
     """
 
     definition_id: str
@@ -42,6 +42,7 @@ class Rank:
     percentile: float | None
     event_rank: int | None
     is_event: bool | None
+    coverage_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ _RANKS_OF_DAY = """
     )
     select market_id, definition_id, definition_name, grain, unit, window_days,
            case when spike_rank is null then value_side else side end as side,
-           bar_at, value, spike_rank, window_bars, percentile, event_rank, is_event
+           bar_at, value, spike_rank, window_bars, percentile, event_rank, is_event,
+           coverage_ratio
     from bars
     where value_side is null or side = value_side
     qualify row_number() over (

@@ -146,7 +146,7 @@ class TestLessThanTwoYears:
         _, printed = by_default
         assert "not ranked under daily_usd, since 91 % of the 730 days to it are covered" in printed
         rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
-        assert {(definition, side, rank) for definition, side, _, _, rank, *_ in rows} == {
+        assert {(definition, side, rank) for _, definition, side, _, _, rank, *_ in rows} == {
             (definition, "bullish", "–")
             for definition in ("daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd")
         }

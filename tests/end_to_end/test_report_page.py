@@ -175,7 +175,7 @@ def test_choosing_a_definition_shows_its_events_and_no_others(browser: Browser, 
     page.select_option("#definition", "4h_usd")
     rows = page.locator("tbody[data-filtered] tr[data-definition]:visible")
     assert rows.count() > 0
-    assert set(rows.locator("td:first-child").all_inner_texts()) == {"4h_usd"}
+    assert set(rows.locator("td:first-child").all_inner_texts()) == {"4-hour bars, USD (4h_usd)"}
     page.close()
 
 

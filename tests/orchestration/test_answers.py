@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -64,9 +65,14 @@ DAILY, BAR = "UTC days, USD", "4-hour bars, USD"
             "No: 412th-largest selling day in two years (-1,977.0 M USD, rank 412 of 730, UTC days, USD)",
         ),
         (
-            [ranked("daily_usd", DAILY, None)],
-            "Cannot tell: no definition ranks this day, as too little of its window or of the day itself is covered",
+            [ranked("4h_usd", BAR, None), replace(ranked("daily_usd", DAILY, None), coverage_ratio=0.912)],
+            "Cannot tell: not ranked under daily_usd, since 91 % of the 730 days to it are covered",
         ),
+        (
+            [ranked("daily_usd", DAILY, None)],
+            "Cannot tell: not ranked under daily_usd, since too little of the day itself is covered",
+        ),
+        ([], "Cannot tell: not ranked, since no definition has a bar of this day"),
     ],
 )
 def test_the_day_itself_in_usd_answers_or_else_the_most_extreme_bar(ranks: list[Rank], expected: str) -> None:

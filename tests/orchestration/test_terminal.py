@@ -323,7 +323,8 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
             );
             create table fct_taker_spike_ranks (
                 definition_id varchar, market_id varchar, side varchar, bar_at timestamp, value decimal(38, 8),
-                spike_rank bigint, window_bars bigint, percentile double, event_rank bigint, is_event boolean
+                spike_rank bigint, window_bars bigint, percentile double, event_rank bigint, is_event boolean,
+                coverage_ratio double
             );
             """
         )
@@ -356,7 +357,8 @@ RANKED = """
     select
         definition_id, 'v:S' as market_id, side, timestamp '2026-01-31' + to_hours(hour) as bar_at,
         value::decimal(38, 8) as value, case side when 'bearish' then bearish else bullish end::bigint as spike_rank,
-        730::bigint as window_bars, null::double as percentile, null::bigint as event_rank, null::boolean as is_event
+        730::bigint as window_bars, null::double as percentile, null::bigint as event_rank, null::boolean as is_event,
+        1::double as coverage_ratio
     from (values
         -- Not ranked, as in a market's first two years: the value alone gives the side.
         ('ratio', 0, 0.5368, null, null),
