@@ -40,12 +40,12 @@ class Outrun(Exception):
 
 @contextmanager
 def atomic_write(
-    target: Path, *, durable: bool = False, put: Callable[[Path, Path], None] = os.replace
+    target: Path, *, durable: bool = False, put: Callable[[Path, Path], None] | None = None
 ) -> Iterator[Path]:
     """A hidden path beside `target` to write to; it replaces `target` when the block ends well, else it is removed.
 
     A reader sees the old file or the new one. `durable`: the content is on the disk before the name is; the folder is
-    the caller's to sync. `put`: how it gets its place, `os.replace` or `put_first`. The folder must exist. The path is
+    the caller's to sync. `put`: how it gets its place, by default `os.replace`. The folder must exist. The path is
     there and empty: write to it, do not replace it. OSError.
     """
     staged = target.with_name(f".{target.name}.{_boot()}-{uuid.uuid4().hex}{_SUFFIX}")
@@ -54,7 +54,7 @@ def atomic_write(
         yield staged
         if durable:
             sync(staged)
-        put(staged, target)
+        (put or os.replace)(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise

@@ -115,7 +115,7 @@ class LocalStore:
         if only_if_absent and (self.root / key).exists():
             return False
         try:
-            with self._staged(key, durable, put_first if only_if_absent else os.replace) as staged:
+            with self._staged(key, durable, put_first if only_if_absent else None) as staged:
                 staged.write_bytes(payload)
         except Outrun:
             return False
@@ -224,7 +224,7 @@ class LocalStore:
                         yield _listed(below + entry.name, entry.stat())
 
     @contextmanager
-    def _staged(self, key: str, durable: bool, put: Callable[[Path, Path], None] = os.replace) -> Iterator[Path]:
+    def _staged(self, key: str, durable: bool, put: Callable[[Path, Path], None] | None = None) -> Iterator[Path]:
         """A hidden file beside the target that gets its place when the block ends well."""
         target = self.root / key
         try:
