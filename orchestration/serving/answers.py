@@ -6,6 +6,7 @@ rests on (printed below it).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from orchestration.serving.formats import amount, bar_time, ordinal, span
@@ -44,8 +45,8 @@ def _reason(day: MarketDay) -> str:
     first = min(day.ranks, key=lambda one: one.definition_id != _FIRST_CHOICE)
     if first.coverage_ratio >= COVERED_ENOUGH:
         return f" under {first.definition_id}, since too little of the day itself is covered"
-    covered = f"{first.coverage_ratio:.0%}".replace("%", " %")
-    return f" under {first.definition_id}, since {covered} of the {first.window_days} days to it are covered"
+    covered = math.floor(100 * first.coverage_ratio)  # what is short of the limit is not shown as the limit
+    return f" under {first.definition_id}, since {covered} % of the {first.window_days} days to it are covered"
 
 
 def _is_notable(rank: Rank) -> bool:

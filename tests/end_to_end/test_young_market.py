@@ -58,7 +58,7 @@ def test_no_claim_can_be_judged_and_none_is_given_a_reason(run: tuple[Taker, str
 def test_a_sell_ratio_above_one_half_is_shown_as_bearish(run: tuple[Taker, str]) -> None:
     _, printed = run
     shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
-    sides = {definition: (side, value, rank) for definition, side, _, value, rank, *_ in shown}
+    sides = {definition: (side, value, rank) for _, definition, side, _, value, rank, *_ in shown}
     assert sides["daily_sell_ratio"] == ("bearish", "0.5368", "–")
     assert {side for side, *_ in sides.values()} == {"bearish"}
     assert "not ranked under daily_usd, since 0 % of the 730 days to it are covered" in printed
