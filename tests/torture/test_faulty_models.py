@@ -36,6 +36,9 @@ REFUSED_BY_DBT = {
     "fct_net_taker_volume_daily_sums": "market_id is in dim_markets: market_id simulated_all:BTC, trade_date 2026-",
     "fct_flow_reconciliation_daily": "market_id simulated:BTCUSDT, trade_date 2026-03-01 has fine",
     "fct_flow_reconciliation_daily_rows": "market_id simulated:BTCUSDT, kline_interval 1h, trade_date 2026-02-20 has 2",
+    "fct_claim_verdicts": "unique claim_id, definition_id: claim_id news-2026-02-03-largest-in-october, definition_id ",
+    "agg_spike_event_study": "market_id simulated:BTCUSDT, side bearish, horizon_days 1 has 2 rows",
+    "rpt_market_brief_daily": "unique market_id, brief_date: market_id simulated:BTCUSDT, brief_date 2026-02-20 has 2",
 }
 
 
