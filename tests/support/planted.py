@@ -94,7 +94,7 @@ PLANTED = {
     "fct_open_interest_daily": "update fct_open_interest_daily set change_24h_base = change_24h_base + 1",
     "fct_long_short_ratios": "delete from fct_long_short_ratios where bar_at = timestamp '2026-03-01 05:00:00'",
     "fct_funding_rates": "update fct_funding_rates set cumulative_rate = cumulative_rate + 1",
-    "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-03-01'",
+    "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-02-25'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",
     # An event of a rank that is not followed, where the archive is too short for any other.
     "fct_spike_forward_returns": (
