@@ -10,6 +10,7 @@ insert into spike_definitions values
     ('daily_base', '1d', 1, 'base', 10, 24, null),
     ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24, null),
     ('4h_usd', '4h', 1, 'usd', 10, 24, null),
+    ('hourly_usd', '1h', 1, 'usd', 10, 24, null),
     ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24, null),
     ('sums_usd', '1d', 1, 'usd', 10, 24, 'all');
 
@@ -668,6 +669,7 @@ select
     max(best) filter (r.definition_id = '4h_usd') as "4h_usd_rank",
     max(best) filter (r.definition_id = '4h_base') as "4h_base_rank",
     max(best) filter (r.definition_id = '4h_ma2_usd') as "4h_ma2_usd_rank",
+    max(best) filter (r.definition_id = 'hourly_usd') as hourly_usd_rank,
     max(best) filter (r.definition_id = 'hourly_ma7_usd') as hourly_ma7_usd_rank,
     null::varchar as larger_events,
     d.close_price,
