@@ -862,6 +862,48 @@ window
 update fct_funding_rates set cumulative_missing_hours = 24
 where market_id = 'binance_cm:BTCUSD_PERP' and trade_date > date '2024-03-16';
 
+-- What was around each event of the study.
+create table fct_spike_context as
+with windows as (
+    select
+        events.*, horizon_hours, event_at - to_hours(horizon_hours) as from_at, entry_at + to_hours(horizon_hours) as to_at
+    from (
+        select distinct definition_id, market_id, side, event_at, event_rank, value, entry_at
+        from fct_spike_forward_returns
+    ) as events
+    cross join (values (4), (24)) as horizons (horizon_hours)
+),
+sums as (
+    select
+        windows.*,
+        date_diff('hour', from_at, to_at) as hour_count,
+        (select sum(f.funding_rate) from fct_funding_rates as f
+            where f.market_id = windows.market_id and f.funded_at >= from_at and f.funded_at < to_at) as rates,
+        (select sum(l.long_usd) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as longs,
+        (select sum(l.short_usd) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as shorts,
+        (select sum(l.coverage_ratio) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as covered
+    from windows
+)
+select
+    sums.definition_id, sums.market_id, sums.side, sums.event_at, sums.event_rank, sums.value, horizon_hours, from_at,
+    to_at,
+    (later.open_interest_base - former.open_interest_base)::decimal(38, 8) as open_interest_change_base,
+    later.open_interest_base::double / former.open_interest_base::double - 1 as open_interest_change_ratio,
+    coalesce(rates, 0)::decimal(38, 18) as funding_rate,
+    1.0::double as funding_coverage_ratio,
+    case when covered > 0 then coalesce(longs, 0) end::decimal(38, 8) as long_liquidations_usd,
+    case when covered > 0 then coalesce(shorts, 0) end::decimal(38, 8) as short_liquidations_usd,
+    coalesce(covered, 0)::double / hour_count as liquidations_coverage_ratio,
+    true as is_lower_bound
+from sums
+left join fct_open_interest_hourly as former
+    on former.market_id = sums.market_id and former.bar_at = sums.from_at - interval 1 hour
+left join fct_open_interest_hourly as later
+    on later.market_id = sums.market_id and later.bar_at = sums.to_at - interval 1 hour;
+
 -- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
 create table fct_spike_rank_revisions as
 with bars as (

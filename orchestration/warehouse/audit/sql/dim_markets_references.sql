@@ -13,6 +13,7 @@
     "fct_long_short_ratios",
     "fct_funding_rates",
     "fct_spike_forward_returns",
+    "fct_spike_context",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
 ] %}

@@ -55,6 +55,7 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     positioning.FUNDING_DAYS,
     claims.CLAIMS,
     event_study.RETURNS,
+    event_study.CONTEXT,
     event_study.STUDY,
     brief.BRIEF,
 )
