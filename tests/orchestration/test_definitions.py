@@ -44,6 +44,8 @@ MARTS = {
     "fct_spike_context",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
+    "rpt_market_screen",
+    "fct_hour_of_week_profile",
 }
 
 

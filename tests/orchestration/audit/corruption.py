@@ -18,6 +18,7 @@ CONTRADICTIONS, CONTEXT = "fct_flow_contradictions", "fct_spike_context"
 FUNDINGS, RATIOS = "fct_funding_rates", "fct_long_short_ratios"
 OPEN_INTEREST_HOURLY, OPEN_INTEREST_DAILY = "fct_open_interest_hourly", "fct_open_interest_daily"
 BRIEF, HISTORY = "rpt_market_brief_daily", "fct_spike_rank_revisions"
+SCREEN, PROFILE = "rpt_market_screen", "fct_hour_of_week_profile"
 
 ONE_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 05:00'"
 ONE_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-10'"

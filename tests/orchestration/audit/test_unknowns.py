@@ -26,10 +26,12 @@ from tests.orchestration.audit.corruption import (
     LIQUIDATIONS_ROLLING,
     OPEN_INTEREST_DAILY,
     OPEN_INTEREST_HOURLY,
+    PROFILE,
     RANKS,
     RATIOS,
     RECONCILIATION,
     RETURNS,
+    SCREEN,
     STUDY,
 )
 
@@ -69,6 +71,8 @@ def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: 
         CONTEXT,
         STUDY,
         BRIEF,
+        SCREEN,
+        PROFILE,
         HISTORY,
     ):
         marts.execute(f"delete from {table}")

@@ -16,6 +16,8 @@
     "fct_spike_context",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
+    "rpt_market_screen",
+    "fct_hour_of_week_profile",
 ] %}
 
 with fact_markets as (

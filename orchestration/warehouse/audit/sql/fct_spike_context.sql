@@ -100,7 +100,10 @@ select
     end as funding_residual,
     case
         when context.event_at is null or context.liquidations_coverage_ratio = 0
-            then case when coalesce(context.long_liquidations_usd, context.short_liquidations_usd) is null then 0 else 1 end
+            then case
+                when context.long_liquidations_usd is null and context.short_liquidations_usd is null then 0
+                else 1
+            end
         else {{
             residual(
                 "abs(context.long_liquidations_usd - context.due_long_usd) "

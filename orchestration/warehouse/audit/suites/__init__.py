@@ -20,6 +20,7 @@ from orchestration.warehouse.audit.suites import (
     positioning,
     rank_revisions,
     reconciliation,
+    screen,
     spike_ranks,
 )
 
@@ -58,6 +59,8 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     event_study.CONTEXT,
     event_study.STUDY,
     brief.BRIEF,
+    screen.SCREEN,
+    screen.PROFILE,
 )
 
 # Not among SUITES: the history is no model of dbt's and is judged in the publication that is being built.
