@@ -1,4 +1,4 @@
--- One row per market of the screen, or with a day that it should show, compared with the marts that it is composed from.
+-- One row per market of the screen, or with a day that it should show, compared with the marts that it is made from.
 {% from "macros.sql" import min_coverage %}
 
 with latest as (
