@@ -57,3 +57,21 @@ many, some succeed by chance. -#}
             end
     end
 {%- endmacro %}
+
+{#- Hours before and after an event's bar of which the context is stated. -#}
+{% macro context_horizons() -%}
+    {{ return([4, 24]) }}
+{%- endmacro %}
+
+{#- The context of an event: open interest of the hour before the window and of its last (`before`, `after`), and `sums` of its hours. -#}
+{% macro context_columns() -%}
+    {%- set change = 'after.open_interest_base - before.open_interest_base' -%}
+    cast({{ change }} as decimal(38,8)) as open_interest_change_base,
+    cast({{ taker.exact_quotient(change, 'before.open_interest_base') }} as double) as open_interest_change_ratio,
+    cast(case when sums.rated_hours > 0 then sums.funding_rate end as decimal(38,18)) as funding_rate,
+    cast({{ taker.share('sums.rated_hours', 'sums.hour_count') }} as double) as funding_coverage_ratio,
+    cast(sums.long_usd as decimal(38,8)) as long_liquidations_usd,
+    cast(sums.short_usd as decimal(38,8)) as short_liquidations_usd,
+    cast({{ taker.share('sums.liquidation_coverage', 'sums.hour_count') }} as double) as liquidations_coverage_ratio,
+    sums.exact_hours < sums.hour_count as is_lower_bound
+{%- endmacro %}

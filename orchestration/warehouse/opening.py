@@ -32,6 +32,7 @@ KEPT_TABLES: Final = (
     "fct_taker_spike_ranks",
     "fct_open_interest_hourly",
     "fct_long_short_ratios",
+    "fct_hour_of_week_profile",
 )
 # What a build reads of the last one beside them: the notes of what was built, and rows that need not be read again.
 FORMER_TABLES: Final = (

@@ -55,6 +55,8 @@ RESULTS = (
     "int_forward_returns",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
+    "rpt_market_screen",
+    "fct_hour_of_week_profile",
 )
 
 

@@ -41,8 +41,11 @@ MARTS = {
     "dim_claims",
     "fct_claim_verdicts",
     "fct_spike_forward_returns",
+    "fct_spike_context",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
+    "rpt_market_screen",
+    "fct_hour_of_week_profile",
 }
 
 

@@ -38,6 +38,7 @@ MODELS = (
     "int_bar_days",
     "int_flow_changes",
     "fct_net_taker_volume_hourly",
+    "fct_hour_of_week_profile",
     "int_entry_changes",
     "int_forward_returns",
     "int_spike_changes",

@@ -102,6 +102,13 @@ PLANTED = {
         "21 as event_rank, value, 1 as horizon_days, bar_at as entry_at, bar_at as exit_at, bar_at as known_at, "
         f"false as is_complete, 'as_published' as flow_quality from {_RANKS} order by all limit 1"
     ),
+    "fct_spike_context": (
+        "insert into fct_spike_context by name select definition_id, market_id, side, bar_at as event_at, 21 as "
+        "event_rank, value, 4 as horizon_hours, bar_at as from_at, bar_at as to_at, 0 as funding_coverage_ratio, "
+        f"0 as liquidations_coverage_ratio, true as is_lower_bound from {_RANKS} order by all limit 1"
+    ),
+    "rpt_market_screen": "update rpt_market_screen set net_taker_usd = net_taker_usd + 1",
+    "fct_hour_of_week_profile": "update fct_hour_of_week_profile set weekday = 8 - weekday",
     "agg_spike_event_study": "insert into agg_spike_event_study select * from agg_spike_event_study limit 1",
     "rpt_market_brief_daily": "insert into rpt_market_brief_daily select * from rpt_market_brief_daily limit 1",
 }

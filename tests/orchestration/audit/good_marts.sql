@@ -10,6 +10,7 @@ insert into spike_definitions values
     ('daily_base', '1d', 1, 'base', 10, 24, null),
     ('daily_sell_ratio', '1d', 1, 'sell_ratio', 10, 24, null),
     ('4h_usd', '4h', 1, 'usd', 10, 24, null),
+    ('hourly_usd', '1h', 1, 'usd', 10, 24, null),
     ('hourly_ma7_usd', '1h', 7, 'usd', 10, 24, null),
     ('sums_usd', '1d', 1, 'usd', 10, 24, 'all');
 
@@ -487,7 +488,7 @@ where dataset <> 'liquidationSnapshot';
 
 insert into dim_markets values ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, 'convention', null, true, false);
 
-create table dim_spike_definitions as from spike_definitions;
+create table dim_spike_definitions as select *, definition_id as definition_name from spike_definitions;
 
 -- Of the linear market's largest bearish day of the last ten; of a rank that another day has; of days before any
 -- window; of a market that was not ingested.
@@ -668,6 +669,7 @@ select
     max(best) filter (r.definition_id = '4h_usd') as "4h_usd_rank",
     max(best) filter (r.definition_id = '4h_base') as "4h_base_rank",
     max(best) filter (r.definition_id = '4h_ma2_usd') as "4h_ma2_usd_rank",
+    max(best) filter (r.definition_id = 'hourly_usd') as hourly_usd_rank,
     max(best) filter (r.definition_id = 'hourly_ma7_usd') as hourly_ma7_usd_rank,
     null::varchar as larger_events,
     d.close_price,
@@ -859,6 +861,93 @@ window
     );
 update fct_funding_rates set cumulative_missing_hours = 24
 where market_id = 'binance_cm:BTCUSD_PERP' and trade_date > date '2024-03-16';
+
+-- What was around each event of the study.
+create table fct_spike_context as
+with windows as (
+    select
+        events.*, horizon_hours, event_at - to_hours(horizon_hours) as from_at, entry_at + to_hours(horizon_hours) as to_at
+    from (
+        select distinct definition_id, market_id, side, event_at, event_rank, value, entry_at
+        from fct_spike_forward_returns
+    ) as events
+    cross join (values (4), (24)) as horizons (horizon_hours)
+),
+sums as (
+    select
+        windows.*,
+        date_diff('hour', from_at, to_at) as hour_count,
+        (select sum(f.funding_rate) from fct_funding_rates as f
+            where f.market_id = windows.market_id and f.funded_at >= from_at and f.funded_at < to_at) as rates,
+        (select sum(l.long_usd) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as longs,
+        (select sum(l.short_usd) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as shorts,
+        (select sum(l.coverage_ratio) from fct_liquidations_hourly as l
+            where l.market_id = windows.market_id and l.bar_at >= from_at and l.bar_at < to_at) as covered
+    from windows
+)
+select
+    sums.definition_id, sums.market_id, sums.side, sums.event_at, sums.event_rank, sums.value, horizon_hours, from_at,
+    to_at,
+    (later.open_interest_base - former.open_interest_base)::decimal(38, 8) as open_interest_change_base,
+    later.open_interest_base::double / former.open_interest_base::double - 1 as open_interest_change_ratio,
+    coalesce(rates, 0)::decimal(38, 18) as funding_rate,
+    1.0::double as funding_coverage_ratio,
+    case when covered > 0 then coalesce(longs, 0) end::decimal(38, 8) as long_liquidations_usd,
+    case when covered > 0 then coalesce(shorts, 0) end::decimal(38, 8) as short_liquidations_usd,
+    coalesce(covered, 0)::double / hour_count as liquidations_coverage_ratio,
+    true as is_lower_bound
+from sums
+left join fct_open_interest_hourly as former
+    on former.market_id = sums.market_id and former.bar_at = sums.from_at - interval 1 hour
+left join fct_open_interest_hourly as later
+    on later.market_id = sums.market_id and later.bar_at = sums.to_at - interval 1 hour;
+
+-- Markets side by side, and their hours of the week.
+create table rpt_market_screen as
+select
+    d.market_id, d.venue, 'BTC' as base_asset, d.trade_date, b.side, d.net_taker_usd, d.net_taker_ratio, d.volume_usd,
+    b.sell_dominance_percentile, p.buy_dominance_percentile, r.spike_rank as best_rank,
+    r.definition_id as best_rank_definition_id, r.definition_name as best_rank_definition_name,
+    r.side as best_rank_side, r.bar_at as best_rank_at, r.window_bars as best_rank_window_bars, z.robust_z,
+    d.close_price, b.price_change_ratio, b.open_interest_usd, o.change_24h_base as open_interest_change_24h_base,
+    o.change_24h_ratio as open_interest_change_24h_ratio, b.funding_rate, b.long_liquidations_usd,
+    b.short_liquidations_usd, b.liquidations_coverage_ratio, d.flow_source, d.flow_quality, d.coverage_ratio,
+    d.is_provisional, b.is_simulated
+from fct_net_taker_volume_daily as d
+inner join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
+left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+left join (
+    select ranks.*, ranks.definition_id as definition_name from fct_taker_spike_ranks as ranks
+    where spike_rank is not null
+    qualify row_number() over (partition by market_id, cast(bar_at as date) order by spike_rank, definition_id, side) = 1
+) as r on r.market_id = d.market_id and cast(r.bar_at as date) = d.trade_date
+left join fct_taker_spike_ranks as z
+    on z.market_id = d.market_id and z.definition_id = 'daily_usd' and z.side = b.side and z.bar_at = d.trade_date
+left join fct_open_interest_daily as o on o.market_id = d.market_id and o.trade_date = d.trade_date
+where d.trade_date = date '2024-03-22';
+
+create table fct_hour_of_week_profile as
+select
+    market_id,
+    any_value(venue) as venue,
+    dayofweek(bar_at - interval 1 day) * 24 + extract('hour' from bar_at) as hour_of_week,
+    dayofweek(bar_at - interval 1 day) + 1 as weekday,
+    extract('hour' from bar_at) as hour_of_day,
+    count(*) as hour_count,
+    min(bar_at) as first_at,
+    max(bar_at) as last_at,
+    (sum(net_taker_usd)::double / count(*))::decimal(38, 8) as mean_net_taker_usd,
+    median(net_taker_usd)::decimal(38, 8) as median_net_taker_usd,
+    (sum(volume_usd)::double / count(*))::decimal(38, 8) as mean_volume_usd,
+    sum(net_taker_usd)::double / sum(volume_usd)::double as net_taker_ratio,
+    count(*) filter (net_taker_usd > 0) / count(*) as bought_ratio,
+    avg(close_price::double / open_price::double - 1) as mean_return,
+    median(close_price::double / open_price::double - 1) as median_return
+from fct_net_taker_volume_hourly
+where coverage_ratio = 1
+group by market_id, dayofweek(bar_at - interval 1 day), extract('hour' from bar_at);
 
 -- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
 create table fct_spike_rank_revisions as

@@ -14,6 +14,7 @@ from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME, audit,
 from tests.orchestration.audit.corruption import (
     BRIEF,
     CLAIMS,
+    CONTEXT,
     CONTRADICTIONS,
     DAILY,
     DOMINANCE,
@@ -25,10 +26,12 @@ from tests.orchestration.audit.corruption import (
     LIQUIDATIONS_ROLLING,
     OPEN_INTEREST_DAILY,
     OPEN_INTEREST_HOURLY,
+    PROFILE,
     RANKS,
     RATIOS,
     RECONCILIATION,
     RETURNS,
+    SCREEN,
     STUDY,
 )
 
@@ -65,8 +68,11 @@ def test_marts_without_rows_are_judged(marts: duckdb.DuckDBPyConnection, suite: 
         RATIOS,
         FUNDINGS,
         RETURNS,
+        CONTEXT,
         STUDY,
         BRIEF,
+        SCREEN,
+        PROFILE,
         HISTORY,
     ):
         marts.execute(f"delete from {table}")

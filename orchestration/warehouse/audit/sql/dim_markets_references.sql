@@ -13,8 +13,11 @@
     "fct_long_short_ratios",
     "fct_funding_rates",
     "fct_spike_forward_returns",
+    "fct_spike_context",
     "agg_spike_event_study",
     "rpt_market_brief_daily",
+    "rpt_market_screen",
+    "fct_hour_of_week_profile",
 ] %}
 
 with fact_markets as (

@@ -1,4 +1,4 @@
--- One row per funding, with the residuals of its identities: the sums are summed again, the hours missing counted again.
+-- One row per funding, with the residuals of its identities: sums are summed again, missing hours counted again.
 {% from "macros.sql" import residual, distance %}
 
 with fundings as (

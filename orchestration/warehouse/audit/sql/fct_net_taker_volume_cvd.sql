@@ -1,5 +1,5 @@
--- One row per bar of a net taker volume mart, with its cumulative sums continued from the bar before it. Of what changed:
--- every bar from the first changed one on, since each states the net so far.
+-- One row per bar of a net taker volume mart, with its cumulative sums continued from the bar before it. Of what
+-- changed: every bar from the first changed one on, since each states the net so far.
 {% from "macros.sql" import residual, distance %}
 {% set time_column = key | last %}
 {% set is_hourly = time_column == 'bar_at' %}

@@ -1,7 +1,8 @@
 -- One row per market and day of the brief or of the daily mart, compared with the marts that it is composed from.
 {% from "macros.sql" import residual, distance %}
 {% set definitions = [
-    "daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd", "hourly_ma7_usd"
+    "daily_usd", "daily_base", "daily_sell_ratio", "4h_usd", "4h_base", "4h_ma2_usd", "hourly_usd",
+    "hourly_ma7_usd"
 ] %}
 
 with ranks as (

@@ -20,6 +20,7 @@ from orchestration.warehouse.audit.suites import (
     positioning,
     rank_revisions,
     reconciliation,
+    screen,
     spike_ranks,
 )
 
@@ -55,8 +56,11 @@ SUITES: Final[tuple[AuditSuite, ...]] = (
     positioning.FUNDING_DAYS,
     claims.CLAIMS,
     event_study.RETURNS,
+    event_study.CONTEXT,
     event_study.STUDY,
     brief.BRIEF,
+    screen.SCREEN,
+    screen.PROFILE,
 )
 
 # Not among SUITES: the history is no model of dbt's and is judged in the publication that is being built.

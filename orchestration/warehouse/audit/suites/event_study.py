@@ -1,11 +1,11 @@
-"""The event study: what prices did after large events, and what may be concluded from it."""
+"""The event study: what prices did after large events, what positions did around them, and what may be concluded."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from orchestration.warehouse.audit.rules import AuditSuite, Between, Holds, UniqueKey, Zero
-from orchestration.warehouse.audit.tolerances import DOUBLE
+from orchestration.warehouse.audit.tolerances import DOUBLE, SHARE
 
 _PRICES: Final = ("entry_at", "entry_price", "exit_at", "exit_price", "forward_return")
 
@@ -30,6 +30,35 @@ RETURNS: Final = AuditSuite(
         Between("max_adverse_excursion", -10, 0, "the worst of a position is no gain", _PRICES),
         Between("max_favourable_excursion", 0, None, "the best of a position is no loss", _PRICES),
         Holds("is_excursion_due", "an excursion ends at an exit that is known", ("is_complete",)),
+    ),
+)
+
+_CHANGE: Final = ("open_interest_change_base", "due_change_base", "open_interest_change_ratio")
+_LIQUIDATIONS: Final = ("long_liquidations_usd", "due_long_usd", "short_liquidations_usd", "due_short_usd")
+
+CONTEXT: Final = AuditSuite(
+    name="fct_spike_context",
+    mart="fct_spike_context",
+    key=("definition_id", "market_id", "side", "event_at", "horizon_hours"),
+    sql="fct_spike_context.sql",
+    description="Every large event has its context at every horizon: differences and sums of the marts of its hours.",
+    rules=(
+        UniqueKey(),
+        Holds("is_event", "only events of rank 20 and better have a context", ("value", "event_rank")),
+        Holds("is_followed", "every event of rank 20 and better has a context at every horizon"),
+        Holds("is_event_unchanged", "an event has the value and the rank that the ranks give", ("value", "event_rank")),
+        Holds("is_window_right", "the window is the event's bar and the horizon on both sides", ("from_at", "to_at")),
+        Zero("change_residual", "the change is that of open interest over the window, or unknown", _CHANGE),
+        Between("change_error", 0, DOUBLE, "the change is a share of what was open before", _CHANGE),
+        Between("funding_coverage_ratio", 0, 1, "the coverage of fundings is a share"),
+        Zero(
+            "funding_residual",
+            "fundings are those charged in the window, and unknown where nothing is",
+            ("funding_rate", "due_funding_rate", "funding_coverage_ratio"),
+        ),
+        Zero("liquidations_residual", "liquidations are those of the window's hours, or unknown", _LIQUIDATIONS),
+        Between("coverage_error", 0, SHARE, "the coverage of liquidations is the mean of the window's hours"),
+        Holds("is_bound_honest", "what is covered in part is a lower bound", ("is_lower_bound",)),
     ),
 )
 

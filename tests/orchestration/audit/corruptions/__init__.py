@@ -11,6 +11,7 @@ from tests.orchestration.audit.corruptions import (
     positioning,
     rank_revisions,
     reconciliation,
+    screen,
     spike_ranks,
 )
 
@@ -25,5 +26,6 @@ CORRUPTIONS = [
     *claims.CORRUPTIONS,
     *event_study.CORRUPTIONS,
     *brief.CORRUPTIONS,
+    *screen.CORRUPTIONS,
     *rank_revisions.CORRUPTIONS,
 ]

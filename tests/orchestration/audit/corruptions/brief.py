@@ -31,6 +31,7 @@ CORRUPTIONS = [
     update(BRIEF, BRIEF, ONE_BRIEF, "distance_from_high_ratio", "distance_from_high_ratio = 0.01"),
     update(BRIEF, BRIEF, ONE_BRIEF, "is_source_right", "flow_source = 'trades'"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "daily_usd_rank = daily_usd_rank + 1"),
+    update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "hourly_usd_rank = null"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_ranks_right", "hourly_ma7_usd_rank = null"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_liquidations_right", "long_liquidations_usd = 0"),
     update(BRIEF, BRIEF, ONE_BRIEF, "are_all_liquidations_right", "all_long_liquidations_usd = 0"),

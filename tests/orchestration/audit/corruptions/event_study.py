@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.orchestration.audit.corruption import (
+    CONTEXT,
     ONE_EVENT,
     ONE_RETURN,
     ONE_STUDY,
@@ -14,7 +15,38 @@ from tests.orchestration.audit.corruption import (
     update,
 )
 
+# An event with open interest, fundings and some liquidations around it.
+ONE_CONTEXT = f"""(definition_id, market_id, side, event_at, horizon_hours) = (
+    select (definition_id, market_id, side, event_at, horizon_hours) from {CONTEXT}
+    where definition_id = '4h_usd' and horizon_hours = 24 and liquidations_coverage_ratio > 0
+        and open_interest_change_base is not null
+    order by market_id, side, event_at limit 1)"""
+
 CORRUPTIONS = [
+    Corruption(
+        CONTEXT,
+        "definition_id, market_id, side, event_at, horizon_hours",
+        f"insert into {CONTEXT} select * from {CONTEXT} where {ONE_CONTEXT}",
+    ),
+    update(CONTEXT, RANKS, ONE_EVENT, "is_event", "event_rank = 21"),
+    Corruption(CONTEXT, "is_followed", f"delete from {CONTEXT} where {ONE_CONTEXT}"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "is_event_unchanged", "value = value - 1"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "is_window_right", "to_at = to_at + interval 1 hour"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "is_window_right", "from_at = event_at"),
+    update(
+        CONTEXT, CONTEXT, ONE_CONTEXT, "change_residual", "open_interest_change_base = open_interest_change_base + 1"
+    ),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "change_residual", "open_interest_change_base = null"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "change_error", "open_interest_change_ratio = 0.5"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "funding_coverage_ratio", "funding_coverage_ratio = 1.5"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "funding_residual", "funding_rate = funding_rate + 0.0001"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "funding_residual", "funding_coverage_ratio = 0"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "liquidations_residual", "long_liquidations_usd = 1 + long_liquidations_usd"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "liquidations_residual", "short_liquidations_usd = null"),
+    update(CONTEXT, CONTEXT, ONE_CONTEXT, "coverage_error", "liquidations_coverage_ratio = 1"),
+    update(
+        CONTEXT, CONTEXT, ONE_CONTEXT, "is_bound_honest", "is_lower_bound = false, liquidations_coverage_ratio = 0.9"
+    ),
     Corruption(
         RETURNS,
         "definition_id, market_id, side, event_at, horizon_days",

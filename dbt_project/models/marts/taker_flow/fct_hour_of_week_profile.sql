@@ -1,0 +1,76 @@
+-- One row per market, or aggregate over venues, and hour of the week: what takers and the price did in it, over the
+-- trailing two years. Markets that `int_flow_changes` names are made anew.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_flow_changes', 'keys': ['market_id'], 'is_all': true}},
+) }}
+{%- set changes = changes_in('int_flow_changes') %}
+{%- set window_days = 730 %}
+
+with complete_hours as (
+    select
+        bars.market_id,
+        bars.venue,
+        bars.bar_at,
+        bars.net_taker_usd,
+        bars.volume_usd,
+        {{ price_change('bars.open_price', 'bars.close_price') }} as price_return,
+        max(bars.bar_at) over (partition by bars.market_id) as latest_at
+    from {{ ref('int_bars') }} as bars
+    where bars.grain_hours = 1 and bars.coverage_ratio = 1
+    {%- if replaces_changes() %}
+        and bars.market_id in (select market_id from {{ changes }})
+    {%- endif %}
+),
+
+-- The fifth of January 1970 was a Monday.
+hours_of_week as (
+    select
+        market_id,
+        venue,
+        bar_at,
+        net_taker_usd,
+        volume_usd,
+        price_return,
+        mod({{ minutes_between("timestamp '1970-01-05 00:00:00'", 'bar_at') }}, 10080) as minute_of_week
+    from complete_hours
+    where bar_at > latest_at - interval '{{ window_days }}' day
+),
+
+profiles as (
+    select
+        market_id,
+        max(venue) as venue,
+        minute_of_week,
+        count(*) as hour_count,
+        count(price_return) as return_count,
+        min(bar_at) as first_at,
+        max(bar_at) as last_at,
+        sum(net_taker_usd) as net_sum,
+        sum(volume_usd) as volume_sum,
+        sum(case when net_taker_usd > 0 then 1 else 0 end) as bought_count,
+        sum(price_return) as return_sum,
+        {{ quartiles('net_taker_usd') }} as net_quartiles,
+        {{ quartiles('price_return') }} as return_quartiles
+    from hours_of_week
+    group by market_id, minute_of_week
+)
+
+select
+    market_id,
+    venue,
+    cast(minute_of_week / 60 as integer) as hour_of_week,
+    cast(floor(minute_of_week / 1440.0) + 1 as integer) as weekday,
+    cast(mod(minute_of_week, 1440) / 60 as integer) as hour_of_day,
+    cast(hour_count as bigint) as hour_count,
+    first_at,
+    last_at,
+    cast({{ exact_quotient('net_sum', 'hour_count') }} as decimal(38,8)) as mean_net_taker_usd,
+    cast({{ quartile('net_quartiles', 2) }} as decimal(38,8)) as median_net_taker_usd,
+    cast({{ exact_quotient('volume_sum', 'hour_count') }} as decimal(38,8)) as mean_volume_usd,
+    cast({{ exact_quotient('net_sum', 'volume_sum') }} as double) as net_taker_ratio,
+    cast({{ exact_quotient('bought_count', 'hour_count') }} as double) as bought_ratio,
+    cast({{ exact_quotient('return_sum * 10000000000', 'return_count * 10000000000') }} as double) as mean_return,
+    cast({{ quartile('return_quartiles', 2) }} as double) as median_return
+from profiles
+order by market_id, hour_of_week
