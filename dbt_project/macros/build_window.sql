@@ -83,7 +83,7 @@ where no day of the source is built, so that nothing of it is read. -#}
     {{ return(taker.staged_objects('klines', ref('stg_raw__klines'), taker.staged_klines,
         "select distinct receipts.market_id, receipts.kline_interval, receipts.period from " ~ ref('stg_raw__receipts') ~ " as receipts"
         ~ " inner join " ~ ref('int_build_window') ~ " as build_window on build_window.source = 'klines'"
-        ~ " and build_window.market_id = receipts.market_id and build_window.bar_date = receipts.trade_date"
+        ~ " and build_window.market_id = receipts.market_id and build_window.bar_date = receipts.bar_date"
         ~ " where receipts.dataset = 'klines' and receipts.status = 'stored'"
         ~ " and receipts.kline_interval in (" ~ taker.text_list(kline_intervals()) ~ ")"
     )) }}

@@ -19,7 +19,7 @@
             then 'not ranked under daily_usd, since ' || {{ taker.coverage_text('daily_usd_window_coverage') }}
                 || ' of the '
                 || cast(window_days as string) || ' days to it are covered'
-        when daily_usd_set_changed_at > cast(brief_date as timestamp) - {{ taker.hours_as_interval('window_days * 24') }}
+        when daily_usd_set_changed_at > cast(bar_date as timestamp) - {{ taker.hours_as_interval('window_days * 24') }}
             then 'not ranked under daily_usd, since the markets that are summed changed in the '
                 || cast(window_days as string) || ' days to it'
         else 'not ranked under daily_usd, since too little of the day is covered'

@@ -15,7 +15,7 @@ files, and opening them costs more than everything else that the analysis does. 
 {#- The columns of `int_metrics_hours`, with their types. -#}
 {% macro metrics_hour_columns() -%}
     {{ return({
-        'market_id': 'string', 'trade_date': 'date', 'source_state': 'string', 'hour_at': 'timestamp', 'ratio_count': 'bigint',
+        'market_id': 'string', 'bar_date': 'date', 'source_state': 'string', 'hour_at': 'timestamp', 'ratio_count': 'bigint',
         'lowest_ratio': 'double', 'highest_ratio': 'double', 'first_ratio': 'double', 'lowest_price': 'double', 'highest_price': 'double',
         'observed_at': 'timestamp', 'open_interest_base': 'decimal(38,8)', 'open_interest_usd': 'decimal(38,8)',
         'first_observed_at': 'timestamp', 'first_open_interest_base': 'decimal(38,8)', 'former_observed_at': 'timestamp',
@@ -46,7 +46,7 @@ files, and opening them costs more than everything else that the analysis does. 
         select
             metrics.venue || ':' || metrics.symbol as market_id,
             {{ taker.utc_timestamp('metrics.observed_at') }} as observed_at,
-            metrics."date" as trade_date,
+            metrics."date" as bar_date,
             metrics.open_interest,
             metrics.open_interest_value,
             metrics.top_trader_account_long_short_ratio,
@@ -62,9 +62,9 @@ files, and opening them costs more than everything else that the analysis does. 
     {%- set declared = ref('stg_raw__metrics') -%}
     {%- if declared.is_cte or not execute -%}{{ return(declared) }}{%- endif -%}
     {{ taker.staged_objects('metrics', declared, taker.staged_metrics,
-        "select distinct receipts.market_id, '' as kline_interval, cast(receipts.trade_date as string) as period from "
+        "select distinct receipts.market_id, '' as kline_interval, cast(receipts.bar_date as string) as period from "
         ~ ref('int_metrics_receipts') ~ " as receipts where not exists (select 1 from " ~ taker.built_metrics_hours()
-        ~ " as built where built.market_id = receipts.market_id and built.trade_date = receipts.trade_date "
+        ~ " as built where built.market_id = receipts.market_id and built.bar_date = receipts.bar_date "
         ~ "and built.source_state = receipts.source_state)"
     ) }}
 {%- endmacro %}

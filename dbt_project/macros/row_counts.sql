@@ -22,7 +22,7 @@ counted again: that would open every file of the history at every build. What ev
 {#- What the last build counted. -#}
 {% macro counted_rows() -%}
     {{ taker.former_rows('int_raw_row_counts', {
-        'dataset': 'string', 'market_id': 'string', 'kline_interval': 'string', 'trade_date': 'date', 'stored_sha256': 'string',
+        'dataset': 'string', 'market_id': 'string', 'kline_interval': 'string', 'bar_date': 'date', 'stored_sha256': 'string',
         'found_rows': 'bigint',
     }) }}
 {%- endmacro %}
@@ -43,7 +43,7 @@ counted again: that would open every file of the history at every build. What ev
                         where counted.dataset = receipts.dataset
                             and counted.market_id = receipts.market_id
                             and counted.kline_interval = receipts.kline_interval
-                            and counted.trade_date = receipts.trade_date
+                            and counted.bar_date = receipts.bar_date
                             and counted.stored_sha256 = receipts.stored_sha256
                             and counted.found_rows = receipts.row_count
                     )
@@ -60,7 +60,7 @@ counted again: that would open every file of the history at every build. What ev
                 {%- set interval = 'files."interval"' if dataset in ('klines', 'restKlines') else "''" -%}
                 {%- do selects.append(
                     "select '" ~ dataset ~ "' as dataset, files.venue || ':' || files.symbol as market_id, " ~ interval
-                    ~ " as kline_interval, " ~ day ~ " as trade_date, count(*) as found_rows from " ~ relation
+                    ~ " as kline_interval, " ~ day ~ " as bar_date, count(*) as found_rows from " ~ relation
                     ~ " as files group by all"
                 ) -%}
             {%- endif -%}
@@ -72,7 +72,7 @@ counted again: that would open every file of the history at every build. What ev
         (
             select
                 cast(null as string) as dataset, cast(null as string) as market_id, cast(null as string) as kline_interval,
-                cast(null as date) as trade_date, cast(null as bigint) as found_rows
+                cast(null as date) as bar_date, cast(null as bigint) as found_rows
             where false
         )
     {%- endif -%}

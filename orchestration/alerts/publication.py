@@ -308,7 +308,7 @@ def _headline_of(market: str, day: str, columns: Mapping[str, set[str]]) -> str:
     """SQL of the headline of that market's and day's brief, NULL without one."""
     if _BRIEFS not in columns:
         return "null"
-    return f"(select any_value(headline) from {_BRIEFS} as b where b.market_id = {market} and b.brief_date = {day})"
+    return f"(select any_value(headline) from {_BRIEFS} as b where b.market_id = {market} and b.bar_date = {day})"
 
 
 def _records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

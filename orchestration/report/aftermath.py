@@ -62,8 +62,8 @@ def liquidations_view(market: MarketContent, content: ReportContent) -> Liquidat
             Key("", "×", "a day that nothing is known of"),
         ),
         largest=_largest(market, known),
-        first_day=str(requested[0]["trade_date"]),
-        last_day=str(requested[-1]["trade_date"]),
+        first_day=str(requested[0]["bar_date"]),
+        last_day=str(requested[-1]["bar_date"]),
         known_days=f"{len(known):,}",
         requested_days=f"{len(requested):,}",
         definitions=column_comments(
@@ -73,13 +73,13 @@ def liquidations_view(market: MarketContent, content: ReportContent) -> Liquidat
 
 
 def _largest(market: MarketContent, known: Sequence[Row]) -> Table:
-    largest = sorted(known, key=lambda row: (row["long_usd"] + row["short_usd"], row["trade_date"]), reverse=True)
+    largest = sorted(known, key=lambda row: (row["long_usd"] + row["short_usd"], row["bar_date"]), reverse=True)
     return table(
         f"{market.market_id}: the days of most liquidations",
         ["UTC day", "#Longs, USD", "#Shorts, USD", "#Orders", "#Coverage"],
         [
             [
-                str(row["trade_date"]),
+                str(row["bar_date"]),
                 texts.usd(row["long_usd"]),
                 texts.usd(row["short_usd"]),
                 texts.whole_number(row["order_count"]),

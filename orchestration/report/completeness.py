@@ -49,8 +49,8 @@ def completeness_view(market: MarketContent, content: ReportContent) -> Complete
             if name in covers
         ),
         odd_days=odd_days_table(market),
-        first_day=str(market.daily[0]["trade_date"]),
-        last_day=str(market.daily[-1]["trade_date"]),
+        first_day=str(market.daily[0]["bar_date"]),
+        last_day=str(market.daily[-1]["bar_date"]),
         coverage=texts.days_covered(with_bars(market.daily)),
         definitions=column_comments(
             content,
@@ -89,7 +89,7 @@ def odd_days_table(market: MarketContent) -> Table | None:
         ],
         [
             [
-                str(row["trade_date"]),
+                str(row["bar_date"]),
                 prose(rows.day_note(row) or "as published"),
                 texts.NONE if row["coverage_ratio"] is None else texts.covered(row["coverage_ratio"]),
                 texts.source(row),

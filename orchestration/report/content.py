@@ -198,34 +198,34 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]
 # A day that only the reconciliation or the liquidations know is a day without a bar, not a day to leave out.
 _DAILY: Final = """
     with days as (
-        select market_id, trade_date from fct_net_taker_volume_daily
+        select market_id, bar_date from fct_net_taker_volume_daily
         union
-        select market_id, trade_date from fct_flow_reconciliation_daily
+        select market_id, bar_date from fct_flow_reconciliation_daily
         union
-        select market_id, trade_date from fct_liquidations_daily
+        select market_id, bar_date from fct_liquidations_daily
     )
-    select k.trade_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
+    select k.bar_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
            d.is_provisional, {quality} as flow_quality, {reason} as defect_reason,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
            {side} as side,
            r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,
            l.long_usd, l.short_usd, l.order_count, l.coverage_ratio as liquidations_coverage_ratio
     from days as k
-    left join fct_net_taker_volume_daily as d using (market_id, trade_date)
-    left join fct_taker_dominance_daily as p using (market_id, trade_date)
-    left join fct_flow_reconciliation_daily as r using (market_id, trade_date)
-    left join fct_liquidations_daily as l using (market_id, trade_date)
+    left join fct_net_taker_volume_daily as d using (market_id, bar_date)
+    left join fct_taker_dominance_daily as p using (market_id, bar_date)
+    left join fct_flow_reconciliation_daily as r using (market_id, bar_date)
+    left join fct_liquidations_daily as l using (market_id, bar_date)
     where market_id = ? and d.is_running is not true
-    order by trade_date
+    order by bar_date
 """
 
 _LIQUIDATION_DAYS: Final = """
-    select market_id, trade_date, long_usd, short_usd, order_count, unvalued_order_count, coverage_ratio,
+    select market_id, bar_date, long_usd, short_usd, order_count, unvalued_order_count, coverage_ratio,
            is_lower_bound, liquidation_source, venue_set, subscribed_symbol_count
     from fct_liquidations_daily
     where ends_with(market_id, ':ALL')
-      and trade_date > (select max(trade_date) from fct_liquidations_daily where ends_with(market_id, ':ALL')) - 30
-    order by trade_date desc, venue not in ('all', 'simulated_all'), market_id
+      and bar_date > (select max(bar_date) from fct_liquidations_daily where ends_with(market_id, ':ALL')) - 30
+    order by bar_date desc, venue not in ('all', 'simulated_all'), market_id
 """
 
 _EVENTS: Final = """
@@ -251,7 +251,7 @@ _RETURNS: Final = """
     order by definition_id, side, horizon_days, event_at
 """
 
-_BRIEF: Final = "select * from rpt_market_brief_daily where market_id = ? order by brief_date desc limit 1"
+_BRIEF: Final = "select * from rpt_market_brief_daily where market_id = ? order by bar_date desc limit 1"
 
 _CLAIMS: Final = """
     select v.claim_id, v.definition_id, v.market_id, v.side, v.claimed_rank, v.window_days, v.as_of_at, v.bar_at,

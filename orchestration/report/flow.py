@@ -48,12 +48,12 @@ def net_volume_view(market: MarketContent, content: ReportContent) -> NetVolumeV
     bars = [row for row in market.daily if row["net_taker_usd"] is not None]
     if not bars:
         return None
-    first, last = str(bars[0]["trade_date"]), str(bars[-1]["trade_date"])
+    first, last = str(bars[0]["bar_date"]), str(bars[-1]["bar_date"])
     lowest, highest = (pick(bars, key=lambda row: row["net_taker_usd"]) for pick in (min, max))
     return NetVolumeView(
         label=f"Daily net taker volume of {market.market_id} from {first} to {last}. "
-        f"Most selling: {texts.usd(lowest['net_taker_usd'])} USD on {lowest['trade_date']}; most buying: "
-        f"{texts.usd(highest['net_taker_usd'])} USD on {highest['trade_date']}.",
+        f"Most selling: {texts.usd(lowest['net_taker_usd'])} USD on {lowest['bar_date']}; most buying: "
+        f"{texts.usd(highest['net_taker_usd'])} USD on {highest['bar_date']}.",
         price_label=f"Daily close of {market.market_id} on the same days.",
         keys=(
             Key(charts.BUY, "", "takers bought more (up)"),
@@ -131,7 +131,7 @@ def _last_days(market: MarketContent, bars: Sequence[Row]) -> Table:
         ],
         [
             [
-                str(row["trade_date"]),
+                str(row["bar_date"]),
                 toned(row["net_taker_usd"], texts.usd(row["net_taker_usd"])),
                 texts.usd(row["volume_usd"]),
                 texts.number(row["taker_sell_ratio"], 4),
@@ -154,9 +154,9 @@ def dominance_view(market: MarketContent, content: ReportContent) -> DominanceVi
     bottom = [row for row in ranked if row["sell_dominance_percentile"] <= 0.01]
     last = ranked[-1]
     outermost = f"{len(top)} of {texts.day_count(len(ranked))} are in the top hundredth, {len(bottom)} in the lowest."
-    extremes = sorted([*top, *bottom], key=lambda row: row["trade_date"], reverse=True)
+    extremes = sorted([*top, *bottom], key=lambda row: row["bar_date"], reverse=True)
     return DominanceView(
-        label=f"Sell dominance percentile of {market.market_id}. {outermost} The latest, {last['trade_date']}: "
+        label=f"Sell dominance percentile of {market.market_id}. {outermost} The latest, {last['bar_date']}: "
         f"{texts.share(last['sell_dominance_percentile'])}.",
         keys=(
             Key(charts.SELL, "▼", "99 % or more: among the days takers sold the largest share"),
@@ -165,8 +165,8 @@ def dominance_view(market: MarketContent, content: ReportContent) -> DominanceVi
         ),
         outermost=outermost,
         extremes=_extremes(market, extremes) if extremes else None,
-        first_day=str(ranked[0]["trade_date"]),
-        last_day=str(last["trade_date"]),
+        first_day=str(ranked[0]["bar_date"]),
+        last_day=str(last["bar_date"]),
         sources=texts.day_sources(ranked),
         window_coverage=texts.share(min(row["window_coverage_ratio"] for row in ranked)),
         definitions=column_comments(
@@ -183,7 +183,7 @@ def _extremes(market: MarketContent, extremes: Sequence[Row]) -> Table:
         ["UTC day", "Side", "#Taker sell ratio", "#Sell percentile", "#Window coverage"],
         [
             [
-                str(row["trade_date"]),
+                str(row["bar_date"]),
                 {"bearish": "selling", "bullish": "buying", None: texts.NONE}[row["side"]],
                 texts.number(row["taker_sell_ratio"], 4),
                 texts.share(row["sell_dominance_percentile"]),

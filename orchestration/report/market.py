@@ -75,7 +75,7 @@ def _latest(market: MarketContent, day: MarketDay, content: ReportContent) -> La
         Card(
             "Net taker volume, USD",
             toned(day.net_taker_usd, texts.usd(day.net_taker_usd)),
-            f"{day.trade_date} · bought − sold · from {day.flow_source} · coverage {texts.share(day.coverage_ratio)}",
+            f"{day.bar_date} · bought − sold · from {day.flow_source} · coverage {texts.share(day.coverage_ratio)}",
         ),
         Card(
             "Taker sell ratio",
@@ -93,7 +93,7 @@ def _latest(market: MarketContent, day: MarketDay, content: ReportContent) -> La
         "funding_rate",
     )
     return LatestView(
-        day=str(day.trade_date),
+        day=str(day.bar_date),
         flow_source=day.flow_source,
         coverage=texts.share(day.coverage_ratio),
         headline=str(brief["headline"]) if brief else None,
@@ -114,7 +114,7 @@ def _ranks(market: MarketContent, day: MarketDay) -> Table:
         return "not known yet" if is_event is None else texts.whole_number(rank) if is_event else "no event"
 
     return table(
-        f"{market.market_id}: the most extreme bar of {day.trade_date} under each definition",
+        f"{market.market_id}: the most extreme bar of {day.bar_date} under each definition",
         ["Definition", "Side", "Bar (UTC)", "#Value", "#Rank", "#of bars", "#Percentile", "#Event rank"],
         [
             [

@@ -87,7 +87,7 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
         [
             [
                 _where(row["market_id"], row["venue_set"], row.get("subscribed_symbol_count")),
-                str(row["trade_date"]),
+                str(row["bar_date"]),
                 *(_bound(row[name], row["is_lower_bound"]) for name in ("long_usd", "short_usd")),
                 texts.whole_number(row["order_count"]),
                 texts.whole_number(row["unvalued_order_count"]),

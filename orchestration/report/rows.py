@@ -37,13 +37,13 @@ def specs(markets: Mapping[str, MarketContent]) -> dict[str, charts.Spec]:
 
 def years_of(market: MarketContent) -> tuple[int, ...]:
     """The years that a market's days lie in, the first one first."""
-    return tuple(sorted({row["trade_date"].year for row in market.daily}))
+    return tuple(sorted({row["bar_date"].year for row in market.daily}))
 
 
 def tables(market: MarketContent) -> dict[str, Any]:
     """The rows behind a market's charts, once, each column rounded to what a chart can show."""
     return {
-        "last": str(market.daily[-1]["trade_date"]) if market.daily else "1970-01-01",
+        "last": str(market.daily[-1]["bar_date"]) if market.daily else "1970-01-01",
         "tables": {
             "daily": _columns(calendar_days(market)),
             "events": _columns(_events(market)),
@@ -54,7 +54,7 @@ def tables(market: MarketContent) -> dict[str, Any]:
 
 
 def _events(market: MarketContent) -> list[Row]:
-    net_of = {row["trade_date"]: row["net_taker_usd"] for row in market.daily}
+    net_of = {row["bar_date"]: row["net_taker_usd"] for row in market.daily}
     return [
         {
             "day": str(row["bar_at"].date()),
@@ -115,8 +115,8 @@ def calendar_days(market: MarketContent) -> list[Row]:
     """Every day from the first to the last, those without any row included."""
     if not market.daily:
         return []
-    by_day = {row["trade_date"]: row for row in market.daily}
-    first, last = market.daily[0]["trade_date"], market.daily[-1]["trade_date"]
+    by_day = {row["bar_date"]: row for row in market.daily}
+    first, last = market.daily[0]["bar_date"], market.daily[-1]["bar_date"]
     return [_calendar_day(day, by_day.get(day, {})) for day in _days_between(first, last)]
 
 

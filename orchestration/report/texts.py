@@ -120,8 +120,8 @@ def days_covered(bars: Sequence[Row]) -> str:
     short = [row for row in bars if row["coverage_ratio"] < 1]
     if not short:
         return f"All {len(bars):,} days are covered in full."
-    lowest = min(short, key=lambda row: (row["coverage_ratio"], row["trade_date"]))
+    lowest = min(short, key=lambda row: (row["coverage_ratio"], row["bar_date"]))
     return (
         f"{len(bars) - len(short):,} of {len(bars):,} days are covered in full; the least is "
-        f"{share(lowest['coverage_ratio'])} on {lowest['trade_date']}."
+        f"{share(lowest['coverage_ratio'])} on {lowest['bar_date']}."
     )

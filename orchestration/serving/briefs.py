@@ -33,15 +33,15 @@ def briefs(serving: Path, day: date | None = None, market: str | None = None) ->
 
 
 _BRIEF_SPANS = """
-    select market_id, min(brief_date), max(brief_date) from rpt_market_brief_daily group by market_id order by market_id
+    select market_id, min(bar_date), max(bar_date) from rpt_market_brief_daily group by market_id order by market_id
 """
 
 
 _BRIEFS = """
     from rpt_market_brief_daily as b
-    where market_id in ({markets}) and brief_date = coalesce(
+    where market_id in ({markets}) and bar_date = coalesce(
         cast({day} as date),
-        (select max(brief_date) from rpt_market_brief_daily as l where l.market_id = b.market_id)
+        (select max(bar_date) from rpt_market_brief_daily as l where l.market_id = b.market_id)
     )
     order by market_id
 """

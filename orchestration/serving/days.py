@@ -49,7 +49,7 @@ class Rank:
 class RunningDay:
     """A day that has not ended: what is known of it so far, always provisional. `coverage_ratio`: share of 24 hours."""
 
-    trade_date: date
+    bar_date: date
     net_taker_usd: Decimal
     volume_usd: Decimal
     flow_source: str
@@ -67,7 +67,7 @@ class MarketDay:
 
     market_id: str
     is_simulated: bool
-    trade_date: date
+    bar_date: date
     net_taker_usd: Decimal
     volume_usd: Decimal
     taker_sell_ratio: float | None
@@ -128,31 +128,31 @@ def _ranks(connection: duckdb.DuckDBPyConnection, chosen: str) -> dict[str, list
 
 # The requested day of each market: its latest ended one where none is named.
 _CHOSEN_DAYS = """
-    select market_id, max(trade_date) as day
+    select market_id, max(bar_date) as day
     from fct_net_taker_volume_daily
-    where not is_running and trade_date = coalesce({day}, trade_date)
+    where not is_running and bar_date = coalesce({day}, bar_date)
     group by market_id
 """
 
 
 _DAYS = """
-    select d.market_id, m.is_simulated, d.trade_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
+    select d.market_id, m.is_simulated, d.bar_date, d.net_taker_usd, d.volume_usd, d.taker_sell_ratio,
            p.sell_dominance_percentile, d.flow_source, d.coverage_ratio, b.headline, b.price_change_ratio,
            d.is_provisional, d.venue_set
     from ({chosen}) as chosen
-    join fct_net_taker_volume_daily as d on d.market_id = chosen.market_id and d.trade_date = chosen.day
+    join fct_net_taker_volume_daily as d on d.market_id = chosen.market_id and d.bar_date = chosen.day
     join dim_markets as m on m.market_id = d.market_id
-    left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
-    left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
+    left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.bar_date = d.bar_date
+    left join rpt_market_brief_daily as b on b.market_id = d.market_id and b.bar_date = d.bar_date
     order by d.market_id
 """
 
 
 _RUNNING_DAYS = """
-    select market_id, trade_date, net_taker_usd, volume_usd, flow_source, coverage_ratio
+    select market_id, bar_date, net_taker_usd, volume_usd, flow_source, coverage_ratio
     from fct_net_taker_volume_daily
     where is_running
-    order by market_id, trade_date
+    order by market_id, bar_date
 """
 
 
@@ -242,15 +242,15 @@ def disagreements(serving: Path, markets: Sequence[str] | None = None, limit: in
 
 
 _DISAGREEMENTS = """
-    select r.market_id, r.trade_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
+    select r.market_id, r.bar_date, r.verdict, r.difference_usd, r.klines_volume_usd, d.flow_source,
            r.interval_verdict, r.interval_difference_usd, r.kline_interval, r.coarser_interval,
            r.rest_verdict, r.rest_difference_usd, r.rest_hours, r.defect_reason
     from fct_flow_reconciliation_daily as r
-    left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.trade_date = r.trade_date
+    left join fct_net_taker_volume_daily as d on d.market_id = r.market_id and d.bar_date = r.bar_date
     where r.verdict in ('trades_incomplete', 'trades_implausible', 'conflict')
         or r.interval_verdict = 'conflict'
         or r.rest_verdict = 'conflict'
-    order by r.trade_date desc, r.market_id
+    order by r.bar_date desc, r.market_id
 """
 
 

@@ -60,7 +60,7 @@ _LAST_LIQUIDATIONS = """
     left join dim_markets as m on m.market_id = l.market_id
     where (ends_with(l.market_id, ':ALL') or m.is_ingested)
       -- Of a market's first day nothing has ended: then no liquidations are too old.
-      and coalesce(l.as_of_at > (select max(trade_date) from fct_net_taker_volume_daily where not is_running), true)
+      and coalesce(l.as_of_at > (select max(bar_date) from fct_net_taker_volume_daily where not is_running), true)
     qualify row_number() over (partition by l.market_id order by l.as_of_at desc) = 1
     order by l.venue not in ('all', 'simulated_all'), not ends_with(l.market_id, ':ALL'), l.market_id
 """

@@ -122,6 +122,6 @@ def _is_partial(row: dict[str, Any], trades_incomplete: bool) -> bool:
 def _incomplete_days(serving: Path) -> set[tuple[str, date]]:
     if not serving.is_file():
         return set()
-    sql = "select market_id, trade_date from fct_flow_reconciliation_daily where verdict = 'trades_incomplete'"
+    sql = "select market_id, bar_date from fct_flow_reconciliation_daily where verdict = 'trades_incomplete'"
     with connect(serving) as connection:
         return set(connection.execute(sql).fetchall())

@@ -29,7 +29,7 @@ def newest_days(connection: duckdb.DuckDBPyConnection, markets: Iterable[str]) -
         return dict.fromkeys(markets)
     # A day that only the running hours of a venue's api have touched is no day yet.
     ended = "not is_running" if ("is_running",) in columns else "true"
-    rows = connection.execute(f"select market_id, max(trade_date) from {_DAILY} where {ended} group by market_id")
+    rows = connection.execute(f"select market_id, max(bar_date) from {_DAILY} where {ended} group by market_id")
     found = dict(rows.fetchall())
     return {market: found.get(market) for market in markets}
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _TOLERANCE: Final = 1e-9
 _INTERVALS: Final = {1: "1h", 4: "4h", 24: "1d"}
 _DAYS: Final = """
-    select daily.market_id, daily.trade_date, daily.flow_source, daily.source_bar_hours, daily.coverage_ratio,
+    select daily.market_id, daily.bar_date, daily.flow_source, daily.source_bar_hours, daily.coverage_ratio,
         daily.net_taker_usd, daily.volume_usd, markets.contract_type, markets.contract_size
     from published.fct_net_taker_volume_daily as daily
     inner join published.dim_markets as markets on daily.market_id = markets.market_id
     where markets.contract_type <> 'aggregate'
-    order by daily.market_id, daily.trade_date
+    order by daily.market_id, daily.bar_date
 """
 
 

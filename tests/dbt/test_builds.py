@@ -221,17 +221,17 @@ def test_hourly_flow_is_exact_to_the_last_digit(built: BuiltTwice, market_id: st
 
 def test_trades_that_agree_with_the_klines_are_confirmed_and_used(built: BuiltTwice) -> None:
     reconciled = built.first["fct_flow_reconciliation_daily"]
-    assert row_where(reconciled, market_id=INVERSE, trade_date=DAYS[0])["verdict"] == "exact"
+    assert row_where(reconciled, market_id=INVERSE, bar_date=DAYS[0])["verdict"] == "exact"
     # Klines round each hour to eight decimals, trades are rounded once a day: the last digit may differ.
-    assert row_where(reconciled, market_id=LINEAR, trade_date=DAYS[0])["verdict"] in ("exact", "within_tolerance")
+    assert row_where(reconciled, market_id=LINEAR, bar_date=DAYS[0])["verdict"] in ("exact", "within_tolerance")
     for market_id in (LINEAR, INVERSE):
-        day = row_where(built.first["fct_net_taker_volume_daily"], market_id=market_id, trade_date=DAYS[0])
+        day = row_where(built.first["fct_net_taker_volume_daily"], market_id=market_id, bar_date=DAYS[0])
         assert (day["flow_source"], day["coverage_ratio"]) == ("trades", 1)
 
 
 def test_a_day_of_partial_trades_is_the_klines_day_not_a_small_day(built: BuiltTwice) -> None:
-    reconciled = row_where(built.first["fct_flow_reconciliation_daily"], market_id=LINEAR, trade_date=PARTIAL)
-    day = row_where(built.first["fct_net_taker_volume_daily"], market_id=LINEAR, trade_date=PARTIAL)
+    reconciled = row_where(built.first["fct_flow_reconciliation_daily"], market_id=LINEAR, bar_date=PARTIAL)
+    day = row_where(built.first["fct_net_taker_volume_daily"], market_id=LINEAR, bar_date=PARTIAL)
     assert reconciled["verdict"] == "trades_incomplete"
     assert day["flow_source"] == "klines"
     assert day["volume_usd"] == reconciled["klines_volume_usd"] > 2 * reconciled["trades_volume_usd"]
@@ -259,7 +259,7 @@ def test_a_day_that_a_correction_empties_disappears(built: BuiltTwice) -> None:
     emptied = {"market_id": LINEAR, "source": "trades", "bar_date": EMPTIED}
     assert rows_where(built.first["int_flow_bars"], **emptied)
     assert not rows_where(built.second["int_flow_bars"], **emptied)
-    reconciled = row_where(built.second["fct_flow_reconciliation_daily"], market_id=LINEAR, trade_date=EMPTIED)
+    reconciled = row_where(built.second["fct_flow_reconciliation_daily"], market_id=LINEAR, bar_date=EMPTIED)
     assert reconciled["verdict"] == "trades_incomplete"
 
 
@@ -286,7 +286,7 @@ def test_an_absent_day_of_liquidations_is_a_row_without_numbers(built: BuiltTwic
         {
             "venue": "simulated",
             "market_id": INVERSE,
-            "trade_date": DAYS[0],
+            "bar_date": DAYS[0],
             "long_usd": None,
             "short_usd": None,
             "total_usd": None,
@@ -317,7 +317,7 @@ def test_a_file_with_fewer_rows_than_its_receipt_states_is_named(built: BuiltTwi
     built.zone.write_index()
     built.warehouse.build("--select", "base_raw__receipts", "stg_raw__receipts", "int_raw_row_counts")
     differing = [
-        (row["dataset"], row["market_id"], row["trade_date"], row["expected_rows"], row["found_rows"])
+        (row["dataset"], row["market_id"], row["bar_date"], row["expected_rows"], row["found_rows"])
         for row in built.warehouse.records("int_raw_row_counts")
         if row["found_rows"] != row["expected_rows"]
     ]

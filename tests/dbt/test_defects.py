@@ -109,15 +109,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def day_of(built: Warehouse, market_id: str, day: date = MIDDLE) -> Record:
-    return row_where(built.records("fct_net_taker_volume_daily"), market_id=market_id, trade_date=day)
+    return row_where(built.records("fct_net_taker_volume_daily"), market_id=market_id, bar_date=day)
 
 
 def verdict_of(built: Warehouse, market_id: str, day: date = MIDDLE) -> Record:
-    return row_where(built.records("fct_flow_reconciliation_daily"), market_id=market_id, trade_date=day)
+    return row_where(built.records("fct_flow_reconciliation_daily"), market_id=market_id, bar_date=day)
 
 
 def headline_of(built: Warehouse, market_id: str, day: date = MIDDLE) -> str:
-    return str(row_where(built.records("rpt_market_brief_daily"), market_id=market_id, brief_date=day)["headline"])
+    return str(row_where(built.records("rpt_market_brief_daily"), market_id=market_id, bar_date=day)["headline"])
 
 
 def hours_of(built: Warehouse, market_id: str, day: date = MIDDLE) -> list[Record]:
@@ -152,7 +152,7 @@ def test_a_thin_market_keeps_its_quiet_hours(built: Warehouse) -> None:
 def test_implausible_trades_are_no_flow_and_their_day_is_seen(built: Warehouse) -> None:
     verdict = verdict_of(built, ONE_SIDED)
     assert (verdict["verdict"], verdict["defect_reason"]) == ("trades_implausible", "every trade is on one side")
-    assert not rows_where(built.records("fct_net_taker_volume_daily"), market_id=ONE_SIDED, trade_date=MIDDLE)
+    assert not rows_where(built.records("fct_net_taker_volume_daily"), market_id=ONE_SIDED, bar_date=MIDDLE)
     assert not hours_of(built, ONE_SIDED)
     assert day_of(built, ONE_SIDED, DAYS[0])["coverage_ratio"] == 1
 
@@ -199,7 +199,7 @@ def test_a_missing_bar_is_filled_by_whole_trades_and_replaced_files_are_named(bu
 
 def test_nothing_lies_after_delivery(built: Warehouse) -> None:
     days = rows_where(built.records("fct_net_taker_volume_daily"), market_id=DELIVERED)
-    assert [(row["trade_date"], row["coverage_ratio"]) for row in days] == [
+    assert [(row["bar_date"], row["coverage_ratio"]) for row in days] == [
         (DAYS[0], 1),
         (MIDDLE, pytest.approx(8 / 24)),
     ]
@@ -207,4 +207,4 @@ def test_nothing_lies_after_delivery(built: Warehouse) -> None:
     (market,) = rows_where(built.records("dim_markets"), market_id=DELIVERED)
     assert market["delivered_at"] == AT + timedelta(hours=8)
     known = rows_where(built.records("fct_flow_reconciliation_daily"), market_id=DELIVERED)
-    assert [row["trade_date"] for row in known] == DAYS[:2]
+    assert [row["bar_date"] for row in known] == DAYS[:2]

@@ -259,7 +259,7 @@ def test_every_live_hour_follows_from_the_orders_and_minutes(collected: Collecte
 
 def test_every_live_day_follows_from_the_orders_and_minutes(collected: Collected) -> None:
     for row in live_rows(collected.warehouse.records("fct_liquidations_daily")):
-        first = 24 * (row.pop("trade_date") - FIRST).days
+        first = 24 * (row.pop("bar_date") - FIRST).days
         assert row == due(collected, row["venue"], row["market_id"], range(first, first + 24))
 
 
@@ -305,7 +305,7 @@ def test_a_received_market_has_rolling_days_while_an_order_is_in_them(collected:
 
 def test_the_archive_s_day_is_covered_and_always_a_lower_bound(collected: Collected) -> None:
     days = collected.warehouse.rows(
-        "select trade_date, long_usd, short_usd, order_count, coverage_ratio, is_lower_bound, liquidation_source"
+        "select bar_date, long_usd, short_usd, order_count, coverage_ratio, is_lower_bound, liquidation_source"
         f" from fct_liquidations_daily where market_id = '{PERPETUAL}' order by 1"
     )
     assert days == [
@@ -406,7 +406,7 @@ def test_the_brief_of_a_day_has_the_market_s_and_all_liquidations(collected: Col
     days = {
         row["market_id"]: row
         for row in collected.warehouse.records("fct_liquidations_daily")
-        if row["trade_date"] == FIRST
+        if row["bar_date"] == FIRST
     }
     briefs = {row["market_id"]: row for row in collected.warehouse.records("rpt_market_brief_daily")}
     for market_id, all_id, venues in (

@@ -150,11 +150,11 @@ def row_where(records: Sequence[Record], **values: Any) -> Record:
 
 
 def daily(results: dict[str, list[Record]], market_id: str, day: date) -> Record:
-    return row_where(results["fct_net_taker_volume_daily"], market_id=market_id, trade_date=day)
+    return row_where(results["fct_net_taker_volume_daily"], market_id=market_id, bar_date=day)
 
 
 def reconciled(results: dict[str, list[Record]], market_id: str, day: date) -> Record:
-    return row_where(results["fct_flow_reconciliation_daily"], market_id=market_id, trade_date=day)
+    return row_where(results["fct_flow_reconciliation_daily"], market_id=market_id, bar_date=day)
 
 
 def test_a_venue_without_aggregates_is_built_from_its_single_trades(built: BuiltTwice) -> None:
@@ -189,7 +189,7 @@ def test_a_running_day_is_covered_as_far_as_it_is_known(built: BuiltTwice, marke
 def test_a_running_day_is_no_day_for_the_brief(built: BuiltTwice) -> None:
     briefs = rows_where(built.first["rpt_market_brief_daily"], market_id=BINANCE)
 
-    assert [brief["brief_date"] for brief in briefs] == [*ARCHIVED, LATE]
+    assert [brief["bar_date"] for brief in briefs] == [*ARCHIVED, LATE]
     assert ", provisional)" in briefs[-1]["headline"]
     assert ", provisional" not in briefs[0]["headline"]
 

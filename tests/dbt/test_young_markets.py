@@ -141,7 +141,7 @@ def test_below_95_percent_of_the_window_nothing_is_ranked_and_the_brief_states_w
         f"select count(sell_dominance_percentile) from fct_taker_dominance_daily where market_id = '{market}'"
     ) == [(0,)]
     briefs = built.rows(
-        f"select headline from rpt_market_brief_daily where market_id = '{market}' and brief_date = date '{LAST}'"
+        f"select headline from rpt_market_brief_daily where market_id = '{market}' and bar_date = date '{LAST}'"
     )
     assert f"not ranked under daily_usd, since {covered} % of the 730 days to it are covered" in briefs[0][0]
 
@@ -152,14 +152,14 @@ def test_the_first_day_of_95_percent_is_ranked(built: Warehouse) -> None:
         f"where market_id = '{ABOVE_95}' and definition_id = 'daily_usd' and spike_rank is not null"
     ) == [(LAST, 694)]
     assert built.rows(
-        "select trade_date, window_bars from fct_taker_dominance_daily "
+        "select bar_date, window_bars from fct_taker_dominance_daily "
         f"where market_id = '{ABOVE_95}' and sell_dominance_percentile is not null"
     ) == [(LAST, 694)]
 
 
 def test_a_day_on_which_nothing_was_traded_has_a_brief_and_no_ratio(built: Warehouse) -> None:
     briefs = built.rows(
-        f"select taker_sell_ratio, headline from rpt_market_brief_daily where market_id = '{IDLE}' order by brief_date"
+        f"select taker_sell_ratio, headline from rpt_market_brief_daily where market_id = '{IDLE}' order by bar_date"
     )
     assert [ratio for ratio, _ in briefs] == [None, None]
     assert "takers bought as much as they sold" in briefs[1][1]

@@ -78,7 +78,7 @@ class TestQueries:
 
     def test_the_brief_agrees_with_the_run(self, published: Taker) -> None:
         (brief,) = json.loads(published.run("brief", "--json").stdout)
-        assert brief["brief_date"] == str(LAST)
+        assert brief["bar_date"] == str(LAST)
         assert brief["headline"] in published.run("brief").stdout.replace("\n", "")
 
     def test_a_seeded_claim_is_published_with_its_verdict(self, published: Taker) -> None:

@@ -106,7 +106,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Taker:
 
 
 def briefs(taker: Taker, market: str, columns: str) -> dict[date, tuple[Any, ...]]:
-    rows = taker.query(f"select brief_date, {columns} from rpt_market_brief_daily where market_id = '{market}'")
+    rows = taker.query(f"select bar_date, {columns} from rpt_market_brief_daily where market_id = '{market}'")
     return {day: tuple(values) for day, *values in rows}
 
 
@@ -166,7 +166,7 @@ def test_liquidations_that_their_market_contradicts_are_in_no_total_and_uncovere
 ) -> None:
     ((*found, ratio, is_lower_bound, conflict),) = published.query(
         "select long_usd, coalesce(short_usd, 0), conflicting_order_count, coverage_ratio, is_lower_bound, "
-        f"first_conflict from fct_liquidations_daily where market_id = '{INVERSE}' and trade_date = date '{day}'"
+        f"first_conflict from fct_liquidations_daily where market_id = '{INVERSE}' and bar_date = date '{day}'"
     )
     stated, headline = briefs(published, INVERSE, "liquidations_conflict, headline")[day]
 
@@ -182,7 +182,7 @@ def test_what_nothing_contradicts_stays_as_published(published: Taker) -> None:
     found = briefs(published, LINEAR, "open_interest, open_interest_usd, open_interest_conflict")
     assert {found[day] for day in DAYS if day not in faulty} == {(Decimal(300), Decimal(30_000), None)}
     days = published.query(
-        "select trade_date, long_usd, short_usd, coverage_ratio, conflicting_order_count, first_conflict "
+        "select bar_date, long_usd, short_usd, coverage_ratio, conflicting_order_count, first_conflict "
         f"from fct_liquidations_daily where market_id = '{INVERSE}' and coverage_ratio = 1"
     )
     assert {row[0] for row in days} == set(DAYS) - {LARGE, REVERSED, ELSEWHERE, MANY}

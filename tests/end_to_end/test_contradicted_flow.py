@@ -170,8 +170,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Taker:
 def days_of(taker: Taker, symbol: str, columns: str) -> dict[date, tuple[object, ...]]:
     """By day, of the reconciliation and, where there is one, the daily bar."""
     rows = taker.query(
-        f"select r.trade_date, {columns} from fct_flow_reconciliation_daily as r "
-        "left join fct_net_taker_volume_daily as d using (market_id, trade_date) "
+        f"select r.bar_date, {columns} from fct_flow_reconciliation_daily as r "
+        "left join fct_net_taker_volume_daily as d using (market_id, bar_date) "
         f"where market_id = 'binance_um:{symbol}'"
     )
     return {row[0]: row[1:] for row in rows}
@@ -261,7 +261,7 @@ def test_a_rank_and_a_brief_that_rest_on_a_contradicted_bar_say_so(published: Ta
     )
     assert ranks == {DAYS[0]: "as_published", MIDDLE: "contradicted", DAYS[2]: "as_published"}
     ((headline,),) = published.query(
-        f"select headline from rpt_market_brief_daily where {of_hhh} and brief_date = date '{MIDDLE}'"
+        f"select headline from rpt_market_brief_daily where {of_hhh} and bar_date = date '{MIDDLE}'"
     )
     assert "(another source contradicts part of it)" in headline
     report = (published.storage / "serving" / "report" / "index.html").read_text()

@@ -27,7 +27,7 @@ def demo(finished_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def verdict(demo: Demo, kind: DefectKind) -> str:
     (row,) = demo.taker.query(
         f"select verdict from fct_flow_reconciliation_daily where market_id = '{LINEAR}' "
-        f"and trade_date = date '{demo.day_of(kind)}'"
+        f"and bar_date = date '{demo.day_of(kind)}'"
     )
     return str(row[0])
 
@@ -37,7 +37,7 @@ def again(demo: Demo, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def dailies(demo: Demo) -> dict[tuple[str, date], tuple[Any, ...]]:
-    rows = demo.taker.query("select market_id, trade_date, * from fct_net_taker_volume_daily")
+    rows = demo.taker.query("select market_id, bar_date, * from fct_net_taker_volume_daily")
     return {(row[0], row[1]): row for row in rows}
 
 
@@ -97,7 +97,7 @@ class TestThePlannedDefects:
         assert verdict(demo, kind) == "trades_incomplete"
         assert demo.taker.query(
             "select flow_source, coverage_ratio from fct_net_taker_volume_daily "
-            f"where market_id = '{LINEAR}' and trade_date = date '{demo.day_of(kind)}'"
+            f"where market_id = '{LINEAR}' and bar_date = date '{demo.day_of(kind)}'"
         ) == [("klines", 1.0)]
 
     def test_an_absent_day_is_recorded_and_comes_from_klines(self, demo: Demo) -> None:
@@ -106,14 +106,14 @@ class TestThePlannedDefects:
     def test_duplicates_are_counted(self, demo: Demo) -> None:
         ((count,),) = demo.taker.query(
             f"select duplicate_rows from fct_flow_reconciliation_daily where market_id = '{LINEAR}' "
-            f"and trade_date = date '{demo.day_of(DefectKind.DUPLICATED_BLOCK)}'"
+            f"and bar_date = date '{demo.day_of(DefectKind.DUPLICATED_BLOCK)}'"
         )
         assert count > 0
 
     def test_every_other_day_of_trades_agrees_with_the_klines_to_the_last_digit(self, demo: Demo) -> None:
         days = [d.day for d in demo.simulated.defects]
         verdicts = demo.taker.query(
-            "select market_id, trade_date, verdict from fct_flow_reconciliation_daily "
+            "select market_id, bar_date, verdict from fct_flow_reconciliation_daily "
             "where verdict not in ('klines_only', 'exact')"
         )
         assert {day for _, day, _ in verdicts} <= set(days)

@@ -47,6 +47,6 @@ def test_a_month_that_fails_its_checksum_gives_the_numbers_of_its_days(tmp_path:
     answer = taker.run(*RANGE, "--json")
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["published"]
-    net = taker.query("select trade_date, net_taker_usd, coverage_ratio from fct_net_taker_volume_daily order by 1")
+    net = taker.query("select bar_date, net_taker_usd, coverage_ratio from fct_net_taker_volume_daily order by 1")
     # Of each of six bars 4 × day were bought of 10 × day + number, at 100 USD.
     assert net == [(day, -100 * (12 * day.day + 15), 1.0) for day in MONTH]

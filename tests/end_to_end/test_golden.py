@@ -26,7 +26,7 @@ class TestTheSimulatedArchive:
     def test_a_changed_cell_and_an_exchange_of_two_are_both_noticed(self, finished_demo: Demo, tmp_path: Path) -> None:
         table = "fct_net_taker_volume_daily"
         before = fingerprints(finished_demo.taker.marts, only=[table])
-        days = "market_id = 'simulated:BTCUSDT' and trade_date in (date '2026-06-29', date '2026-06-30')"
+        days = "market_id = 'simulated:BTCUSDT' and bar_date in (date '2026-06-29', date '2026-06-30')"
         other = f"(select sum(volume_usd) from {table} where {days}) - volume_usd"
         edits = {
             "one more": f"set volume_usd = volume_usd + 0.00000001 where {days}",

@@ -159,8 +159,8 @@ class TestBeforeTheArchive:
 
     def test_what_the_archive_lacks_comes_from_the_api_and_is_provisional(self, live: Live) -> None:
         rows = live.taker.query(
-            "select trade_date, flow_source, is_provisional, volume_usd from fct_net_taker_volume_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date <= '{live.yesterday}' order by trade_date"
+            "select bar_date, flow_source, is_provisional, volume_usd from fct_net_taker_volume_daily"
+            f" where market_id = 'binance_um:BTCUSDT' and bar_date <= '{live.yesterday}' order by bar_date"
         )
         assert [row[1:3] for row in rows] == [("klines", False), ("klines", False), ("rest_klines", True)]
         bars = [live.api.bar(millis(live.yesterday, hour * 3600)) for hour in range(24)]
@@ -170,7 +170,7 @@ class TestBeforeTheArchive:
         day = live.yesterday - timedelta(days=1)
         rows = live.taker.query(
             "select market_id, venue_set, net_taker_usd from fct_net_taker_volume_daily"
-            f" where trade_date = '{day}' order by market_id"
+            f" where bar_date = '{day}' order by market_id"
         )
         by_market = {row[0]: row[1:] for row in rows}
         assert by_market["all:BTC"][0] == "binance_um,bybit"
@@ -190,11 +190,11 @@ class TestWhenTheFileArrives:
         live.run()
         (day,) = live.taker.query(
             "select flow_source, is_provisional, coverage_ratio from fct_net_taker_volume_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{live.yesterday}'"
+            f" where market_id = 'binance_um:BTCUSDT' and bar_date = '{live.yesterday}'"
         )
         assert day == ("klines", False, 1)
         (compared,) = live.taker.query(
             "select rest_hours, rest_difference_usd, rest_verdict from fct_flow_reconciliation_daily"
-            f" where market_id = 'binance_um:BTCUSDT' and trade_date = '{live.yesterday}'"
+            f" where market_id = 'binance_um:BTCUSDT' and bar_date = '{live.yesterday}'"
         )
         assert compared == (24, 0, "exact")

@@ -80,7 +80,7 @@ def test_a_utc_day_is_the_sum_of_its_parts_of_two_files(taker: Taker, facts: dic
     assert facts["published"]
     # 720 × 3 contracts of 0.01 BTC at 50,000 bought, 720 × 1 sold; an inverse contract is 100 USD.
     assert taker.query(
-        "select market_id, trade_date, taker_buy_usd, taker_sell_usd, coverage_ratio, flow_source "
+        "select market_id, bar_date, taker_buy_usd, taker_sell_usd, coverage_ratio, flow_source "
         "from fct_net_taker_volume_daily where market_id in ('okx:BTC-USDT-SWAP', 'okx:BTC-USD-SWAP') order by all"
     ) == [
         (market, day, Decimal(buy), Decimal(sell), Decimal(1), "trades")
@@ -116,7 +116,7 @@ def test_a_day_of_which_a_file_is_not_there_yet_is_no_bar_and_named_with_the_fil
 def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, Any]) -> None:
     (day,) = taker.query(
         "select taker_buy_usd, taker_sell_usd from fct_net_taker_volume_daily "
-        f"where market_id = 'all:BTC' and trade_date = date '{DAYS[2]}'"
+        f"where market_id = 'all:BTC' and bar_date = date '{DAYS[2]}'"
     )
     # Binance 24 × 25,000 and 75,000; OKX as above.
     assert day == (Decimal(600_000 + 1_296_000), Decimal(1_800_000 + 432_000))

@@ -160,7 +160,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
 
 
 def days_of(taker: Taker, market: str, columns: str) -> dict[date, tuple[Any, ...]]:
-    rows = taker.query(f"select trade_date, {columns} from fct_net_taker_volume_daily where market_id = '{market}'")
+    rows = taker.query(f"select bar_date, {columns} from fct_net_taker_volume_daily where market_id = '{market}'")
     return {day: tuple(values) for day, *values in rows}
 
 
@@ -200,7 +200,7 @@ class TestAuxiliaryData:
 
     def test_of_which_one_funding_came_two_milliseconds_early_is_whole(self, month: Taker) -> None:
         rows = month.query(
-            "select brief_date, funding_rate from rpt_market_brief_daily where market_id = 'binance_um:DDDUSDT'"
+            "select bar_date, funding_rate from rpt_market_brief_daily where market_id = 'binance_um:DDDUSDT'"
         )
         assert dict(rows)[SEPTEMBER[0]] == 0.0003
         assert dict(rows)[MIDDLE] == 0.0003
@@ -262,7 +262,7 @@ class TestThreeDaysOfTrades:
         assert MIDDLE not in days_of(three_days, "binance_um:GGGUSDT", "net_taker_usd")
         ((verdict, reason),) = three_days.query(
             "select verdict, defect_reason from fct_flow_reconciliation_daily "
-            f"where market_id = 'binance_um:GGGUSDT' and trade_date = date '{MIDDLE}'"
+            f"where market_id = 'binance_um:GGGUSDT' and bar_date = date '{MIDDLE}'"
         )
         assert verdict == "trades_implausible"
         assert "1060" in reason.replace(",", "")

@@ -42,7 +42,7 @@ def by_default(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[T
 
 def daily(taker: Taker, day: str, columns: str) -> tuple[Any, ...]:
     (row,) = taker.query(
-        f"select {columns} from fct_net_taker_volume_daily where market_id = '{BTC}' and trade_date = date '{day}'"
+        f"select {columns} from fct_net_taker_volume_daily where market_id = '{BTC}' and bar_date = date '{day}'"
     )
     return row
 
@@ -82,7 +82,7 @@ class TestTheDayInTheNews:
 
 
 def test_every_requested_day_is_published_and_none_after(by_4h: Taker) -> None:
-    assert by_4h.query("select min(trade_date), max(trade_date), count(*) from fct_net_taker_volume_daily") == [
+    assert by_4h.query("select min(bar_date), max(bar_date), count(*) from fct_net_taker_volume_daily") == [
         (date(2022, 1, 1), date(2026, 7, 30), 1672)
     ]
 
@@ -130,7 +130,7 @@ class TestLessThanTwoYears:
     def test_are_published(self, by_default: tuple[Taker, str]) -> None:
         taker, _ = by_default
         # The mirror has no file of a single day, so October's last three days bring the whole of its month.
-        assert taker.query("select min(trade_date), max(trade_date), count(*) from fct_net_taker_volume_daily") == [
+        assert taker.query("select min(bar_date), max(bar_date), count(*) from fct_net_taker_volume_daily") == [
             (date(2024, 10, 1), date(2026, 7, 30), 668)
         ]
         assert taker.query("select count(spike_rank) from fct_taker_spike_ranks") == [(0,)]
@@ -156,7 +156,7 @@ class TestAPartialDayOfTrades:
     def test_sums_to_what_was_recorded(self, cross_checked: Taker) -> None:
         (sums,) = cross_checked.query(
             "select trades_volume_usd, trades_net_usd from fct_flow_reconciliation_daily "
-            f"where market_id = '{BTC}' and trade_date = date '2024-08-08'"
+            f"where market_id = '{BTC}' and bar_date = date '2024-08-08'"
         )
         volume, net = sums
         buy, sell = (volume + net) / 2, (volume - net) / 2
@@ -164,7 +164,7 @@ class TestAPartialDayOfTrades:
 
     def test_is_called_incomplete_and_the_day_still_comes_from_klines(self, cross_checked: Taker) -> None:
         assert cross_checked.query(
-            "select verdict from fct_flow_reconciliation_daily where trade_date = date '2024-08-08'"
+            "select verdict from fct_flow_reconciliation_daily where bar_date = date '2024-08-08'"
         ) == [("trades_incomplete",)]
         source, volume = daily(cross_checked, "2024-08-08", "flow_source, volume_usd")
         assert source == "klines"
@@ -180,14 +180,14 @@ class TestTheVenuesOwnBars:
 
     def test_disagree_with_each_other_on_two_days(self, cross_checked: Taker) -> None:
         days = cross_checked.query(
-            "select trade_date from fct_flow_reconciliation_daily where interval_verdict = 'conflict' order by 1"
+            "select bar_date from fct_flow_reconciliation_daily where interval_verdict = 'conflict' order by 1"
         )
         assert tuple(day for (day,) in days) == self.DAYS
 
     def test_and_a_check_shows_exactly_those_two_without_blocking(self, cross_checked: Taker) -> None:
         rule = "the venue's klines of two intervals tell the same volume"
         (sample,) = [found[rule] for found in _failed_samples(cross_checked.storage / "dagster") if rule in found]
-        assert [row["trade_date"] for row in sample] == [str(day) for day in self.DAYS]
+        assert [row["bar_date"] for row in sample] == [str(day) for day in self.DAYS]
         assert cross_checked.marts.is_file()
 
 

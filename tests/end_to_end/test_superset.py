@@ -107,7 +107,7 @@ def _days(rows: list[dict[str, Any]], *columns: str) -> dict[date, Any]:
     for row in rows:
         values = tuple(row[column] for column in columns if row.get(column) is not None)
         if len(values) == len(columns):
-            found[datetime.fromtimestamp(row["trade_date"] / 1000, UTC).date()] = values if values[1:] else values[0]
+            found[datetime.fromtimestamp(row["bar_date"] / 1000, UTC).date()] = values if values[1:] else values[0]
     return found
 
 
@@ -120,9 +120,7 @@ def _market(view: View) -> str:
 def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     """Every number the charts were answered, against SQL over the published file."""
     assert view.refused == []
-    flows = taker.query(
-        f"select trade_date, net_taker_usd from fct_net_taker_volume_daily where market_id = '{market}'"
-    )
+    flows = taker.query(f"select bar_date, net_taker_usd from fct_net_taker_volume_daily where market_id = '{market}'")
     drawn: Any = {
         day: bought + sold
         for day, (bought, sold) in _days(view.answers[NET], "Net buying, USD", "Net selling, USD").items()
@@ -130,13 +128,13 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     assert drawn == {day: pytest.approx(float(net), abs=0.01) for day, net in flows}
 
     percentiles = taker.query(
-        "select trade_date, sell_dominance_percentile from fct_taker_dominance_daily "
+        "select bar_date, sell_dominance_percentile from fct_taker_dominance_daily "
         f"where market_id = '{market}' and sell_dominance_percentile is not null"
     )
     assert _days(view.answers[DOMINANCE], "Sell dominance percentile") == dict(percentiles)
 
     liquidated = taker.query(
-        "select trade_date, long_usd, short_usd from fct_liquidations_daily "
+        "select bar_date, long_usd, short_usd from fct_liquidations_daily "
         f"where market_id = '{market}' and coverage_ratio > 0"
     )
     drawn = _days(view.answers[LIQUIDATIONS], "Longs liquidated, USD", "Shorts liquidated, USD")
@@ -156,7 +154,7 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     )
     drawn = Counter()
     for row in view.answers[RECONCILIATION]:
-        drawn.update({name: days for name, days in row.items() if name != "trade_date" and days is not None})
+        drawn.update({name: days for name, days in row.items() if name != "bar_date" and days is not None})
     assert drawn == Counter(dict(verdicts))
 
     claims = taker.query("select claim_id, definition_id, verdict_sentence from fct_claim_verdicts")
@@ -171,7 +169,7 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     assert {tuple(row[column] for column in columns) for row in view.answers[STUDY]} == set(study)
 
     headline = taker.query(
-        f"select headline from rpt_market_brief_daily where market_id = '{market}' order by brief_date desc limit 1"
+        f"select headline from rpt_market_brief_daily where market_id = '{market}' order by bar_date desc limit 1"
     )
     assert [(row["headline"],) for row in view.answers[BRIEF]] == headline
 

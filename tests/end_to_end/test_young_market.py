@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taker, str]:
 
 def test_every_day_is_published_and_none_is_ranked(run: tuple[Taker, str]) -> None:
     taker, _ = run
-    assert taker.query("select trade_date, coverage_ratio from fct_net_taker_volume_daily order by 1") == [
+    assert taker.query("select bar_date, coverage_ratio from fct_net_taker_volume_daily order by 1") == [
         (day, 1.0) for day in DAYS
     ]
     assert taker.query("select count(spike_rank), count(percentile) from fct_taker_spike_ranks") == [(0, 0)]

@@ -29,7 +29,7 @@ def finding(severity: str, *, success: bool = False) -> dict[str, object]:
         "success": success,
         "observed": "1 of 9 rows break the rule",
         "unexpected_count": 1,
-        "sample": [{"trade_date": "2026-03-01", "ratio": 1.5}],
+        "sample": [{"bar_date": "2026-03-01", "ratio": 1.5}],
     }
 
 

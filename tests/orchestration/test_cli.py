@@ -46,7 +46,7 @@ def marts(tmp_path: Path) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute(
             "create table fct_net_taker_volume_daily as "
-            "select 'binance_um:BTCUSDT' as market_id, date '2026-01-31' as trade_date, "
+            "select 'binance_um:BTCUSDT' as market_id, date '2026-01-31' as bar_date, "
             "cast('-1598330009.658' as decimal(38, 8)) as net_taker_usd"
         )
     return path
@@ -94,13 +94,13 @@ def test_sql_answers_with_an_aligned_table(marts: Path) -> None:
 def test_sql_as_json_keeps_decimals_exact(marts: Path) -> None:
     done = taker("sql", "--json", "from fct_net_taker_volume_daily")
     assert json.loads(done.stdout) == [
-        {"market_id": "binance_um:BTCUSDT", "trade_date": "2026-01-31", "net_taker_usd": "-1598330009.65800000"}
+        {"market_id": "binance_um:BTCUSDT", "bar_date": "2026-01-31", "net_taker_usd": "-1598330009.65800000"}
     ]
 
 
 def test_sql_as_csv(marts: Path) -> None:
-    done = taker("sql", "--csv", "select market_id, trade_date from fct_net_taker_volume_daily")
-    assert done.stdout == "market_id,trade_date\nbinance_um:BTCUSDT,2026-01-31\n"
+    done = taker("sql", "--csv", "select market_id, bar_date from fct_net_taker_volume_daily")
+    assert done.stdout == "market_id,bar_date\nbinance_um:BTCUSDT,2026-01-31\n"
 
 
 def test_sql_into_a_parquet_file_keeps_exact_decimals(marts: Path, tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ class TestClaims:
     def test_the_brief_of_one_day_and_market(self) -> None:
         done = taker("brief", "--date", "2024-04-08", "--market", "ethusdt", "--json")
         (brief,) = json.loads(done.stdout)
-        assert (brief["brief_date"], brief["net_taker_usd"]) == ("2024-04-08", "-1598330009.65800000")
+        assert (brief["bar_date"], brief["net_taker_usd"]) == ("2024-04-08", "-1598330009.65800000")
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

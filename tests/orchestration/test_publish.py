@@ -50,7 +50,7 @@ def test_the_tables_of_a_publication_are_listed_with_rows_and_keys(publisher: Pu
     listed = publisher.query(
         "from publication_tables where table_name like 'dim%' or table_name like '%daily' order by 1"
     )
-    assert listed == [(MARKETS, 1, ["market_id"]), (DAILY, 2, ["market_id", "trade_date"])]
+    assert listed == [(MARKETS, 1, ["market_id"]), (DAILY, 2, ["market_id", "bar_date"])]
 
 
 def test_the_history_of_revised_ranks_is_part_of_every_publication(publisher: Publisher) -> None:

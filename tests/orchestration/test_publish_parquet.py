@@ -57,7 +57,7 @@ def test_the_manifest_states_when_from_which_run_and_what(publisher: Publisher, 
     assert contents["markets"] == ["simulated:BTCUSDT"]
     assert set(contents["marts"]) == set(published.rows)
     daily = contents["marts"][DAILY]
-    assert (daily["rows"], daily["key"], daily["description"]) == (3, ["market_id", "trade_date"], "It's the day")
+    assert (daily["rows"], daily["key"], daily["description"]) == (3, ["market_id", "bar_date"], "It's the day")
     assert daily["schema"][2] == {"name": "net_taker_usd", "type": "DECIMAL(38,8)", "description": "buys − sells"}
 
 

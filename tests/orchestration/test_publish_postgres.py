@@ -138,7 +138,7 @@ def test_comments_and_keys_are_carried_over(publisher: Publisher, reader: psycop
     described = f"select obj_description('taker.{DAILY}'::regclass), col_description('taker.{DAILY}'::regclass, 3)"
     assert reader.execute(described.encode()).fetchone() == ("It's the day", "buys − sells")
     key = "select pg_get_constraintdef(oid) from pg_constraint where contype = 'p' and conrelid = %s::regclass"
-    assert reader.execute(key, [f"taker.{DAILY}"]).fetchone() == ("PRIMARY KEY (market_id, trade_date)",)
+    assert reader.execute(key, [f"taker.{DAILY}"]).fetchone() == ("PRIMARY KEY (market_id, bar_date)",)
     publisher.build(f"comment on table {DAILY} is 'Another text'")
     publisher.publish()
     assert reader.execute(described.encode()).fetchone() == ("Another text", "buys − sells")
@@ -161,7 +161,7 @@ def test_what_the_server_lost_or_has_from_elsewhere_is_replaced(
     publisher: Publisher, reader: psycopg.Connection, tmp_path: Path, url: str
 ) -> None:
     publisher.publish_days(40)
-    reader.execute(f"delete from taker.{DAILY} where trade_date = '2026-01-05'".encode())
+    reader.execute(f"delete from taker.{DAILY} where bar_date = '2026-01-05'".encode())
     publisher.publish_days(40)
     assert days_in(reader) == 40
     (tmp_path / "elsewhere").mkdir()
@@ -181,7 +181,7 @@ def test_the_publication_itself_is_there_to_read(publisher: Publisher, reader: p
     listed = reader.execute(
         "select row_count, key_columns from taker.publication_tables where table_name = %s", [DAILY]
     )
-    assert listed.fetchone() == (2, ["market_id", "trade_date"])
+    assert listed.fetchone() == (2, ["market_id", "bar_date"])
     assert report.rows >= 3
     assert "schema taker" in report.place
 

@@ -100,7 +100,7 @@ def test_no_day_is_left_out_of_the_charts(full: ReportContent) -> None:
 
 
 def test_a_day_without_any_row_is_a_cell_without_data() -> None:
-    holed = [row for row in map(reports.daily_row, range(reports.DAYS)) if row["trade_date"] != reports.day(5)]
+    holed = [row for row in map(reports.daily_row, range(reports.DAYS)) if row["bar_date"] != reports.day(5)]
     days = rows.calendar_days(reports.market(daily=holed))
     assert (days[5]["day"], days[5]["verdict"], days[5]["cover"]) == (str(reports.day(5)), "no data", "no bar")
 
@@ -117,7 +117,7 @@ def test_a_day_without_any_row_is_a_cell_without_data() -> None:
     ],
 )
 def test_weeks_of_the_calendar_begin_on_monday(day: date, week: int, line: str) -> None:
-    (cell,) = rows.calendar_days(reports.market(daily=[{**reports.daily_row(0), "trade_date": day}]))
+    (cell,) = rows.calendar_days(reports.market(daily=[{**reports.daily_row(0), "bar_date": day}]))
     assert (cell["week"], cell["line"]) == (week, line)
 
 

@@ -109,7 +109,7 @@ def publish(folder: Path, world: World, *, judge: bool = False) -> int:
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(
             "create table stg_raw__receipts (dataset varchar, market_id varchar, kline_interval varchar, "
-            "trade_date date, status varchar, source_keys varchar, source_sha256 varchar, revision integer, "
+            "bar_date date, status varchar, source_keys varchar, source_sha256 varchar, revision integer, "
             "known_at timestamp)"
         )
         connection.executemany(f"insert into stg_raw__receipts values ({', '.join('?' * 9)})", rows)
@@ -252,7 +252,7 @@ def test_many_corrected_files_are_counted_after_the_nearest_five(tmp_path: Path)
 def test_the_files_of_a_publication_are_listed_by_day(tmp_path: Path) -> None:
     publish(tmp_path, HISTORY)
 
-    listed = rows_of(tmp_path, f"select trade_date, source_key, source_sha256 from {SOURCES} order by trade_date")
+    listed = rows_of(tmp_path, f"select bar_date, source_key, source_sha256 from {SOURCES} order by bar_date")
     assert listed == [(FIRST + timedelta(days=day - 1), key_of(day), "a") for day in sorted(HISTORY.values)]
 
 
@@ -356,7 +356,7 @@ def test_a_sum_over_venues_is_revised_by_the_files_of_its_markets() -> None:
             """
             create table publication_sources as
             select
-                market_id, 'klines' as dataset, '1h' as kline_interval, date '2024-03-01' as trade_date,
+                market_id, 'klines' as dataset, '1h' as kline_interval, date '2024-03-01' as bar_date,
                 'a.zip' as source_key, 'abc' as source_sha256
             from dim_markets where contract_type <> 'aggregate'
             """

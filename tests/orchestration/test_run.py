@@ -97,7 +97,7 @@ def test_a_run_publishes_and_ends_with_facts(first_run: tuple[int, str, str]) ->
     assert facts["published"]
     assert facts["simulated"]
     (day,) = facts["markets"]
-    assert (day["market_id"], day["trade_date"], day["is_simulated"]) == (MARKET, str(LAST_DAY), True)
+    assert (day["market_id"], day["bar_date"], day["is_simulated"]) == (MARKET, str(LAST_DAY), True)
     assert {rank["definition_id"] for rank in day["ranks"]} >= {"daily_usd", "4h_usd", "hourly_ma7_usd"}
 
 
@@ -333,7 +333,7 @@ def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_the_next_one_ju
         "success": False,
         "observed": "1 of 9 rows break the rule",
         "unexpected_count": 1,
-        "sample": [{"trade_date": "2026-03-01"}],
+        "sample": [{"bar_date": "2026-03-01"}],
     }
     refused = Verdict(False, True, [found])
     monkeypatch.setattr(gx, "verdicts", lambda connection, counted: {each.suite.name: refused for each in counted})

@@ -306,17 +306,17 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
             ) as t (market_id, contract_type, base_asset, is_simulated);
             create table fct_net_taker_volume_daily as
             select
-                market_id, day::date as trade_date, 1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd,
+                market_id, day::date as bar_date, 1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd,
                 0.5::double as taker_sell_ratio, 'rest_klines' as flow_source, 1.0::double as coverage_ratio,
                 day > timestamp '2026-01-30' as is_provisional, day = timestamp '2026-02-01' as is_running,
                 'v,w' as venue_set
             from dim_markets cross join generate_series(timestamp '2026-01-30', timestamp '2026-02-01', interval 1 day)
                 as days (day);
             create table fct_taker_dominance_daily (
-                market_id varchar, trade_date date, sell_dominance_percentile double
+                market_id varchar, bar_date date, sell_dominance_percentile double
             );
             create table rpt_market_brief_daily (
-        market_id varchar, brief_date date, headline varchar, price_change_ratio double
+        market_id varchar, bar_date date, headline varchar, price_change_ratio double
     );
             create table dim_spike_definitions (
                 definition_id varchar, definition_name varchar, grain varchar, unit varchar, window_days bigint
@@ -332,21 +332,21 @@ def test_the_latest_day_is_the_latest_that_has_ended(tmp_path: Path) -> None:
     days = latest_days(serving, ["v:BTCUSDT"])
 
     assert [d.market_id for d in days] == ["all:BTC", "v:BTCUSDT"]
-    assert {(d.trade_date, d.is_provisional, d.venue_set) for d in days} == {(date(2026, 1, 31), True, "v,w")}
-    assert [d.running.trade_date for d in days if d.running] == [date(2026, 2, 1)] * 2
+    assert {(d.bar_date, d.is_provisional, d.venue_set) for d in days} == {(date(2026, 1, 31), True, "v,w")}
+    assert [d.running.bar_date for d in days if d.running] == [date(2026, 2, 1)] * 2
     assert len(latest_days(serving)) == 4
 
 
 RANKED = """
     create table dim_markets as select 'v:S' as market_id, 'linear' as contract_type, 'S' as base_asset,
         false as is_simulated;
-    create table fct_net_taker_volume_daily as select 'v:S' as market_id, date '2026-01-31' as trade_date,
+    create table fct_net_taker_volume_daily as select 'v:S' as market_id, date '2026-01-31' as bar_date,
         -1::decimal(38, 8) as net_taker_usd, 2::decimal(38, 8) as volume_usd, 0.5368::double as taker_sell_ratio,
         'klines' as flow_source, 1.0::double as coverage_ratio, false as is_provisional, false as is_running,
         'v' as venue_set;
-    create table fct_taker_dominance_daily (market_id varchar, trade_date date, sell_dominance_percentile double);
+    create table fct_taker_dominance_daily (market_id varchar, bar_date date, sell_dominance_percentile double);
     create table rpt_market_brief_daily (
-        market_id varchar, brief_date date, headline varchar, price_change_ratio double
+        market_id varchar, bar_date date, headline varchar, price_change_ratio double
     );
     create table dim_spike_definitions as
     select definition_id, definition_id as definition_name, '1h' as grain, unit, 730::bigint as window_days
@@ -426,7 +426,7 @@ def test_on_a_first_day_that_has_not_ended_liquidations_are_shown(tmp_path: Path
         connection.execute(
             """
             create table dim_markets as select 'v:S' as market_id, true as is_ingested;
-            create table fct_net_taker_volume_daily as select date '2026-01-31' as trade_date, true as is_running;
+            create table fct_net_taker_volume_daily as select date '2026-01-31' as bar_date, true as is_running;
             create table fct_liquidations_rolling_24h as select
                 'v' as venue, 'v:S' as market_id, timestamp '2026-01-31 05:00' as as_of_at, 1.5 as long_usd,
                 2.5 as short_usd, 2 as order_count, 0 as unvalued_order_count, 2.5 as largest_order_usd,
@@ -563,9 +563,9 @@ def test_a_day_of_implausible_trades_is_noted_with_the_reason_and_what_is_used(t
         connection.execute(
             """
             create table fct_net_taker_volume_daily as
-            select 'v:BTC' as market_id, date '2026-07-03' as trade_date, 'klines' as flow_source;
+            select 'v:BTC' as market_id, date '2026-07-03' as bar_date, 'klines' as flow_source;
             create table fct_flow_reconciliation_daily as
-            select 'v:BTC' as market_id, day::date as trade_date, 'trades_implausible' as verdict,
+            select 'v:BTC' as market_id, day::date as bar_date, 'trades_implausible' as verdict,
                 null::decimal(38, 8) as difference_usd, null::decimal(38, 8) as klines_volume_usd,
                 null::varchar as interval_verdict, null::decimal(38, 8) as interval_difference_usd,
                 null as kline_interval,

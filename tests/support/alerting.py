@@ -35,9 +35,9 @@ create table fct_liquidations_rolling_24h (
     subscribed_symbol_count bigint
 );
 create table fct_net_taker_volume_daily (
-    market_id varchar, trade_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_running boolean
+    market_id varchar, bar_date date, net_taker_usd decimal(38, 8), coverage_ratio double, is_running boolean
 );
-create table rpt_market_brief_daily (market_id varchar, brief_date date, headline varchar);
+create table rpt_market_brief_daily (market_id varchar, bar_date date, headline varchar);
 """
 
 

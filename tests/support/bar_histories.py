@@ -307,7 +307,7 @@ class BarHistories:
 
     def _metrics_receipts(self) -> Iterable[Row]:
         for (market, day), rows in self.metrics.items():
-            yield {"market_id": market, "trade_date": day, "source_state": str(rows).replace("'", "")}
+            yield {"market_id": market, "bar_date": day, "source_state": str(rows).replace("'", "")}
 
     def _metrics_hours(self) -> Iterable[Row]:
         for (market, day), rows in self.metrics.items():
@@ -316,7 +316,7 @@ class BarHistories:
                 observed_at = hour_at + timedelta(minutes=55 if hour < 24 else 0)
                 yield {
                     "market_id": market,
-                    "trade_date": day,
+                    "bar_date": day,
                     "hour_at": hour_at,
                     "observed_at": observed_at,
                     "open_interest_base": row["base"],

@@ -59,7 +59,7 @@ from sides;
 
 create table rpt_market_brief_daily as
 select
-    market_id, day::date as brief_date, 'bearish' as side, cast(-1598330009.658 as decimal(38, 8)) as net_taker_usd,
+    market_id, day::date as bar_date, 'bearish' as side, cast(-1598330009.658 as decimal(38, 8)) as net_taker_usd,
     0.5368::double as taker_sell_ratio, 0.9931::double as sell_dominance_percentile, 10::bigint as daily_usd_rank,
     9::bigint as daily_usd_event_rank, 3::bigint as "4h_usd_rank", null::bigint as hourly_ma7_usd_rank,
     '2025-10-10 (-3267 M USD)' as larger_events, cast(78706.8 as decimal(18, 8)) as close_price,
@@ -77,13 +77,13 @@ where market_id <> 'binance_um:ETHUSDT' or day = timestamp '2024-04-08';
 
 create table fct_net_taker_volume_daily as
 select
-    market_id, brief_date as trade_date, net_taker_usd, cast(20000000000 as decimal(38, 8)) as volume_usd,
+    market_id, bar_date, net_taker_usd, cast(20000000000 as decimal(38, 8)) as volume_usd,
     taker_sell_ratio, flow_source, coverage_ratio, false as is_provisional, false as is_running,
     split_part(market_id, ':', 1) as venue_set
 from rpt_market_brief_daily;
 
 create table fct_taker_dominance_daily as
-select market_id, brief_date as trade_date, sell_dominance_percentile from rpt_market_brief_daily;
+select market_id, bar_date, sell_dominance_percentile from rpt_market_brief_daily;
 """
 
 

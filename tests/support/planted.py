@@ -36,9 +36,7 @@ MARKET = "simulated:BTCUSDT"
 RUN = ("run", "-q", "--from", str(FIRST), "--to", str(LAST))
 
 _ONE_HOUR = "(market_id, bar_at) = (select (market_id, bar_at) from {0} where venue <> 'all' order by all limit 1)"
-_ONE_DAY = (
-    "(market_id, trade_date) = (select (market_id, trade_date) from {0} where venue <> 'all' order by all limit 1)"
-)
+_ONE_DAY = "(market_id, bar_date) = (select (market_id, bar_date) from {0} where venue <> 'all' order by all limit 1)"
 _HOURLY, _DAILY = "fct_net_taker_volume_hourly", "fct_net_taker_volume_daily"
 _RECONCILIATION, _RANKS = "fct_flow_reconciliation_daily", "fct_taker_spike_ranks"
 _L_HOURLY, _L_DAILY, _L_ROLLING = "fct_liquidations_hourly", "fct_liquidations_daily", "fct_liquidations_rolling_24h"
@@ -62,19 +60,19 @@ PLANTED = {
     f"{_DAILY}_sums": _of_a_sum(_DAILY),
     f"{_HOURLY}_cvd": f"update {_HOURLY} set cvd_usd = cvd_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
     f"{_DAILY}_cvd": f"update {_DAILY} set cvd_base = -cvd_base where {_ONE_DAY.format(_DAILY)}",
-    f"{_DAILY}_gaps": f"delete from {_DAILY} where trade_date = date '2026-03-01'",
+    f"{_DAILY}_gaps": f"delete from {_DAILY} where bar_date = date '2026-03-01'",
     "fct_taker_dominance_daily": "update fct_taker_dominance_daily set buy_dominance_percentile = 2",
     _RANKS: f"update {_RANKS} set spike_rank = 0",
     f"{_RANKS}_definitions": f"delete from {_RANKS} where definition_id = 'daily_usd'",
-    _RECONCILIATION: f"update {_RECONCILIATION} set verdict = 'fine' where trade_date = date '2026-03-01'",
-    f"{_RECONCILIATION}_choice": f"delete from {_RECONCILIATION} where trade_date = date '2026-03-01'",
+    _RECONCILIATION: f"update {_RECONCILIATION} set verdict = 'fine' where bar_date = date '2026-03-01'",
+    f"{_RECONCILIATION}_choice": f"delete from {_RECONCILIATION} where bar_date = date '2026-03-01'",
     f"{_RECONCILIATION}_rows": (
         "insert into int_raw_row_counts by name select 'klines' as dataset, market_id, '1h' as kline_interval, "
-        "trade_date, 24 as expected_rows, 23 as found_rows from fct_net_taker_volume_daily order by all limit 1"
+        "bar_date, 24 as expected_rows, 23 as found_rows from fct_net_taker_volume_daily order by all limit 1"
     ),
     "fct_flow_contradictions": (
         "insert into fct_flow_contradictions by name select market_id, venue, 'klines' as source, '1h' as "
-        "bar_interval, bar_at, cast(bar_at as date) as trade_date, 'a guess' as witness, 'volume_usd' as measure, "
+        "bar_interval, bar_at, cast(bar_at as date) as bar_date, 'a guess' as witness, 'volume_usd' as measure, "
         f"1 as ours, 2 as theirs, 0.5 as tolerance, 'stated' as effect from {_HOURLY} where venue <> 'all' "
         "order by all limit 1"
     ),
@@ -84,7 +82,7 @@ PLANTED = {
         f"order_count) from {_L_HOURLY} where market_id = 'simulated:BTCUSDT'"
     ),
     _L_DAILY: f"update {_L_DAILY} set long_usd = -1 where market_id like 'simulated:%'",
-    f"{_L_DAILY}_days": f"delete from {_L_DAILY} where trade_date = date '2026-03-08'",
+    f"{_L_DAILY}_days": f"delete from {_L_DAILY} where bar_date = date '2026-03-08'",
     _L_ROLLING: f"update {_L_ROLLING} set long_usd = -1 where market_id like 'simulated:%'",
     f"{_L_ROLLING}_windows": f"update {_L_ROLLING} set order_count = order_count + 1 where venue = 'simulated'",
     "fct_open_interest_hourly": (
@@ -94,7 +92,7 @@ PLANTED = {
     "fct_open_interest_daily": "update fct_open_interest_daily set change_24h_base = change_24h_base + 1",
     "fct_long_short_ratios": "delete from fct_long_short_ratios where bar_at = timestamp '2026-03-01 05:00:00'",
     "fct_funding_rates": "update fct_funding_rates set cumulative_rate = cumulative_rate + 1",
-    "fct_funding_rates_days": "delete from fct_funding_rates where trade_date = date '2026-02-25'",
+    "fct_funding_rates_days": "delete from fct_funding_rates where bar_date = date '2026-02-25'",
     "fct_claim_verdicts": "insert into fct_claim_verdicts select * from fct_claim_verdicts limit 1",
     # An event of a rank that is not followed, where the archive is too short for any other.
     "fct_spike_forward_returns": (

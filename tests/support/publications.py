@@ -19,7 +19,7 @@ from orchestration.warehouse.publish.publication import Publication, publish
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MARKETS, DAILY = "dim_markets", "fct_net_taker_volume_daily"
-KEYS = {MARKETS: ("market_id",), DAILY: ("market_id", "trade_date")}
+KEYS = {MARKETS: ("market_id",), DAILY: ("market_id", "bar_date")}
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Publisher:
         self.build(
             f"create or replace table {MARKETS} as select 'simulated:BTCUSDT' as market_id, true as is_ingested",
             f"create or replace table {DAILY} as "
-            "select 'simulated:BTCUSDT' as market_id, date '2026-01-01' + cast(n as integer) as trade_date, "
+            "select 'simulated:BTCUSDT' as market_id, date '2026-01-01' + cast(n as integer) as bar_date, "
             f"cast(n as decimal(38, 8)) as net_taker_usd from range({days}) as r(n)",
             f"comment on table {DAILY} is 'It''s the day'",
             f"comment on column {DAILY}.net_taker_usd is 'buys − sells'",

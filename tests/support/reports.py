@@ -33,7 +33,7 @@ def daily_row(number: int) -> Row:
     net = Decimal(round(400_000_000 * math.sin(number * 1.7) * (1 + (number % 53 == 0) * 4)))
     known = number > 720
     row: Row = {
-        "trade_date": day(number),
+        "bar_date": day(number),
         "net_taker_usd": net,
         "volume_usd": Decimal(9_000_000_000),
         "close_price": Decimal(60_000) + Decimal(round(15_000 * math.sin(number / 90))),
@@ -196,7 +196,7 @@ def liquidation_days() -> list[Row]:
     return [
         {
             "market_id": "all:ALL",
-            "trade_date": LAST_DAY - timedelta(days=number),
+            "bar_date": LAST_DAY - timedelta(days=number),
             "long_usd": Decimal(484_000_000 - number),
             "short_usd": Decimal(300_000_000),
             "order_count": 4_321,
@@ -227,7 +227,7 @@ def definitions() -> list[Row]:
 
 def brief() -> Row:
     return {
-        "brief_date": LAST_DAY,
+        "bar_date": LAST_DAY,
         "headline": f"SIMULATED: {MARKET} sold 2.0 B USD net on {LAST_DAY}, rank 3 of 730 days (daily_usd, trades).",
         "close_price": Decimal("78706.80"),
         "price_change_ratio": -0.065,
@@ -246,7 +246,7 @@ def market(**changes: Any) -> MarketContent:
     latest = MarketDay(
         market_id=name,
         is_simulated=name.startswith("simulated:"),
-        trade_date=LAST_DAY,
+        bar_date=LAST_DAY,
         net_taker_usd=Decimal(-2_014_600_000),
         volume_usd=Decimal(9_000_000_000),
         taker_sell_ratio=0.5768,

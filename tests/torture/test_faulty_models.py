@@ -31,14 +31,14 @@ MART = re.compile(r"(?:update|delete from|insert into) (\w+)")
 # Faults that a rule of dbt refuses before the audit begins, with what is printed of the rule and its row.
 REFUSED_BY_DBT = {
     "dim_markets": "contract_type is one of linear, inverse, aggregate: market_id simulated:BTCUSDT has quanto",
-    "dim_markets_references": "market_id is in dim_markets: market_id simulated:BTCUSDT, trade_date 2026-02-20 has",
+    "dim_markets_references": "market_id is in dim_markets: market_id simulated:BTCUSDT, bar_date 2026-02-20 has",
     "fct_net_taker_volume_hourly_sums": "market_id is in dim_markets: market_id simulated_all:BTC, bar_at 2026-",
-    "fct_net_taker_volume_daily_sums": "market_id is in dim_markets: market_id simulated_all:BTC, trade_date 2026-",
-    "fct_flow_reconciliation_daily": "market_id simulated:BTCUSDT, trade_date 2026-03-01 has fine",
-    "fct_flow_reconciliation_daily_rows": "market_id simulated:BTCUSDT, kline_interval 1h, trade_date 2026-02-20 has 2",
+    "fct_net_taker_volume_daily_sums": "market_id is in dim_markets: market_id simulated_all:BTC, bar_date 2026-",
+    "fct_flow_reconciliation_daily": "market_id simulated:BTCUSDT, bar_date 2026-03-01 has fine",
+    "fct_flow_reconciliation_daily_rows": "market_id simulated:BTCUSDT, kline_interval 1h, bar_date 2026-02-20 has 2",
     "fct_claim_verdicts": "unique claim_id, definition_id: claim_id news-2026-02-03-largest-in-october, definition_id ",
     "agg_spike_event_study": "market_id simulated:BTCUSDT, side bearish, horizon_days 1 has 2 rows",
-    "rpt_market_brief_daily": "unique market_id, brief_date: market_id simulated:BTCUSDT, brief_date 2026-02-20 has 2",
+    "rpt_market_brief_daily": "unique market_id, bar_date: market_id simulated:BTCUSDT, bar_date 2026-02-20 has 2",
 }
 
 

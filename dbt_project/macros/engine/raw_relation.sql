@@ -119,7 +119,7 @@ window as a CTE. -#}
     (
         select trades.*
         from {{ ref('int_trades') }} as trades
-        where {{ taker.in_build_window('trades', 'trades', 'trade_date') }}
+        where {{ taker.in_build_window('trades', 'trades', 'bar_date') }}
     )
 {%- endmacro %}
 
@@ -132,7 +132,7 @@ market and day in the receipts, the chosen dataset and the window took four fift
     {%- else -%}
         {%- set staged = {'aggTrades': taker.staged_agg_trades, 'trades': taker.staged_trades} -%}
         {%- set days -%}
-            select receipts.dataset, receipts.market_id, '' as kline_interval, cast(receipts.trade_date as varchar) as period
+            select receipts.dataset, receipts.market_id, '' as kline_interval, cast(receipts.bar_date as varchar) as period
             from {{ ref('int_trades_receipts') }} as receipts
             where receipts.status = 'stored'
             {%- if is_incremental() %}
@@ -141,7 +141,7 @@ market and day in the receipts, the chosen dataset and the window took four fift
                     from {{ ref('int_build_window') }} as build_window
                     where build_window.source = 'trades'
                         and build_window.market_id = receipts.market_id
-                        and build_window.bar_date = receipts.trade_date
+                        and build_window.bar_date = receipts.bar_date
                 )
             {%- endif %}
         {%- endset -%}

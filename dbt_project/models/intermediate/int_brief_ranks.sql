@@ -10,7 +10,7 @@ with headline_definition as (
 day_ranks as (
     select
         market_id,
-        cast(bar_at as date) as brief_date,
+        cast(bar_at as date) as bar_date,
         side,
         {%- for definition in brief_definitions() %}
         min(case when definition_id = '{{ definition }}' then spike_rank end) as "{{ definition }}_rank",
@@ -34,11 +34,11 @@ daily_events as (
 larger_events as (
     select
         ranked.market_id,
-        ranked.brief_date,
+        ranked.bar_date,
         ranked.side,
         {{ bar_text("'1d'", "'usd'", 'events.bar_at', 'events.value') }} as event_text,
         row_number() over (
-            partition by ranked.market_id, ranked.brief_date, ranked.side
+            partition by ranked.market_id, ranked.bar_date, ranked.side
             order by {{ extremeness('events.side', "'usd'", 'events.value') }}, events.bar_at
         ) as place
     from day_ranks as ranked
@@ -46,8 +46,8 @@ larger_events as (
     inner join daily_events as events
         on ranked.market_id = events.market_id
         and ranked.side = events.side
-        and events.bar_at <= cast(ranked.brief_date as timestamp)
-        and events.bar_at > cast(ranked.brief_date as timestamp)
+        and events.bar_at <= cast(ranked.bar_date as timestamp)
+        and events.bar_at > cast(ranked.bar_date as timestamp)
         - {{ hours_as_interval('headline_definition.window_days * 24') }}
         and {{ extremeness('events.side', "'usd'", 'events.value') }}
             < {{ extremeness('events.side', "'usd'", 'ranked.daily_usd_value') }}
@@ -57,16 +57,16 @@ larger_events as (
 larger_events_by_day as (
     select
         market_id,
-        brief_date,
+        bar_date,
         side,
         {{ listed('event_text', 'place') }} as larger_events
     from larger_events
-    group by market_id, brief_date, side
+    group by market_id, bar_date, side
 )
 
 select
     day_ranks.market_id,
-    day_ranks.brief_date,
+    day_ranks.bar_date,
     day_ranks.side,
     {%- for definition in brief_definitions() %}
     day_ranks."{{ definition }}_rank",
@@ -81,6 +81,6 @@ from day_ranks
 cross join headline_definition
 left join larger_events_by_day
     on day_ranks.market_id = larger_events_by_day.market_id
-    and day_ranks.brief_date = larger_events_by_day.brief_date
+    and day_ranks.bar_date = larger_events_by_day.bar_date
     and day_ranks.side = larger_events_by_day.side
-order by day_ranks.market_id, day_ranks.brief_date, day_ranks.side
+order by day_ranks.market_id, day_ranks.bar_date, day_ranks.side

@@ -4,7 +4,7 @@
 with days as (
     select
         market_id,
-        bar_date as trade_date,
+        bar_date,
         close_price,
         lag(bar_date) over market_days as previous_date,
         lag(close_price) over market_days as previous_close,
@@ -23,10 +23,10 @@ with days as (
 
 select
     market_id,
-    trade_date,
+    bar_date,
     close_price,
     case
-        when previous_date + interval '1' day = trade_date
+        when previous_date + interval '1' day = bar_date
             then {{ price_change('previous_close', 'close_price') }}
     end as price_change_ratio,
     case
@@ -34,4 +34,4 @@ select
             then {{ price_change('trailing_high', 'close_price') }}
     end as distance_from_high_ratio
 from days
-order by market_id, trade_date
+order by market_id, bar_date

@@ -41,7 +41,7 @@ select
     market_id,
     venue,
     venue_set,
-    bar_date as trade_date,
+    bar_date,
     {{ exact_as_double('taker_sell_ratio', 16) }} as taker_sell_ratio,
     case when is_rankable then {{ strict_percentile('rank_from_highest') }} end as sell_dominance_percentile,
     case when is_rankable then {{ strict_percentile('rank_from_lowest') }} end as buy_dominance_percentile,

@@ -41,11 +41,11 @@ markets as (
     select
         trades.*,
         row_number() over (
-            partition by trades.market_id, trades.trade_date
+            partition by trades.market_id, trades.bar_date
             order by trades.traded_at, trades.trade_number, length(trades.trade_id), trades.trade_id
         ) as place
     from {{ ref('stg_raw__' ~ source) }} as trades
-    where {{ in_build_window('trades', source, 'trade_date') }}
+    where {{ in_build_window('trades', source, 'bar_date') }}
 ),
 {% endfor %}
 {%- for source in trade_sources %}
@@ -54,7 +54,7 @@ valued_{{ source }} as (
         trades.market_id,
         {{ 'trades.trade_id' if source == 'trades' else 'trades.place as trade_id' }},
         trades.traded_at,
-        trades.trade_date,
+        trades.bar_date,
         trades.price,
         trades.trade_count,
         trades.is_taker_buy,
@@ -70,7 +70,7 @@ valued_{{ source }} as (
 {{ source }}_minutes as (
     select
         market_id,
-        trade_date,
+        bar_date,
         {{ minute_number('traded_at') }} as minute_number,
         min(trade_id) as first_trade_id,
         max(trade_id) as last_trade_id,
@@ -84,7 +84,7 @@ valued_{{ source }} as (
         sum(case when not is_taker_buy then base end) as taker_sell_base,
         sum(trade_count) as trade_count
     from valued_{{ source }}
-    group by market_id, trade_date, {{ minute_number('traded_at') }}
+    group by market_id, bar_date, {{ minute_number('traded_at') }}
 ),
 
 {{ source }}_bars as (
@@ -93,7 +93,7 @@ valued_{{ source }} as (
         '{{ source }}' as source,
         1 as bar_hours,
         {{ instant_of_minute('minute_number - mod(minute_number, 60)') }} as bar_at,
-        trade_date as bar_date,
+        bar_date,
         cast(coalesce(sum(taker_buy_usd), 0) as decimal(38,16)) as taker_buy_usd,
         cast(coalesce(sum(taker_sell_usd), 0) as decimal(38,16)) as taker_sell_usd,
         cast(coalesce(sum(taker_buy_base), 0) as decimal(38,16)) as taker_buy_base,
@@ -106,7 +106,7 @@ valued_{{ source }} as (
         count(*) as covered_minutes,
         cast(null as bigint) as reported_minutes
     from {{ source }}_minutes
-    group by market_id, trade_date, minute_number - mod(minute_number, 60)
+    group by market_id, bar_date, minute_number - mod(minute_number, 60)
 ),
 {% endfor %}
 -- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the

@@ -16,9 +16,9 @@ inner join {{ ref('int_flow_receipts') }} as receipts
     and defects.market_id = receipts.market_id
     and defects.kline_interval = receipts.kline_interval
     and (
-        defects.trade_date = receipts.bar_date
+        defects.bar_date = receipts.bar_date
         or (
-            defects.trade_date is null
+            defects.bar_date is null
             and defects.period in (
                 cast(receipts.bar_date as string), substring(cast(receipts.bar_date as string), 1, 7)
             )

@@ -1,7 +1,7 @@
 -- One row per market, dataset, interval and day that bars may be built from, and the state of its receipt.
 with receipts as (
     {%- set columns = [
-        'dataset', 'market_id', 'kline_interval', 'trade_date', 'status', 'row_count', 'id_gaps', 'duplicate_rows',
+        'dataset', 'market_id', 'kline_interval', 'bar_date', 'status', 'row_count', 'id_gaps', 'duplicate_rows',
         'zero_rows',
         'out_of_order_rows', 'stored_sha256',
     ] | join(', ') %}
@@ -29,7 +29,7 @@ select
     end as source,
     receipts.market_id,
     receipts.kline_interval,
-    receipts.trade_date as bar_date,
+    receipts.bar_date,
     receipts.status,
     receipts.row_count,
     receipts.id_gaps,
@@ -49,10 +49,10 @@ inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.m
 -- Without a contract's size nothing is valued: such a day is no day without trades. Of a day after delivery nothing is
 -- used, and of one before the listing no bars of the venue.
 where markets.contract_size is not null
-    and (markets.delivered_at is null or cast(receipts.trade_date as timestamp) < markets.delivered_at)
+    and (markets.delivered_at is null or cast(receipts.bar_date as timestamp) < markets.delivered_at)
     and (
         markets.listed_at is null
         or receipts.dataset not in ('klines', 'restKlines')
-        or cast(receipts.trade_date as timestamp) + interval '1' day > markets.listed_at
+        or cast(receipts.bar_date as timestamp) + interval '1' day > markets.listed_at
     )
 order by receipts.market_id, source, receipts.kline_interval, bar_date

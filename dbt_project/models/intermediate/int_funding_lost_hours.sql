@@ -9,7 +9,7 @@ with timeline as (
     select
         market_id,
         funded_at,
-        trade_date,
+        bar_date,
         funding_interval_hours,
         lag(funded_at) over (partition by market_id order by funded_at) as previous_at,
         lead(funded_at) over (partition by market_id order by funded_at) as next_at
@@ -24,7 +24,7 @@ gaps as (
         market_id,
         funded_at,
         funding_interval_hours,
-        coalesce(previous_at, cast(trade_date as timestamp) - interval '1' hour) as from_at,
+        coalesce(previous_at, cast(bar_date as timestamp) - interval '1' hour) as from_at,
         funded_at as until_at
     from timeline
     union all
@@ -33,7 +33,7 @@ gaps as (
         funded_at,
         funding_interval_hours,
         funded_at as from_at,
-        cast(trade_date as timestamp) + interval '1' day as until_at
+        cast(bar_date as timestamp) + interval '1' day as until_at
     from timeline
     where next_at is null
 ),
@@ -49,7 +49,7 @@ possible_fundings as (
 
 select
     market_id,
-    cast(hour_at as date) as trade_date,
+    cast(hour_at as date) as bar_date,
     sum(funding_interval_hours) as lost_hours
 from possible_fundings
 where hour_at > from_at

@@ -27,7 +27,7 @@ fundings as (
 select
     market_id,
     funded_at,
-    cast(funded_at as date) as trade_date,
+    cast(funded_at as date) as bar_date,
     funding_interval_hours,
     funding_rate,
     case

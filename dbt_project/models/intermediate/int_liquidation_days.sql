@@ -5,7 +5,7 @@ with venues as (
         venue,
         market_id,
         max(venue) as venue_set,
-        cast(hour_at as date) as trade_date,
+        cast(hour_at as date) as bar_date,
         min(case when is_trailing then 1 else 0 end) = 1 as is_trailing,
         cast(sum(long_usd) as decimal(38,8)) as long_usd,
         cast(sum(short_usd) as decimal(38,8)) as short_usd,
@@ -29,7 +29,7 @@ markets as (
         venue,
         market_id,
         venue as venue_set,
-        cast(hour_at as date) as trade_date,
+        cast(hour_at as date) as bar_date,
         cast(sum(long_usd) as decimal(38,8)) as long_usd,
         cast(sum(short_usd) as decimal(38,8)) as short_usd,
         cast(sum(order_count) as bigint) as order_count,
@@ -49,14 +49,14 @@ markets as (
 ),
 
 all_venues as (
-    select * from {{ over_all_venues('venues', 'trade_date', 24) }} as sums
+    select * from {{ over_all_venues('venues', 'bar_date', 24) }} as sums
 ),
 
 totals as (
     select * from markets
     union all
     select
-        venue, market_id, venue_set, trade_date, long_usd, short_usd, order_count, unvalued_order_count,
+        venue, market_id, venue_set, bar_date, long_usd, short_usd, order_count, unvalued_order_count,
         largest_order_usd, conflicting_order_count, first_conflict,
         covered_minutes, exact_hours, archive_hours, live_hours, subscribed_symbol_count, due_hours
     from venues
@@ -68,7 +68,7 @@ totals as (
 select
     venue,
     market_id,
-    trade_date,
+    bar_date,
     {{ liquidation_columns() }},
     venue_set
 from totals

@@ -49,7 +49,7 @@ fills as (
     select
         market_id,
         liquidated_at,
-        trade_date,
+        bar_date,
         liquidation_source,
         is_long_liquidated,
         average_price,
@@ -61,7 +61,7 @@ fills as (
     select
         market_id,
         liquidated_at,
-        trade_date,
+        bar_date,
         liquidation_source,
         is_long_liquidated,
         average_price,

@@ -4,7 +4,7 @@
 -- The minute of an order in conflict is not covered. Nothing is covered of an hour whose orders of one side are worth
 -- more than the takers of that side traded, or of a day on which more than half of the orders are in conflict.
 with days_in_conflict as (
-    select distinct market_id, cast(hour_at as date) as trade_date
+    select distinct market_id, cast(hour_at as date) as bar_date
     from {{ ref('int_liquidation_order_hours') }}
     where is_day_in_conflict
 ),
@@ -31,7 +31,7 @@ sourced_hours as (
         on received_hours.market_id = order_hours.market_id and received_hours.hour_at = order_hours.hour_at
     left join days_in_conflict
         on received_hours.market_id = days_in_conflict.market_id
-        and cast(received_hours.hour_at as date) = days_in_conflict.trade_date
+        and cast(received_hours.hour_at as date) = days_in_conflict.bar_date
 )
 
 -- An order of an hour without a covered minute is not a total of that hour, and counts for nothing.

@@ -79,7 +79,7 @@ conflicts as (
 select
     market_id,
     liquidated_at,
-    trade_date,
+    bar_date,
     hour_at,
     liquidation_source,
     is_long_liquidated,

@@ -20,7 +20,7 @@ archive_hours as (
     select
         market_id,
         status = 'stored' as is_stored,
-        {{ each_hour("trade_date", "cast(trade_date as timestamp) + interval '23' hour") }} as hour_at
+        {{ each_hour("bar_date", "cast(bar_date as timestamp) + interval '23' hour") }} as hour_at
     from {{ ref('stg_raw__receipts') }}
     where dataset = 'liquidationSnapshot'
 ),

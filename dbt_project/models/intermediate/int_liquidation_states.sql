@@ -6,7 +6,7 @@ with archived_states as (
     select distinct
         market_id,
         liquidated_at,
-        trade_date,
+        bar_date,
         order_side,
         is_long_liquidated,
         order_type,
@@ -19,7 +19,7 @@ with archived_states as (
 ),
 
 archived_days as (
-    select market_id, trade_date
+    select market_id, bar_date
     from {{ ref('stg_raw__receipts') }}
     where dataset = 'liquidationSnapshot' and status = 'stored'
 )
@@ -27,7 +27,7 @@ archived_days as (
 select
     market_id,
     liquidated_at,
-    trade_date,
+    bar_date,
     'archive' as liquidation_source,
     is_long_liquidated,
     order_type,
@@ -42,7 +42,7 @@ union all
 select
     market_id,
     liquidated_at,
-    trade_date,
+    bar_date,
     'live' as liquidation_source,
     is_long_liquidated,
     'LIMIT' as order_type,
@@ -56,5 +56,5 @@ from {{ ref('stg_raw__liquidation_events') }} as messages
 where not exists (
     select 1
     from archived_days
-    where archived_days.market_id = messages.market_id and archived_days.trade_date = messages.trade_date
+    where archived_days.market_id = messages.market_id and archived_days.bar_date = messages.bar_date
 )

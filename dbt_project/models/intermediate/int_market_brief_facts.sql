@@ -2,7 +2,7 @@
 with ended_days as (
     select
         market_id,
-        bar_date as brief_date,
+        bar_date,
         {{ side_of_day('net_taker_usd') }} as side,
         net_taker_usd,
         {{ exact_as_double('taker_sell_ratio', 16) }} as taker_sell_ratio,
@@ -18,7 +18,7 @@ with ended_days as (
 
 select
     days.market_id,
-    days.brief_date,
+    days.bar_date,
     days.side,
     days.net_taker_usd,
     days.taker_sell_ratio,
@@ -58,20 +58,20 @@ select
     liquidations.first_conflict as liquidations_conflict
 from ended_days as days
 inner join {{ ref('int_closes_daily') }} as closes
-    on days.market_id = closes.market_id and days.brief_date = closes.trade_date
+    on days.market_id = closes.market_id and days.bar_date = closes.bar_date
 left join {{ ref('int_dominance_daily') }} as dominance
-    on days.market_id = dominance.market_id and days.brief_date = dominance.trade_date
+    on days.market_id = dominance.market_id and days.bar_date = dominance.bar_date
 left join {{ ref('int_brief_ranks') }} as ranks
-    on days.market_id = ranks.market_id and days.brief_date = ranks.brief_date and days.side = ranks.side
+    on days.market_id = ranks.market_id and days.bar_date = ranks.bar_date and days.side = ranks.side
 left join {{ ref('int_liquidation_days') }} as liquidations
-    on days.market_id = liquidations.market_id and days.brief_date = liquidations.trade_date
+    on days.market_id = liquidations.market_id and days.bar_date = liquidations.bar_date
 left join {{ ref('int_liquidation_days') }} as all_liquidations
     on all_liquidations.market_id = case when days.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
-    and days.brief_date = all_liquidations.trade_date
+    and days.bar_date = all_liquidations.bar_date
 left join {{ ref('int_flow_days') }} as archive
-    on days.market_id = archive.market_id and days.brief_date = archive.bar_date
+    on days.market_id = archive.market_id and days.bar_date = archive.bar_date
 left join {{ ref('int_open_interest_daily') }} as open_interest
-    on days.market_id = open_interest.market_id and days.brief_date = open_interest.trade_date
+    on days.market_id = open_interest.market_id and days.bar_date = open_interest.bar_date
 left join {{ ref('int_funding_daily') }} as funding
-    on days.market_id = funding.market_id and days.brief_date = funding.trade_date
-order by days.market_id, days.brief_date
+    on days.market_id = funding.market_id and days.bar_date = funding.bar_date
+order by days.market_id, days.bar_date

@@ -3,7 +3,7 @@
 with found as (
     select
         market_id,
-        trade_date as bar_date,
+        bar_date,
         1 as row_count,
         cast({{ row_hash(["'metrics'", 'source_state']) }} as decimal(38,0)) as row_hashes
     from {{ ref('int_metrics_receipts') }}

@@ -4,7 +4,7 @@
 -- an empty market. The hours are witnesses of the bars, see `int_flow_metric_bars`, and make what is served of open
 -- interest and of the venue's ratios.
 with current_receipts as (
-    select market_id, trade_date, source_state
+    select market_id, bar_date, source_state
     from {{ ref('int_metrics_receipts') }}
 ),
 
@@ -13,7 +13,7 @@ unchanged_hours as (
     from {{ built_metrics_hours() }} as built
     inner join current_receipts
         on built.market_id = current_receipts.market_id
-        and built.trade_date = current_receipts.trade_date
+        and built.bar_date = current_receipts.bar_date
         and built.source_state = current_receipts.source_state
 ),
 
@@ -27,20 +27,20 @@ read_metrics as (
         metrics.open_interest > 0 and metrics.open_interest_value > 0 as is_observed
     from {{ metrics_to_read() }} as metrics
     inner join current_receipts
-        on metrics.market_id = current_receipts.market_id and metrics.trade_date = current_receipts.trade_date
+        on metrics.market_id = current_receipts.market_id and metrics.bar_date = current_receipts.bar_date
     inner join {{ ref('int_markets') }} as markets on metrics.market_id = markets.market_id
     where
         not exists (
             select 1
             from unchanged_hours
-            where unchanged_hours.market_id = metrics.market_id and unchanged_hours.trade_date = metrics.trade_date
+            where unchanged_hours.market_id = metrics.market_id and unchanged_hours.bar_date = metrics.bar_date
         )
 ),
 
 observations as (
     select
         market_id,
-        trade_date,
+        bar_date,
         source_state,
         date_trunc('hour', observed_at) as hour_at,
         observed_at as labelled_at,
@@ -59,7 +59,7 @@ observations as (
 read_hours as (
     select
         market_id,
-        trade_date,
+        bar_date,
         max(source_state) as source_state,
         hour_at,
         count(taker_ratio) as ratio_count,
@@ -82,7 +82,7 @@ read_hours as (
         max(greatest(top_trader_account_ratio_at, top_trader_position_ratio_at, account_ratio_at)) as ratios_observed_at,
         count(coalesce(top_trader_account_ratio, top_trader_position_ratio, account_ratio)) as long_short_count
     from observations
-    group by market_id, trade_date, hour_at
+    group by market_id, bar_date, hour_at
 )
 
 {% for hours in ['unchanged_hours', 'read_hours'] %}

@@ -2,7 +2,7 @@
 -- depend on.
 select
     receipts.market_id,
-    receipts.trade_date,
+    receipts.bar_date,
     md5(
         coalesce(receipts.stored_sha256, '') || ' ' || markets.contract_type || ' '
             || cast(markets.contract_size as string)
@@ -11,4 +11,4 @@ select
 from {{ ref('stg_raw__receipts') }} as receipts
 inner join {{ ref('int_markets') }} as markets on receipts.market_id = markets.market_id
 where receipts.dataset = 'metrics' and receipts.status = 'stored'
-order by receipts.market_id, receipts.trade_date
+order by receipts.market_id, receipts.bar_date

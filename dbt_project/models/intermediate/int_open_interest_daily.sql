@@ -17,7 +17,7 @@ bars as (
 price_witnesses as (
     select
         days.market_id,
-        days.trade_date,
+        days.bar_date,
         {{ of_shortest_bar(['low_price', 'high_price', 'volume_base']) }}
     from days
     {{ join_witness_bars('bars', 'days', "days.observed_at - interval '1' second") }}
@@ -39,7 +39,7 @@ days_with_neighbours as (
                 then lag(open_interest_base) over market_days
         end as former_day_base
     from days
-    window market_days as (partition by market_id order by trade_date)
+    window market_days as (partition by market_id order by bar_date)
 ),
 
 judged_days as (
@@ -63,14 +63,14 @@ judged_days as (
         votes.traded_base
     from days_with_neighbours as days
     left join price_witnesses
-        on days.market_id = price_witnesses.market_id and days.trade_date = price_witnesses.trade_date
+        on days.market_id = price_witnesses.market_id and days.bar_date = price_witnesses.bar_date
     left join {{ ref('int_open_interest_votes') }} as votes
-        on days.market_id = votes.market_id and days.trade_date = votes.trade_date
+        on days.market_id = votes.market_id and days.bar_date = votes.bar_date
 )
 
 select
     cast(market_id as string) as market_id,
-    cast(trade_date as date) as trade_date,
+    cast(bar_date as date) as bar_date,
     cast(open_interest_base as decimal(38,8)) as open_interest_base,
     cast(open_interest_usd as decimal(38,8)) as open_interest_usd,
     cast(observed_at as timestamp) as observed_at,
@@ -89,4 +89,4 @@ select
     end as conflict,
     coalesce(is_day_alone, false) or coalesce(is_outvoted, false) as is_of_whole_day
 from judged_days
-order by market_id, trade_date
+order by market_id, bar_date

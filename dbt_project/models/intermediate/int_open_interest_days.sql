@@ -5,7 +5,7 @@
 with observations as (
     select
         market_id,
-        trade_date,
+        bar_date,
         observed_at,
         open_interest_base,
         open_interest_usd,
@@ -16,7 +16,7 @@ with observations as (
     union all
     select
         market_id,
-        trade_date,
+        bar_date,
         former_observed_at as observed_at,
         former_open_interest_base as open_interest_base,
         null as open_interest_usd,
@@ -28,7 +28,7 @@ with observations as (
 
 select
     market_id,
-    trade_date,
+    bar_date,
     max(observed_at) as observed_at,
     {{ value_at_last('open_interest_base', 'observed_at') }} as open_interest_base,
     {{ value_at_last('open_interest_usd', 'observed_at') }} as open_interest_usd,
@@ -38,4 +38,4 @@ select
     {{ value_at_last_but_one('open_interest_base', 'observed_at') }} as former_open_interest_base,
     sum(observation_count) as observation_count
 from observations
-group by market_id, trade_date
+group by market_id, bar_date

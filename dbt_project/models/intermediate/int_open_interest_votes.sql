@@ -5,7 +5,7 @@
 with days as (
     select
         market_id,
-        trade_date,
+        bar_date,
         open_interest_base
     from {{ ref('int_open_interest_days') }}
     where open_interest_base is not null
@@ -15,7 +15,7 @@ with days as (
 traded_until as (
     select
         market_id,
-        cast(bar_at as date) as trade_date,
+        cast(bar_at as date) as bar_date,
         sum(cast(volume_base as double)) over until_day as volume_base,
         count(*) over until_day as bar_count
     from {{ ref('int_market_bars') }}
@@ -27,8 +27,8 @@ traded_until as (
 pairs as (
     select
         former_days.market_id,
-        former_days.trade_date as former_date,
-        later_days.trade_date as later_date,
+        former_days.bar_date as former_date,
+        later_days.bar_date as later_date,
         {{ is_open_interest_jump('later_days.open_interest_base', 'former_days.open_interest_base') }}
         and abs(cast(later_days.open_interest_base - former_days.open_interest_base as double))
         > later_traded.volume_base - coalesce(former_traded.volume_base, 0) as is_contradiction,
@@ -38,23 +38,23 @@ pairs as (
     from days as former_days
     inner join days as later_days
         on former_days.market_id = later_days.market_id
-        and later_days.trade_date > former_days.trade_date
-        and later_days.trade_date <= former_days.trade_date + interval '3' day
+        and later_days.bar_date > former_days.bar_date
+        and later_days.bar_date <= former_days.bar_date + interval '3' day
     inner join traded_until as later_traded
-        on later_days.market_id = later_traded.market_id and later_days.trade_date = later_traded.trade_date
+        on later_days.market_id = later_traded.market_id and later_days.bar_date = later_traded.bar_date
     left join traded_until as former_traded
         on former_days.market_id = former_traded.market_id
-        and former_days.trade_date - interval '1' day = former_traded.trade_date
+        and former_days.bar_date - interval '1' day = former_traded.bar_date
     -- Every day between has a complete bar.
     where later_traded.bar_count - coalesce(former_traded.bar_count, 0)
-        = {{ days_between('former_days.trade_date', 'later_days.trade_date') }} + 1
+        = {{ days_between('former_days.bar_date', 'later_days.bar_date') }} + 1
 ),
 
 sides_of_pairs as (
     {%- for own, other in [('former', 'later'), ('later', 'former')] %}
     select
         market_id,
-        {{ own }}_date as trade_date,
+        {{ own }}_date as bar_date,
         is_contradiction,
         case when is_contradiction then {{ other }}_base end as other_base,
         case when is_contradiction then {{ other }}_date end as other_date,
@@ -65,10 +65,10 @@ sides_of_pairs as (
 
 select
     market_id,
-    trade_date,
+    bar_date,
     2 * sum(case when is_contradiction then 1 else 0 end) > count(*) as is_outvoted,
     min(other_date) as other_date,
     {{ value_at_first('other_base', 'other_date') }} as other_base,
     {{ value_at_first('traded_base', 'other_date') }} as traded_base
 from sides_of_pairs
-group by market_id, trade_date
+group by market_id, bar_date

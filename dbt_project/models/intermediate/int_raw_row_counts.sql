@@ -5,19 +5,19 @@
 {% endfor -%}
 -- depends_on: {{ ref('base_raw__receipts') }}
 with receipts as (
-    select dataset, market_id, kline_interval, trade_date, stored_sha256, row_count
+    select dataset, market_id, kline_interval, bar_date, stored_sha256, row_count
     from {{ ref('stg_raw__receipts') }}
     where status = 'stored'
 ),
 
 counted_before as (
-    select dataset, market_id, kline_interval, trade_date, stored_sha256, found_rows
+    select dataset, market_id, kline_interval, bar_date, stored_sha256, found_rows
     from {{ counted_rows() }} as counted
     where not ({{ is_counted_at_every_build('dataset') }})
 ),
 
 counted_now as (
-    select dataset, market_id, kline_interval, trade_date, found_rows
+    select dataset, market_id, kline_interval, bar_date, found_rows
     from {{ rows_to_count() }} as counted
 )
 
@@ -25,7 +25,7 @@ select
     cast(receipts.dataset as string) as dataset,
     cast(receipts.market_id as string) as market_id,
     cast(receipts.kline_interval as string) as kline_interval,
-    cast(receipts.trade_date as date) as trade_date,
+    cast(receipts.bar_date as date) as bar_date,
     cast(receipts.stored_sha256 as string) as stored_sha256,
     cast(receipts.row_count as bigint) as expected_rows,
     -- What differed before may be right now.
@@ -41,11 +41,11 @@ left join counted_before
     on receipts.dataset = counted_before.dataset
     and receipts.market_id = counted_before.market_id
     and receipts.kline_interval = counted_before.kline_interval
-    and receipts.trade_date = counted_before.trade_date
+    and receipts.bar_date = counted_before.bar_date
     and receipts.stored_sha256 = counted_before.stored_sha256
 left join counted_now
     on receipts.dataset = counted_now.dataset
     and receipts.market_id = counted_now.market_id
     and receipts.kline_interval = counted_now.kline_interval
-    and receipts.trade_date = counted_now.trade_date
-order by receipts.dataset, receipts.market_id, receipts.kline_interval, receipts.trade_date
+    and receipts.bar_date = counted_now.bar_date
+order by receipts.dataset, receipts.market_id, receipts.kline_interval, receipts.bar_date

@@ -5,7 +5,7 @@
 {%- set staged = {'aggTrades': 'stg_raw__agg_trades', 'trades': 'stg_raw__trades'} %}
 
 with stored_days as (
-    select dataset, market_id, trade_date
+    select dataset, market_id, bar_date
     from {{ ref('int_trades_receipts') }}
     where status = 'stored'
 )
@@ -16,7 +16,7 @@ select
     trades.market_id,
     trades.trade_id,
     trades.traded_at,
-    trades.trade_date,
+    trades.bar_date,
     trades.price,
     trades.quantity,
     trades.trade_count,
@@ -27,7 +27,7 @@ where exists (
     from stored_days
     where stored_days.dataset = '{{ dataset }}'
         and stored_days.market_id = trades.market_id
-        and stored_days.trade_date = trades.trade_date
+        and stored_days.bar_date = trades.bar_date
 )
 {{- '\nunion all' if not loop.last }}
 {%- endfor %}

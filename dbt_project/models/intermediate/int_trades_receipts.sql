@@ -15,7 +15,7 @@ select
     dataset,
     market_id,
     kline_interval,
-    trade_date,
+    bar_date,
     status,
     row_count,
     id_gaps,
@@ -25,4 +25,4 @@ select
     stored_sha256
 from trades_receipts
 where (dataset = '{{ trades_dataset() }}') = (has_configured = 1 or has_other = 0)
-order by market_id, trade_date
+order by market_id, bar_date

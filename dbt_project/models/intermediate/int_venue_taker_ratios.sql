@@ -4,7 +4,7 @@ with reported_hours as (
     select
         ratios.market_id,
         ratios.bar_at,
-        ratios.trade_date,
+        ratios.bar_date,
         cast(ratios.taker_buy_volume * markets.base_multiplier as decimal(38,8)) as taker_buy_base,
         cast(ratios.taker_sell_volume * markets.base_multiplier as decimal(38,8)) as taker_sell_base
     from {{ ref('stg_raw__taker_ratios') }} as ratios
@@ -14,7 +14,7 @@ with reported_hours as (
 compared_hours as (
     select
         bars.market_id,
-        reported.trade_date,
+        reported.bar_date,
         greatest(
             abs(reported.taker_buy_base - bars.taker_buy_base), abs(reported.taker_sell_base - bars.taker_sell_base)
         ) as difference_base,
@@ -27,8 +27,8 @@ compared_hours as (
 
 select
     market_id,
-    trade_date,
+    bar_date,
     max(case when volume_base = 0 then 0 else {{ share('difference_base', 'volume_base') }} end) as difference_ratio
 from compared_hours
-group by market_id, trade_date
-order by market_id, trade_date
+group by market_id, bar_date
+order by market_id, bar_date

@@ -11,7 +11,7 @@ select
     period,
     kind,
     reason,
-    "day" as trade_date,
+    "day" as bar_date,
     {{ utc_timestamp('hour_at') }} as hour_at,
     row_count,
     source_key,

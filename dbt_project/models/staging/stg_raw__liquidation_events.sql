@@ -31,7 +31,7 @@ select
     symbol,
     liquidated_at,
     received_at,
-    cast(liquidated_at as date) as trade_date,
+    cast(liquidated_at as date) as bar_date,
     is_long_liquidated,
     price,
     quantity,

@@ -2,7 +2,7 @@
 select
     liquidations.venue || ':' || liquidations.symbol as market_id,
     {{ utc_timestamp('liquidations.liquidated_at') }} as liquidated_at,
-    liquidations."date" as trade_date,
+    liquidations."date" as bar_date,
     liquidations.side as order_side,
     liquidations.side = 'SELL' as is_long_liquidated,
     liquidations.order_type,

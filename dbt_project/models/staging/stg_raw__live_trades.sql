@@ -4,7 +4,7 @@ select
     trades.trade_id,
     trades.trade_number,
     {{ utc_timestamp('trades.traded_at') }} as traded_at,
-    trades."date" as trade_date,
+    trades."date" as bar_date,
     trades.price,
     trades.quantity,
     trades.trade_count,

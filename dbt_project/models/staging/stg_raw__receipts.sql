@@ -15,7 +15,7 @@ select
     {{ utc_timestamp('delivered_at') }} as delivered_at,
     "interval" as kline_interval,
     period,
-    "day" as trade_date,
+    "day" as bar_date,
     status,
     row_count,
     id_gaps,

@@ -40,14 +40,14 @@ def show_answers(console: Console, days: Sequence[MarketDay]) -> None:
     """`market · day · Yes: …`, a line of each market."""
     for day in days:
         simulated = "[bold yellow]SIMULATED[/] " if day.is_simulated else ""
-        console.print(f"{simulated}{escape(day.market_id)} · {day.trade_date} UTC · [bold]{escape(answer(day))}[/]")
+        console.print(f"{simulated}{escape(day.market_id)} · {day.bar_date} UTC · [bold]{escape(answer(day))}[/]")
 
 
 def show_day(console: Console, day: MarketDay) -> None:
     """What the answer rests on, and the day's most extreme bar under each definition."""
     venues = f" over {day.venue_set.replace(',', ', ')}" if "," in day.venue_set else ""
     simulated = " · [bold yellow]SIMULATED[/], not a real market" if day.is_simulated else ""
-    console.print(f"\n[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.trade_date} UTC{simulated}")
+    console.print(f"\n[bold]{escape(day.market_id)}[/]{escape(venues)} · {day.bar_date} UTC{simulated}")
     price = "" if day.price_change_ratio is None else f" · price {change(day.price_change_ratio)}"
     console.print(
         f"net taker volume [bold]{millions(day.net_taker_usd)}[/] USD"
@@ -72,7 +72,7 @@ def show_day(console: Console, day: MarketDay) -> None:
 def running_line(day: RunningDay) -> str:
     """What is known of the day that is running, and that it is not all of it."""
     return (
-        f"[yellow]today so far, provisional[/] · {day.trade_date} UTC · net taker volume "
+        f"[yellow]today so far, provisional[/] · {day.bar_date} UTC · net taker volume "
         f"[bold]{millions(day.net_taker_usd)}[/] USD of {day.volume_usd / 1_000_000:,.1f} M traded"
         f" · source {day.flow_source} · {share(day.coverage_ratio)} of the day · not ranked"
     )

@@ -100,7 +100,7 @@ def span_of(out: duckdb.DuckDBPyConnection, marts: Sequence[str]) -> tuple[date 
     """First and last day with a daily bar, None without any, and the markets that were requested by name."""
     first = last = None
     if "fct_net_taker_volume_daily" in marts:
-        found = out.execute("select min(trade_date), max(trade_date) from fct_net_taker_volume_daily").fetchone()
+        found = out.execute("select min(bar_date), max(bar_date) from fct_net_taker_volume_daily").fetchone()
         first, last = found or (None, None)
     markets: tuple[str, ...] = ()
     if "dim_markets" in marts:

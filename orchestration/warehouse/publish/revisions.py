@@ -38,7 +38,7 @@ RANKS: Final = "fct_taker_spike_ranks"
 TABLES: Final = (REVISIONS, SOURCES)
 KEYS: Final = {
     REVISIONS: ("definition_id", "market_id", "side", "bar_at", "published_at"),
-    SOURCES: ("market_id", "dataset", "kline_interval", "trade_date", "source_key"),
+    SOURCES: ("market_id", "dataset", "kline_interval", "bar_date", "source_key"),
 }
 
 # Of the files behind one revision, the nearest are named and the others counted.
@@ -76,7 +76,7 @@ _SOURCES_TABLE: Final = {
     "market_id": ("varchar", "Market, `venue:symbol`."),
     "dataset": ("varchar", "Dataset of the raw zone: klines, aggTrades or trades."),
     "kline_interval": ("varchar", "Interval of klines; empty for trades."),
-    "trade_date": ("date", "UTC day that the file holds rows of."),
+    "bar_date": ("date", "UTC day that the file holds rows of."),
     "source_key": ("varchar", "The venue's file, as its key in the archive."),
     "source_sha256": ("varchar", "Checksum of the file that these marts were built from."),
     "revision": ("integer", "How often the stored object changed, from 1."),

@@ -21,17 +21,17 @@ BRIEF, HISTORY = "rpt_market_brief_daily", "fct_spike_rank_revisions"
 SCREEN, PROFILE = "rpt_market_screen", "fct_hour_of_week_profile"
 
 ONE_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 05:00'"
-ONE_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-10'"
+ONE_DAY = f"market_id = '{LINEAR}' and bar_date = date '2024-03-10'"
 RANKED_BAR = (
     f"definition_id = 'daily_usd' and market_id = '{LINEAR}' and bar_at = timestamp '2024-03-13' and side = 'bearish'"
 )
 RANKED_MARKET = f"market_id = '{LINEAR}'"
-REST_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-20'"
+REST_DAY = f"market_id = '{LINEAR}' and bar_date = date '2024-03-20'"
 ONE_EVENT = f"""(definition_id, market_id, side, bar_at) = (
     select (definition_id, market_id, side, bar_at) from {RANKS}
     where definition_id = '4h_usd' and event_rank = 1 order by market_id, side, bar_at limit 1)"""
-ONE_LIQUIDATION_DAY = "trade_date = date '2024-03-02'"
-ABSENT_LIQUIDATION_DAY = "trade_date = date '2024-03-03'"
+ONE_LIQUIDATION_DAY = "bar_date = date '2024-03-02'"
+ABSENT_LIQUIDATION_DAY = "bar_date = date '2024-03-03'"
 ONE_LIQUIDATION_HOUR = f"market_id = '{INVERSE}' and bar_at = timestamp '2024-03-02 04:00'"
 ONE_LIVE_HOUR = "bar_at = timestamp '2024-03-11 06:00'"
 ONE_ROLLING_DAY = f"market_id = '{INVERSE}' and as_of_at = timestamp '2024-03-03 00:00'"
@@ -43,7 +43,7 @@ ONE_RETURN = f"""(definition_id, market_id, side, event_at, horizon_days) = (
     where definition_id = '4h_usd' and horizon_days = 1 and is_complete order by market_id, side, event_at limit 1)"""
 OPEN_RETURN = f"horizon_days = 30 and definition_id = '4h_usd' and market_id = '{LINEAR}' and side = 'bearish'"
 ONE_STUDY = f"definition_id = '4h_usd' and market_id = '{LINEAR}' and side = 'bearish' and horizon_days = 1"
-ONE_BRIEF = f"market_id = '{LINEAR}' and brief_date = date '2024-03-13'"
+ONE_BRIEF = f"market_id = '{LINEAR}' and bar_date = date '2024-03-13'"
 FIRST_REVISION = "run_id = 'run-2'"
 LAST_REVISION = "cause = 'rules'"
 

@@ -31,7 +31,7 @@ create table hours as
 select
     market_id,
     bar_at,
-    cast(bar_at as date) as trade_date,
+    cast(bar_at as date) as bar_date,
     cast(40000 + hash(bar_at) % 50 as decimal(38, 8)) as price,
     -- 18 March repeats 17 March, hour by hour, in every market: a tie.
     cast(1000 + (bar_number * 7919) % 501 as decimal(38, 8)) as buy_usd,
@@ -67,7 +67,7 @@ select
     price - 10 as low_price,
     price + 1 as close_price,
     100::bigint as trade_count,
-    case when trade_date >= date '2024-03-20' then 'trades' else 'klines' end as flow_source,
+    case when bar_date >= date '2024-03-20' then 'trades' else 'klines' end as flow_source,
     1.0::double as coverage_ratio,
     split_part(market_id, ':', 1) as venue,
     split_part(market_id, ':', 1) as venue_set,
@@ -75,7 +75,7 @@ select
     false as is_running
 from (
     select
-        market_id, bar_at, trade_date, price, buy_usd as taker_buy_usd, sell_usd as taker_sell_usd,
+        market_id, bar_at, bar_date, price, buy_usd as taker_buy_usd, sell_usd as taker_sell_usd,
         cast(cast(buy_usd as double) / cast(price as double) as decimal(38, 8)) as taker_buy_base,
         cast(cast(sell_usd as double) / cast(price as double) as decimal(38, 8)) as taker_sell_base
     from hours
@@ -100,7 +100,7 @@ update fct_net_taker_volume_hourly set coverage_ratio = 0 where venue = 'all' an
 create table fct_net_taker_volume_daily as
 select
     market_id,
-    cast(bar_at as date) as trade_date,
+    cast(bar_at as date) as bar_date,
     sum(taker_buy_usd)::decimal(38, 8) as taker_buy_usd,
     sum(taker_sell_usd)::decimal(38, 8) as taker_sell_usd,
     sum(net_taker_usd)::decimal(38, 8) as net_taker_usd,
@@ -129,12 +129,12 @@ group by all;
 update fct_net_taker_volume_daily as sums
 set coverage_ratio = parts.coverage_ratio
 from (
-    select trade_date, min(coverage_ratio) as coverage_ratio
-    from fct_net_taker_volume_daily where venue <> 'all' group by trade_date
+    select bar_date, min(coverage_ratio) as coverage_ratio
+    from fct_net_taker_volume_daily where venue <> 'all' group by bar_date
 ) as parts
-where sums.venue = 'all' and sums.trade_date = parts.trade_date;
+where sums.venue = 'all' and sums.bar_date = parts.bar_date;
 
-update fct_net_taker_volume_daily set coverage_ratio = 0 where venue = 'all' and trade_date = date '2024-03-16';
+update fct_net_taker_volume_daily set coverage_ratio = 0 where venue = 'all' and bar_date = date '2024-03-16';
 
 create table fct_flow_reconciliation_daily as
 select
@@ -142,8 +142,8 @@ select
     trades_volume_usd - klines_volume_usd as difference_usd,
     case
         when trades_volume_usd is null then 'klines_only'
-        when trade_date = date '2024-03-21' then 'within_tolerance'
-        when trade_date = date '2024-03-22' then 'trades_only'
+        when bar_date = date '2024-03-21' then 'within_tolerance'
+        when bar_date = date '2024-03-22' then 'trades_only'
         else 'exact'
     end as verdict,
     case when klines_volume_usd is not null then '1h' end as kline_interval,
@@ -153,28 +153,28 @@ select
     klines_volume_usd - klines_volume_usd as interval_difference_usd,
     case when klines_volume_usd is not null then 'exact' end as interval_verdict,
     -- What the API had reported of two days, before the archive had them; of the last one only an hour at its end.
-    case trade_date when date '2024-03-20' then 24 when date '2024-03-21' then 1 end::bigint as rest_hours,
-    case trade_date when date '2024-03-20' then trades_volume_usd when date '2024-03-21' then 10001 end
+    case bar_date when date '2024-03-20' then 24 when date '2024-03-21' then 1 end::bigint as rest_hours,
+    case bar_date when date '2024-03-20' then trades_volume_usd when date '2024-03-21' then 10001 end
         ::decimal(38, 8) as rest_volume_usd,
-    case trade_date when date '2024-03-20' then trades_net_usd when date '2024-03-21' then 5 end
+    case bar_date when date '2024-03-20' then trades_net_usd when date '2024-03-21' then 5 end
         ::decimal(38, 8) as rest_net_usd,
-    case trade_date when date '2024-03-20' then 0 when date '2024-03-21' then 1 end
+    case bar_date when date '2024-03-20' then 0 when date '2024-03-21' then 1 end
         ::decimal(38, 8) as rest_difference_usd,
-    case trade_date when date '2024-03-20' then 'exact' when date '2024-03-21' then 'within_tolerance' end
+    case bar_date when date '2024-03-20' then 'exact' when date '2024-03-21' then 'within_tolerance' end
         as rest_verdict,
-    case trade_date when date '2024-03-20' then 0.0001 end::double as venue_taker_ratio_difference
+    case bar_date when date '2024-03-20' then 0.0001 end::double as venue_taker_ratio_difference
 from (
     select
         market_id,
         venue,
-        trade_date,
-        case when trade_date >= date '2024-03-20' then volume_usd end as trades_volume_usd,
+        bar_date,
+        case when bar_date >= date '2024-03-20' then volume_usd end as trades_volume_usd,
         case
-            when trade_date = date '2024-03-21' then volume_usd + 1
-            when trade_date < date '2024-03-22' then volume_usd
+            when bar_date = date '2024-03-21' then volume_usd + 1
+            when bar_date < date '2024-03-22' then volume_usd
         end as klines_volume_usd,
-        case when trade_date >= date '2024-03-20' then net_taker_usd end as trades_net_usd,
-        case when trade_date < date '2024-03-22' then net_taker_usd end as klines_net_usd,
+        case when bar_date >= date '2024-03-20' then net_taker_usd end as trades_net_usd,
+        case when bar_date < date '2024-03-22' then net_taker_usd end as klines_net_usd,
         0::bigint as agg_id_gaps,
         0::bigint as duplicate_rows,
         0::bigint as zero_rows,
@@ -193,7 +193,7 @@ from (
 -- Bars of every definition; the pressure is lowest where takers sold most unusually.
 create table rank_bars as
 with grains as (
-    select market_id, '1d' as grain, cast(trade_date as timestamp) as bar_at, net_taker_usd, net_taker_base,
+    select market_id, '1d' as grain, cast(bar_date as timestamp) as bar_at, net_taker_usd, net_taker_base,
         taker_sell_ratio, coverage_ratio, venue, venue_set
     from fct_net_taker_volume_daily
     union all
@@ -308,7 +308,7 @@ alter table fct_taker_spike_ranks add column flow_quality varchar default 'as_pu
 update fct_net_taker_volume_hourly set flow_quality = 'contradicted'
 where market_id = 'binance_um:BTCUSDT' and bar_at = timestamp '2024-03-10 05:00';
 update fct_net_taker_volume_daily set flow_quality = 'contradicted'
-where market_id = 'binance_um:BTCUSDT' and trade_date = date '2024-03-10';
+where market_id = 'binance_um:BTCUSDT' and bar_date = date '2024-03-10';
 update fct_taker_spike_ranks set flow_quality = 'contradicted'
 where market_id = 'binance_um:BTCUSDT' and bar_at::date = date '2024-03-10' and definition_id like 'daily%';
 
@@ -319,7 +319,7 @@ select
     'klines' as source,
     '1h' as bar_interval,
     timestamp '2024-03-10 05:00' as bar_at,
-    date '2024-03-10' as trade_date,
+    date '2024-03-10' as bar_date,
     'taker_ratio' as witness,
     'taker_buy_sell_ratio' as measure,
     2.0::double as ours,
@@ -330,7 +330,7 @@ select
 create table fct_taker_dominance_daily as
 select
     bearish.market_id,
-    cast(bearish.bar_at as date) as trade_date,
+    cast(bearish.bar_at as date) as bar_date,
     daily.taker_sell_ratio,
     bearish.percentile as sell_dominance_percentile,
     bullish.percentile as buy_dominance_percentile,
@@ -343,7 +343,7 @@ select
 from fct_taker_spike_ranks as bearish
 inner join fct_taker_spike_ranks as bullish using (definition_id, market_id, bar_at)
 inner join fct_net_taker_volume_daily as daily
-    on daily.market_id = bearish.market_id and daily.trade_date = cast(bearish.bar_at as date)
+    on daily.market_id = bearish.market_id and daily.bar_date = cast(bearish.bar_at as date)
 where definition_id = 'daily_sell_ratio' and bearish.side = 'bearish' and bullish.side = 'bullish';
 
 -- From the archive five days, the third of them absent; from the feeds of two venues the 48 hours of 10 and 11 March,
@@ -449,7 +449,7 @@ join covered as c
 group by h.venue, h.market_id, e.until_at;
 
 create table fct_liquidations_daily as
-select venue, market_id, (until_at - interval 1 day)::date as trade_date, * exclude (venue, market_id, until_at)
+select venue, market_id, (until_at - interval 1 day)::date as bar_date, * exclude (venue, market_id, until_at)
 from liquidation_windows where hour(until_at) = 0;
 
 create table fct_liquidations_rolling_24h as
@@ -458,31 +458,31 @@ select venue, market_id, until_at as as_of_at, * exclude (venue, market_id, unti
 -- The receipts of the configured flow datasets stand in a table of their own, as in the warehouse.
 create table stg_raw__receipts as
 select
-    dataset, market_id, trade_date::date as trade_date,
+    dataset, market_id, bar_date::date as bar_date,
     case when absent then 'absent' else 'stored' end as status,
     case when absent then 0 else 24 end::bigint as row_count
 from (
     select
-        'klines' as dataset, market_id, trade_date,
-        market_id = 'binance_cm:BTCUSD_PERP' and trade_date = timestamp '2024-03-16' as absent
+        'klines' as dataset, market_id, bar_date,
+        market_id = 'binance_cm:BTCUSD_PERP' and bar_date = timestamp '2024-03-16' as absent
     from (select market_id from dim_markets where is_ingested) as markets,
-        generate_series(timestamp '2024-03-01', timestamp '2024-03-21', interval 1 day) as series (trade_date)
+        generate_series(timestamp '2024-03-01', timestamp '2024-03-21', interval 1 day) as series (bar_date)
     union all
-    select 'aggTrades', market_id, trade_date, false
+    select 'aggTrades', market_id, bar_date, false
     from (select market_id from dim_markets where is_ingested) as markets,
-        generate_series(timestamp '2024-03-20', timestamp '2024-03-22', interval 1 day) as series (trade_date)
+        generate_series(timestamp '2024-03-20', timestamp '2024-03-22', interval 1 day) as series (bar_date)
     union all
-    select 'liquidationSnapshot', 'binance_cm:BTCUSD_PERP', trade_date, trade_date = timestamp '2024-03-03'
-    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (trade_date)
+    select 'liquidationSnapshot', 'binance_cm:BTCUSD_PERP', bar_date, bar_date = timestamp '2024-03-03'
+    from generate_series(timestamp '2024-03-01', timestamp '2024-03-05', interval 1 day) as series (bar_date)
 ) as requested;
 
 create table int_raw_row_counts as
-select dataset, market_id, '' as kline_interval, trade_date, row_count as expected_rows, row_count as found_rows
+select dataset, market_id, '' as kline_interval, bar_date, row_count as expected_rows, row_count as found_rows
 from stg_raw__receipts
 where status = 'stored';
 
 create table int_flow_receipts as
-select dataset, market_id, trade_date as bar_date, status, row_count
+select dataset, market_id, bar_date, status, row_count
 from stg_raw__receipts
 where dataset <> 'liquidationSnapshot';
 
@@ -578,7 +578,7 @@ select
 from judged;
 
 create table prices as
-select '1d' as grain, market_id, cast(trade_date as timestamp) as bar_at, open_price, high_price, low_price
+select '1d' as grain, market_id, cast(bar_date as timestamp) as bar_at, open_price, high_price, low_price
 from fct_net_taker_volume_daily
 union all
 select
@@ -651,13 +651,13 @@ group by all;
 create table rpt_market_brief_daily as
 with ranks as (
     select
-        market_id, side, cast(bar_at as date) as brief_date, definition_id, min(spike_rank) as best,
+        market_id, side, cast(bar_at as date) as bar_date, definition_id, min(spike_rank) as best,
         min(event_rank) as event
     from fct_taker_spike_ranks group by all
 )
 select
     d.market_id,
-    d.trade_date as brief_date,
+    d.bar_date,
     case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end as side,
     d.net_taker_usd,
     d.taker_sell_ratio,
@@ -689,18 +689,18 @@ select
     d.flow_source,
     d.coverage_ratio,
     false as is_simulated,
-    d.market_id || ' on ' || d.trade_date || ': sold more, from ' || d.flow_source || ', rank 3 under daily_usd.'
+    d.market_id || ' on ' || d.bar_date || ': sold more, from ' || d.flow_source || ', rank 3 under daily_usd.'
         as headline,
     null::varchar as open_interest_conflict,
     null::varchar as funding_conflict,
     null::varchar as liquidations_conflict
 from fct_net_taker_volume_daily as d
-left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.trade_date = d.trade_date - 1
-left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
-left join fct_liquidations_daily as l on l.market_id = d.market_id and l.trade_date = d.trade_date
-left join fct_liquidations_daily as a on a.market_id = 'all:ALL' and a.trade_date = d.trade_date
+left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.bar_date = d.bar_date - 1
+left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.bar_date = d.bar_date
+left join fct_liquidations_daily as l on l.market_id = d.market_id and l.bar_date = d.bar_date
+left join fct_liquidations_daily as a on a.market_id = 'all:ALL' and a.bar_date = d.bar_date
 left join ranks as r
-    on r.market_id = d.market_id and r.brief_date = d.trade_date
+    on r.market_id = d.market_id and r.bar_date = d.bar_date
     and r.side = case when d.net_taker_usd < 0 then 'bearish' else 'bullish' end
 group by all;
 
@@ -732,16 +732,16 @@ window
 create table days_so_far as
 select
     market_id,
-    trade_date,
+    bar_date,
     net_taker_usd::double / volume_usd::double as net_taker_ratio,
-    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_usd end) over days_to_here end
+    case when bar_date >= first_date then sum(case when bar_date >= first_date then net_taker_usd end) over days_to_here end
         ::decimal(38, 8) as cvd_usd,
-    case when trade_date >= first_date then sum(case when trade_date >= first_date then net_taker_base end) over days_to_here
+    case when bar_date >= first_date then sum(case when bar_date >= first_date then net_taker_base end) over days_to_here
         end::decimal(38, 8) as cvd_base,
     case
-        when trade_date >= first_date
+        when bar_date >= first_date
             then 24 * (
-                trade_date - first_date + 1 - sum(case when trade_date >= first_date then coverage_ratio end) over days_to_here
+                bar_date - first_date + 1 - sum(case when bar_date >= first_date then coverage_ratio end) over days_to_here
             )
     end::decimal(18, 8) as cvd_missing_hours,
     case when count(*) over week = 7 then sum(net_taker_usd) over week / 7 end::decimal(38, 8)
@@ -752,16 +752,16 @@ select
     null::decimal(38, 8) as mean_30d_net_taker_base
 from fct_net_taker_volume_daily
 inner join (
-    select market_id, min(trade_date) as first_date from fct_net_taker_volume_daily where coverage_ratio = 1 group by all
+    select market_id, min(bar_date) as first_date from fct_net_taker_volume_daily where coverage_ratio = 1 group by all
 ) as beginnings using (market_id)
 window
-    days_to_here as (partition by market_id order by trade_date rows unbounded preceding),
-    week as (partition by market_id order by trade_date range between interval 6 days preceding and current row);
+    days_to_here as (partition by market_id order by bar_date rows unbounded preceding),
+    week as (partition by market_id order by bar_date range between interval 6 days preceding and current row);
 
 create or replace table fct_net_taker_volume_hourly as
 select * from fct_net_taker_volume_hourly inner join hours_so_far using (market_id, bar_at);
 create or replace table fct_net_taker_volume_daily as
-select * from fct_net_taker_volume_daily inner join days_so_far using (market_id, trade_date);
+select * from fct_net_taker_volume_daily inner join days_so_far using (market_id, bar_date);
 
 -- Open interest of every hour, one of which was not observed; the day's last is the brief's.
 create table fct_open_interest_hourly as
@@ -811,7 +811,7 @@ from compared;
 
 create table fct_open_interest_daily as
 select
-    market_id, venue, cast(bar_at as date) as trade_date, observed_at, open_interest_base, open_interest_usd,
+    market_id, venue, cast(bar_at as date) as bar_date, observed_at, open_interest_base, open_interest_usd,
     change_24h_base, change_24h_ratio, 288::bigint as observation_count, 1.0::double as coverage_ratio,
     is_in_conflict, conflict
 from fct_open_interest_hourly
@@ -837,15 +837,15 @@ select
     market_id,
     split_part(market_id, ':', 1) as venue,
     'BTC' as base_asset,
-    brief_date + to_hours(hour) as funded_at,
-    brief_date as trade_date,
+    bar_date + to_hours(hour) as funded_at,
+    bar_date,
     8::bigint as funding_interval_hours,
     0.0001::decimal(38, 18) as funding_rate,
     0.1095::decimal(38, 16) as annualised_rate,
     sum(0.0001::decimal(38, 18)) over until_here as cumulative_rate,
     -- The inverse market has a day without bars, a brief and fundings.
     case
-        when lag(brief_date + to_hours(hour)) over market_fundings < brief_date + to_hours(hour) - interval 8 hours
+        when lag(bar_date + to_hours(hour)) over market_fundings < bar_date + to_hours(hour) - interval 8 hours
             then 24
         else 0
     end::bigint as missing_hours,
@@ -855,12 +855,12 @@ select
 from rpt_market_brief_daily
 cross join (values (0), (8), (16)) as hours (hour)
 window
-    market_fundings as (partition by market_id order by brief_date, hour),
+    market_fundings as (partition by market_id order by bar_date, hour),
     until_here as (
-        partition by market_id order by brief_date, hour rows between unbounded preceding and current row
+        partition by market_id order by bar_date, hour rows between unbounded preceding and current row
     );
 update fct_funding_rates set cumulative_missing_hours = 24
-where market_id = 'binance_cm:BTCUSD_PERP' and trade_date > date '2024-03-16';
+where market_id = 'binance_cm:BTCUSD_PERP' and bar_date > date '2024-03-16';
 
 -- What was around each event of the study.
 create table fct_spike_context as
@@ -907,7 +907,7 @@ left join fct_open_interest_hourly as later
 -- Markets side by side, and their hours of the week.
 create table rpt_market_screen as
 select
-    d.market_id, d.venue, 'BTC' as base_asset, d.trade_date, b.side, d.net_taker_usd, d.net_taker_ratio, d.volume_usd,
+    d.market_id, d.venue, 'BTC' as base_asset, d.bar_date, b.side, d.net_taker_usd, d.net_taker_ratio, d.volume_usd,
     b.sell_dominance_percentile, p.buy_dominance_percentile, r.spike_rank as best_rank,
     r.definition_id as best_rank_definition_id, r.definition_name as best_rank_definition_name,
     r.side as best_rank_side, r.bar_at as best_rank_at, r.window_bars as best_rank_window_bars, z.robust_z,
@@ -916,17 +916,17 @@ select
     b.short_liquidations_usd, b.liquidations_coverage_ratio, d.flow_source, d.flow_quality, d.coverage_ratio,
     d.is_provisional, b.is_simulated
 from fct_net_taker_volume_daily as d
-inner join rpt_market_brief_daily as b on b.market_id = d.market_id and b.brief_date = d.trade_date
-left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.trade_date = d.trade_date
+inner join rpt_market_brief_daily as b on b.market_id = d.market_id and b.bar_date = d.bar_date
+left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.bar_date = d.bar_date
 left join (
     select ranks.*, ranks.definition_id as definition_name from fct_taker_spike_ranks as ranks
     where spike_rank is not null
     qualify row_number() over (partition by market_id, cast(bar_at as date) order by spike_rank, definition_id, side) = 1
-) as r on r.market_id = d.market_id and cast(r.bar_at as date) = d.trade_date
+) as r on r.market_id = d.market_id and cast(r.bar_at as date) = d.bar_date
 left join fct_taker_spike_ranks as z
-    on z.market_id = d.market_id and z.definition_id = 'daily_usd' and z.side = b.side and z.bar_at = d.trade_date
-left join fct_open_interest_daily as o on o.market_id = d.market_id and o.trade_date = d.trade_date
-where d.trade_date = date '2024-03-22';
+    on z.market_id = d.market_id and z.definition_id = 'daily_usd' and z.side = b.side and z.bar_at = d.bar_date
+left join fct_open_interest_daily as o on o.market_id = d.market_id and o.bar_date = d.bar_date
+where d.bar_date = date '2024-03-22';
 
 create table fct_hour_of_week_profile as
 select

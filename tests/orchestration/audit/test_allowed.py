@@ -28,7 +28,7 @@ def test_quiet_hours_of_a_day_of_trades_may_be_filled_from_klines(marts: duckdb.
         from (select sum(columns(['taker_buy_usd', 'taker_sell_usd', 'taker_buy_base', 'taker_sell_base',
             'trade_count'])) from {HOURLY}
             where market_id = '{LINEAR}' and cast(bar_at as date) = date '2024-03-20') as hours
-        where market_id = '{LINEAR}' and trade_date = date '2024-03-20'
+        where market_id = '{LINEAR}' and bar_date = date '2024-03-20'
         """
     )
 

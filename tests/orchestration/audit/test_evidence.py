@@ -24,7 +24,7 @@ def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.Du
         f"""
         update {RECONCILIATION}
         set coarser_volume_usd = klines_volume_usd - 512, interval_difference_usd = 512, interval_verdict = 'conflict'
-        where market_id = '{LINEAR}' and trade_date in (date '2024-03-08', date '2024-03-11')
+        where market_id = '{LINEAR}' and bar_date in (date '2024-03-08', date '2024-03-11')
         """
     )
 
@@ -33,7 +33,7 @@ def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.Du
     (failed,) = [r for r in verdict.results if not r["success"]]
     volumes = dict(
         marts.execute(
-            f"select trade_date, klines_volume_usd from {RECONCILIATION} where market_id = '{LINEAR}'"
+            f"select bar_date, klines_volume_usd from {RECONCILIATION} where market_id = '{LINEAR}'"
         ).fetchall()
     )
     assert failed["rule"] == "the venue's klines of two intervals tell the same volume"
@@ -42,7 +42,7 @@ def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.Du
     assert failed["sample"] == [
         {
             "market_id": LINEAR,
-            "trade_date": f"{day}",
+            "bar_date": f"{day}",
             "interval_verdict": "conflict",
             "kline_interval": "1h",
             "coarser_interval": "1d",

@@ -47,7 +47,7 @@ with phrases as (
 
 select
     market_id,
-    brief_date,
+    bar_date,
     side,
     net_taker_usd,
     taker_sell_ratio,
@@ -76,7 +76,7 @@ select
     flow_source,
     coverage_ratio,
     is_simulated,
-    warning_text || market_id || venues_text || ' on ' || cast(brief_date as string) || ': takers ' || flow_text
+    warning_text || market_id || venues_text || ' on ' || cast(bar_date as string) || ': takers ' || flow_text
         || ' (net taker volume of the UTC day in USD, '
         || source_text || '), ' || rank_text || '; ' || price_text || '; '
         || coalesce(
@@ -95,4 +95,4 @@ select
     funding_conflict,
     liquidations_conflict
 from phrases
-order by market_id, brief_date
+order by market_id, bar_date

@@ -2,7 +2,7 @@
 select
     venue,
     market_id,
-    trade_date,
+    bar_date,
     long_usd,
     short_usd,
     total_usd,
@@ -17,4 +17,4 @@ select
     first_conflict,
     venue_set
 from {{ ref('int_liquidation_days') }}
-order by venue, market_id, trade_date
+order by venue, market_id, bar_date

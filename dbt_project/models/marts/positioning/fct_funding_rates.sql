@@ -8,7 +8,7 @@ with fundings as (
         markets.venue,
         markets.base_asset,
         fundings.funded_at,
-        fundings.trade_date,
+        fundings.bar_date,
         fundings.funding_interval_hours,
         -- No rate without a conflict reaches 1.
         cast(case when fundings.conflict is null then fundings.funding_rate end as decimal(19,18)) as funding_rate,
@@ -45,7 +45,7 @@ select
     venue,
     base_asset,
     funded_at,
-    trade_date,
+    bar_date,
     cast(funding_interval_hours as bigint) as funding_interval_hours,
     cast(funding_rate as decimal(38,18)) as funding_rate,
     cast(annualised_rate as decimal(38,16)) as annualised_rate,

@@ -12,7 +12,7 @@ with hours as (
         hour_at as bar_at,
         max(ratios_observed_at) as observed_at,
         {%- for name, published in last_ratios().items() %}
-        {{ value_at_last(name, 'case when ' ~ name ~ ' is not null then trade_date end') }} as {{ published }},
+        {{ value_at_last(name, 'case when ' ~ name ~ ' is not null then bar_date end') }} as {{ published }},
         {%- endfor %}
         sum(long_short_count) as observation_count
     from {{ ref('int_metrics_hours') }} as metrics

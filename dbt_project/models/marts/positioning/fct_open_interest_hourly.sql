@@ -14,7 +14,7 @@ with hours as (
     select
         market_id,
         hour_at as bar_at,
-        {{ value_at_last('trade_date', 'observed_at') }} as trade_date,
+        {{ value_at_last('bar_date', 'observed_at') }} as bar_date,
         max(observed_at) as observed_at,
         {{ value_at_last('open_interest_base', 'observed_at') }} as open_interest_base,
         {{ value_at_last('open_interest_usd', 'observed_at') }} as open_interest_usd,
@@ -53,7 +53,7 @@ judged_hours as (
             'hours.volume_base') }} as is_alone
     from hours_with_witnesses as hours
     left join {{ ref('int_open_interest_daily') }} as days
-        on hours.market_id = days.market_id and hours.trade_date = days.trade_date
+        on hours.market_id = days.market_id and hours.bar_date = days.bar_date
 ),
 
 hours_with_conflicts as (

@@ -5,7 +5,7 @@ select
     source,
     {{ bar_interval('bar_hours') }} as bar_interval,
     bar_at,
-    bar_date as trade_date,
+    bar_date,
     witness,
     measure,
     ours,

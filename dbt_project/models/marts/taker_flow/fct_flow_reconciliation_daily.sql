@@ -15,7 +15,7 @@ with days as (
 select
     days.market_id,
     substring(days.market_id, 1, position(':' in days.market_id) - 1) as venue,
-    days.bar_date as trade_date,
+    days.bar_date,
     archive.trades_volume_usd,
     archive.klines_volume_usd,
     archive.difference_usd,
@@ -51,5 +51,5 @@ left join {{ ref('int_flow_days') }} as archive
 left join {{ ref('int_rest_days') }} as rest
     on days.market_id = rest.market_id and days.bar_date = rest.bar_date
 left join {{ ref('int_venue_taker_ratios') }} as venue_ratios
-    on days.market_id = venue_ratios.market_id and days.bar_date = venue_ratios.trade_date
+    on days.market_id = venue_ratios.market_id and days.bar_date = venue_ratios.bar_date
 order by days.market_id, days.bar_date

@@ -33,7 +33,7 @@ select
     market_id,
     venue,
     venue_set,
-    bar_date as trade_date,
+    bar_date,
     taker_buy_usd,
     taker_sell_usd,
     net_taker_usd,

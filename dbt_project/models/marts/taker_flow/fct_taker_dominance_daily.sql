@@ -3,7 +3,7 @@ select
     market_id,
     venue,
     venue_set,
-    trade_date,
+    bar_date,
     taker_sell_ratio,
     sell_dominance_percentile,
     buy_dominance_percentile,
@@ -12,4 +12,4 @@ select
     coverage_ratio,
     is_provisional
 from {{ ref('int_dominance_daily') }}
-order by market_id, trade_date
+order by market_id, bar_date

@@ -40,6 +40,6 @@ select
         as is_stated
 from fct_flow_contradictions as found
 left join fct_flow_reconciliation_daily as days
-    on found.market_id = days.market_id and found.trade_date = days.trade_date
+    on found.market_id = days.market_id and found.bar_date = days.bar_date
 left join hours
     on found.market_id = hours.market_id and found.bar_at = hours.bar_at and found.bar_interval = '1h'

@@ -46,7 +46,7 @@ judged as (
 
 select
     market_id,
-    trade_date,
+    bar_date,
     trades_volume_usd,
     klines_volume_usd,
     difference_usd,

@@ -4,7 +4,7 @@
 with days as (
     select
         coalesce(verdicts.market_id, daily.market_id) as market_id,
-        coalesce(verdicts.trade_date, daily.trade_date) as trade_date,
+        coalesce(verdicts.bar_date, daily.bar_date) as bar_date,
         verdicts.market_id is not null as is_in_reconciliation,
         -- A stored file without a trade is reconciled too, but yields no bar.
         daily.market_id is not null
@@ -47,7 +47,7 @@ with days as (
     from fct_flow_reconciliation_daily as verdicts
     full join (select * from fct_net_taker_volume_daily where venue not in ({{ sum_venues }})) as daily
         on verdicts.market_id = daily.market_id
-        and verdicts.trade_date = daily.trade_date
+        and verdicts.bar_date = daily.bar_date
 )
 
 select

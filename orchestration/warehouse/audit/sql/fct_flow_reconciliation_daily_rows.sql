@@ -3,7 +3,7 @@ select
     dataset,
     market_id,
     kline_interval,
-    trade_date,
+    bar_date,
     expected_rows,
     found_rows,
     found_rows - expected_rows as difference_rows

@@ -24,7 +24,7 @@ with fundings as (
 select
     market_id,
     funded_at,
-    trade_date,
+    bar_date,
     venue,
     funding_interval_hours,
     funding_rate,
@@ -34,7 +34,7 @@ select
     cumulative_missing_hours,
     is_in_conflict,
     conflict,
-    coalesce(trade_date = cast(funded_at as date), false) as is_day_right,
+    coalesce(bar_date = cast(funded_at as date), false) as is_day_right,
     coalesce(venue = substring(market_id, 1, position(':' in market_id) - 1), false) as is_venue_of_market,
     {{
         distance(

@@ -2,18 +2,18 @@
 {% from "macros.sql" import distance %}
 
 with days as (
-    select market_id, trade_date, cast(sum(funding_rate) as double) as funding_rate, count(funding_rate) as rate_count
+    select market_id, bar_date, cast(sum(funding_rate) as double) as funding_rate, count(funding_rate) as rate_count
     from fct_funding_rates
-    group by market_id, trade_date
+    group by market_id, bar_date
 )
 
 select
     briefs.market_id,
-    briefs.brief_date as trade_date,
+    briefs.bar_date,
     briefs.funding_rate as stated_rate,
     days.funding_rate,
     coalesce(days.rate_count > 0, false) as has_fundings,
     {{ distance("days.funding_rate", "briefs.funding_rate") }} as rate_error
 from rpt_market_brief_daily as briefs
-left join days on briefs.market_id = days.market_id and briefs.brief_date = days.trade_date
+left join days on briefs.market_id = days.market_id and briefs.bar_date = days.bar_date
 where briefs.funding_rate is not null

@@ -68,13 +68,13 @@ select
         and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
         false
     ) as is_id_of_parts,
-    {% if time_column == 'trade_date' %}
+    {% if time_column == 'bar_date' %}
     -- The archive ended years before the first feed was collected: the hole between the two is no gap.
     case
         when liquidation_source = 'archive'
-            then trade_date - lag(trade_date) over (
+            then bar_date - lag(bar_date) over (
                 partition by venue, market_id, liquidation_source = 'archive'
-                order by trade_date
+                order by bar_date
             )
     end as days_since_previous
     {% else %}

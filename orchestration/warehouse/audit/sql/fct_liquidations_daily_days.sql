@@ -5,18 +5,18 @@
 with requested_days as (
     select
         market_id,
-        trade_date,
+        bar_date,
         max(case when status = 'stored' then 1 else 0 end) as due_coverage_ratio,
         sum(row_count) as raw_rows
     from stg_raw__receipts
     where dataset = 'liquidationSnapshot'
-    group by market_id, trade_date
+    group by market_id, bar_date
 ),
 
 hours as (
     select
         market_id,
-        cast(bar_at as date) as trade_date,
+        cast(bar_at as date) as bar_date,
         sum(long_usd) as long_usd,
         sum(short_usd) as short_usd,
         sum(order_count) as order_count,
@@ -26,16 +26,16 @@ hours as (
 ),
 
 days as (
-    select market_id, trade_date from requested_days
+    select market_id, bar_date from requested_days
     union
-    select market_id, trade_date from hours
+    select market_id, bar_date from hours
     union
-    select market_id, trade_date from fct_liquidations_daily
+    select market_id, bar_date from fct_liquidations_daily
 )
 
 select
     days.market_id,
-    days.trade_date,
+    days.bar_date,
     requested_days.raw_rows,
     liquidations.long_usd,
     liquidations.short_usd,
@@ -68,10 +68,10 @@ select
 from days
 left join requested_days
     on days.market_id = requested_days.market_id
-    and days.trade_date = requested_days.trade_date
+    and days.bar_date = requested_days.bar_date
 left join hours
     on days.market_id = hours.market_id
-    and days.trade_date = hours.trade_date
+    and days.bar_date = hours.bar_date
 left join fct_liquidations_daily as liquidations
     on days.market_id = liquidations.market_id
-    and days.trade_date = liquidations.trade_date
+    and days.bar_date = liquidations.bar_date

@@ -52,7 +52,7 @@ bars as (
         {% else %}{% for days in [7, 30] %},
         last_{{ days }}_days as (
             partition by mart.market_id
-            order by mart.trade_date
+            order by mart.bar_date
             range between interval '{{ days - 1 }} days' preceding and current row
         )
         {% endfor %}{% endif %}

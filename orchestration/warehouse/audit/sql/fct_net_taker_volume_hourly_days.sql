@@ -14,15 +14,15 @@ judged_dates as (
     from fct_net_taker_volume_daily as daily
     inner join judged_days as judged
         on daily.market_id = judged.market_id
-        and daily.trade_date >= judged.from_at
-        and daily.trade_date < judged.to_at
+        and daily.bar_date >= judged.from_at
+        and daily.bar_date < judged.to_at
 ),
 
 {% endif %}
 hours as (
     select
         hourly.market_id,
-        cast(hourly.bar_at as date) as trade_date,
+        cast(hourly.bar_at as date) as bar_date,
         count(*) as hourly_bars,
         sum(hourly.coverage_ratio) / 24 as coverage_ratio,
         sum(case when {{ is_same_source }} then hourly.taker_buy_usd end) as taker_buy_usd,
@@ -42,14 +42,14 @@ hours as (
     {% endif %}
     left join fct_net_taker_volume_daily as daily
         on hourly.market_id = daily.market_id
-        and cast(hourly.bar_at as date) = daily.trade_date
+        and cast(hourly.bar_at as date) = daily.bar_date
     where hourly.venue not in ({{ sum_venues }})
     group by hourly.market_id, cast(hourly.bar_at as date)
 )
 
 select
     coalesce(days.market_id, hours.market_id) as market_id,
-    coalesce(days.trade_date, hours.trade_date) as trade_date,
+    coalesce(days.bar_date, hours.bar_date) as bar_date,
     hours.hourly_bars,
     days.market_id is not null as is_in_daily,
     hours.market_id is not null as is_in_hourly,
@@ -81,5 +81,5 @@ select
 from {{ days }} as days
 full join hours
     on days.market_id = hours.market_id
-    and days.trade_date = hours.trade_date
+    and days.bar_date = hours.bar_date
 where (days.source_bar_hours = 1 and days.venue not in ({{ sum_venues }})) or days.market_id is null

@@ -44,7 +44,7 @@ select
     {% else %}
     -- The venue's file of a day ends with the first moment of the next.
     coalesce(
-        mart.observed_at >= mart.trade_date and mart.observed_at <= mart.trade_date + interval '1 day', true
+        mart.observed_at >= mart.bar_date and mart.observed_at <= mart.bar_date + interval '1 day', true
     ) as is_observed_in_time,
     mart.observed_at is null or mart.is_in_conflict or coalesce(
         hours.is_in_conflict or hours.observed_at > mart.observed_at
@@ -72,5 +72,5 @@ left join {{ mart }} as before_{{ hours }}h
 left join fct_open_interest_hourly as hours
     on mart.market_id = hours.market_id and date_trunc('hour', mart.observed_at) = hours.bar_at
 left join rpt_market_brief_daily as briefs
-    on mart.market_id = briefs.market_id and mart.trade_date = briefs.brief_date
+    on mart.market_id = briefs.market_id and mart.bar_date = briefs.bar_date
 {% endif %}

@@ -4,7 +4,7 @@
 with days as (
     select
         coalesce(dominance.market_id, daily.market_id) as market_id,
-        coalesce(dominance.trade_date, daily.trade_date) as trade_date,
+        coalesce(dominance.bar_date, daily.bar_date) as bar_date,
         dominance.market_id is not null or daily.volume_usd = 0 as is_in_dominance,
         dominance.market_id is not null as has_dominance,
         daily.market_id is not null as is_in_daily,
@@ -26,7 +26,7 @@ with days as (
     from fct_taker_dominance_daily as dominance
     full join fct_net_taker_volume_daily as daily
         on dominance.market_id = daily.market_id
-        and dominance.trade_date = daily.trade_date
+        and dominance.bar_date = daily.bar_date
     -- The daily ranks state when the markets of a sum changed.
     left join (
         select market_id, bar_at, max(set_changed_at) as set_changed_at
@@ -35,7 +35,7 @@ with days as (
         group by market_id, bar_at
     ) as changes
         on daily.market_id = changes.market_id
-        and daily.trade_date = changes.bar_at
+        and daily.bar_date = changes.bar_at
 )
 
 select
@@ -53,7 +53,7 @@ select
             and taker_sell_ratio is not null
             and window_bars > 1
             and not is_running
-            and (set_changed_at is null or set_changed_at <= trade_date - interval '1 day' * window_days),
+            and (set_changed_at is null or set_changed_at <= bar_date - interval '1 day' * window_days),
             false
         )
         and coalesce(sell_dominance_percentile < 2, false) = coalesce(buy_dominance_percentile < 2, false)

@@ -71,9 +71,9 @@ reaches as (
 ),
 
 incomplete_days as (
-    select market_id, trade_date from fct_net_taker_volume_daily where coverage_ratio < 1
+    select market_id, bar_date from fct_net_taker_volume_daily where coverage_ratio < 1
     union
-    select market_id, cast(bar_at as date) as trade_date
+    select market_id, cast(bar_at as date) as bar_date
     from fct_net_taker_volume_hourly
     {% if changed %}
     where bar_at >= (
@@ -90,7 +90,7 @@ incomplete_days as (
 incomplete_bars as (
     select distinct
         incomplete_days.market_id,
-        incomplete_days.trade_date + cast(reaches.days as integer) as bar_date,
+        incomplete_days.bar_date + cast(reaches.days as integer) as bar_date,
         reaches.days
     from incomplete_days
     cross join reaches
@@ -168,7 +168,7 @@ from ranks
 left join fct_net_taker_volume_daily as daily
     -- As one equation: a condition on the ranks alone would keep the join from being hashed.
     on ranks.market_id = daily.market_id
-    and case when ranks.bar_hours = 24 then cast(ranks.bar_at as date) end = daily.trade_date
+    and case when ranks.bar_hours = 24 then cast(ranks.bar_at as date) end = daily.bar_date
 left join unranked
     on ranks.definition_id = unranked.definition_id
     and ranks.market_id = unranked.market_id

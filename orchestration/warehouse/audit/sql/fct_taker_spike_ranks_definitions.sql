@@ -11,7 +11,7 @@ with definitions as (
 ),
 
 full_days as (
-    select market_id, cast(bar_at as date) as trade_date
+    select market_id, cast(bar_at as date) as bar_date
     from fct_net_taker_volume_hourly
     group by market_id, cast(bar_at as date)
     having count(*) = 24
@@ -23,7 +23,7 @@ due as (
         definitions.definition_id,
         daily.market_id,
         count(*) as complete_days,
-        max(daily.trade_date) as last_complete_date
+        max(daily.bar_date) as last_complete_date
     from definitions
     inner join fct_net_taker_volume_daily as daily
         on daily.coverage_ratio = 1
@@ -34,7 +34,7 @@ due as (
         and (definitions.venue is null or definitions.venue = daily.venue)
     left join full_days
         on full_days.market_id = daily.market_id
-        and full_days.trade_date = daily.trade_date
+        and full_days.bar_date = daily.bar_date
     where definitions.smoothing_bars = 1
         or daily.flow_source in ('klines', 'rest_klines')
         or full_days.market_id is not null
@@ -66,7 +66,7 @@ daily_values as (
     left join fct_taker_spike_ranks as ranks
         on ranks.definition_id = definitions.definition_id
         and ranks.market_id = daily.market_id
-        and ranks.bar_at = cast(daily.trade_date as timestamp)
+        and ranks.bar_at = cast(daily.bar_date as timestamp)
     group by definitions.definition_id, daily.market_id
 )
 

@@ -9,7 +9,7 @@ with ranks as (
     select
         market_id,
         side,
-        cast(bar_at as date) as brief_date,
+        cast(bar_at as date) as bar_date,
         min(case when definition_id = 'daily_usd' then event_rank end) as daily_usd_event_rank,
         {% for name in definitions %}
         min(case when definition_id = '{{ name }}' then spike_rank end)
@@ -22,14 +22,14 @@ with ranks as (
 daily as (
     select
         *,
-        lag(close_price) over (partition by market_id order by trade_date) as previous_close,
-        trade_date - lag(trade_date) over (partition by market_id order by trade_date) as days_since_previous
+        lag(close_price) over (partition by market_id order by bar_date) as previous_close,
+        bar_date - lag(bar_date) over (partition by market_id order by bar_date) as days_since_previous
     from fct_net_taker_volume_daily
 )
 
 select
     coalesce(briefs.market_id, daily.market_id) as market_id,
-    coalesce(briefs.brief_date, daily.trade_date) as brief_date,
+    coalesce(briefs.bar_date, daily.bar_date) as bar_date,
     daily.market_id is not null as is_in_daily,
     briefs.market_id is not null or coalesce(daily.is_running, false) as is_in_brief,
     briefs.market_id is null or coalesce(not daily.is_running, true) as is_of_ended_day,
@@ -127,7 +127,7 @@ select
     or coalesce((briefs.headline like 'SIMULATED: %') = briefs.is_simulated, false) as is_headline_labelled,
     briefs.market_id is null or coalesce(
         position(briefs.market_id in briefs.headline) > 0
-        and position(cast(briefs.brief_date as varchar) in briefs.headline) > 0
+        and position(cast(briefs.bar_date as varchar) in briefs.headline) > 0
         and position('daily_usd' in briefs.headline) > 0
         and position(briefs.flow_source in briefs.headline) > 0,
         false
@@ -135,19 +135,19 @@ select
 from rpt_market_brief_daily as briefs
 full join daily
     on briefs.market_id = daily.market_id
-    and briefs.brief_date = daily.trade_date
+    and briefs.bar_date = daily.bar_date
 left join fct_taker_dominance_daily as dominance
     on briefs.market_id = dominance.market_id
-    and briefs.brief_date = dominance.trade_date
+    and briefs.bar_date = dominance.bar_date
 left join ranks
     on briefs.market_id = ranks.market_id
-    and briefs.brief_date = ranks.brief_date
+    and briefs.bar_date = ranks.bar_date
     and briefs.side = ranks.side
 left join fct_liquidations_daily as liquidations
     on briefs.market_id = liquidations.market_id
-    and briefs.brief_date = liquidations.trade_date
+    and briefs.bar_date = liquidations.bar_date
 left join dim_markets as markets
     on briefs.market_id = markets.market_id
 left join fct_liquidations_daily as all_liquidations
     on all_liquidations.market_id = case when markets.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
-    and briefs.brief_date = all_liquidations.trade_date
+    and briefs.bar_date = all_liquidations.bar_date

@@ -2,7 +2,7 @@
 {% from "macros.sql" import min_coverage %}
 
 with latest as (
-    select market_id, max(trade_date) as trade_date
+    select market_id, max(bar_date) as bar_date
     from fct_net_taker_volume_daily
     where coverage_ratio >= {{ min_coverage }} and not is_running
     group by market_id
@@ -11,13 +11,13 @@ with latest as (
 best as (
     select ranks.market_id, min(ranks.spike_rank) as spike_rank
     from fct_taker_spike_ranks as ranks
-    inner join latest on ranks.market_id = latest.market_id and cast(ranks.bar_at as date) = latest.trade_date
+    inner join latest on ranks.market_id = latest.market_id and cast(ranks.bar_at as date) = latest.bar_date
     group by ranks.market_id
 )
 
 select
     coalesce(screen.market_id, latest.market_id) as market_id,
-    screen.trade_date,
+    screen.bar_date,
     screen.side,
     screen.net_taker_usd,
     screen.volume_usd,
@@ -32,7 +32,7 @@ select
     screen.long_liquidations_usd,
     screen.liquidations_coverage_ratio,
     screen.market_id is not null as is_in_screen,
-    screen.market_id is null or coalesce(screen.trade_date = latest.trade_date, false) as is_latest_day,
+    screen.market_id is null or coalesce(screen.bar_date = latest.bar_date, false) as is_latest_day,
     screen.market_id is null or coalesce(
         screen.net_taker_usd = daily.net_taker_usd and screen.volume_usd = daily.volume_usd
         and screen.net_taker_ratio is not distinct from daily.net_taker_ratio
@@ -75,13 +75,13 @@ from rpt_market_screen as screen
 full join latest on screen.market_id = latest.market_id
 left join best on screen.market_id = best.market_id
 left join fct_net_taker_volume_daily as daily
-    on screen.market_id = daily.market_id and screen.trade_date = daily.trade_date
+    on screen.market_id = daily.market_id and screen.bar_date = daily.bar_date
 left join rpt_market_brief_daily as briefs
-    on screen.market_id = briefs.market_id and screen.trade_date = briefs.brief_date
+    on screen.market_id = briefs.market_id and screen.bar_date = briefs.bar_date
 left join fct_taker_dominance_daily as dominance
-    on screen.market_id = dominance.market_id and screen.trade_date = dominance.trade_date
+    on screen.market_id = dominance.market_id and screen.bar_date = dominance.bar_date
 left join fct_taker_spike_ranks as of_day
     on screen.market_id = of_day.market_id and of_day.definition_id = 'daily_usd' and screen.side = of_day.side
-    and of_day.bar_at = screen.trade_date
+    and of_day.bar_at = screen.bar_date
 left join fct_open_interest_daily as open_interest
-    on screen.market_id = open_interest.market_id and screen.trade_date = open_interest.trade_date
+    on screen.market_id = open_interest.market_id and screen.bar_date = open_interest.bar_date

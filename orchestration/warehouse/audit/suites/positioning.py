@@ -52,7 +52,7 @@ OPEN_INTEREST_HOURLY: Final = AuditSuite(
 OPEN_INTEREST_DAILY: Final = AuditSuite(
     name="fct_open_interest_daily",
     mart="fct_open_interest_daily",
-    key=("market_id", "trade_date"),
+    key=("market_id", "bar_date"),
     sql="fct_open_interest.sql",
     description="Every day of open interest is that of its last hour and of the brief, and compared rightly.",
     rules=(
@@ -97,7 +97,7 @@ FUNDINGS: Final = AuditSuite(
     description="Every funding has its rate over a year and the sum since the first, and none in conflict is shown.",
     rules=(
         UniqueKey(),
-        Holds("is_day_right", "a funding belongs to the day of its time", ("trade_date",)),
+        Holds("is_day_right", "a funding belongs to the day of its time", ("bar_date",)),
         Holds("is_venue_of_market", "the venue is the market's", ("venue",)),
         Between("funding_interval_hours", 1, 24, "a funding is for at most a day"),
         Between("funding_rate", -0.05, 0.05, "no rate is beyond what any venue charges"),
@@ -113,7 +113,7 @@ FUNDINGS: Final = AuditSuite(
 FUNDING_DAYS: Final = AuditSuite(
     name="fct_funding_rates_days",
     mart="fct_funding_rates",
-    key=("market_id", "trade_date"),
+    key=("market_id", "bar_date"),
     sql="fct_funding_rates_days.sql",
     description="The brief's funding of a day is the sum of the day's fundings.",
     rules=(

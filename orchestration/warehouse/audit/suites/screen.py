@@ -16,7 +16,7 @@ SCREEN: Final = AuditSuite(
     rules=(
         UniqueKey(),
         Holds("is_in_screen", "every market with a complete day stands in the screen"),
-        Holds("is_latest_day", "the day is the market's last that has ended and is covered", ("trade_date",)),
+        Holds("is_latest_day", "the day is the market's last that has ended and is covered", ("bar_date",)),
         Holds("is_flow_right", "the flow is the daily mart's", ("net_taker_usd", "volume_usd")),
         Holds("is_the_briefs", "what the brief states is the brief's", ("side", "open_interest_usd", "funding_rate")),
         Holds("is_percentile_right", "the percentile is dominance's"),

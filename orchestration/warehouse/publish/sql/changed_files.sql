@@ -5,7 +5,7 @@
 with changed as (
     select
         now.market_id,
-        now.trade_date,
+        now.bar_date,
         now.source_key,
         case
             when exists (
@@ -14,7 +14,7 @@ with changed as (
                 where held.market_id = now.market_id
                     and held.dataset = now.dataset
                     and held.kline_interval = now.kline_interval
-                    and held.trade_date = now.trade_date
+                    and held.bar_date = now.bar_date
             ) then 'corrected_file'
             else 'late_file'
         end as cause
@@ -23,14 +23,14 @@ with changed as (
         on now.market_id = was.market_id
         and now.dataset = was.dataset
         and now.kline_interval = was.kline_interval
-        and now.trade_date = was.trade_date
+        and now.bar_date = was.bar_date
         and now.source_key = was.source_key
         and now.source_sha256 = was.source_sha256
     where {{ "true" if is_comparable else "false" }} and was.source_key is null
     union all
     select
         was.market_id,
-        was.trade_date,
+        was.bar_date,
         was.source_key,
         'withdrawn_file' as cause
     from {{ former }} as was
@@ -38,16 +38,16 @@ with changed as (
         on was.market_id = now.market_id
         and was.dataset = now.dataset
         and was.kline_interval = now.kline_interval
-        and was.trade_date = now.trade_date
+        and was.bar_date = now.bar_date
     where {{ "true" if is_comparable else "false" }} and now.source_key is null
 )
 
-select market_id, trade_date, source_key, cause
+select market_id, bar_date, source_key, cause
 from changed
 {% if markets %}
 -- A sum over venues has no files of its own: those of its markets are behind it.
 union all
-select sums.market_id, changed.trade_date, changed.source_key, changed.cause
+select sums.market_id, changed.bar_date, changed.source_key, changed.cause
 from changed
 inner join {{ markets }} as parts on changed.market_id = parts.market_id
 inner join {{ markets }} as sums

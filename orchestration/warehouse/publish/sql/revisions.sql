@@ -22,7 +22,7 @@ differing_days as (
     select distinct
         differing_bars.definition_id,
         differing_bars.market_id,
-        cast(differing_bars.bar_at as date) - cast(steps.step as integer) as trade_date
+        cast(differing_bars.bar_at as date) - cast(steps.step as integer) as bar_date
     from differing_bars
     inner join reaches on differing_bars.definition_id = reaches.definition_id
     cross join lateral (select unnest(range(reaches.smoothed_days + 1)) as step) as steps
@@ -33,17 +33,17 @@ files_behind as (
     select distinct
         differing_days.definition_id,
         differing_days.market_id,
-        changed_files.trade_date,
+        changed_files.bar_date,
         changed_files.source_key,
         changed_files.cause
     from differing_days
     inner join changed_files
         on differing_days.market_id = changed_files.market_id
-        and differing_days.trade_date = changed_files.trade_date
+        and differing_days.bar_date = changed_files.bar_date
 ),
 
 revised_days as (
-    select distinct definition_id, market_id, cast(bar_at as date) as trade_date
+    select distinct definition_id, market_id, cast(bar_at as date) as bar_date
     from differing_bars
     where is_revision
 ),
@@ -53,28 +53,28 @@ candidates as (
     select
         revised_days.definition_id,
         revised_days.market_id,
-        revised_days.trade_date,
+        revised_days.bar_date,
         files_behind.source_key,
-        arg_min(files_behind.cause, abs(files_behind.trade_date - revised_days.trade_date)) as cause,
-        min(abs(files_behind.trade_date - revised_days.trade_date)) as distance
+        arg_min(files_behind.cause, abs(files_behind.bar_date - revised_days.bar_date)) as cause,
+        min(abs(files_behind.bar_date - revised_days.bar_date)) as distance
     from revised_days
     inner join reaches on revised_days.definition_id = reaches.definition_id
     inner join files_behind
         on revised_days.definition_id = files_behind.definition_id
         and revised_days.market_id = files_behind.market_id
-        and files_behind.trade_date > revised_days.trade_date - reaches.days_back
-        and files_behind.trade_date <= revised_days.trade_date + reaches.days_ahead
+        and files_behind.bar_date > revised_days.bar_date - reaches.days_back
+        and files_behind.bar_date <= revised_days.bar_date + reaches.days_ahead
     group by
-        revised_days.definition_id, revised_days.market_id, revised_days.trade_date, files_behind.source_key
+        revised_days.definition_id, revised_days.market_id, revised_days.bar_date, files_behind.source_key
 ),
 
 ordered as (
     select
         *,
         row_number() over (
-            partition by definition_id, market_id, trade_date order by distance, source_key
+            partition by definition_id, market_id, bar_date order by distance, source_key
         ) as place,
-        count(*) over (partition by definition_id, market_id, trade_date) as files
+        count(*) over (partition by definition_id, market_id, bar_date) as files
     from candidates
 ),
 
@@ -82,7 +82,7 @@ causes as (
     select
         definition_id,
         market_id,
-        trade_date,
+        bar_date,
         arg_min(cause, place) as cause,
         string_agg(source_key, ' ' order by place)
         || case
@@ -91,7 +91,7 @@ causes as (
         end as source_keys
     from ordered
     where place <= {{ named_files }}
-    group by definition_id, market_id, trade_date
+    group by definition_id, market_id, bar_date
 )
 
 select
@@ -114,6 +114,6 @@ from differing_bars as bars
 left join causes
     on bars.definition_id = causes.definition_id
     and bars.market_id = causes.market_id
-    and cast(bars.bar_at as date) = causes.trade_date
+    and cast(bars.bar_at as date) = causes.bar_date
 where bars.is_revision
 order by bars.definition_id, bars.market_id, bars.side, bars.bar_at

@@ -6,7 +6,7 @@ with stored as (
         market_id,
         dataset,
         kline_interval,
-        trade_date,
+        bar_date,
         string_split(source_keys, ' ') as source_keys,
         string_split(source_sha256, ' ') as checksums,
         revision,
@@ -23,11 +23,11 @@ files as (
     from stored
 )
 
-select market_id, dataset, kline_interval, trade_date, source_key, source_sha256, revision, known_at
+select market_id, dataset, kline_interval, bar_date, source_key, source_sha256, revision, known_at
 from files
 qualify
-    contains(source_key, cast(trade_date as varchar))
-    or not bool_or(contains(source_key, cast(trade_date as varchar))) over (
-        partition by market_id, dataset, kline_interval, trade_date
+    contains(source_key, cast(bar_date as varchar))
+    or not bool_or(contains(source_key, cast(bar_date as varchar))) over (
+        partition by market_id, dataset, kline_interval, bar_date
     )
-order by market_id, dataset, kline_interval, trade_date, source_key
+order by market_id, dataset, kline_interval, bar_date, source_key

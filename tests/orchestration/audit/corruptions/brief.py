@@ -8,7 +8,7 @@ from tests.orchestration.audit.corruption import BRIEF, DAILY, ONE_BRIEF, ONE_DA
 NAMED = "headline = headline || '. In conflict with other data and not used: something.'"
 
 CORRUPTIONS = [
-    Corruption(BRIEF, "market_id, brief_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
+    Corruption(BRIEF, "market_id, bar_date", f"insert into {BRIEF} select * from {BRIEF} where {ONE_BRIEF}"),
     Corruption(BRIEF, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
     Corruption(BRIEF, "is_in_brief", f"delete from {BRIEF} where {ONE_BRIEF}"),
     Corruption(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from tests.orchestration.audit.corruption import DAILY, DOMINANCE, ONE_DAY, RANKED_BAR, RANKS, Corruption, update
 
 CORRUPTIONS = [
-    Corruption(
-        DOMINANCE, "market_id, trade_date", f"insert into {DOMINANCE} select * from {DOMINANCE} where {ONE_DAY}"
-    ),
+    Corruption(DOMINANCE, "market_id, bar_date", f"insert into {DOMINANCE} select * from {DOMINANCE} where {ONE_DAY}"),
     Corruption(DOMINANCE, "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
     Corruption(DOMINANCE, "is_in_dominance", f"delete from {DOMINANCE} where {ONE_DAY}"),
     update(DOMINANCE, DOMINANCE, ONE_DAY, "taker_sell_ratio", "taker_sell_ratio = -0.1"),

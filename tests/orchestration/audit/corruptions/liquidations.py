@@ -25,7 +25,7 @@ def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
     def one(column: str, change: str, where: str = row) -> Corruption:
         return Corruption(mart, column, f"update {mart} set {change} where {where}")
 
-    time_column = {LIQUIDATIONS: "trade_date", LIQUIDATIONS_HOURLY: "bar_at"}.get(mart, "as_of_at")
+    time_column = {LIQUIDATIONS: "bar_date", LIQUIDATIONS_HOURLY: "bar_at"}.get(mart, "as_of_at")
     return [
         Corruption(mart, f"venue, market_id, {time_column}", f"insert into {mart} select * from {mart} where {row}"),
         one("sum_residual", "total_usd = total_usd + 0.00000001"),

@@ -12,7 +12,7 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
     def one(column: str, change: str, severity: str = CRITICAL) -> Corruption:
         return Corruption(mart, column, f"update {mart} set {change} where {row}", severity)
 
-    key = "market_id, bar_at" if mart.endswith("hourly") else "market_id, trade_date"
+    key = "market_id, bar_at" if mart.endswith("hourly") else "market_id, bar_date"
     return [
         Corruption(mart, key, f"insert into {mart} select * from {mart} where {row}"),
         one("usd_sum_residual", "volume_usd = volume_usd + 0.00000001"),
@@ -104,7 +104,7 @@ CORRUPTIONS = [
     update(HOURLY, HOURLY, ONE_HOUR, "is_whole_hour", "bar_at = bar_at + interval 1 minute"),
     update(DAILY, DAILY, ONE_DAY, "source_bar_hours", "source_bar_hours = 2"),
     *_sum_corruptions(HOURLY, "market_id = 'all:BTC' and bar_at = timestamp '2024-03-10 05:00'"),
-    *_sum_corruptions(DAILY, "market_id = 'all:BTC' and trade_date = date '2024-03-10'"),
+    *_sum_corruptions(DAILY, "market_id = 'all:BTC' and bar_date = date '2024-03-10'"),
     Corruption(DAILY, "", f"delete from {DAILY}"),
     # The hours of a day.
     Corruption(f"{HOURLY}_days", "is_in_daily", f"delete from {DAILY} where {ONE_DAY}"),
@@ -136,6 +136,6 @@ CORRUPTIONS = [
     Corruption(
         f"{DAILY}_gaps", "empty_days", "update int_flow_receipts set status = 'stored' where status = 'absent'", WARNING
     ),
-    Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where trade_date = date '2024-03-22'"),
+    Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where bar_date = date '2024-03-22'"),
     Corruption(f"{DAILY}_gaps", "lost_days", f"delete from {DAILY} where market_id = '{LINEAR}'"),
 ]

@@ -18,9 +18,9 @@ from tests.orchestration.audit.corruption import (
 
 SAME_HOUR_NEXT_DAY = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-11 05:00'"
 NEXT_HOUR = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 06:00'"
-NEXT_DAY = f"market_id = '{LINEAR}' and trade_date = date '2024-03-11'"
+NEXT_DAY = f"market_id = '{LINEAR}' and bar_date = date '2024-03-11'"
 HOUR_OF_DAY = f"market_id = '{LINEAR}' and bar_at = timestamp '2024-03-10 23:00'"
-BRIEF_OF_DAY = f"market_id = '{LINEAR}' and brief_date = date '2024-03-10'"
+BRIEF_OF_DAY = f"market_id = '{LINEAR}' and bar_date = date '2024-03-10'"
 CONTRADICTED = (
     "is_in_conflict = true, conflict = 'too much', open_interest_base = null, open_interest_usd = null, "
     "change_24h_base = null, change_24h_ratio = null"
@@ -33,7 +33,7 @@ def _open_interest_corruptions(mart: str, row: str) -> list[Corruption]:
     def one(column: str, change: str, severity: str = CRITICAL) -> Corruption:
         return update(mart, mart, row, column, change, severity)
 
-    key = "market_id, bar_at" if mart.endswith("hourly") else "market_id, trade_date"
+    key = "market_id, bar_at" if mart.endswith("hourly") else "market_id, bar_date"
     return [
         Corruption(mart, key, f"insert into {mart} select * from {mart} where {row}"),
         one("is_venue_of_market", "venue = 'okx'"),
@@ -111,7 +111,7 @@ CORRUPTIONS = [
     Corruption(
         FUNDINGS, "market_id, funded_at", f"insert into {FUNDINGS} select * from {FUNDINGS} where {ONE_FUNDING}"
     ),
-    update(FUNDINGS, FUNDINGS, ONE_FUNDING, "is_day_right", "trade_date = date '2024-03-11'"),
+    update(FUNDINGS, FUNDINGS, ONE_FUNDING, "is_day_right", "bar_date = date '2024-03-11'"),
     update(FUNDINGS, FUNDINGS, ONE_FUNDING, "is_venue_of_market", "venue = 'okx'"),
     update(FUNDINGS, FUNDINGS, ONE_FUNDING, "funding_interval_hours", "funding_interval_hours = 0"),
     update(FUNDINGS, FUNDINGS, ONE_FUNDING, "funding_rate", "funding_rate = -0.06"),
@@ -146,7 +146,7 @@ CORRUPTIONS = [
         WARNING,
     ),
     Corruption(
-        DAYS, "has_fundings", f"delete from {FUNDINGS} where market_id = '{LINEAR}' and trade_date = '2024-03-10'"
+        DAYS, "has_fundings", f"delete from {FUNDINGS} where market_id = '{LINEAR}' and bar_date = '2024-03-10'"
     ),
     update(DAYS, FUNDINGS, ONE_FUNDING, "rate_error", "funding_rate = 0.0002"),
 ]

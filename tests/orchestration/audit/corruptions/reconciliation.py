@@ -18,7 +18,7 @@ from tests.orchestration.audit.corruption import (
 CORRUPTIONS = [
     Corruption(
         RECONCILIATION,
-        "market_id, trade_date",
+        "market_id, bar_date",
         f"insert into {RECONCILIATION} select * from {RECONCILIATION} where {ONE_DAY}",
     ),
     update(RECONCILIATION, RECONCILIATION, ONE_DAY, "verdict", "verdict = 'fine'"),
@@ -69,21 +69,21 @@ CORRUPTIONS = [
         RECONCILIATION,
         "verdict",
         f"""update {RECONCILIATION} set trades_volume_usd = klines_volume_usd * 2,
-            difference_usd = klines_volume_usd, verdict = 'conflict' where trade_date = date '2024-03-20'""",
+            difference_usd = klines_volume_usd, verdict = 'conflict' where bar_date = date '2024-03-20'""",
         WARNING,
     ),
     Corruption(
         RECONCILIATION,
         "verdict",
         f"""update {RECONCILIATION} set trades_net_usd = klines_net_usd + klines_volume_usd, verdict = 'conflict'
-            where trade_date = date '2024-03-20'""",
+            where bar_date = date '2024-03-20'""",
         WARNING,
     ),
     Corruption(
         RECONCILIATION,
         "verdict",
         f"""update {RECONCILIATION} set trades_volume_usd = 1, difference_usd = 1 - klines_volume_usd,
-            verdict = 'trades_incomplete' where trade_date = date '2024-03-20'""",
+            verdict = 'trades_incomplete' where bar_date = date '2024-03-20'""",
         WARNING,
     ),
     update(RECONCILIATION, RECONCILIATION, REST_DAY, "is_verdict_right", "verdict = 'trades_implausible'"),
@@ -110,7 +110,7 @@ CORRUPTIONS = [
     update(
         f"{RECONCILIATION}_choice",
         RECONCILIATION,
-        "trade_date = date '2024-03-20'",
+        "bar_date = date '2024-03-20'",
         "is_due_source",
         "verdict = 'trades_incomplete'",
     ),

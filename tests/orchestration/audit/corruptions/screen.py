@@ -10,7 +10,7 @@ ONE_HOUR = f"market_id = '{LINEAR}' and hour_of_week = 100"
 CORRUPTIONS = [
     Corruption(SCREEN, "market_id", f"insert into {SCREEN} select * from {SCREEN} where {ONE_MARKET}"),
     Corruption(SCREEN, "is_in_screen", f"delete from {SCREEN} where {ONE_MARKET}"),
-    update(SCREEN, SCREEN, ONE_MARKET, "is_latest_day", "trade_date = trade_date - 1"),
+    update(SCREEN, SCREEN, ONE_MARKET, "is_latest_day", "bar_date = bar_date - 1"),
     update(SCREEN, SCREEN, ONE_MARKET, "is_flow_right", "net_taker_usd = -net_taker_usd"),
     update(SCREEN, SCREEN, ONE_MARKET, "is_flow_right", "coverage_ratio = 0.5"),
     update(SCREEN, SCREEN, ONE_MARKET, "is_the_briefs", "funding_rate = null"),
