@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
-import jinja2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -27,30 +25,11 @@ from ingestion.decode.values import EXACT
 from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, METRICS, TAKER_RATIO, TRADES, Dataset
 from ingestion.domain.errors import ContractViolation
 from ingestion.domain.periods import Period
+from tests.support.macros import taker
 
-MACROS = Path(__file__).resolve().parents[2] / "dbt_project/macros"
 DAY = Period.of_day(date(2024, 1, 2))
 AT = datetime(2024, 1, 2, 3, tzinfo=UTC)
 LARGEST = Decimal("9999999999999999999999999999")
-
-
-class _Taker:
-    """The macros of the project under the names by which they call each other."""
-
-    def __init__(self) -> None:
-        text = "".join((MACROS / name).read_text() for name in ("amounts.sql", "engine/exact_quotient.sql", "text.sql"))
-        environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-        environment.globals |= {"return": lambda value: value, "taker": self, "adapter": self}
-        self._module = environment.from_string(text).module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-    def dispatch(self, name: str, package: str) -> Any:
-        return getattr(self._module, f"duckdb__{name}")
-
-
-taker = _Taker()
 
 
 def extremes(limit: Decimal, scale: int) -> st.SearchStrategy[Decimal]:

@@ -14,8 +14,20 @@ Both are taken at 8 decimals, and may reach 10^22. -#}
     {#- Beyond a numerator of 10^14, which no bar comes near, long division in two steps has room for it. -#}
     {%- set divisor = 'nullif(abs(' ~ d ~ '), 0)' -%}
     {%- set rest = '(abs(' ~ n ~ ') % ' ~ divisor ~ ') * 100000000' -%}
+    {#- Below 10^9, as nearly all are, both fit 64 bits, and only their quotient takes 128: a fifth of the cost. The list is what
+        binds each of them once; it is taken apart a vector at a time. -#}
+    {%- set fitting = "{'n': cast(abs(" ~ numerator ~ ") as decimal(18,8)), 'd': cast(abs(" ~ denominator ~ ") as decimal(18,8))}" -%}
     cast(
         case
+            when abs({{ numerator }}) < 1000000000 and abs({{ denominator }}) < 1000000000 then (
+                list_transform(
+                    [{{ fitting }}],
+                    lambda pair: (
+                        {{ taker.duckdb__hundred_millionths('pair.n') }} * 10000000000000000
+                        + {{ taker.duckdb__hundred_millionths('pair.d') }} // 2
+                    ) // nullif({{ taker.duckdb__hundred_millionths('pair.d') }}, 0)
+                )[1] * case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
+            )
             when abs({{ numerator }}) < 100000000000000 then (
                 (abs({{ n }}) * 10000000000000000 + abs({{ d }}) // 2) // {{ divisor }}
                 * sign({{ n }}) * sign({{ d }})
