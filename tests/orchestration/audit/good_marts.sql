@@ -710,6 +710,7 @@ select
     market_id,
     bar_at,
     net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    (close_price::double / open_price::double - 1)::decimal(38, 16) as price_return,
     case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_usd end) over hours_to_here end
         ::decimal(38, 8) as cvd_usd,
     case when bar_at >= first_at then sum(case when bar_at >= first_at then net_taker_base end) over hours_to_here end
@@ -734,6 +735,7 @@ select
     market_id,
     bar_date,
     net_taker_usd::double / volume_usd::double as net_taker_ratio,
+    (close_price::double / open_price::double - 1)::decimal(38, 16) as price_return,
     case when bar_date >= first_date then sum(case when bar_date >= first_date then net_taker_usd end) over days_to_here end
         ::decimal(38, 8) as cvd_usd,
     case when bar_date >= first_date then sum(case when bar_date >= first_date then net_taker_base end) over days_to_here

@@ -9,17 +9,17 @@
 
 with complete_hours as (
     select
-        bars.market_id,
-        bars.venue,
-        bars.bar_at,
-        bars.net_taker_usd,
-        bars.volume_usd,
-        {{ price_change('bars.open_price', 'bars.close_price') }} as price_return,
-        max(bars.bar_at) over (partition by bars.market_id) as latest_at
-    from {{ ref('int_bars') }} as bars
-    where bars.grain_hours = 1 and bars.coverage_ratio = 1
+        hours.market_id,
+        hours.venue,
+        hours.bar_at,
+        hours.net_taker_usd,
+        hours.volume_usd,
+        hours.price_return,
+        max(hours.bar_at) over (partition by hours.market_id) as latest_at
+    from {{ ref('fct_net_taker_volume_hourly') }} as hours
+    where hours.coverage_ratio = 1
     {%- if replaces_changes() %}
-        and bars.market_id in (select market_id from {{ changes }})
+        and hours.market_id in (select market_id from {{ changes }})
     {%- endif %}
 ),
 

@@ -56,6 +56,7 @@ select
     is_running,
     flow_quality,
     cast({{ exact_quotient('net_taker_usd', 'volume_usd') }} as double) as net_taker_ratio,
+    {{ price_change('open_price', 'close_price') }} as price_return,
     {%- for days in mean_days %}
     {%- for unit in ['usd', 'base'] %}
     {{ mean_of_days('net_' ~ unit ~ '_' ~ days ~ 'd', 'found_' ~ days ~ 'd', days) }}

@@ -35,7 +35,8 @@ bars as (
         {% endfor %}
         {% endfor %}
         {% endif %}
-        cast(mart.net_taker_usd as double) / cast(nullif(mart.volume_usd, 0) as double) as net_share
+        cast(mart.net_taker_usd as double) / cast(nullif(mart.volume_usd, 0) as double) as net_share,
+        cast(mart.close_price as double) / cast(nullif(mart.open_price, 0) as double) - 1 as price_change
     from {{ mart }} as mart
     left join beginnings on mart.market_id = beginnings.market_id
     {% if changed %}
@@ -87,6 +88,8 @@ select
     {% endfor %}
     {% endif %}
     {{ distance("net_taker_ratio", "net_share") }} as net_ratio_error,
+    price_return,
+    {{ distance("cast(price_return as double)", "price_change") }} as return_error,
     (cvd_usd is null) = (first_bar is null or {{ time_column }} < first_bar)
     and (cvd_base is null) = (cvd_usd is null)
     and (cvd_missing_hours is null) = (cvd_usd is null) as is_begun_rightly,

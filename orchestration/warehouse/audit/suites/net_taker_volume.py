@@ -180,6 +180,7 @@ DAILY_SUMS: Final = AuditSuite(
 _SO_FAR: Final = ("cvd_usd", "previous_cvd_usd", "net_taker_usd", "cvd_base", "previous_cvd_base", "net_taker_base")
 _CUMULATIVE: Final[tuple[Rule, ...]] = (
     Between("net_ratio_error", 0, DOUBLE, "net ratio = net / volume", ("net_taker_ratio", "net_taker_usd")),
+    Between("return_error", 0, DOUBLE, "return = close / open - 1", ("price_return",)),
     Holds("is_begun_rightly", "the net is summed from the first complete bar on", ("cvd_usd", "coverage_ratio")),
     Zero("cvd_usd_residual", "the net so far is that of the bar before and this one's, in USD", _SO_FAR),
     Zero("cvd_base_residual", "the net so far is that of the bar before and this one's, in base", _SO_FAR),

@@ -81,6 +81,8 @@ def _cumulative_corruptions(mart: str, row: str) -> list[Corruption]:
     return [
         one("net_ratio_error", "net_taker_ratio = -net_taker_ratio"),
         one("net_ratio_error", "net_taker_ratio = null"),
+        one("return_error", "price_return = -price_return"),
+        one("return_error", "price_return = null"),
         one("is_begun_rightly", "cvd_base = null"),
         one("is_begun_rightly", "cvd_usd = null, cvd_base = null, cvd_missing_hours = null"),
         one("cvd_usd_residual", "cvd_usd = cvd_usd + 0.00000001"),
