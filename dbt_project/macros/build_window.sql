@@ -8,7 +8,7 @@ the macros that they call where dbt is started (`macros_version`). -#}
     {%- if execute -%}
         {%- for name in [
             'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',
-            'int_trades', 'int_flow_bars',
+            'int_trades', 'int_trade_minutes', 'int_flow_bars',
         ] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}
         {%- endfor -%}
@@ -44,14 +44,15 @@ the macros that they call where dbt is started (`macros_version`). -#}
     {%- endif -%}
 {%- endmacro %}
 
-{#- True for rows of the window. A bar table that does not exist yet, or is built afresh, takes every day. -#}
+{#- True for rows of the window, of one source or, without `source`, each of its own. A bar table that does not exist yet, or is built afresh, takes
+every day. -#}
 {% macro in_build_window(rows, source, day_column) -%}
     {%- if is_incremental() -%}
         exists (
             select 1
             from build_window
             where build_window.market_id = {{ rows }}.market_id
-                and build_window.source = '{{ source }}'
+                and build_window.source = {{ "'" ~ source ~ "'" if source else rows ~ '.source' }}
                 and build_window.bar_date = {{ rows }}.{{ day_column }}
         )
         {%- set days = build_window_days(source) if source != 'klines' else none -%}
@@ -67,12 +68,13 @@ the macros that they call where dbt is started (`macros_version`). -#}
     {%- endif -%}
 {%- endmacro %}
 
-{#- The window's days as literals: an engine prunes files by constants, not by a join. None when they are too many to be worth it; an empty list
-where no day of the source is built, so that nothing of it is read. -#}
+{#- The window's days as literals, of one source or of all: an engine prunes files by constants, not by a join. None when they are too many to be
+worth it; an empty list where no day of the source is built, so that nothing of it is read. -#}
 {% macro build_window_days(source) -%}
     {%- if not execute -%}{{ return(none) }}{%- endif -%}
     {%- set found = run_query(
-        "select distinct bar_date from " ~ ref('int_build_window') ~ " where source = '" ~ source ~ "' order by bar_date limit 401"
+        "select distinct bar_date from " ~ ref('int_build_window') ~ (" where source = '" ~ source ~ "'" if source else "")
+        ~ " order by bar_date limit 401"
     ).columns[0].values() -%}
     {{ return(found if found | length <= 400 else none) }}
 {%- endmacro %}

@@ -20,6 +20,7 @@ _LOCK_PATIENCE_SECONDS: Final = 15.0
 _HOLDER: Final = re.compile(r"Conflicting lock is held in (.+?)\.(?: See also|$)", re.MULTILINE)
 # The tables of which a build keeps rows (materialized `incremental` or `changed_rows`), and the note of what they are.
 KEPT_TABLES: Final = (
+    "int_trade_minutes",
     "int_flow_bars",
     "int_archive_bars",
     "int_kline_buckets",

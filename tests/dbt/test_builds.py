@@ -23,6 +23,8 @@ LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
 FIRST = date(2024, 8, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(4)]
 PARTIAL, CORRECTED, EMPTIED = DAYS[1], DAYS[2], DAYS[3]
+# Of the other market, trades that a correction moves within their hours.
+MOVED = DAYS[2]
 EIGHT = Decimal("1e-8")
 
 
@@ -30,7 +32,7 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def trades_of(day: date, *, hours: Sequence[int] = range(24), scale: int = 1) -> list[Record]:
+def trades_of(day: date, *, hours: Sequence[int] = range(24), scale: int = 1, minutes_later: int = 0) -> list[Record]:
     """Four trades an hour at odd prices and quantities, so that neither products nor quotients are round."""
     rows = []
     for hour in hours:
@@ -43,7 +45,8 @@ def trades_of(day: date, *, hours: Sequence[int] = range(24), scale: int = 1) ->
                     "last_trade_id": trade_id,
                     "price": Decimal("60000.12345678") + 7 * n - hour,
                     "quantity": Decimal("13.00000007") * scale * (n + 1) + hour,
-                    "traded_at": midnight(day) + timedelta(hours=hour, minutes=n, milliseconds=trade_id % 1000),
+                    "traded_at": midnight(day)
+                    + timedelta(hours=hour, minutes=n + minutes_later, milliseconds=trade_id % 1000),
                     "is_buyer_maker": (hour + n) % 3 == 0,
                 }
             )
@@ -165,6 +168,7 @@ class BuiltTwice:
         self.zone.store("fundingRate", LINEAR, FIRST, fundings_of(FIRST))
         self.zone.store("aggTrades", LINEAR, CORRECTED, trades_of(CORRECTED, scale=3))
         self.zone.store("aggTrades", LINEAR, EMPTIED, [])
+        self.zone.store("aggTrades", INVERSE, MOVED, trades_of(MOVED, minutes_later=10))
         self.zone.write_index()
         self.warehouse.build()
         self.second = self.warehouse.results()
@@ -219,6 +223,43 @@ def test_hourly_flow_is_exact_to_the_last_digit(built: BuiltTwice, market_id: st
         assert row["close_price"] == held[-1]["price"]
 
 
+@pytest.mark.parametrize("market_id", [LINEAR, INVERSE])
+def test_the_flow_of_a_minute_is_exact_to_the_last_digit(built: BuiltTwice, market_id: str) -> None:
+    minutes = rows_where(built.first["fct_net_taker_volume_minute"], market_id=market_id)
+    for trade in built.trades[market_id][DAYS[0]]:
+        # No two trades share a minute.
+        minute_at = trade["traded_at"].replace(second=0, microsecond=0, tzinfo=None)
+        row = row_where(minutes, bar_at=minute_at)
+        sums = defaultdict(Decimal, amounts_of(market_id, [trade]))
+        for unit in ("usd", "base"):
+            bought, sold = sums[f"buy_{unit}"], sums[f"sell_{unit}"]
+            assert (row[f"taker_buy_{unit}"], row[f"taker_sell_{unit}"]) == (bought, sold)
+            assert (row[f"net_taker_{unit}"], row[f"volume_{unit}"]) == (bought - sold, bought + sold)
+        assert {row[f"{name}_price"] for name in ("open", "high", "low", "close")} == {trade["price"]}
+        assert row["fifteen_minutes_at"] == minute_at.replace(minute=0)
+
+
+def test_a_day_that_is_taken_from_klines_has_no_minutes(built: BuiltTwice) -> None:
+    days = {row["bar_at"].date() for row in rows_where(built.first["fct_net_taker_volume_minute"], market_id=LINEAR)}
+    assert days == {*DAYS} - {PARTIAL}
+
+
+def test_trades_that_move_within_their_hours_are_in_other_minutes(built: BuiltTwice) -> None:
+    def of_day(results: dict[str, list[Record]], mart: str) -> list[Record]:
+        rows = rows_where(results[mart], market_id=INVERSE)
+        return [row for row in rows if row["bar_at"].date() == MOVED]
+
+    hours = [of_day(results, "fct_net_taker_volume_hourly") for results in (built.first, built.second)]
+    flows = [[(row["bar_at"], row["net_taker_usd"]) for row in each] for each in hours]
+    assert flows[0] == flows[1]
+    assert len(flows[0]) == 24
+    before, after = (of_day(results, "fct_net_taker_volume_minute") for results in (built.first, built.second))
+    later = [{**row, "bar_at": row["bar_at"] + timedelta(minutes=10)} for row in before]
+    assert [(row["bar_at"], row["net_taker_usd"]) for row in later] == [
+        (row["bar_at"], row["net_taker_usd"]) for row in after
+    ]
+
+
 def test_trades_that_agree_with_the_klines_are_confirmed_and_used(built: BuiltTwice) -> None:
     reconciled = built.first["fct_flow_reconciliation_daily"]
     assert row_where(reconciled, market_id=INVERSE, bar_date=DAYS[0])["verdict"] == "exact"
@@ -238,7 +279,7 @@ def test_a_day_of_partial_trades_is_the_klines_day_not_a_small_day(built: BuiltT
 
 
 def test_a_second_build_replaces_the_changed_days_and_nothing_else(built: BuiltTwice) -> None:
-    trades = {(LINEAR, "trades", day) for day in (PARTIAL, CORRECTED, EMPTIED)}
+    trades = {(LINEAR, "trades", day) for day in (PARTIAL, CORRECTED, EMPTIED)} | {(INVERSE, "trades", MOVED)}
     assert built.second_window == trades | {(LINEAR, "klines", day) for day in DAYS}
 
     def outside(results: dict[str, list[Record]]) -> list[Record]:

@@ -14,7 +14,7 @@ from tests.support.bar_histories import MODELS, differing
 pytestmark = pytest.mark.xdist_group("empty")
 
 # Of these the build window of the receipts decides, and `int_built_receipts` is the note (tests/dbt/test_builds.py).
-OF_THE_BUILD_WINDOW = {"int_flow_bars", "int_archive_bars"}
+OF_THE_BUILD_WINDOW = {"int_trade_minutes", "int_flow_bars", "int_archive_bars", "fct_net_taker_volume_minute"}
 
 
 def test_whatever_happens_to_the_bars_every_table_ends_as_a_full_refresh_makes_it(

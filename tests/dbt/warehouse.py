@@ -36,8 +36,10 @@ PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 # Marts and what they stand on; the receipt tables are compared through what they cause.
 RESULTS = (
     "dim_markets",
+    "int_trade_minutes",
     "int_flow_bars",
     "int_bars",
+    "fct_net_taker_volume_minute",
     "fct_net_taker_volume_hourly",
     "fct_net_taker_volume_daily",
     "fct_taker_dominance_daily",

@@ -27,6 +27,7 @@ MARTS = {
     "dim_spike_definitions",
     "fct_net_taker_volume_hourly",
     "fct_net_taker_volume_daily",
+    "fct_net_taker_volume_minute",
     "fct_taker_dominance_daily",
     "fct_taker_spike_ranks",
     "fct_flow_reconciliation_daily",

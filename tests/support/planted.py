@@ -60,6 +60,11 @@ PLANTED = {
     f"{_DAILY}_sums": _of_a_sum(_DAILY),
     f"{_HOURLY}_cvd": f"update {_HOURLY} set cvd_usd = cvd_usd + 1 where {_ONE_HOUR.format(_HOURLY)}",
     f"{_DAILY}_cvd": f"update {_DAILY} set cvd_base = -cvd_base where {_ONE_DAY.format(_DAILY)}",
+    "fct_net_taker_volume_minute": "update fct_net_taker_volume_minute set net_taker_usd = net_taker_usd + 1",
+    "fct_net_taker_volume_minute_hours": (
+        "delete from fct_net_taker_volume_minute where bar_at >= timestamp '2026-03-08 05:00:00' "
+        "and bar_at < timestamp '2026-03-08 06:00:00'"
+    ),
     f"{_DAILY}_gaps": f"delete from {_DAILY} where bar_date = date '2026-03-01'",
     "fct_taker_dominance_daily": "update fct_taker_dominance_daily set buy_dominance_percentile = 2",
     _RANKS: f"update {_RANKS} set spike_rank = 0",

@@ -109,8 +109,8 @@ columns that a file does not have are NULL. -#}
     )
 {%- endmacro %}
 
-{#- The archived trades whose bars are built now, as `int_trades` has them: those of the build window, or all. For `int_flow_bars`, which has the
-window as a CTE. -#}
+{#- The archived trades whose bars are built now, as `int_trades` has them: those of the build window, or all. For `int_trade_minutes`, which has
+the window as a CTE. -#}
 {% macro trades_to_build() -%}
     {{ return(adapter.dispatch('trades_to_build', 'taker')()) }}
 {%- endmacro %}

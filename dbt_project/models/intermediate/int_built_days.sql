@@ -3,7 +3,7 @@
 -- and what it had replaced is replaced again.
 {%- for table in ['int_kline_buckets', 'int_market_bars', 'int_spike_values', 'int_spike_ranks', 'int_forward_returns',
     'fct_taker_spike_ranks', 'fct_net_taker_volume_hourly', 'fct_open_interest_hourly', 'fct_long_short_ratios',
-    'fct_hour_of_week_profile'] %}
+    'fct_hour_of_week_profile', 'fct_net_taker_volume_minute'] %}
 -- depends_on: {{ ref(table) }}
 {%- endfor %}
 {%- set former = build_of_note() %}

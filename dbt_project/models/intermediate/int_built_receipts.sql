@@ -2,6 +2,7 @@
 -- do: a build that dies in between leaves the old note, and its window is built again, whatever the receipts are then.
 -- depends_on: {{ ref('int_flow_bars') }}
 -- depends_on: {{ ref('int_archive_bars') }}
+-- depends_on: {{ ref('fct_net_taker_volume_minute') }}
 select
     dataset,
     source,

@@ -1,8 +1,6 @@
 -- One row per market, source, bar length and bar: hourly bars of the trades, the venue's own bars of each configured
 -- interval, and the same of what the archive does not have yet. Nothing lies at or after a contract's delivery, and no
--- bar ends before its listing: see `int_markets`. A trade in USD has the 20 decimals of its exact product, and is
--- rounded only in the sum of its hour: casting down each of a million trades costs more than all the rest. Amounts of
--- bars keep 16 decimals, and are rounded to 8 in `int_bars`.
+-- bar ends before its listing: see `int_markets`. Amounts of bars keep 16 decimals, and are rounded to 8 in `int_bars`.
 -- Longer than 100 lines: all sources of bars are in one table, which is cleared and filled for one build window.
 {{ config(
     materialized='incremental',
@@ -11,9 +9,8 @@
     pre_hook="{{ clear_build_window() }}",
 ) }}
 
-{#- Which files of trades to read is known from here, by a query that dbt does not see while it parses. -#}
--- depends_on: {{ ref('int_trades_receipts') }}, {{ ref('stg_raw__receipts') }}
-{%- set trade_sources = ['trades', 'rest_trades', 'live_trades'] %}
+{#- Which files of klines to read is known from here, by a query that dbt does not see while it parses. -#}
+-- depends_on: {{ ref('stg_raw__receipts') }}
 {%- set kline_sources = ['klines', 'rest_klines'] %}
 
 with build_window as (
@@ -34,63 +31,10 @@ markets as (
     where contract_size is not null
 ),
 
--- The venue's ids of recent trades may be any text: their place in the day stands for them. Numbers written as text are
--- in order by their length first; texts that are no numbers have one length at a venue.
-{%- for source in trade_sources if source != 'trades' %}
-{{ source }}_in_order as (
-    select
-        trades.*,
-        row_number() over (
-            partition by trades.market_id, trades.bar_date
-            order by trades.traded_at, trades.trade_number, length(trades.trade_id), trades.trade_id
-        ) as place
-    from {{ ref('stg_raw__' ~ source) }} as trades
-    where {{ in_build_window('trades', source, 'bar_date') }}
-),
-{% endfor %}
-{%- for source in trade_sources %}
-valued_{{ source }} as (
-    select
-        trades.market_id,
-        {{ 'trades.trade_id' if source == 'trades' else 'trades.place as trade_id' }},
-        trades.traded_at,
-        trades.bar_date,
-        trades.price,
-        trades.trade_count,
-        trades.is_taker_buy,
-        {{ notional_usd('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as usd,
-        {{ base_amount('markets.contract_type', 'markets.contract_size', 'trades.price', 'trades.quantity') }} as base
-    from {{ trades_to_build() if source == 'trades' else source ~ '_in_order' }} as trades
-    inner join markets
-        on trades.market_id = markets.market_id
-        and (markets.delivered_at is null or trades.traded_at < markets.delivered_at)
-),
-
--- Minutes first: an hour then knows how many of its minutes saw a trade without a distinct count over every trade.
-{{ source }}_minutes as (
+trade_bars as (
     select
         market_id,
-        bar_date,
-        {{ minute_number('traded_at') }} as minute_number,
-        min(trade_id) as first_trade_id,
-        max(trade_id) as last_trade_id,
-        {{ value_at_first('price', 'trade_id') }} as open_price,
-        max(price) as high_price,
-        min(price) as low_price,
-        {{ value_at_last('price', 'trade_id') }} as close_price,
-        sum(case when is_taker_buy then usd end) as taker_buy_usd,
-        sum(case when not is_taker_buy then usd end) as taker_sell_usd,
-        sum(case when is_taker_buy then base end) as taker_buy_base,
-        sum(case when not is_taker_buy then base end) as taker_sell_base,
-        sum(trade_count) as trade_count
-    from valued_{{ source }}
-    group by market_id, bar_date, {{ minute_number('traded_at') }}
-),
-
-{{ source }}_bars as (
-    select
-        market_id,
-        '{{ source }}' as source,
+        source,
         1 as bar_hours,
         {{ instant_of_minute('minute_number - mod(minute_number, 60)') }} as bar_at,
         bar_date,
@@ -105,10 +49,11 @@ valued_{{ source }} as (
         sum(trade_count) as trade_count,
         count(*) as covered_minutes,
         cast(null as bigint) as reported_minutes
-    from {{ source }}_minutes
-    group by market_id, bar_date, minute_number - mod(minute_number, 60)
+    from {{ ref('int_trade_minutes') }} as minutes
+    where {{ in_build_window('minutes', none, 'bar_date') }}
+    group by market_id, source, bar_date, minute_number - mod(minute_number, 60)
 ),
-{% endfor %}
+
 -- Linear klines give quote and base; inverse ones give contracts and base. Every amount is cast to the scale of the
 -- trades' amounts: in a union of unequal scales the engine keeps the smaller one and rounds.
 {%- for source in kline_sources %}
@@ -182,9 +127,10 @@ valued_{{ source }} as (
 ),
 {% endfor %}
 bars as (
-    {%- for source in trade_sources + kline_sources %}
+    select * from trade_bars
+    {%- for source in kline_sources %}
+    union all
     select * from {{ source }}_bars
-    {{- ' union all' if not loop.last }}
     {%- endfor %}
 )
 

@@ -10,6 +10,7 @@ LINEAR = "binance_um:BTCUSDT"
 INVERSE = "binance_cm:BTCUSD_PERP"
 
 HOURLY, DAILY = "fct_net_taker_volume_hourly", "fct_net_taker_volume_daily"
+MINUTE = "fct_net_taker_volume_minute"
 RANKS, RECONCILIATION = "fct_taker_spike_ranks", "fct_flow_reconciliation_daily"
 DOMINANCE, LIQUIDATIONS = "fct_taker_dominance_daily", "fct_liquidations_daily"
 LIQUIDATIONS_HOURLY, LIQUIDATIONS_ROLLING = "fct_liquidations_hourly", "fct_liquidations_rolling_24h"

@@ -951,6 +951,56 @@ from fct_net_taker_volume_hourly
 where coverage_ratio = 1
 group by market_id, dayofweek(bar_at - interval 1 day), extract('hour' from bar_at);
 
+-- Two minutes of trades in each hour that is taken from trades.
+create table fct_net_taker_volume_minute as
+with parts as (
+    select
+        hours.*,
+        minute,
+        (case when minute = 7 then 0.25 else 0.75 end)::decimal(3, 2) as share,
+        bar_at + to_minutes(minute) as minute_at
+    from fct_net_taker_volume_hourly as hours, (values (7), (52)) as minutes (minute)
+    where flow_source = 'trades' and not is_provisional and venue <> 'all'
+),
+
+amounts as (
+    select
+        parts.*,
+        case when minute = 7 then (taker_buy_usd / 4)::decimal(38, 8) else taker_buy_usd - (taker_buy_usd / 4)::decimal(38, 8) end
+            as buy_usd,
+        case when minute = 7 then (taker_sell_usd / 4)::decimal(38, 8) else taker_sell_usd - (taker_sell_usd / 4)::decimal(38, 8) end
+            as sell_usd,
+        case when minute = 7 then (taker_buy_base / 4)::decimal(38, 8) else taker_buy_base - (taker_buy_base / 4)::decimal(38, 8) end
+            as buy_base,
+        case when minute = 7 then (taker_sell_base / 4)::decimal(38, 8) else taker_sell_base - (taker_sell_base / 4)::decimal(38, 8) end
+            as sell_base
+    from parts
+)
+
+select
+    market_id,
+    venue,
+    minute_at as bar_at,
+    time_bucket(interval 5 minutes, minute_at) as five_minutes_at,
+    time_bucket(interval 15 minutes, minute_at) as fifteen_minutes_at,
+    buy_usd as taker_buy_usd,
+    sell_usd as taker_sell_usd,
+    buy_usd - sell_usd as net_taker_usd,
+    buy_base as taker_buy_base,
+    sell_base as taker_sell_base,
+    buy_base - sell_base as net_taker_base,
+    buy_usd + sell_usd as volume_usd,
+    buy_base + sell_base as volume_base,
+    (buy_usd - sell_usd)::double / (buy_usd + sell_usd)::double as net_taker_ratio,
+    case when minute = 7 then open_price else low_price end as open_price,
+    high_price,
+    low_price,
+    case when minute = 7 then high_price else close_price end as close_price,
+    (trade_count * share)::bigint as trade_count,
+    coverage_ratio,
+    flow_quality
+from amounts;
+
 -- Two publications changed the same bar, the second one back to what it was, and one took a bar's event away.
 create table fct_spike_rank_revisions as
 with bars as (

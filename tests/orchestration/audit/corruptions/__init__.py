@@ -7,6 +7,7 @@ from tests.orchestration.audit.corruptions import (
     event_study,
     liquidations,
     markets,
+    minutes,
     net_taker_volume,
     positioning,
     rank_revisions,
@@ -17,6 +18,7 @@ from tests.orchestration.audit.corruptions import (
 
 CORRUPTIONS = [
     *net_taker_volume.CORRUPTIONS,
+    *minutes.CORRUPTIONS,
     *dominance.CORRUPTIONS,
     *spike_ranks.CORRUPTIONS,
     *reconciliation.CORRUPTIONS,
