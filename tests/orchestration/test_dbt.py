@@ -26,6 +26,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
+        "own_claims": [],
         "logic_version": profile.logic_version(),
         "macros_version": profile.macros_version(),
     }
