@@ -211,3 +211,15 @@ def test_a_dbt_that_was_killed_is_a_sentence_and_not_its_command_line() -> None:
         killed_sentence(text.format(-9))
     )
     assert "dbt was ended by SIGTERM; nothing of this build is published" in str(killed_sentence(text.format(-15)))
+
+
+def test_no_two_marts_are_described_by_the_same_first_sentence(manifest: Path) -> None:
+    """`taker tables` shows that sentence."""
+    parsed = json.loads(manifest.read_text())
+    first = {
+        mart: next(node for node in parsed["nodes"].values() if node["name"] == mart)["description"].partition(". ")[0]
+        for mart in dbt.marts_in(parsed)
+    }
+    assert all(first.values())
+    same = [mart for mart, sentence in first.items() if list(first.values()).count(sentence) > 1]
+    assert same == []
