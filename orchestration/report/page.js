@@ -204,6 +204,15 @@
   days.addEventListener("change", () => set("days", Number(days.value)));
   definition.addEventListener("change", () => { filterTables(); set("definition", definition.value); });
 
+  // The bar has as many lines as the markets' names need: a section begins below it.
+  function keepClear() {
+    const bar = document.querySelector(".bar");
+    const isSticky = getComputedStyle(bar).position === "sticky";
+    document.documentElement.style.scrollPaddingTop = isSticky ? `${bar.offsetHeight + 8}px` : "0";
+  }
+  keepClear();
+  addEventListener("resize", keepClear);
+
   // A link to a section is followed before the charts above it have their height, and so lands elsewhere.
   let hasMoved = false;
   for (const act of ["wheel", "touchstart", "keydown", "pointerdown"]) {

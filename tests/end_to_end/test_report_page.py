@@ -93,8 +93,10 @@ def test_every_chart_is_drawn(visited: str, request: pytest.FixtureRequest) -> N
 _UNFOLD = "document.querySelectorAll('details').forEach(folded => { folded.open = true; })"
 
 
-def test_what_is_not_unfolded_is_at_most_six_screens_of_a_laptop(desktop: Visit) -> None:
-    assert desktop.page.evaluate("document.documentElement.scrollHeight") <= 6 * DESKTOP["height"]
+def test_what_is_not_unfolded_is_at_most_six_screens_of_a_laptop(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    assert page.evaluate("document.documentElement.scrollHeight") <= 6 * DESKTOP["height"]
+    page.close()
 
 
 def test_marks_of_events_do_not_lie_on_each_other_on_a_phone(phone: Visit) -> None:
