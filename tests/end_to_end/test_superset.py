@@ -195,8 +195,8 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
         "select definition_id, side, event_rank, open_interest_change_ratio from fct_spike_context "
         f"where market_id = '{market}' and horizon_hours = 24 and event_rank <= 10"
     )
-    columns = ("definition_id", "side", "event_rank", "open_interest_change_ratio")
-    assert Counter(tuple(row[column] for column in columns) for row in view.answers[CONTEXT]) == Counter(surrounded)
+    around = ("definition_id", "side", "event_rank", "open_interest_change_ratio")
+    assert Counter(tuple(row[column] for column in around) for row in view.answers[CONTEXT]) == Counter(surrounded)
 
     ((hours,),) = taker.query(f"select count(*) from fct_hour_of_week_profile where market_id = '{market}'")
     assert len(view.answers[HOURS]) == hours == 168
