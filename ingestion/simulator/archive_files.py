@@ -22,7 +22,8 @@ import pyarrow.csv as pacsv
 
 from ingestion.domain.periods import Period, Span
 from ingestion.raw.durable import atomic_write
-from ingestion.simulator.model import EPOCH, HOUR_MS, Ints, Listing
+from ingestion.simulator.listings import Listing
+from ingestion.simulator.model import EPOCH, HOUR_MS, Ints
 from ingestion.venues.simulated import SIMULATION_MARK
 
 _DAY_MS: Final = 24 * HOUR_MS

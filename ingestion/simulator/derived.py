@@ -13,6 +13,7 @@ of the published hours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.periods import Period
 from ingestion.simulator.archive_files import Column, CsvZip, archive_key, csv_text, epoch_ms
-from ingestion.simulator.model import EPOCH, HOUR_MS, Ints, Market, base_parts, generator_of, rounded_base
+from ingestion.simulator.model import EPOCH, HOUR_MS, Flags, Ints, Market, base_parts, generator_of, rounded_base
 
 _KLINE_HEADER: Final = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
@@ -125,15 +126,25 @@ def write_metrics(out: Path, market: Market, month: Period) -> list[int]:
     return sizes
 
 
-def write_liquidations(out: Path, market: Market, day: date) -> list[int]:
-    """Forced orders of a day: at most one per second, in cascades when the price falls; every row stands twice.
+@dataclass(frozen=True)
+class ForcedOrders:
+    """The forced orders of a day, at most one per second. `time`: milliseconds since 1970; `average`, `limit`: ticks.
 
-    An order filled in parts has a row per fill with a growing accumulated quantity, or, as often at the venue, only its
-    last row.
+    `of_hour`: hour of the day. `kept`: the places of those that exist: an order is known by its side, quantity and
+    limit, and no two of a day share them.
     """
-    listing, period = market.listing, Period.of_day(day)
-    hours = market.hours_of(period)
-    generator = generator_of(market.arguments.seed, "liquidations", listing.symbol, (day - EPOCH).days)
+
+    time: Ints
+    is_sell: Flags
+    lots: Ints
+    average: Ints
+    limit: Ints
+    kept: Ints
+
+
+def forced_orders(market: Market, day: date, generator: np.random.Generator) -> ForcedOrders:
+    """In cascades when the price falls."""
+    hours = market.hours_of(Period.of_day(day))
     moves = market.hourly_return[hours]
     orders = np.clip(2 + (np.abs(moves) / 0.004) ** 1.8 * 8, 2, 900).astype(np.int64)
     of_hour = np.repeat(np.arange(24), orders)
@@ -147,30 +158,43 @@ def write_liquidations(out: Path, market: Market, day: date) -> list[int]:
     average = np.rint(bars.open[of_hour] * (1 - along) + bars.close[of_hour] * along).astype(np.int64)
     distance = (average * (0.003 + 0.005 * generator.random(of_hour.size))).astype(np.int64)
     limit = average + np.where(is_sell, -distance, distance)
-    typical = 200 if listing.inverse else 900
-    lots = 1 + (typical * np.exp(1.6 * generator.standard_normal(of_hour.size) + 40 * np.abs(moves[of_hour]))).astype(
-        np.int64
-    )
-    # An order is known by its side, quantity and limit; no two of a day may share them.
+    spread = np.exp(1.6 * generator.standard_normal(of_hour.size) + 40 * np.abs(moves[of_hour]))
+    lots = 1 + (market.listing.liquidated * spread).astype(np.int64)
     identity = np.stack([is_sell.astype(np.int64), lots, limit])
     kept = np.sort(np.unique(identity, axis=1, return_index=True)[1])
+    return ForcedOrders(time, is_sell, lots, average, limit, kept)
 
-    order, number, of, rows = _fills(generator, lots, kept)
-    ordered = lots[order]
+
+def generator_of_liquidations(market: Market, day: date) -> np.random.Generator:
+    return generator_of(market.arguments.seed, "liquidations", market.listing.symbol, (day - EPOCH).days)
+
+
+def write_liquidations(out: Path, market: Market, day: date) -> list[int]:
+    """Forced orders of a day; every row stands twice.
+
+    An order filled in parts has a row per fill with a growing accumulated quantity, or, as often at the venue, only its
+    last row.
+    """
+    listing, period = market.listing, Period.of_day(day)
+    generator = generator_of_liquidations(market, day)
+    drawn = forced_orders(market, day, generator)
+    order, number, of, rows = _fills(generator, drawn.lots, drawn.kept)
+    ordered = drawn.lots[order]
     accumulated, before = ordered * (number + 1) // of, ordered * number // of
     is_last = number + 1 == of
+    worse = np.where(drawn.is_sell[order], of - 1 - number, number + 1 - of)
 
     scale = listing.lot_scale
     file = CsvZip(out, archive_key(listing, "liquidationSnapshot", period), _LIQUIDATION_HEADER)
     file.add(
         [
-            Column(time[order] + number * 37),
-            Column(is_sell[order].astype(np.int64), words=("BUY", "SELL")),
+            Column(drawn.time[order] + number * 37),
+            Column(drawn.is_sell[order].astype(np.int64), words=("BUY", "SELL")),
             Column.repeated("LIMIT", order.size),
             Column.repeated("IOC", order.size),
             Column(ordered, scale),
-            Column(limit[order], 1),
-            Column(average[order] + np.where(is_sell[order], of - 1 - number, number + 1 - of), 1),
+            Column(drawn.limit[order], 1),
+            Column(drawn.average[order] + worse, 1),
             Column(is_last.astype(np.int64), words=("PARTIALLY_FILLED", "FILLED")),
             Column(accumulated - before, scale),
             Column(accumulated, scale),

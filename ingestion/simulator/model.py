@@ -1,21 +1,18 @@
-"""The market model: two simulated markets, hour by hour.
+"""The market model: simulated markets of two assets, hour by hour.
 
-Belongs here: the arguments of a simulation, prices and flow of each hour, planned crashes, integer arithmetic.
-Does not: single trades (`ingestion.simulator.trades`), what else is published of the model
-(`ingestion.simulator.derived`), files (`ingestion.simulator.archive_files`).
+Belongs here: the arguments of a simulation, prices and flow of each hour, integer arithmetic.
+Does not: which markets there are and their planned crashes (`ingestion.simulator.listings`), single trades
+(`ingestion.simulator.trades`), what else is published of the model (`ingestion.simulator.derived`), files
+(`ingestion.simulator.archive_files`).
 
 * Every price, quantity and sum is an integer of the venue's smallest unit from the moment it is drawn. Floats shape the
   model and are never summed into a published amount. `_MAX_HOUR_USD` keeps every product inside 64 bits.
-* `last_day` is the third-largest bearish spike of its two years, by daily and by 4h net taker volume in USD, in both
-  markets: three planned days sell 3.2, 2.6 and 2.0 (times the market's share) billion USD net, 70 % of it within one
-  4h bar. Every other day is held below 1.4, and every hour of an ordinary day below 0.16, so that no 4h, 8h or 7-hour
-  window of it competes either.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -24,15 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion.domain.periods import Period
+from ingestion.simulator.listings import BITCOIN, CONTRACT_USD, Asset, Crash, Listing
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 MAX_DAYS: Final = 1500
-EDITION: Final = 2  # of the model: part of the marker, so that an archive of an older model is rewritten
+EDITION: Final = 3  # of the model: part of the marker, so that an archive of an older model is rewritten
 HOUR_MS: Final = 3_600_000
 EPOCH: Final = date(1970, 1, 1)
-_CONTRACT_USD: Final = 100
 _MAX_HOUR_USD: Final = 6e9
 
 
@@ -63,51 +60,6 @@ class Arguments:
         }
 
 
-@dataclass(frozen=True)
-class Listing:
-    """One simulated market. A lot is the smallest quantity: 0.001 BTC, or one contract of 100 USD.
-
-    `lot_scale`, `quote_scale`: decimals of `volume` and `quote_volume`. `share`: of the linear market's USD volume.
-    """
-
-    symbol: str
-    folder: str
-    inverse: bool
-    lot_scale: int
-    quote_scale: int
-    trades_header: str
-    share: float
-    rows_share: float
-
-    @property
-    def market_id(self) -> str:
-        return f"simulated:{self.symbol}"
-
-
-LINEAR: Final = Listing("BTCUSDT", "um", False, 3, 4, "id,price,qty,quote_qty,time,is_buyer_maker", 1.0, 1.0)
-INVERSE: Final = Listing("BTCUSD_PERP", "cm", True, 0, 8, "id,price,qty,base_qty,time,is_buyer_maker", 0.06, 0.4)
-LISTINGS: Final = (LINEAR, INVERSE)
-
-
-@dataclass(frozen=True)
-class _Crash:
-    """A planned day of long liquidations. `net_usd` of the linear market; `fall` of the log price within the day."""
-
-    days_before: int
-    net_usd: float
-    fall: float
-
-
-# The last day must be exactly third: two larger ones inside its window, everything else well below.
-CRASHES: Final = (
-    _Crash(113, -3.2e9, 0.115),
-    _Crash(95, -2.6e9, 0.090),
-    _Crash(0, -2.0e9, 0.075),
-    _Crash(17, -1.35e9, 0.050),
-    _Crash(241, -1.30e9, 0.055),
-    _Crash(402, -1.25e9, 0.060),
-    _Crash(589, -1.20e9, 0.055),
-)
 # Share of a crash day's net flow by hour: 70 % within 16:00-20:00, one 4h bar; no other 4h bar of it has over 12 %.
 _CRASH_PROFILE: Final = np.array([0.10 / 12] * 12 + [0.02] * 4 + [0.15, 0.22, 0.20, 0.13] + [0.03] * 4)
 _ORDINARY_HOUR_NET_USD: Final = 0.16e9
@@ -191,18 +143,29 @@ def _model_days(arguments: Arguments) -> range:
     return range(last - MAX_DAYS + 1, last + 1)
 
 
-def _by_hour(crash_value: Callable[[_Crash], Floats]) -> Floats:
+def _by_hour(crashes: Sequence[Crash], crash_value: Callable[[Crash], Floats]) -> Floats:
     """`crash_value` on the hours of crash days, 0 elsewhere."""
     hours = np.zeros((MAX_DAYS, 24))
-    for crash in CRASHES:
+    for crash in crashes:
         hours[MAX_DAYS - 1 - crash.days_before] = crash_value(crash)
     return hours
 
 
-@dataclass(frozen=True)
-class _Path:
-    """What both markets share. `shock`: hourly return in units of its volatility. Arrays of (MAX_DAYS, 24)."""
+def _rebounds(crashes: Sequence[Crash]) -> Floats:
+    """What the log price gains back, evenly over the day after each crash."""
+    hours = np.zeros((MAX_DAYS, 24))
+    for crash in crashes:
+        if crash.days_before:
+            hours[MAX_DAYS - crash.days_before] = crash.rebound / 24
+    return hours
 
+
+@dataclass(frozen=True)
+class PricePath:
+    """What the markets of an asset share, in arrays of (MAX_DAYS, 24). `shock`: hourly return in units of its
+    volatility."""
+
+    asset: Asset
     close: Ints
     step: Floats
     shock: Floats
@@ -210,12 +173,22 @@ class _Path:
     season: Floats
 
 
-def draw_path(arguments: Arguments) -> _Path:
+def _steps(arguments: Arguments, asset: Asset) -> tuple[Floats, Floats]:
+    """Standard steps of each day's volatility and of each hour's price; those of bitcoin are part of every other's."""
     daily, hourly = np.empty(MAX_DAYS), np.empty((MAX_DAYS, 24))
     for index, day in enumerate(_model_days(arguments)):
-        generator = generator_of(arguments.seed, "path", "BTC", day)
+        generator = generator_of(arguments.seed, "path", asset.name, day)
         daily[index] = generator.standard_normal()
         hourly[index] = generator.standard_t(5, 24)
+    if asset.follows:
+        own = np.sqrt(1 - asset.follows**2)
+        of_bitcoin = _steps(arguments, BITCOIN)
+        daily, hourly = asset.follows * of_bitcoin[0] + own * daily, asset.follows * of_bitcoin[1] + own * hourly
+    return daily, hourly
+
+
+def draw_path(arguments: Arguments, asset: Asset) -> PricePath:
+    daily, hourly = _steps(arguments, asset)
     # Volatility clusters: the log of a day's volatility remembers about a fortnight.
     log_volatility = np.empty(MAX_DAYS)
     level = 0.0
@@ -226,8 +199,8 @@ def draw_path(arguments: Arguments) -> _Path:
     season = 0.75 + 0.6 * np.exp(-(((clock - 15) / 4.5) ** 2))
     shock = np.clip(hourly / np.sqrt(5 / 3), -4.5, 4.5)
     step = 0.0040 * np.exp(log_volatility)[:, None] * season * np.ones((MAX_DAYS, 24))
-    fall = _by_hour(lambda crash: crash.fall * _CRASH_PROFILE)
-    moves = (step * shock - fall).ravel()
+    planned = _rebounds(asset.crashes) - _by_hour(asset.crashes, lambda crash: crash.fall * _CRASH_PROFILE)
+    moves = (step * shock + planned).ravel()
     # Deviations from the trend fade within weeks, and the tangent keeps them within 12 %.
     deviation = np.empty(moves.size)
     level = 0.0
@@ -236,17 +209,18 @@ def draw_path(arguments: Arguments) -> _Path:
         deviation[index] = level
     days_before = MAX_DAYS - (np.arange(moves.size) + 1) / 24
     trend = np.interp(-days_before, -_TREND_DAYS, np.log(_TREND_PRICE))
-    price = np.exp(trend + 0.12 * np.tanh(deviation / 0.12))
-    return _Path(
+    price = asset.price * np.exp(trend + 0.12 * np.tanh(deviation / 0.12))
+    return PricePath(
+        asset=asset,
         close=np.rint(10 * price).astype(np.int64).reshape(MAX_DAYS, 24),
         step=step,
-        shock=shock - fall / step,
+        shock=shock + planned / step,
         log_volatility=np.repeat(log_volatility, 24).reshape(MAX_DAYS, 24),
         season=np.broadcast_to(season, (MAX_DAYS, 24)),
     )
 
 
-def draw_market(listing: Listing, arguments: Arguments, path: _Path) -> Market:
+def draw_market(listing: Listing, arguments: Arguments, path: PricePath) -> Market:
     """The market's hours: prices, flow in lots, numbers of trades, open interest."""
     noise = np.empty((7, MAX_DAYS, 24))
     tail, uniform, leaning = np.empty((MAX_DAYS, 24)), np.empty((MAX_DAYS, 24)), np.empty(MAX_DAYS)
@@ -268,7 +242,7 @@ def draw_market(listing: Listing, arguments: Arguments, path: _Path) -> Market:
 
     usd, net = _flow(listing, path, noise[3], tail, leaning, quiet)
     price = (open_ + close) / 20
-    lots_per_usd = 1 / _CONTRACT_USD if listing.inverse else 1000 / price
+    lots_per_usd = 1 / CONTRACT_USD if listing.inverse else 1000 / price
     volume = np.rint(usd * lots_per_usd).astype(np.int64)
     buy = (volume + np.rint(net * lots_per_usd).astype(np.int64)) // 2
     smaller_side = np.minimum(buy, volume - buy)
@@ -284,8 +258,8 @@ def draw_market(listing: Listing, arguments: Arguments, path: _Path) -> Market:
         np.clip(np.rint((open_ + close) / 2 + t).astype(np.int64), low, high - 1) for t in (tilt[0], tilt[1])
     )
     quote, buy_quote = _quotes(listing, (volume, buy), (buy_price, sell_price), uniform.ravel())
-    growth = np.cumsum(0.004 * noise[6].ravel() - 1.2 * _by_hour(lambda crash: crash.fall * _CRASH_PROFILE).ravel())
-    interest = 80_000_000 if not listing.inverse else 5_500_000
+    falls = _by_hour(path.asset.crashes, lambda crash: crash.fall * _CRASH_PROFILE)
+    growth = np.cumsum(0.004 * noise[6].ravel() - 1.2 * falls.ravel())
     return Market(
         listing=listing,
         arguments=arguments,
@@ -295,17 +269,17 @@ def draw_market(listing: Listing, arguments: Arguments, path: _Path) -> Market:
         first_agg_id=1_000_000_000 + np.cumsum(aggs) - aggs,
         first_trade_id=2_000_000_000 + np.cumsum(trades) - trades,
         hourly_return=np.log(close / open_),
-        open_interest=np.rint(interest * np.exp(0.3 * np.tanh(growth))).astype(np.int64),
+        open_interest=np.rint(listing.open_interest * np.exp(0.3 * np.tanh(growth))).astype(np.int64),
     )
 
 
 def _flow(
-    listing: Listing, path: _Path, noise: Floats, tail: Floats, leaning: Floats, quiet: Floats
+    listing: Listing, path: PricePath, noise: Floats, tail: Floats, leaning: Floats, quiet: Floats
 ) -> tuple[Floats, Floats]:
     """How much is traded in each hour, and how much of it net by takers who buy; in USD."""
     excitement = 0.5 * path.log_volatility + 0.3 * np.minimum(np.abs(path.shock), 5) + 0.2 * np.clip(tail, -5, 5)
     usd = 0.60e9 * listing.share * path.season * np.exp(excitement + quiet - 0.2)
-    crash_net = _by_hour(lambda crash: crash.net_usd * _CRASH_PROFILE) * listing.share
+    crash_net = _by_hour(path.asset.crashes, lambda crash: crash.net_usd * _CRASH_PROFILE) * listing.share
     usd = np.clip(usd, 0.03e9 * listing.share, 3.5e9 * listing.share)
     usd = np.minimum(np.maximum(usd, 5.5 * np.abs(crash_net)), _MAX_HOUR_USD * listing.share)
     lean = -0.003 + 0.030 * np.clip(path.shock, -4, 4) + 0.02 * noise + 0.022 * leaning[:, None]
@@ -337,7 +311,7 @@ def base_parts(contracts: Ints, ticks: Ints) -> tuple[Ints, Ints, Ints]:
 
     An hour has at most 3.6 million contracts (`_MAX_HOUR_USD`), so the first product is below 4 * 10^17.
     """
-    first, rest = np.divmod(contracts * (_CONTRACT_USD * 10 * 10**8), ticks)
+    first, rest = np.divmod(contracts * (CONTRACT_USD * 10 * 10**8), ticks)
     second, rest = np.divmod(rest * 10**8, ticks)
     return first, second, rest * 10**8 // ticks
 

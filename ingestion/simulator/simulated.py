@@ -28,17 +28,9 @@ from ingestion.domain.periods import Period, Span, days_between, periods_between
 from ingestion.raw.durable import atomic_write
 from ingestion.simulator.archive_files import archive_key
 from ingestion.simulator.derived import write_funding, write_klines, write_liquidations, write_metrics
-from ingestion.simulator.model import (
-    CRASHES,
-    EDITION,
-    LINEAR,
-    LISTINGS,
-    MAX_DAYS,
-    Arguments,
-    Market,
-    draw_market,
-    draw_path,
-)
+from ingestion.simulator.feed import FEED_FOLDER, write_messages
+from ingestion.simulator.listings import CRASHES, LINEAR, LISTINGS
+from ingestion.simulator.model import EDITION, MAX_DAYS, Arguments, Market, draw_market, draw_path
 from ingestion.simulator.trades import EDITIONS, DefectKind, Edition, write_trades
 from ingestion.venues.simulated import SIMULATION_MARKER
 
@@ -115,13 +107,13 @@ def simulate(
     seed: int = 7,
     progress: Progress = ignore_progress,
 ) -> SimulationSummary:
-    """Write the archive of two simulated markets to `out` and return a summary of it.
+    """Write the archive of three simulated markets to `out` and return a summary of it.
 
     Klines, metrics and funding span `days` days ending with `last_day`; trades and liquidations the last `trades_days`.
     Klines lie as monthly zips of finished months, and as daily ones in the first month, the last two finished ones and
     the unfinished one: a range that begins within another month finds no days of that month.
     `rows_per_day`: about how many aggTrades an ordinary day of the linear market has (a busy day has up to three times
-    as many, the inverse market 0.4 times; `trades` has about 1.6 rows for each).
+    as many, the other two 0.4 times; `trades` has about 1.6 rows for each).
 
     A complete archive of the same arguments is left as it is (corrections published since then included); any other
     simulated archive in `out` is replaced. Raises SimulationError for arguments that make no archive, and for a folder
@@ -149,7 +141,7 @@ def publish_correction(out: Path) -> tuple[str, ...]:
     marker = _Marker.read(out)
     if marker is None or not marker.describes(out):
         raise SimulationError(f"{out} holds no complete simulated archive; write one with simulate() first")
-    market = draw_market(LINEAR, marker.arguments, draw_path(marker.arguments))
+    market = draw_market(LINEAR, marker.arguments, draw_path(marker.arguments, LINEAR.asset))
     day = next(d.day for d in _planned_defects(marker.arguments) if d.kind is DefectKind.REPLACED_FILE)
     write_trades(out, market, day, Edition())
     return tuple(archive_key(LINEAR, dataset, Period.of_day(day)) for dataset in ("aggTrades", "trades"))
@@ -218,21 +210,22 @@ class _Marker:
 
 
 def _clear(out: Path, arguments: Arguments, earlier: _Marker | None) -> None:
-    """Make `out` an empty archive. Only a folder with a marker is ever emptied, and only of its `data`."""
+    """Make `out` an empty archive. Only a folder with a marker is ever emptied, and only of what is simulated."""
     if out.exists() and not out.is_dir():
         raise SimulationError(f"{out} is a file; name a folder for the simulated archive")
     if out.is_dir() and earlier is None and any(out.iterdir()):
         raise SimulationError(f"{out} is not empty and has no {MARKER}, so it is no earlier simulated archive")
     out.mkdir(parents=True, exist_ok=True)
     _Marker(arguments).write(out)
-    if (out / "data").exists():
-        shutil.rmtree(out / "data")
+    for folder in ("data", FEED_FOLDER):
+        if (out / folder).exists():
+            shutil.rmtree(out / folder)
 
 
 def _write_archive(out: Path, arguments: Arguments, progress: Progress) -> _Marker:
     progress(0.0, "drawing the markets hour by hour")
-    path = draw_path(arguments)
-    markets = [draw_market(listing, arguments, path) for listing in LISTINGS]
+    paths = {asset: draw_path(arguments, asset) for asset in dict.fromkeys(listing.asset for listing in LISTINGS)}
+    markets = [draw_market(listing, arguments, paths[listing.asset]) for listing in LISTINGS]
     trades = [task for market in markets for task in _trades_tasks(out, market)]
     others = [task for market in markets for task in _other_tasks(out, market)]
     total = len(trades) + len(others)
@@ -245,6 +238,7 @@ def _write_archive(out: Path, arguments: Arguments, progress: Progress) -> _Mark
                 sizes += written
                 done += 1
                 progress(0.99 * done / total, task.what)
+    write_messages(out, markets, arguments.last_day)
     marker = _Marker(arguments, complete=True, objects=len(sizes), bytes=sum(sizes))
     marker.write(out)
     progress(1.0, f"{marker.objects} simulated objects written")
@@ -285,8 +279,9 @@ def _other_tasks(out: Path, market: Market) -> list[_Task]:
         alone = not finished or index == 0 or index >= len(months) - 3
         periods = [month] * finished + [Period.of_day(day) for day in market.days_of(month) if alone]
         tasks.append(_Task(f"{name} klines {month}", partial(write_klines, out, market, periods)))
-    for day in days_between(arguments.first_trades_day, arguments.last_day):
-        tasks.append(_Task(f"{name} liquidations {day}", partial(write_liquidations, out, market, day)))
+    if market.listing.archives_liquidations:
+        for day in days_between(arguments.first_trades_day, arguments.last_day):
+            tasks.append(_Task(f"{name} liquidations {day}", partial(write_liquidations, out, market, day)))
     return tasks
 
 

@@ -1,4 +1,4 @@
-"""The simulated exchange as a venue: Binance's symbols and file layout, every dataset for every market.
+"""The simulated exchange as a venue: Binance's symbols, file layout and messages, every dataset for every market.
 
 Belongs here: its definition, and the marks that distinguish its archive, and each of its files, from real ones.
 Does not: generating data (`ingestion.simulator`).
@@ -10,6 +10,7 @@ from typing import Final
 
 from ingestion.domain.markets import SIMULATED_VENUE, ContractType
 from ingestion.venues.binance.archive import TRADE_DATASETS, BinanceArchive
+from ingestion.venues.binance.feed import BinanceFeed
 from ingestion.venues.binance.symbols import LINEAR_SHAPE, BinanceSymbols
 from ingestion.venues.venue import Venue
 
@@ -26,5 +27,7 @@ SIMULATED: Final = Venue(
     venue=SIMULATED_VENUE,
     symbols=BinanceSymbols(SIMULATED_VENUE, frozenset(ContractType), LINEAR_SHAPE),
     archive=BinanceArchive(published=lambda _dataset, _market, _day: True),
+    # Without an address: it is replayed on loopback by who has its messages (`ingestion.simulator.feed`).
+    feed=BinanceFeed(SIMULATED_VENUE, "", product=None),
     trade_datasets=TRADE_DATASETS,
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from orchestration.config.claims import own_claims
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 
@@ -43,9 +44,10 @@ class DbtConfig:
         return f"{self.memory_mebibytes}MiB"
 
     def variables(self) -> dict[str, Any]:
-        """The values of `--vars`."""
+        """The values of `--vars`. SettingsError where `claims.csv` has a fault."""
         return {
             "raw_url": self.storage.raw_url,
             "trades_dataset": self.trades_dataset,
             "kline_intervals": list(self.kline_intervals),
+            "own_claims": own_claims(self.paths.claims),
         }

@@ -125,7 +125,7 @@ class Endpoints:
     def live_url_of(self, venue: str) -> str | None:
         """Where the venue's WebSocket is; None where there is none."""
         feed = venue_of(venue).feed
-        return (self._redirected(venue, "live") or feed.url) if feed is not None else None
+        return (self._redirected(venue, "live") or feed.url or None) if feed is not None else None
 
     def _redirected(self, venue: str, part: str) -> str | None:
         return (self.redirected or {}).get(f"{venue}.{part}")

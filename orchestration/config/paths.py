@@ -37,6 +37,11 @@ class Paths:
         return self.state / "spool"
 
     @property
+    def claims(self) -> Path:
+        """Claims of one's own, judged with those of the project; only people write it."""
+        return self.state / "claims.csv"
+
+    @property
     def bans(self) -> Path:
         """Which venues have banned or rate limited this address, and until when."""
         return self.state / "refusals.json"

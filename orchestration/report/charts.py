@@ -228,6 +228,71 @@ def liquidations() -> Spec:
 
 
 @cache
+def positions() -> Spec:
+    """Open interest, the last of each day. Data: `positions`."""
+    import altair as alt
+
+    line = (
+        alt.Chart(alt.NamedData("positions"))
+        .transform_filter(f"{_SHOWN} && isValid(datum.interest)")
+        .mark_line(color=QUIET, strokeWidth=1.5)
+        .encode(
+            x=_time_axis(),
+            y=alt.Y(
+                "interest:Q",
+                title=None,
+                scale=alt.Scale(zero=False),
+                axis=alt.Axis(labelExpr=_USD_AXIS, tickCount=4, minExtent=44),
+            ),
+        )
+    )
+    hover = line.mark_point(opacity=0, size=60).encode(
+        tooltip=[
+            alt.Tooltip("day:N", title="UTC day"),
+            alt.Tooltip("interest:Q", title="open interest, USD", format=","),
+            alt.Tooltip("funding:Q", title="funding of the day", format="+.4%"),
+        ]
+    )
+    return _spec(line + hover, 140)
+
+
+@cache
+def profile() -> Spec:
+    """The hours of the week: net taker volume as a share of the volume. Data: `profile`."""
+    import altair as alt
+
+    base = alt.Chart(alt.NamedData("profile")).transform_filter("isValid(datum.net)")
+    place: dict[str, Any] = {
+        "x": alt.X("hour:O", title="hour, UTC", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)),
+        "y": alt.Y(
+            "weekday:O",
+            title=None,
+            axis=alt.Axis(
+                ticks=False,
+                minExtent=44,
+                labelExpr="['', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][datum.value]",
+            ),
+        ),
+        "tooltip": [
+            alt.Tooltip("hour:O", title="hour, UTC"),
+            alt.Tooltip("net:Q", title="net ÷ volume", format="+.2%"),
+            alt.Tooltip("bought:Q", title="hours in which takers bought more", format=".0%"),
+            alt.Tooltip("volume:Q", title="mean volume, USD", format=",.0f"),
+            alt.Tooltip("r:Q", title="mean return", format="+.3%"),
+            alt.Tooltip("n:Q", title="hours"),
+        ],
+    }
+    colours = alt.Scale(range=[SELL, "#F4F6F8", BUY], domainMid=0, interpolate="rgb")
+    cells = base.mark_rect().encode(**place, color=alt.Color("net:Q", legend=None, scale=colours))
+    signs = (
+        base.transform_calculate(sign="datum.net < 0 ? '−' : '+'")
+        .mark_text(fontSize=10, color="#000")
+        .encode(**place, text="sign:N")
+    )
+    return _finished((cells + signs).properties(width="container", height=170))
+
+
+@cache
 def event_study(side: str) -> Spec:
     """Returns after the events of one side, against all days of the market. Data: `returns`, `study`."""
     import altair as alt

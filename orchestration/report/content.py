@@ -28,6 +28,8 @@ Row = dict[str, Any]
 
 # Ranks are of each bar's own day. Marks of lower ranks would have no meaning in a chart.
 MARKED_EVENTS: Final = 5
+# Hours before and after an event of which the page states the context.
+CONTEXT_HOURS: Final = 24
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class MarketContent:
 
     `daily`: one row per day that has a bar, a reconciliation or liquidations. `events`: those of the first ranks, on
     each side and under each definition. `latest`: the newest day with its ranks. `brief`: its newest row, or None.
+    `ranks`: of each ranked day of the window the most extreme bar under each definition. `positions`: open interest,
+    funding and the ratios of accounts, a row per day. `context`: what surrounded the events. `profile`: the hours of
+    the week.
     """
 
     market_id: str
@@ -55,6 +60,10 @@ class MarketContent:
     returns: Sequence[Row] = ()
     brief: Row | None = None
     latest: MarketDay | None = None
+    ranks: Sequence[Row] = ()
+    positions: Sequence[Row] = ()
+    context: Sequence[Row] = ()
+    profile: Sequence[Row] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class ReportContent:
     """Everything on the page. `publication` is the one row of that table, `tables` the comments by table name.
 
     `liquidations`: the newest 24 hours of all venues, each venue and each market. `liquidation_days`: the last 30 days
-    of all venues and of each venue, newest first.
+    of all venues and of each venue, newest first. `screen`: the last complete day of every market.
     """
 
     publication: Row
@@ -73,6 +82,7 @@ class ReportContent:
     revision_count: int = 0
     liquidations: Sequence[Liquidated] = ()
     liquidation_days: Sequence[Row] = ()
+    screen: Sequence[Row] = ()
     tables: Mapping[str, Described] = field(default_factory=dict)
 
     @property
@@ -127,6 +137,7 @@ def read_content(serving: Path) -> ReportContent:
             liquidation_days=read.where("fct_liquidations_daily", _LIQUIDATION_DAYS)
             if "fct_liquidations_rolling_24h" in tables
             else [],
+            screen=read.where("rpt_market_screen", _SCREEN),
             tables=tables,
         )
 
@@ -163,6 +174,16 @@ def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketConten
         returns=read.where("fct_spike_forward_returns", _RETURNS, market_id),
         brief=briefs[0] if briefs else None,
         latest=latest,
+        ranks=read.where(
+            "fct_taker_spike_ranks", _RANKS.format(leaning=rule("leaning", "d.unit", "r.value")), market_id, market_id
+        )
+        if "dim_spike_definitions" in read.tables
+        else [],
+        positions=read.where("fct_open_interest_daily", _POSITIONS, market_id)
+        if {"fct_funding_rates", "fct_long_short_ratios"} <= set(read.tables)
+        else [],
+        context=read.where("fct_spike_context", _CONTEXT, market_id, CONTEXT_HOURS, MARKED_EVENTS),
+        profile=read.where("fct_hour_of_week_profile", _PROFILE, market_id),
     )
 
 
@@ -234,6 +255,63 @@ _EVENTS: Final = """
     where market_id = ? and is_event and event_rank <= ?
     order by definition_id, side, bar_at
 """
+
+# The window of two years, as every definition has it: a day before it can be picked too, without ranks. The bar is
+# chosen as that of the latest day (`orchestration.serving.days`).
+_RANKS: Final = """
+    select r.definition_id, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars, r.percentile, r.is_event,
+           r.event_rank
+    from fct_taker_spike_ranks as r
+    join dim_spike_definitions as d on d.definition_id = r.definition_id
+    where r.market_id = ? and r.spike_rank is not null
+      and r.bar_at > (select max(bar_at) from fct_taker_spike_ranks where market_id = ?) - interval 730 days
+    qualify row_number() over (
+        partition by r.definition_id, cast(r.bar_at as date)
+        order by r.spike_rank, r.percentile desc, abs({leaning}) desc, r.bar_at, r.side
+    ) = 1
+    order by cast(r.bar_at as date), r.definition_id
+"""
+
+_POSITIONS: Final = """
+    with fundings as (
+        select market_id, bar_date, sum(funding_rate) as funding_rate, avg(annualised_rate) as annualised_rate,
+               max_by(cumulative_rate, funded_at) as cumulative_rate
+        from fct_funding_rates
+        group by market_id, bar_date
+    ),
+    ratios as (
+        select market_id, cast(bar_at as date) as bar_date,
+               max_by(top_trader_position_long_short_ratio, bar_at) as top_ratio,
+               max_by(account_long_short_ratio, bar_at) as account_ratio
+        from fct_long_short_ratios
+        group by market_id, cast(bar_at as date)
+    )
+    select coalesce(o.bar_date, f.bar_date) as bar_date, o.open_interest_usd, o.change_24h_ratio,
+           f.funding_rate, f.annualised_rate, f.cumulative_rate, r.top_ratio, r.account_ratio
+    from fct_open_interest_daily as o
+    full join fundings as f on o.market_id = f.market_id and o.bar_date = f.bar_date
+    left join ratios as r on r.market_id = coalesce(o.market_id, f.market_id)
+      and r.bar_date = coalesce(o.bar_date, f.bar_date)
+    where coalesce(o.market_id, f.market_id) = ?
+    order by 1
+"""
+
+_CONTEXT: Final = """
+    select definition_id, side, event_at, event_rank, open_interest_change_ratio, funding_rate,
+           long_liquidations_usd, short_liquidations_usd, liquidations_coverage_ratio, is_lower_bound
+    from fct_spike_context
+    where market_id = ? and horizon_hours = ? and event_rank <= ?
+    order by definition_id, event_at desc, side
+"""
+
+_PROFILE: Final = """
+    select weekday, hour_of_day, hour_count, net_taker_ratio, bought_ratio, mean_volume_usd, mean_return
+    from fct_hour_of_week_profile
+    where market_id = ?
+    order by weekday, hour_of_day
+"""
+
+_SCREEN: Final = "select * from rpt_market_screen order by robust_z is null, abs(robust_z) desc, market_id"
 
 _STUDY: Final = """
     select definition_id, side, horizon_days, sample_size, hit_rate, median_return, mean_return, baseline_size,

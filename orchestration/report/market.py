@@ -15,6 +15,15 @@ from orchestration.report.completeness import CompletenessView, completeness_vie
 from orchestration.report.content import MarketContent, ReportContent, Row
 from orchestration.report.elements import Card, Cell, Defined, Table, column_comments, table, toned
 from orchestration.report.flow import DominanceView, NetVolumeView, dominance_view, net_volume_view
+from orchestration.report.gloss import glossed
+from orchestration.report.screen import (
+    ContextView,
+    PositionsView,
+    ProfileView,
+    context_view,
+    positions_view,
+    profile_view,
+)
 from orchestration.serving.days import MarketDay
 from orchestration.serving.liquidations import of_symbols
 
@@ -29,6 +38,7 @@ class LatestView:
     headline: str | None
     cards: tuple[Card, ...]
     ranks: Table | None
+    gloss: tuple[Defined, ...]
     definitions: tuple[Defined, ...]
 
 
@@ -47,6 +57,9 @@ class MarketView:
     dominance: DominanceView | None
     liquidations: LiquidationsView | None
     study: StudyView | None
+    positions: PositionsView | None
+    context: ContextView | None
+    profile: ProfileView | None
     sum_coverage: str | None
     sum_odd_days: Table | None
     completeness: CompletenessView | None
@@ -63,6 +76,9 @@ def market_view(key: str, market: MarketContent, content: ReportContent) -> Mark
         dominance=dominance_view(market, content),
         liquidations=liquidations_view(market, content),
         study=study_view(market, content) if market.study else None,
+        positions=positions_view(market, content),
+        context=context_view(market, content),
+        profile=profile_view(market, content),
         sum_coverage=texts.days_covered(with_bars(market.daily)) if is_sum else None,
         sum_odd_days=odd_days_table(market) if is_sum else None,
         completeness=completeness_view(market, content) if market.daily and not is_sum else None,
@@ -99,6 +115,7 @@ def _latest(market: MarketContent, day: MarketDay, content: ReportContent) -> La
         headline=str(brief["headline"]) if brief else None,
         cards=tuple(cards),
         ranks=_ranks(market, day) if day.ranks else None,
+        gloss=glossed("Net taker volume", "Sell ratio", "Rank", "Event"),
         definitions=column_comments(
             content,
             [

@@ -166,12 +166,16 @@ def _claim(rows: Sequence[Row], content: ReportContent) -> ClaimView:
 
 
 def _verdict(rows: Sequence[Row], content: ReportContent) -> str:
-    true = [content.name_of(row["definition_id"]) for row in rows if row["holds"]]
-    false = [content.name_of(row["definition_id"]) for row in rows if row["holds"] is False]
+    names = {str(row["definition_id"]): str(row["definition_name"]) for row in content.definitions}
+    true = [names.get(str(row["definition_id"]), str(row["definition_id"])) for row in rows if row["holds"]]
+    false = [row for row in rows if row["holds"] is False]
+    of_all = f"of {len(rows)} {'definition' if len(rows) == 1 else 'definitions'}"
     if true:
-        return f"✓ Holds under {texts.listed(true)}" + (f"; ✗ not under {texts.listed(false)}." if false else ".")
+        return f"✓ True under {len(true)} {of_all}: {'; '.join(true)}."
+    if len(false) == len(rows):
+        return f"✗ False under every definition ({len(rows)})."
     if false:
-        return f"✗ Holds under no definition that can tell ({texts.listed(false)})."
+        return f"✗ False under {len(false)} {of_all}; the data cannot tell under the others."
     return "? The data cannot tell: too little of the window is covered."
 
 

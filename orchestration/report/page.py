@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.report import charts, overall, rows, texts
 from orchestration.report.content import MarketContent, ReportContent
-from orchestration.report.elements import Table
+from orchestration.report.elements import Defined, Table
+from orchestration.report.gloss import glossed
 from orchestration.report.market import MarketView, market_view
+from orchestration.report.screen import ScreenView, screen_view
 
 if TYPE_CHECKING:
     import jinja2
@@ -53,6 +55,9 @@ class PageView:
     periods: tuple[Choice, ...]
     definition_choices: tuple[Choice, ...]
     markets: tuple[MarketView, ...]
+    screen: ScreenView | None
+    day_choices: tuple[Choice, ...]
+    day_gloss: tuple[Defined, ...]
     liquidations: overall.AllLiquidationsView | None
     claims: overall.ClaimsView
     revisions: Table | None
@@ -60,6 +65,7 @@ class PageView:
     publication: overall.PublicationView
     specs: str
     rows: str
+    definition_names: str
     style: str
     script: str
     library: str
@@ -85,6 +91,9 @@ def page_view(content: ReportContent, library: str) -> PageView:
         periods=_choices(PERIODS, _DEFAULT_DAYS),
         definition_choices=_choices(content.definition_names, content.first_definition),
         markets=tuple(market_view(key, held, content) for key, held in markets.items()),
+        screen=screen_view(content),
+        day_choices=_choices({key: held.market_id for key, held in markets.items()}, "m1"),
+        day_gloss=glossed("Sell ratio", "Sell percentile", "Rank", "Event", "Coverage"),
         liquidations=overall.liquidations_view(content),
         claims=overall.claims_view(content),
         revisions=overall.revisions_view(content),
@@ -92,6 +101,7 @@ def page_view(content: ReportContent, library: str) -> PageView:
         publication=overall.publication_view(content),
         specs=_json(rows.specs(markets)),
         rows=_json(_chart_rows(markets)),
+        definition_names=_json(content.definition_names),
         style=_asset("page.css"),
         script=_asset("page.js"),
         library=library,
@@ -99,7 +109,7 @@ def page_view(content: ReportContent, library: str) -> PageView:
 
 
 def _chart_rows(markets: Mapping[str, MarketContent]) -> dict[str, Any]:
-    return {key: rows.tables(held) for key, held in markets.items()}
+    return {key: {"name": held.market_id, **rows.tables(held)} for key, held in markets.items()}
 
 
 def _choices(options: Mapping[str, str], chosen: str) -> tuple[Choice, ...]:

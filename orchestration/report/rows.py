@@ -25,6 +25,8 @@ def specs(markets: Mapping[str, MarketContent]) -> dict[str, charts.Spec]:
         "price": charts.price(),
         "dominance": charts.dominance(),
         "liquidations": charts.liquidations(),
+        "positions": charts.positions(),
+        "profile": charts.profile(),
         "bearish": charts.event_study("bearish"),
         "bullish": charts.event_study("bullish"),
     }
@@ -49,6 +51,9 @@ def tables(market: MarketContent) -> dict[str, Any]:
             "events": _columns(_events(market)),
             "returns": _columns(_returns(market)),
             "study": _columns(_study(market)),
+            "positions": _columns(_positions(market)),
+            "profile": _columns(_profile(market)),
+            "ranks": _columns(_ranks(market)),
         },
     }
 
@@ -98,6 +103,50 @@ def _study(market: MarketContent) -> list[Row]:
             "n": row["sample_size"],
         }
         for row in market.study
+    ]
+
+
+def _positions(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "day": str(row["bar_date"]),
+            "interest": _rounded(row["open_interest_usd"], 0),
+            "funding": _rounded(row["funding_rate"], 8),
+        }
+        for row in market.positions
+    ]
+
+
+def _profile(market: MarketContent) -> list[Row]:
+    return [
+        {
+            "weekday": row["weekday"],
+            "hour": row["hour_of_day"],
+            "n": row["hour_count"],
+            "net": _rounded(row["net_taker_ratio"], 6),
+            "bought": _rounded(row["bought_ratio"], 4),
+            "volume": _rounded(row["mean_volume_usd"], 0),
+            "r": _rounded(row["mean_return"], 7),
+        }
+        for row in market.profile
+    ]
+
+
+def _ranks(market: MarketContent) -> list[Row]:
+    """Of each ranked day the most extreme bar under each definition, as the page shows a day that is picked."""
+    return [
+        {
+            "day": str(row["bar_at"].date()),
+            "definition": row["definition_id"],
+            "side": row["side"],
+            "bar": texts.instant(row["bar_at"])[11:],
+            "value": _rounded(row["value"], 4 if abs(row["value"]) < 1 else 0),
+            "rank": row["spike_rank"],
+            "of": row["window_bars"],
+            "pct": _rounded(row["percentile"], 4),
+            "event": "not known yet" if row["is_event"] is None else row["event_rank"] if row["is_event"] else "no",
+        }
+        for row in market.ranks
     ]
 
 

@@ -57,7 +57,7 @@ def run(
     first_day: date | None = None,
     last_day: date | None = None,
     *,
-    recent: date | None = None,
+    begins: Mapping[str, date] | None = None,
     progress: Progress | None = None,
     full_refresh: bool = False,
     full_audit: bool = False,
@@ -70,7 +70,7 @@ def run(
 
     Raises RangeError, SettingsError, ArchiveUnavailable, StorageError or DbtFailed before anything runs.
     """
-    ranges = ingest_ranges(settings.scope, first_day, last_day, recent)
+    ranges = ingest_ranges(settings.scope, first_day, last_day, begins)
     check_reachable(settings.endpoints, settings.storage, settings.paths.state)
     # Partitions begin with the earliest requested day, if that is before TAKER_FIRST_DAY.
     first = min(settings.first_day, *(wanted.first_day for wanted in ranges))

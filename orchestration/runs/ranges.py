@@ -6,6 +6,7 @@ running them (`orchestration.runs.execution`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -44,11 +45,12 @@ class IngestRange:
 
 
 def ingest_ranges(
-    scope: Scope, first_day: date | None, last_day: date | None, recent: date | None = None
+    scope: Scope, first_day: date | None, last_day: date | None, begins: Mapping[str, date] | None = None
 ) -> list[IngestRange]:
     """The ingestion runs for a request; RangeError when the days make no sense.
 
-    Without `first_day`: from TAKER_FIRST_DAY, and trades and liquidations from `recent`, by default the last 7 days.
+    Without `first_day`: from TAKER_FIRST_DAY, but datasets of `begins` from the day there, and trades and liquidations
+    of the last 7 days.
     Without `last_day`: yesterday.
     """
     last = last_day or yesterday()
@@ -58,11 +60,11 @@ def ingest_ranges(
             raise RangeError(f"{day} has not ended yet (UTC); the newest day that can be requested is {yesterday()}")
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
-    recent = first_day or recent or max(first, last - timedelta(days=RECENT_DAYS - 1))
+    recent = max(first, last - timedelta(days=RECENT_DAYS - 1))
+    starts = {} if first_day else {**dict.fromkeys(_RECENT_DATASETS, recent), **(begins or {})}
     by_range: dict[tuple[Span, date], list[str]] = {}
     for dataset in scope.archived_datasets():
-        start = recent if dataset.name in _RECENT_DATASETS else first
-        by_range.setdefault((dataset.span, start), []).append(dataset.name)
+        by_range.setdefault((dataset.span, starts.get(dataset.name, first)), []).append(dataset.name)
     ranges = [IngestRange(tuple(names), span, start, last) for (span, start), names in by_range.items()]
     # Small and long first: if the run is interrupted, the history is already there.
     return sorted(ranges, key=lambda r: (r.span is Span.DAY, r.first_day))

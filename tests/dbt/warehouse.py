@@ -261,6 +261,7 @@ class Warehouse:
     raw_url: str
     kline_intervals: tuple[str, ...] = ("1h",)
     trades_dataset: str = "aggTrades"
+    own_claims: tuple[Mapping[str, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -311,6 +312,7 @@ class Warehouse:
             "raw_url": self.raw_url,
             "kline_intervals": list(self.kline_intervals),
             "trades_dataset": self.trades_dataset,
+            "own_claims": list(self.own_claims),
         }
         return json.dumps(dbt_vars)
 

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from ingestion.simulator.simulated import DefectKind, publish_correction
-from tests.support.demos import INVERSE, LAST_DAY, LINEAR, Demo
+from tests.support.demos import ETHER, INVERSE, LAST_DAY, LINEAR, Demo
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -61,16 +61,17 @@ class TestTheAnswer:
         assert demo.taker.query("select market_id, is_simulated from dim_markets order by 1") == [
             (LINEAR, True),
             (INVERSE, True),
+            (ETHER, True),
         ]
         assert demo.facts["simulated"] is True
-        assert [day["is_simulated"] for day in demo.facts["markets"]] == [True, True]
+        assert [day["is_simulated"] for day in demo.facts["markets"]] == [True, True, True]
 
-    def test_every_definition_is_filled_for_both_markets(self, demo: Demo) -> None:
+    def test_every_definition_is_filled_for_every_market(self, demo: Demo) -> None:
         filled = demo.taker.query(
             "select market_id, count(distinct definition_id) from fct_taker_spike_ranks "
             "where spike_rank is not null group by all order by 1"
         )
-        assert filled == [(LINEAR, 7), (INVERSE, 7)]
+        assert filled == [(LINEAR, 8), (INVERSE, 8), (ETHER, 8)]
 
     def test_every_table_and_column_is_described_in_the_published_file(self, demo: Demo) -> None:
         undescribed = demo.taker.query(
@@ -85,6 +86,36 @@ class TestTheAnswer:
             parquet = demo.taker.storage / "serving" / "parquet" / name / "data.parquet"
             (rows,) = demo.taker.query(f"select count(*) from read_parquet('{parquet}')")
             assert rows == demo.taker.query(f"select count(*) from {name}")[0]
+
+
+class TestWhatItShows:
+    def test_one_claim_is_true_one_is_false_and_of_one_nothing_can_be_decided(self, demo: Demo) -> None:
+        holds = {
+            claim.removeprefix("demo-"): (some, every)
+            for claim, some, every in demo.taker.query(
+                "select claim_id, bool_or(holds), bool_and(holds) from fct_claim_verdicts "
+                "where claim_id like 'demo-%' group by claim_id"
+            )
+        }
+        assert holds == {"true": (True, False), "false": (False, False), "cannot-tell": (None, None)}
+
+    def test_the_event_study_concludes_something_of_ether_and_refuses_to_of_bitcoin(self, demo: Demo) -> None:
+        concluded = demo.taker.query(
+            "select market_id, count(*) filter (is_conclusive) > 0, min(p_value) < 0.01 from agg_spike_event_study "
+            "group by market_id order by market_id"
+        )
+        assert concluded == [(LINEAR, False, None), (INVERSE, False, None), (ETHER, True, True)]
+
+    def test_what_the_feed_was_silent_about_makes_the_day_a_lower_bound(self, demo: Demo) -> None:
+        ((source, is_lower_bound, coverage, orders),) = demo.taker.query(
+            "select liquidation_source, is_lower_bound, coverage_ratio, order_count from fct_liquidations_daily "
+            f"where market_id = '{ETHER}' and bar_date = date '{LAST_DAY}'"
+        )
+        assert (source, is_lower_bound, coverage) == ("live", True, (1440 - 23) / 1440)
+        assert orders > 0
+
+    def test_the_whole_venue_is_shown_beside_its_markets(self, demo: Demo) -> None:
+        assert "simulated:ALL" in [row["market_id"] for row in demo.facts["liquidations_24h"]]
 
 
 class TestThePlannedDefects:

@@ -79,13 +79,71 @@ def test_every_chart_is_drawn(visited: str, request: pytest.FixtureRequest) -> N
     page: Page = request.getfixturevalue(visited).page
     width = page.viewport_size["width"] if page.viewport_size else 0
     charts = page.locator(".chart")
-    # Two markets, and for each: net, price, dominance, liquidations, two sides of the study, two calendars.
-    assert charts.count() == 16
+    # Of each of three markets: net, price, dominance, positions, liquidations, two sides of the study, the hours of the
+    # week, two calendars.
+    assert charts.count() == 30
+    page.evaluate(_UNFOLD)
     for number in range(charts.count()):
         box = charts.nth(number).locator("svg").bounding_box()
         assert box is not None
         assert box["height"] > 80
         assert width * 0.7 < box["width"] <= width
+
+
+_UNFOLD = "document.querySelectorAll('details').forEach(folded => { folded.open = true; })"
+
+
+def test_what_is_not_unfolded_is_at_most_six_screens_of_a_laptop(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    assert page.evaluate("document.documentElement.scrollHeight") <= 6 * DESKTOP["height"]
+    page.close()
+
+
+def test_marks_of_events_do_not_lie_on_each_other_on_a_phone(phone: Visit) -> None:
+    for market in ("m1", "m2", "m3"):
+        marks = phone.page.eval_on_selector_all(
+            f'.chart[data-market="{market}"][data-chart="net"] .mark-symbol path',
+            "all => all.map(e => { const b = e.getBoundingClientRect(); return [b.left, b.right, b.top, b.bottom] })",
+        )
+        boxes = sorted(tuple(box) for box in marks)
+        assert all(
+            later[0] >= earlier[1] or later[2] >= earlier[3] or later[3] <= earlier[2]
+            for earlier, later in pairwise(boxes)
+        ), market
+
+
+def test_every_ranked_day_opens_with_its_ranks(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    panel = page.locator("#day-panel")
+    ranked = page.evaluate(
+        "(() => { const t = JSON.parse(document.getElementById('markets').textContent).m1.tables.ranks;"
+        " return [...new Set(t.rows.map(row => row[t.columns.indexOf('day')]))] })()"
+    )
+    assert len(ranked) > 60
+    for day in (ranked[0], ranked[len(ranked) // 2], ranked[-1]):
+        page.fill("#day-date", day)
+        page.dispatch_event("#day-date", "change")
+        assert panel.locator("caption").inner_text().endswith(f"the most extreme bar of {day} under each definition")
+        assert panel.locator("tbody tr").count() == 8
+    page.click("#day-before")
+    assert page.input_value("#day-date") == ranked[-2]
+    page.close()
+
+
+def test_a_day_before_any_rank_states_why_it_has_none(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    page.fill("#day-date", page.get_attribute("#day-date", "min"))
+    page.dispatch_event("#day-date", "change")
+    assert "No definition ranks this day" in page.locator("#day-panel").inner_text()
+    page.close()
+
+
+def test_a_click_on_a_bar_opens_its_day(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, DESKTOP).page
+    shown = page.locator("#day-panel .note").first.inner_text()
+    page.locator('.chart[data-market="m1"][data-chart="net"] .mark-rect path').nth(600).click(force=True)
+    page.wait_for_function("former => document.querySelector('#day-panel .note').innerText !== former", arg=shown)
+    page.close()
 
 
 def test_marks_are_as_many_as_the_days_shown(desktop: Visit) -> None:
@@ -133,8 +191,9 @@ def test_the_keyboard_reaches_the_numbers_every_section_and_every_table(browser:
     assert page.evaluate("document.activeElement.id") == "content"
     page.reload()
     page.wait_for_selector("html[data-drawn]", state="attached")
+    page.evaluate(_UNFOLD)
     links, regions, selects = set(), 0, set()
-    for _ in range(400):
+    for _ in range(900):
         page.keyboard.press("Tab")
         tag, target, role, ident = page.evaluate(
             "[document.activeElement.tagName, document.activeElement.getAttribute('href'), "
@@ -147,7 +206,7 @@ def test_the_keyboard_reaches_the_numbers_every_section_and_every_table(browser:
         selects |= {ident} if tag == "SELECT" else set()
     assert {"#m1", "#m2", "#claims", "#revisions", "#definitions", "#publication"} <= links
     assert regions == page.locator("[role=region]").count()
-    assert selects == {"days", "definition"}
+    assert selects == {"days", "definition", "day-market", "day-ranked"}
     page.close()
 
 
@@ -172,6 +231,7 @@ def test_choosing_a_period_redraws_the_charts_with_its_days(browser: Browser, re
 
 def test_choosing_a_definition_shows_its_events_and_no_others(browser: Browser, report: Path) -> None:
     page = visit(browser, report, DESKTOP).page
+    page.evaluate(_UNFOLD)
     page.select_option("#definition", "4h_usd")
     rows = page.locator("tbody[data-filtered] tr[data-definition]:visible")
     assert rows.count() > 0
@@ -218,8 +278,11 @@ def test_without_scripts_the_tables_are_all_there(browser: Browser, report: Path
     page = context.new_page()
     page.goto(report.as_uri())
     assert page.locator("table").count() > 10
-    assert page.locator("tbody[data-filtered] tr[data-definition]").first.is_visible()
+    for summary in page.locator("#m1 summary").all():
+        if summary.is_visible():
+            summary.click()
     assert page.locator(".controls").first.is_hidden()
+    assert page.locator("#day").is_hidden()
     context.close()
 
 

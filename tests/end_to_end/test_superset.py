@@ -39,6 +39,11 @@ CLAIMS = "Published claims, judged under every definition"
 RECONCILIATION = "Do trades and klines agree? Days per month by verdict"
 BRIEF = "Latest day in the time range"
 STUDY = "What followed: returns against the crowd, and against chance"
+SCREEN = "Every market, its last complete day"
+INTEREST = "Open interest by UTC day, USD"
+FUNDING = "Funding by UTC day"
+CONTEXT = "What surrounded the events: liquidations, or new positions?"
+HOURS = "Net taker volume by hour of the week, as a share of volume"
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -90,7 +95,7 @@ def superset(browser: Browser, taker: Taker, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def dashboard(superset: Superset, browser: Browser) -> Iterator[Dashboard]:
     """On a page tall enough for every chart to be in view and therefore loaded."""
-    page = browser.new_page(viewport={"width": 1440, "height": 4600})
+    page = browser.new_page(viewport={"width": 1440, "height": 6400})
     yield Dashboard(page, superset)
     page.close()
 
@@ -168,6 +173,34 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
     columns = ("definition_id", "side", "horizon_days", "sample_size", "conclusion")
     assert {tuple(row[column] for column in columns) for row in view.answers[STUDY]} == set(study)
 
+    screened = taker.query("select market_id, best_rank, robust_z from rpt_market_screen")
+    assert {(r["market_id"], r["best_rank"], r["robust_z"]) for r in view.answers[SCREEN]} == set(screened)
+
+    interest = taker.query(
+        "select bar_date, open_interest_usd from fct_open_interest_daily "
+        f"where market_id = '{market}' and open_interest_usd is not null"
+    )
+    assert _days(view.answers[INTEREST], "Open interest, USD") == {
+        day: pytest.approx(float(usd)) for day, usd in interest
+    }
+    fundings = taker.query(
+        "select bar_date, sum(funding_rate) from fct_funding_rates "
+        f"where market_id = '{market}' and funding_rate is not null group by bar_date"
+    )
+    assert _days(view.answers[FUNDING], "Funding of the day") == {
+        day: pytest.approx(float(rate)) for day, rate in fundings
+    }
+
+    surrounded = taker.query(
+        "select definition_id, side, event_rank, open_interest_change_ratio from fct_spike_context "
+        f"where market_id = '{market}' and horizon_hours = 24 and event_rank <= 10"
+    )
+    around = ("definition_id", "side", "event_rank", "open_interest_change_ratio")
+    assert Counter(tuple(row[column] for column in around) for row in view.answers[CONTEXT]) == Counter(surrounded)
+
+    ((hours,),) = taker.query(f"select count(*) from fct_hour_of_week_profile where market_id = '{market}'")
+    assert len(view.answers[HOURS]) == hours == 168
+
     headline = taker.query(
         f"select headline from rpt_market_brief_daily where market_id = '{market}' order by bar_date desc limit 1"
     )
@@ -176,6 +209,12 @@ def assert_equal_to_the_marts(view: View, taker: Taker, market: str) -> None:
 
 class TestTheDashboard:
     """In this order."""
+
+    def test_0_claims_about_the_markets_at_hand_come_first_and_the_definitions_have_names(self, view: View) -> None:
+        markets = [row["market_id"].partition(":")[0] for row in view.answers[CLAIMS]]
+        assert markets == sorted(markets, key=lambda venue: venue != "simulated")
+        named = {row["definition_id"]: row["definition_name"] for row in view.answers[CLAIMS]}
+        assert named["4h_usd"] == "4-hour bars, USD"
 
     def test_1_the_first_look_shows_the_numbers_of_the_marts(self, view: View, taker: Taker) -> None:
         assert_equal_to_the_marts(view, taker, _market(view))
@@ -195,8 +234,9 @@ class TestTheDashboard:
     def test_4_the_market_filter_changes_every_number(self, view: View, dashboard: Dashboard, taker: Taker) -> None:
         other = LINEAR if _market(view) == INVERSE else INVERSE
         chosen = dashboard.choose_market(other)
-        # Claims name their own market: that chart is not queried again.
-        chosen.answers.setdefault(CLAIMS, view.answers[CLAIMS])
+        # Claims name their own market, and the screen has them all: these charts are not queried again.
+        for name in (CLAIMS, SCREEN):
+            chosen.answers.setdefault(name, view.answers[name])
         assert_equal_to_the_marts(chosen, taker, other)
 
     def test_5_a_run_publishes_while_the_dashboard_is_open_and_a_refresh_shows_it(

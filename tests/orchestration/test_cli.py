@@ -390,6 +390,17 @@ def test_with_a_first_day_every_dataset_begins_there(settings: Settings) -> None
     ]
 
 
+def test_a_dataset_can_begin_on_a_day_of_its_own_unless_a_first_day_is_requested(settings: Settings) -> None:
+    last = yesterday()
+    first, late = last - timedelta(days=29), last - timedelta(days=2)
+    begins = {"metrics": first, "aggTrades": late, "liquidationSnapshot": late}
+    assert ingest_ranges(settings.scope, None, None, begins)[1:] == [
+        IngestRange(("metrics",), Span.DAY, first, last),
+        IngestRange(("aggTrades", "liquidationSnapshot"), Span.DAY, late, last),
+    ]
+    assert {found.first_day for found in ingest_ranges(settings.scope, first, None, begins)} == {first}
+
+
 def test_reversed_days_are_refused(settings: Settings) -> None:
     with pytest.raises(RangeError, match="swap them"):
         ingest_ranges(settings.scope, date(2022, 1, 2), date(2022, 1, 1))

@@ -26,6 +26,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
+        "own_claims": [],
         "logic_version": profile.logic_version(),
         "macros_version": profile.macros_version(),
     }
@@ -210,3 +211,15 @@ def test_a_dbt_that_was_killed_is_a_sentence_and_not_its_command_line() -> None:
         killed_sentence(text.format(-9))
     )
     assert "dbt was ended by SIGTERM; nothing of this build is published" in str(killed_sentence(text.format(-15)))
+
+
+def test_no_two_marts_are_described_by_the_same_first_sentence(manifest: Path) -> None:
+    """`taker tables` shows that sentence."""
+    parsed = json.loads(manifest.read_text())
+    first = {
+        mart: next(node for node in parsed["nodes"].values() if node["name"] == mart)["description"].partition(". ")[0]
+        for mart in dbt.marts_in(parsed)
+    }
+    assert all(first.values())
+    same = [mart for mart, sentence in first.items() if list(first.values()).count(sentence) > 1]
+    assert same == []

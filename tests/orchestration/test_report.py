@@ -79,7 +79,7 @@ def test_title_headline_and_market_are_labelled_simulated(full: ReportContent) -
 
 def test_a_real_market_is_not_called_simulated() -> None:
     real = reports.market(market_id="binance_um:BTCUSDT", brief=None)
-    page = render(reports.content(markets=[real], claims=reports.claims("binance_um:BTCUSDT"), revisions=[]))
+    page = render(reports.content(markets=[real], claims=reports.claims("binance_um:BTCUSDT"), revisions=[], screen=[]))
     assert "simulated" not in Text(page).text.lower()
 
 
@@ -87,7 +87,7 @@ def test_every_chart_has_a_label_and_a_specification(full: ReportContent) -> Non
     page = render(full)
     figures = [attributes for attributes in Text(page).all("div") if attributes.get("data-chart")]
     specs = embedded(page, "specs")
-    assert len(figures) == 8
+    assert len(figures) == 10
     for figure in figures:
         assert figure["aria-label"]
         assert figure["data-chart"] in specs or f"{figure['data-market']}:{figure['data-chart']}" in specs
@@ -189,18 +189,63 @@ def test_a_sum_over_venues_has_no_reconciliation_of_its_own() -> None:
 
 def test_a_claim_lists_the_definitions_under_which_it_holds(full: ReportContent) -> None:
     text = Text(render(full)).text
-    assert "✓ Holds under 4-hour bars, USD (4h_usd); ✗ not under UTC days, USD (daily_usd)." in text
+    assert "✓ True under 1 of 2 definitions: 4-hour bars, USD." in text
     assert "It is number 10 under daily_usd." in text
 
 
 def test_a_claim_about_a_market_that_is_not_held_is_not_judged() -> None:
     text = Text(render(reports.content(claims=reports.claims("binance_um:BTCUSDT")))).text
     assert "Cannot be checked here: this publication does not hold binance_um:BTCUSDT." in text
-    assert "Holds under" not in text
+    assert "1 claim about markets that this publication does not hold" in text
+    assert "True under" not in text
+
+
+def test_every_market_stands_in_one_table_and_what_is_not_known_of_it_is_a_dash(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "simulated:BTCUSDT (SIMULATED) 2026-06-30 −2,014.6 M −22.38% 100.00% 3 of 730, bearish UTC days, USD" in text
+    assert "≥ 312.0 M –" in text
+    assert "simulated:ETHUSDT (SIMULATED) 2026-06-30 −108.0 M −1.20% – – – –" in text
+    one = Text(render(reports.content(screen=[reports.screened(reports.MARKET, 1, 3)]))).text
+    assert "Every market at a glance" not in one
+
+
+def test_positions_of_the_last_days_leave_out_what_is_not_published_yet(full: ReportContent) -> None:
+    text = Text(render(full)).text
+    assert "2026-06-30 6,500.0 M −1.20% – – – 1.20 1.60" in text
+    assert "2026-06-29 6,500.0 M −1.20% +0.0300% +10.95% +8.12% 1.20 1.60" in text
+
+
+def test_the_context_of_an_event_states_bounds_and_coverage(full: ReportContent) -> None:
+    assert "bearish 2026-05-02 00:00 1 −8.10% −0.0200% ≥ 312.0 M – 50.00%" in Text(render(full)).text
+
+
+def test_the_most_one_sided_hours_of_the_week_are_named(full: ReportContent) -> None:
+    assert "sold on Saturday, 18:00 UTC (−3.00% of the volume)" in Text(render(full)).text
+
+
+def test_the_page_has_the_ranks_of_every_ranked_day(full: ReportContent) -> None:
+    table = embedded(render(full), "markets")["m1"]["tables"]["ranks"]
+    ranked = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    assert [(row["day"], row["definition"], row["event"]) for row in ranked] == [
+        ("2026-06-29", "4h_usd", 2),
+        ("2026-06-29", "daily_usd", 2),
+        ("2026-06-30", "4h_usd", "not known yet"),
+        ("2026-06-30", "daily_usd", "not known yet"),
+    ]
+
+
+def test_terms_are_explained_where_they_stand(full: ReportContent) -> None:
+    page = Text(render(full))
+    assert len([attributes for attributes in page.all("p") if attributes.get("class") == "gloss"]) >= 6
+    assert "Rank : 1 is the most extreme bar of the trailing window" in page.text
 
 
 def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
     bare = reports.market(
+        positions=[],
+        context=[],
+        profile=[],
+        ranks=[],
         events=[],
         study=[],
         returns=[],
@@ -216,6 +261,9 @@ def test_an_empty_table_is_a_sentence_and_not_an_empty_chart() -> None:
         "so there is no headline",
         "No day of this market has a percentile yet",
         "There are no liquidations of simulated:BTCUSDT",
+        "There is no open interest of simulated:BTCUSDT",
+        "fct_spike_context is empty for this market",
+        "fct_hour_of_week_profile is empty for this market",
         "there is no ranked event yet whose next days are known",
         "no claim is recorded in this publication",
         "No published rank has been revised",

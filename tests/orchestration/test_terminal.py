@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,24 @@ from rich.console import Console
 from ingestion.archive import Outcome, plan
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import ArchiveUnavailable
+from ingestion.raw.verify import RawVerdict
 from ingestion.venues import parse_market
 from orchestration.cli.render.brief import brief_rows, show_briefs
 from orchestration.cli.render.claim import claim_verdict, show_claim
 from orchestration.cli.render.days import liquidation_row, show_days, show_liquidations
+from orchestration.cli.render.judged import show_judged
 from orchestration.cli.render.progress import TerminalProgress
 from orchestration.cli.render.rows import show_rows
 from orchestration.cli.render.run_report import missing_latest_sentence, show_latest, show_report
 from orchestration.cli.render.status import show_status
+from orchestration.cli.render.verification import show_verification
 from orchestration.runs.report import CheckFinding, RunReport
 from orchestration.serving.claims.evaluate import Answer, Verdict
 from orchestration.serving.claims.parse import Claim
 from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days, unfilled
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
-from orchestration.serving.liquidations import last_liquidations
+from orchestration.serving.judged import Judged, JudgedClaim, Studied
+from orchestration.serving.liquidations import Liquidated, last_liquidations
 from orchestration.serving.raw_status import SeriesStatus
 from tests.support import reports
 
@@ -257,6 +261,53 @@ def test_a_warning_is_one_line_and_what_blocks_shows_its_evidence() -> None:
     text = printed(lambda console: show_report(console, RunReport(checks=[warning, block]), []))
     assert "warning suite: trades are complete: 2 rows\n" in text
     assert "first: {row}" in text.split("blocked")[1]
+
+
+def test_a_broken_rule_does_not_read_as_a_fact() -> None:
+    warning = CheckFinding(
+        "mart", "suite", False, "[warning] trades are complete: 2 of 1520 rows break the rule; first: {}"
+    )
+    text = printed(lambda console: show_report(console, RunReport(checks=[warning]), []))
+    assert "warning suite: 2 of 1520 rows break the rule “trades are complete”\n" in text
+
+
+def test_the_words_that_lines_begin_with_are_explained_and_no_others() -> None:
+    block = CheckFinding("mart", "other", True, "[critical] net = buy − sell: 1 row; first: {row}")
+    text = printed(lambda console: show_report(console, RunReport(checks=[block]), ["a note"]))
+    assert "blocked: a rule is broken that no venue can break" in text
+    assert "note: nothing is wrong" in text
+    assert "warning: " not in text
+    assert printed(lambda console: show_report(console, RunReport(), [])) == ""
+
+
+def test_claims_stand_with_their_verdict_and_the_study_with_what_it_refuses() -> None:
+    def claim(true: int, false: int, undecided: int) -> JudgedClaim:
+        return JudgedClaim("c", "simulated:BTCUSDT", "The largest day.", true, false, undecided, None, None)
+
+    refused = Studied("binance_um:BTCUSDT", "UTC days, USD, bearish, 7 days", "Nothing can be concluded: 3 events.")
+    found = Judged((claim(2, 6, 0), claim(0, 8, 0), claim(0, 3, 5)), (refused,))
+    lines = printed(lambda console: show_judged(console, found)).splitlines()
+    assert "TRUE under 2 of 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert "FALSE under all 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert "CANNOT TELL under 5 of 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert "binance_um:BTCUSDT · UTC days, USD, bearish, 7 days · Nothing can be concluded: 3 events." in lines
+
+
+def test_the_column_of_notes_is_there_when_an_order_has_no_value() -> None:
+    def shown(unvalued: int) -> str:
+        at = datetime.combine(date(2026, 6, 30), time(14))
+        row = Liquidated("v:S", at, Decimal(1), Decimal(2), 3, unvalued, None, 1.0, True, "live", "v")
+        return printed(lambda console: show_liquidations(console, [row]))
+
+    assert "note" not in shown(0)
+    assert "note" in shown(4)
+    assert "4 orders without a value in USD" in shown(4)
+
+
+def test_a_verification_of_nothing_names_the_next_step() -> None:
+    text = printed(lambda console: show_verification(console, RawVerdict(0, 0, ()), None))
+    assert "nothing is stored here yet" in text
+    assert "`taker run`" in text
 
 
 def test_absent_files_and_absent_days_are_named_in_their_own_terms() -> None:
@@ -499,7 +550,8 @@ def test_a_market_without_its_latest_day_shows_why_and_its_newest_bar() -> None:
 
 def test_a_notice_of_an_archive_is_one_note() -> None:
     text = printed(lambda console: show_report(console, RunReport(notices=["the mirror answers 403"]), []))
-    assert text == "note    the mirror answers 403\n"
+    assert text.splitlines()[0] == "note    the mirror answers 403"
+    assert len(text.splitlines()) == 2
 
 
 def status_of(*defects: Unused, **counts: int) -> SeriesStatus:

@@ -17,7 +17,7 @@ from typing import Any
 from ingestion.simulator.simulated import DefectKind, SimulationSummary, simulate
 from tests.support.commands import Taker
 
-LINEAR, INVERSE = "simulated:BTCUSDT", "simulated:BTCUSD_PERP"
+LINEAR, INVERSE, ETHER = "simulated:BTCUSDT", "simulated:BTCUSD_PERP", "simulated:ETHUSDT"
 LAST_DAY = date(2026, 6, 30)
 _HOME = Path("var", "demo")
 
@@ -34,7 +34,7 @@ class Demo:
     def taker(self) -> Taker:
         """The same warehouse, by settings."""
         settings = {
-            "TAKER_MARKETS": f"{LINEAR},{INVERSE}",
+            "TAKER_MARKETS": f"{LINEAR},{INVERSE},{ETHER}",
             "TAKER_ARCHIVE_URL": self.simulated.root.as_uri(),
             "TAKER_FIRST_DAY": str(self.simulated.first_day),
         }

@@ -240,6 +240,99 @@ def brief() -> Row:
     }
 
 
+def ranks() -> list[Row]:
+    """The last two days, under both definitions; the very last is no event yet."""
+    return [
+        {
+            "definition_id": definition,
+            "side": "bearish",
+            "bar_at": datetime.combine(day(number), time(16 if definition == "4h_usd" else 0)),
+            "value": Decimal(-2_000_000_000),
+            "spike_rank": 3,
+            "window_bars": 730,
+            "percentile": 0.997,
+            "is_event": None if number == DAYS - 1 else True,
+            "event_rank": None if number == DAYS - 1 else 2,
+        }
+        for number in (DAYS - 2, DAYS - 1)
+        for definition in DEFINITIONS
+    ]
+
+
+def positions() -> list[Row]:
+    """Ten days; fundings of the first nine."""
+    return [
+        {
+            "bar_date": day(number),
+            "open_interest_usd": Decimal(6_500_000_000),
+            "change_24h_ratio": -0.012,
+            "funding_rate": None if number == DAYS - 1 else Decimal("0.0003"),
+            "annualised_rate": None if number == DAYS - 1 else 0.1095,
+            "cumulative_rate": None if number == DAYS - 1 else Decimal("0.0812"),
+            "top_ratio": 1.2,
+            "account_ratio": 1.6,
+        }
+        for number in range(DAYS - 10, DAYS)
+    ]
+
+
+def context() -> list[Row]:
+    return [
+        {
+            "definition_id": definition,
+            "side": "bearish",
+            "event_at": datetime.combine(day(700), time(0)),
+            "event_rank": 1,
+            "open_interest_change_ratio": -0.081,
+            "funding_rate": Decimal("-0.0002"),
+            "long_liquidations_usd": Decimal(312_000_000),
+            "short_liquidations_usd": None,
+            "liquidations_coverage_ratio": 0.5,
+            "is_lower_bound": True,
+        }
+        for definition in DEFINITIONS
+    ]
+
+
+def profile() -> list[Row]:
+    """Takers sell on Saturdays at 18:00."""
+    return [
+        {
+            "weekday": weekday,
+            "hour_of_day": hour,
+            "hour_count": 104,
+            "net_taker_ratio": -0.03 if (weekday, hour) == (6, 18) else 0.001 * (hour % 5),
+            "bought_ratio": 0.5,
+            "mean_volume_usd": Decimal(500_000_000),
+            "mean_return": 0.0001,
+        }
+        for weekday in range(1, 8)
+        for hour in range(24)
+    ]
+
+
+def screened(market_id: str, net: int, rank: int | None) -> Row:
+    """A market's row of the screen; without a rank nothing of it is known but its flow."""
+    return {
+        "market_id": market_id,
+        "is_simulated": market_id.startswith("simulated:"),
+        "bar_date": LAST_DAY,
+        "net_taker_usd": Decimal(net),
+        "net_taker_ratio": net / 9e9,
+        "sell_dominance_percentile": None if rank is None else 1.0,
+        "best_rank": rank,
+        "best_rank_window_bars": 730,
+        "best_rank_side": "bearish",
+        "best_rank_definition_name": None if rank is None else NAMES["daily_usd"],
+        "robust_z": None if rank is None else -4.2,
+        "price_change_ratio": -0.05,
+        "open_interest_change_24h_ratio": None,
+        "funding_rate": None,
+        "long_liquidations_usd": None if rank is None else Decimal(312_000_000),
+        "short_liquidations_usd": None,
+    }
+
+
 def market(**changes: Any) -> MarketContent:
     """The invented market; `changes` replace fields."""
     name = changes.get("market_id", MARKET)
@@ -282,6 +375,10 @@ def market(**changes: Any) -> MarketContent:
         "returns": returns(),
         "brief": brief(),
         "latest": latest,
+        "ranks": ranks(),
+        "positions": positions(),
+        "context": context(),
+        "profile": profile(),
     }
     return MarketContent(**{**filled, **changes})
 
@@ -305,6 +402,7 @@ def content(**changes: Any) -> ReportContent:
         "revision_count": 1,
         "liquidations": last_liquidations(),
         "liquidation_days": liquidation_days(),
+        "screen": [screened(MARKET, -2_014_600_000, 3), screened("simulated:ETHUSDT", -108_000_000, None)],
         "tables": {
             "fct_net_taker_volume_daily": Described(
                 "Net taker volume per market and UTC day.",

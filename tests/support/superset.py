@@ -104,14 +104,14 @@ class Dashboard:
         return self._drawn()
 
     def choose_market(self, market: str) -> View:
-        """Set the market filter and apply it. The claims are out of its scope and not queried again."""
+        """Set the market filter and apply it. Claims and screen are out of its scope and not queried again."""
         self._seen = View()
         page = self.page
         page.locator("[data-test=form-item-value] .ant-select, .filter-item-wrapper .ant-select").first.click()
         page.locator(f".ant-select-item-option[title='{market}']").click()
         page.keyboard.press("Escape")
         page.locator("[data-test=filter-bar__apply-button]").click()
-        return self._drawn(unqueried=1)
+        return self._drawn(unqueried=2)
 
     def text(self) -> str:
         return " ".join(self.page.inner_text("body").split())

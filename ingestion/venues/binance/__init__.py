@@ -22,7 +22,7 @@ BINANCE_UM: Final = Venue(
     symbols=_UM,
     archive=BINANCE_ARCHIVE,
     api=BinanceApi(_UM, "https://fapi.binance.com", "/fapi/v1"),
-    feed=BinanceFeed("wss://fstream.binance.com/market", ContractType.LINEAR),
+    feed=BinanceFeed("binance_um", "wss://fstream.binance.com/market", ContractType.LINEAR),
     trade_datasets=TRADE_DATASETS,
 )
 BINANCE_CM: Final = Venue(
@@ -31,6 +31,6 @@ BINANCE_CM: Final = Venue(
     archive=BINANCE_ARCHIVE,
     api=BinanceApi(_CM, "https://dapi.binance.com", "/dapi/v1"),
     # COIN-M has a host of its own, with the same paths.
-    feed=BinanceFeed("wss://dstream.binance.com/market", ContractType.INVERSE),
+    feed=BinanceFeed("binance_cm", "wss://dstream.binance.com/market", ContractType.INVERSE),
     trade_datasets=TRADE_DATASETS,
 )

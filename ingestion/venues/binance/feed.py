@@ -29,22 +29,25 @@ class BinanceFeed:
 
     Since the merger that stream carries both products on both hosts. Each venue connects to its own host and keeps only
     its own product's orders, so an order counts once, and a venue's coverage is that of its own connection.
+    `product`: None for a venue that has both.
     """
 
+    venue: str
     url: str
-    product: ContractType
+    product: ContractType | None
     is_every_order: bool = False
     is_venue_wide: bool = True
     longest_connection_seconds: float = 24 * 3600.0
 
     def subscriptions(self, markets: Sequence[Market], *, trades: bool, url: str) -> list[Subscription]:
-        venue = "binance_um" if self.product is ContractType.LINEAR else "binance_cm"
-        wanted = [Subscription(venue, f"{url}/stream?streams=!forceOrder@arr")]
+        wanted = [Subscription(self.venue, f"{url}/stream?streams=!forceOrder@arr")]
         symbols = [market.symbol for market in markets] if trades else []
         for first in range(0, len(symbols), _STREAMS_PER_CONNECTION):
             part = tuple(symbols[first : first + _STREAMS_PER_CONNECTION])
             streams = "/".join(f"{quote(symbol.lower())}@aggTrade" for symbol in part)
-            name = f"{venue} trades" if first == 0 else f"{venue} trades {first // _STREAMS_PER_CONNECTION + 1}"
+            name = (
+                f"{self.venue} trades" if first == 0 else f"{self.venue} trades {first // _STREAMS_PER_CONNECTION + 1}"
+            )
             wanted.append(Subscription(name, f"{url}/stream?streams={streams}", LIVE_TRADES.name, part))
         return wanted
 
@@ -78,6 +81,8 @@ class BinanceFeed:
             raise Malformed(f"`e` is none of forceOrder, aggTrade, trade: {kind!r}")
 
     def _is_own(self, fields: dict[str, Any], product: Any) -> bool:
+        if self.product is None:
+            return True
         if product is None:
             return is_inverse(text(fields, "s")) == (self.product is ContractType.INVERSE)
         if not isinstance(product, int) or product not in _PRODUCTS:

@@ -19,7 +19,7 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Simulate two markets' archive in ./var/demo and run everything on it."""
+    """Simulate three markets' archive and feed in ./var/demo and run everything on it."""
     with reporting_errors(debug):
         from orchestration.runs import demo as demonstration
 
@@ -29,11 +29,14 @@ def demo(
         with simulation_progress(quiet or as_json) as progress:
             simulated = demonstration.simulate_archive(last_day, progress)
         settings = demonstration.demo_settings(simulated.first_day)
-        # Trades from their first day on: the demo's month of them is what its defects are in.
-        run_and_show(
-            settings, None, last_day, quiet=quiet, as_json=as_json, debug=debug, recent=simulated.first_trades_day
-        )
+        demonstration.receive_liquidations(settings, simulated)
+        demonstration.write_claims(settings, simulated)
+        begins = demonstration.first_days(simulated)
+        run_and_show(settings, None, last_day, quiet=quiet, as_json=as_json, debug=debug, begins=begins)
         if not (quiet or as_json):
             from orchestration.cli.render.console import stdout
+            from orchestration.cli.render.judged import show_judged
+            from orchestration.serving.judged import judged
 
+            show_judged(stdout(), judged(settings.serving_path))
             stdout().print(demonstration.next_steps())

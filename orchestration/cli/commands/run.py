@@ -6,7 +6,7 @@ Belongs here: a run with its progress and its result. Does not: the run (`orches
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,7 +71,7 @@ def run_and_show(
     debug: bool,
     full_refresh: bool = False,
     full_audit: bool = False,
-    recent: date | None = None,
+    begins: Mapping[str, date] | None = None,
 ) -> None:
     """Run, print the result, and end with an exit code other than 0 where something failed."""
     from orchestration.cli.render.console import stderr
@@ -84,7 +84,7 @@ def run_and_show(
             settings,
             first,
             last,
-            recent=recent,
+            begins=begins,
             progress=progress,
             full_refresh=full_refresh,
             full_audit=full_audit,

@@ -99,13 +99,17 @@ def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
     if not rows:
         return
     table = Table(title="[bold]liquidations of the last 24 hours, USD", title_justify="left")
-    for name in ("", "to (UTC)"):
+    for name in ("where", "to (UTC)"):
         table.add_column(name)
     for name in ("longs", "shorts", "orders", "largest", "coverage"):
         table.add_column(name, justify="right")
-    table.add_column("")
-    for row in rows:
-        table.add_row(*liquidation_row(row))
+    shown = [liquidation_row(row) for row in rows]
+    # Most days every order has a value: the column is there when one has none.
+    has_notes = any(row[-1] for row in shown)
+    if has_notes:
+        table.add_column("note")
+    for row in shown:
+        table.add_row(*(row if has_notes else row[:-1]))
     console.print()
     console.print(table)
 

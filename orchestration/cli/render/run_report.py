@@ -5,7 +5,8 @@ Belongs here: a `RunReport` as lines. Does not: the latest days (`orchestration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ def show_report(
         )
     for problem in report.problems:
         console.print(f"[red]failed[/]  {escape(problem)}")
+    words = set()
     for check in report.checks:
         if problems_only and not check.blocks:
             continue
@@ -64,21 +66,46 @@ def show_report(
         for line in check.description.splitlines():
             blocks = check.blocks and not line.startswith("[warning] ")
             word = "[red]blocked[/]" if blocks else "[yellow]warning[/]"
+            words.add("blocked" if blocks else "warning")
             # Of a warning the rule is enough here; failing rows are in the UI and in --json.
             text = line if blocks else line.partition("; first: ")[0].removeprefix("[warning] ")
-            console.print(f"{word} {escape(check.name)}: {escape(text)}")
+            console.print(f"{word} {escape(check.name)}: {escape(_finding(text))}")
     if report.losses is not None and not problems_only:
-        _show_losses(console, report.losses)
+        words |= _show_losses(console, report.losses)
     for dataset, absent in () if problems_only else report.absent.items():
         if absent and not (dataset in ARCHIVED and report.losses is not None):
             requested = report.requested[dataset]
             count = "none" if absent == requested else f"{requested - absent:,}"
             what = "requested files are in the archive" if dataset in ARCHIVED else "requested days are in the API"
             console.print(f"[yellow]note[/]    {dataset}: {count} of {requested:,} {what}")
-    for text in () if problems_only else report.notices:
+            words.add("note")
+    for text in [*(() if problems_only else report.notices), *disagreements]:
         console.print(f"[yellow]note[/]    {escape(text)}")
-    for text in disagreements:
-        console.print(f"[yellow]note[/]    {escape(text)}")
+        words.add("note")
+    if not problems_only:
+        _explain(console, words)
+
+
+# "rule: how many rows break it", as the audit states it: read on its own, the rule would pass for a fact.
+_BROKEN = re.compile(r"^(?P<rule>.+): (?P<count>[\d,]+ of [\d,]+ rows?) breaks? the rule$")
+_MEANINGS = {
+    "blocked": "a rule is broken that no venue can break: nothing was published, the former publication stands",
+    "warning": "the venue's data contradict themselves or lack something: published, and marked where it matters",
+    "note": "nothing is wrong: it explains a number or a gap",
+}
+
+
+def _finding(text: str) -> str:
+    """`broken by 2 of 1,520 rows: the rule “the day's trades are complete”`; any other text as it is."""
+    found = _BROKEN.match(text)
+    return f"{found['count']} break the rule “{found['rule']}”" if found else text
+
+
+def _explain(console: Console, words: Collection[str]) -> None:
+    """What the first words of the lines above mean."""
+    for word, meaning in _MEANINGS.items():
+        if word in words:
+            console.print(f"[dim]{word}: {meaning}[/]")
 
 
 def show_up_to_date(console: Console, published_at: datetime) -> None:
@@ -114,8 +141,9 @@ def _show_lost_flow(console: Console, losses: Losses) -> None:
         console.print(f"[red]missing[/] {escape(f'{lost.market_id}: {count}, {days_text(lost.days)} ({why}){again}')}")
 
 
-def _show_losses(console: Console, losses: Losses) -> None:
-    """What was not used as published and what the archive does not have; what is not of the flow is folded."""
+def _show_losses(console: Console, losses: Losses) -> set[str]:
+    """What was not used as published and what the archive does not have; what is not of the flow is folded. Returns
+    the words that the lines begin with."""
     used_otherwise = [one for one in losses.unused if one.kind != "damaged_object"]  # those are among the notices
     lines = [("warning", one.dataset, f"{one.series} {one.when}: {one.what}") for one in used_otherwise]
     for absent in losses.absent:
@@ -130,3 +158,4 @@ def _show_losses(console: Console, losses: Losses) -> None:
         console.print(
             f"[yellow]note[/]    … and {len(others) - _NOTES_SHOWN:,} more; `taker status --defects` lists them"
         )
+    return {word for word, _, _ in lines}

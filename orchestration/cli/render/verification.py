@@ -49,6 +49,12 @@ def show_verification(
         console.print(f"[red]differs[/] {escape(f'{differing.where}: {differing.what}; {differing.remedy}')}")
     if faults_only:
         return
+    if not raw.objects and marts is None:
+        console.print(
+            "nothing is stored here yet, so there was nothing to verify; `taker run` ingests and publishes real data, "
+            "`taker demo` simulated ones (then `taker verify --demo`)"
+        )
+        return
     console.print(f"raw zone: {raw.objects:,} objects, {raw.bytes:,} bytes, {len(raw.faults):,} faults")
     if marts is None:
         console.print("marts: not compared")
