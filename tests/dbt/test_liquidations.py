@@ -419,7 +419,7 @@ def test_the_brief_of_a_day_has_the_market_s_and_all_liquidations(collected: Col
         assert brief["all_short_liquidations_usd"] == days[all_id]["short_usd"]
         assert brief["all_liquidations_venue_set"] == days[all_id]["venue_set"]
         share = int(days[all_id]["coverage_ratio"] * 100)
-        assert f" short on {venues}, {share} % of the day heard." in brief["headline"]
+        assert f" short on {venues}, {share} % of the day received." in brief["headline"]
 
 
 @pytest.mark.parametrize("suite", AUDITED, ids=lambda suite: suite.name)

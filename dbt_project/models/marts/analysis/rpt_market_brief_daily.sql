@@ -31,7 +31,7 @@ with phrases as (
                 then 'at least ' || {{ value_text("'usd'", 'all_long_liquidations_usd') }} || ' long and '
                     || {{ value_text("'usd'", 'all_short_liquidations_usd') }} || ' short on '
                     || {{ enumeration_text('all_liquidations_venue_set') }} || ', '
-                    || {{ coverage_text('all_liquidations_coverage_ratio') }} || ' of the day heard'
+                    || {{ coverage_text('all_liquidations_coverage_ratio') }} || ' of the day received'
         end as all_liquidations_text,
         nullif(
             concat_ws(
@@ -82,12 +82,12 @@ select
         || coalesce(
             liquidations_text || case
                 when all_liquidations_subscribed_symbol_count is null then '; all markets '
-                else '; of the symbols heard '
+                else '; of the subscribed symbols '
             end || all_liquidations_text,
             liquidations_text,
             case
                 when all_liquidations_subscribed_symbol_count is null then 'liquidated '
-                else 'liquidated of the symbols heard '
+                else 'liquidated of the subscribed symbols '
             end || all_liquidations_text,
             'liquidations unknown'
         ) || '.' || coalesce(' In conflict with other data and not used: ' || conflict_text || '.', '') as headline,
