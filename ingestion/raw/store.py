@@ -17,13 +17,10 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ingestion.domain.errors import StorageError
 from ingestion.raw.durable import Outrun, atomic_write, exclusively, put_first, sweep, sync
-
-if TYPE_CHECKING:
-    pass
 
 SETTING: Final = "the storage URL"
 BLOCK: Final = 1 << 20
