@@ -32,7 +32,7 @@ SEED ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt test test-fast torture lint lint-sql audit words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt wheel test test-fast torture lint lint-sql audit words format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,12 @@ docs: $(READY) ## dbt's documentation: lineage and every column, one page for th
 dbt: $(READY) ## dbt itself, on your warehouse: make dbt ARGS="build --select int_market_bars+" (see docs/dbt.md)
 	@$(BIN)/python -m orchestration.runs.dbt dbt $(ARGS)
 
+wheel: $(READY) ## one file in dist/ that holds everything: pip install dist/*.whl
+	@# From what was built before, setuptools would take files that are gone.
+	@rm -rf build dist
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	@rm -rf build
+
 docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
 	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && \
 		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && \
@@ -129,10 +135,11 @@ words: $(READY) ## words that docs/glossary.md rules out
 format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-lock: $(READY) ## resolve the dependencies anew; Spark's are added to the others, and change none
+lock: $(READY) ## resolve the dependencies anew; Spark's and the image's change none of the others
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra spark --group spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra deploy --constraint requirements.lock pyproject.toml --output-file requirements-deploy.lock
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks

@@ -41,7 +41,8 @@ from orchestration.resources import (
     workplace_resource,
 )
 from orchestration.warehouse.audit.suites import SUITES
-from orchestration.warehouse.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.warehouse.dbt import ensure_manifest, load_manifest, marts_in
+from orchestration.warehouse.profile import manifest_path
 from orchestration.warehouse.publish.tables import mart_keys
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ if TYPE_CHECKING:
 def defs() -> dg.Definitions:
     """The graph of the environment's settings."""
     redact_logs()  # of the code server, and of every run that the UI or a schedule starts
-    return build_definitions(load_settings())
+    settings = load_settings()
+    ensure_manifest(settings.dbt)  # of a project that was installed or changed since
+    return build_definitions(settings)
 
 
 def build_definitions(
-    settings: Settings, progress: Progress | None = None, *, manifest_path: Path = MANIFEST_PATH
+    settings: Settings, progress: Progress | None = None, *, manifest_file: Path | None = None
 ) -> dg.Definitions:
     """The whole graph for these settings. `progress` is called back while a run proceeds.
 
@@ -65,7 +68,7 @@ def build_definitions(
     """
     # Known and accepted: these versions are pinned together.
     warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
-    manifest = load_manifest(manifest_path)
+    manifest = load_manifest(manifest_file or manifest_path(settings.dbt))
     scope, paths, endpoints = settings.scope, settings.paths, settings.endpoints
     warehouse = warehouse_assets(settings.dbt, manifest)
     all_jobs = jobs(warehouse.keys)

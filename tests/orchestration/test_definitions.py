@@ -174,7 +174,7 @@ def test_only_what_makes_no_requests_runs_by_default(manifest: Path, settings: S
 
 def test_without_a_manifest_the_error_states_what_to_run(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(dbt.ManifestMissing, match="make manifest"):
-        build_definitions(settings, manifest_path=tmp_path / "none.json")
+        build_definitions(settings, manifest_file=tmp_path / "none.json")
 
 
 def test_importing_the_definitions_reads_no_setting(tmp_path: Path) -> None:
