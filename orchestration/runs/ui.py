@@ -18,7 +18,7 @@ from orchestration.automation.abandoned_runs import end_abandoned_runs
 from orchestration.compat.logs import redact_logs
 from orchestration.compat.webserver import dev
 from orchestration.config.settings import Settings
-from orchestration.runs.instance import open_instance
+from orchestration.runs.instance import location_name, open_instance
 from orchestration.warehouse.dbt import ensure_manifest
 
 _WORKSPACE: Final = """\
@@ -44,7 +44,7 @@ def serve(settings: Settings, port: int) -> None:
             print(sentence)
     ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
-    name = "taker_SIMULATED" if settings.is_simulated else "taker"
+    name = location_name(is_simulated=settings.is_simulated)
     with atomic_write(workspace) as staged:
         staged.write_text(_WORKSPACE.format(root=json.dumps(str(home)), name=name))
     command = [sys.executable, "-m", "orchestration.runs.ui", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]

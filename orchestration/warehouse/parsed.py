@@ -108,7 +108,7 @@ def run_dbt(args: Sequence[str]) -> None:
     began = time.time()
     output = _option(args, "--target") or DUCKDB
     project = Path(_option(args, "--project-dir") or os.getcwd())
-    artefacts = _option(args, "--target-path") or os.environ.get("DBT_TARGET_PATH")
+    artefacts = _option(args, "--target-path")
     path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
     manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
     dbt_vars = json.loads(_option(args, "--vars") or "{}")
