@@ -32,7 +32,7 @@ SEED ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt test test-fast torture lint lint-sql audit words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt wheel notebooks up down test test-fast torture lint lint-sql lint-deploy audit words format lock bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,21 @@ docs: $(READY) ## dbt's documentation: lineage and every column, one page for th
 dbt: $(READY) ## dbt itself, on your warehouse: make dbt ARGS="build --select int_market_bars+" (see docs/dbt.md)
 	@$(BIN)/python -m orchestration.runs.dbt dbt $(ARGS)
 
+notebooks: $(READY) ## execute notebooks/ on the demo's marts, and store the answers in them
+	@$(BIN)/python -m tools.notebooks
+
+up: ## everything in containers, by Docker: the UI on http://127.0.0.1:3000 (docs/deploy.md)
+	@$(PYTHON) deploy/make_secrets.py && docker compose up --build --detach --wait
+
+down: ## end the containers; what they stored stays
+	@docker compose down
+
+wheel: $(READY) ## one file in dist/ that holds everything: pip install dist/*.whl
+	@# From what was built before, setuptools would take files that are gone.
+	@rm -rf build dist
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	@rm -rf build
+
 docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
 	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && \
 		DBT_PAGE=$$page NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && \
@@ -114,11 +129,14 @@ test-fast: $(READY) ## the tests without servers, browser and complete pipelines
 torture: setup ## the long proofs of docs/guarantees.md, for hours: make torture SCALE=0.1 for a tenth, SEED=7 to repeat
 	@$(BIN)/python -m pytest tests/torture -q -s --torture-scale=$(SCALE) $(if $(SEED),--torture-seed=$(SEED))
 
-lint: $(READY) words lint-sql audit ## ruff, formatting, types, who imports whom, SQL, the word list, known vulnerabilities
+lint: $(READY) words lint-sql lint-deploy audit ## ruff, formatting, types, who imports whom, SQL, the word list, known vulnerabilities
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo
 
 lint-sql: $(READY) ## sqlfluff over the models; its few rules are in .sqlfluff
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+
+lint-deploy: $(READY) ## the Dockerfile, compose.yaml and the manifests
+	@$(BIN)/hadolint --failure-threshold info Dockerfile && $(BIN)/yamllint --strict compose.yaml dagster.yaml workspace.yaml deploy
 
 audit: $(READY) ## known vulnerabilities of the locked packages; without a network it reports that and goes on
 	@$(BIN)/python -m tools.audit
@@ -129,10 +147,11 @@ words: $(READY) ## words that docs/glossary.md rules out
 format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-lock: $(READY) ## resolve the dependencies anew; Spark's are added to the others, and change none
+lock: $(READY) ## resolve the dependencies anew; Spark's and the image's change none of the others
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra spark --group spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra deploy --constraint requirements.lock pyproject.toml --output-file requirements-deploy.lock
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks

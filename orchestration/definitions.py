@@ -7,7 +7,7 @@ or decision itself. `workspace.yaml` loads `defs`; importing this module reads n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from orchestration.automation.changed_source_files import changed_files_sensor
 from orchestration.automation.daily_ingest import daily_schedules
 from orchestration.automation.hourly_today import hourly_schedule
 from orchestration.automation.jobs import jobs
+from orchestration.automation.note_publications import note_sensor
 from orchestration.automation.publishing_runs import latest_publishing_run
 from orchestration.automation.seal_finished_hours import seal_sensor
 from orchestration.automation.weekly_full_audit import full_audit_schedule
@@ -41,7 +42,8 @@ from orchestration.resources import (
     workplace_resource,
 )
 from orchestration.warehouse.audit.suites import SUITES
-from orchestration.warehouse.dbt import MANIFEST_PATH, load_manifest, marts_in
+from orchestration.warehouse.dbt import ensure_manifest, load_manifest, marts_in
+from orchestration.warehouse.profile import manifest_path
 from orchestration.warehouse.publish.tables import mart_keys
 
 if TYPE_CHECKING:
@@ -52,11 +54,13 @@ if TYPE_CHECKING:
 def defs() -> dg.Definitions:
     """The graph of the environment's settings."""
     redact_logs()  # of the code server, and of every run that the UI or a schedule starts
-    return build_definitions(load_settings())
+    settings = load_settings()
+    ensure_manifest(settings.dbt)  # of a project that was installed or changed since
+    return build_definitions(settings)
 
 
 def build_definitions(
-    settings: Settings, progress: Progress | None = None, *, manifest_path: Path = MANIFEST_PATH
+    settings: Settings, progress: Progress | None = None, *, manifest_file: Path | None = None
 ) -> dg.Definitions:
     """The whole graph for these settings. `progress` is called back while a run proceeds.
 
@@ -65,23 +69,24 @@ def build_definitions(
     """
     # Known and accepted: these versions are pinned together.
     warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
-    manifest = load_manifest(manifest_path)
+    manifest = load_manifest(manifest_file or manifest_path(settings.dbt))
     scope, paths, endpoints = settings.scope, settings.paths, settings.endpoints
     warehouse = warehouse_assets(settings.dbt, manifest)
     all_jobs = jobs(warehouse.keys)
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        archive_source(endpoints, is_simulated=scope.is_simulated),
+        api_source(endpoints),
+        feed_source(paths.spool),
+        *raw_assets(scope),
+        api_assets(scope, paths.spool),
+        feed_assets(scope, paths.spool),
+        receipts_asset(),
+        warehouse,
+        _published(settings, manifest),
+        report_asset(paths.serving, is_simulated=scope.is_simulated),
+    ]
     return dg.Definitions(
-        assets=[
-            archive_source(endpoints, is_simulated=scope.is_simulated),
-            api_source(endpoints),
-            feed_source(paths.spool),
-            *raw_assets(scope),
-            api_assets(scope, paths.spool),
-            feed_assets(scope, paths.spool),
-            receipts_asset(),
-            warehouse,
-            _published(settings, manifest),
-            report_asset(paths.serving, is_simulated=scope.is_simulated),
-        ],
+        assets=_attributed(assets, settings),
         asset_checks=[audit_checks(settings.dbt, scope), *completeness_checks(paths.serving, scope.market_ids)],
         jobs=[all_jobs.days, all_jobs.months, all_jobs.today, all_jobs.build],
         schedules=[hourly_schedule(all_jobs), *daily_schedules(scope, all_jobs), full_audit_schedule(all_jobs)],
@@ -90,6 +95,7 @@ def build_definitions(
             seal_sensor(paths.spool, all_jobs),
             build_sensor(all_jobs),
             abandoned_sensor(paths),
+            note_sensor(paths, all_jobs),
             _alerts(settings),
         ],
         resources={
@@ -103,6 +109,17 @@ def build_definitions(
         },
         executor=dg.in_process_executor,
     )
+
+
+def _attributed(
+    assets: Sequence[dg.AssetsDefinition | dg.AssetSpec], settings: Settings
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets with the owners and the tags of the settings, in addition to tags of their own."""
+
+    def attributed(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(owners=settings.owners, tags={**spec.tags, **settings.tags})
+
+    return dg.map_asset_specs(attributed, assets)
 
 
 def _published(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:

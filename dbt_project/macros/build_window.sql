@@ -4,7 +4,7 @@
 {#- Changes whenever the SQL behind a bar does, so that bars of an older meaning never mix with newer ones. Model texts are fingerprinted here,
 the macros that they call where dbt is started (`macros_version`). -#}
 {% macro flow_logic_version() -%}
-    {%- set texts = [var('macros_version', '')] -%}
+    {%- set texts = [taker.macros_version()] -%}
     {%- if execute -%}
         {%- for name in [
             'stg_raw__agg_trades', 'stg_raw__trades', 'stg_raw__klines', 'stg_raw__rest_klines', 'stg_raw__rest_trades', 'stg_raw__live_trades',

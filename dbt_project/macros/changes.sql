@@ -6,7 +6,7 @@ markets of `all:BTC` and another seed are the same case ([decision 16](docs/deci
 models with the materialization `changed_rows` clear that and append it; `int_built_days` is the note for the next build, and is written last. -#}
 
 {#- True where this build replaces what changed and keeps the rest. Otherwise the model is built whole: for the first time, with
-`--full-refresh`, after another version of the project (`logic_version`: the digest of its models and macros), and in unit tests. -#}
+`--full-refresh`, after another version of the project (`logic_version`: the digest of its models and macros), by hand, and in unit tests. -#}
 {% macro replaces_changes() -%}
     {%- if not execute or flags.FULL_REFRESH or model.resource_type != 'model' -%}{{ return(false) }}{%- endif -%}
     {%- set built = adapter.get_relation(this.database, this.schema, this.identifier) -%}
@@ -18,7 +18,7 @@ cycle. -#}
 {% macro note_of_last_build() -%}
     {%- if not execute or flags.FULL_REFRESH or model.resource_type != 'model' -%}{{ return(none) }}{%- endif -%}
     {%- set note = adapter.get_relation(this.database, this.schema, 'int_built_days') -%}
-    {%- if note is none -%}{{ return(none) }}{%- endif -%}
+    {%- if note is none or taker.is_by_hand() -%}{{ return(none) }}{%- endif -%}
     {%- set current = run_query(
         "select min(logic_version) = '" ~ var('logic_version', '') ~ "' and max(logic_version) = '" ~ var('logic_version', '') ~ "' from " ~ note
     ).columns[0].values()[0] -%}

@@ -3,7 +3,7 @@ files, and opening them costs more than everything else that the analysis does. 
 
 {#- Changes whenever the SQL behind an hour does, as `flow_logic_version` does for bars. -#}
 {% macro metrics_logic_version() -%}
-    {%- set texts = [var('macros_version', '')] -%}
+    {%- set texts = [taker.macros_version()] -%}
     {%- if execute -%}
         {%- for name in ['stg_raw__metrics', 'int_metrics_hours'] -%}
             {%- do texts.append(graph.nodes['model.taker.' ~ name].checksum.checksum) -%}

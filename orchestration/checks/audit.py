@@ -7,8 +7,9 @@ Belongs here: verdict → check result, and what a run may request of the audit.
 (`orchestration.warehouse.audit.suites`), what is judged (`orchestration.warehouse.audit.window`).
 """
 
-import json
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import dagster as dg
 
@@ -24,6 +25,19 @@ from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.audit.window import Window, count_all, window_of
 from orchestration.warehouse.publish.inputs import judged_by_sha256, published_settings
+
+# The columns of the table: what a result calls them, and what people read.
+_SHOWN: Final = {
+    "rule": "rule",
+    "expectation": "expectation",
+    "column": "column",
+    "observed": "observed",
+    "unexpected_count": "failing rows",
+    "severity": "severity",
+    "success": "held",
+}
+# Exact numbers arrive as texts.
+_DECIMAL: Final = re.compile(r"-?\d+\.\d+")
 
 
 class AuditConfig(dg.Config):
@@ -74,16 +88,22 @@ def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SU
 def check_result(verdict: Verdict, suite: AuditSuite, window: Window) -> dg.AssetCheckResult:
     """The verdict as Dagster shows it: the failures first, then everything that was expected."""
     failed = [result for result in verdict.results if not result["success"]]
-    metadata: dict[str, dg.MetadataValue] = {
-        IS_FULL: dg.MetadataValue.bool(window.is_full),
+    # Shown in this order: what failed, row by row of it, then what held; texts that programs read come last.
+    metadata: dict[str, dg.MetadataValue] = {}
+    if failed:
+        metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
+        for result in failed:
+            if rows := sample_rows(result):
+                metadata[f"rows: {result['rule']}"] = dg.MetadataValue.table(rows)
+    metadata |= {
+        "expectations": dg.MetadataValue.table([_row(result) for result in verdict.results]),
+        "judged_rows": dg.MetadataValue.int(verdict.judged),
         JUDGED: dg.MetadataValue.text(
             window.text if window.is_full or suite.follows_changes else "everything: this suite always is"
         ),
-        "judged_rows": dg.MetadataValue.int(verdict.judged),
-        "expectations": dg.MetadataValue.table([_row(result) for result in verdict.results]),
+        IS_FULL: dg.MetadataValue.bool(window.is_full),
     }
     if failed:
-        metadata["failed"] = dg.MetadataValue.table([_row(result) for result in failed])
         metadata["samples"] = dg.MetadataValue.json({str(result["rule"]): result["sample"] for result in failed})
     return dg.AssetCheckResult(
         asset_key=audit_key(suite).asset_key,
@@ -103,14 +123,27 @@ def describe(failed: Sequence[dict[str, object]]) -> str:
 
 
 def _line(result: dict[str, object]) -> str:
-    sample = result["sample"]
-    first = f"; first: {json.dumps(sample[0], default=str)}" if isinstance(sample, list) and sample else ""
+    rows = sample_rows(result)
+    shown = [f"{name} {value}" for name, value in rows[0].data.items()] if rows else []
+    first = f"; first: {', '.join(shown)}" if shown else ""
     return f"[{result['severity']}] {result['rule']}: {result['observed']}{first}"
 
 
 def _row(result: dict[str, object]) -> dg.TableRecord:
-    shown = ("rule", "expectation", "column", "severity", "success", "observed", "unexpected_count")
-    return dg.TableRecord({name: _cell(result[name]) for name in shown})
+    return dg.TableRecord({shown: _cell(result[name]) for name, shown in _SHOWN.items()})
+
+
+def sample_rows(result: dict[str, object]) -> list[dg.TableRecord]:
+    """Rows that break the rule, for people: amounts rounded to six significant digits. `samples` has them whole."""
+    sample = result["sample"]
+    rows = sample if isinstance(sample, list) else []
+    return [dg.TableRecord({name: _rounded(value) for name, value in row.items()}) for row in rows]
+
+
+def _rounded(value: object) -> str | int | float | bool:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = float(value)
+    return f"{value:,.6g}" if isinstance(value, float) else _cell(value)
 
 
 def _cell(value: object) -> str | int | float | bool:

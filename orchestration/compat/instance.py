@@ -11,6 +11,10 @@ event log. Does not: when they are needed (`orchestration.runs`, `orchestration.
     Upstream: python_modules/dagster/dagster/_core/storage/event_log/sqlite/sqlite_event_log.py (`path_for_shard`,
     `_initialized_dbs`): a file per run, which Dagster opens when it records an event of that run. No issue is known.
     Remove when: the events of all runs are in one file, which is checked when the instance is opened.
+`show_runs_in` replaces `DagsterInstance.create_run_for_job` of one instance, which `execute_in_process` calls without
+the origin of the run, the code location that it is of; the UI's timeline leaves out what has none.
+    Upstream: python_modules/dagster/dagster/_core/execution/execute_in_process.py; no issue is known.
+    Remove when: `execute_in_process` takes a code location.
 `is_valid_configuration` calls `dagster_instance_config`.
     Upstream: python_modules/dagster/dagster/_core/instance/config.py; no issue is known. Dagster checks `dagster.yaml`
     when it is loaded, with the settings of all classes that it names.
@@ -19,6 +23,7 @@ event log. Does not: when they are needed (`orchestration.runs`, `orchestration.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +32,8 @@ from orchestration.state.healing import heal, sqlite_fault
 if TYPE_CHECKING:
     import dagster as dg
 
+# Of a `Definitions`, which is a repository without a name.
+SINGLETON_REPOSITORY_NAME: Final = "__repository__"
 # Nothing is sent to Dagster's makers, whatever `dagster.yaml` has become.
 _NO_TELEMETRY: Final[dict[str, Any]] = {"telemetry": {"enabled": False}}
 _NO_COMPUTE_LOGS: Final[dict[str, Any]] = {
@@ -44,6 +51,28 @@ def open_home(home: Path, *, captures_output: bool) -> dg.DagsterInstance:
 
     overrides = _NO_TELEMETRY if captures_output else {**_NO_TELEMETRY, **_NO_COMPUTE_LOGS}
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))
+
+
+def show_runs_in(instance: dg.DagsterInstance, module: str, location: str) -> None:
+    """Of every run that this instance records from now on, state that it is of this code location, as of one that the
+    UI has started: so it is shown on the home page, in the history of its job and in the timeline."""
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name=module)
+    repository = RemoteRepositoryOrigin(
+        ManagedGrpcPythonEnvCodeLocationOrigin(target, location), SINGLETON_REPOSITORY_NAME
+    )
+    create = instance.create_run_for_job
+
+    def created(job_def: dg.JobDefinition, **options: Any) -> dg.DagsterRun:
+        return create(job_def=job_def, **{"remote_job_origin": RemoteJobOrigin(repository, job_def.name), **options})
+
+    instance.create_run_for_job = created  # type: ignore[method-assign, assignment]
 
 
 def report_run_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> list[str]:

@@ -55,6 +55,9 @@ ENV_FILE: Final = ".env"
 HISTORY_DAYS: Final = 760
 OFF: Final = "off"
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[?[0-9a-f:.]+\]?")
+# As Dagster takes them.
+_OWNER: Final = re.compile(r"team:[A-Za-z0-9_]+|[^\s@,]+@[^\s@,]+\.[^\s@,]+")
+_TAG: Final = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _INTERVAL_HOURS: Final = KLINE_INTERVALS
 # Of settings whose type alone decides: what to write instead of a value that does not fit.
 _ALLOWED: Final = {
@@ -104,6 +107,8 @@ class Settings(BaseSettings):
     alert_rank: Annotated[PositiveInt, Field(le=999_999)] = 3
     alert_liquidation_percentile: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.99
     ui_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    owners: Annotated[tuple[str, ...], NoDecode] = ("team:taker",)
+    tags: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
 
     aws_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("aws_endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -181,6 +186,28 @@ class Settings(BaseSettings):
     @classmethod
     def _ui_allowed_hosts(cls, value: Any) -> Any:
         return allowed_hosts(host for host in _listed(value) if host.lower() != OFF)
+
+    @field_validator("owners", mode="before")
+    @classmethod
+    def _owners(cls, value: Any) -> Any:
+        owners = tuple(dict.fromkeys(owner for owner in _listed(value) if owner.lower() != OFF))
+        wrong = [owner for owner in owners if not _OWNER.fullmatch(owner)]
+        if wrong:
+            raise ValueError(f"`{wrong[0]}` is no owner; write team:name or an e-mail address, or `{OFF}`")
+        return owners
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _tags(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in _listed(value) if pair.lower() != OFF]
+        wrong = ["".join(pair) for pair in pairs if not (_TAG.fullmatch(pair[0]) and _TAG.fullmatch(pair[2]))]
+        if wrong:
+            raise ValueError(
+                f"`{wrong[0]}` is no tag; write name=value, each of at most 63 letters, digits, _ - and ., or `{OFF}`"
+            )
+        return {name: text for name, _, text in pairs}
 
     @field_validator("first_day")
     @classmethod
@@ -373,6 +400,8 @@ class Settings(BaseSettings):
             "TAKER_ALERT_RANK": str(self.alert_rank),
             "TAKER_ALERT_LIQUIDATION_PERCENTILE": str(self.alert_liquidation_percentile),
             "TAKER_UI_ALLOWED_HOSTS": ",".join(self.ui_allowed_hosts) or OFF,
+            "TAKER_OWNERS": ",".join(self.owners) or OFF,
+            "TAKER_TAGS": ",".join(f"{name}={text}" for name, text in self.tags.items()) or OFF,
         }
 
 

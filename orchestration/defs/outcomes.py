@@ -20,6 +20,17 @@ def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.status == "failed"]
 
 
+def is_outage(outcome: Outcome) -> bool:
+    """Whether the object failed since a server was not reached: later it may be. One that refuses stays so."""
+    from ingestion.domain.errors import ArchiveUnavailable, UnknownToVenue, VenueUnavailable
+
+    error = outcome.error
+    return outcome.status == "failed" and (
+        isinstance(error, ArchiveUnavailable)
+        or (isinstance(error, VenueUnavailable) and not isinstance(error, UnknownToVenue))
+    )
+
+
 def by_partition(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     """The outcomes by the label of their period, which is the partition key."""
     partitions: dict[str, list[Outcome]] = defaultdict(list)

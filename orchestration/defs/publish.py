@@ -5,7 +5,7 @@ switched (`orchestration.warehouse.publish`), what makes a mart good (`orchestra
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import dagster as dg
 
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
-from orchestration.defs.raw import OWNERS, simulated_label
+from orchestration.defs.raw import simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
@@ -37,6 +37,8 @@ AUDIT: Final = "audit"
 IS_FULL: Final = "full_audit"
 JUDGED: Final = "judged"
 PUBLISHED_KEY: Final = dg.AssetKey(["published", "marts"])
+# The archive has a day from 02:30 UTC on, and the build follows. What is in a publication is judged by `is_fresh`.
+PUBLISHED_DAILY: Final = dg.FreshnessPolicy.cron("0 12 * * *", lower_bound_delta=timedelta(hours=12), timezone="UTC")
 
 
 def published_asset(
@@ -57,8 +59,8 @@ def published_asset(
         key=PUBLISHED_KEY,
         deps=[dg.AssetKey(mart) for mart in marts],
         group_name="published",
+        freshness_policy=PUBLISHED_DAILY,
         kinds={"duckdb", "parquet"} | ({"postgres"} if postgres_url else set()),
-        owners=OWNERS,
         description=simulated_label(scope.is_simulated)
         + "serving/marts.duckdb, serving/latest.json with its Parquet files, and PostgreSQL if there is one: "
         "the audited marts, switched over at once.",
@@ -144,7 +146,9 @@ def _announce(
 def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Mapping[str, Any]:
     metadata: dict[str, Any] = {
         "dagster/row_count": sum(publication.rows.values()),
-        "rows": dict(publication.rows),
+        "rows": dg.MetadataValue.table(
+            [dg.TableRecord({"mart": mart, "rows": count}) for mart, count in sorted(publication.rows.items())]
+        ),
         "first_day": str(publication.first_day),
         "last_day": str(publication.last_day),
         "markets": list(publication.markets),
@@ -192,13 +196,13 @@ def audit_summary(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKe
     Another run's outcome is about other marts, however recent: this run alone holds the lock over what it built,
     audited and publishes.
     """
-    found = _evaluations(instance, run_id)
+    found = evaluations(instance, run_id)
     return {key.name: _outcome(found.get(key)) for key in audits}
 
 
 def judged_in(instance: dg.DagsterInstance, audits: Sequence[dg.AssetCheckKey], run_id: str) -> dict[str, Any]:
     """What the audit of this run judged: whether it was full, and what it was, in words."""
-    found = _evaluations(instance, run_id)
+    found = evaluations(instance, run_id)
     stated = [found[key].metadata for key in audits if key in found]
     judged = {str(metadata[JUDGED].value): bool(metadata[IS_FULL].value) for metadata in stated if JUDGED in metadata}
     is_full = bool(judged) and all(judged.values())
@@ -214,7 +218,7 @@ def _outcome(evaluation: dg.AssetCheckEvaluation | None) -> str:
     return "warned" if evaluation.severity is dg.AssetCheckSeverity.WARN else "failed"
 
 
-def _evaluations(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+def evaluations(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
     """The outcome of each check in this run, the latest of each.
 
     From the events of the run: in the history of a check, those of runs that wait or that ended since may be many.

@@ -16,7 +16,7 @@ from ingestion.domain.redaction import redacted
 from orchestration.config.days import yesterday
 from orchestration.config.endpoints import Endpoints
 from orchestration.config.scope import Scope
-from orchestration.defs.outcomes import by_partition, failed, failure_text, partition_facts
+from orchestration.defs.outcomes import by_partition, failed, failure_text, is_outage, partition_facts
 from orchestration.defs.partitions import days_of, partitions_of
 from orchestration.defs.plan import archive_tasks
 from orchestration.progress import Progress
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 ARCHIVE_KEY: Final = dg.AssetKey(["archive", "futures"])
 RECEIPTS_KEY: Final = dg.AssetKey(["raw", "receipts"])
-OWNERS: Final = ["team:taker"]
 
 # How many partitions one run of a backfill takes: a run costs seconds to start, a failure costs its whole run.
 _PARTITIONS_PER_RUN: Final = {Span.DAY: 31, Span.MONTH: 24}
+
+
+# 2, 4 and 8 minutes after a venue's server was not reached.
+WHEN_A_VENUE_IS_DOWN: Final = dg.RetryPolicy(max_retries=3, delay=120, backoff=dg.Backoff.EXPONENTIAL)
+# What Dagster tags the runs with that no person has started, or that are so many that none waits for one.
+_UNATTENDED: Final = frozenset({"dagster/schedule_name", "dagster/sensor_name", "dagster/backfill"})
 
 
 class IngestConfig(dg.Config):
@@ -73,7 +78,6 @@ def archive_source(endpoints: Endpoints, *, is_simulated: bool) -> dg.AssetSpec:
         + "Packed CSV files that venues publish, most with checksums. Files are replaced later without notice.",
         group_name="venue",
         kinds={"csv"},
-        owners=OWNERS,
         metadata={
             f"{venue}_url": dg.MetadataValue.url(redacted(endpoints.archive_url_of(venue)))
             for venue in endpoints.archive_venues
@@ -93,8 +97,8 @@ def _raw_asset(dataset: Dataset, scope: Scope) -> dg.AssetsDefinition:
         partitions_def=partitions_of(dataset.span, scope.first_day),
         backfill_policy=dg.BackfillPolicy.multi_run(_PARTITIONS_PER_RUN[dataset.span]),
         group_name="raw",
+        retry_policy=WHEN_A_VENUE_IS_DOWN,
         kinds={"python", "parquet"},
-        owners=OWNERS,
         tags={"span": "day" if dataset.span is Span.DAY else "month"},
         description=simulated_label(scope.is_simulated)
         + f"{dataset.description} One Parquet file and receipt per market and {_span_name(dataset)}.",
@@ -144,13 +148,17 @@ def _record(context: dg.AssetExecutionContext, outcomes: "Sequence[Outcome]") ->
     for key, done in sorted(partitions.items()):
         if not failed(done):
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=partition_facts(done)))
-    raise failure(failure_text(outcomes), outcomes)
+    raise failure(failure_text(outcomes), outcomes, context.run.tags)
 
 
-def failure(text: str, outcomes: "Sequence[Outcome]") -> dg.Failure:
-    """The failure of a step, with a row for each failed object."""
+def failure(text: str, outcomes: "Sequence[Outcome]", tags: Mapping[str, str]) -> dg.Failure:
+    """The failure of a step, with a row for each failed object. `tags`: those of its run.
+
+    It is tried again where a server was not reached, and no person waits: one who does gets the answer at once.
+    """
     rows = [dg.TableRecord({"object": str(outcome.task), "fault": str(outcome.error)}) for outcome in failed(outcomes)]
-    return dg.Failure(text, metadata={"failed": dg.MetadataValue.table(rows)}, allow_retries=False)
+    is_tried_again = bool(_UNATTENDED & tags.keys()) and any(is_outage(outcome) for outcome in outcomes)
+    return dg.Failure(text, metadata={"failed": dg.MetadataValue.table(rows)}, allow_retries=is_tried_again)
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:
@@ -176,7 +184,6 @@ def receipts_asset() -> dg.AssetsDefinition:
         deps=[raw_key(name) for name in DATASETS],
         group_name="raw",
         kinds={"python", "parquet"},
-        owners=OWNERS,
         description="One row per dataset, market, interval and UTC day that was requested: stored or absent.",
     )
     def receipts(

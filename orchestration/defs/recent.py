@@ -17,7 +17,7 @@ from orchestration.config.endpoints import Endpoints
 from orchestration.config.scope import Scope
 from orchestration.defs.outcomes import failed, is_news, recent_facts, sealed_facts, shared_failure_text
 from orchestration.defs.plan import recent_tasks
-from orchestration.defs.raw import OWNERS, column_schema, failure, raw_key, simulated_label
+from orchestration.defs.raw import WHEN_A_VENUE_IS_DOWN, column_schema, failure, raw_key, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource, waiting
 from orchestration.state.locks import API, SPOOL, Workplace
@@ -43,7 +43,6 @@ def api_source(endpoints: Endpoints) -> dg.AssetSpec:
         description="REST APIs of the venues: contracts, and the hours that the archive does not have yet.",
         group_name="venue",
         kinds={"json"},
-        owners=OWNERS,
         metadata={"requested": urls},
     )
 
@@ -56,7 +55,6 @@ def feed_source(spool: Path) -> dg.AssetSpec:
         "`taker collect` records them.",
         group_name="venue",
         kinds={"json"},
-        owners=OWNERS,
         metadata={"spool": dg.MetadataValue.path(str(spool))},
     )
 
@@ -68,6 +66,7 @@ def api_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         name="ask_apis",
         specs=[_spec(dataset, API_KEY, scope) for dataset in _FROM_API],
         can_subset=True,
+        retry_policy=WHEN_A_VENUE_IS_DOWN,
     )
     def ask_apis(
         context: dg.AssetExecutionContext,
@@ -106,7 +105,7 @@ def _record(context: dg.AssetExecutionContext, outcomes: "Sequence[Outcome]") ->
         else:
             yield dg.MaterializeResult(key, metadata=metadata)
     if is_failure:
-        raise failure(shared_failure_text(outcomes), outcomes)
+        raise failure(shared_failure_text(outcomes), outcomes, context.run.tags)
 
 
 def feed_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
@@ -145,7 +144,6 @@ def _spec(dataset: Dataset, source: dg.AssetKey, scope: Scope) -> dg.AssetSpec:
         deps=[source],
         group_name="raw",
         kinds={"python", "parquet"},
-        owners=OWNERS,
         tags={"span": "day"},
         # Nothing new is no event: a build that finds nothing to do is not worth its minute.
         skippable=True,

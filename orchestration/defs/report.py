@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from orchestration.defs.publish import PUBLISHED_KEY
-from orchestration.defs.raw import OWNERS, simulated_label
+from orchestration.defs.publish import PUBLISHED_DAILY, PUBLISHED_KEY
+from orchestration.defs.raw import simulated_label
 from orchestration.resources import NAMES_THE_PROCESS
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
         key=REPORT_KEY,
         deps=[PUBLISHED_KEY],
         group_name="published",
+        freshness_policy=PUBLISHED_DAILY,
         kinds={"html"},
         required_resource_keys={*NAMES_THE_PROCESS},
-        owners=OWNERS,
         description=simulated_label(is_simulated)
         + "serving/report/index.html: one self-contained page with charts, claim verdicts and definitions.",
     )
@@ -63,6 +63,8 @@ def observations(content: "ReportContent", shown: dict[str, str]) -> Iterator[dg
         if mart == "fct_net_taker_volume_daily":
             for market in content.markets:
                 if market.latest is not None:
-                    metadata[f"net taker volume, M USD ({market.market_id})"] = float(market.latest.net_taker_usd) / 1e6
+                    metadata[f"net taker volume, M USD ({market.market_id})"] = round(
+                        float(market.latest.net_taker_usd) / 1e6, 1
+                    )
                     metadata[f"coverage ({market.market_id})"] = market.latest.coverage_ratio
         yield dg.AssetObservation(mart, metadata=metadata, description="As published.")

@@ -4,8 +4,11 @@ Belongs here: how nodes are named and grouped in the graph, and the one function
 Does not: which days are rebuilt (dbt reads the receipts) or how dbt is started (`orchestration.warehouse.dbt`).
 """
 
+import csv
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -19,7 +22,6 @@ from orchestration.compat.dagster_dbt import (
 )
 from orchestration.compat.dbt_cli import ProjectDbt
 from orchestration.config.dbt import DbtConfig
-from orchestration.defs.raw import OWNERS
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import Workplace
@@ -37,7 +39,7 @@ from orchestration.warehouse.profile import (
 from orchestration.warehouse.publish.inputs import index_sha256
 
 if TYPE_CHECKING:
-    from dagster_dbt import DbtCliInvocation
+    from dagster_dbt import DbtCliInvocation, DbtProject
 
 _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "SkippingDetails")
 
@@ -45,19 +47,64 @@ _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "Sk
 class TakerTranslator(DagsterDbtTranslator):
     """Models keep their own name as key; dbt_project.yml states the group they are shown in."""
 
+    def __init__(self) -> None:
+        # The index of the receipts and the coverage beside it are two sources that one asset writes.
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] in ("model", "seed"):
             return dg.AssetKey(dbt_resource_props["name"])
         return super().get_asset_key(dbt_resource_props)
 
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        return OWNERS
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        metadata = super().get_metadata(dbt_resource_props)
+        if "definition_id" not in dbt_resource_props.get("columns", {}):
+            return metadata
+        return {"definitions": dg.MetadataValue.table(_definitions()), **metadata}
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: "DbtProject | None",
+    ) -> dg.AssetCheckSpec | None:
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        rules = manifest["nodes"][unique_id].get("test_metadata", {}).get("kwargs", {})
+        if spec is None or spec.description:
+            return spec
+        return spec._replace(description=rules_text(rules))
 
 
 class BuildConfig(dg.Config):
     """`full_refresh`: rebuild every bar instead of the days that changed."""
 
     full_refresh: bool = False
+
+
+def rules_text(rules: Mapping[str, Any]) -> str:
+    """The rules that a data test proves in one query, as a sentence each."""
+    stated = [f"One row per {_and(rules['key'])}."] if rules.get("key") else []
+    stated += [f"Never NULL: {', '.join(rules['not_null'])}."] if rules.get("not_null") else []
+    stated += [f"Above zero: {', '.join(rules['positive'])}."] if rules.get("positive") else []
+    for column, values in (rules.get("accepted_values") or {}).items():
+        stated.append(f"{column} is one of {', '.join(map(str, values))}.")
+    for column, other in (rules.get("relationships") or {}).items():
+        parent = re.sub(r"ref\('(\w+)'\)", r"\1", other["to"])
+        stated.append(f"{column} is in {parent}.")
+    return " ".join(stated) or "Rows that break a rule of the project, none of which is allowed."
+
+
+@cache
+def _definitions() -> list[dg.TableRecord]:
+    """Every definition of a spike: its id, and its name for people."""
+    with (PROJECT_DIR / "seeds" / "spike_definitions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [dg.TableRecord({name: row[name] for name in ("definition_id", "definition_name")}) for row in rows]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def dbt_resource(config: DbtConfig) -> ProjectDbt:
@@ -78,8 +125,7 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
     @dbt_assets(
         manifest={**manifest, "unit_tests": {}},
         name="warehouse",
-        # The index of the receipts and the coverage beside it are two sources that one asset writes.
-        dagster_dbt_translator=TakerTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
+        dagster_dbt_translator=TakerTranslator(),
     )
     def warehouse(
         context: dg.AssetExecutionContext,

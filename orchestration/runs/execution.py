@@ -22,10 +22,11 @@ from orchestration.config.settings import Settings
 from orchestration.progress import Progress
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
-from orchestration.runs.report import CheckFinding, Recorder, RunReport
-from orchestration.runs.unchanged import FRESHNESS, note_run, unchanged
+from orchestration.runs.report import Recorder, RunReport
+from orchestration.runs.unchanged import unchanged
 from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
+from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import PROCESS_TAG, join
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
 
@@ -117,7 +118,8 @@ def _is_up_to_date(
 @contextlib.contextmanager
 def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug: bool) -> Iterator[_Session]:
     from orchestration.automation.abandoned_runs import end_abandoned_runs
-    from orchestration.runs.instance import open_instance
+    from orchestration.compat.instance import show_runs_in
+    from orchestration.runs.instance import location_name, open_instance
     from orchestration.warehouse.dbt import ensure_manifest
 
     recorder.preparing()
@@ -132,6 +134,7 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
     with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
+        show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
         yield _Session(definitions, instance, report, debug, process, _folders(settings), _bucket(settings))
 
 
@@ -195,6 +198,7 @@ def _execute(
     config: Mapping[str, Any] | None = None,
 ) -> None:
     """Run one job, or the assets `keys` of it, and add its results to the report."""
+    from orchestration.automation.note_publications import findings
     from orchestration.defs.publish import PUBLISHED_KEY
 
     quiet = {} if session.debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -214,23 +218,8 @@ def _execute(
     ):
         # Dagster records the interruption as a failed step and would let the run continue.
         raise KeyboardInterrupt
-    report.checks.extend(_findings(result))
+    report.checks.extend(findings(result.get_asset_check_evaluations()))
     report.problems.extend(_problems(result, session.folders, session.bucket))
-
-
-def _findings(result: dg.ExecuteInProcessResult) -> list[CheckFinding]:
-    import dagster as dg
-
-    return [
-        CheckFinding(
-            asset=evaluation.asset_key.to_user_string(),
-            name=evaluation.check_name,
-            blocks=evaluation.severity is dg.AssetCheckSeverity.ERROR,
-            description=evaluation.description or "",
-        )
-        for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed
-    ]
 
 
 def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket: str | None) -> list[str]:

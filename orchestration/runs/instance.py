@@ -54,6 +54,11 @@ _DATABASES: Final = {
 }
 
 
+def location_name(*, is_simulated: bool) -> str:
+    """What the UI calls the code of these settings: its name marks simulated data."""
+    return "taker_SIMULATED" if is_simulated else "taker"
+
+
 def prepare_home(home: Path) -> list[str]:
     """Create or repair DAGSTER_HOME, and name it to Dagster; a sentence for each file that was damaged.
 

@@ -13,21 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestration.progress import Progress
+from orchestration.state.last_run import CheckFinding
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
     from ingestion.raw.zone import Receipt
     from orchestration.serving.defects import Losses
-
-
-@dataclass(frozen=True)
-class CheckFinding:
-    """A check that did not pass. `blocks`: it kept the marts from being published."""
-
-    asset: str
-    name: str
-    blocks: bool
-    description: str
 
 
 @dataclass

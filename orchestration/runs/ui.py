@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import Final
 
 from ingestion.raw.durable import atomic_write
@@ -19,10 +18,9 @@ from orchestration.automation.abandoned_runs import end_abandoned_runs
 from orchestration.compat.logs import redact_logs
 from orchestration.compat.webserver import dev
 from orchestration.config.settings import Settings
-from orchestration.runs.instance import open_instance
+from orchestration.runs.instance import location_name, open_instance
 from orchestration.warehouse.dbt import ensure_manifest
 
-_ROOT: Final = Path(__file__).resolve().parents[2]
 _WORKSPACE: Final = """\
 # Written by `taker ui`: workspace.yaml whose name marks simulated data.
 load_from:
@@ -46,13 +44,14 @@ def serve(settings: Settings, port: int) -> None:
             print(sentence)
     ensure_manifest(settings.dbt)
     workspace = home / "workspace.yaml"
-    name = "taker_SIMULATED" if settings.is_simulated else "taker"
+    name = location_name(is_simulated=settings.is_simulated)
     with atomic_write(workspace) as staged:
-        staged.write_text(_WORKSPACE.format(root=json.dumps(str(_ROOT)), name=name))
+        staged.write_text(_WORKSPACE.format(root=json.dumps(str(home)), name=name))
     command = [sys.executable, "-m", "orchestration.runs.ui", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     print(f"Dagster starts on http://127.0.0.1:{port} and answers in half a minute; look at Lineage, Runs and Catalog.")
     print("Ctrl+C ends it.", flush=True)
-    os.chdir(_ROOT)
+    # Python looks for modules where a program is started: of this folder Dagster alone writes the files.
+    os.chdir(home)
     # Dagster recommends its next command line at every start; this one is the one that is tested here.
     quiet = {"PYTHONWARNINGS": "ignore"}
     # A shell starts a background job with SIGINT ignored; Dagster then ignores SIGTERM too, and its processes stay.

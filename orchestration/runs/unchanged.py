@@ -1,8 +1,9 @@
 """Whether a run would change nothing, found out before Dagster and dbt are loaded.
 
-Belongs here: everything that must be as the last publication left it, and what that run had to report, for the answer
-of a run that does nothing. Does not: what the inputs of a publication are (`orchestration.warehouse.publish.inputs`),
-what a run does otherwise (`orchestration.runs.execution`). Imports no dagster, no dbt.
+Belongs here: everything that must be as the last publication left it, for the answer of a run that does nothing. Does
+not: what the last run had to report (`orchestration.state.last_run`), what the inputs of a publication are
+(`orchestration.warehouse.publish.inputs`), what a run does otherwise (`orchestration.runs.execution`). Imports no
+dagster, no dbt.
 
 In doubt the answer is no: then the run goes its usual way, which judges, heals and reports.
 """
@@ -11,14 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import IngestionError
-from ingestion.raw.durable import atomic_write
 from ingestion.raw.receipts import sha256_of
 from ingestion.raw.zone import DryZone
 from orchestration.config.dbt import DbtConfig
@@ -27,10 +27,10 @@ from orchestration.defs.plan import archive_tasks, recent_tasks
 from orchestration.report.write import report_path
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.runs.ranges import IngestRange
-from orchestration.runs.report import CheckFinding
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, connect
 from orchestration.serving.staleness import newest_days, stale
 from orchestration.state.healing import NotDamaged, duckdb_fault
+from orchestration.state.last_run import FRESHNESS, CheckFinding, read_note
 from orchestration.state.process import scratch
 from orchestration.warehouse.publish.database import PUBLICATION
 from orchestration.warehouse.publish.inputs import INPUTS, index_sha256, inputs_sha256, published_settings
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
     from orchestration.config.endpoints import Endpoints
     from orchestration.config.paths import Paths
-
-FRESHNESS: Final = "is_fresh"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def unchanged(
     from ingestion.live.seal import finished_hours
 
     now = datetime.now(UTC)
-    note = _read_note(dbt.paths.last_run)
+    note = read_note(dbt.paths)
     published = _published(dbt.paths, note)
     if published is None:
         return None
@@ -107,24 +105,6 @@ def unchanged(
         *(_stale(dbt.paths.serving, scope, now) if with_today else ()),
     ]
     return Unchanged([*archived, *today], checks, notices, published_at, run_id)
-
-
-def note_run(paths: Paths, run_id: str, checks: Sequence[CheckFinding]) -> None:
-    """Keep what the run `run_id` that published found, for runs that find nothing to do."""
-    kept = [asdict(check) for check in checks if check.name != FRESHNESS]
-    note = {"run_id": run_id, "checks": kept, "serving_sha256": sha256_of(paths.serving)}
-    with atomic_write(paths.last_run) as staged:
-        staged.write_text(json.dumps(note))
-
-
-def _read_note(path: Path) -> dict[str, Any]:
-    """The note; without a run when it is missing or torn."""
-    try:
-        note = json.loads(path.read_bytes())
-        [CheckFinding(**check) for check in note["checks"]]
-        return {name: note[name] for name in ("run_id", "checks", "serving_sha256")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, str] | None:

@@ -28,12 +28,12 @@ from orchestration.warehouse.profile import (
     PROJECT_DIR,
     engine_environment,
     install_extensions,
+    manifest_path,
     target_dir,
     variables,
     write_profile,
 )
 
-MANIFEST_PATH: Final = PROJECT_DIR / "target" / "manifest.json"
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
 # The commands of dbt that do not open the warehouse, beside `docs serve`: they wait for no other process.
@@ -76,7 +76,7 @@ def marts_in(manifest: Mapping[str, Any]) -> list[str]:
     )
 
 
-def load_manifest(path: Path = MANIFEST_PATH) -> dict[str, Any]:
+def load_manifest(path: Path) -> dict[str, Any]:
     """The manifest, or ManifestMissing with the command that builds it."""
     if not path.is_file():
         raise ManifestMissing("dbt's manifest.json is missing; run `make manifest`")
@@ -95,7 +95,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and "nodes" in manifest else None
 
 
-def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PATH) -> bool:
+def manifest_is_stale(project: Path, manifest: Path) -> bool:
     """The manifest is missing or torn, or a file of the project was written, added or removed after it was built."""
     if not manifest.is_file() or _read_manifest(manifest) is None:
         return True
@@ -111,19 +111,22 @@ def manifest_is_stale(project: Path = PROJECT_DIR, manifest: Path = MANIFEST_PAT
 
 
 def build_manifest(config: DbtConfig) -> Path:
-    """Parse the project and leave `target/manifest.json`. About five seconds; DbtFailed quotes dbt's output."""
+    """Parse the project and leave its manifest. About five seconds; DbtFailed quotes dbt's output."""
     # With the variables and the target folder of the builds, so that these reuse what was parsed here.
     _run(["parse", "--vars", json.dumps(variables(config)), "--target-path", str(target_dir(config))], config)
-    MANIFEST_PATH.parent.mkdir(exist_ok=True)
-    sweep(MANIFEST_PATH.parent, deeply=False)
-    with atomic_write(MANIFEST_PATH) as staged:
+    path = manifest_path(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for former in path.parent.glob("manifest-*.json"):  # of other releases
+        former.unlink(missing_ok=True)
+    sweep(path.parent, deeply=False)
+    with atomic_write(path) as staged:
         shutil.copyfile(target_dir(config) / "manifest.json", staged)
-    return MANIFEST_PATH
+    return path
 
 
 def ensure_manifest(config: DbtConfig) -> None:
     """Build the manifest if it is missing or older than the project."""
-    if manifest_is_stale():
+    if manifest_is_stale(PROJECT_DIR, manifest_path(config)):
         build_manifest(config)
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,16 +41,24 @@ def project_files(project: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
-def parsed_path(project: Path, target: str = DUCKDB) -> Path:
-    """Where the project lies as it was parsed for a target, whose adapter brings macros of its own. Its name holds the
-    state of all files (name, size, time) and dbt's version."""
-    from dbt.version import __version__
+def is_checkout(project: Path) -> bool:
+    """Whether what is made of the project may lie beside it; an installed one's folder is the package manager's."""
+    return (project.parent / "pyproject.toml").is_file()
 
-    digest = hashlib.sha256(__version__.encode())
+
+def project_digest(project: Path) -> str:
+    """The content of all files, and dbt's version. A release may install files with the times of former ones."""
+    digest = hashlib.sha256(version("dbt-core").encode())
     for path in project_files(project):
-        state = path.stat()
-        digest.update(f"{path.relative_to(project)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return project / "target" / _KEPT.format(target, digest.hexdigest()[:16])
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(project)}\0{content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def parsed_path(project: Path, target: str = DUCKDB, *, folder: Path | None = None) -> Path:
+    """Where the project lies as it was parsed for a target, whose adapter brings macros of its own. Its name holds the
+    digest of the project. `folder`: where it is kept, if not beside the project."""
+    return (folder or project / "target") / _KEPT.format(target, project_digest(project))
 
 
 def load_parsed(path: Path) -> Manifest | None:
@@ -98,7 +107,9 @@ def run_dbt(args: Sequence[str]) -> None:
     take_events()
     began = time.time()
     output = _option(args, "--target") or DUCKDB
-    path = parsed_path(Path(_option(args, "--project-dir") or os.getcwd()), output)
+    project = Path(_option(args, "--project-dir") or os.getcwd())
+    artefacts = _option(args, "--target-path")
+    path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
     manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
     dbt_vars = json.loads(_option(args, "--vars") or "{}")
     # `docs serve` takes no variables, and needs no session.
@@ -107,9 +118,8 @@ def run_dbt(args: Sequence[str]) -> None:
     try:
         cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
     finally:
-        target = _option(args, "--target-path")
-        if manifest is None and target:
-            keep_parsed(path, Path(target), began)
+        if manifest is None and artefacts:
+            keep_parsed(path, Path(artefacts), began)
         if session is not None and _WRITING & set(args):
             from orchestration.warehouse.spark.image import write
 

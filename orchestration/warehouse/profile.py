@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ingestion.raw.durable import atomic_write
 from orchestration.config.dbt import DUCKDB, SPARK, DbtConfig
-from orchestration.warehouse.parsed import project_files
+from orchestration.warehouse.parsed import is_checkout, project_digest, project_files
 from orchestration.warehouse.s3_reads import PATIENCE
 from orchestration.warehouse.spark.conf import SCHEMA
 
@@ -85,7 +85,7 @@ def profile(config: DbtConfig) -> dict[str, Any]:
         "path": str(config.paths.warehouse),
         "threads": os.cpu_count() or 2,
         # What does not fit is written to `warehouse.duckdb.tmp`, beside the file, which `await_warehouse` sweeps.
-        "settings": {"TimeZone": "UTC", "memory_limit": config.memory_limit},
+        "settings": {"TimeZone": "UTC", "memory_limit": config.memory_limit, **_stated_variables(config)},
         # A program that has the warehouse open while a build starts is waited for.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
     }
@@ -97,6 +97,13 @@ def profile(config: DbtConfig) -> dict[str, Any]:
             "secrets": [config.storage.duckdb_secret()],
         }
     return {"taker": {"target": config.target, "outputs": {DUCKDB: output}}}
+
+
+def _stated_variables(config: DbtConfig) -> dict[str, str]:
+    """The variables of a plain `dbt build`, which gets no `--vars`: as variables of the session, and `target.settings`
+    of the project's macros (`setting`)."""
+    values = {name: value if isinstance(value, str) else ",".join(value) for name, value in config.variables().items()}
+    return {f"VARIABLE taker_{name}": value for name, value in values.items()}
 
 
 def connection_options(config: DbtConfig) -> dict[str, Any]:
@@ -121,6 +128,14 @@ def write_profile(config: DbtConfig) -> Path:
 def target_dir(config: DbtConfig) -> Path:
     """dbt's artefacts. One folder for all builds: dbt then reuses what it parsed, and nothing piles up."""
     return config.paths.dbt / "target"
+
+
+def manifest_path(config: DbtConfig) -> Path:
+    """Where the project's manifest is: beside it in a checkout, for every state folder; else in the state folder, under
+    a name that another release's project has not."""
+    if is_checkout(PROJECT_DIR):
+        return PROJECT_DIR / "target" / "manifest.json"
+    return config.paths.dbt / f"manifest-{project_digest(PROJECT_DIR)}.json"
 
 
 def engine_environment(config: DbtConfig) -> dict[str, str]:

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-import urllib3
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
@@ -29,6 +24,16 @@ from ingestion.simulator.simulated import DefectKind
 from orchestration.config.paths import Paths
 from orchestration.state.locks import Workplace
 from tests.support.commands import ROOT, Taker
+from tests.support.dagster_web import (
+    answering,
+    free_port,
+    graphql,
+    requested,
+    run_status,
+    running,
+    until,
+    without_settings,
+)
 from tests.support.demos import Demo
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.observed import Watched
@@ -78,55 +83,24 @@ def processes(started: tuple[str, Watched]) -> Watched:
 @pytest.fixture(scope="module")
 def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
     """The UI over a published warehouse, as `taker ui` starts it, with secrets in its environment."""
-    taker = demo.taker
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    taker, port = demo.taker, free_port()
     secrets = {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
-    log = taker.storage / "ui.log"
-    with log.open("wb") as output:
-        ui = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.cli", "ui", "--port", str(port)],
-            cwd=ROOT,
-            env=_settings_of(taker) | secrets,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        with Watched(ui.pid).all_the_time() as watched:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_it_answers(f"{address}/server_info", ui, log)
-            # Its builds after each launch would take the one place of a run, and each test waits for a run of its own.
-            sensors = _graphql(address, SENSORS)["sensorsOrError"]["results"]
-            _graphql(address, STOP_SENSOR % next(one["id"] for one in sensors if one["name"] == BUILD_SENSOR))
-            assert _sensor_status(address, BUILD_SENSOR) == "STOPPED"
-            yield address, watched
-    finally:
-        ui.send_signal(signal.SIGINT)
-        try:
-            ui.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(ui.pid, signal.SIGKILL)
-            ui.wait()
+    command = [sys.executable, "-m", "orchestration.cli", "ui", "--port", str(port)]
+    environment, log = _settings_of(taker) | secrets, taker.storage / "ui.log"
+    with (
+        running(command, cwd=ROOT, environment=environment, log=log) as ui,
+        Watched(ui.pid).all_the_time() as watched,
+    ):
+        address = answering(port, ui, log)
+        # Its builds after each launch would take the one place of a run, and each test waits for a run of its own.
+        sensors = graphql(address, SENSORS)["sensorsOrError"]["results"]
+        graphql(address, STOP_SENSOR % next(one["id"] for one in sensors if one["name"] == BUILD_SENSOR))
+        assert _sensor_status(address, BUILD_SENSOR) == "STOPPED"
+        yield address, watched
 
 
 def _settings_of(taker: Taker) -> dict[str, str]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
-    return outside | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment
-
-
-def _wait_until_it_answers(url: str, ui: subprocess.Popen[bytes], log: Path, seconds: float = 300.0) -> None:
-    http = urllib3.PoolManager(retries=False, timeout=2.0)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and ui.poll() is None:
-        try:
-            if http.request("GET", url).status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(0.2)  # readiness can only be polled
-    raise RuntimeError(f"Dagster did not start:\n{log.read_text(errors='replace')[-2000:]}")
+    return without_settings() | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment
 
 
 @pytest.fixture
@@ -194,8 +168,8 @@ def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
     log = tmp_path / "run.log"
     with log.open("wb") as output, contextlib.closing(Workplace(Paths(taker.storage))) as first:
         first.hold_warehouse(lambda text: None)
-        backfill = _graphql(address, LAUNCH_BACKFILL % json.dumps(days))["launchPartitionBackfill"]["backfillId"]
-        build = _graphql(address, LAUNCH_BUILD)["launchRun"]["run"]["runId"]
+        backfill = graphql(address, LAUNCH_BACKFILL % json.dumps(days))["launchPartitionBackfill"]["backfillId"]
+        build = graphql(address, LAUNCH_BUILD)["launchRun"]["run"]["runId"]
         run = subprocess.Popen(
             [sys.executable, "-m", "orchestration.cli", "run", "-q", *demo.days],
             cwd=ROOT,
@@ -203,56 +177,30 @@ def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        _until(lambda: WAITING in log.read_text() and any(WAITING in text for text in _logs_of_started(address)), log)
-    _until(lambda: run.poll() is not None, log)
-    _until(lambda: _status_of(address, build) in {"SUCCESS", "FAILURE", "CANCELED"}, log)
-    _until(lambda: _status_of_backfill(address, backfill) != "REQUESTED", log)
+        until(lambda: WAITING in log.read_text() and any(WAITING in text for text in _logs_of_started(address)), log)
+    until(lambda: run.poll() is not None, log)
+    until(lambda: run_status(address, build) in {"SUCCESS", "FAILURE", "CANCELED"}, log)
+    until(lambda: _status_of_backfill(address, backfill) != "REQUESTED", log)
     assert run.returncode == 0, log.read_text()
-    assert _status_of(address, build) == "SUCCESS", _log_of(address, build)
+    assert run_status(address, build) == "SUCCESS", _log_of(address, build)
     assert _status_of_backfill(address, backfill) == "COMPLETED_SUCCESS"
     assert differences(before, fingerprints(taker.marts)) == []
 
 
-def _graphql(address: str, query: str) -> Any:
-    status, text = _requested(
-        address, "POST", "/graphql", json.dumps({"query": query}), content_type="application/json"
-    )
-    assert status == 200, text
-    return json.loads(text)["data"]
-
-
-def _status_of(address: str, run_id: str) -> str:
-    found = _graphql(address, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
-    return str(found["runOrError"]["status"])
-
-
 def _log_of(address: str, run_id: str) -> str:
     events = "... on EventConnection { events { ... on MessageEvent { message } } }"
-    found = _graphql(address, f'{{ logsForRun(runId: "{run_id}") {{ {events} }} }}')
+    found = graphql(address, f'{{ logsForRun(runId: "{run_id}") {{ {events} }} }}')
     return "\n".join(event["message"] for event in found["logsForRun"]["events"])
 
 
 def _logs_of_started(address: str) -> list[str]:
     query = "{ runsOrError(filter: { statuses: [STARTED] }) { ... on Runs { results { runId } } } }"
-    return [_log_of(address, run["runId"]) for run in _graphql(address, query)["runsOrError"]["results"]]
+    return [_log_of(address, run["runId"]) for run in graphql(address, query)["runsOrError"]["results"]]
 
 
 def _status_of_backfill(address: str, backfill: str) -> str:
     query = f'{{ partitionBackfillOrError(backfillId: "{backfill}") {{ ... on PartitionBackfill {{ status }} }} }}'
-    return str(_graphql(address, query)["partitionBackfillOrError"]["status"])
-
-
-def _until(is_true: Callable[[], bool], log: Path, seconds: float = 300.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)  # another process can only be polled
-
-
-def _requested(address: str, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, str]:
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    answered = urllib3.request(method, address + path, body=body, headers=given, retries=False, timeout=60.0)
-    return answered.status, answered.data.decode()
+    return str(graphql(address, query)["partitionBackfillOrError"]["status"])
 
 
 def _socket(address: str, origin: str) -> ClientConnection:
@@ -261,7 +209,7 @@ def _socket(address: str, origin: str) -> ClientConnection:
 
 
 def _sensor_status(address: str, sensor: str = "changed_source_files") -> str:
-    results = _graphql(address, SENSORS)["sensorsOrError"]["results"]
+    results = graphql(address, SENSORS)["sensorsOrError"]["results"]
     found = {row["name"]: row["sensorState"]["status"] for row in results}
     return str(found[sensor])
 
@@ -274,14 +222,14 @@ def test_no_other_web_page_starts_anything(address: str) -> None:
     before = _sensor_status(address)
     port = address.rpartition(":")[2]
     refused = [
-        _requested(address, "GET", by_address),
-        _requested(address, "GET", by_address, origin=evil),
-        _requested(address, "POST", by_address, content_type="application/x-www-form-urlencoded"),
-        _requested(address, "POST", by_address, content_type="multipart/form-data; boundary=x"),
-        _requested(address, "POST", "/graphql", as_json, content_type="text/plain; application/json"),
-        _requested(address, "POST", "/graphql", as_json, content_type="application/json", origin=evil),
-        _requested(address, "POST", "/graphql", as_json, content_type="application/json", host=f"evil.example:{port}"),
-        _requested(address, "OPTIONS", "/graphql", origin=evil, access_control_request_method="POST"),
+        requested(address, "GET", by_address),
+        requested(address, "GET", by_address, origin=evil),
+        requested(address, "POST", by_address, content_type="application/x-www-form-urlencoded"),
+        requested(address, "POST", by_address, content_type="multipart/form-data; boundary=x"),
+        requested(address, "POST", "/graphql", as_json, content_type="text/plain; application/json"),
+        requested(address, "POST", "/graphql", as_json, content_type="application/json", origin=evil),
+        requested(address, "POST", "/graphql", as_json, content_type="application/json", host=f"evil.example:{port}"),
+        requested(address, "OPTIONS", "/graphql", origin=evil, access_control_request_method="POST"),
     ]
     assert [status for status, _ in refused] == [405, 403, 415, 415, 415, 403, 403, 403]
     assert all(sentence.startswith("refused: ") for _, sentence in refused)
@@ -295,7 +243,7 @@ def test_no_other_web_page_starts_anything(address: str) -> None:
 
 def test_a_subscription_over_the_socket_of_its_own_page_is_answered(address: str) -> None:
     latest = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
-    run = _graphql(address, latest)["runsOrError"]["results"][0]["runId"]
+    run = graphql(address, latest)["runsOrError"]["results"][0]["runId"]
     logs = f'subscription {{ pipelineRunLogs(runId: "{run}") {{ __typename }} }}'
     with _socket(address, address) as socket_:
         socket_.send(json.dumps({"type": "connection_init"}))

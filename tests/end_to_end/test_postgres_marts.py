@@ -36,10 +36,12 @@ def server() -> Iterator[PostgresServer]:
         yield started
 
 
-def test_every_mart_arrives_with_its_rows(finished_demo: Demo, server: PostgresServer, tmp_path: Path) -> None:
+def test_every_mart_arrives_with_its_rows(
+    finished_demo: Demo, server: PostgresServer, manifest: Path, tmp_path: Path
+) -> None:
     publisher = Publisher.on(tmp_path, server.url("postgres"))
     publisher.warehouse.symlink_to(finished_demo.taker.storage / "warehouse.duckdb")
-    marts = marts_in(load_manifest())
+    marts = marts_in(load_manifest(manifest))
     assert set(SERVED) <= set(marts)
     publisher.publish(marts, keys={})
     with psycopg.connect(server.url("postgres")) as reader:

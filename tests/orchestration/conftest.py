@@ -9,13 +9,15 @@ import pytest
 
 from orchestration.config.settings import Settings, load_settings
 from orchestration.warehouse import dbt
+from orchestration.warehouse.profile import manifest_path
 
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dbt's manifest, parsed if the project has changed since."""
-    dbt.ensure_manifest(load_settings(storage_url=str(tmp_path_factory.mktemp("manifest"))).dbt)
-    return dbt.MANIFEST_PATH
+    config = load_settings(storage_url=str(tmp_path_factory.mktemp("manifest"))).dbt
+    dbt.ensure_manifest(config)
+    return manifest_path(config)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from orchestration.checks.audit import check_result
+from orchestration.checks.audit import check_result, sample_rows
 from orchestration.cli.app import app
 from orchestration.defs.publish import audit_summary, refuse_unaudited
 from orchestration.runs import execution
@@ -39,6 +39,29 @@ def test_a_critical_finding_is_an_error_with_the_failing_row() -> None:
     assert "a ratio lies between 0 and 1" in (result.description or "")
     assert "2026-03-01" in (result.description or "")
     assert {"expectations", "failed", "samples"} <= result.metadata.keys()
+
+
+def test_the_evidence_begins_with_tables_and_ends_with_what_programs_read() -> None:
+    metadata = check_result(Verdict(False, True, [finding("critical"), finding("warning", success=True)]), SUITE, WHOLE)
+    kinds = {name: type(value).__name__ for name, value in metadata.metadata.items()}
+    tables = ["failed", "rows: a ratio lies between 0 and 1", "expectations"]
+    assert list(kinds)[:3] == tables
+    assert list(kinds)[-1] == "samples"
+    assert [kinds[name] for name in (*tables, "samples")] == ["TableMetadataValue"] * 3 + ["JsonMetadataValue"]
+    (row,) = metadata.metadata["failed"].records  # type: ignore[attr-defined]
+    assert list(row.data)[:5] == ["rule", "expectation", "column", "observed", "failing rows"]
+    assert (row.data["column"], row.data["failing rows"]) == ("ratio", 1)
+
+
+def test_amounts_of_failing_rows_are_rounded_for_people() -> None:
+    row = {"net_taker_usd": "-1987912345.678912345678", "bar_date": "2026-03-01", "rank": 3, "ratio": 0.123456789}
+    (shown,) = sample_rows({"sample": [row]})
+    assert shown.data == {
+        "net_taker_usd": "-1.98791e+09",
+        "bar_date": "2026-03-01",
+        "rank": 3,
+        "ratio": "0.123457",
+    }
 
 
 def test_a_warning_alone_does_not_block() -> None:

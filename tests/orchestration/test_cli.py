@@ -22,8 +22,9 @@ from orchestration.cli.commands.run import _facts, _Published
 from orchestration.config.settings import Settings, yesterday
 from orchestration.runs import ui
 from orchestration.runs.ranges import IngestRange, RangeError, ingest_ranges
-from orchestration.runs.report import CheckFinding, RunReport
+from orchestration.runs.report import RunReport
 from orchestration.serving.formats import to_json
+from orchestration.state.last_run import CheckFinding
 from tests.support.claimed import publish_for_claims
 
 ROOT = Path(__file__).resolve().parents[2]

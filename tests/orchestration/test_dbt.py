@@ -80,7 +80,13 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
     folder = profile.write_profile(settings.dbt)
     output = yaml.safe_load((folder / "profiles.yml").read_text())["taker"]["outputs"]["duckdb"]
     assert output["path"] == str(tmp_path / "warehouse.duckdb")
-    assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit}
+    stated = {name: value for name, value in output["settings"].items() if name.startswith("VARIABLE taker_")}
+    assert stated == {
+        "VARIABLE taker_raw_url": str(tmp_path / "raw"),
+        "VARIABLE taker_trades_dataset": "aggTrades",
+        "VARIABLE taker_kline_intervals": "1h",
+    }
+    assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit, **stated}
     assert "extensions" not in output
 
 

@@ -162,6 +162,7 @@ def test_only_what_makes_no_requests_runs_by_default(manifest: Path, settings: S
         "seal_finished_hours": dg.DefaultSensorStatus.RUNNING,
         "end_abandoned_runs": dg.DefaultSensorStatus.RUNNING,
         "build_when_raw_is_newer": dg.DefaultSensorStatus.RUNNING,
+        "note_publications": dg.DefaultSensorStatus.RUNNING,
         "alerts": dg.DefaultSensorStatus.STOPPED,
     }
     schedules = {schedule.name: schedule.default_status for schedule in definitions.schedules or ()}
@@ -173,9 +174,41 @@ def test_only_what_makes_no_requests_runs_by_default(manifest: Path, settings: S
     }
 
 
+def test_every_check_states_what_it_checks(settings: Settings, manifest: Path) -> None:
+    repository = build_definitions(settings).get_repository_def()
+    holders = {*repository.assets_defs_by_key.values(), *repository.asset_checks_defs_by_key.values()}
+    specs = {spec.key: spec.description for holder in holders for spec in holder.check_specs}
+    assert len(specs) > 90
+    assert [key.to_user_string() for key, description in specs.items() if not description] == []
+    ranks = specs[dg.AssetCheckKey(key("fct_taker_spike_ranks"), "rules_of_fct_taker_spike_ranks")]
+    assert "One row per definition_id, market_id, side and bar_at." in (ranks or "")
+
+
+def test_every_asset_has_the_owners_and_tags_of_the_settings(settings: Settings, manifest: Path) -> None:
+    chosen = settings.model_copy(update={"owners": ("team:research", "a@taker.example"), "tags": {"domain": "flow"}})
+    graph = build_definitions(chosen).resolve_asset_graph()
+    nodes = [graph.get(asset) for asset in graph.get_all_asset_keys() if graph.get(asset).is_materializable]
+    assert {tuple(node.owners) for node in nodes} == {("team:research", "a@taker.example")}
+    assert {node.tags.get("domain") for node in nodes} == {"flow"}
+    assert graph.get(key("raw/aggTrades")).tags["span"] == "day"
+
+
+def test_what_is_published_has_to_be_made_every_day(graph: dg.AssetGraph) -> None:
+    for name in ("published/marts", "published/report"):
+        policy = graph.get(key(name)).freshness_policy
+        assert isinstance(policy, dg.FreshnessPolicy)
+
+
+def test_a_mart_with_definitions_shows_their_names(graph: dg.AssetGraph) -> None:
+    for name in ("fct_taker_spike_ranks", "fct_claim_verdicts", "agg_spike_event_study"):
+        records = graph.get(key(name)).metadata["definitions"].records
+        names = {record.data["definition_id"]: record.data["definition_name"] for record in records}
+        assert names["4h_usd"] == "4-hour bars, USD"
+
+
 def test_without_a_manifest_the_error_states_what_to_run(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(dbt.ManifestMissing, match="make manifest"):
-        build_definitions(settings, manifest_path=tmp_path / "none.json")
+        build_definitions(settings, manifest_file=tmp_path / "none.json")
 
 
 def test_importing_the_definitions_reads_no_setting(tmp_path: Path) -> None:

@@ -1,15 +1,22 @@
 """Dagster's own storage: made once, kept, and quick for ranges of partitions."""
 
+import json
+from pathlib import Path
+
 import dagster as dg
 import pytest
+import yaml
+from dagster._core.instance.ref import InstanceRef
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from orchestration.automation.jobs import BUILD_AND_PUBLISH, INGEST_TODAY
 from orchestration.compat.event_storage import BatchingSqliteEventLogStorage
+from orchestration.compat.instance import show_runs_in
 from orchestration.config.settings import Settings
 from orchestration.definitions import build_definitions
 from orchestration.defs.partitions import range_tags
-from orchestration.runs.instance import open_instance, prepare_home
+from orchestration.runs.instance import _CONFIGURATION, _with_base_dir, open_instance, prepare_home
+from tests.support.commands import ROOT
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 
@@ -33,6 +40,39 @@ def test_the_home_is_written_once_and_edits_are_kept(settings: Settings) -> None
     configuration.write_text("telemetry: {enabled: false}\n# mine\n")
     prepare_home(settings.paths.dagster_home)
     assert "# mine" in configuration.read_text()
+
+
+def test_dagster_dev_in_the_checkout_has_the_history_of_the_ui(settings: Settings, tmp_path: Path) -> None:
+    """The configuration beside workspace.yaml is that of DAGSTER_HOME, with its folders written out."""
+    beside = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    beside = yaml.safe_load(json.dumps(beside).replace("var/dagster", str(tmp_path)))
+    delivered = yaml.safe_load(_with_base_dir(_CONFIGURATION, tmp_path))
+    assert {name: beside[name] for name in delivered} == delivered
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(delivered))
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "dagster.yaml").write_text(yaml.safe_dump(beside))
+    home, other = InstanceRef.from_dir(str(tmp_path)), InstanceRef.from_dir(str(tmp_path / "beside"))
+    for storage in ("run_storage_data", "event_storage_data", "schedule_storage_data", "compute_logs_data"):
+        expected, found = (getattr(ref, storage) for ref in (home, other))
+        assert expected.class_name == found.class_name
+        assert Path(expected.config_dict["base_dir"]) == Path(found.config_dict["base_dir"])
+    assert home.local_artifact_storage_data.config_dict == other.local_artifact_storage_data.config_dict
+
+
+def test_a_run_of_the_command_line_is_of_the_code_location_of_the_ui(settings: Settings) -> None:
+    with open_instance(settings.paths.dagster_home) as instance:
+        show_runs_in(instance, "orchestration.definitions", "taker")
+        job = dg.Definitions(
+            assets=[daily], jobs=[dg.define_asset_job("ingest")], executor=dg.in_process_executor
+        ).resolve_job_def("ingest")
+        done = job.execute_in_process(instance=instance, tags=range_tags("2024-01-01", "2024-01-02"))
+        run = instance.get_run_by_id(done.run_id)
+        assert run is not None
+        assert run.remote_job_origin is not None
+        assert run.remote_job_origin.job_name == "ingest"
+        assert run.remote_job_origin.repository_origin.get_label() == "__repository__@taker"
+        of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@taker"})
+        assert [found.run_id for found in instance.get_runs(of_the_location)] == [done.run_id]
 
 
 @pytest.mark.usefixtures("home_in_environment")

@@ -10,13 +10,24 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ingestion.archive import Outcome, plan
 from ingestion.domain.datasets import DATASETS
+from ingestion.domain.errors import ArchiveUnavailable, IngestionError, StorageError, VenueRefused, VenueUnavailable
 from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from orchestration.config.settings import Settings
 from orchestration.defs.partitions import range_tags
-from orchestration.defs.raw import archive_source, column_schema, ingest_config, raw_assets, raw_key
+from orchestration.defs.raw import (
+    WHEN_A_VENUE_IS_DOWN,
+    archive_source,
+    column_schema,
+    failure,
+    ingest_config,
+    raw_assets,
+    raw_key,
+)
+from orchestration.defs.recent import api_assets
 from orchestration.progress import Progress
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.state.locks import Workplace
@@ -64,6 +75,32 @@ def labels(days: Sequence[date]) -> set[str]:
 @pytest.fixture
 def instance(tmp_path: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral(str(tmp_path / "dagster"))
+
+
+DOWN = ArchiveUnavailable("archive.example did not answer")
+
+
+@pytest.mark.parametrize(
+    ("error", "tags", "is_tried_again"),
+    [
+        (DOWN, {"dagster/schedule_name": "daily_ingest"}, True),
+        (DOWN, {"dagster/backfill": "abc"}, True),
+        (VenueUnavailable("api.example did not answer"), {"dagster/sensor_name": "changed_source_files"}, True),
+        (DOWN, {}, False),  # a person waits
+        (VenueRefused("api.example refuses this address"), {"dagster/schedule_name": "hourly_today"}, False),
+        (StorageError("the disk is full"), {"dagster/schedule_name": "daily_ingest"}, False),
+    ],
+)
+def test_a_server_that_is_down_is_tried_again_where_no_person_waits(
+    error: IngestionError, tags: dict[str, str], is_tried_again: bool
+) -> None:
+    (task,) = plan(DATASETS["aggTrades"], parse_market("binance_um:BTCUSDT"), DAYS[0], DAYS[0])
+    assert failure("text", [Outcome(task, "failed", None, error)], tags).allow_retries is is_tried_again
+
+
+def test_every_asset_that_reaches_a_venue_may_be_tried_again(settings: Settings) -> None:
+    for asset in (*raw_assets(settings.scope), api_assets(settings.scope, settings.paths.spool)):
+        assert asset.op.retry_policy == WHEN_A_VENUE_IS_DOWN
 
 
 def test_a_range_is_one_run_with_metadata_for_each_day(

@@ -291,3 +291,20 @@ def test_no_archive_that_answers_ends_a_run_before_it_starts(tmp_path: Path) -> 
     ) as error:
         check_reachable(settings.endpoints, settings.storage, settings.paths.state)
     assert "planted-secret" not in str(error.value)
+
+
+def test_owners_and_tags_are_what_the_catalog_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_settings().owners, load_settings().tags) == (("team:taker",), {})
+    monkeypatch.setenv("TAKER_OWNERS", "team:research, a@taker.example")
+    monkeypatch.setenv("TAKER_TAGS", "domain=flow,cost_center=42")
+    settings = load_settings()
+    assert settings.owners == ("team:research", "a@taker.example")
+    assert settings.tags == {"domain": "flow", "cost_center": "42"}
+    assert settings.environment()["TAKER_TAGS"] == "domain=flow,cost_center=42"
+    monkeypatch.setenv("TAKER_OWNERS", "research")
+    with pytest.raises(SettingsError, match="TAKER_OWNERS: `research` is no owner; write team:name"):
+        load_settings()
+    monkeypatch.setenv("TAKER_OWNERS", "off")
+    monkeypatch.setenv("TAKER_TAGS", "domain")
+    with pytest.raises(SettingsError, match="TAKER_TAGS: `domain` is no tag; write name=value"):
+        load_settings()

@@ -27,7 +27,7 @@ from orchestration.cli.render.rows import show_rows
 from orchestration.cli.render.run_report import missing_latest_sentence, show_latest, show_report
 from orchestration.cli.render.status import show_status
 from orchestration.cli.render.verification import show_verification
-from orchestration.runs.report import CheckFinding, RunReport
+from orchestration.runs.report import RunReport
 from orchestration.serving.claims.evaluate import Answer, Verdict
 from orchestration.serving.claims.parse import Claim
 from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days, unfilled
@@ -35,6 +35,7 @@ from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingL
 from orchestration.serving.judged import Judged, JudgedClaim, Studied
 from orchestration.serving.liquidations import Liquidated, last_liquidations
 from orchestration.serving.raw_status import SeriesStatus
+from orchestration.state.last_run import CheckFinding
 from tests.support import reports
 
 BAR_AT = datetime(2026, 1, 31)  # noqa: DTZ001 - marts hold naive UTC

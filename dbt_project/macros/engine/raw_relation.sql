@@ -28,7 +28,7 @@ one whose receipt is not `stored` has been withdrawn. Every staging model reads 
 {#- The files of a dataset, or of one of the zone's indexes (receipts, coverage, defects), which have no receipts of their own.
 
 A dataset without files (nothing ingested yet) is an empty relation with the columns the source declares, so that every model
-builds from the first minute on. Unit tests hand in a fixture through `source`, and get it back. -#}
+builds from the first minute on; but a zone without receipts that is not new is an error (`require_receipts`). Unit tests hand in a fixture through `source`, and get it back. -#}
 {% macro raw_files(dataset) -%}
     {%- set declared = source('raw', dataset) -%}
     {%- if declared.is_cte -%}
@@ -44,6 +44,9 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
     {%- set layout = raw_layout(dataset) -%}
     {%- set pattern = (taker.raw_url() ~ '/' ~ layout.pattern) | replace("'", "''") -%}
     {%- set found = run_query("select 1 from glob('" ~ pattern ~ "') limit 1") -%}
+    {%- if dataset == 'receipts' -%}
+        {%- do taker.require_receipts(pattern, found.rows | length > 0) -%}
+    {%- endif -%}
     {%- if found.rows | length == 0 -%}
         {{ taker.empty_raw_relation(dataset) }}
     {%- elif dataset == 'instruments' -%}
@@ -61,6 +64,28 @@ builds from the first minute on. Unit tests hand in a fixture through `source`, 
         })
     {%- else -%}
         read_parquet('{{ pattern }}')
+    {%- endif -%}
+{%- endmacro %}
+
+{#- An error where the zone has no receipts though it is not new: data lies there, or this warehouse was built from some. Every table would be
+built anew, and empty. `pattern`: the file of the receipts. -#}
+{% macro require_receipts(pattern, is_there) -%}
+    {%- set receipts = run_query("select 1 from read_parquet('" ~ pattern ~ "') limit 1").rows | length if is_there else 0 -%}
+    {%- if not receipts -%}
+        {%- set zone = taker.raw_url() -%}
+        {%- set former = adapter.get_relation(this.database, this.schema, 'base_raw__receipts') -%}
+        {%- set built = run_query("select count(*) from " ~ former ~ " where status = 'stored'").rows[0][0] if former else 0 -%}
+        {%- if built -%}
+            {{ exceptions.raise_compiler_error(
+                "the raw zone at " ~ zone ~ " has no receipts, and this warehouse was built from " ~ built ~ " stored days: check that"
+                ~ " TAKER_STORAGE_URL and TAKER_STATE_DIR belong together; to begin anew, remove " ~ target.path
+            ) }}
+        {%- endif -%}
+        {%- if run_query("select 1 from glob('" ~ (zone | replace("'", "''")) ~ "/*/**/data.parquet') limit 1").rows -%}
+            {{ exceptions.raise_compiler_error(
+                "the raw zone at " ~ zone ~ " holds data and no index of its receipts: `taker run` writes it"
+            ) }}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -1,0 +1,62 @@
+"""A publication that Dagster started leaves the note by which the next `taker run` finds nothing to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration.automation.note_publications import noted
+from orchestration.config.paths import Paths
+from orchestration.state.last_run import CheckFinding, read_note
+
+
+def evaluated(check: str, *, passed: bool = False) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey("fct_flow_reconciliation_daily"),
+        check_name=check,
+        passed=passed,
+        metadata={},
+        severity=dg.AssetCheckSeverity.WARN,
+        description="the day's trades are complete: 2 of 7 rows break the rule",
+    )
+
+
+WARNED = evaluated("gx_fct_flow_reconciliation_daily")
+PASSED = evaluated("gx_other", passed=True)
+STALE = evaluated("is_fresh")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A state folder with a publication of run `ours`."""
+    made = Paths(tmp_path)
+    made.serving.parent.mkdir()
+    with duckdb.connect(str(made.serving)) as marts:
+        marts.execute("create table publication as select 'ours' as run_id")
+    return made
+
+
+def test_the_run_whose_publication_stands_is_noted_with_what_its_checks_found(paths: Paths) -> None:
+    assert noted(paths, "ours", [WARNED, PASSED, STALE]) == "noted run ours"
+    note = read_note(paths)
+    assert note["run_id"] == "ours"
+    # That days are late depends on when it is looked at: who reads the note looks again.
+    assert [CheckFinding(**check).name for check in note["checks"]] == ["gx_fct_flow_reconciliation_daily"]
+
+
+def test_a_run_whose_publication_was_replaced_is_not_noted(paths: Paths) -> None:
+    assert "of another run, ours" in noted(paths, "former", [])
+    assert read_note(paths) == {}
+
+
+def test_the_note_of_the_command_line_is_kept(paths: Paths) -> None:
+    noted(paths, "ours", [WARNED])
+    assert noted(paths, "ours", []) == "noted by the run itself"
+    assert len(read_note(paths)["checks"]) == 1
+
+
+def test_without_a_publication_there_is_nothing_to_note(tmp_path: Path) -> None:
+    assert "nothing is published" in noted(Paths(tmp_path), "ours", [])
