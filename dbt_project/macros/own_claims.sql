@@ -1,7 +1,8 @@
 {#- The claims of one's own, added to the seed `claims`: the variable `own_claims`, a list of rows of text by column. Does
 not hold: what a claim means (`int_claim_windows`). -#}
 {% macro own_claims() -%}
-    {%- set claims = var('own_claims', []) -%}
+    {%- set stated = taker.setting('own_claims', []) -%}
+    {%- set claims = fromjson(stated) if stated is string else stated -%}{#- A profile holds texts. -#}
     {%- if claims -%}
         {%- set types = {
             'published_on': 'date', 'event_from': 'date', 'event_to': 'date',

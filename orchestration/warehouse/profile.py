@@ -7,6 +7,7 @@ starting dbt (`orchestration.warehouse.dbt`), or the settings themselves (`orche
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from importlib import metadata
@@ -101,9 +102,17 @@ def profile(config: DbtConfig) -> dict[str, Any]:
 
 def _stated_variables(config: DbtConfig) -> dict[str, str]:
     """The variables of a plain `dbt build`, which gets no `--vars`: as variables of the session, and `target.settings`
-    of the project's macros (`setting`)."""
-    values = {name: value if isinstance(value, str) else ",".join(value) for name, value in config.variables().items()}
-    return {f"VARIABLE taker_{name}": value for name, value in values.items()}
+    of the project's macros (`setting`). Names are joined, and other lists are JSON: without an apostrophe, since
+    dbt-duckdb puts each value between two of them."""
+
+    def stated(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if value and all(isinstance(each, str) for each in value):
+            return ",".join(value)
+        return json.dumps(value, ensure_ascii=False).replace("'", "\\u0027")
+
+    return {f"VARIABLE taker_{name}": stated(value) for name, value in config.variables().items()}
 
 
 def connection_options(config: DbtConfig) -> dict[str, Any]:

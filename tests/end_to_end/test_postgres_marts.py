@@ -8,7 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from orchestration.config.settings import load_settings
 from orchestration.warehouse.dbt import load_manifest, marts_in
+from orchestration.warehouse.profile import manifest_path
 from tests.support.demos import Demo
 from tests.support.postgres import PostgresServer, running_postgres, server_programs
 from tests.support.publications import Publisher
@@ -36,12 +38,10 @@ def server() -> Iterator[PostgresServer]:
         yield started
 
 
-def test_every_mart_arrives_with_its_rows(
-    finished_demo: Demo, server: PostgresServer, manifest: Path, tmp_path: Path
-) -> None:
+def test_every_mart_arrives_with_its_rows(finished_demo: Demo, server: PostgresServer, tmp_path: Path) -> None:
     publisher = Publisher.on(tmp_path, server.url("postgres"))
     publisher.warehouse.symlink_to(finished_demo.taker.storage / "warehouse.duckdb")
-    marts = marts_in(load_manifest(manifest))
+    marts = marts_in(load_manifest(manifest_path(load_settings(storage_url=str(finished_demo.taker.storage)).dbt)))
     assert set(SERVED) <= set(marts)
     publisher.publish(marts, keys={})
     with psycopg.connect(server.url("postgres")) as reader:

@@ -85,6 +85,7 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
         "VARIABLE taker_raw_url": str(tmp_path / "raw"),
         "VARIABLE taker_trades_dataset": "aggTrades",
         "VARIABLE taker_kline_intervals": "1h",
+        "VARIABLE taker_own_claims": "[]",
     }
     assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit, **stated}
     assert "extensions" not in output
