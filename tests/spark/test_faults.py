@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("spark")
 LAST = date(2026, 3, 10)
 RUN = ("run", "-q", "--from", str(LAST), "--to", str(LAST))
 # Models of which each has something to compute, and that need no other.
-SOME = ("dbt", "--no-use-colors", "build", "--exclude-resource-type", "unit_test", "--select", "+int_raw_row_counts")
+SOME = ("dbt", "build", "--no-use-colors", "--exclude-resource-type", "unit_test", "--select", "+int_raw_row_counts")
 
 
 @pytest.fixture(scope="module")
