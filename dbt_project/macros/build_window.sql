@@ -31,7 +31,12 @@ the macros that they call where dbt is started (`macros_version`). -#}
     }) }}
 {%- endmacro %}
 
+{#- What is done before the rows of the window are appended. -#}
 {% macro clear_build_window() -%}
+    {{ return(adapter.dispatch('clear_build_window', 'taker')()) }}
+{%- endmacro %}
+
+{% macro default__clear_build_window() -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
         where exists (

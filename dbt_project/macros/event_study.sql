@@ -67,7 +67,7 @@ many, some succeed by chance. -#}
 {% macro context_columns() -%}
     {%- set change = 'after.open_interest_base - before.open_interest_base' -%}
     cast({{ change }} as decimal(38,8)) as open_interest_change_base,
-    cast({{ taker.exact_quotient(change, 'before.open_interest_base') }} as double) as open_interest_change_ratio,
+    {{ taker.exact_as_double(taker.exact_quotient(change, 'before.open_interest_base'), 16) }} as open_interest_change_ratio,
     cast(case when sums.rated_hours > 0 then sums.funding_rate end as decimal(38,18)) as funding_rate,
     cast({{ taker.share('sums.rated_hours', 'sums.hour_count') }} as double) as funding_coverage_ratio,
     cast(sums.long_usd as decimal(38,8)) as long_liquidations_usd,

@@ -123,8 +123,10 @@ of base as the venue counts it, as a double. -#}
     {%- for each in hours %}
     {%- set before = 'base_' ~ each ~ 'h_before' %}
     cast(case when conflict is null then open_interest_base - {{ before }} end as decimal(38,8)) as change_{{ each }}h_base,
-    cast(case when conflict is null then {{ taker.exact_quotient('open_interest_base - ' ~ before, before) }} end as double)
-        as change_{{ each }}h_ratio,
+    case
+        when conflict is null
+            then {{ taker.exact_as_double(taker.exact_quotient('open_interest_base - ' ~ before, before), 16) }}
+    end as change_{{ each }}h_ratio,
     {%- endfor %}
     cast(observation_count as bigint) as observation_count,
     cast({{ taker.share('least(observation_count, ' ~ observations ~ ')', observations) }} as double) as coverage_ratio,

@@ -37,6 +37,7 @@ from orchestration.warehouse.profile import (
     write_profile,
 )
 from orchestration.warehouse.publish.inputs import index_sha256
+from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation, DbtProject
@@ -113,9 +114,10 @@ def dbt_resource(config: DbtConfig) -> ProjectDbt:
         profiles_dir=str(write_profile(config)),
         profile="taker",
         target=config.target,
-        # dbt as a child that ends with this process: the interpreter's arguments come before dbt's own.
+        # dbt as a child that ends with this process: the interpreter's arguments come before dbt's own. Dagster states
+        # the format of the log too, where only dbt looks for it.
         dbt_executable=DBT_COMMAND[0],
-        global_config_flags=[*DBT_COMMAND[1:], "--log-level-file", "warn"],
+        global_config_flags=[*DBT_COMMAND[1:], "--log-format", "json", "--log-level-file", "warn"],
     )
 
 
@@ -179,7 +181,10 @@ def _reported(invocation: "DbtCliInvocation", progress: Progress) -> Iterator[An
 
 
 def prepare_build(config: DbtConfig) -> None:
-    """What dbt, started by this process, needs: DuckDB's extensions, credentials in the environment, a folder."""
+    """What dbt, started by this process, needs: DuckDB's extensions, credentials in the environment, a folder; a
+    cluster that can be reached, or SparkUnusable."""
+    if config.is_spark:
+        require_reachable(config.spark_conf)
     install_extensions(config)
     os.environ.update(engine_environment(config))
     config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)

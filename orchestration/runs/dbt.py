@@ -13,6 +13,7 @@ from orchestration.config.settings import SettingsError, load_settings
 from orchestration.state.locks import Busy
 from orchestration.warehouse.dbt import DbtFailed, build_docs, build_manifest, run_dbt
 from orchestration.warehouse.opening import WarehouseLocked, WarehouseUnusable
+from orchestration.warehouse.spark.reach import SparkUnusable
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print(builders[command](config))
     except KeyboardInterrupt:
         return 130
-    except (SettingsError, DbtFailed, Busy, WarehouseLocked, WarehouseUnusable) as error:
+    except (SettingsError, DbtFailed, Busy, WarehouseLocked, WarehouseUnusable, SparkUnusable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

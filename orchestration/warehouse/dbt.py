@@ -33,6 +33,7 @@ from orchestration.warehouse.profile import (
     variables,
     write_profile,
 )
+from orchestration.warehouse.spark.reach import require_reachable
 
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
@@ -158,8 +159,8 @@ def run_dbt(
     """dbt as its users know it, on this warehouse and raw zone; its exit code. Output goes to the terminal.
 
     Waits for a run that builds, at most `wait` seconds, and gives `report` the sentences. Raises Busy,
-    WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, DbtFailed for arguments that would
-    contradict the settings.
+    WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, SparkUnusable when the cluster cannot be
+    used, DbtFailed for arguments that would contradict the settings.
     """
     if any(arg.split("=")[0] == "--vars" for arg in args):
         raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
@@ -170,6 +171,8 @@ def run_dbt(
     dbt_vars = ["--vars", json.dumps(variables(config))] if has_vars else []
     with contextlib.closing(Workplace(config.paths, wait)) as workplace:
         if not (is_server or set(args) & {"--help", "-h", "--version"} or (args and args[0] in _WITHOUT_WAREHOUSE)):
+            if config.is_spark:
+                require_reachable(config.spark_conf)
             workplace.hold_warehouse(report)
             if set_aside_text := await_warehouse(config.paths):
                 report(set_aside_text)

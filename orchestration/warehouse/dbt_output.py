@@ -12,6 +12,8 @@ from typing import Final
 _TRACEBACK: Final = re.compile(
     r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*(?:\S.*(?:\n|\Z))?", re.MULTILINE
 )
+# The calls below an error of Java, and of Python inside of Spark.
+_JAVA_CALLS: Final = re.compile(r"^\s*(?:at [\w.$<>/]+\(.*\)|\.\.\. \d+ more|JVM stacktrace:)$", re.MULTILINE)
 _KILLED: Final = re.compile(r"dbt CLI process with command.*failed with exit code `-(\d+)`", re.DOTALL)
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _BETWEEN_TRACEBACKS: Final = re.compile(
@@ -34,6 +36,7 @@ def killed_sentence(text: str) -> str | None:
 
 def without_tracebacks(text: str, most_lines: int = 15) -> str:
     """What a failed command reported, without colours, tracebacks and repeated lines; of much, the beginning."""
+    text = _JAVA_CALLS.sub("", text)
     text = _BETWEEN_TRACEBACKS.sub("", _TRACEBACK.sub("", f"{_COLOURS.sub('', text).strip()}\n"))
     reported = (line.rstrip() for line in text.splitlines() if line.strip() not in ("", "Encountered an error:"))
     lines = list(dict.fromkeys(reported))

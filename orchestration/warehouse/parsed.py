@@ -11,21 +11,23 @@ own interface takes a parsed project (`dbtRunner(manifest=…)`); the command li
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write, sweep
 from orchestration.config.dbt import DUCKDB, SPARK
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
-    from pyspark.sql import SparkSession
+
+    from orchestration.warehouse.spark.image import Descriptions
 
 # Of dbt's commands, those that change tables, and those that run SQL.
 _WRITING: Final = frozenset({"build", "run", "seed"})
@@ -111,25 +113,26 @@ def run_dbt(args: Sequence[str]) -> None:
     artefacts = _option(args, "--target-path")
     path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
     manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
+    with _engine(args, output, lambda: _descriptions(manifest or load_parsed(path))):
+        try:
+            cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
+        finally:
+            if manifest is None and artefacts:
+                keep_parsed(path, Path(artefacts), began)
+
+
+def _engine(
+    args: Sequence[str], output: str, descriptions: Callable[[], Descriptions]
+) -> contextlib.AbstractContextManager[None]:
+    """What the target's engine needs around a dbt that connects to it."""
     dbt_vars = json.loads(_option(args, "--vars") or "{}")
     # `docs serve` takes no variables, and needs no session.
-    connects = output == SPARK and "raw_url" in dbt_vars and bool(_CONNECTING & set(args))
-    session = _prepared_session(dbt_vars) if connects else None
-    try:
-        cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
-    finally:
-        if manifest is None and artefacts:
-            keep_parsed(path, Path(artefacts), began)
-        if session is not None and _WRITING & set(args):
-            from orchestration.warehouse.spark.image import write
+    if output != SPARK or "raw_url" not in dbt_vars or not _CONNECTING & set(args):
+        return contextlib.nullcontext()
+    from orchestration.warehouse.spark.build import session_of
 
-            write(session, Path(dbt_vars["warehouse_file"]), _descriptions(manifest or load_parsed(path)))
-
-
-def _prepared_session(dbt_vars: Mapping[str, Any]) -> SparkSession:
-    from orchestration.warehouse.spark.session import prepare
-
-    return prepare(dbt_vars["raw_url"])
+    writes = bool(_WRITING & set(args))
+    return session_of(args, dbt_vars["raw_url"], Path(dbt_vars["warehouse_file"]) if writes else None, descriptions)
 
 
 def _descriptions(manifest: Manifest | None) -> dict[str, tuple[str, dict[str, str]]]:

@@ -19,6 +19,7 @@ from orchestration.config.dbt import DUCKDB, SPARK, DbtConfig
 from orchestration.warehouse.parsed import is_checkout, project_digest, project_files
 from orchestration.warehouse.s3_reads import PATIENCE
 from orchestration.warehouse.spark.conf import SCHEMA
+from orchestration.warehouse.spark.reach import require_installed
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[2] / "dbt_project"
 # The files of macros that decide what a trade, a kline or a metric is worth, or which of them are read.
@@ -35,10 +36,6 @@ VALUING_MACROS: Final = (
     "settings.sql",
     "trades.sql",
 )
-
-
-class NoCluster(Exception):
-    """Nothing states where Spark is. The text states what to do."""
 
 
 def variables(config: DbtConfig) -> dict[str, Any]:
@@ -150,16 +147,11 @@ def manifest_path(config: DbtConfig) -> Path:
 def engine_environment(config: DbtConfig) -> dict[str, str]:
     """Variables that the engine of a build reads: credentials, and where Spark's configuration is.
 
-    Raises NoCluster where there is none.
+    Raises SparkUnusable where there is none, or Spark is not installed.
     """
     if not config.is_spark:
         return config.storage.dbt_environment()
-    if config.spark_conf is None or not (config.spark_conf / "spark-defaults.conf").is_file():
-        raise NoCluster(
-            f"TAKER_TARGET is spark, and there is no spark-defaults.conf in {config.spark_conf}; run `make spark-up`, "
-            "or set TAKER_SPARK_CONF to the folder of your cluster's configuration"
-        )
-    return {**config.storage.dbt_environment(), "SPARK_CONF_DIR": str(config.spark_conf)}
+    return {**config.storage.dbt_environment(), "SPARK_CONF_DIR": str(require_installed(config.spark_conf))}
 
 
 def install_extensions(config: DbtConfig) -> None:

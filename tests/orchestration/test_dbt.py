@@ -205,6 +205,13 @@ def test_the_traceback_of_a_failed_command_is_left_out() -> None:
         "Done. ERROR=1\n"
     )
     assert without_tracebacks(text) == "IO Error: no\nDone. ERROR=1"
+    of_java = (
+        "An error occurred while calling o9.sql.\n: java.lang.IllegalStateException: stopped\n"
+        "\tat org.apache.spark.SparkContext.$anonfun$new$1(SparkContext.scala:9)\n\t... 12 more\nJVM stacktrace:\n"
+    )
+    assert without_tracebacks(of_java) == (
+        "An error occurred while calling o9.sql.\n: java.lang.IllegalStateException: stopped"
+    )
     assert without_tracebacks("\n".join(map(str, range(9))), 3).splitlines()[-1].startswith("… and 6 more lines")
 
 

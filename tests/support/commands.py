@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +38,25 @@ class Taker:
     ) -> subprocess.CompletedProcess[str]:
         """The same with another program in the place of `taker`, such as one that ends by a kill."""
         named = {f"TAKER_{name.upper()}": value for name, value in settings.items()}
-        outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
-        environment = outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment | named
+        environment = self.settings() | named
         # A program that is to be killed starts its dbt as users' do, which the system then kills with it.
         return completed(program, arguments, environment, ROOT, with_dbt=program is main)
+
+    def started(self, module: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """`python -m MODULE ARGUMENTS` in a new process, as users start it, of the checkout `cwd`."""
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd,
+            env=self.settings() | {"PYTHONPATH": str(cwd)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def settings(self) -> dict[str, str]:
+        """The environment of a process with these settings and no others of Taker's."""
+        outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
+        return outside | {"TAKER_STORAGE_URL": str(self.storage)} | self.environment
 
     def done(self, *arguments: str, **settings: str) -> Any:
         """Run with --json, insist on success, and return the facts."""

@@ -146,8 +146,16 @@ def _metrics(rng: random.Random, day: date) -> Iterator[Record]:
             "symbol_name": "BTCUSDT",
             "open_interest": held,
             "open_interest_value": (held * 20_150).quantize(EIGHT),
-            "taker_buy_sell_ratio": (Decimal(rng.randint(500, 1900)) / 997).quantize(Decimal("1e-18")),
+            "taker_buy_sell_ratio": _ratio(rng),
+            "top_trader_account_long_short_ratio": _ratio(rng),
+            "top_trader_position_long_short_ratio": _ratio(rng),
+            "account_long_short_ratio": _ratio(rng),
         }
+
+
+def _ratio(rng: random.Random) -> Decimal:
+    """With eighteen decimals, as venues report it."""
+    return (Decimal(rng.randint(500, 1900)) / 997).quantize(Decimal("1e-18"))
 
 
 def _fundings(day: date) -> list[Record]:

@@ -9,11 +9,9 @@ that a good one has published.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,12 +111,4 @@ def names_a_rule(line: str, suite: AuditSuite) -> bool:
 
 def run_from(checkout: Path, taker: Taker) -> subprocess.CompletedProcess[str]:
     """`taker run` of another checkout, on this state folder."""
-    outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "AWS_", "DAGSTER_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", *RUN],
-        cwd=checkout,
-        env=outside | {"TAKER_STORAGE_URL": str(taker.storage), "PYTHONPATH": str(checkout)} | taker.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return taker.started("orchestration.cli", *RUN, cwd=checkout)

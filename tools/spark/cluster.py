@@ -25,6 +25,7 @@ from typing import Final
 
 from ingestion.raw.durable import atomic_write
 from orchestration.warehouse.spark.conf import CATALOG, SEMANTICS
+from orchestration.warehouse.spark.reach import java_fault
 from tools import postgres
 from tools.spark.jars import class_path, spark_home
 
@@ -36,7 +37,6 @@ _WORKER_MEMORY: Final = "1536m"
 _DAEMON_MEMORY: Final = "256m"
 _START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 20.0
-_JAVA: Final = "17"
 
 
 class ClusterFailed(Exception):
@@ -83,9 +83,8 @@ def up(folder: Path, *, jars: Sequence[Path] = (), thrift: bool = True) -> Clust
     if running:
         return running
     down(folder)
-    java_fault = _java_fault()
-    if java_fault:
-        raise ClusterFailed(java_fault)
+    if fault := java_fault():
+        raise ClusterFailed(fault)
     programs = postgres.server_programs()
     if programs is None:
         raise ClusterFailed("PostgreSQL's programs (initdb, pg_ctl) are missing; install postgresql")
@@ -284,9 +283,3 @@ def _start_of(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if fields[0] == "Z" else fields[19]
     return ""
-
-
-def _java_fault() -> str | None:
-    """Why Spark cannot run with the Java that is here; None where it can."""
-    java = shutil.which("java", path=f"{os.environ['JAVA_HOME']}/bin" if "JAVA_HOME" in os.environ else None)
-    return None if java else f"java is missing; install a Java runtime {_JAVA}"

@@ -46,22 +46,31 @@ connections see all of it or nothing. -#}
 {#- The statement that clears those rows. -#}
 {% macro cleared_changes(target) -%}
     {%- set replaced = config.get('meta').replaced -%}
-    {%- set changes = this.incorporate(path={'identifier': replaced.changes}) -%}
     delete from {{ target }} as former
     where exists (
         select 1
-        from {{ changes }} as changes
-        where true
-        {%- for key in replaced['keys'] %} and changes.{{ key }} = former.{{ key }}{% endfor %}
-        {%- if replaced.instant %}
-            and former.{{ replaced.instant }} >= changes.from_at and former.{{ replaced.instant }} < changes.to_at
-        {%- elif not replaced.is_all %}
-            and changes.is_changed
-        {%- endif %}
-        {%- if replaced.day_of %}
-            and changes.bar_date = cast(former.{{ replaced.day_of }} as date)
-        {%- endif %}
+        from {{ taker.changes_relation(replaced) }} as changes
+        where {{ taker.is_replaced(replaced, 'former', 'changes') }}
     )
+{%- endmacro %}
+
+{#- The relation that states which former rows are replaced. -#}
+{% macro changes_relation(replaced) -%}
+    {{ this.incorporate(path={'identifier': replaced.changes}) }}
+{%- endmacro %}
+
+{#- True where a former row is one of those that a row of the changes states. -#}
+{% macro is_replaced(replaced, former, changes) -%}
+    true
+    {%- for key in replaced['keys'] %} and {{ changes }}.{{ key }} = {{ former }}.{{ key }}{% endfor %}
+    {%- if replaced.instant %}
+        and {{ former }}.{{ replaced.instant }} >= {{ changes }}.from_at and {{ former }}.{{ replaced.instant }} < {{ changes }}.to_at
+    {%- elif not replaced.is_all %}
+        and {{ changes }}.is_changed
+    {%- endif %}
+    {%- if replaced.day_of %}
+        and {{ changes }}.bar_date = cast({{ former }}.{{ replaced.day_of }} as date)
+    {%- endif %}
 {%- endmacro %}
 
 {% materialization view, adapter='duckdb' %}
@@ -126,24 +135,56 @@ other way round: the statement does not replace the other kind. -#}
     {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
 {% endmaterialization %}
 
-{#- New rows are made aside, then former ones are cleared and these appended: two snapshots of the table. Of a build that ends between the two,
-`int_built_days` knows nothing, and the next one makes the same rows again (`compared_days`). -#}
+{#- Rows that changed are replaced in one statement, which is one snapshot of the table: a build that ends at any moment leaves the former rows or
+the new ones. -#}
 {% materialization changed_rows, adapter='spark' %}
     {%- set target = this.incorporate(type='table') -%}
-    {%- if taker.replaces_changes() -%}
-        {%- set aside = this.incorporate(path={'identifier': this.identifier ~ '__new'}, type='table') -%}
-        {%- do run_query('create or replace table ' ~ aside ~ ' using iceberg as ' ~ compiled_code) -%}
-        {%- do run_query(taker.cleared_changes(target)) -%}
-        {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | join(', ') -%}
-        {%- set made = taker.replaced(
-            target, 'insert into ' ~ target ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ aside, pre_hooks, post_hooks
-        ) -%}
-        {%- do run_query('drop table ' ~ aside) -%}
-        {{ return(made) }}
-    {%- else -%}
-        {{ return(taker.replaced(target, create_table_as(False, target, compiled_code), pre_hooks, post_hooks)) }}
-    {%- endif -%}
+    {%- set statement = taker.merged_changes(target, compiled_code) if taker.replaces_changes()
+        else create_table_as(False, target, compiled_code) -%}
+    {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
 {% endmaterialization %}
+
+{#- dbt's own way clears the window in a hook, and appends in another snapshot; else the same. -#}
+{% materialization incremental, adapter='spark' %}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- if is_incremental() -%}
+        {%- set new_rows = target.incorporate(path={'identifier': this.identifier ~ '__new'}).include(database=false, schema=false) -%}
+        {%- do run_query(create_temporary_view(new_rows, compiled_code)) -%}
+        {%- do process_schema_changes(config.get('on_schema_change'), new_rows, target) -%}
+        {%- set statement = taker.merged_changes(target, 'select * from ' ~ new_rows) -%}
+    {%- else -%}
+        {%- set statement = create_table_as(False, target, compiled_code) -%}
+    {%- endif -%}
+    {{ return(taker.replaced(target, statement, pre_hooks, post_hooks)) }}
+{% endmaterialization %}
+
+{#- Nothing is cleared before: the window's rows are replaced in one statement. -#}
+{% macro spark__clear_build_window() -%}
+{%- endmacro %}
+
+{#- The statement that puts new rows in the place of those that `meta.replaced` names. A former row may match several of the changes, which is
+allowed where all that is done is to delete it. -#}
+{% macro merged_changes(target, rows) -%}
+    {%- set replaced = config.get('meta').replaced -%}
+    {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | list -%}
+    merge into {{ target }} as former
+    using (
+        select false as is_new, struct(changes.*) as changes
+            {%- for column in columns %}, null as {{ column }}{% endfor %}
+        from {{ taker.changes_relation(replaced) }} as changes
+        union all
+        select true as is_new, null as changes, {{ columns | join(', ') }}
+        from (
+            {{ rows }}
+        ) as new_rows
+    ) as made
+    on not made.is_new and {{ taker.is_replaced(replaced, 'former', 'made.changes') }}
+    when matched then delete
+    when not matched and made.is_new then
+        insert ({{ columns | join(', ') }}) values (
+            {%- for column in columns %}made.{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        )
+{%- endmacro %}
 
 {% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
     {%- if temporary -%}

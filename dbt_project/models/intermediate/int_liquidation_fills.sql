@@ -73,7 +73,7 @@ fills as (
 
 select
     fills.*,
-    cast(fills.average_price as double) / coalesce(markets.base_multiplier, 1) as unit_price,
+    {{ exact_as_double('fills.average_price', 12) }} / coalesce(markets.base_multiplier, 1) as unit_price,
     -- What is not quoted in dollars, or of a contract whose size is unknown, has no value here: it is counted, and
     -- never guessed. Nor has what would be worth ten billion dollars: no order is, and an absurd message must not take
     -- the decimals' room from all others.

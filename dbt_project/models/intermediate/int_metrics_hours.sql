@@ -47,7 +47,7 @@ observations as (
         case when taker_buy_sell_ratio > 0 then {{ exact_as_double('taker_buy_sell_ratio', 18) }} end as taker_ratio,
         case when is_observed then observed_at end as observed_at,
         {%- for name, ratio in last_ratios().items() %}
-        cast(nullif({{ ratio }}, 0) as double) as {{ name }},
+        {{ exact_as_double('nullif(' ~ ratio ~ ', 0)', 18) }} as {{ name }},
         case when {{ ratio }} > 0 then observed_at end as {{ name }}_at,
         {%- endfor %}
         case when is_observed then {{ open_interest_price() }} / base_multiplier end as price,

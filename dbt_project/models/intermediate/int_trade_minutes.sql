@@ -9,6 +9,7 @@
     incremental_strategy='append',
     on_schema_change='sync_all_columns',
     pre_hook="{{ clear_build_window() }}",
+    meta={'replaced': {'changes': 'int_build_window', 'keys': ['market_id', 'source', 'bar_date'], 'is_all': true}},
 ) }}
 
 {#- Which files of trades to read is known from here, by a query that dbt does not see while it parses. -#}

@@ -26,6 +26,10 @@ _TYPES: Final = {"string": "varchar"}
 Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
 
 
+class NotCopied(Exception):
+    """A table cannot be copied as it is. The text states which and why."""
+
+
 def write(session: SparkSession, path: Path, descriptions: Descriptions) -> None:
     """Replace the file at `path`, at once, by the tables of the schema with their comments."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +46,20 @@ def _fill(path: Path, session: SparkSession, descriptions: Descriptions) -> None
         out.execute("set timezone = 'UTC'")
         for name in names:
             columns = [(field.name, field.dataType.simpleString()) for field in session.table(name).schema.fields]
-            found = session.sql(f"select file_path from {SCHEMA}.{name}.files where content = 0").collect()
-            out.execute(_statement(name, columns, sorted(row["file_path"] for row in found)))
+            out.execute(_statement(name, columns, _data_files(session, name)))
             _comment(out, name, descriptions.get(name))
+
+
+def _data_files(session: SparkSession, name: str) -> list[str]:
+    """The addresses of the files that hold the rows of the current snapshot. NotCopied where other files take rows out
+    of them again."""
+    found = session.sql(f"select content, file_path from {SCHEMA}.{name}.files").collect()
+    if any(row["content"] for row in found):
+        raise NotCopied(
+            f"the table {name} has files of deleted rows (merge-on-read), which are not applied here; rewrite it "
+            "(`call lake.system.rewrite_data_files`) and let its tables be written copy-on-write"
+        )
+    return sorted(row["file_path"] for row in found)
 
 
 def _statement(name: str, columns: list[tuple[str, str]], files: list[str]) -> str:

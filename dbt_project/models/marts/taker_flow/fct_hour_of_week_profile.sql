@@ -68,9 +68,9 @@ select
     cast({{ exact_quotient('net_sum', 'hour_count') }} as decimal(38,8)) as mean_net_taker_usd,
     cast({{ quartile('net_quartiles', 2) }} as decimal(38,8)) as median_net_taker_usd,
     cast({{ exact_quotient('volume_sum', 'hour_count') }} as decimal(38,8)) as mean_volume_usd,
-    cast({{ exact_quotient('net_sum', 'volume_sum') }} as double) as net_taker_ratio,
-    cast({{ exact_quotient('bought_count', 'hour_count') }} as double) as bought_ratio,
-    cast({{ exact_quotient('return_sum * 10000000000', 'return_count * 10000000000') }} as double) as mean_return,
+    {{ exact_as_double(exact_quotient('net_sum', 'volume_sum'), 16) }} as net_taker_ratio,
+    {{ exact_as_double(exact_quotient('bought_count', 'hour_count'), 16) }} as bought_ratio,
+    {{ exact_as_double(exact_quotient('return_sum * 10000000000', 'return_count * 10000000000'), 16) }} as mean_return,
     cast({{ quartile('return_quartiles', 2) }} as double) as median_return
 from profiles
 order by market_id, hour_of_week

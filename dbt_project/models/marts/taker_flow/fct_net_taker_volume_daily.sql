@@ -55,7 +55,7 @@ select
     is_provisional,
     is_running,
     flow_quality,
-    cast({{ exact_quotient('net_taker_usd', 'volume_usd') }} as double) as net_taker_ratio,
+    {{ exact_as_double(exact_quotient('net_taker_usd', 'volume_usd'), 16) }} as net_taker_ratio,
     {{ price_change('open_price', 'close_price') }} as price_return,
     {%- for days in mean_days %}
     {%- for unit in ['usd', 'base'] %}

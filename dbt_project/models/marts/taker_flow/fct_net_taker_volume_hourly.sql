@@ -65,7 +65,7 @@ select
     is_provisional,
     is_running,
     flow_quality,
-    cast({{ exact_quotient('net_taker_usd', 'volume_usd') }} as double) as net_taker_ratio,
+    {{ exact_as_double(exact_quotient('net_taker_usd', 'volume_usd'), 16) }} as net_taker_ratio,
     {{ price_change('open_price', 'close_price') }} as price_return,
     {{ cumulative_columns(1) }},
     cast(sum(net_taker_usd) over day_so_far as decimal(38,8)) as cvd_day_usd,

@@ -52,8 +52,9 @@ select
     cast(taker_buy_base - taker_sell_base as decimal(38,8)) as net_taker_base,
     cast(taker_buy_usd + taker_sell_usd as decimal(38,8)) as volume_usd,
     cast(taker_buy_base + taker_sell_base as decimal(38,8)) as volume_base,
-    cast({{ exact_quotient('taker_buy_usd - taker_sell_usd', 'taker_buy_usd + taker_sell_usd') }} as double)
-        as net_taker_ratio,
+    {{
+        exact_as_double(exact_quotient('taker_buy_usd - taker_sell_usd', 'taker_buy_usd + taker_sell_usd'), 16)
+    }} as net_taker_ratio,
     open_price,
     high_price,
     low_price,

@@ -1,0 +1,123 @@
+"""`taker run` with TAKER_TARGET=spark, beside the same runs on the laptop's engine: what is published is the same.
+
+Each test goes on from where the one before it left the storage, as days do.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ingestion.simulator.simulated import publish_correction, simulate
+from orchestration.warehouse.opening import KEPT_TABLES
+from tests.support.commands import ROOT, Taker
+from tests.support.fingerprints import differences, fingerprints
+from tests.support.killing import NODE, Aim, children_running_dbt, taker_with_aim
+from tests.support.planted import LAST, RUN, standing
+from tests.torture.test_faulty_models import run_from
+from tools.spark.cluster import Cluster
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+
+@dataclass(frozen=True)
+class Both:
+    """One archive, and what each engine made of it."""
+
+    archive: Path
+    laptop: Taker
+    spark: Taker
+    cluster: Cluster
+
+    def programs(self) -> int:
+        """How many programs the cluster's master has been given."""
+        return (self.cluster.folder / "logs" / "master.log").read_text().count("Registered app ")
+
+    def run_on_the_laptop(self) -> None:
+        done = run_from(ROOT, self.laptop)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run_on_spark(self) -> subprocess.CompletedProcess[str]:
+        return run_from(ROOT, self.spark)
+
+    def different(self) -> list[str]:
+        return differences(fingerprints(self.laptop.marts), fingerprints(self.spark.marts))
+
+
+@pytest.fixture(scope="module")
+def both(spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = tmp_path_factory.mktemp("both")
+    simulate(folder / "archive", last_day=LAST, days=45, trades_days=7, rows_per_day=500)
+    settings = {
+        "TAKER_ARCHIVE_URL": (folder / "archive").as_uri(),
+        "TAKER_MARKETS": "simulated:BTCUSDT,simulated:BTCUSD_PERP",
+    }
+    of_spark = {**settings, "TAKER_TARGET": "spark", "TAKER_SPARK_CONF": str(spark_cluster.conf)}
+    return Both(
+        folder / "archive", Taker(folder / "laptop", settings), Taker(folder / "spark", of_spark), spark_cluster
+    )
+
+
+def test_what_is_published_is_what_the_laptop_publishes(both: Both) -> None:
+    both.run_on_the_laptop()
+    done = both.run_on_spark()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert both.different() == []
+
+
+def test_what_is_published_is_read_as_on_the_laptop(both: Both) -> None:
+    for arguments in (
+        ("brief", "--json"),
+        ("claim", f"BTCUSDT {LAST} bearish rank 1 in 730 days", "--json"),
+        ("sql", "select * from fct_net_taker_volume_daily order by all", "--csv"),
+        ("tables",),
+    ):
+        answers = [taker.run(*arguments) for taker in (both.laptop, both.spark)]
+        assert answers[0].stdout == answers[1].stdout != "", answers
+        assert answers[0].returncode == answers[1].returncode
+
+
+def test_a_run_that_has_nothing_to_do_starts_no_spark(both: Both) -> None:
+    before = both.programs()
+    assert both.spark.done(*RUN[:1], *RUN[2:])["up_to_date"]
+    assert both.programs() == before > 0
+
+
+def test_a_correction_that_a_killed_run_had_begun_is_published_as_by_the_laptop(both: Both, tmp_path: Path) -> None:
+    publish_correction(both.archive)
+    both.run_on_the_laptop()
+    before = standing(both.spark.marts)
+    log = tmp_path / "stage"
+    log.write_text("start")
+    # When some of the tables of which a build keeps rows are of the correction already, and some are not.
+    aim = Aim(NODE, 100, 0.5, "group")
+    killed = both.spark.run_as(partial(taker_with_aim, aim, log), *RUN)
+    assert (killed.returncode, log.read_text()) == (-9, "dbt build"), killed.stderr
+    assert not children_running_dbt(mention=str(both.spark.storage))
+    assert standing(both.spark.marts) == before
+    done = both.run_on_spark()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert both.different() == []
+
+
+def test_rows_are_replaced_in_one_snapshot_of_their_table(both: Both) -> None:
+    """So that no build can end between clearing and filling a table: each snapshot is one build's."""
+    counted = " union all ".join(
+        f"select '{table}' as name, count(*) as snapshots, count(distinct summary['spark.app.id']) as builds "
+        f"from main.{table}.snapshots"
+        for table in KEPT_TABLES
+    )
+    shown = shown_by_dbt(both.spark, f"select * from ({counted}) as counted where snapshots <> builds")
+    assert "| name" in shown
+    assert not [table for table in KEPT_TABLES if table in shown], shown
+
+
+def shown_by_dbt(taker: Taker, query: str) -> str:
+    """What `make dbt ARGS="show …"` prints of the rows of a query."""
+    done = taker.started("orchestration.runs.dbt", "dbt", "show", "--no-use-colors", "--limit", "50", "--inline", query)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.partition("Previewing inline node:")[2]
