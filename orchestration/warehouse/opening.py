@@ -29,6 +29,7 @@ KEPT_TABLES: Final = (
     "int_spike_values",
     "int_spike_ranks",
     "int_built_days",
+    "fct_net_taker_volume_minute",
     "fct_net_taker_volume_hourly",
     "fct_taker_spike_ranks",
     "fct_open_interest_hourly",
