@@ -62,8 +62,8 @@ PLANTED = {
     f"{_DAILY}_cvd": f"update {_DAILY} set cvd_base = -cvd_base where {_ONE_DAY.format(_DAILY)}",
     "fct_net_taker_volume_minute": "update fct_net_taker_volume_minute set net_taker_usd = net_taker_usd + 1",
     "fct_net_taker_volume_minute_hours": (
-        "delete from fct_net_taker_volume_minute where bar_at >= timestamp '2026-03-08 05:00:00' "
-        "and bar_at < timestamp '2026-03-08 06:00:00'"
+        "delete from fct_net_taker_volume_minute where date_trunc('hour', bar_at) = "
+        "(select date_trunc('hour', max(bar_at)) from fct_net_taker_volume_minute)"
     ),
     f"{_DAILY}_gaps": f"delete from {_DAILY} where bar_date = date '2026-03-01'",
     "fct_taker_dominance_daily": "update fct_taker_dominance_daily set buy_dominance_percentile = 2",
@@ -136,7 +136,8 @@ def standing(marts: Path) -> dict[str, bytes]:
 
 def names_row(line: str, suite: AuditSuite) -> bool:
     """The row that is shown first has the whole key of the suite: market, day and what else there is."""
-    return all(f'"{name}": ' in line.partition("; first: ")[2] for name in suite.key)
+    shown = line.partition("; first: ")[2].split(", ")
+    return all(any(value.startswith(f"{name} ") for value in shown) for name in suite.key)
 
 
 @dataclass(frozen=True)
