@@ -7,7 +7,6 @@ uncovered windows.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def assert_names_what_and_where(found: dict[str, Any], suite: AuditSuite) -> Non
     assert found["rule"] in message
     if found["column"]:  # a frame without rows has none to show
         first = found["sample"][0]
-        assert [name for name in suite.key if f'"{name}": {json.dumps(first[name])}' not in message] == []
+        assert [name for name in suite.key if f"{name} {first[name]}" not in message] == []
 
 
 @pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)

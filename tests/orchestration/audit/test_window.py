@@ -109,7 +109,7 @@ def test_what_was_built_since_the_publication_is_judged_and_stated(
         f"bars of {markets} market(s) from 2024-03-22 to 2024-03-22, ranks of {series[0][0]} series"
     )
     for suite in FOLLOWING:
-        assert 0 < judged(marts, suite, changed=True) < judged(marts, suite, changed=False) / 4
+        assert 0 < judged(marts, suite, changed=True) < judged(marts, suite, changed=False) / 2
 
 
 def test_where_nothing_was_built_nothing_of_these_suites_is_judged_again(
