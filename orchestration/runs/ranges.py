@@ -60,8 +60,10 @@ def ingest_ranges(
             raise RangeError(f"{day} has not ended yet (UTC); the newest day that can be requested is {yesterday()}")
     if first > last:
         raise RangeError(f"the first day {first} is after the last day {last}; swap them")
-    recent = max(first, last - timedelta(days=RECENT_DAYS - 1))
-    starts = {} if first_day else {**dict.fromkeys(_RECENT_DATASETS, recent), **(begins or {})}
+    starts: dict[str, date] = {}
+    if first_day is None:
+        recent = max(first, last - timedelta(days=RECENT_DAYS - 1))
+        starts = {**dict.fromkeys(_RECENT_DATASETS, recent), **(begins or {})}
     by_range: dict[tuple[Span, date], list[str]] = {}
     for dataset in scope.archived_datasets():
         by_range.setdefault((dataset.span, starts.get(dataset.name, first)), []).append(dataset.name)
