@@ -285,6 +285,15 @@ def test_a_former_publication_from_before_the_history_is_compared_too(tmp_path: 
     assert rows_of(tmp_path, f"select distinct cause from {REVISIONS}") == [("rules",)]
 
 
+def test_the_files_of_a_former_version_are_compared_by_the_day_under_its_former_name(tmp_path: Path) -> None:
+    publish(tmp_path, HISTORY)
+    with duckdb.connect(str(tmp_path / "marts.duckdb")) as connection:
+        connection.execute(f"alter table {SOURCES} rename column bar_date to trade_date")
+    publish(tmp_path, HISTORY.with_days({6: -28}, checksum="corrected"))
+
+    assert rows_of(tmp_path, f"select distinct cause, source_keys from {REVISIONS}") == [("corrected_file", key_of(6))]
+
+
 def test_a_history_that_contradicts_the_marts_is_refused(tmp_path: Path) -> None:
     publish(tmp_path, HISTORY)
     publish(tmp_path, HISTORY.with_days({6: -28}, checksum="corrected"))

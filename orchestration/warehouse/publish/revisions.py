@@ -163,7 +163,7 @@ def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str,
     )
     new.execute(f"create temp table differing_bars as\n{differing}")
     try:
-        sources = _relation(new, "former", SOURCES)
+        sources = _former_sources(new)
         revisions = _sql(
             "revisions",
             former=sources or f"(select * from {SOURCES} where false)",
@@ -179,6 +179,15 @@ def _append(new: duckdb.DuckDBPyConnection, published_at: datetime, run_id: str,
     finally:
         new.execute("drop table differing_bars")
     return int(done[0]) if done else 0
+
+
+def _former_sources(new: duckdb.DuckDBPyConnection) -> str | None:
+    """The files of the former publication, a relation; None where it does not state them. Former versions called the
+    day `trade_date`."""
+    sources = _relation(new, "former", SOURCES)
+    if sources is None or _has_column(new, sources, "bar_date"):
+        return sources
+    return f"(select * rename (trade_date as bar_date) from {sources})"
 
 
 def refuse_broken(new: duckdb.DuckDBPyConnection) -> None:
