@@ -50,7 +50,8 @@ class TestTheEnd:
         _note(tmp_path, [number, stranger])
         try:
             assert down(tmp_path) == [f"Ended ours (process {ours.pid})."]
-            assert ours.wait() == -signal.SIGTERM
+            # Requested to end, and killed where that takes longer than is waited for.
+            assert ours.wait() in (-signal.SIGTERM, -signal.SIGKILL)
             assert another.poll() is None
             assert not (tmp_path / "cluster.json").exists()
         finally:
