@@ -1,8 +1,8 @@
 """The use case: what a venue publishes for some days of a market becomes receipted objects of the raw zone.
 
-Belongs here: which objects are worth requesting (`plan`), bringing them up to date (`ingest`), which of them have
-changed at the venue (`changed_sources`). Idempotent: an unchanged source costs its checksum (one HEAD where the venue
-publishes none) and writes nothing.
+Belongs here: which objects are worth requesting (`plan`), bringing them up to date (`ingest`), which of them there
+is something to do for (`compare`), or have changed at the venue (`changed_sources`). Idempotent: an unchanged source
+costs at most its checksum (one HEAD where the venue publishes none) and writes nothing.
 Does not: schedules, partitions, settings.
 
 A file is used as far as it can be trusted. One that cannot be used is refused, and its days come from their own files
@@ -11,7 +11,9 @@ refused file is not fetched again until it changes. Bytes that differ from their
 transit: they are fetched again in every run.
 """
 
+from ingestion.archive.compare import compare
+from ingestion.archive.findings import Findings
 from ingestion.archive.ingest import changed_sources, ingest
 from ingestion.archive.tasks import Outcome, Status, Task, plan
 
-__all__ = ["Outcome", "Status", "Task", "changed_sources", "ingest", "plan"]
+__all__ = ["Findings", "Outcome", "Status", "Task", "changed_sources", "compare", "ingest", "plan"]

@@ -41,6 +41,7 @@ from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.soundness import Inspector
+from ingestion.raw.store import StoredObject
 from ingestion.raw.zone import RawZone
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
@@ -56,6 +57,7 @@ def ingest(
     now: datetime,
     workers: int | None = None,
     scratch: Path | None = None,
+    listed: dict[str, StoredObject] | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> list[Outcome]:
@@ -65,15 +67,16 @@ def ingest(
     outcome. `report` is called as each object ends, from one thread at a time; `notice` at the end, with findings
     about an archive as a whole. Memory is bounded by `workers` files at once (default: the number of cores).
     `scratch`: where files are put together; the system's folder for temporary files when it is None. On a `DryZone`
-    nothing is stored, and the first task that is not up to date ends the work: there is something to do then.
+    nothing is stored, and a task that is not up to date is `due`. `listed`: the objects of the zone, by key; without
+    them, the folders that are needed are listed.
     """
     with (
         TemporaryDirectory(prefix="taker-", dir=scratch) as shared,
         ThreadPoolExecutor(archives.at_once({task.market.venue for task in tasks})) as pool,
     ):
         downloads = SharedDownloads(map(shared_keys, tasks), Path(shared))
-        run = _Run(archives, zone, now, workers, report, downloads, scratch)
-        _expect(tasks, archives)
+        run = _Run(archives, Inspector(zone.store, listed), zone, now, workers, report, downloads, scratch)
+        expect(tasks, archives)
         outcomes = list(pool.map(partial(run.outcome, is_final=False), tasks))
         # Whether a file is absent or withheld is known once the archive has served any other.
         undecided = [outcome.task for outcome in outcomes if isinstance(outcome.error, AbsenceUnknown)]
@@ -89,7 +92,7 @@ def ingest(
     return outcomes
 
 
-def _expect(tasks: Sequence[Task], archives: Archives) -> None:
+def expect(tasks: Sequence[Task], archives: Archives) -> None:
     """Announce what may be requested of each archive. One that cannot be opened is reported for its objects."""
     for venue in {task.market.venue for task in tasks}:
         with suppress(ArchiveUnavailable):
@@ -108,6 +111,7 @@ class _Run:
     def __init__(
         self,
         archives: Archives,
+        inspector: Inspector,
         zone: RawZone,
         now: datetime,
         workers: int | None,
@@ -116,24 +120,19 @@ class _Run:
         scratch: Path | None,
     ) -> None:
         self.scratch = scratch
-        self._is_due = threading.Event()
         self.archives, self.zone, self.now, self.report, self.downloads = archives, zone, now, report, downloads
         self.decoding = threading.BoundedSemaphore(workers or os.cpu_count() or 1)
         self.waiting: dict[Task, tuple[str, ...]] = {}
         self.restored: dict[Task, str] = {}
-        self.inspector = Inspector(zone.store)
+        self.inspector = inspector
         self._reporting = threading.Lock()
 
     def outcome(self, task: Task, *, is_final: bool) -> Outcome:
         """What became of the task; reported, unless it is to be decided once more."""
         started = time.monotonic()
-        if self._is_due.is_set():
-            return Outcome(task, "due", None)
         try:
-            status, receipt, downloaded, error = _bring_up_to_date(task, self)
-            outcome = Outcome(task, status, receipt, error, time.monotonic() - started, downloaded)
+            outcome = replace(_bring_up_to_date(task, self), seconds=time.monotonic() - started)
         except Due:
-            self._is_due.set()
             outcome = Outcome(task, "due", None, None, time.monotonic() - started)
         except IngestionError as fault:
             outcome = Outcome(task, "failed", None, fault, time.monotonic() - started)
@@ -193,7 +192,7 @@ def changed_sources(
     """
 
     inspector = Inspector(zone.store)
-    _expect(tasks, archives)
+    expect(tasks, archives)
 
     def changed(task: Task) -> bool:
         try:
@@ -225,15 +224,25 @@ def changed_sources(
         return [task for task, differs in zip(tasks, pool.map(changed, tasks), strict=True) if differs]
 
 
-def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, IngestionError | None]:
-    """The status of the task, its receipt, the bytes that were downloaded, and why its file was refused, if it was."""
+def _bring_up_to_date(task: Task, run: _Run) -> Outcome:
     zone, archive = run.zone, run.archives.of(task.market.venue)
     _refuse_the_wrong_archive(task, archive)
     held = zone.receipt(task.object_id)
     fault = run.inspector.fault(task.object_id.folder, held)
-    requested, task = task, widened(task, held)
     # Nothing of a damaged object is used again.
-    offer = Offer(task, replace(held, day_rows={}) if held and fault else held, archive, run.downloads)
+    usable = replace(held, day_rows={}) if held and fault else held
+    offer = Offer(widened(task, held), usable, archive, run.downloads)
+    status, receipt, error = _as_offered(task, offer, held, fault, run)
+    # That an archive has only a part of a day's files is stated by each run.
+    rests_on = None if task in run.waiting else offer.rests_on
+    return Outcome(task, status, receipt, error, bytes_downloaded=offer.downloaded, rests_on=rests_on)
+
+
+def _as_offered(
+    requested: Task, offer: Offer, held: Receipt | None, fault: str | None, run: _Run
+) -> tuple[Status, Receipt, IngestionError | None]:
+    """The status of the task, its receipt, and why its file was refused, if it was."""
+    zone = run.zone
     scratch: Path | None = None
     with ExitStack() as until_stored:
         while True:
@@ -246,7 +255,7 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
                     raise StorageError(_lost(task, fault, offer))
                 return _without_files(offer, published, zone, run.now)
             if held is not None and not fault and describes(held, task, published, offer.refusals.values()):
-                return "unchanged", _cleared(task, held, published, zone), offer.downloaded, None
+                return "unchanged", _cleared(task, held, published, zone), None
             zone.will_store()
             # Only here: most objects are as they were, and to make a folder costs more than to find that out.
             scratch = scratch or Path(until_stored.enter_context(TemporaryDirectory(prefix="taker-", dir=run.scratch)))
@@ -261,7 +270,7 @@ def _bring_up_to_date(task: Task, run: _Run) -> tuple[Status, Receipt, int, Inge
             run.restored[requested] = f"{task}: what was stored {fault}; it was fetched again"
             if _is_same(held, receipt):
                 receipt = replace(receipt, known_at=held.known_at)
-        return "stored", zone.put(task.object_id, made.data, receipt, quarantine), offer.downloaded, None
+        return "stored", zone.put(task.object_id, made.data, receipt, quarantine), None
 
 
 def _lost(task: Task, fault: str, offer: Offer) -> str:
@@ -286,16 +295,16 @@ def _cleared(task: Task, held: Receipt, published: Published, zone: RawZone) -> 
 
 def _without_files(
     offer: Offer, published: Published, zone: RawZone, now: datetime
-) -> tuple[Status, Receipt, int, IngestionError | None]:
+) -> tuple[Status, Receipt, IngestionError | None]:
     """The archive has no file for the task, or none that can be used: what is stored stays."""
     task, held, refusals = offer.task, offer.held, list(offer.refusals.values())
     if not refusals:
         if held is not None and held.status == "stored":
-            return "kept", held, offer.downloaded, None
+            return "kept", held, None
         if held is not None and describes(held, task, published, refusals):
-            return "absent", held, offer.downloaded, None
+            return "absent", held, None
         absent = bare_receipt(task, now, "absent", absent_days=published.missing)
-        return "absent", zone.put(task.object_id, None, absent), offer.downloaded, None
+        return "absent", zone.put(task.object_id, None, absent), None
     defects = tuple(refused_source(refusal, day_of(refusal.period)) for refusal in refusals)
     if held is not None and held.status == "stored" and not _was_made_of(held, refusals):
         # The data stays as it is, and so do its revision and the time when it was stored.
@@ -310,7 +319,7 @@ def _without_files(
     if held is None or not _is_same(held, receipt):
         held = zone.put(task.object_id, None, receipt)
     reasons = "; ".join(d.reason if d.source_key in d.reason else f"{d.source_key}: {d.reason}" for d in defects)
-    return "refused", held, offer.downloaded, SourceDefect(f"{reasons}; {stays}")
+    return "refused", held, SourceDefect(f"{reasons}; {stays}")
 
 
 def _was_made_of(held: Receipt, refusals: Sequence[Refusal]) -> bool:

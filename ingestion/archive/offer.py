@@ -176,6 +176,12 @@ class Offer:
         return any(source.key in self._remembered for source, _ in unit.parts)
 
     @property
+    def rests_on(self) -> tuple[str, ...] | None:
+        """The keys whose state in the archive decides what it offers, absent ones too. None where more does: a file
+        that was refused is judged again, and may be fetched again as it is."""
+        return None if self.refusals or self._remembered else tuple(self._proofs)
+
+    @property
     def waits_for(self) -> tuple[str, ...]:
         """The keys that the archive does not have yet of a period that takes several, where it has others of them."""
         objects = self._venue.objects(self.task.dataset, self.task.market, self.task.interval, self.task.period)

@@ -54,7 +54,10 @@ class Outcome:
     withdrew a file that is stored here, and the stored one stays. `refused`: the venue has a file that cannot be used,
     and nothing was found in its place; `error` states why, as does the receipt, and a good version stored before stays.
     `failed`: the archive could not be reached or the raw zone not be written; `error` states why, and the raw zone is
-    unchanged. `due`: of a dry run alone; the task is not up to date, or was not looked at once another one was not.
+    unchanged. `due`: of a dry run alone; the task is not up to date.
+
+    `rests_on`: the keys of the archive that the outcome rests on beside what is stored: as long as neither changes, the
+    next outcome is that nothing changed. None where that does not follow.
     """
 
     task: Task
@@ -63,6 +66,7 @@ class Outcome:
     error: IngestionError | None = None
     seconds: float = 0.0
     bytes_downloaded: int = 0
+    rests_on: tuple[str, ...] | None = None
 
 
 def plan(dataset: Dataset, market: Market, first_day: date, last_day: date, *, interval: str = "") -> list[Task]:

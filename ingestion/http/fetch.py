@@ -32,6 +32,7 @@ from ingestion.domain.redaction import redacted
 from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_code, small_body
 from ingestion.http.bounds import FILE, SMALL, Bounds
 from ingestion.http.client import HttpClient, Incoming
+from ingestion.http.folder import LookedAt
 from ingestion.http.listing import Listing
 from ingestion.http.retry import (
     RETRYABLE_STATUSES,
@@ -45,6 +46,7 @@ from ingestion.http.watch import Rejected, Unreachable
 
 _CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
 DEFAULT_SETTING: Final = "the archive URL"
+_CHECKSUM_SUFFIX: Final = ".CHECKSUM"
 _UNPUBLISHED: Final = "no published checksum"
 _SIZE: Final = re.compile(r"; size=(\d{1,19})(?:;|$)")
 _HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
@@ -111,6 +113,7 @@ class Archive:
         self._folder = Path(unquote(urlsplit(self.url).path)) if scheme == "file" else None
         if self._folder is not None and not self._folder.is_dir():
             raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check {setting}")
+        self._looked_at = LookedAt(self._folder, _CHECKSUM_SUFFIX if has_checksums else "") if self._folder else None
         self._client = HttpClient(
             connections=32, redirect_hosts=frozenset(redirect_hosts), redirect_setting=redirect_setting
         )
@@ -137,6 +140,19 @@ class Archive:
         """These objects may be requested: what is worth it is listed."""
         if self._listing is not None and self._has_checksums:
             self._listing.expect(_checksum_key(key) for key in keys)
+
+    def state(self, key: str, *, looks: bool = True) -> str | None:
+        """What changes whenever the `proof` of the object does, as it was when this was first called for its folder;
+        empty where there is no object. None where only a request tells.
+
+        With an archive in a folder it costs one look at each of its folders, with a listed one a page of the listing;
+        without `looks` nothing, and None where that was not looked at yet.
+        """
+        if self._looked_at is not None:
+            return self._looked_at.state(_checksum_key(key) if self._has_checksums else key, looks=looks)
+        if self._listing is not None and self._has_checksums:
+            return self._listing.etag_of(_checksum_key(key), requests=looks)
+        return None
 
     def proof(self, key: str, known: str = "") -> Proof | None:
         """The proof of `key` before its download, or None when the archive has no such object.
@@ -369,7 +385,7 @@ class Archive:
 
 
 def _checksum_key(key: str) -> str:
-    return f"{key}.CHECKSUM"
+    return f"{key}{_CHECKSUM_SUFFIX}"
 
 
 def _checksum_etag(key: str, sha256: str) -> str:

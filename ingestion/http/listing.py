@@ -78,14 +78,17 @@ class Listing:
                 elif known.etags is None:
                     known.first, known.last = min(known.first, key), max(known.last, key)
 
-    def etag_of(self, key: str) -> str | None:
-        """The ETag that is listed for an object; empty when the object is not listed, None where nothing is known."""
+    def etag_of(self, key: str, *, requests: bool = True) -> str | None:
+        """The ETag that is listed for an object; empty when the object is not listed, None where nothing is known.
+
+        Without `requests` only what was listed before is known.
+        """
         with self._lock:
             folder = self._folders.get(key.rpartition("/")[0])
             if folder is None or self._health.listing_fault or not folder.first <= key <= folder.last:
                 return None
-            folder.requested += 1
-            if folder.etags is None and folder.requested < _WORTH:
+            folder.requested += requests
+            if folder.etags is None and (folder.requested < _WORTH or not requests):
                 return None
         with folder.lock:
             if folder.etags is None:

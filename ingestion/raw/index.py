@@ -225,17 +225,32 @@ class _Rows:
         return with_rows(table, new, self.derived.order).replace_schema_metadata(_INDEX_METADATA)
 
 
-def is_current(store: ObjectStore) -> bool:
+class Listed(NamedTuple):
+    """The objects of the zone by key, a receipt under its present name whatever it is called; `former`: the keys of
+    those that have the former name."""
+
+    objects: dict[str, StoredObject]
+    former: list[str]
+
+
+def listed(store: ObjectStore) -> Listed:
+    """The zone as it is now: of each object in the index at least the data and the receipt."""
+    return Listed(*_listing(store, table_of(store, INDEX)))
+
+
+def is_current(store: ObjectStore, now: Listed) -> bool:
     """Whether an update would change nothing: no receipt and no stored object has another version than when the tables
-    were last written, nothing is damaged, and all tables are there. Hashes nothing and writes nothing."""
+    were last written, nothing is damaged, and all tables are there. Hashes nothing and writes nothing.
+
+    `now`: the zone as `listed` has it.
+    """
     written = _stored(store, INDEX)
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
-    listed, former = _listing(store, written)
-    as_listed, gone = _as_listed(listed, written)
-    if former or gone or len(as_listed) != sum(key.endswith(RECEIPT) for key in listed):
+    as_listed, gone = _as_listed(now.objects, written)
+    if now.former or gone or len(as_listed) != sum(key.endswith(RECEIPT) for key in now.objects):
         return False
-    return not _doubtful(Inspector(store, listed), written, hashes=False)
+    return not _doubtful(Inspector(store, now.objects), written, hashes=False)
 
 
 def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
+from ingestion.raw.index import Listed
 from ingestion.raw.names import FORMER_RECEIPT, stored_receipt
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
@@ -154,9 +155,16 @@ class RawZone:
         """The index and the defects as last written, but for what was lost or changed since; nothing is written."""
         return index.as_of_now(self.store)
 
-    def index_is_current(self) -> bool:
-        """Whether `write_index` would change nothing; hashes nothing (`ingestion.raw.index.is_current`)."""
-        return index.is_current(self.store)
+    def listed(self) -> Listed:
+        """The objects of the zone as they are now; on S3 the pages of one listing."""
+        return index.listed(self.store)
+
+    def index_is_current(self, now: Listed | None = None) -> bool:
+        """Whether `write_index` would change nothing; hashes nothing (`ingestion.raw.index.is_current`).
+
+        `now`: what `listed` returned, where that was called before.
+        """
+        return index.is_current(self.store, now or self.listed())
 
     def sweep(self) -> None:
         """Remove what killed writers left of files that they never put in place."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+# Below DAGSTER_HOME.
+FINDINGS: Final = "history/findings.parquet"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,12 @@ class Paths:
     @property
     def dagster_home(self) -> Path:
         return self.state / "dagster"
+
+    @property
+    def findings(self) -> Path:
+        """What runs found of each object of the archives, for the next one. It speaks of what Dagster's history beside
+        it records: without that, everything is compared and recorded anew."""
+        return self.dagster_home / FINDINGS
 
     @property
     def dbt(self) -> Path:

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
+from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
@@ -43,11 +45,16 @@ _ERROR_CLASS: Final = re.compile(r"^(?:ingestion|orchestration)\.[\w.]+: ")
 
 @dataclass(frozen=True)
 class _Session:
-    """One graph and one instance, for every run of this process."""
+    """One graph and one instance, for every run of this process.
+
+    `has_findings`: Dagster's history has a record of what former runs found.
+    """
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
     report: RunReport
+    recorder: Recorder
+    has_findings: bool
     debug: bool
     process: str
     folders: tuple[Path, ...]
@@ -79,18 +86,26 @@ def run(
     settings = settings.model_copy(update={"first_day": first})
     report = RunReport()
     recorder = Recorder(progress or Progress(), report)
-    is_wanted = full_refresh or full_audit
-    if not is_wanted and _is_up_to_date(settings, ranges, recorder, report, with_today=last_day is None):
-        return report
-    if settings.dbt.is_spark:
-        require_reachable(settings.dbt.spark_conf)
-    with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
-        _ingest(session, ranges)
-        if report.every_object_failed or report.nothing_ingested:
+    recorder.comparing()
+    with ExitStack() as until_ingested:
+        found = until_ingested.enter_context(
+            compared(settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
+        )
+        is_wanted = full_refresh or full_audit
+        if not is_wanted and _is_up_to_date(settings, ranges, found, recorder, report, with_today=last_day is None):
             return report
-        today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
-        _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
-        report.losses = _losses(settings.scope, settings.storage, ranges)
+        if settings.dbt.is_spark:
+            require_reachable(settings.dbt.spark_conf)
+        with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
+            _ingest(session, ranges, found)
+            # Of a large zone, what was found takes memory that the build needs.
+            found = None
+            until_ingested.close()
+            if report.every_object_failed or report.nothing_ingested:
+                return report
+            today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
+            _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
+            report.losses = _losses(settings.scope, settings.storage, ranges)
     if last_day is not None:
         # Days long past were requested: that they are not fresh is expected.
         report.checks = [check for check in report.checks if check.name != FRESHNESS]
@@ -100,12 +115,19 @@ def run(
 
 
 def _is_up_to_date(
-    settings: Settings, ranges: Sequence[IngestRange], recorder: Recorder, report: RunReport, *, with_today: bool
+    settings: Settings,
+    ranges: Sequence[IngestRange],
+    comparison: Comparison | None,
+    recorder: Recorder,
+    report: RunReport,
+    *,
+    with_today: bool,
 ) -> bool:
     """Whether the run has nothing to do; then the report is filled with what there is to say."""
-    recorder.comparing()
+    if comparison is None:
+        return False
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, url, with_today=with_today)
+    found = unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
     if found is None:
         return False
     for outcome in found.outcomes:
@@ -138,7 +160,10 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
         show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
-        yield _Session(definitions, instance, report, debug, process, _folders(settings), _bucket(settings))
+        has_findings = settings.paths.findings.is_file()
+        yield _Session(
+            definitions, instance, report, recorder, has_findings, debug, process, _folders(settings), _bucket(settings)
+        )
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
@@ -152,21 +177,36 @@ def _bucket(settings: Settings) -> str | None:
     return settings.storage.url if settings.storage.is_s3 else None
 
 
-def _ingest(session: _Session, ranges: Sequence[IngestRange]) -> None:
-    """One run per range, until it is clear that the archive answers nothing."""
+def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison | None) -> None:
+    """One run per range in which something is to be done, until it is clear that the archive answers nothing.
+
+    Where nothing was found before, and where what was found speaks of a history that is lost, that is each range.
+    """
     from orchestration.automation.jobs import INGEST_BY_SPAN
     from orchestration.defs.partitions import range_tags
     from orchestration.defs.raw import ingest_config, raw_key
 
-    for wanted in ranges:
-        _execute(
+    parts = found.due(ranges) if found is not None and session.has_findings else ranges
+    if found is not None:
+        beside = found.beside(parts)
+        for outcome in beside:
+            session.recorder.counted(outcome)
+        for notice in found.notices:
+            session.recorder.noticed(notice)
+        # Those without a receipt were known before.
+        found.remember([outcome for outcome in beside if outcome.receipt is not None])
+    for part in parts:
+        session.recorder.carried_out.clear()
+        recorded = _execute(
             session,
-            INGEST_BY_SPAN[wanted.span],
-            tags=range_tags(*wanted.partitions),
-            keys=[raw_key(name) for name in wanted.datasets],
+            INGEST_BY_SPAN[part.span],
+            tags=range_tags(*part.partitions),
+            keys=[raw_key(name) for name in part.datasets],
             # The days as requested, not whole partitions: nothing else is downloaded.
-            config=ingest_config(wanted.datasets, wanted.first_day, wanted.last_day),
+            config=ingest_config(part.datasets, part.first_day, part.last_day),
         )
+        if found is not None:
+            found.remember(recorded_outcomes(session.recorder.carried_out, recorded))
         if session.report.every_object_failed:
             return
 
@@ -199,8 +239,9 @@ def _execute(
     tags: Mapping[str, str] | None = None,
     keys: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
-) -> None:
-    """Run one job, or the assets `keys` of it, and add its results to the report."""
+) -> set[tuple[str, str]]:
+    """Run one job, or the assets `keys` of it, and add its results to the report. Returns the partitions that Dagster
+    has recorded: the last part of the asset's key, and the partition's."""
     from orchestration.automation.note_publications import findings
     from orchestration.defs.publish import PUBLISHED_KEY
 
@@ -215,7 +256,8 @@ def _execute(
     report = session.report
     report.run_ids.append(result.run_id)
     # What counts is whether readers have new marts; a check that fails after the swap does not take them back.
-    report.published |= any(event.asset_key == PUBLISHED_KEY for event in result.get_asset_materialization_events())
+    made = result.get_asset_materialization_events()
+    report.published |= any(event.asset_key == PUBLISHED_KEY for event in made)
     if any(
         _innermost(event).cls_name == "DagsterExecutionInterruptedError" for event in result.get_step_failure_events()
     ):
@@ -223,6 +265,7 @@ def _execute(
         raise KeyboardInterrupt
     report.checks.extend(findings(result.get_asset_check_evaluations()))
     report.problems.extend(_problems(result, session.folders, session.bucket))
+    return {(event.asset_key.path[-1], event.partition) for event in made if event.asset_key and event.partition}
 
 
 def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket: str | None) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write
 from orchestration.compat.instance import is_valid_configuration
+from orchestration.config.paths import FINDINGS
 from orchestration.state.healing import heal, set_aside, sqlite_fault
 from orchestration.state.locks import ONE_BUILD
 
@@ -69,7 +70,12 @@ def prepare_home(home: Path) -> list[str]:
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # no thread then uploads what was logged, of any instance
     found = [_write_configuration(home)]
-    found += [heal(home / name, sqlite_fault, consequence) for name, consequence in _DATABASES.items()]
+    for name, consequence in _DATABASES.items():
+        healed = heal(home / name, sqlite_fault, consequence)
+        if healed:
+            # It speaks of what was recorded there: everything is to be compared and recorded anew.
+            (home / FINDINGS).unlink(missing_ok=True)
+        found.append(healed)
     return [sentence for sentence in found if sentence]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -74,12 +74,17 @@ class RunReport:
 
 
 class Recorder(Progress):
-    """Keeps what the report needs and passes every call on to another progress callback."""
+    """Keeps what the report needs and passes every call on to another progress callback.
+
+    `carried_out`: the outcomes of the raw objects of the present run.
+    """
 
     def __init__(self, progress: Progress, report: RunReport) -> None:
         self._progress = progress
         self._report = report
         self._objects_by_fault: dict[str, list[str]] = {}
+        # Without receipts, which take most of the memory.
+        self.carried_out: list[Outcome] = []
 
     def comparing(self) -> None:
         self._progress.comparing()
@@ -92,6 +97,7 @@ class Recorder(Progress):
 
     def ingested(self, outcome: Outcome) -> None:
         self.counted(outcome)
+        self.carried_out.append(replace(outcome, receipt=None))
         self._progress.ingested(outcome)
 
     def counted(self, outcome: Outcome) -> None:

@@ -2,7 +2,8 @@
 
 Belongs here: everything that must be as the last publication left it, for the answer of a run that does nothing. Does
 not: what the last run had to report (`orchestration.state.last_run`), what the inputs of a publication are
-(`orchestration.warehouse.publish.inputs`), what a run does otherwise (`orchestration.runs.execution`). Imports no
+(`orchestration.warehouse.publish.inputs`), the comparison of the requested days
+(`orchestration.runs.comparison`), what a run does otherwise (`orchestration.runs.execution`). Imports no
 dagster, no dbt.
 
 In doubt the answer is no: then the run goes its usual way, which judges, heals and reports.
@@ -17,30 +18,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import IngestionError
 from ingestion.raw.receipts import sha256_of
-from ingestion.raw.zone import DryZone
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
-from orchestration.defs.plan import archive_tasks, recent_tasks
+from orchestration.defs.plan import recent_tasks
 from orchestration.report.write import report_path
-from orchestration.resources import ArchiveResource, StorageResource
-from orchestration.runs.ranges import IngestRange
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, connect
 from orchestration.serving.staleness import newest_days, stale
 from orchestration.state.healing import NotDamaged, duckdb_fault
 from orchestration.state.last_run import FRESHNESS, CheckFinding, read_note
-from orchestration.state.process import scratch
 from orchestration.warehouse.publish.database import PUBLICATION
 from orchestration.warehouse.publish.inputs import INPUTS, index_sha256, inputs_sha256, published_settings
 from orchestration.warehouse.publish.parquet import LATEST, stands
 
 if TYPE_CHECKING:
-    from ingestion.archive import Outcome, Task
+    from ingestion.archive import Outcome
     from ingestion.raw.store import ObjectStore
+    from ingestion.raw.zone import DryZone
     from orchestration.config.endpoints import Endpoints
     from orchestration.config.paths import Paths
+    from orchestration.runs.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -61,50 +59,48 @@ def unchanged(
     scope: Scope,
     endpoints: Endpoints,
     dbt: DbtConfig,
-    ranges: Sequence[IngestRange],
+    found: Comparison,
     postgres_url: str | None,
     *,
     with_today: bool,
 ) -> Unchanged | None:
     """The report of a run that would change nothing; None where anything is, or may be, to be done.
 
-    Nothing changed when the publication was made of the same inputs and stands on every target, the warehouse is there,
-    the index describes what is stored, no source of a requested day differs, and, `with_today`, no hour has ended since
-    that an API or a collector could have.
+    `found`: of the requested days. Nothing changed when no source of them differs, the publication was made of the same
+    inputs and stands on every target, the warehouse is there, the index describes what is stored, and, `with_today`, no
+    hour has ended since that an API or a collector could have.
     """
     from ingestion.live.seal import finished_hours
 
+    if found.is_due:
+        return None
     now = datetime.now(UTC)
     note = read_note(dbt.paths)
     published = _published(dbt.paths, note)
     if published is None:
         return None
     published_at, run_id, inputs = published
-    store = StorageResource(dbt.storage).store()
+    zone = found.zone
     try:
         settings = published_settings(scope, dbt.target)
-        index = index_sha256(store)
+        index = index_sha256(zone.store)
         if note.get("run_id") != run_id or inputs != inputs_sha256(index, settings, dbt.variables(), postgres_url):
             return None
-        is_complete = _stands(store, run_id, postgres_url) and report_path(dbt.paths.serving).is_file()
+        is_complete = _stands(zone.store, run_id, postgres_url) and report_path(dbt.paths.serving).is_file()
         if not (is_complete and _opens(dbt.paths.warehouse)):
             return None
-        zone = DryZone(store)
-        if not zone.index_is_current() or (with_today and finished_hours(dbt.paths.spool, now=now)):
+        if not zone.index_is_current(found.listed) or (with_today and finished_hours(dbt.paths.spool, now=now)):
             return None
         today = _recent(scope, endpoints, dbt, zone, now) if with_today else []
-        if _is_due(today):
-            return None
-        archived, notices = _archived(scope, endpoints, dbt, ranges, zone, now)
     except IngestionError:
         return None
-    if not archived or _is_due(archived):
+    if any(outcome.status in ("due", "failed") for outcome in today):
         return None
     checks = [
         *(CheckFinding(**check) for check in note["checks"]),
         *(_stale(dbt.paths.serving, scope, now) if with_today else ()),
     ]
-    return Unchanged([*archived, *today], checks, notices, published_at, run_id)
+    return Unchanged([*found.outcomes, *today], checks, found.notices, published_at, run_id)
 
 
 def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, str] | None:
@@ -151,10 +147,6 @@ def _opens(warehouse: Path) -> bool:
         return False
 
 
-def _is_due(outcomes: Sequence[Outcome]) -> bool:
-    return any(outcome.status in ("due", "failed") for outcome in outcomes)
-
-
 def _recent(scope: Scope, endpoints: Endpoints, dbt: DbtConfig, zone: DryZone, now: datetime) -> list[Outcome]:
     """The outcomes of a dry run over what the archive does not have yet."""
     from ingestion.live.seal import collected_venues
@@ -165,31 +157,6 @@ def _recent(scope: Scope, endpoints: Endpoints, dbt: DbtConfig, zone: DryZone, n
     apis = {venue: api for venue in endpoints.rest_urls_with(received) if (api := venue_of(venue).api)}
     access = {venue: Access(api, DryClient(now)) for venue, api in apis.items()}
     return ingest_recent(recent_tasks(scope, zone, apis, now, received), access=access, zone=zone)
-
-
-def _archived(
-    scope: Scope, endpoints: Endpoints, dbt: DbtConfig, ranges: Sequence[IngestRange], zone: DryZone, now: datetime
-) -> tuple[list[Outcome], list[str]]:
-    """The outcomes of a dry run over the requested days of the archive, and its notices."""
-    from ingestion.archive import ingest
-
-    tasks: list[Task] = []
-    for wanted in ranges:
-        datasets = [DATASETS[name] for name in wanted.datasets]
-        tasks += archive_tasks(datasets, scope, wanted.first_day, wanted.last_day)
-    # The newest first: what is to be done is most often there, and ends the dry run.
-    tasks.sort(key=lambda task: task.last_day, reverse=True)
-    notices: list[str] = []
-    with ArchiveResource(endpoints).open() as archives, scratch(dbt.paths) as folder:
-        outcomes = ingest(
-            tasks,
-            archives=archives,
-            zone=zone,
-            now=now,
-            scratch=folder,
-            notice=notices.append,
-        )
-    return outcomes, notices
 
 
 def _stale(serving: Path, scope: Scope, now: datetime) -> list[CheckFinding]:

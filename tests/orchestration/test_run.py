@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 
 from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.cli.app import app
-from orchestration.config.settings import load_settings
+from orchestration.config.settings import Settings, load_settings
 from orchestration.resources import StorageResource
+from orchestration.runs.comparison import compared
 from orchestration.runs.ranges import ingest_ranges
-from orchestration.runs.unchanged import unchanged
+from orchestration.runs.unchanged import Unchanged, unchanged
 from orchestration.warehouse.audit import gx
 from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.publish import inputs
@@ -146,10 +147,17 @@ def inputs_now() -> str:
 
 def is_up_to_date(**other: Any) -> bool:
     settings = load_settings(**other)
+    return found_unchanged(settings, with_today=False) is not None
+
+
+def found_unchanged(settings: Settings, *, with_today: bool) -> Unchanged | None:
     ranges = ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY)
     scope = replace(settings.scope, first_day=min(settings.first_day, FIRST_DAY))
     postgres = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    return unchanged(scope, settings.endpoints, settings.dbt, ranges, postgres, with_today=False) is not None
+    with compared(scope, settings.endpoints, settings.storage, settings.paths, ranges) as found:
+        if found is None:
+            return None
+        return unchanged(scope, settings.endpoints, settings.dbt, found, postgres, with_today=with_today)
 
 
 @contextlib.contextmanager
@@ -220,14 +228,12 @@ def test_another_setting_is_something_to_do(other: dict[str, str]) -> None:
 
 
 def test_other_code_or_models_are_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "_code", lambda: "another version")
+    monkeypatch.setattr(inputs, "code_sha256", lambda: "another version")
     assert not is_up_to_date()
 
 
 def test_a_market_that_is_behind_is_reported_though_nothing_changed(house: Path) -> None:
-    settings = load_settings()
-    ranges = ingest_ranges(settings.scope, FIRST_DAY, LAST_DAY)
-    found = unchanged(settings.scope, settings.endpoints, settings.dbt, ranges, None, with_today=True)
+    found = found_unchanged(load_settings(), with_today=True)
     assert found is not None
     assert next(check.description for check in found.checks if check.name == "is_fresh").startswith(
         f"{MARKET}: its newest published day is {LAST_DAY}"

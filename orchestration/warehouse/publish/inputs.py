@@ -51,7 +51,7 @@ def judged_by_sha256(settings: Mapping[str, Any], dbt_vars: Mapping[str, Any]) -
 
     Where it differs, what was judged before is judged again. `settings` and `dbt_vars` as below.
     """
-    return _sha256([dict(settings), dict(dbt_vars), _code(), _versions()])
+    return _sha256([dict(settings), dict(dbt_vars), code_sha256(), _versions()])
 
 
 def index_sha256(store: ObjectStore) -> str:
@@ -80,7 +80,7 @@ def inputs_sha256(
     `dbt_vars`: those of the build. `postgres_url`: where it goes beside the files; only its fingerprint goes in.
     """
     target = hashlib.sha256((postgres_url or "").encode()).hexdigest()
-    return _sha256([index, dict(settings), dict(dbt_vars), target, _code(), _versions()])
+    return _sha256([index, dict(settings), dict(dbt_vars), target, code_sha256(), _versions()])
 
 
 def _sha256(inputs: Any) -> str:
@@ -88,7 +88,8 @@ def _sha256(inputs: Any) -> str:
 
 
 @cache
-def _code() -> str:
+def code_sha256() -> str:
+    """The fingerprint of this project's own code, models, seeds and suites."""
     digest = hashlib.sha256()
     for path in sorted(path for name in _CODE for path in _files(_ROOT / name)):
         digest.update(f"{path.relative_to(_ROOT).as_posix()}\0".encode())

@@ -1,0 +1,166 @@
+"""What a run found of each object, remembered with the state of everything that the finding rested on.
+
+Belongs here: the table of findings, one row per raw object, and when one of them still holds. Does not: making findings
+(`ingestion.archive.ingest`), what follows from them (`ingestion.archive.compare`).
+
+A finding is a memory and no source: without the table everything is compared anew. It rests on the receipt and the data
+that are stored, on the files of the archive that were looked for, absent ones too, and on the code that judged them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from ingestion.archive.tasks import Outcome, Status, Task
+from ingestion.http.archives import Archives
+from ingestion.http.fetch import Archive
+from ingestion.raw.durable import atomic_write
+from ingestion.raw.names import DATA, RECEIPT
+from ingestion.raw.soundness import read_table, table_bytes
+from ingestion.raw.store import StoredObject
+from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
+
+_SCHEMA: Final = pa.schema(
+    [
+        ("folder", pa.string()),
+        ("first_day", pa.date32()),
+        ("last_day", pa.date32()),
+        ("status", pa.string()),
+        ("receipt", pa.string()),
+        ("data", pa.string()),
+        ("origin", pa.string()),
+        ("keys", pa.string()),
+        ("states", pa.string()),
+    ]
+)
+_BETWEEN: Final = "\n"
+# What the next run finds where this one found the other.
+_NEXT: Final[Mapping[Status, Status]] = {
+    "stored": "unchanged",
+    "unchanged": "unchanged",
+    "absent": "absent",
+    "kept": "kept",
+    "refused": "refused",
+}
+
+
+class Finding(NamedTuple):
+    """One row. `receipt`, `data`: the versions of what is stored; empty where nothing is. `origin`: of the archive, and
+    of the code that judged; empty where the finding rests on more than `keys`. `keys`, `states`: in the archive, one
+    per line."""
+
+    folder: str
+    first_day: date
+    last_day: date
+    status: Status
+    receipt: str
+    data: str
+    origin: str
+    keys: str
+    states: str
+
+
+class Findings:
+    """The findings that are kept at `path`. `code`: identifies what judges; findings of another one do not hold."""
+
+    def __init__(self, path: Path, code: str, archives: Archives, listed: Mapping[str, StoredObject]) -> None:
+        self._path, self._code, self._archives = path, code, archives
+        self._archive_of: dict[str, tuple[Archive, str]] = {}
+        self._listed = listed
+        self._known = _read(path)
+
+    def holds(self, task: Task, folder: str) -> Status | None:
+        """The status of the task as it was found, where nothing of that can have changed; None otherwise.
+
+        `folder`: of the task's object.
+        """
+        found = self._known.get(folder)
+        if found is None or not found.origin or not self._is_stored_as(found):
+            return None
+        archive, origin = self._archive(task.market.venue)
+        if found.origin != origin or (found.first_day, found.last_day) != (task.first_day, task.last_day):
+            return None
+        state, keys = archive.state, found.keys
+        if _BETWEEN not in keys:
+            return found.status if state(keys) == found.states else None
+        states = found.states.split(_BETWEEN)
+        is_same = all(state(key) == known for key, known in zip(keys.split(_BETWEEN), states, strict=True))
+        return found.status if is_same else None
+
+    def is_recorded(self, folder: str) -> bool:
+        """Whether the object was remembered as it is stored now, whatever the archive has."""
+        found = self._known.get(folder)
+        return found is not None and self._is_stored_as(found)
+
+    def remember(self, outcomes: Iterable[Outcome], listed: Mapping[str, StoredObject]) -> None:
+        """Replace the findings of these tasks, and write the table. `listed`: what is stored after them, by key.
+
+        The states are those that the archives showed before the tasks were carried out: the next run notices what
+        changed meanwhile.
+        """
+        self._listed = listed
+        for outcome in outcomes:
+            if (found := self._finding(outcome)) is not None:
+                self._known[found.folder] = found
+        rows = [self._known[folder] for folder in sorted(self._known)]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(_SCHEMA)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self._path) as staged:
+            staged.write_bytes(table_bytes(pa.table(arrays, schema=_SCHEMA)))
+
+    def _finding(self, outcome: Outcome) -> Finding | None:
+        task, status = outcome.task, _NEXT.get(outcome.status)
+        folder = task.object_id.folder
+        if status is None or folder + RECEIPT not in self._listed:
+            return None
+        archive, origin = self._archive(task.market.venue)
+        states = [archive.state(key, looks=False) for key in outcome.rests_on or ()]
+        known = [state for state in states if state is not None]
+        is_whole = bool(states) and len(known) == len(states)
+        return Finding(
+            folder,
+            task.first_day,
+            task.last_day,
+            status,
+            _version(self._listed, folder + RECEIPT),
+            _version(self._listed, folder + DATA),
+            origin if is_whole else "",
+            _BETWEEN.join(outcome.rests_on or ()) if is_whole else "",
+            _BETWEEN.join(known) if is_whole else "",
+        )
+
+    def _is_stored_as(self, found: Finding) -> bool:
+        listed, folder = self._listed, found.folder
+        return _version(listed, folder + RECEIPT) == found.receipt and _version(listed, folder + DATA) == found.data
+
+    def _archive(self, venue: str) -> tuple[Archive, str]:
+        """The venue's archive, and what identifies it together with the code."""
+        if venue not in self._archive_of:
+            archive = self._archives.of(venue)
+            is_simulated = archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
+            origin = hashlib.sha256(f"{self._code} {archive.url} {is_simulated}".encode()).hexdigest()[:16]
+            self._archive_of[venue] = archive, origin
+        return self._archive_of[venue]
+
+
+def _version(listed: Mapping[str, StoredObject], key: str) -> str:
+    found = listed.get(key)
+    return found.version if found is not None else ""
+
+
+def _read(path: Path) -> dict[str, Finding]:
+    try:
+        table = read_table(path.read_bytes(), _SCHEMA)
+    except OSError:
+        table = None
+    if table is None:
+        return {}
+    columns = (column.to_pylist() for column in table.columns)
+    return {row[0]: Finding(*row) for row in zip(*columns, strict=True)}

@@ -1,0 +1,164 @@
+"""What of a request there is something to do for, found out before Dagster and dbt are loaded.
+
+Belongs here: comparing the requested days with what is stored and recorded, the ranges of partitions that are to be
+ingested, remembering what was found. Does not: the comparison of one object (`ingestion.archive`), whether a whole run
+has nothing to do (`orchestration.runs.unchanged`). Imports no dagster.
+
+A partition in which nothing is to be done is neither requested again nor recorded again: a run costs what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ingestion.domain.datasets import DATASETS
+from ingestion.domain.errors import IngestionError
+from ingestion.domain.periods import Period
+from ingestion.raw.zone import DryZone
+from orchestration.defs.plan import archive_tasks
+from orchestration.resources import ArchiveResource, StorageResource
+from orchestration.runs.ranges import IngestRange
+from orchestration.state.process import scratch
+from orchestration.warehouse.publish.inputs import code_sha256
+
+if TYPE_CHECKING:
+    from ingestion.archive import Findings, Outcome, Task
+    from ingestion.raw.index import Listed
+    from orchestration.config.endpoints import Endpoints
+    from orchestration.config.paths import Paths
+    from orchestration.config.scope import Scope
+    from orchestration.config.storage import Storage
+
+# To start a run of Dagster costs what it costs to look again at the partitions of so many days.
+_BETWEEN_RUNS: Final = timedelta(days=31)
+# To list all objects costs about what it costs to list so many folders one by one.
+_LISTED_ALONE: Final = 1_000
+
+
+@dataclass
+class Comparison:
+    """What was found of each requested object; `due` is to be ingested. `zone`: read alone. `listed`: the zone
+    before anything was stored. `notices`: of the archives."""
+
+    zone: DryZone
+    listed: Listed
+    findings: Findings
+    outcomes: list[Outcome] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def is_due(self) -> bool:
+        return not self.outcomes or any(outcome.status in ("due", "failed") for outcome in self.outcomes)
+
+    def due(self, ranges: Sequence[IngestRange]) -> list[IngestRange]:
+        """Of the requested ranges those parts, whole partitions of them, in which something is to be done."""
+        parts = []
+        for wanted in ranges:
+            due = [
+                outcome.task
+                for outcome in self.outcomes
+                if outcome.status in ("due", "failed") and outcome.task.dataset.name in wanted.datasets
+            ]
+            for first, last in _neighbours({task.period for task in due}):
+                names = {task.dataset.name for task in due if first <= task.period.first_day <= last}
+                parts.append(
+                    IngestRange(
+                        tuple(name for name in wanted.datasets if name in names),
+                        wanted.span,
+                        max(first, wanted.first_day),
+                        min(last, wanted.last_day),
+                    )
+                )
+        return parts
+
+    def beside(self, parts: Sequence[IngestRange]) -> list[Outcome]:
+        """The outcomes of the objects that belong to none of these ranges."""
+        return [
+            outcome
+            for outcome in self.outcomes
+            if not any(
+                outcome.task.dataset.name in part.datasets
+                and part.first_day <= outcome.task.last_day
+                and outcome.task.first_day <= part.last_day
+                for part in parts
+            )
+        ]
+
+    def remember(self, outcomes: Collection[Outcome]) -> None:
+        """Keep what was found of these objects for the next run, which then looks at none of them again."""
+        folders = [outcome.task.object_id.folder for outcome in outcomes]
+        store = self.zone.store
+        if len(folders) > _LISTED_ALONE:
+            listed = self.zone.listed().objects
+        else:
+            with ThreadPoolExecutor(store.at_once) as pool:
+                found = [each for part in pool.map(store.list, folders) for each in part]
+            listed = self.listed.objects | {each.key: each for each in found}
+        self.findings.remember(outcomes, listed)
+
+
+@contextmanager
+def compared(
+    scope: Scope,
+    endpoints: Endpoints,
+    storage: Storage,
+    paths: Paths,
+    ranges: Sequence[IngestRange],
+) -> Iterator[Comparison | None]:
+    """The comparison of the requested days; None where the storage or an archive does not answer, which a run states
+    better. The archives stay open as long: what they showed before is what is remembered."""
+    from ingestion.archive import Findings, compare
+
+    zone = DryZone(StorageResource(storage).store())
+    with ArchiveResource(endpoints).open() as archives:
+        try:
+            listed = zone.listed()
+            found = Comparison(zone, listed, Findings(paths.findings, code_sha256(), archives, listed.objects))
+            with scratch(paths) as folder:
+                found.outcomes = compare(
+                    _tasks(scope, ranges),
+                    archives=archives,
+                    zone=zone,
+                    listed=listed.objects,
+                    findings=found.findings,
+                    now=datetime.now(UTC),
+                    scratch=folder,
+                    notice=found.notices.append,
+                )
+        except IngestionError:
+            yield None
+            return
+        yield found
+
+
+def recorded_outcomes(outcomes: Sequence[Outcome], partitions: Collection[tuple[str, str]]) -> list[Outcome]:
+    """The outcomes in these partitions (name of the dataset, key), of which Dagster has a record."""
+    return [each for each in outcomes if (each.task.dataset.name, each.task.period.label) in partitions]
+
+
+def _tasks(scope: Scope, ranges: Sequence[IngestRange]) -> list[Task]:
+    return [
+        task
+        for wanted in ranges
+        for task in archive_tasks(
+            [DATASETS[name] for name in wanted.datasets], scope, wanted.first_day, wanted.last_day
+        )
+    ]
+
+
+def _neighbours(periods: Collection[Period]) -> Iterator[tuple[date, date]]:
+    """The first and the last day of each group of periods, in order, between which there is no long gap."""
+    first = last = None
+    for period in sorted(periods):
+        if first is None or last is None or period.first_day - last > _BETWEEN_RUNS:
+            if first is not None and last is not None:
+                yield first, last
+            first = period.first_day
+        last = period.last_day
+    if first is not None and last is not None:
+        yield first, last
