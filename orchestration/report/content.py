@@ -28,6 +28,8 @@ Row = dict[str, Any]
 
 # Ranks are of each bar's own day. Marks of lower ranks would have no meaning in a chart.
 MARKED_EVENTS: Final = 5
+# More sections make a page that no browser likes to open; every market is in the table of all of them.
+MOST_SECTIONS: Final = 20
 # Hours before and after an event of which the page states the context.
 CONTEXT_HOURS: Final = 24
 
@@ -71,7 +73,8 @@ class ReportContent:
     """Everything on the page. `publication` is the one row of that table, `tables` the comments by table name.
 
     `liquidations`: the newest 24 hours of all venues, each venue and each market. `liquidation_days`: the last 30 days
-    of all venues and of each venue, newest first. `screen`: the last complete day of every market.
+    of all venues and of each venue, newest first. `screen`: the last complete day of every market. `other_markets`: how
+    many have no section, since others trade more.
     """
 
     publication: Row
@@ -83,6 +86,7 @@ class ReportContent:
     liquidations: Sequence[Liquidated] = ()
     liquidation_days: Sequence[Row] = ()
     screen: Sequence[Row] = ()
+    other_markets: int = 0
     tables: Mapping[str, Described] = field(default_factory=dict)
 
     @property
@@ -120,7 +124,9 @@ def read_content(serving: Path) -> ReportContent:
         read = _Reader(connection, tables)
         # Hundreds of markets may only be known from the liquidations of their venue: they have no section.
         known = [row for row in read.all("dim_markets", "market_id") if row.get("is_ingested") is not False]
-        markets = [_market(read, row, latest.get(row["market_id"])) for row in known]
+        screen = read.where("rpt_market_screen", _SCREEN)
+        chosen = largest([row["market_id"] for row in known], screen)
+        markets = [_market(read, row, latest.get(row["market_id"])) for row in known if row["market_id"] in chosen]
         return ReportContent(
             publication={
                 **publication,
@@ -137,9 +143,16 @@ def read_content(serving: Path) -> ReportContent:
             liquidation_days=read.where("fct_liquidations_daily", _LIQUIDATION_DAYS)
             if "fct_liquidations_rolling_24h" in tables
             else [],
-            screen=read.where("rpt_market_screen", _SCREEN),
+            screen=screen,
+            other_markets=len(known) - len(markets),
             tables=tables,
         )
+
+
+def largest(market_ids: Sequence[str], screen: Sequence[Row]) -> set[str]:
+    """The markets that have a section: all, or of many those with the greatest volume in USD of their last day."""
+    volumes = {row["market_id"]: row["volume_usd"] or 0 for row in screen}
+    return set(sorted(market_ids, key=lambda market: (-volumes.get(market, 0), market))[:MOST_SECTIONS])
 
 
 @dataclass(frozen=True)

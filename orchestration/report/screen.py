@@ -19,8 +19,11 @@ _LAST_DAYS = 7
 
 @dataclass(frozen=True)
 class ScreenView:
+    """`others`: how many markets have no section of their own."""
+
     days: Table
     gloss: tuple[Defined, ...]
+    others: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def screen_view(content: ReportContent) -> ScreenView | None:
             [_screened(row) for row in content.screen],
         ),
         gloss=glossed("Net taker volume", "Net ratio", "z", "Funding", "≥"),
+        others=content.other_markets,
     )
 
 

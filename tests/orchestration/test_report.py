@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestration.report import charts, command, rows, texts
-from orchestration.report.content import ReportContent
+from orchestration.report.content import ReportContent, largest
 from orchestration.report.page import render
 from orchestration.report.previews import previews
 from orchestration.report.write import report_path, write_report
@@ -207,6 +207,16 @@ def test_every_market_stands_in_one_table_and_what_is_not_known_of_it_is_a_dash(
     assert "simulated:ETHUSDT (SIMULATED) 2026-06-30 −108.0 M −1.20% – – – –" in text
     one = Text(render(reports.content(screen=[reports.screened(reports.MARKET, 1, 3)]))).text
     assert "Every market at a glance" not in one
+
+
+def test_of_many_markets_those_with_the_greatest_volume_have_a_section() -> None:
+    volumes = {f"m{number:02}": number for number in range(30)}
+    screen = [{"market_id": market, "volume_usd": volume or None} for market, volume in volumes.items()]
+    assert largest(list(volumes), screen) == {f"m{number:02}" for number in range(10, 30)}
+    assert largest(["a", "b"], []) == {"a", "b"}
+    text = Text(render(reports.content(other_markets=80))).text
+    assert "The 1 market with the greatest volume has a section below. The other 80 are in this table" in text
+    assert "has a section" not in Text(render(reports.content())).text
 
 
 def test_positions_of_the_last_days_leave_out_what_is_not_published_yet(full: ReportContent) -> None:

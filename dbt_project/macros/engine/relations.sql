@@ -43,15 +43,13 @@ connections see all of it or nothing. -#}
     drop table {{ target.identifier }}__new
 {%- endmacro %}
 
-{#- The statement that clears those rows. -#}
+{#- The statement that clears those rows. Joined: with `exists`, DuckDB groups all rows of the table by what is compared with `from_at`, fifteen
+times the work. -#}
 {% macro cleared_changes(target) -%}
     {%- set replaced = config.get('meta').replaced -%}
     delete from {{ target }} as former
-    where exists (
-        select 1
-        from {{ taker.changes_relation(replaced) }} as changes
-        where {{ taker.is_replaced(replaced, 'former', 'changes') }}
-    )
+    using {{ taker.changes_relation(replaced) }} as changes
+    where {{ taker.is_replaced(replaced, 'former', 'changes') }}
 {%- endmacro %}
 
 {#- The relation that states which former rows are replaced. -#}

@@ -116,6 +116,14 @@ few_ends as (
     group by series_id
 ),
 
+kept_ranks as (
+    select ranks.*
+    from {{ this }} as ranks
+    inner join few_changes as changes
+        on ranks.definition_id = changes.definition_id and ranks.market_id = changes.market_id
+    where ranks.is_event or ranks.bar_at >= changes.from_at
+),
+
 -- What stands of these series before the first bar with another window.
 kept_bars as (
     select
@@ -127,13 +135,13 @@ kept_bars as (
         neighbours.lowest_nearby,
         neighbours.highest_nearby,
         ends.last_bar_at
-    from {{ this }} as kept
+    from kept_ranks as kept
     inner join few_series as bars
         on kept.definition_id = bars.definition_id and kept.market_id = bars.market_id and kept.bar_at = bars.bar_at
     left join few_neighbours as neighbours
         on bars.series_id = neighbours.series_id and bars.bar_at = neighbours.bar_at
     inner join few_ends as ends on bars.series_id = ends.series_id
-    where bars.bar_at < bars.values_from_at and (kept.is_event or bars.bar_at >= bars.from_at)
+    where bars.bar_at < bars.values_from_at
 ),
 {% endif %}
 windowed_bars as (

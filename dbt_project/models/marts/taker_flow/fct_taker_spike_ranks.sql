@@ -9,35 +9,14 @@
 {%- set changes = changes_in('int_rank_changes') %}
 {%- set replaces = replaces_changes() %}
 
-select
-    definition_id,
-    market_id,
-    venue,
-    venue_set,
-    side,
-    bar_at,
-    value,
-    spike_rank,
-    percentile,
-    robust_z,
-    window_bars,
-    coverage_ratio,
-    is_event,
-    event_rank,
-    bar_coverage_ratio,
-    is_provisional,
-    is_running,
-    set_changed_at,
-    flow_quality
+select ranks.*
 from {{ ref('int_spike_ranks') }} as ranks
 {%- if replaces %}
-where exists (
-    select 1
-    from {{ changes }} as changes
-    where changes.definition_id = ranks.definition_id
-        and changes.market_id = ranks.market_id
-        and ranks.bar_at >= changes.from_at
-        and ranks.bar_at < changes.to_at
-)
+-- One row per series.
+inner join {{ changes }} as changes
+    on ranks.definition_id = changes.definition_id
+    and ranks.market_id = changes.market_id
+    and ranks.bar_at >= changes.from_at
+    and ranks.bar_at < changes.to_at
 {%- endif %}
-order by definition_id, market_id, side, bar_at
+order by ranks.definition_id, ranks.market_id, ranks.side, ranks.bar_at
