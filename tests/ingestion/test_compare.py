@@ -227,9 +227,7 @@ def test_a_file_whose_bytes_differ_from_its_checksum_is_due_each_time(installati
     assert installation.run(trades()) == ["unchanged", "due", "absent"]
 
 
-def test_a_file_that_changed_just_now_is_looked_at(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_changed_just_now_is_looked_at(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may change again within the tick of the clock, and look the same."""
     monkeypatch.setattr(folder, "_SETTLES_AFTER", 3_600_000_000_000)
     installation.run(trades(FIRST, SECOND))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -16,6 +17,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from ingestion.domain.periods import days_between
 from ingestion.simulator.simulated import MARKER, simulate
 from orchestration.cli.app import app
 from orchestration.config.settings import Settings, load_settings
@@ -80,6 +82,16 @@ def published_at(house: Path) -> object:
         row = connection.execute("select published_at from publication").fetchone()
     assert row is not None
     return row[0]
+
+
+def recorded(house: Path) -> list[tuple[str, str]]:
+    """The dataset and the day or month of each partition of the archive that Dagster's history has a record of."""
+    with contextlib.closing(sqlite3.connect(house / "var" / "dagster" / "history" / "runs" / "index.db")) as history:
+        found = history.execute(
+            "select asset_key, partition from event_logs "
+            "where dagster_event_type = 'ASSET_MATERIALIZATION' and partition is not null order by 1, 2"
+        ).fetchall()
+    return [(json.loads(key)[-1], partition) for key, partition in found]
 
 
 def audited(house: Path) -> dict[str, Any]:
@@ -273,6 +285,10 @@ def test_one_run_makes_every_damaged_file_anew_and_reports_each_once(
         assert reported.count(f"{house / 'var' / name} was damaged") == 1
         assert len(list((house / "var" / name).parent.glob(f"{Path(name).name}.damaged-*"))) == 1
     assert "history of revised ranks comes from the Parquet files of" in reported
+    # The history is new: what it lost is recorded anew, though nothing of it changed.
+    assert {day for dataset, day in recorded(house) if dataset == "metrics"} == {
+        f"{day}" for day in days_between(FIRST_DAY, LAST_DAY)
+    }
     assert published_at(house)
     assert "telemetry:\n  enabled: false" in (house / "var" / "dagster" / "dagster.yaml").read_text()
     assert list((house / "var" / "tmp").glob("*/*")) == []
@@ -286,7 +302,7 @@ def test_the_closing_table_states_simulated_and_shows_every_definition(run_over_
 
 
 def test_a_file_that_cannot_be_fetched_is_listed_the_rest_is_published_and_the_exit_code_is_1(house: Path) -> None:
-    before = published_at(house)
+    before, recorded_before = published_at(house), recorded(house)
     (broken,) = (house / "archive").rglob(f"BTCUSDT-metrics-{LAST_DAY}.zip")
     good, claim = broken.read_bytes(), broken.with_name(f"{broken.name}.CHECKSUM")
     claimed = claim.read_text()
@@ -303,6 +319,9 @@ def test_a_file_that_cannot_be_fetched_is_listed_the_rest_is_published_and_the_e
     assert [failed["object"] for failed in facts["failed_objects"]] == [f"{MARKET} metrics {LAST_DAY}"]
     assert "published, but 1" in err
     assert published_at(house) != before
+    # One run for the day that differs, in which nothing was stored, and one that builds.
+    assert len(facts["run_ids"]) == 2
+    assert recorded(house) == recorded_before
     # The build before was published: what was built since is judged.
     assert not audited(house)["full_audit"]
     assert audited(house)["judged"].startswith("what was built since the publication of ")
