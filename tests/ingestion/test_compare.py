@@ -147,6 +147,10 @@ def a_lost_receipt(it: Installation) -> None:
     it.zone.store.delete(trades()[1].object_id.receipt_key)
 
 
+def another_receipt(it: Installation) -> None:
+    it.zone.store.put_bytes(trades()[1].object_id.receipt_key, b"{")
+
+
 def lost_data(it: Installation) -> None:
     it.zone.store.delete(trades()[1].object_id.data_key)
 
@@ -161,6 +165,7 @@ def damaged_data(it: Installation) -> None:
         (a_correction, ["unchanged", "due", "absent"]),
         (a_late_file, ["unchanged", "unchanged", "due"]),
         (a_lost_receipt, ["unchanged", "due", "absent"]),
+        (another_receipt, ["unchanged", "due", "absent"]),
         (lost_data, ["unchanged", "due", "absent"]),
         (damaged_data, ["unchanged", "due", "absent"]),
     ],
