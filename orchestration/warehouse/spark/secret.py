@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 _REFUSED: Final = "javax.security.sasl.SaslException"
+# Its log would be a page of Java before the sentence.
+_LOGGER: Final = "org.apache.spark.network.client.TransportClientFactory"
 
 
 class SecretRefused(Exception):
@@ -51,8 +53,11 @@ def _connect(jvm: Any, conf: Any, master: str) -> None:
         getattr(of_spark.SecurityManager, "$lessinit$greater$default$2")(),
         getattr(of_spark.SecurityManager, "$lessinit$greater$default$3")(),
     )
+    log = jvm.org.apache.logging.log4j
+    log.core.config.Configurator.setLevel(_LOGGER, log.Level.OFF)
     environment = of_spark.rpc.RpcEnv.create("taker", "127.0.0.1", 0, conf, security, True)
     try:
         environment.createClient(of_spark.rpc.RpcAddress(host.strip("[]"), int(port)))
     finally:
         environment.shutdown()
+        log.core.config.Configurator.setLevel(_LOGGER, log.Level.ERROR)
