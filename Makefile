@@ -32,7 +32,7 @@ SEED ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt wheel notebooks up down test test-fast torture lint lint-sql lint-deploy audit words format lock bench clean
+.PHONY: help setup manifest demo run collect report ui superset superset-setup status spark-setup spark-up spark-down docs docs-site dbt wheel notebooks up down test test-fast torture lint lint-sql lint-deploy audit words format lock bench bench-spark clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -155,6 +155,9 @@ lock: $(READY) ## resolve the dependencies anew; Spark's and the image's change 
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks
+
+bench-spark: setup spark-setup ## DuckDB and Spark side by side: runs, bars from trades, trailing ranks (docs/spark.md)
+	@$(BIN)/python -m benchmarks.spark
 
 clean: ## remove what the demo and the builds made; real data in var/ stays
 	@rm -rf var/demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache

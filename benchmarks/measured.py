@@ -33,7 +33,8 @@ class Finished:
     """A process that ended well.
 
     `cpu_seconds`: of it and its children. `peak_mb`: of the largest single process among them. `sum_mb`: of all of them
-    at once, from samples, shared pages counted in each; None where the system has no /proc.
+    at once, from samples, shared pages counted in each; None where the system has no /proc. All three include the
+    processes `beside` it.
     """
 
     seconds: float
@@ -54,16 +55,27 @@ class Finished:
         return float(self.result["rows"]) / float(self.result["seconds"]) / 1e6
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | str = ROOT) -> Finished:
-    """Run in `folder` to the end; SystemExit with the last words of a process that fails."""
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | str = ROOT,
+    beside: Sequence[int] = (),
+) -> Finished:
+    """Run in `folder` to the end; SystemExit with the last words of a process that fails.
+
+    `beside`: processes that work for it and that it did not start, such as the workers of a cluster, with all that they
+    start.
+    """
     with tempfile.TemporaryFile("w+") as output:
+        before = _cpu_seconds(beside)
         started = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=output, stderr=subprocess.STDOUT
         )
-        with _Sum(process.pid) as sum_:
+        with _Sum(process.pid, *beside) as sum_:
             _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
+        of_others = _cpu_seconds(beside) - before
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read()
@@ -71,15 +83,17 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, fo
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-2000:]}")
     # Linux counts in KiB, macOS in bytes.
     peak_mb = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Finished(seconds, usage.ru_utime + usage.ru_stime, peak_mb, sum_.peak_mb, text)
+    peak_mb = max(peak_mb, sum_.largest_mb)
+    return Finished(seconds, usage.ru_utime + usage.ru_stime + of_others, peak_mb, sum_.peak_mb, text)
 
 
 class _Sum:
-    """Samples the memory of a process and everything that it started, while the block runs."""
+    """Samples the memory of processes and everything that they started, while the block runs."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, *pids: int) -> None:
         self.peak_mb: float | None = None
-        self._pid, self._is_over = pid, threading.Event()
+        self.largest_mb = 0.0
+        self._pids, self._is_over = pids, threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> _Sum:
@@ -92,8 +106,9 @@ class _Sum:
 
     def _sample(self) -> None:
         while _PROC.is_dir() and not self._is_over.wait(_SAMPLED_EVERY):
-            found = sum(_memory_kb(pid) for pid in _family(self._pid)) / 2**10
-            self.peak_mb = max(self.peak_mb or 0.0, found)
+            found = [_memory_kb(pid) / 2**10 for first in self._pids for pid in _family(first)]
+            self.peak_mb = max(self.peak_mb or 0.0, sum(found))
+            self.largest_mb = max(self.largest_mb, *found, 0.0)
 
 
 def _family(pid: int) -> list[int]:
@@ -107,6 +122,12 @@ def _family(pid: int) -> list[int]:
         if task != str(pid):
             children += _text(_PROC / str(pid) / "task" / task / "children").split()
     return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+def _cpu_seconds(pids: Sequence[int]) -> float:
+    """What these processes and all that they started have taken; what ended counts with the process that waited."""
+    fields = (_text(_PROC / str(pid) / "stat").rpartition(")")[2].split() for first in pids for pid in _family(first))
+    return sum(int(ticks) for each in fields for ticks in each[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_kb(pid: int) -> int:

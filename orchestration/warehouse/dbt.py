@@ -40,7 +40,11 @@ _GENERATED: Final = ("target", "logs", "dbt_packages")
 # The commands of dbt that do not open the warehouse, beside `docs serve`: they wait for no other process.
 _WITHOUT_WAREHOUSE: Final = ("clean", "deps", "init", "list", "ls", "parse")
 # The commands of dbt that compile the project.
-_TAKES_VARS: Final = ("build", "compile", "docs", "list", "ls", "parse", "run", "seed", "show", "test")
+_TAKES_VARS: Final = (
+    *("build", "clone", "compile", "docs", "list", "ls", "parse", "retry", "run", "run-operation", "seed", "show"),
+    *("snapshot", "source", "test"),
+)
+_COMMANDS: Final = {*_WITHOUT_WAREHOUSE, *_TAKES_VARS, "debug"}
 
 
 class ManifestMissing(Exception):
@@ -165,19 +169,24 @@ def run_dbt(
     if any(arg.split("=")[0] == "--vars" for arg in args):
         raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
     config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    command = _command_of(args)
     # `docs serve`, `clean` and similar commands take no variables.
-    is_server = list(args[:2]) == ["docs", "serve"]
-    has_vars = args[:1] and args[0] in _TAKES_VARS and not is_server
-    dbt_vars = ["--vars", json.dumps(variables(config))] if has_vars else []
+    is_server = command == "docs" and "serve" in args
+    dbt_vars = ["--vars", json.dumps(variables(config))] if command in _TAKES_VARS and not is_server else []
     with contextlib.closing(Workplace(config.paths, wait)) as workplace:
-        if not (is_server or set(args) & {"--help", "-h", "--version"} or (args and args[0] in _WITHOUT_WAREHOUSE)):
+        if not (is_server or set(args) & {"--help", "-h", "--version"} or command in _WITHOUT_WAREHOUSE):
             if config.is_spark:
                 require_reachable(config.spark_conf)
             workplace.hold_warehouse(report)
             if set_aside_text := await_warehouse(config.paths):
                 report(set_aside_text)
-        command, environment = _invocation([*args, *dbt_vars], config)
-        return subprocess.run(command, env=environment, cwd=PROJECT_DIR, check=False).returncode
+        command_line, environment = _invocation([*args, *dbt_vars], config)
+        return subprocess.run(command_line, env=environment, cwd=PROJECT_DIR, check=False).returncode
+
+
+def _command_of(args: Sequence[str]) -> str | None:
+    """Which of dbt's commands is started: options may stand before it too (`--debug build`). None: none of them."""
+    return next((arg for arg in args if arg in _COMMANDS), None)
 
 
 def _run(args: Sequence[str], config: DbtConfig) -> None:

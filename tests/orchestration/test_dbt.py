@@ -165,6 +165,40 @@ def test_dbt_by_hand_gets_the_profile_the_variables_and_the_target_folder_of_the
     assert "--vars" not in clean
 
 
+@pytest.mark.parametrize(
+    ("args", "has_variables"),
+    [
+        (["--no-use-colors", "build"], True),
+        (["--log-format", "json", "build", "--select", "docs"], True),
+        (["--debug", "run-operation", "some_macro"], True),
+        (["--debug", "clean"], False),
+        (["--no-use-colors", "docs", "--quiet", "serve"], False),
+        (["--version"], False),
+    ],
+)
+def test_the_command_counts_wherever_its_options_stand(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, args: list[str], has_variables: bool
+) -> None:
+    started: list[list[str]] = []
+
+    def record(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", record)
+    dbt.run_dbt(args, settings.dbt)
+    assert ("--vars" in started[0]) is has_variables
+
+
+def test_a_command_that_opens_no_warehouse_waits_for_none(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("the warehouse was waited for")
+
+    monkeypatch.setattr(dbt, "await_warehouse", fail)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    assert dbt.run_dbt(["--quiet", "ls"], settings.dbt) == 0
+
+
 def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Settings) -> None:
     with pytest.raises(dbt.DbtFailed, match="change these instead"):
         dbt.run_dbt(["build", "--vars", "{}"], settings.dbt)

@@ -36,6 +36,15 @@ def test_a_cluster_that_runs_is_not_started_again(spark_cluster: Cluster) -> Non
     assert up(spark_cluster.folder).processes == spark_cluster.processes
 
 
+def test_a_worker_that_ended_is_started_again_and_nothing_else_is(spark_cluster: Cluster) -> None:
+    before = [*spark_cluster.processes]
+    subprocess.run(["kill", "-KILL", "--", f"-{before[1].pid}"], check=True)
+    spark_cluster.processes[:] = up(spark_cluster.folder, thrift=False).processes
+    assert {one.name for one in spark_cluster.processes} == {one.name for one in before}
+    assert [one for one in before if one not in spark_cluster.processes] == [before[1]]
+    assert running_cluster(spark_cluster.folder) == spark_cluster
+
+
 def test_its_parts_accept_no_program_without_its_secret(spark_cluster: Cluster) -> None:
     logs = [(spark_cluster.folder / "logs" / f"{one.name}.log").read_text() for one in spark_cluster.processes]
     assert [log.count("authentication enabled") for log in logs] == [1, 1, 1]

@@ -16,7 +16,7 @@ import pytest
 from ingestion.simulator.simulated import simulate
 from orchestration.warehouse.spark.build import PATIENCE
 from tests.support.commands import ROOT, Taker
-from tests.support.spark import missing, running_spark
+from tests.support.spark import missing
 from tools.spark.cluster import Cluster, up
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -105,6 +105,18 @@ class TestACluster:
         assert "the marts were not published, nothing is published yet" in printed
         assert not taker.marts.exists()
 
+    def test_whose_master_refuses_the_secret_is_named_with_the_setting(
+        self, taker: Taker, spark_cluster: Cluster
+    ) -> None:
+        """At once: Spark itself tries for a minute, and then reports a listener that was stopped."""
+        configured_as(spark_cluster, taker, spark__authenticate__secret="wrong")
+        printed = error_of(taker.started("orchestration.runs.dbt", *SOME))
+        assert (
+            f"error: no session of Spark was started: the master {spark_cluster.master} refuses this program: "
+            "`spark.authenticate.secret` of spark-defaults.conf is not the cluster's; " in printed
+        )
+        assert not (taker.storage / "warehouse.duckdb").exists()
+
 
 def test_without_spark_the_command_that_installs_it_is_named(taker: Taker) -> None:
     """As on a machine where nothing was installed: the process finds none of these packages."""
@@ -125,13 +137,11 @@ def test_without_spark_the_command_that_installs_it_is_named(taker: Taker) -> No
 
 
 class TestAWorkerThatIsKilledInTheMiddleOfABuild:
-    @pytest.fixture(scope="class")
-    def fragile(self) -> Iterator[Cluster]:
-        """A cluster of which parts may be killed."""
-        if reason := missing():
-            pytest.skip(reason)
-        with running_spark() as cluster:
-            yield cluster
+    @pytest.fixture
+    def fragile(self, spark_cluster: Cluster) -> Iterator[Cluster]:
+        """The cluster of all tests, whose workers may be killed: what was is started again."""
+        yield spark_cluster
+        revive(spark_cluster)
 
     @pytest.fixture(scope="class")
     def ingested(self, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -153,16 +163,15 @@ class TestAWorkerThatIsKilledInTheMiddleOfABuild:
         self, taker: Taker, fragile: Cluster, ingested: Path
     ) -> None:
         shutil.copytree(ingested, taker.storage / "raw")
-        running = up(fragile.folder, thrift=False)
         # Longer than it takes until the first worker is there.
-        configured_as(running, taker, **{PATIENCE.replace(".", "__"): "20"})
+        configured_as(fragile, taker, **{PATIENCE.replace(".", "__"): "20"})
         build = build_until_a_table_stands(taker)
-        kill_workers(running, "worker-1", "worker-2")
+        kill_workers(fragile, "worker-1", "worker-2")
         printed, fault = build.communicate()
         assert build.returncode == 1, printed + fault
         assert "error: Spark has had no worker for 20 s; nothing of this build is published. Start workers" in fault
         assert not (taker.storage / "warehouse.duckdb").exists()
-        configured_as(up(fragile.folder, thrift=False), taker)
+        revive(fragile)
         done = taker.started("orchestration.runs.dbt", *SOME)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -182,6 +191,10 @@ def build_until_a_table_stands(taker: Taker) -> subprocess.Popen[str]:
         if "OK created sql table" in line:
             break
     return started
+
+
+def revive(cluster: Cluster) -> None:
+    cluster.processes[:] = up(cluster.folder, thrift=False).processes
 
 
 def kill_workers(cluster: Cluster, *names: str) -> None:

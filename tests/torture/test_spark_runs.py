@@ -5,6 +5,7 @@ Each test goes on from where the one before it left the storage, as days do.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,8 @@ from orchestration.warehouse.opening import KEPT_TABLES
 from tests.support.commands import ROOT, Taker
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.killing import NODE, Aim, children_running_dbt, taker_with_aim
-from tests.support.planted import LAST, RUN, standing
-from tests.torture.test_faulty_models import run_from
+from tests.support.planted import LAST, PLANTED, RUN, standing
+from tests.torture.test_faulty_models import REFUSED_BY_DBT, run_from, with_hook
 from tools.spark.cluster import Cluster
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -114,6 +115,50 @@ def test_rows_are_replaced_in_one_snapshot_of_their_table(both: Both) -> None:
     shown = shown_by_dbt(both.spark, f"select * from ({counted}) as counted where snapshots <> builds")
     assert "| name" in shown
     assert not [table for table in KEPT_TABLES if table in shown], shown
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, of which a test makes a faulty release."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("ingestion", "orchestration", "dbt_project"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "logs", "target"))
+    return root
+
+
+class TestAFaultyModel:
+    """Of each of the two that refuse it: a data test of dbt on Spark, and the audit, which reads the copy."""
+
+    @pytest.mark.parametrize(
+        ("mart", "refusal"),
+        [
+            ("dim_markets", REFUSED_BY_DBT["dim_markets"]),
+            (
+                "fct_taker_dominance_daily",
+                "gx_fct_taker_dominance_daily: [critical] a percentile is a share: ",
+            ),
+        ],
+    )
+    def test_is_refused_by_its_rule_and_row_and_readers_stay_on_the_former_publication(
+        self, both: Both, checkout: Path, mart: str, refusal: str
+    ) -> None:
+        before = standing(both.spark.marts)
+        with with_hook(checkout, PLANTED[mart]):
+            done = run_from(checkout, both.spark)
+        printed = done.stdout + done.stderr
+        assert done.returncode == 1, printed
+        assert standing(both.spark.marts) == before
+        assert "Traceback" not in printed
+        refused = [line for line in printed.splitlines() if line.startswith("blocked ") and refusal in line]
+        assert refused, printed
+        assert all("market_id simulated:BTCUSD" in line for line in refused)
+
+    def test_leaves_nothing_in_the_tables_once_the_right_one_has_run(self, both: Both) -> None:
+        before = standing(both.spark.marts)
+        done = both.run_on_spark()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert standing(both.spark.marts) != before
+        assert both.different() == []
 
 
 def shown_by_dbt(taker: Taker, query: str) -> str:

@@ -35,6 +35,7 @@ MEMORY: Final = "1g"
 # What a worker may give away: an executor takes a part beside its heap.
 _WORKER_MEMORY: Final = "1536m"
 _DAEMON_MEMORY: Final = "256m"
+_WORKER: Final = "worker-"
 _START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 20.0
 
@@ -77,9 +78,10 @@ class Cluster:
 def up(folder: Path, *, jars: Sequence[Path] = (), thrift: bool = True) -> Cluster:
     """Start what does not run yet of the cluster of `folder`. About 15 s; with the server for BI tools, 30 s.
 
-    ClusterFailed, JarMissing or PostgresFailed: then nothing of it is left running.
+    Workers that ended are started again; where another part ended, all of it. ClusterFailed, JarMissing or
+    PostgresFailed: then nothing of it is left running.
     """
-    running = running_cluster(folder)
+    running = running_cluster(folder) or _with_new_workers(folder)
     if running:
         return running
     down(folder)
@@ -100,10 +102,8 @@ def up(folder: Path, *, jars: Sequence[Path] = (), thrift: bool = True) -> Clust
         master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
         cluster.master = _spawn(cluster, home, "master", master, r"Starting Spark master at (spark://\S+)")
         _write_conf(cluster, classes, password, master=cluster.master)
-        worker = ["org.apache.spark.deploy.worker.Worker", cluster.master, "--host", "127.0.0.1", "--webui-port", "0"]
-        worker += ["--cores", "1", "--memory", _WORKER_MEMORY, "--work-dir", str(folder / "work")]
         for number in range(1, WORKERS + 1):
-            _spawn(cluster, home, f"worker-{number}", worker, r"(Successfully registered with master)")
+            _spawn_worker(cluster, home, f"{_WORKER}{number}")
         if thrift:
             _start_thrift(cluster, home)
     except BaseException:
@@ -117,7 +117,7 @@ def up(folder: Path, *, jars: Sequence[Path] = (), thrift: bool = True) -> Clust
 def down(folder: Path) -> list[str]:
     """End every process of the cluster of `folder`; a sentence for each that was running. Its tables stay."""
     ended = []
-    for process in reversed(_noted(folder)):
+    for process in reversed(_noted(folder).processes):
         if process.is_alive():
             _end(process)
             ended.append(f"Ended {process.name} (process {process.pid}).")
@@ -134,18 +134,34 @@ def down(folder: Path) -> list[str]:
 
 def running_cluster(folder: Path) -> Cluster | None:
     """The cluster of `folder`, when all of its processes are alive."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    noted = _noted(folder)
+    is_running = len(noted.processes) > WORKERS and all(process.is_alive() for process in noted.processes)
+    return noted if is_running else None
+
+
+def _with_new_workers(folder: Path) -> Cluster | None:
+    """The cluster of `folder` of which nothing but workers had ended, which are started again; None of any other."""
+    noted = _noted(folder)
+    ended = [process for process in noted.processes if not process.is_alive()]
+    if len(noted.processes) <= WORKERS or not all(process.name.startswith(_WORKER) for process in ended):
+        return None
+    try:
+        for process in ended:
+            noted.processes.remove(process)
+            _spawn_worker(noted, spark_home(), process.name)
+    except BaseException:
+        down(folder)
+        raise
+    return noted
+
+
+def _noted(folder: Path) -> Cluster:
+    """The cluster of `folder` as it was when it was last written down; one without processes where it never was."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         held = json.loads((folder / "cluster.json").read_text())
         processes = [Process(**one) for one in held["processes"]]
-        if len(processes) > WORKERS and all(process.is_alive() for process in processes):
-            return Cluster(folder, held["master"], held["catalog_port"], held["thrift_port"], processes)
-    return None
-
-
-def _noted(folder: Path) -> list[Process]:
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        return [Process(**one) for one in json.loads((folder / "cluster.json").read_text())["processes"]]
-    return []
+        return Cluster(folder, held["master"], held["catalog_port"], held["thrift_port"], processes)
+    return Cluster(folder)
 
 
 def _secret(path: Path) -> str:
@@ -209,6 +225,12 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 def _spawn(cluster: Cluster, home: Path, name: str, command: list[str], sign: str) -> str:
     """Start one of Spark's classes, and return what `sign` finds in its log."""
     return _started(cluster, name, [str(home / "bin" / "spark-class"), *command], sign)
+
+
+def _spawn_worker(cluster: Cluster, home: Path, name: str) -> None:
+    command = ["org.apache.spark.deploy.worker.Worker", cluster.master, "--host", "127.0.0.1", "--webui-port", "0"]
+    command += ["--cores", "1", "--memory", _WORKER_MEMORY, "--work-dir", str(cluster.folder / "work")]
+    _spawn(cluster, home, name, command, r"(Successfully registered with master)")
 
 
 def _start_thrift(cluster: Cluster, home: Path) -> None:

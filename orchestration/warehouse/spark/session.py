@@ -27,14 +27,16 @@ _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}
 def start(conf: Path | None = None) -> SparkSession:
     """The session of this process. `conf`: the folder with `spark-defaults.conf`; None: Spark's own rules.
 
-    About ten seconds. Raises what Spark raises where the cluster cannot be reached.
+    About ten seconds. Raises SecretRefused, or what Spark raises where the cluster cannot be reached.
     """
     from pyspark.sql import SparkSession
 
     from orchestration.warehouse.spark import trailing
+    from orchestration.warehouse.spark.secret import require_accepted
 
     if conf is not None:
         os.environ["SPARK_CONF_DIR"] = str(conf)
+    require_accepted()
     # The workers' Python, where it is the same machine or has the same folders; elsewhere it is configured.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(_NAME).config("spark.sql.catalogImplementation", "in-memory")
