@@ -17,7 +17,7 @@ done
 
 # Replaced at once: other services start beside this one and read it.
 mkdir -p "$DAGSTER_HOME"
-cp "$DEPLOY_DIR/dagster.yaml" "$DAGSTER_HOME/.dagster.yaml.$$"
+cp "$DEPLOY_DIR/${DAGSTER_CONFIGURATION:-dagster.yaml}" "$DAGSTER_HOME/.dagster.yaml.$$"
 mv "$DAGSTER_HOME/.dagster.yaml.$$" "$DAGSTER_HOME/dagster.yaml"
 
 exec "$@"

@@ -162,7 +162,7 @@ def test_every_server_is_checked_and_only_the_browsers_port_is_published_on_loop
     assert all("healthcheck" in service for name, service in services().items() if name != "bucket")
 
 
-@pytest.mark.parametrize("name", ["dagster.yaml", "kubernetes-dagster.yaml"])
+@pytest.mark.parametrize("name", ["dagster.yaml", "kubernetes-dagster.yaml", "workers-dagster.yaml"])
 def test_dagster_accepts_the_configuration_of_its_services(name: str, tmp_path: Path) -> None:
     text = (DEPLOY / name).read_text()
     (tmp_path / "dagster.yaml").write_text(text)
