@@ -128,8 +128,8 @@ def laptop(tmp_path: Path, archive: Path) -> Taker:
 
 
 def stored_days(zone: RawZone, dataset: str) -> set[str]:
-    index = zone.index().filter(zone.index()["dataset"] == dataset) if zone.index().num_rows else zone.index()
-    return {str(row["day"]) for row in index.to_pylist() if row["dataset"] == dataset and row["status"] == "stored"}
+    rows = zone.index().select(["dataset", "day", "status"]).to_pylist()
+    return {str(row["day"]) for row in rows if row["dataset"] == dataset and row["status"] == "stored"}
 
 
 def workers_of(runs: list[dict[str, Any]]) -> Counter[str]:
