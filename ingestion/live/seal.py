@@ -280,7 +280,7 @@ def _sealed_here(spool_dir: Path, oldest: date) -> dict[tuple[str, date], set[st
     found: dict[tuple[str, date], set[str]] = defaultdict(set)
     for venue in VENUES:
         for path in (spool_dir / SEALED_FOLDER / venue).glob("*.spool.zst"):
-            with contextlib.suppress(ValueError):  # no file of ours
+            with contextlib.suppress(ValueError):  # no file of a collector
                 day = date.fromisoformat(path.name.partition("T")[0])
                 if day >= oldest:
                     found[venue, day].add(f"spool/{venue}/{path.name.removesuffix('.zst')}")

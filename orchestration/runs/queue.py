@@ -5,7 +5,7 @@ Belongs here: what `deploy/workers-dagster.yaml` names as the run launcher. Does
 
 `dagster_celery` has the launcher. It sends every run to one queue, marks a run as failed when the broker does not
 answer, and takes a task that has begun for alive for ever: a worker that was killed would leave its run running.
-    Upstream: https://github.com/dagster-io/dagster/pull/33493, which asks the worker by `inspect` as this module does.
+    Upstream: https://github.com/dagster-io/dagster/pull/33493, which queries the worker by `inspect` as this module does.
     Remove `check_run_worker_health` when: it is merged, or `dagster_celery` judges workers in another way.
 """
 
@@ -35,7 +35,7 @@ QUEUES: Final = (INGEST, STATE)
 
 # A worker answers at once, from a process beside the one that works; a machine may be busy.
 _ANSWERS_WITHIN: Final = 5.0
-_ASKED: Final = 3
+_ATTEMPTS: Final = 3
 _ENDED: Final = {"SUCCESS": WorkerStatus.SUCCESS, "FAILURE": WorkerStatus.FAILED, "REVOKED": WorkerStatus.FAILED}
 _ARCHIVED_KEYS: Final = frozenset(("raw", name) for name in ARCHIVED)
 _INGEST_JOBS: Final = frozenset({"ingest_days", "ingest_months"})
@@ -49,7 +49,7 @@ def queue_of(run: DagsterRun) -> str:
     return INGEST if run.job_name in _INGEST_JOBS else STATE
 
 
-class QueueLauncher(CeleryRunLauncher):  # type: ignore[misc]
+class QueueLauncher(CeleryRunLauncher):
     """`CeleryRunLauncher` with two queues; its configuration is that class's."""
 
     celery: Celery
@@ -88,14 +88,14 @@ class QueueLauncher(CeleryRunLauncher):  # type: ignore[misc]
         if task_id is None:  # of a command such as `taker run`, which executes its runs itself
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         worker = ""
-        for _ in range(_ASKED):
+        for _ in range(_ATTEMPTS):
             task = self.celery.AsyncResult(task_id)
             state, facts = task.state, task.info
             if state in _ENDED:
                 return CheckRunHealthResult(_ENDED[state], f"Celery's task ended: {state}.")
             worker = str(facts.get("hostname", "")) if isinstance(facts, dict) else ""
-            # A broker that lost its memory knows no worker: then every one of them is asked.
-            answers = self._asked(task_id, [worker] if worker else None)
+            # A broker that lost its memory knows no worker: then every one of them is queried.
+            answers = self._queried(task_id, [worker] if worker else None)
             if any(task_id in tasks for tasks in answers.values()):
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             if worker and answers:  # it lives, and does not have it; unless it ended in this moment
@@ -105,7 +105,7 @@ class QueueLauncher(CeleryRunLauncher):  # type: ignore[misc]
         text = f"worker {worker} was ended while it executed the run" if worker else "no worker executes the run"
         return CheckRunHealthResult(WorkerStatus.FAILED, text)
 
-    def _asked(self, task_id: str, workers: list[str] | None) -> dict[str, Any]:
+    def _queried(self, task_id: str, workers: list[str] | None) -> dict[str, Any]:
         """By worker, the tasks of this id that it holds or executes; without those that do not answer."""
         inspect = self.celery.control.inspect(destination=workers, timeout=_ANSWERS_WITHIN, limit=len(workers or ()))
         found: dict[str, Any] = inspect.query_task(task_id) or {}

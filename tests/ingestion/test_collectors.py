@@ -1,4 +1,4 @@
-"""Several collectors of one storage: each event once, each minute once, whoever seals first.
+"""Several collectors of one storage: each event once, each minute once, in whatever order they seal.
 
 Belongs here: what a day holds that two have received. Does not: what one has (`test_seal`), who waits for whom
 (`tests/orchestration/test_sealing`).
@@ -97,7 +97,7 @@ def test_minutes_of_an_older_version_are_no_fewer_than_it_counted(tmp_path: Path
         assert zone.receipt(ORDERS).covered_minutes == {"2026-09-21T12": max(30, minutes)}
 
 
-# ---- whoever is first, and again
+# ---- in any order, and again
 
 Received = Sequence[tuple[int, int, int | None, int | None]]
 # Second of the hour, quantity, and how many milliseconds later each of the two received it; None: it did not.

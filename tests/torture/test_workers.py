@@ -46,7 +46,7 @@ _EVENTS = """query Of($run: ID!) { logsForRun(runId: $run) { ... on EventConnect
 
 
 class Deployed:
-    """The services, their servers, and what a browser asks of them."""
+    """The services, their servers, and what a browser requests of them."""
 
     def __init__(self, composed: Composed, redis: RedisServer, zone: RawZone) -> None:
         self.composed, self.redis, self.zone = composed, redis, zone
@@ -62,7 +62,7 @@ class Deployed:
         found = graphql(self.address, _RUNS)["runsOrError"]["results"]
         return [run for run in found if (run["jobName"] == "build_and_publish") == (job == "build_and_publish")]
 
-    def said(self, run_id: str) -> str:
+    def log_of(self, run_id: str) -> str:
         events = graphql(self.address, _EVENTS, run=run_id)["logsForRun"]["events"]
         return "\n".join(str(event.get("message")) + str(event.get("error") or "") for event in events)
 
@@ -187,7 +187,7 @@ def test_a_run_of_a_worker_that_was_killed_is_executed_by_another_one(
         (began,) = [run for run in deployed.runs() if workers_of([run])]
         with deployed.composed.started("worker", "worker-2"):
             until(
-                lambda: deployed.said(began["runId"]).count("was ended while it executed the run") > 0,
+                lambda: deployed.log_of(began["runId"]).count("was ended while it executed the run") > 0,
                 deployed.log,
                 300,
             )
@@ -211,7 +211,7 @@ def test_runs_wait_while_redis_is_gone_and_go_on_when_it_is_back(
         deployed.backfill(OF_DAYS, DAYS)
         until(
             lambda: any(
-                "the queue of the workers does not answer" in deployed.said(run["runId"]) for run in deployed.runs()
+                "the queue of the workers does not answer" in deployed.log_of(run["runId"]) for run in deployed.runs()
             ),
             deployed.log,
             300,
