@@ -159,7 +159,7 @@ class StorageResource:
     def raw_zone(self) -> RawZone:
         from ingestion.raw.zone import RawZone
 
-        return RawZone(self.store())
+        return RawZone(self.store(), only_noted=self.storage.only_noted)
 
 
 @dataclass(frozen=True)

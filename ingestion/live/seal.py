@@ -12,6 +12,8 @@ Several collectors may seal into one zone, one at a time (the caller's to see to
 was first received, and each minute once that any of them has covered. In which order they seal changes nothing but the
 time in the receipt. What another collector's machine makes anew, after damage, lacks the files of this one: they are
 added in this one's next sealing, from the sealed ones.
+
+Longer than 400 lines: sealing and making anew are one order of steps, whichever of them was interrupted.
 """
 
 from __future__ import annotations

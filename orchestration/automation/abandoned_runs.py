@@ -48,7 +48,7 @@ def _why_ended(record: dg.RunRecord, paths: Paths) -> str | None:
     """Why no process executes this run any more; None while one does, or may."""
     tags = record.dagster_run.tags
     if any(tag.startswith(_OF_A_QUEUE) for tag in tags) or tags.get(STATE_TAG, state_id(paths)) != state_id(paths):
-        return None  # its launcher queries its worker (`orchestration.runs.queue`)
+        return None  # its launcher queries its worker (`orchestration.compat.queue`)
     process = tags.get(PROCESS_TAG)
     if process is not None:
         return None if is_alive(paths, process) else "The process of this run ended without reporting a result."

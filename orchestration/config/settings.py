@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     markets: Annotated[tuple[Market, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
     archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
+    raw_listing: Literal["all", "noted"] = "all"
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
     trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
@@ -307,6 +308,7 @@ class Settings(BaseSettings):
             access_key_id=self.aws_access_key_id,
             secret_access_key=self.aws_secret_access_key,
             session_token=self.aws_session_token,
+            only_noted=self.raw_listing == "noted",
         )
 
     @property
@@ -388,6 +390,7 @@ class Settings(BaseSettings):
             "TAKER_MARKETS": ",".join(market.market_id for market in self.markets),
             "TAKER_ARCHIVE_URL": self.archive_url,
             "TAKER_STORAGE_URL": self.storage_url,
+            "TAKER_RAW_LISTING": self.raw_listing,
             "TAKER_KLINE_INTERVAL": ",".join(self.kline_interval),
             "TAKER_TRADES_DATASET": self.trades_dataset,
             "TAKER_FIRST_DAY": self.first_day.isoformat(),

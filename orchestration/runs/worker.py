@@ -1,7 +1,7 @@
 """A worker: the process that executes runs from a queue, one at a time: `python -m orchestration.runs.worker --help`.
 
 Belongs here: which queues it serves, under which name, each run in a process of its own. Does not: which queue a run
-goes to (`orchestration.runs.queue`), where the queue is (`run_launcher` of the `dagster.yaml` in DAGSTER_HOME).
+goes to (`orchestration.compat.queue`), where the queue is (`run_launcher` of the `dagster.yaml` in DAGSTER_HOME).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestration.compat.logs import redact_logs
+from orchestration.compat.queue import QUEUES, QueueLauncher
 from orchestration.config.paths import Paths
 from orchestration.config.settings import load_settings
-from orchestration.runs.queue import QUEUES, QueueLauncher
 from orchestration.state.process import sweep
 
 

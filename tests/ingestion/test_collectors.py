@@ -188,7 +188,10 @@ def _killed_after(what: str, zone: RawZone) -> None:
 
 
 @pytest.mark.parametrize("first", ["tokyo", "paris"])
-def test_a_damaged_day_of_two_gets_the_files_of_both_back_from_their_sealed_ones(tmp_path: Path, first: str) -> None:
+@pytest.mark.parametrize("spoil", ["data", "data of trades", "receipts"])
+def test_a_damaged_day_of_two_gets_the_files_of_both_back_from_their_sealed_ones(
+    tmp_path: Path, spoil: str, first: str
+) -> None:
     zone = zone_in(tmp_path)
     for name, n in (("tokyo", 1), ("paris", 2)):
         at = NOON + timedelta(seconds=n)
@@ -202,7 +205,9 @@ def test_a_damaged_day_of_two_gets_the_files_of_both_back_from_their_sealed_ones
         seal(tmp_path / name, zone, now=LATER)
     before = {key: zone.store.get_bytes(key) for key in data_of(zone)}
     for key in before:
-        zone.store.put_bytes(key, b"damaged")
+        if spoil != "data of trades" or "/liveTrades/" in key:
+            spoiled = key.replace("data.parquet", "_receipt.json") if spoil == "receipts" else key
+            zone.store.put_bytes(spoiled, b"damaged")
     for name in (first, "tokyo", "paris"):
         seal(tmp_path / name, zone, now=LATER)
     assert {key: zone.store.get_bytes(key) for key in data_of(zone)} == before

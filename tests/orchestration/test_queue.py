@@ -23,7 +23,7 @@ from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from redis.exceptions import RedisError
 
-from orchestration.runs.queue import INGEST, STATE, QueueLauncher, queue_of
+from orchestration.compat.queue import INGEST, STATE, QueueLauncher, queue_of
 from tests.support.redis import RedisServer, running_redis
 
 TASK = "dagster-celery/task_id"
@@ -102,7 +102,7 @@ def test_a_run_is_alive_while_its_worker_has_it_and_no_longer(
         task = launcher.celery.send_task("lasting", queue=INGEST)  # waits for the first one
         other = launcher.celery.AsyncResult(task.id)
         assert process.poll() is None
-    monkeypatch.setattr("orchestration.runs.queue._ANSWERS_WITHIN", 0.2)
+    monkeypatch.setattr("orchestration.compat.queue._ANSWERS_WITHIN", 0.2)
     found = launcher.check_run_worker_health(run_of(other))
     assert (found.status, found.msg) == (WorkerStatus.FAILED, "no worker executes the run")
 

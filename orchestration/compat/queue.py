@@ -5,8 +5,10 @@ Belongs here: what `deploy/workers-dagster.yaml` names as the run launcher. Does
 
 `dagster_celery` has the launcher. It sends every run to one queue, marks a run as failed when the broker does not
 answer, and takes a task that has begun for alive for ever: a worker that was killed would leave its run running.
-    Upstream: https://github.com/dagster-io/dagster/pull/33493, which queries the worker by `inspect` as this module does.
-    Remove `check_run_worker_health` when: it is merged, or `dagster_celery` judges workers in another way.
+
+`QueueLauncher` overrides methods of that launcher, and raises an error that Dagster's queue takes for an outage.
+    Upstream: https://github.com/dagster-io/dagster/pull/33493, which queries the worker by `inspect`, as here.
+    Remove when: it is merged, or `dagster_celery` judges workers in another way.
 """
 
 from __future__ import annotations
