@@ -55,7 +55,7 @@ class ComputedZone(LocalStore):
         found = [each for n in range(self._receipts) for each in _objects(n)] if prefix == "raw" else []
         return sorted([*found, *stored])
 
-    def list_beginning(self, text: str) -> list[StoredObject]:
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
         """A month of one market."""
         month = re.fullmatch(r".*/symbol=C(\d+)USDT/date=(\d{4}-\d\d)", text)
         assert month is not None, text

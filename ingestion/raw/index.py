@@ -111,8 +111,8 @@ def _update(
     """As `update`, once; Outrun where another process wrote one of the tables after this one read them.
 
     The index is read first and written last: where another process's index was read, what it wrote before that was too.
-    The zone is listed after that, so that every receipt is seen which that process saw. Longer than 50 lines: nothing is
-    lost because of this order.
+    The zone is listed after that, so that every receipt is seen which that process saw. Longer than 50 lines: their
+    order is what keeps anything from being lost.
     """
     began_on = utc_now().date()
     held, *others = (_read_or_set_aside(store, each.key, each.schema, notice) for each in TABLES)

@@ -162,9 +162,9 @@ class S3Store:
             return None
 
     def list(self, prefix: str = "", *, only: Mapping[str, Sequence[str]] = NOTHING) -> list[StoredObject]:
-        return self.list_beginning(f"{prefix}/" if prefix else "")
+        return [*self.list_beginning(f"{prefix}/" if prefix else "")]
 
-    def list_beginning(self, text: str) -> list[StoredObject]:
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
         with self._translated_errors(text, "list"):
             beginning = self.prefix + text
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=beginning)

@@ -84,7 +84,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def list_beginning(self, text: str) -> list[StoredObject]:
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
         """Every object whose key begins with the text, in key order."""
         ...
 
@@ -185,7 +185,7 @@ class LocalStore:
         except OSError as error:
             raise StorageError(f"cannot list {self.root / prefix}: {error.strerror}; check {self._setting}") from error
 
-    def list_beginning(self, text: str) -> list[StoredObject]:
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
         folder, _, name = text.rpartition("/")
         try:
             entries = list(os.scandir(os.path.join(self.root, folder)))

@@ -57,7 +57,7 @@ class Listed(LocalStore):
         self.wholly += prefix == "raw"
         return super().list(prefix, only=only)
 
-    def list_beginning(self, text: str) -> list[StoredObject]:
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
         self.parts.append(text)
         return super().list_beginning(text)
 
