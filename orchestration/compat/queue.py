@@ -20,6 +20,7 @@ from dagster import DagsterRun
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.make_app import make_app
 from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -66,9 +67,12 @@ class QueueLauncher(CeleryRunLauncher):
             context = context._replace(dagster_run=run.with_tags({**run.tags, **tags}))
         try:
             super().launch_run(context)
-        except (CeleryError, KombuError, RedisError, OSError) as error:
+        except (CeleryError, KombuError, RedisError, OSError, RuntimeError) as error:
+            # Celery gives up its connection for results in the end, and for good (RuntimeError): begin anew.
+            self.celery = make_app(app_args=self.app_args())
+            why = " ".join(str(error).split())
             raise DagsterUserCodeUnreachableError(
-                f"the queue of the workers does not answer ({error}); start Redis again, or check CELERY_BROKER_URL"
+                f"the queue of the workers does not answer ({why}); start Redis again, or check CELERY_BROKER_URL"
             ) from error
 
     def terminate(self, run_id: str) -> bool:
