@@ -19,7 +19,8 @@ FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home taker \
     && install --directory --owner=taker --group=taker /state
 COPY --from=build /opt/taker /opt/taker
-COPY deploy/entrypoint.sh deploy/healthy.py deploy/create_bucket.py deploy/dagster.yaml deploy/workspace.yaml /opt/deploy/
+COPY deploy/entrypoint.sh deploy/healthy.py deploy/create_bucket.py deploy/workspace.yaml /opt/deploy/
+COPY deploy/dagster.yaml deploy/workers-dagster.yaml /opt/deploy/
 ENV PATH=/opt/taker/bin:$PATH \
     DEPLOY_DIR=/opt/deploy \
     TAKER_STATE_DIR=/state \

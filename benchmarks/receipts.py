@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from typing import Final
 from benchmarks.measured import ROOT
 from ingestion.domain.periods import Period
 from ingestion.raw.names import DATA, RECEIPT
+from ingestion.raw.notes import Noting
 from ingestion.raw.receipts import ObjectId, Source, receipt_of
 from ingestion.raw.store import NOTHING, LocalStore, StoredObject
 from ingestion.raw.zone import RawZone
@@ -30,7 +32,15 @@ from ingestion.venues import parse_market
 
 _FIRST: Final = date(2020, 1, 1)
 _DAYS: Final = 1000
-_STEPS: Final = ("first", "unchanged", "is current?", "one added")
+# Each step, with how many objects there are by then beside the first ones.
+_STEPS: Final = {
+    "first": 0,
+    "unchanged": 0,
+    "is current?": 0,
+    "one added": 1,
+    "unchanged, noted": 1,
+    "one added, noted": 2,
+}
 
 
 class ComputedZone(LocalStore):
@@ -41,9 +51,19 @@ class ComputedZone(LocalStore):
         self._receipts = receipts
 
     def list(self, prefix: str = "", *, only: Mapping[str, Sequence[str]] = NOTHING) -> list[StoredObject]:
-        stored = super().list("raw")
+        stored = super().list(prefix)
         found = [each for n in range(self._receipts) for each in _objects(n)] if prefix == "raw" else []
         return sorted([*found, *stored])
+
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
+        """A month of one market."""
+        month = re.fullmatch(r".*/symbol=C(\d+)USDT/date=(\d{4}-\d\d)", text)
+        assert month is not None, text
+        first = (date.fromisoformat(f"{month[2]}-01") - _FIRST).days
+        days = range(max(0, first), min(first + 31, _DAYS))
+        numbers = [int(month[1]) * _DAYS + day for day in days]
+        found = [each for n in numbers if n < self._receipts for each in _objects(n)]
+        return [each for each in found if each.key.startswith(text)]
 
     def get_version(self, key: str) -> tuple[bytes, str] | None:
         if key.endswith(RECEIPT):
@@ -93,12 +113,15 @@ def _receipt(number: int) -> bytes:
 
 def _step(step: str, receipts: int, folder: Path) -> None:
     """One step in this process; prints seconds, seconds of CPU and the peak memory in MB."""
-    zone = RawZone(ComputedZone(folder, receipts + (step == "one added")))
+    receipts += _STEPS[step]
+    zone = RawZone(ComputedZone(folder, receipts), only_noted=step.endswith("noted"))
+    if step == "one added, noted":  # as a writer does before it stores an object
+        Noting(zone.store).before(_folder(receipts - 1))
     started, before = time.perf_counter(), os.times()
     if step == "is current?":
         assert zone.index_is_current()
     else:
-        assert zone.write_index().num_rows == receipts + (step == "one added")
+        assert zone.write_index().num_rows == receipts
     after = os.times()
     cpu = after.user + after.system - before.user - before.system
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -106,14 +129,14 @@ def _step(step: str, receipts: int, folder: Path) -> None:
 
 
 def main(counts: Sequence[int]) -> None:
-    print(f"{'receipts':>10}  {'step':<12}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}")
+    print(f"{'receipts':>10}  {'step':<18}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}")
     for receipts in counts:
         with tempfile.TemporaryDirectory(prefix="taker-bench-") as folder:
             for step in _STEPS:
                 command = [sys.executable, "-m", "benchmarks.receipts", "step", step, str(receipts), folder]
                 answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
                 seconds, cpu, peak = json.loads(answer.stdout)
-                print(f"{receipts:>10,}  {step:<12}{seconds:>9.1f}{cpu:>9.1f}{peak:>9,.0f}", flush=True)
+                print(f"{receipts:>10,}  {step:<18}{seconds:>9.1f}{cpu:>9.1f}{peak:>9,.0f}", flush=True)
             tables = {path.name: path.stat().st_size / 1e6 for path in Path(folder, "raw").glob("*.parquet")}
             print(" " * 12 + ", ".join(f"{name} {size:.1f} MB" for name, size in sorted(tables.items())))
 

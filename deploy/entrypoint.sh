@@ -15,9 +15,12 @@ for file in "${SECRETS_DIR:-/run/secrets}"/*; do
   fi
 done
 
-# Replaced at once: other services start beside this one and read it.
-mkdir -p "$DAGSTER_HOME"
-cp "$DEPLOY_DIR/dagster.yaml" "$DAGSTER_HOME/.dagster.yaml.$$"
-mv "$DAGSTER_HOME/.dagster.yaml.$$" "$DAGSTER_HOME/dagster.yaml"
+# Replaced at once: other services start beside this one and read it. `none`: something else puts it there.
+configuration=${DAGSTER_CONFIGURATION:-dagster.yaml}
+if [ "$configuration" != none ]; then
+  mkdir -p "$DAGSTER_HOME"
+  cp "$DEPLOY_DIR/$configuration" "$DAGSTER_HOME/.dagster.yaml.$$"
+  mv "$DAGSTER_HOME/.dagster.yaml.$$" "$DAGSTER_HOME/dagster.yaml"
+fi
 
 exec "$@"

@@ -1,4 +1,5 @@
-"""Whether a service works, as its exit code: `healthy.py url http://127.0.0.1:3000/server_info`, `… collector`.
+"""Whether a service works, as its exit code: `healthy.py url http://127.0.0.1:3000/server_info`, `… collector` or
+`… worker`.
 
 Belongs here: the health checks that no program of the image has already. Does not: alerts (`orchestration.alerts`),
 which judge what the collector receives.
@@ -23,6 +24,10 @@ def main() -> str | None:
     if what == "url":
         with urllib.request.urlopen(arguments[0], timeout=5) as answer:
             return None if answer.status == 200 else f"{arguments[0]} answered {answer.status}"
+    if what == "worker":
+        from orchestration.runs.worker import is_alive
+
+        return None if is_alive(load_settings().paths) else "the worker does not answer"
     status = read_status(load_settings().spool_dir)
     if status is None:
         return "the collector has not written its status yet"

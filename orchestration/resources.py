@@ -19,7 +19,7 @@ from orchestration.config.storage import Storage
 from orchestration.progress import Progress
 from orchestration.state.healing import heal, json_fault
 from orchestration.state.locks import Workplace
-from orchestration.state.process import PROCESS_TAG, join, scratch
+from orchestration.state.process import named, scratch
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -55,7 +55,7 @@ def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
         if instance is not None and run is not None:
             if run.is_finished:  # so slow to begin that it was taken for dead
                 raise dg.Failure(f"run {run.run_id} was ended before it began; start it again", allow_retries=False)
-            instance.add_run_tags(run.run_id, {PROCESS_TAG: join(paths)})
+            instance.add_run_tags(run.run_id, named(paths))
         made = Workplace(paths, lock_wait)
         try:
             yield made
@@ -159,7 +159,7 @@ class StorageResource:
     def raw_zone(self) -> RawZone:
         from ingestion.raw.zone import RawZone
 
-        return RawZone(self.store())
+        return RawZone(self.store(), only_noted=self.storage.only_noted)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "spark": "sp
 SLOW_MODULES = re.compile(
     r".*/(audit/.*|state/.*|test_(hostile_network|kills|idempotence|bombs|bad_bytes|contract_values|full_disk|soundness)\.py|"
     r"test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
-    r"publish_parquet|index_writers|today|instance|audit_of_packages|hostile_input|unreadable_publication)\.py)"
+    r"publish_parquet|index_writers|notes|queue|sealing|collectors|today|instance|audit_of_packages|hostile_input|unreadable_publication)\.py)"
 )
 
 # The xdist groups that take longest, longest first: begun before the others, none keeps one worker when all else ended.

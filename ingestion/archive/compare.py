@@ -6,7 +6,7 @@ Belongs here: the comparison of what the archives have with what is stored. Does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -16,8 +16,8 @@ from ingestion.archive.findings import Findings
 from ingestion.archive.ingest import expect, ingest
 from ingestion.archive.tasks import Outcome, Task, expected_keys
 from ingestion.http.archives import Archives
+from ingestion.raw.index import Listed
 from ingestion.raw.names import RECEIPT
-from ingestion.raw.store import StoredObject
 from ingestion.raw.zone import DryZone
 
 
@@ -26,7 +26,7 @@ def compare(
     *,
     archives: Archives,
     zone: DryZone,
-    listed: dict[str, StoredObject],
+    listed: Listed,
     findings: Findings,
     now: datetime,
     scratch: Path | None = None,
@@ -35,7 +35,7 @@ def compare(
     """The outcome of each task, in their order, as carrying it out would have it; `due` where that would change, or
     record, something.
 
-    `listed`: every object of the zone, by key. Of a task whose finding holds, neither its receipt nor its files are
+    `listed`: the zone. Of a task whose finding holds, neither its receipt nor its files are
     read, and the outcome has no receipt. Downloads no file.
     """
     expect(tasks, archives)
@@ -58,7 +58,8 @@ def compare(
         zone=zone,
         now=now,
         scratch=scratch,
-        listed=listed,
+        # Of parts that were not listed only versions are known.
+        listed=listed.objects if listed.parts is None else None,
         notice=notice,
     )
     for number, outcome in zip(unknown, looked_at, strict=True):
@@ -66,10 +67,10 @@ def compare(
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _as_known(task: Task, archives: Archives, listed: Mapping[str, StoredObject], findings: Findings) -> Outcome | None:
+def _as_known(task: Task, archives: Archives, listed: Listed, findings: Findings) -> Outcome | None:
     """The outcome where it is known. None where the task must be looked at: what it may request is seen before that."""
     folder = task.object_id.folder
-    is_stored = folder + RECEIPT in listed
+    is_stored = bool(listed.version(folder + RECEIPT))
     if is_stored and (status := findings.holds(task, folder)) is not None:
         return Outcome(task, status, None)
     archive = archives.of(task.market.venue)

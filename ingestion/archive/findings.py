@@ -21,9 +21,9 @@ from ingestion.archive.tasks import Outcome, Status, Task
 from ingestion.http.archives import Archives
 from ingestion.http.fetch import Archive
 from ingestion.raw.durable import atomic_write
+from ingestion.raw.index import Listed
 from ingestion.raw.names import DATA, RECEIPT
 from ingestion.raw.soundness import read_table, table_bytes
-from ingestion.raw.store import StoredObject
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
 _SCHEMA: Final = pa.schema(
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
 class Findings:
     """The findings that are kept at `path`. `code`: identifies what judges; findings of another one do not hold."""
 
-    def __init__(self, path: Path, code: str, archives: Archives, listed: Mapping[str, StoredObject]) -> None:
+    def __init__(self, path: Path, code: str, archives: Archives, listed: Listed) -> None:
         self._path, self._code, self._archives = path, code, archives
         self._archive_of: dict[str, tuple[Archive, str]] = {}
         self._listed = listed
@@ -98,8 +98,8 @@ class Findings:
         found = self._known.get(folder)
         return found is not None and self._is_stored_as(found)
 
-    def remember(self, outcomes: Iterable[Outcome], listed: Mapping[str, StoredObject]) -> None:
-        """Replace the findings of these tasks, and write the table. `listed`: what is stored after them, by key.
+    def remember(self, outcomes: Iterable[Outcome], listed: Listed) -> None:
+        """Replace the findings of these tasks, and write the table. `listed`: the zone after them.
 
         The states are those that the archives showed before the tasks were carried out: the next run notices what
         changed meanwhile.
@@ -118,7 +118,7 @@ class Findings:
     def _finding(self, outcome: Outcome) -> Finding | None:
         task, status = outcome.task, _NEXT.get(outcome.status)
         folder = task.object_id.folder
-        if status is None or folder + RECEIPT not in self._listed:
+        if status is None or not self._listed.version(folder + RECEIPT):
             return None
         archive, origin = self._archive(task.market.venue)
         states = [archive.state(key, looks=False) for key in outcome.rests_on or ()]
@@ -129,16 +129,16 @@ class Findings:
             task.first_day,
             task.last_day,
             status,
-            _version(self._listed, folder + RECEIPT),
-            _version(self._listed, folder + DATA),
+            self._listed.version(folder + RECEIPT),
+            self._listed.version(folder + DATA),
             origin if is_whole else "",
             _BETWEEN.join(outcome.rests_on or ()) if is_whole else "",
             _BETWEEN.join(known) if is_whole else "",
         )
 
     def _is_stored_as(self, found: Finding) -> bool:
-        listed, folder = self._listed, found.folder
-        return _version(listed, folder + RECEIPT) == found.receipt and _version(listed, folder + DATA) == found.data
+        version, folder = self._listed.version, found.folder
+        return version(folder + RECEIPT) == found.receipt and version(folder + DATA) == found.data
 
     def _archive(self, venue: str) -> tuple[Archive, str]:
         """The venue's archive, and what identifies it together with the code."""
@@ -148,11 +148,6 @@ class Findings:
             origin = hashlib.sha256(f"{self._code} {archive.url} {is_simulated}".encode()).hexdigest()[:16]
             self._archive_of[venue] = archive, origin
         return self._archive_of[venue]
-
-
-def _version(listed: Mapping[str, StoredObject], key: str) -> str:
-    found = listed.get(key)
-    return found.version if found is not None else ""
 
 
 def _read(path: Path) -> dict[str, Finding]:

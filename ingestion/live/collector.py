@@ -69,7 +69,10 @@ def plan(
 
 
 class Collector:
-    """Receives the feeds of `plans` and writes to `spool_dir` until it is stopped. `report` gets a line per change."""
+    """Receives the feeds of `plans` and writes to `spool_dir` until it is stopped. `report` gets a line per change.
+
+    `name`: distinguishes its files from those of other collectors of one storage.
+    """
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Collector:
         plans: Sequence[VenuePlan],
         *,
         report: Callable[[str], None],
+        name: str = "",
         fsync_seconds: float = 1.0,
         tuning: Tuning | None = None,
         clock: Callable[[], int] = time.time_ns,
@@ -86,7 +90,9 @@ class Collector:
         self.report = report
         self.clock = clock
         self.tuning = tuning or Tuning()
-        self.spool = SpoolWriter(spool_dir, fsync_seconds=fsync_seconds, pending_limit=pending_limit, clock=clock)
+        self.spool = SpoolWriter(
+            spool_dir, collector=name, fsync_seconds=fsync_seconds, pending_limit=pending_limit, clock=clock
+        )
         self.connections = [
             FeedConnection(
                 each.venue, subscription, each.feed, self.spool, clock=clock, report=report, tuning=self.tuning

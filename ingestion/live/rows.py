@@ -22,6 +22,7 @@ from ingestion.domain.datasets import LARGEST_BASE, LARGEST_VALUE, LIQUIDATIONS,
 from ingestion.domain.kinds import Kind
 from ingestion.domain.markets import ALL_SYMBOLS, ContractType, Market, UnknownMarket
 from ingestion.live.spool import (
+    MINUTE_NS,
     CoveredMinute,
     DroppedMessages,
     Segment,
@@ -65,7 +66,7 @@ class _Rows:
 
 @dataclass
 class FileRead:
-    """What one spool file contributes to one object."""
+    """What one spool file contributes to one object. `covered`: per hour, the minutes as bits, the first the lowest."""
 
     segment: Segment
     sha256: str
@@ -159,7 +160,7 @@ class SpoolReading:
         is_venue_wide = minute.dataset == LIQUIDATIONS.name
         for symbol in (ALL_SYMBOLS,) if is_venue_wide else minute.symbols:
             _, read = part(minute.dataset, symbol, date.fromisoformat(hour.partition("T")[0]))
-            read.covered[hour] += 1
+            read.covered[hour] |= 1 << (minute.minute_ns // MINUTE_NS % 60)
             if is_venue_wide and minute.symbols:
                 read.symbols[hour] = " ".join(minute.symbols)
 

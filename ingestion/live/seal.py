@@ -7,6 +7,13 @@ Does not: reading messages into rows (`ingestion.live.rows`), how the spool is w
 The order makes a kill harmless: rows are merged by the id of their event, the receipt that names the file is stored
 after them, and only when every object has its receipt does the file leave the spool. Repeating any step gives the same
 object.
+
+Several collectors may seal into one zone, one at a time (the caller's to see to): the day holds each event once, as it
+was first received, and each minute once that any of them has covered. In which order they seal changes nothing but the
+time in the receipt. What another collector's machine makes anew, after damage, lacks the files of this one: they are
+added in this one's next sealing, from the sealed ones.
+
+Longer than 400 lines: sealing and making anew are one order of steps, whichever of them was interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ import fcntl
 import hashlib
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -44,9 +51,10 @@ from ingestion.raw.zone import RawZone
 from ingestion.venues import VENUES, parse_market
 
 # Higher whenever the same files would give other rows: what an older version read may then be read again.
-SEAL_VERSION: Final = 3
+SEAL_VERSION: Final = 4
 # Sealed files are kept this long, compressed, in case they were read wrongly.
 KEEP_SEALED: Final = timedelta(days=30)
+_SET_ASIDE: Final = "/set_aside"
 _IDENTITY: Final = {LIQUIDATIONS.name: ("event_id",), LIVE_TRADES.name: ("trade_id",)}
 
 
@@ -91,11 +99,20 @@ def collected_venues(spool_dir: Path, zone: RawZone | None = None) -> list[str]:
     return [venue for venue in VENUES if venue in found]
 
 
-def seal(spool_dir: Path, zone: RawZone, *, now: datetime, scratch: Path | None = None) -> list[Sealed]:
+def seal(
+    spool_dir: Path,
+    zone: RawZone,
+    *,
+    now: datetime,
+    scratch: Path | None = None,
+    still_alone: Callable[[], None] = lambda: None,
+) -> list[Sealed]:
     """Seal every finished hour; the objects written, by venue and day. StorageError, OSError.
 
-    Concurrent calls wait for each other. Repeating it, also after a kill at any point, changes nothing. Files are
-    put together in `scratch`, by default in the system's folder for temporary files.
+    Concurrent calls for one spool wait for each other; for spools of one zone, the caller sees to it that one seals at
+    a time, and `still_alone`, called before an object is stored, raises where that is not so any more. Repeating it,
+    also after a kill at any point, changes nothing. Files are put together in `scratch`, by default in the system's
+    folder for temporary files.
     """
     if not spool_dir.is_dir():
         return []
@@ -105,13 +122,13 @@ def seal(spool_dir: Path, zone: RawZone, *, now: datetime, scratch: Path | None 
         for venue, day in _to_make_anew(spool_dir, zone, now):
             _put_back(spool_dir, venue, day)
             sealed += _seal_files(
-                spool_dir, venue, _finished(spool_dir, now, venue, _hours_around(day)), zone, now, scratch
+                spool_dir, venue, _finished(spool_dir, now, venue, _hours_around(day)), zone, now, scratch, still_alone
             )
         by_day: dict[tuple[str, str], list[Segment]] = defaultdict(list)
         for segment in _finished(spool_dir, now):
             by_day[segment.venue, segment.hour.partition("T")[0]].append(segment)
         for (venue, _), files in sorted(by_day.items()):
-            sealed += _seal_files(spool_dir, venue, files, zone, now, scratch)
+            sealed += _seal_files(spool_dir, venue, files, zone, now, scratch, still_alone)
         _forget_old(spool_dir, now)
     return sealed
 
@@ -133,19 +150,30 @@ def _alone(spool_dir: Path) -> Iterator[None]:
 
 
 def _seal_files(
-    spool_dir: Path, venue: str, segments: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path | None
+    spool_dir: Path,
+    venue: str,
+    segments: Sequence[Segment],
+    zone: RawZone,
+    now: datetime,
+    scratch: Path | None,
+    still_alone: Callable[[], None],
 ) -> list[Sealed]:
     """Add these files, read together, to the objects of their days, and move them to the sealed ones."""
     files = [closed(segment) for segment in segments]
     with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as folder:
-        sealed = list(_stored_objects(venue, files, zone, now, Path(folder)))
+        sealed = list(_stored_objects(venue, files, zone, now, Path(folder), still_alone))
     for file in files:
         _archive(spool_dir, file)
     return sealed
 
 
 def _stored_objects(
-    venue: str, files: Sequence[Segment], zone: RawZone, now: datetime, scratch: Path
+    venue: str,
+    files: Sequence[Segment],
+    zone: RawZone,
+    now: datetime,
+    scratch: Path,
+    still_alone: Callable[[], None],
 ) -> Iterator[Sealed]:
     reading = SpoolReading(venue)
     for file in files:
@@ -154,6 +182,7 @@ def _stored_objects(
         found.rows.flush()
         market = parse_market(f"{venue}:{symbol}")
         object_id = ObjectId(dataset, market, "", Period.of_day(day))
+        still_alone()
         receipt = _stored(object_id, found, zone, now, scratch, is_every_order=reading.feed.is_every_order)
         if receipt is not None:
             hours = tuple(sorted({read.segment.hour for read in found.reads}))
@@ -177,7 +206,7 @@ def _stored(
     table = _merged(pa.concat_tables([dataset.schema.empty_table(), *before, *found.rows.chunks]), dataset)
     target = scratch / "data.parquet"
     written = write_rows([table], dataset, None, target)
-    sources = (*(held.sources if held else ()), *(read.source for read in new))
+    sources = sorted((*(held.sources if held else ()), *(read.source for read in new)), key=_identity)
     receipt = receipt_of(
         object_id,
         now=now,
@@ -204,25 +233,39 @@ def _trusted(object_id: ObjectId, zone: RawZone) -> Receipt | None:
 
 
 def _to_make_anew(spool_dir: Path, zone: RawZone, now: datetime) -> list[tuple[str, date]]:
-    """Venue and day of the objects that sealing makes anew from the sealed files: damaged ones, and those that an older
-    version made.
+    """Venue and day of the objects that sealing makes anew, or completes, from the sealed files: damaged ones, those
+    that an older version made, and those that lack a file which is sealed here.
 
     What is older than the sealed files are kept stays damaged, and uncovered; an object of an older version, of which a
-    file is not kept as it was read, stays as that version made it.
+    file is not kept as it was read, as one of another collector is not, stays as that version made it.
     """
+    oldest = (now - KEEP_SEALED).date()
     inspector, found = Inspector(zone.store), set()
+    lacking = _sealed_here(spool_dir, oldest)
     for dataset in _IDENTITY:
         listed, _ = by_present_key(zone.store.list(f"raw/{dataset}"))
         for key in listed:
-            if not key.endswith(RECEIPT):
+            folder, _, name = key.rpartition("/")
+            is_set_aside = folder.endswith(_SET_ASIDE) and name.endswith("-receipt.json")
+            if f"/{name}" != RECEIPT and not is_set_aside:
                 continue
-            folder = key.removesuffix(RECEIPT)
+            folder = folder.removesuffix(_SET_ASIDE)
             *_, venue, _, label = folder.split("/")
             venue, day = venue.removeprefix("venue="), date.fromisoformat(label.partition("=")[2])
-            if day < (now - KEEP_SEALED).date():
+            if day < oldest:
                 continue
             held = stored_receipt(zone.store, folder)
             receipt = readable(held[1]) if held else None
+            named = {source.key for source in receipt.sources} if receipt is not None else set()
+            if is_set_aside:
+                # What another collector has made anew since: the files of this one that were in it before.
+                former = readable(zone.store.get_bytes(key))
+                lost = {source for source in (former.sources if former else ()) if source.key not in named}
+                if any(_is_kept(spool_dir, source) for source in lost):
+                    found.add((venue, day))
+                continue
+            if dataset == LIQUIDATIONS.name:  # the receipt of its own day names every file
+                lacking[venue, day] -= named
             is_damaged = receipt is None or inspector.fault(folder, receipt) is not None
             if is_damaged or (
                 receipt is not None
@@ -231,7 +274,19 @@ def _to_make_anew(spool_dir: Path, zone: RawZone, now: datetime) -> list[tuple[s
                 and all(_is_kept(spool_dir, source) for source in receipt.sources)
             ):
                 found.add((venue, day))
-    return sorted(found)
+    return sorted(found | {place for place, files in lacking.items() if files})
+
+
+def _sealed_here(spool_dir: Path, oldest: date) -> dict[tuple[str, date], set[str]]:
+    """By venue and day, the keys in receipts of the sealed files that can be read."""
+    found: dict[tuple[str, date], set[str]] = defaultdict(set)
+    for venue in VENUES:
+        for path in (spool_dir / SEALED_FOLDER / venue).glob("*.spool.zst"):
+            with contextlib.suppress(ValueError):  # no file of a collector
+                day = date.fromisoformat(path.name.partition("T")[0])
+                if day >= oldest:
+                    found[venue, day].add(f"spool/{venue}/{path.name.removesuffix('.zst')}")
+    return found
 
 
 def _is_kept(spool_dir: Path, source: Source) -> bool:
@@ -281,9 +336,14 @@ def _unpack(packed: Path, target: Path) -> None:
 
 def _coverage(held: Receipt | None, new: Sequence[FileRead], period: Period) -> dict[str, Any]:
     """What the receipt states of coverage and losses: of the files that it already names, and of the new ones."""
+    minutes = _united(held.which_minutes if held else {}, [read.covered for read in new])
+    counted = {hour: bits.bit_count() for hour, bits in minutes.items()}
+    # Of what an older version counted, it is not known which minutes: others may be the same ones.
+    for hour, count in (held.covered_minutes if held else {}).items():
+        counted[hour] = max(count, counted.get(hour, 0))
     return {
-        # Each minute is in one file only.
-        "covered_minutes": _added(held.covered_minutes if held else {}, [read.covered for read in new], at_most=60),
+        "covered_minutes": dict(sorted(counted.items())),
+        "which_minutes": {hour: f"{bits:015x}" for hour, bits in sorted(minutes.items())},
         "lost_messages": _added(held.lost_messages if held else {}, [read.lost for read in new]),
         "subscribed_symbols": _subscribed_symbols(
             held.subscribed_symbols if held else {}, [read.symbols for read in new]
@@ -291,9 +351,11 @@ def _coverage(held: Receipt | None, new: Sequence[FileRead], period: Period) -> 
         "malformed_messages": (held.malformed_messages if held else 0) + sum(read.malformed for read in new),
         "misdated_rows": (held.misdated_rows if held else 0) + sum(read.misdated for read in new),
         "torn_bytes": (held.torn_bytes if held else 0) + sum(read.torn_bytes for read in new),
-        "defects": (
-            *(held.defects if held else ()),
-            *(defect for read in new for defect in _set_aside(read, period)),
+        "defects": tuple(
+            sorted(
+                (*(held.defects if held else ()), *(defect for read in new for defect in _set_aside(read, period))),
+                key=lambda defect: (defect.hour or "", defect.source_key, defect.reason, defect.rows),
+            )
         ),
     }
 
@@ -311,9 +373,11 @@ def _set_aside(read: FileRead, period: Period) -> list[Defect]:
 
 
 def _merged(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """One row per event, the first that was received, in the order of time."""
+    """One row per event, the first that was received, in the order of time; of rows that were received at once, the
+    same one whichever comes first here."""
     identity = _IDENTITY[dataset.name]
-    by_event = table.sort_by([*((name, "ascending") for name in identity), ("received_at", "ascending")])
+    others = [name for name in table.column_names if name not in (*identity, "received_at")]
+    by_event = table.sort_by([(name, "ascending") for name in (*identity, "received_at", *others)])
     first = by_event.filter(pa.array(~repeats(by_event.select(list(identity)))))
     return first.sort_by([(dataset.time_column, "ascending"), *((name, "ascending") for name in identity)])
 
@@ -322,13 +386,22 @@ def _identity(source: Source) -> tuple[str, str]:
     return source.key, source.sha256
 
 
-def _added(held: Any, found: Sequence[dict[str, int]], at_most: int | None = None) -> dict[str, int]:
+def _added(held: Mapping[str, int], found: Sequence[dict[str, int]]) -> dict[str, int]:
     """Counts per hour, of all files together."""
     total: dict[str, int] = defaultdict(int, held)
     for counts in found:
         for hour, count in counts.items():
             total[hour] += count
-    return {hour: count if at_most is None else min(count, at_most) for hour, count in sorted(total.items())}
+    return dict(sorted(total.items()))
+
+
+def _united(held: Mapping[str, str], found: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Minutes per hour, as bits, of all files together."""
+    total: dict[str, int] = defaultdict(int, {hour: int(bits, 16) for hour, bits in held.items()})
+    for minutes in found:
+        for hour, bits in minutes.items():
+            total[hour] |= bits
+    return total
 
 
 def _subscribed_symbols(held: Any, found: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -4,9 +4,10 @@ Belongs here: the record format, writing with bounded memory, reading what a cra
 Does not: what a message means (`ingestion.venues`), or what becomes of it (`ingestion.live.seal`).
 
 `SPOOL/VENUE/2026-11-26T13.1764162000000000000.spool`: messages received in that hour (local clock, UTC), since
-that instant in nanoseconds; a restarted collector begins another file. It ends in `.open` while it is written. After
-eight bytes of format, records lie end to end: length and CRC-32 of the payload, 4 bytes each, little-endian, then the
-payload: one byte of kind, 8 bytes of receive time in nanoseconds, and a body.
+that instant in nanoseconds; a restarted collector begins another file. A collector with a name adds it:
+`….1764162000000000000.tokyo.spool`. It ends in `.open` while it is written. After eight bytes of format, records lie
+end to end: length and CRC-32 of the payload, 4 bytes each, little-endian, then the payload: one byte of kind, 8 bytes
+of receive time in nanoseconds, and a body.
 
     M   length of the connection's name (1 byte), the name, and the message as received
     C   JSON: a minute that was covered (`ingestion.live.coverage`)
@@ -46,7 +47,8 @@ SEALED_FOLDER: Final = "sealed"
 
 _FRAME: Final = struct.Struct("<II")
 _HEAD: Final = struct.Struct("<cq")
-_NAME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)\.(\d+)\.spool")
+COLLECTOR_NAME: Final = r"[a-z0-9][a-z0-9-]{0,31}"
+_NAME: Final = re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d)\.(\d+)(?:\.{COLLECTOR_NAME})?\.spool")
 _MESSAGE: Final = b"M"
 _COVERED: Final = b"C"
 _DROPPED: Final = b"D"
@@ -300,18 +302,21 @@ class SpoolWriter:
 
     `append` is immediate. Once `pending_limit` bytes wait for the disk, `room` waits; a connection that waits does not
     read its socket, so the venue waits too: nothing is dropped. As much again may be on its way to the disk.
-    `fsync_seconds`: how long a record may be in memory or in the page cache only. `clock`: nanoseconds since 1970.
+    `collector`: its name, part of the files' names; empty for one that is alone. `fsync_seconds`: how long a record may
+    be in memory or in the page cache only. `clock`: nanoseconds since 1970.
     """
 
     def __init__(
         self,
         spool_dir: Path,
         *,
+        collector: str = "",
         fsync_seconds: float = 1.0,
         pending_limit: int = 8 << 20,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.spool_dir = spool_dir
+        self.collector = collector
         self.fsync_seconds = fsync_seconds
         self.pending_limit = pending_limit
         self.clock = clock
@@ -398,7 +403,8 @@ class SpoolWriter:
             folder = self.spool_dir / venue
             folder.mkdir(parents=True, exist_ok=True)
             label = hour_label(hour * HOUR_NS)
-            path = folder / f"{label}.{_unused(folder, label, self.clock())}.spool.open"
+            name = f".{self.collector}" if self.collector else ""
+            path = folder / f"{label}.{_unused(folder, label, self.clock())}{name}.spool.open"
             file = path.open("xb", buffering=0)
             file.write(FORMAT)
             sync(folder)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
@@ -33,6 +34,7 @@ from ingestion.raw.names import (
     present_key,
     rename,
 )
+from ingestion.raw.notes import everything_is_due, forget, list_parts, note_everything_listed, noted, split, utc_now
 from ingestion.raw.ordered import with_rows, without
 from ingestion.raw.receipts import SCHEMA_VERSION
 from ingestion.raw.soundness import (
@@ -70,12 +72,17 @@ def update(
     *,
     rehashes: bool = False,
     notice: Callable[[str], None] = lambda text: None,
+    only_noted: bool = False,
 ) -> pa.Table:
     """Bring the three tables up to date with the receipts and with what is stored; returns the index.
 
     Reads only those receipts that changed since it was last written, and hashes only objects whose version was not
     hashed before, or that every build reads; with `rehashes`, every object. Objects of an older schema are rewritten
     first, so that all objects in the index have one schema. `notice` gets what was found wrong, a sentence each.
+
+    `only_noted`: of the zone, only the parts that writers have noted are listed (`ingestion.raw.notes`). What was lost,
+    damaged or stored by anything else in other parts is found by the update that lists everything: once a week, with
+    `rehashes`, and where a table is missing or of another version.
 
     Others may update the tables meanwhile, on this machine and elsewhere: nothing that they wrote is lost.
     """
@@ -88,7 +95,7 @@ def update(
 
     for attempt in range(_MOST_ATTEMPTS):
         try:
-            return _update(store, scratch, rehashes, notice_once)
+            return _update(store, scratch, rehashes, notice_once, only_noted)
         except Outrun:
             # As many updates as are at work at once: at other moments than theirs.
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**attempt)))
@@ -98,26 +105,40 @@ def update(
     )
 
 
-def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Callable[[str], None]) -> pa.Table:
+def _update(
+    store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Callable[[str], None], only_noted: bool
+) -> pa.Table:
     """As `update`, once; Outrun where another process wrote one of the tables after this one read them.
 
     The index is read first and written last: where another process's index was read, what it wrote before that was too.
-    The zone is listed after that, so that every receipt is seen which that process saw.
+    The zone is listed after that, so that every receipt is seen which that process saw. Longer than 50 lines: their
+    order is what keeps anything from being lost.
     """
+    began_on = utc_now().date()
     held, *others = (_read_or_set_aside(store, each.key, each.schema, notice) for each in TABLES)
     of_verified = _read_or_set_aside(store, VERIFIED_KEY, VERIFIED_SCHEMA, notice)
     tables = [held, *others]
-    written = held.table if held.table is not None else INDEX.schema.empty_table()
-    listing, former = _listing(store, written)
+    index = held.table if held.table is not None else INDEX.schema.empty_table()
+    # After the tables were read: what another update removed of the notes is in them.
+    notes = noted(store)
+    is_whole = not only_noted or rehashes or any(each.table is None for each in (*tables, of_verified))
+    parts = None if is_whole or not _is_current(index) or everything_is_due(store) else frozenset(notes.values())
+    if parts is not None and not parts:
+        return index
+    written, _ = split(index, "receipt_key", parts)
+    listing, former = _listing(store, written, parts)
     if former:
         rename(store, former)
         notice(
             f"{len(former):,} receipts were renamed from receipt.json to _receipt.json, which readers of whole folders "
             "leave out; older versions of Taker do not know the new name"
         )
-        listing, _ = _listing(store, written)
+        listing, _ = _listing(store, written, parts)
     listed = [found for key, found in listing.items() if key.endswith(RECEIPT)]
-    inspector = Inspector(store, listing, rehashes=rehashes, remembered=of_verified.table)
+    hashed, elsewhere = split(_or_none(of_verified), "data_key", parts)
+    inspector = Inspector(
+        store, listing, rehashes=rehashes, remembered=hashed if of_verified.table is not None else None
+    )
     as_listed, gone = _as_listed(listing, written)
     # Where a table is missing, or of an older version, all of them are built from every receipt.
     is_rebuilt = any(each.table is None for each in others) or not _is_current(written)
@@ -125,7 +146,8 @@ def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Ca
     unchanged = set() if is_rebuilt else as_listed - doubtful
     changed = [found for found in listed if found.key not in unchanged]
     if not changed and not gone and not any(each.is_damaged for each in tables):
-        return written
+        _done(store, notes, parts, began_on)
+        return index
     anew = [_Rows(derived) for derived in TABLES]
     for judged in _examined(store, inspector, scratch, changed):
         for text in found_wrong(judged):
@@ -134,21 +156,35 @@ def _update(store: ObjectStore, scratch: Path | None, rehashes: bool, notice: Ca
             rows.add(judged)
     replaced = gone.union(found.key for found in changed)
     for each in others:  # a killed update may have left rows there of receipts that the index never had
-        known = pc.unique(each.table["receipt_key"]).to_pylist() if each.table is not None else []
-        replaced.update(key for key in known if key not in listing)
+        if each.table is not None:
+            known = pc.unique(split(each.table, "receipt_key", parts)[0]["receipt_key"]).to_pylist()
+            replaced.update(key for key in known if key not in listing)
     verified = inspector.verified(data_key(found.key) for found in listed)
+    verified = with_rows(elsewhere, verified, ("data_key",)) if elsewhere.num_rows else verified
     _replace(store, VERIFIED_KEY, verified, of_verified)
     *_, index = (
         _replace(store, rows.derived.key, rows.merged(None if is_rebuilt else each.table, replaced), each)
         # The index last: with it, the others are up to date.
         for rows, each in reversed(list(zip(anew, tables, strict=True)))
     )
+    _done(store, notes, parts, began_on)
     return index
 
 
-def _listing(store: ObjectStore, written: pa.Table) -> tuple[dict[str, StoredObject], list[str]]:
-    """The objects of the zone by key, of those in the index at least the data and the receipt, as `by_present_key`
-    gives them."""
+def _done(store: ObjectStore, notes: Mapping[str, str], parts: Collection[str] | None, began_on: date) -> None:
+    """What this update listed need not be listed for the old notes again."""
+    if parts is None:
+        note_everything_listed(store, began_on)
+    forget(store, notes)
+
+
+def _listing(
+    store: ObjectStore, written: pa.Table, parts: Collection[str] | None = None
+) -> tuple[dict[str, StoredObject], list[str]]:
+    """The objects of the zone, or of these parts of it, by key, of those in the index at least the data and the
+    receipt, as `by_present_key` gives them."""
+    if parts is not None:
+        return by_present_key(list_parts(store, parts))
     keys = pc.unique(written["receipt_key"]).to_pylist()
     known = dict.fromkeys((key.removesuffix(RECEIPT) for key in keys if key.endswith(RECEIPT)), OF_AN_OBJECT)
     listed, former = by_present_key(store.list("raw", only=known))
@@ -226,16 +262,36 @@ class _Rows:
 
 
 class Listed(NamedTuple):
-    """The objects of the zone by key, a receipt under its present name whatever it is called; `former`: the keys of
-    those that have the former name."""
+    """The zone at one moment. `objects`: by key, a receipt under its present name whatever it is called; of each object
+    in the index at least the data and the receipt. `former`: the keys of receipts that have the former name.
+
+    `parts`: those that were listed, None for all. `elsewhere`: by key, the versions in other parts, as the tables have
+    them.
+    """
 
     objects: dict[str, StoredObject]
     former: list[str]
+    parts: frozenset[str] | None
+    elsewhere: Mapping[str, str]
+
+    def version(self, key: str) -> str:
+        """Of the object; empty where there is none."""
+        found = self.objects.get(key)
+        return found.version if found is not None else self.elsewhere.get(key, "")
 
 
-def listed(store: ObjectStore) -> Listed:
-    """The zone as it is now: of each object in the index at least the data and the receipt."""
-    return Listed(*_listing(store, table_of(store, INDEX)))
+def listed(store: ObjectStore, *, only_noted: bool = False) -> Listed:
+    """The zone as it is now; with `only_noted`, as `update` sees it."""
+    index = table_of(store, INDEX)
+    parts = None if not only_noted or everything_is_due(store) else frozenset(noted(store).values())
+    inside, outside = split(index, "receipt_key", parts)
+    objects, former = _listing(store, inside, parts)
+    elsewhere = dict(_rows_of(outside, "receipt_key", "receipt_version"))
+    if outside.num_rows:
+        hashed = read_table(store.get_bytes(VERIFIED_KEY), VERIFIED_SCHEMA)
+        _, verified = split(hashed if hashed is not None else VERIFIED_SCHEMA.empty_table(), "data_key", parts)
+        elsewhere |= dict(_rows_of(verified, "data_key", "version"))
+    return Listed(objects, former, parts, elsewhere)
 
 
 def is_current(store: ObjectStore, now: Listed) -> bool:
@@ -247,6 +303,7 @@ def is_current(store: ObjectStore, now: Listed) -> bool:
     written = _stored(store, INDEX)
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
+    written, _ = split(written, "receipt_key", now.parts)
     as_listed, gone = _as_listed(now.objects, written)
     if now.former or gone or len(as_listed) != sum(key.endswith(RECEIPT) for key in now.objects):
         return False
@@ -340,6 +397,11 @@ def _replace(store: ObjectStore, key: str, table: pa.Table, held: _Held) -> pa.T
     if not is_as_held and not store.replace_bytes(key, table_bytes(table), held.version):
         raise Outrun
     return table
+
+
+def _or_none(held: _Held) -> pa.Table:
+    """The table, or an empty one of what was hashed."""
+    return held.table if held.table is not None else VERIFIED_SCHEMA.empty_table()
 
 
 def _is_current(table: pa.Table) -> bool:

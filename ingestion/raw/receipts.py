@@ -160,7 +160,9 @@ class _Stored:
 class _Coverage:
     """The part of a receipt that only collected objects have: what was subscribed to, and what was lost.
 
-    `covered_minutes`: minutes of each hour (`2026-11-26T13`) in which a connection was up and answering.
+    `covered_minutes`: minutes of each hour (`2026-11-26T13`) in which a connection of any collector was up and
+    answering; `which_minutes`: the same as bits in hexadecimal digits, minute 0 the lowest, so that a minute which two
+    collectors have covered counts once.
     `is_every_order`: the venue sends every order, not at most one a second. `subscribed_symbols` (`heard_symbols` on
     disk): per hour, the subscribed symbols, separated by spaces, where it was not every symbol of the venue.
     `malformed_messages`, `misdated_rows`, `torn_bytes`: what was received and could not be used; `lost_messages`: the
@@ -168,6 +170,7 @@ class _Coverage:
     """
 
     covered_minutes: Mapping[str, int] = field(default_factory=dict)
+    which_minutes: Mapping[str, str] = field(default_factory=dict)
     is_every_order: bool = False
     subscribed_symbols: Mapping[str, str] = field(default_factory=dict)
     malformed_messages: int = 0

@@ -162,9 +162,12 @@ class S3Store:
             return None
 
     def list(self, prefix: str = "", *, only: Mapping[str, Sequence[str]] = NOTHING) -> list[StoredObject]:
-        folder = self.prefix + (f"{prefix}/" if prefix else "")
-        with self._translated_errors(prefix, "list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
+        return [*self.list_beginning(f"{prefix}/" if prefix else "")]
+
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
+        with self._translated_errors(text, "list"):
+            beginning = self.prefix + text
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=beginning)
             found = [
                 StoredObject(entry["Key"].removeprefix(self.prefix), entry["Size"], entry["ETag"].strip('"'))
                 for page in pages

@@ -84,6 +84,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
+        """Every object whose key begins with the text, in key order."""
+        ...
+
     def delete(self, key: str) -> None: ...
     def sweep(self, prefix: str) -> None:
         """Remove what killed writers left below `prefix` of objects that they never put in place."""
@@ -180,6 +184,20 @@ class LocalStore:
             return sorted(self._walk(prefix, only), key=itemgetter(0))
         except OSError as error:
             raise StorageError(f"cannot list {self.root / prefix}: {error.strerror}; check {self._setting}") from error
+
+    def list_beginning(self, text: str) -> Sequence[StoredObject]:
+        folder, _, name = text.rpartition("/")
+        try:
+            entries = list(os.scandir(os.path.join(self.root, folder)))
+            below = f"{folder}/" if folder else ""
+            named = [entry for entry in entries if entry.name.startswith(name)]
+            found = [_listed(below + entry.name, entry.stat()) for entry in named if not entry.is_dir()]
+            found += [each for entry in named if entry.is_dir() for each in self._walk(below + entry.name, NOTHING)]
+            return sorted(found, key=itemgetter(0))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot list {self.root / folder}: {error.strerror}; check {self._setting}") from error
 
     def delete(self, key: str) -> None:
         try:

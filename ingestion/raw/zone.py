@@ -23,6 +23,7 @@ from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
 from ingestion.raw.index import Listed
 from ingestion.raw.names import FORMER_RECEIPT, stored_receipt
+from ingestion.raw.notes import Noting
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
     Defect,
@@ -55,10 +56,16 @@ __all__ = [
 
 
 class RawZone:
-    """The raw zone of one object store. Holds no connection and no state of its own beyond the store."""
+    """The raw zone of one object store. Holds no connection, and no state of its own beyond the store and what it has
+    noted there (`ingestion.raw.notes`).
 
-    def __init__(self, store: ObjectStore) -> None:
+    `only_noted`: its index is brought up to date with what writers have noted, and with everything once a week.
+    """
+
+    def __init__(self, store: ObjectStore, *, only_noted: bool = False) -> None:
         self.store = store
+        self._only_noted = only_noted
+        self._noting = Noting(store)
 
     @property
     def url(self) -> str:
@@ -96,6 +103,7 @@ class RawZone:
 
         `quarantine`: the rows that were set aside, kept beside the data. Without `data`, what is stored stays.
         """
+        self._noting.before(object_id.folder)
         held_key, held_bytes = stored_receipt(self.store, object_id.folder) or ("", None)
         held = readable(held_bytes)
         if held is not None and held_bytes is not None:
@@ -119,6 +127,7 @@ class RawZone:
 
     def set_aside(self, object_id: ObjectId) -> None:
         """Keep an object that cannot be trusted, and its receipt, under other names: it is made anew."""
+        self._noting.before(object_id.folder)
         held = stored_receipt(self.store, object_id.folder)
         for name, payload in (
             ("data.parquet", self.store.get_bytes(object_id.data_key)),
@@ -156,8 +165,9 @@ class RawZone:
         return index.as_of_now(self.store)
 
     def listed(self) -> Listed:
-        """The objects of the zone as they are now; on S3 the pages of one listing."""
-        return index.listed(self.store)
+        """The zone as it is now: its objects, or, of a zone of which only what writers have noted is listed, their
+        versions as the tables have them."""
+        return index.listed(self.store, only_noted=self._only_noted)
 
     def index_is_current(self, now: Listed | None = None) -> bool:
         """Whether `write_index` would change nothing; hashes nothing (`ingestion.raw.index.is_current`).
@@ -182,7 +192,7 @@ class RawZone:
 
         `scratch`: where an object of an older schema is rewritten; None for the system's folder for temporary files.
         """
-        return index.update(self.store, scratch, rehashes=rehashes, notice=notice)
+        return index.update(self.store, scratch, rehashes=rehashes, notice=notice, only_noted=self._only_noted)
 
 
 class DryZone(RawZone):

@@ -1,7 +1,8 @@
 """Ending runs whose process was killed: they would count as running for ever, and keep what waits for them waiting.
 
 A run names its process before its first step (`orchestration.resources`). One that Dagster has created or launched and
-that names none after five minutes was killed before that: loading the definitions takes seconds.
+that names none after five minutes was killed before that: loading the definitions takes seconds. A run of another state
+folder, such as another worker's, is not judged here: only its own folder knows its processes.
 
 Belongs here: which runs these are, and the sensor that looks for them while the UI runs. Does not: whether a process is
 alive (`orchestration.state.process`).
@@ -15,7 +16,7 @@ import dagster as dg
 
 from orchestration.compat.instance import report_run_failed
 from orchestration.config.paths import Paths
-from orchestration.state.process import PROCESS_TAG, is_alive, sweep
+from orchestration.state.process import PROCESS_TAG, STATE_TAG, is_alive, state_id, sweep
 
 # Not the queued ones: Dagster launches them when its daemon runs again.
 _UNFINISHED: Final = [
@@ -24,6 +25,8 @@ _UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+# Of a run that was given to a queue of workers, which may wait there and be executed with another state folder.
+_OF_A_QUEUE: Final = "dagster-celery/task"
 # Dagster itself gives a run three minutes to start, while its daemon runs.
 UNNAMED_SECONDS: Final = 300.0
 
@@ -43,7 +46,10 @@ def end_abandoned_runs(instance: dg.DagsterInstance, paths: Paths) -> list[str]:
 
 def _why_ended(record: dg.RunRecord, paths: Paths) -> str | None:
     """Why no process executes this run any more; None while one does, or may."""
-    process = record.dagster_run.tags.get(PROCESS_TAG)
+    tags = record.dagster_run.tags
+    if any(tag.startswith(_OF_A_QUEUE) for tag in tags) or tags.get(STATE_TAG, state_id(paths)) != state_id(paths):
+        return None  # its launcher queries its worker (`orchestration.compat.queue`)
+    process = tags.get(PROCESS_TAG)
     if process is not None:
         return None if is_alive(paths, process) else "The process of this run ended without reporting a result."
     age = (datetime.now(UTC) - _in_utc(record.update_timestamp)).total_seconds()

@@ -18,6 +18,7 @@ from orchestration.cli.commands.collect import collect
 from orchestration.cli.commands.demo import demo
 from orchestration.cli.commands.report import report
 from orchestration.cli.commands.run import run
+from orchestration.cli.commands.seal import seal
 from orchestration.cli.commands.simulate import simulate
 from orchestration.cli.commands.sql import sql
 from orchestration.cli.commands.status import status
@@ -53,6 +54,7 @@ def taker(
 
 app.command()(run)
 app.command()(collect)
+app.command()(seal)
 app.command()(demo)
 app.command()(status)
 app.command()(verify)

@@ -33,6 +33,7 @@ from pydantic_settings.sources import DotEnvSettingsSource
 from ingestion.domain.datasets import KLINE_INTERVALS
 from ingestion.domain.markets import SIMULATED_VENUE, Market
 from ingestion.http.bounds import FILE_SECONDS
+from ingestion.live.spool import COLLECTOR_NAME
 from ingestion.venues import parse_market
 from orchestration.config.addresses import archive_fault, endpoint_fault, listing_fault, postgres_fault, webhook_fault
 from orchestration.config.alerts import AlertConfig
@@ -62,6 +63,7 @@ _INTERVAL_HOURS: Final = KLINE_INTERVALS
 # Of settings whose type alone decides: what to write instead of a value that does not fit.
 _ALLOWED: Final = {
     "alert_definition": "write one of dim_spike_definitions, such as `4h_usd`",
+    "collector": "write at most 32 small letters, digits and hyphens, such as tokyo-1",
     "lock_wait_seconds": "write a whole number of seconds, such as 3600; 0 fails at once",
     "archive_file_seconds": "write a number of seconds from 1 to 86400, such as 1800",
     "alert_rank": "write a whole number from 1, such as 3 for the three largest",
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     markets: Annotated[tuple[Market, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
     archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
+    raw_listing: Literal["all", "noted"] = "all"
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
     trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
@@ -92,6 +95,7 @@ class Settings(BaseSettings):
     spark_conf: Path = Path()
     state_dir: Path = Path()
     lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
+    collector: Annotated[str, StringConstraints(pattern=rf"^({COLLECTOR_NAME})?$")] = ""
     # In MiB.
     memory_limit: int = Field(default_factory=default_mebibytes)
     publish_postgres_url: SecretStr | None = None
@@ -209,6 +213,11 @@ class Settings(BaseSettings):
             )
         return {name: text for name, _, text in pairs}
 
+    @field_validator("collector")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return "" if value == OFF else value
+
     @field_validator("first_day")
     @classmethod
     def _first_day(cls, value: date) -> date:
@@ -299,6 +308,7 @@ class Settings(BaseSettings):
             access_key_id=self.aws_access_key_id,
             secret_access_key=self.aws_secret_access_key,
             session_token=self.aws_session_token,
+            only_noted=self.raw_listing == "noted",
         )
 
     @property
@@ -380,6 +390,7 @@ class Settings(BaseSettings):
             "TAKER_MARKETS": ",".join(market.market_id for market in self.markets),
             "TAKER_ARCHIVE_URL": self.archive_url,
             "TAKER_STORAGE_URL": self.storage_url,
+            "TAKER_RAW_LISTING": self.raw_listing,
             "TAKER_KLINE_INTERVAL": ",".join(self.kline_interval),
             "TAKER_TRADES_DATASET": self.trades_dataset,
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
@@ -387,6 +398,7 @@ class Settings(BaseSettings):
             "TAKER_SPARK_CONF": str(self.spark_conf),
             "TAKER_STATE_DIR": str(self.state_dir),
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
+            "TAKER_COLLECTOR": self.collector or OFF,
             "TAKER_MEMORY_LIMIT": f"{self.memory_limit}MiB",
             "TAKER_VENUE_URLS": ",".join(f"{part}={url}" for part, url in self.venue_urls.items()) or OFF,
             "TAKER_REST": self.rest,

@@ -50,7 +50,10 @@ def storage_root(value: str) -> str:
 @dataclass(frozen=True)
 class Storage:
     """`url`: an absolute folder or `s3://bucket/prefix`, without a trailing slash. The rest only concerns S3; what is
-    None is looked up by boto3."""
+    None is looked up by boto3.
+
+    `only_noted`: the index of the raw zone is brought up to date with what writers have noted (`ingestion.raw.notes`).
+    """
 
     url: str
     endpoint_url: str | None = None
@@ -58,6 +61,7 @@ class Storage:
     access_key_id: str | None = None
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
+    only_noted: bool = False
 
     @property
     def is_s3(self) -> bool:

@@ -20,13 +20,24 @@ from orchestration.defs.plan import recent_tasks
 from orchestration.defs.raw import WHEN_A_VENUE_IS_DOWN, column_schema, failure, raw_key, simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import ApiResource, StorageResource, waiting
-from orchestration.state.locks import API, SPOOL, Workplace
+from orchestration.state.exclusive import Right, alone_on
+from orchestration.state.locks import API, SPOOL, Report, Workplace
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
+    from ingestion.live.seal import Sealed
 
 API_KEY: Final = dg.AssetKey(["api", "futures"])
 FEED_KEY: Final = dg.AssetKey(["feed", "futures"])
+
+# Each collector seals its own spool; the objects of a day are one for all of them.
+SEALING: Final = Right(
+    what="the sealing into {}",
+    place="raw",
+    leases="leases/sealing",
+    lock="sealing.lock",
+    consequence="what it has stored is whole, and what it has not stays in its spool",
+)
 
 _FROM_API: Final = tuple(dataset for dataset in RECENT.values() if dataset.origin is Origin.API)
 _FROM_FEED: Final = tuple(dataset for dataset in RECENT.values() if dataset.origin is Origin.FEED)
@@ -122,19 +133,30 @@ def feed_assets(scope: Scope, spool: Path) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
     ) -> Any:
-        if not spool.is_dir():
-            return
-        from ingestion.live.seal import seal
-
-        alone = workplace.alone(SPOOL, waiting(progress, context), context.run.run_id)
-        with alone, workplace.scratch() as scratch:
-            sealed = seal(spool, storage.raw_zone(), now=datetime.now(UTC), scratch=scratch)
+        sealed = seal_spool_of(spool, storage, workplace, waiting(progress, context), context.run.run_id)
         for dataset in _FROM_FEED:
             of_dataset = [one for one in sealed if one.dataset == dataset.name]
             if of_dataset:
                 yield dg.MaterializeResult(raw_key(dataset.name), metadata=sealed_facts(of_dataset))
 
     return seal_spool
+
+
+def seal_spool_of(
+    spool: Path, storage: StorageResource, workplace: Workplace, report: Report, run_id: str | None = None
+) -> "Sequence[Sealed]":
+    """Seal the finished hours of this spool, as the only one that seals into this storage. Busy, TakenOver."""
+    if not spool.is_dir():
+        return []
+    from ingestion.live.seal import seal
+
+    zone = storage.raw_zone()
+    with (
+        workplace.alone(SPOOL, report, run_id),
+        alone_on(zone.store, SEALING, wait=workplace.lock_wait, report=report, run_id=run_id) as still_alone,
+        workplace.scratch() as scratch,
+    ):
+        return seal(spool, zone, now=datetime.now(UTC), scratch=scratch, still_alone=still_alone)
 
 
 def _spec(dataset: Dataset, source: dg.AssetKey, scope: Scope) -> dg.AssetSpec:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from ingestion.raw.zone import RawZone
 from orchestration.compat.dagster_dbt import (
     DagsterDbtCliRuntimeError,
     DagsterDbtTranslator,
@@ -142,12 +141,12 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         if set_aside := await_warehouse(dbt_config.paths):
             context.log.warning(set_aside)
             progress.healed(set_aside)
-        store = StorageResource(dbt_config.storage).store()
+        zone = StorageResource(dbt_config.storage).raw_zone()
         full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
         if full_refresh:  # every object is read, also those that were hashed long ago
             with workplace.scratch() as scratch:
-                RawZone(store).write_index(scratch, rehashes=True, notice=progress.noticed)
-        workplace.index_read = index_sha256(store)
+                zone.write_index(scratch, rehashes=True, notice=progress.noticed)
+        workplace.index_read = index_sha256(zone.store)
         target = target_dir(dbt_config)
         invocation = dbt.cli(
             [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],

@@ -1,4 +1,4 @@
-"""`taker collect`: the collector as a process: its subscriptions, and when it stops.
+"""`taker collect` and `taker seal`: the collector as a process, and its finished hours into the storage.
 
 Belongs here: settings and signals to a running collector, what is printed. Does not: connections (`ingestion.live`).
 """
@@ -48,7 +48,7 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
         raise IngestionError(
             "there is nothing to subscribe to; name a venue with --venues, or a market in TAKER_MARKETS"
         )
-    collector = Collector(settings.spool_dir, plans, report=_print)
+    collector = Collector(settings.spool_dir, plans, report=_print, name=settings.collector)
     try:
         collected = asyncio.run(_until_stopped(collector, seconds))
     except SpoolBusy as busy:
@@ -59,6 +59,20 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
             f"no venue could be reached in {seconds:g} s; the reasons are above. Check the network, or point "
             "TAKER_VENUE_URLS at an address that answers, such as okx.live=wss://…"
         )
+
+
+def seal(settings: Settings) -> None:
+    """Seal the finished hours of this machine's spool; a line for each object. StorageError, Busy, TakenOver."""
+    from orchestration.defs.recent import seal_spool_of
+    from orchestration.resources import StorageResource
+    from orchestration.state.locks import Workplace
+
+    with contextlib.closing(Workplace(settings.paths, settings.lock_wait_seconds)) as workplace:
+        sealed = seal_spool_of(settings.spool_dir, StorageResource(settings.storage), workplace, _print)
+    for each in sealed:
+        _print(f"{each.market_id} {each.dataset} {each.day}: {len(each.hours)} hours added, {each.rows:,} rows")
+    if not sealed:
+        _print(f"{settings.spool_dir}: no hour has ended that is not sealed yet")
 
 
 async def _until_stopped(collector: Collector, seconds: float | None) -> Collected:

@@ -94,11 +94,11 @@ class Comparison:
         folders = [outcome.task.object_id.folder for outcome in outcomes]
         store = self.zone.store
         if len(folders) > _LISTED_ALONE:
-            listed = self.zone.listed().objects
+            listed = self.zone.listed()
         else:
             with ThreadPoolExecutor(store.at_once) as pool:
                 found = [each for part in pool.map(store.list, folders) for each in part]
-            listed = self.listed.objects | {each.key: each for each in found}
+            listed = self.listed._replace(objects=self.listed.objects | {each.key: each for each in found})
         self.findings.remember(outcomes, listed)
 
 
@@ -114,17 +114,17 @@ def compared(
     better. The archives stay open as long: what they showed before is what is remembered."""
     from ingestion.archive import Findings, compare
 
-    zone = DryZone(StorageResource(storage).store())
+    zone = DryZone(StorageResource(storage).store(), only_noted=storage.only_noted)
     with ArchiveResource(endpoints).open() as archives:
         try:
             listed = zone.listed()
-            found = Comparison(zone, listed, Findings(paths.findings, code_sha256(), archives, listed.objects))
+            found = Comparison(zone, listed, Findings(paths.findings, code_sha256(), archives, listed))
             with scratch(paths) as folder:
                 found.outcomes = compare(
                     _tasks(scope, ranges),
                     archives=archives,
                     zone=zone,
-                    listed=listed.objects,
+                    listed=listed,
                     findings=found.findings,
                     now=datetime.now(UTC),
                     scratch=folder,

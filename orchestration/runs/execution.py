@@ -29,7 +29,7 @@ from orchestration.runs.unchanged import unchanged
 from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
-from orchestration.state.process import PROCESS_TAG, join
+from orchestration.state.process import named
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
 from orchestration.warehouse.spark.reach import require_reachable
 
@@ -56,7 +56,7 @@ class _Session:
     recorder: Recorder
     has_findings: bool
     debug: bool
-    process: str
+    process: Mapping[str, str]
     folders: tuple[Path, ...]
     bucket: str | None
 
@@ -155,7 +155,7 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
 
         parsed.result()
     definitions = build_definitions(settings, recorder)
-    process = join(settings.paths)
+    process = named(settings.paths)
     with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
@@ -248,7 +248,7 @@ def _execute(
     quiet = {} if session.debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = session.definitions.resolve_job_def(job).execute_in_process(
         instance=session.instance,
-        tags={**(tags or {}), PROCESS_TAG: session.process},
+        tags={**(tags or {}), **session.process},
         asset_selection=keys,
         run_config={**(config or {}), **quiet},
         raise_on_error=False,

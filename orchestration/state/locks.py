@@ -1,8 +1,8 @@
 """One process at a time: kernel locks of the state folder, and what a process that waits states meanwhile.
 
 Belongs here: taking such a lock, for whom it is waited, and for how long. Does not: who needs which lock
-(`orchestration.defs`, `orchestration.runs`), the publication of several state folders to one storage
-(`orchestration.warehouse.publish.exclusive`).
+(`orchestration.defs`, `orchestration.runs`), what several state folders do to one storage
+(`orchestration.state.exclusive`).
 
 `warehouse` is held over build, audit and publication ([decision 15](docs/decisions/0015-one-lock.md)); `archive`, `api`
 and `spool` over one step of ingestion each. A run that holds `warehouse` may wait for one of these, and none waits for
@@ -138,13 +138,13 @@ def _minutes(seconds: float) -> str:
 class Workplace:
     """What one run has of the state folder: its locks, and scratch space. Close it when the run ends.
 
-    `wait`: how many seconds to wait for another process. `index_read`: the fingerprint of the receipts' index that this
-    run has built from; empty until then. Another state folder on the same storage may write the index meanwhile.
+    `lock_wait`: how many seconds to wait for another process. `index_read`: the fingerprint of the receipts' index that
+    this run has built from; empty until then. Another state folder on the same storage may write the index meanwhile.
     """
 
     def __init__(self, paths: Paths, wait: float = DEFAULT_WAIT_SECONDS) -> None:
         self.paths = paths
-        self._wait = wait
+        self.lock_wait = wait
         self._held = contextlib.ExitStack()
         self._has_warehouse = False
         self.index_read = ""
@@ -170,4 +170,4 @@ class Workplace:
         self._held.close()
 
     def _alone(self, name: str, report: Report, run_id: str | None) -> contextlib.AbstractContextManager[None]:
-        return alone(self.paths.locks / f"{name}.lock", _WHAT[name], wait=self._wait, report=report, run_id=run_id)
+        return alone(self.paths.locks / f"{name}.lock", _WHAT[name], wait=self.lock_wait, report=report, run_id=run_id)

@@ -26,12 +26,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ingestion.raw.durable import Outrun, atomic_write, put_first
 from ingestion.raw.durable import sweep as sweep_staged
 from orchestration.config.paths import Paths
 from orchestration.state.kernel import is_locked, try_lock
 
-# The tag by which a run names its process.
+# The tags by which a run names its process, and the state folder in which that is known.
 PROCESS_TAG: Final = "taker/process"
+STATE_TAG: Final = "taker/state"
 HEARTBEAT_SECONDS: Final = 60.0
 # A process of another host that has missed ten heartbeats is dead.
 LAPSED_SECONDS: Final = 600.0
@@ -118,6 +120,21 @@ def join(paths: Paths) -> str:
     atexit.register(_leave, paths, os.getpid())
     threading.Thread(target=_beat, args=(file,), daemon=True, name="taker-heartbeat").start()
     return identity
+
+
+def named(paths: Paths) -> dict[str, str]:
+    """The tags of a run that this process executes."""
+    return {PROCESS_TAG: join(paths), STATE_TAG: state_id(paths)}
+
+
+def state_id(paths: Paths) -> str:
+    """What distinguishes this state folder from that of another worker; made once."""
+    file = paths.processes / ".state-id"
+    while not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(Outrun), atomic_write(file, put=put_first) as staged:
+            staged.write_text(uuid.uuid4().hex)
+    return file.read_text()
 
 
 def _beat(file: Path) -> None:

@@ -36,7 +36,7 @@ from tests.support.postgres import PostgresServer, running_postgres, server_prog
 pytestmark = pytest.mark.xdist_group("postgres")
 
 LAST, DAYS = date(2026, 3, 10), 40
-OURS = ("code", "webserver", "daemon", "collector", "bucket")
+OURS = ("code", "webserver", "daemon", "collector", "bucket", "worker", "builder")
 BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
     assetSelection: [{ path: ["raw", "klines"] }], partitionNames: ["2026-02", "2026-03"]
 }) { __typename ... on LaunchBackfillSuccess { backfillId } } }"""
@@ -152,7 +152,7 @@ def test_every_service_of_this_image_is_an_ordinary_user_that_may_write_its_stat
     assert service["user"] == "10001:10001"
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
-    assert service["volumes"] == ["state:/state"]
+    assert service["volumes"] == (["/state"] if name == "worker" else ["state:/state"])
     assert name == "bucket" or service["healthcheck"]["test"]
 
 
@@ -162,7 +162,7 @@ def test_every_server_is_checked_and_only_the_browsers_port_is_published_on_loop
     assert all("healthcheck" in service for name, service in services().items() if name != "bucket")
 
 
-@pytest.mark.parametrize("name", ["dagster.yaml", "kubernetes-dagster.yaml"])
+@pytest.mark.parametrize("name", ["dagster.yaml", "kubernetes-dagster.yaml", "workers-dagster.yaml"])
 def test_dagster_accepts_the_configuration_of_its_services(name: str, tmp_path: Path) -> None:
     text = (DEPLOY / name).read_text()
     (tmp_path / "dagster.yaml").write_text(text)
@@ -187,6 +187,55 @@ def test_the_manifests_run_the_commands_of_the_services_with_their_checks() -> N
         assert container["readinessProbe"]["exec"]["command"] == services()[name]["healthcheck"]["test"][1:]
         assert deployed[f"taker-{name}"]["template"]["spec"]["securityContext"]["runAsUser"] == 10001
         assert deployed[f"taker-{name}"]["replicas"] == 1
+
+
+def test_the_values_of_the_chart_have_the_names_and_limits_of_the_manifests() -> None:
+    """The chart's own schema is in no package: its properties were compared by reading (docs/deploy.md)."""
+    values = yaml.safe_load((DEPLOY / "kubernetes-values.yaml").read_text())
+    items = yaml.safe_load((DEPLOY / "kubernetes" / "taker.yaml").read_text())["items"]
+    named = {(item["kind"], item["metadata"]["name"]) for item in items}
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
+    assert code["codeServerArgs"] == services()["code"]["command"][-2:]
+    for part in (code, values["dagsterDaemon"], launcher):
+        assert {("ConfigMap", each["name"]) for each in part["envConfigMaps"]} <= named
+        assert {
+            ("PersistentVolumeClaim", each["persistentVolumeClaim"]["claimName"]) for each in part["volumes"]
+        } <= named
+    stated = yaml.safe_load((DEPLOY / "kubernetes-dagster.yaml").read_text())
+    queue = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    assert {
+        "max_concurrent_runs": queue["maxConcurrentRuns"],
+        "tag_concurrency_limits": queue["tagConcurrencyLimits"],
+    } == (stated["concurrency"]["runs"])
+    assert values["global"]["dagsterHome"] == stated["run_launcher"]["config"]["dagster_home"]
+    kind = K8sRunLauncher.config_type()  # type: ignore[no-untyped-call]
+    as_dagster = {
+        "image_pull_policy": launcher["imagePullPolicy"],
+        "load_incluster_config": launcher["loadInclusterConfig"],
+        "env_config_maps": [each["name"] for each in launcher["envConfigMaps"]],
+        "env_secrets": [each["name"] for each in launcher["envSecrets"]],
+        "env_vars": launcher["envVars"],
+        "volumes": launcher["volumes"],
+        "volume_mounts": launcher["volumeMounts"],
+    }
+    required = {
+        name: stated["run_launcher"]["config"][name] for name in ("service_account_name", "instance_config_map")
+    }
+    checked = process_config(kind, {**required, **as_dagster, "dagster_home": values["global"]["dagsterHome"]})
+    assert checked.success, checked.errors
+
+
+def test_a_dagster_yaml_that_something_else_mounts_stays(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    environment = {"SECRETS_DIR": str(tmp_path), "DEPLOY_DIR": str(DEPLOY), "DAGSTER_HOME": str(home)}
+    for chosen, is_kept in (("none", True), ("workers-dagster.yaml", False)):
+        subprocess.run(
+            [str(DEPLOY / "entrypoint.sh"), "true"], env={**environment, "DAGSTER_CONFIGURATION": chosen}, check=True
+        )
+        assert ("QueueLauncher" not in (home / "dagster.yaml").read_text()) is is_kept
 
 
 @pytest.mark.parametrize("unit", sorted((DEPLOY / "systemd").glob("*.service")), ids=lambda path: path.name)

@@ -56,11 +56,11 @@ class Installation:
     def opened(self, *, path: Path | None = None) -> Iterator[tuple[Archives, Findings]]:
         url = self.url or self.archive.url
         archives = Archives(lambda venue: ArchiveLocation(url, listing_url=self.url))
-        yield archives, Findings(path or self.path, self.code, archives, self.zone.listed().objects)
+        yield archives, Findings(path or self.path, self.code, archives, self.zone.listed())
         archives.close()
 
     def compared(self, archives: Archives, findings: Findings, tasks: list[Task]) -> list[Outcome]:
-        listed = self.zone.listed().objects
+        listed = self.zone.listed()
         zone = DryZone(self.zone.store)
         return compare(tasks, archives=archives, zone=zone, listed=listed, findings=findings, now=NOON)
 
@@ -70,7 +70,7 @@ class Installation:
             found = self.compared(archives, findings, tasks)
             due = [outcome.task for outcome in found if outcome.status == "due"]
             made = ingest(due, archives=archives_at(self.archive.url), zone=self.zone, now=NOON)
-            findings.remember([*made, *(each for each in found if each.receipt)], self.zone.listed().objects)
+            findings.remember([*made, *(each for each in found if each.receipt)], self.zone.listed())
         return [outcome.status for outcome in found]
 
     def looked(self, tasks: list[Task]) -> list[str]:
@@ -250,7 +250,7 @@ def test_a_change_while_the_run_was_at_work_is_noticed_by_the_next(installation:
         installation.compared(archives, findings, trades())
         made = ingest(trades(), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
         a_correction(installation)
-        findings.remember(made, installation.zone.listed().objects)
+        findings.remember(made, installation.zone.listed())
     assert installation.run(trades()) == ["unchanged", "due", "absent"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import Sequence
@@ -21,13 +20,9 @@ from ingestion.domain.periods import Period
 from ingestion.live.rows import SpoolReading
 from ingestion.live.seal import KEEP_SEALED, SEAL_VERSION, Sealed, collected_venues, finished_hours, seal
 from ingestion.live.spool import (
-    MINUTE_NS,
-    CoveredMinute,
     DroppedMessages,
-    ReceivedMessage,
     Record,
     Segment,
-    SpoolWriter,
     held,
     segments,
 )
@@ -38,39 +33,10 @@ from ingestion.raw.zone import COVERAGE_KEY, ObjectId, RawZone, Receipt
 from ingestion.venues import parse_market
 from tests.support import messages
 from tests.support.former_receipts import as_formerly
+from tests.support.spooling import NOON, covered, ms, ns, received, spooled
 
 DAY = date(2026, 9, 21)
-NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=3)
-
-
-def ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def ns(at: datetime) -> int:
-    return ms(at) * 1_000_000
-
-
-def received(message: str | bytes, at: datetime) -> ReceivedMessage:
-    return ReceivedMessage(ns(at), "a connection", message if isinstance(message, bytes) else message.encode())
-
-
-def covered(at: datetime, dataset: str = "liquidations", *symbols: str) -> CoveredMinute:
-    return CoveredMinute(ns(at) // MINUTE_NS * MINUTE_NS, dataset, symbols)
-
-
-def spooled(folder: Path, *records: Record, venue: str = "binance_um") -> None:
-    """As a collector would have left it, in a run of its own."""
-
-    async def write() -> None:
-        writer = SpoolWriter(folder, clock=lambda: ns(NOON))
-        for record in records:
-            writer.append(venue, record)
-        writer.finish()
-        await writer.run()
-
-    asyncio.run(write())
 
 
 @pytest.fixture

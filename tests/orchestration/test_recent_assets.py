@@ -175,7 +175,7 @@ def sealing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def answer(*, sealed: Sequence[Sealed] = (), finished: Sequence[Any] = ()) -> None:
         seal = ModuleType("ingestion.live.seal")
-        seal.__dict__["seal"] = lambda spool, zone, *, now, scratch: list(sealed)
+        seal.__dict__["seal"] = lambda spool, zone, **how: list(sealed)
         seal.__dict__["finished_hours"] = lambda spool, *, now: list(finished)
         if "ingestion.live" not in sys.modules:
             monkeypatch.setitem(sys.modules, "ingestion.live", ModuleType("ingestion.live"))

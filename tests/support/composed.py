@@ -46,45 +46,48 @@ class Composed:
     def command(self, words: list[str]) -> list[str]:
         return [str(DEPLOY / "entrypoint.sh"), *map(self._here, words)]
 
-    def environment(self, service: str) -> dict[str, str]:
-        """What the file gives to the service, with the defaults of its settings, and what the image states."""
+    def environment(self, service: str, state: str = "state") -> dict[str, str]:
+        """What the file gives to the service, with the defaults of its settings, and what the image states.
+
+        `state`: the name of its volume.
+        """
         given = services()[service]["environment"]
         stated = {name: self._here(_interpolated(str(value))) for name, value in given.items()}
         image = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DEPLOY_DIR": str(DEPLOY),
             "SECRETS_DIR": str(self.secrets),
-            "TAKER_STATE_DIR": str(self.folder / "state"),
-            "DAGSTER_HOME": str(self.folder / "state" / "dagster"),
+            "TAKER_STATE_DIR": str(self.folder / state),
+            "DAGSTER_HOME": str(self.folder / state / "dagster"),
         }
         return {**without_settings(), **image, **stated, "CODE_HOST": "127.0.0.1", **self.settings}
 
-    def once(self, service: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def once(self, service: str, *words: str, state: str = "state") -> subprocess.CompletedProcess[str]:
         """Run the service, or these words in its place, to the end."""
         command = self.command(list(words) or services()[service]["command"])
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment(service), capture_output=True, text=True, timeout=300
+            command, cwd=self.folder, env=self.environment(service, state), capture_output=True, text=True, timeout=300
         )
 
     @contextmanager
-    def started(self, service: str) -> Iterator[None]:
-        """The service, from when its health check passes."""
-        log = self.folder / f"{service}.log"
+    def started(self, service: str, state: str = "state") -> Iterator[subprocess.Popen[bytes]]:
+        """The service, from when its health check passes; `state`: the name of its volume, and then of its log."""
+        log = self.folder / f"{service if state == 'state' else state}.log"
         command = self.command(services()[service]["command"])
-        with running(command, cwd=self.folder, environment=self.environment(service), log=log) as process:
-            until(lambda: process.poll() is not None or self.is_healthy(service), log)
+        with running(command, cwd=self.folder, environment=self.environment(service, state), log=log) as process:
+            until(lambda: process.poll() is not None or self.is_healthy(service, state), log)
             assert process.poll() is None, log.read_text()
-            yield
+            yield process
 
-    def is_healthy(self, service: str) -> bool:
+    def is_healthy(self, service: str, state: str = "state") -> bool:
         kind, *words = services()[service]["healthcheck"]["test"]
         assert kind == "CMD"
-        return self.once(service, *words).returncode == 0
+        return self.once(service, *words, state=state).returncode == 0
 
     def _here(self, text: str) -> str:
         for name, value in self.replaced.items():
             text = text.replace(name, value)
-        return text
+        return sys.executable if text == "python" else text
 
 
 def _interpolated(text: str) -> str:

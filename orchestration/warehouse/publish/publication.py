@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
+from orchestration.state.exclusive import Right, alone_on
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.publish import database, parquet, postgres, revisions
 from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
-from orchestration.warehouse.publish.exclusive import alone_on
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
 from orchestration.warehouse.sql import literal
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     import duckdb
 
     from ingestion.raw.store import ObjectStore
+
+PUBLICATION: Final = Right(
+    what="the publication to {}",
+    place=parquet.SERVING,
+    leases=f"{parquet.SERVING}/leases",
+    lock="publication.lock",
+    consequence="nothing was switched and the former publication stands",
+    taken_over=PublicationError,
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def publish(
     serving.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="taker-publish-", dir=scratch) as name,
-        alone_on(store, wait=lock_wait, report=report, run_id=run_id) as refuse_unless_alone,
+        alone_on(store, PUBLICATION, wait=lock_wait, report=report, run_id=run_id) as refuse_unless_alone,
     ):
         folder = Path(name)
         former, notices = former_publication(serving, store, folder)

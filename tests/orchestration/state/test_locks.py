@@ -15,9 +15,10 @@ from ingestion.raw.store import LocalStore, ObjectStore
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
 from orchestration.runs import dbt as make_dbt
+from orchestration.state.exclusive import alone_on
 from orchestration.state.kernel import try_lock
 from orchestration.state.locks import Busy, Workplace
-from orchestration.warehouse.publish.exclusive import LEASES, alone_on
+from orchestration.warehouse.publish.publication import PUBLICATION
 from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.processes import HOLDS_THE_WAREHOUSE, process
 
@@ -131,17 +132,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 def test_two_state_folders_publish_to_one_storage_one_after_the_other(store: ObjectStore) -> None:
     busy = pytest.raises(Busy, match=r"the publication to .*serving is in use by .*run run-1")
-    with alone_on(store, wait=0, run_id="run-1"), busy, alone_on(store, wait=0):
+    with alone_on(store, PUBLICATION, wait=0, run_id="run-1"), busy, alone_on(store, PUBLICATION, wait=0):
         pass
-    with alone_on(store, wait=0, report=pytest.fail) as refuse_unless_alone:
+    with alone_on(store, PUBLICATION, wait=0, report=pytest.fail) as refuse_unless_alone:
         refuse_unless_alone()
 
 
 def test_the_lease_of_a_dead_publisher_lapses_and_a_slow_one_finds_that_it_lost_it() -> None:
     store: ObjectStore = MemoryStore()  # type: ignore[assignment]
     reported: list[str] = []
-    following = alone_on(store, wait=5, report=reported.append, lapsed_after=0.2)
-    with alone_on(store, wait=0, run_id="slow") as refuse_slow, following as refuse_next:
+    following = alone_on(store, PUBLICATION, wait=5, report=reported.append, lapsed_after=0.2)
+    with alone_on(store, PUBLICATION, wait=0, run_id="slow") as refuse_slow, following as refuse_next:
         refuse_next()
         with pytest.raises(PublicationError, match=r"taken over by another one, .* the former publication stands"):
             refuse_slow()
@@ -149,13 +150,13 @@ def test_the_lease_of_a_dead_publisher_lapses_and_a_slow_one_finds_that_it_lost_
 
 
 def test_of_many_publishers_to_a_bucket_one_is_at_work_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.warehouse.publish.exclusive._TRIED_EVERY", 0.001)
+    monkeypatch.setattr("orchestration.state.exclusive._TRIED_EVERY", 0.001)
     store: ObjectStore = MemoryStore()  # type: ignore[assignment]
     at_work, most, done = [0], [0], [0]
 
     def publish() -> None:
         for _ in range(5):
-            with alone_on(store, wait=60):
+            with alone_on(store, PUBLICATION, wait=60):
                 at_work[0] += 1
                 most[0] = max(most[0], at_work[0])
                 threading.Event().wait(0.001)
@@ -168,7 +169,7 @@ def test_of_many_publishers_to_a_bucket_one_is_at_work_at_a_time(monkeypatch: py
     for thread in threads:
         thread.join()
     assert (most, done) == ([1], [20])
-    (lease,) = store.list(LEASES)
+    (lease,) = store.list(PUBLICATION.leases)
     assert json.loads(store.get_bytes(lease.key) or b"")["released"]
 
 
@@ -180,30 +181,30 @@ def test_who_is_overtaken_between_looking_and_storing_its_lease_has_none(stored:
 
     def overtaken(key: str, payload: bytes, **how: bool) -> bool:
         bucket.put_bytes = put  # type: ignore[method-assign]
-        put(f"{LEASES}/{stored:012d}.json", b"another one's")
+        put(f"{PUBLICATION.leases}/{stored:012d}.json", b"another one's")
         return put(key, payload, **how)
 
     bucket.put_bytes = overtaken  # type: ignore[assignment]
     store: ObjectStore = bucket  # type: ignore[assignment]
-    with pytest.raises(Busy, match=r"the publication to .* is in use by"), alone_on(store, wait=0):
+    with pytest.raises(Busy, match=r"the publication to .* is in use by"), alone_on(store, PUBLICATION, wait=0):
         pass
-    assert bucket.objects == {f"{LEASES}/{standing:012d}.json": b"another one's"}
+    assert bucket.objects == {f"{PUBLICATION.leases}/{standing:012d}.json": b"another one's"}
 
 
 def test_a_lease_that_its_holder_renews_does_not_lapse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.warehouse.publish.exclusive.RENEWED_EVERY", 0.02)
+    monkeypatch.setattr("orchestration.state.exclusive.RENEWED_EVERY", 0.02)
     store: ObjectStore = MemoryStore()  # type: ignore[assignment]
-    next_one = alone_on(store, wait=1, lapsed_after=0.5)
-    with alone_on(store, wait=0), pytest.raises(Busy), next_one:
+    next_one = alone_on(store, PUBLICATION, wait=1, lapsed_after=0.5)
+    with alone_on(store, PUBLICATION, wait=0), pytest.raises(Busy), next_one:
         pass
-    with alone_on(store, wait=0, lapsed_after=60) as refuse_unless_alone:
+    with alone_on(store, PUBLICATION, wait=0, lapsed_after=60) as refuse_unless_alone:
         refuse_unless_alone()
 
 
 def test_a_holder_that_could_not_renew_its_lease_switches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one may have waited long enough by its own clock, and be about to take over."""
     store: ObjectStore = MemoryStore()  # type: ignore[assignment]
-    with alone_on(store, wait=0) as refuse_unless_alone:
-        monkeypatch.setattr("orchestration.warehouse.publish.exclusive.LAPSED_AFTER", 0.0)
+    with alone_on(store, PUBLICATION, wait=0) as refuse_unless_alone:
+        monkeypatch.setattr("orchestration.state.exclusive.LAPSED_AFTER", 0.0)
         with pytest.raises(PublicationError, match="did not answer for too long"):
             refuse_unless_alone()

@@ -20,7 +20,17 @@ from orchestration.defs.warehouse import dbt_resource
 from orchestration.resources import workplace_resource
 from orchestration.runs.instance import open_instance
 from orchestration.state.locks import Busy, Workplace
-from orchestration.state.process import LAPSED_SECONDS, PROCESS_TAG, is_alive, join, scratch, sweep, this_process
+from orchestration.state.process import (
+    LAPSED_SECONDS,
+    PROCESS_TAG,
+    STATE_TAG,
+    is_alive,
+    join,
+    scratch,
+    state_id,
+    sweep,
+    this_process,
+)
 from orchestration.warehouse.child import DBT_COMMAND
 from tests.support.processes import HAS_SCRATCH, eventually, process
 
@@ -96,6 +106,26 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_go_on(
             statuses = [instance.get_run_by_id(run).status for run in (living, dead, torn)]
         assert f"the events of run {torn} are lost" in sentence
         assert statuses == [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.FAILURE]
+
+
+def test_runs_of_another_state_folder_are_not_judged_here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker with a folder of its own executes them: its launcher sees whether it lives."""
+    monkeypatch.setattr("orchestration.automation.abandoned_runs.UNNAMED_SECONDS", 0.0)
+    job = dg.Definitions(assets=[thing], jobs=[dg.define_asset_job("job", [thing])]).resolve_job_def("job")
+    own, other = state_id(settings.paths), state_id(Paths(settings.paths.state / "another"))
+    assert own == state_id(settings.paths) != other
+    with open_instance(settings.paths.dagster_home) as instance:
+        here, elsewhere, waiting = (
+            instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
+            for tags in (
+                {PROCESS_TAG: "gone.1.1.1", STATE_TAG: own},
+                {PROCESS_TAG: "gone.1.1.1", STATE_TAG: other},
+                {"dagster-celery/task_id": "in the queue"},
+            )
+        )
+        end_abandoned_runs(instance, settings.paths)
+        statuses = [instance.get_run_by_id(run).status for run in (here, elsewhere, waiting)]
+    assert statuses == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTED]
 
 
 def test_a_run_that_was_killed_before_it_named_its_process_is_ended_after_a_while(
