@@ -26,6 +26,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
+        "simulated_venues": ["simulated", "simulated_b"],
         "own_claims": [],
         "logic_version": profile.logic_version(),
         "macros_version": profile.macros_version(),
@@ -85,6 +86,7 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
         "VARIABLE taker_raw_url": str(tmp_path / "raw"),
         "VARIABLE taker_trades_dataset": "aggTrades",
         "VARIABLE taker_kline_intervals": "1h",
+        "VARIABLE taker_simulated_venues": "simulated,simulated_b",
         "VARIABLE taker_own_claims": "[]",
     }
     assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit, **stated}
