@@ -12,9 +12,11 @@ import duckdb
 import pytest
 import yaml
 
+from ingestion.domain.markets import SUMS_OF_VENUES
 from orchestration.config.settings import Settings, load_settings
 from orchestration.runs import dbt as commands
 from orchestration.warehouse import dbt, opening, profile
+from orchestration.warehouse.audit import rules
 from orchestration.warehouse.dbt_output import killed_sentence, without_tracebacks
 
 
@@ -239,3 +241,11 @@ def test_no_two_marts_are_described_by_the_same_first_sentence(manifest: Path) -
     assert all(first.values())
     same = [mart for mart, sentence in first.items() if list(first.values()).count(sentence) > 1]
     assert same == []
+
+
+def test_the_sums_over_venues_have_the_same_names_in_models_audit_and_code() -> None:
+    macros = (profile.PROJECT_DIR / "macros" / "venues.sql").read_text()
+    names = [name for line in macros.splitlines() if "return('" in line for name in line.split("'")[1:2]]
+    assert tuple(names) == SUMS_OF_VENUES
+    audit = Path(rules.__file__).with_name("sql") / "macros.sql"
+    assert ", ".join(f"'{name}'" for name in SUMS_OF_VENUES) in audit.read_text()
