@@ -112,7 +112,10 @@ def _choice(stored: Mapping[str, Any]) -> Choice:
 
 
 def add_choice(path: Path, pattern: Pattern, choice: Choice) -> None:
-    """Add a choice to the record; nothing where another process has added that of the same month. OSError."""
+    """Add a choice to the record; nothing where another process has added that of the same month. OSError.
+
+    Not locked: of two processes that add at the same instant one may lose its choice, which the next one makes again.
+    """
     known = read_choices(path)
     made = known.get(str(pattern), ())
     if any(each.month == choice.month for each in made):
