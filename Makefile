@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml
 manifest: $(READY) ## read the dbt project once, for Dagster
 	@$(BIN)/python -m orchestration.runs.dbt manifest
 
-demo: $(READY) ## a simulated exchange through everything, and the answer
+demo: $(READY) ## two simulated exchanges through everything, and the answer
 	@$(BIN)/taker demo
 
 run: $(READY) ## real data: make run FROM=2024-01-01 TO=2024-12-31 MARKETS=binance_um:BTCUSDT

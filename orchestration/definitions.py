@@ -6,6 +6,7 @@ or decision itself. `workspace.yaml` loads `defs`; importing this module reads n
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from orchestration.checks.audit import audit_checks, audit_key
 from orchestration.checks.completeness import completeness_checks
 from orchestration.compat.logs import redact_logs
 from orchestration.config.settings import Settings, load_settings
+from orchestration.defs.choosing import choose
 from orchestration.defs.publish import published_asset
 from orchestration.defs.raw import archive_source, raw_assets, receipts_asset
 from orchestration.defs.recent import api_assets, api_source, feed_assets, feed_source
@@ -55,6 +57,14 @@ def defs() -> dg.Definitions:
     """The graph of the environment's settings."""
     redact_logs()  # of the code server, and of every run that the UI or a schedule starts
     settings = load_settings()
+    # Every process that loads the graph has the same markets: the first of a month chooses, the others read.
+    choose(
+        settings.patterns,
+        settings.paths.choices,
+        settings.endpoints,
+        settings.kline_interval,
+        logging.getLogger(__name__).warning,
+    )
     ensure_manifest(settings.dbt)  # of a project that was installed or changed since
     return build_definitions(settings)
 

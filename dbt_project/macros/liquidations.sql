@@ -16,18 +16,13 @@ subscriptions; NULL: every symbol. Over hours it is the smallest). -#}
     {{ quote_asset }} in ({% for dollar in taker.dollars() %}'{{ dollar }}'{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{#- The sum over venues is of real ones, or of simulated ones, never of both. -#}
-{% macro all_of(venue) -%}
-    case when {{ venue }} = 'simulated' then 'simulated_all' else 'all' end
-{%- endmacro %}
-
 {#- Parts of `venues` (one row per venue and time) summed over the venues of each time. Coverage is the mean over these venues: minutes
 are summed, and `hours` per venue is what they are a share of. -#}
 {% macro over_all_venues(venues, time_column, hours) -%}
     (
         select
-            {{ taker.all_of('parts.venue') }} as venue,
-            {{ taker.all_of('parts.venue') }} || ':ALL' as market_id,
+            {{ taker.sum_of(taker.is_simulated('parts.venue')) }} as venue,
+            {{ taker.sum_of(taker.is_simulated('parts.venue')) }} || ':ALL' as market_id,
             {{ taker.joined_names('parts.venue') }} as venue_set,
             parts.{{ time_column }},
             cast(sum(long_usd) as decimal(38,8)) as long_usd,
@@ -44,7 +39,7 @@ are summed, and `hours` per venue is what they are a share of. -#}
             cast(sum(subscribed_symbol_count) as bigint) as subscribed_symbol_count,
             cast(count(*) * {{ hours }} as bigint) as due_hours
         from {{ venues }} as parts
-        group by {{ taker.all_of('parts.venue') }}, parts.{{ time_column }}
+        group by {{ taker.sum_of(taker.is_simulated('parts.venue')) }}, parts.{{ time_column }}
     )
 {%- endmacro %}
 

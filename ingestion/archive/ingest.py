@@ -34,7 +34,6 @@ from ingestion.domain.errors import (
     SourceDefect,
     StorageError,
 )
-from ingestion.domain.markets import SIMULATED_VENUE
 from ingestion.domain.periods import Period, Span
 from ingestion.http.archives import Archives
 from ingestion.http.downloads import SharedDownloads
@@ -43,6 +42,7 @@ from ingestion.raw.receipts import Receipt
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import StoredObject
 from ingestion.raw.zone import RawZone
+from ingestion.venues import venue_of
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
 # The number of receipts that are read to find a file that the archive has.
@@ -336,7 +336,7 @@ def _is_same(held: Receipt, receipt: Receipt) -> bool:
 def _refuse_the_wrong_archive(task: Task, archive: Archive) -> None:
     """Simulated files have the same names as real ones; only the archive's marker distinguishes them."""
     is_simulated = archive.has_marker(SIMULATION_MARKER, SIMULATION_WORD)
-    if is_simulated == (task.market.venue == SIMULATED_VENUE):
+    if is_simulated == venue_of(task.market.venue).is_simulated:
         return
     is_what, symbol = ("simulated", task.market.symbol) if is_simulated else ("not simulated", "")
     wanted = f"simulated:{symbol}" if symbol else "a market of a real venue"

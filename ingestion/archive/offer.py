@@ -23,11 +23,11 @@ from ingestion.domain.errors import (
     ObjectGone,
     SourceDefect,
 )
-from ingestion.domain.markets import SIMULATED_VENUE
 from ingestion.domain.periods import Period, Span
 from ingestion.http.downloads import SharedDownloads
 from ingestion.http.fetch import Archive, Proof
 from ingestion.raw.receipts import Defect, Receipt
+from ingestion.venues import venue_of
 from ingestion.venues.venue import SourceObject
 
 LONGEST_REASON: Final = 500
@@ -150,7 +150,7 @@ class Offer:
                 continue
             try:
                 file, known, is_new = _fetched(source, proof, self.archive, folder, self._downloads)
-                file = replace(file, may_be_simulated=self.task.market.venue == SIMULATED_VENUE)
+                file = replace(file, may_be_simulated=venue_of(self.task.market.venue).is_simulated)
             except ChecksumMismatch as error:
                 self.refusals[source.key] = Refusal(
                     source.key, unit.period, reason_of(error), error.received, _differing_from(error.published)

@@ -23,6 +23,10 @@ class ArchiveUnavailable(IngestionError):
     """The venue's archive did not answer, or refused."""
 
 
+class NotListed(ArchiveUnavailable):
+    """Nothing lists what the archive has: its objects can only be requested by name."""
+
+
 class AbsenceUnknown(ArchiveUnavailable):
     """The archive denied access to an object, as some archives do for absent ones; and it has not served any object yet
     that would show that this client has access."""

@@ -26,7 +26,10 @@ class ContractType(StrEnum):
     INVERSE = "inverse"
 
 
-SIMULATED_VENUE: Final = "simulated"
+# What stands in place of a venue for a sum over venues: over real ones, and over simulated ones. Never over both.
+SUM_OF_VENUES: Final = "all"
+SUM_OF_SIMULATED: Final = "simulated_all"
+SUMS_OF_VENUES: Final = (SUM_OF_VENUES, SUM_OF_SIMULATED)
 # In place of a symbol, where one object holds every symbol of the venue.
 ALL_SYMBOLS: Final = "ALL"
 
@@ -72,11 +75,6 @@ def delivery_instant(yymmdd: str | None) -> datetime | None:
         return datetime.strptime(yymmdd, "%y%m%d").replace(hour=DELIVERY_HOUR, tzinfo=UTC)
     except ValueError:
         return None
-
-
-def is_simulated(market_id: str) -> bool:
-    """Whether it is a market of the simulated exchange, or a sum over such (`simulated_all:…`)."""
-    return market_id.startswith(SIMULATED_VENUE)
 
 
 @dataclass(frozen=True, order=True)

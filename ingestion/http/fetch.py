@@ -10,6 +10,7 @@ Belongs here: reading archives over https, http or file, and verifying sha256. D
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -25,6 +26,7 @@ from ingestion.domain.errors import (
     AbsenceUnknown,
     ArchiveUnavailable,
     ChecksumMismatch,
+    NotListed,
     ObjectGone,
     SourceDefect,
 )
@@ -33,7 +35,7 @@ from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_c
 from ingestion.http.bounds import FILE, SMALL, Bounds
 from ingestion.http.client import HttpClient, Incoming
 from ingestion.http.folder import LookedAt
-from ingestion.http.listing import Listing
+from ingestion.http.listing import Listing, ListingUnreadable
 from ingestion.http.retry import (
     RETRYABLE_STATUSES,
     GaveUp,
@@ -135,6 +137,29 @@ class Archive:
         if not line or line["name"] != key.rsplit("/", 1)[-1].encode():
             raise SourceDefect(f"{self.url}/{key}.CHECKSUM is not `<sha256>  {key.rsplit('/', 1)[-1]}`")
         return line["digest"].decode().lower()
+
+    def folders(self, key: str) -> list[str]:
+        """The names of the folders in the folder `key`, in order; none where it does not exist.
+
+        Raises NotListed where the archive is neither a folder of this machine nor listed by an S3 server, and
+        ArchiveUnavailable where the listing was not reached or is none.
+        """
+        if self._folder is not None:
+            try:
+                with os.scandir(self._folder / key) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_dir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            except OSError as error:
+                raise ArchiveUnavailable(f"cannot read {self._folder / key}: {error.strerror}") from error
+        if self._listing is None:
+            raise NotListed(f"{self.url} is requested object by object: nothing lists what it has")
+        try:
+            return self._listing.folders(key)
+        except (GaveUp, Unreachable, ListingUnreadable) as reason:
+            raise ArchiveUnavailable(
+                f"{self._listing.url} could not be listed ({reason}); check the network, and run the same command again"
+            ) from reason
 
     def expect(self, keys: Iterable[str]) -> None:
         """These objects may be requested: what is worth it is listed."""

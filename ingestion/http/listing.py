@@ -1,7 +1,7 @@
 """What an S3 server lists of an archive: which objects there are, and the ETag of each.
 
-Belongs here: the pages of a bucket, requested folder by folder where that is worth it. Does not: what an ETag proves of
-an object (`ingestion.http.fetch`).
+Belongs here: the pages of a bucket, requested folder by folder where that is worth it, and the folders in a
+folder. Does not: what an ETag proves of an object (`ingestion.http.fetch`).
 
 A page has 1,000 objects and costs what one checksum costs. What cannot be listed is requested object by object: a
 listing saves requests and decides nothing that they would decide otherwise.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree
@@ -99,6 +99,17 @@ class Listing:
                     return None
         return folder.etags.get(key, "")
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in `folder`, in order. Raises GaveUp, Unreachable or ListingUnreadable."""
+        prefix, marker, names = f"{folder}/", "", []
+        for _ in range(_MOST_PAGES):
+            page = folders_of(self._requested(prefix, marker, delimiter="/"), prefix, marker)
+            names += page.names
+            if not page.marker:
+                return names
+            marker = page.marker
+        raise ListingUnreadable(f"{prefix} has more than {_MOST_PAGES} pages")
+
     def _listed(self, folder: _Folder) -> dict[str, str]:
         prefix = f"{folder.first.rpartition('/')[0]}/"
         # A page begins behind its marker: what the first key itself begins with sorts before it.
@@ -112,12 +123,12 @@ class Listing:
             marker = next(reversed(page.etags))
         raise ListingUnreadable(f"{prefix} has more than {_MOST_PAGES} pages")
 
-    def _requested(self, prefix: str, marker: str) -> bytes:
+    def _requested(self, prefix: str, marker: str, **more: str) -> bytes:
         until = time.monotonic() + LISTING.seconds
 
         def attempt() -> bytes:
             try:
-                answer = self._client.get(self.url, {"prefix": prefix, "marker": marker}, LISTING)
+                answer = self._client.get(self.url, {"prefix": prefix, "marker": marker, **more}, LISTING)
             except Rejected:
                 raise
             except Unreachable as error:
@@ -134,6 +145,57 @@ class Listing:
 def page_of(body: bytes, prefix: str, marker: str) -> Page:
     """The page of a bucket in S3's XML (version 1). Raises ListingUnreadable for anything else, and for a page whose
     keys are not those behind `marker` below `prefix`, in ascending order."""
+    etags: dict[str, str] = {}
+    truncated, last = "", marker
+    for name, text, fields in _elements(body):
+        if name == "IsTruncated":
+            truncated = text
+        if name != "Contents":
+            continue
+        key = fields.get("Key", "")
+        if not key.startswith(prefix) or key.encode() <= last.encode():
+            raise ListingUnreadable(f"the answer lists {key[:100]!a}, which was not requested")
+        etags[key], last = fields.get("ETag", "").strip('"'), key
+    if truncated not in ("true", "false") or (truncated == "true" and not etags):
+        raise ListingUnreadable("the answer does not state whether it is the last page")
+    return Page(etags, truncated == "false")
+
+
+@dataclass(frozen=True)
+class FolderPage:
+    """A page of the folders in a folder. `marker`: where the next page begins; empty on the last one."""
+
+    names: list[str]
+    marker: str
+
+
+def folders_of(body: bytes, prefix: str, marker: str) -> FolderPage:
+    """The folders in `prefix`, in S3's XML (version 1, with the delimiter `/`). Raises ListingUnreadable for anything
+    else, and for a page that names others, or not in ascending order behind `marker`."""
+    names: list[str] = []
+    truncated, following, last = "", "", marker
+    for name, text, fields in _elements(body):
+        if name == "IsTruncated":
+            truncated = text
+        elif name == "NextMarker":
+            following = text
+        elif name == "CommonPrefixes":
+            found = fields.get("Prefix", "")
+            folder = found.removeprefix(prefix).removesuffix("/")
+            if found != f"{prefix}{folder}/" or not folder or "/" in folder or found.encode() <= last.encode():
+                raise ListingUnreadable(f"the answer lists {found[:100]!a}, which was not requested")
+            names.append(folder)
+            last = found
+    if truncated not in ("true", "false"):
+        raise ListingUnreadable("the answer does not state whether it is the last page")
+    following = following or last
+    if truncated == "true" and following.encode() <= marker.encode():
+        raise ListingUnreadable("the answer does not state where the next page begins")
+    return FolderPage(names, following if truncated == "true" else "")
+
+
+def _elements(body: bytes) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Name, text and fields of each element of a page."""
     if _DECLARATION.search(body):
         raise ListingUnreadable("the answer declares entities, which no listing does")
     try:
@@ -142,19 +204,6 @@ def page_of(body: bytes, prefix: str, marker: str) -> Page:
         raise ListingUnreadable(f"the answer is no XML ({error})") from error
     if root.tag.rpartition("}")[2] != "ListBucketResult":
         raise ListingUnreadable("the answer is no listing of a bucket")
-    etags: dict[str, str] = {}
-    truncated, last = "", marker
     for element in root:
-        name = element.tag.rpartition("}")[2]
-        if name == "IsTruncated":
-            truncated = (element.text or "").strip()
-        if name != "Contents":
-            continue
         fields = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-        key = fields.get("Key", "")
-        if not key.startswith(prefix) or key.encode() <= last.encode():
-            raise ListingUnreadable(f"the answer lists {key[:100]!a}, which was not requested")
-        etags[key], last = fields.get("ETag", "").strip('"'), key
-    if truncated not in ("true", "false") or (truncated == "true" and not etags):
-        raise ListingUnreadable("the answer does not state whether it is the last page")
-    return Page(etags, truncated == "false")
+        yield element.tag.rpartition("}")[2], (element.text or "").strip(), fields

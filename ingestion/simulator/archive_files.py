@@ -33,7 +33,7 @@ _BATCH_ROWS: Final = 200_000
 def archive_key(listing: Listing, dataset: str, period: Period, interval: str = "") -> str:
     """The archive's own naming, stated again: a mistake in the reader's must not be repeated here unseen."""
     span = "daily" if period.span is Span.DAY else "monthly"
-    folder = f"data/futures/{listing.folder}/{span}/{dataset}/{listing.symbol}"
+    folder = f"{listing.root}data/futures/{listing.folder}/{span}/{dataset}/{listing.symbol}"
     if interval:
         return f"{folder}/{interval}/{listing.symbol}-{interval}-{period.label}.zip"
     return f"{folder}/{listing.symbol}-{dataset}-{period.label}.zip"

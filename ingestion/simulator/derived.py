@@ -74,7 +74,7 @@ def write_funding(out: Path, market: Market, month: Period) -> list[int]:
     recent = np.convolve(market.hourly_return, np.ones(72))[hours.start : hours.stop : 8]
     times, rates = [], []
     for index, day in enumerate(market.days_of(month)):
-        generator = generator_of(market.arguments.seed, "funding", listing.symbol, (day - EPOCH).days)
+        generator = generator_of(market.arguments.seed, "funding", listing.drawn_as, (day - EPOCH).days)
         times.append(epoch_ms(day) + np.arange(3) * 8 * HOUR_MS + generator.integers(0, 15, 3))
         rates.append(0.00006 + 0.0015 * recent[index * 3 : index * 3 + 3] + 0.00004 * generator.standard_normal(3))
     published = np.rint(np.clip(np.concatenate(rates), -0.003, 0.003) * 1e8).astype(np.int64)
@@ -93,7 +93,7 @@ def write_metrics(out: Path, market: Market, month: Period) -> list[int]:
     days = market.days_of(month)
     of_day = 24 * 12
     seed = market.arguments.seed
-    drawn = [generator_of(seed, "metrics", listing.symbol, (day - EPOCH).days) for day in days]
+    drawn = [generator_of(seed, "metrics", listing.drawn_as, (day - EPOCH).days) for day in days]
     noise = np.stack([each.standard_normal((5, of_day)) for each in drawn], axis=1)
     slow = 0.002 * np.cumsum(noise[1:4], axis=2).reshape(3, -1)
     rows = len(days) * of_day
@@ -166,7 +166,7 @@ def forced_orders(market: Market, day: date, generator: np.random.Generator) -> 
 
 
 def generator_of_liquidations(market: Market, day: date) -> np.random.Generator:
-    return generator_of(market.arguments.seed, "liquidations", market.listing.symbol, (day - EPOCH).days)
+    return generator_of(market.arguments.seed, "liquidations", market.listing.drawn_as, (day - EPOCH).days)
 
 
 def write_liquidations(out: Path, market: Market, day: date) -> list[int]:

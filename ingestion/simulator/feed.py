@@ -21,12 +21,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from ingestion.domain.errors import IngestionError
-from ingestion.domain.markets import SIMULATED_VENUE
 from ingestion.live.collector import Collected, Collector, plan
 from ingestion.raw.durable import atomic_write
 from ingestion.simulator.archive_files import epoch_ms
 from ingestion.simulator.derived import forced_orders, generator_of_liquidations
 from ingestion.simulator.model import Market
+from ingestion.venues.simulated import SIMULATED
 
 FEED_FOLDER: Final = "feed"
 _MINUTE_MS: Final = 60_000
@@ -46,9 +46,9 @@ def feed_file(archive: Path, day: date) -> Path:
 
 
 def write_messages(archive: Path, markets: Sequence[Market], day: date) -> None:
-    """The messages of the day, of all markets, one line each: when it is sent, and its text."""
+    """The messages of the day, of all markets of the exchange with a feed, one line each: when it is sent, its text."""
     sent = sorted(
-        (message for market in markets for message in _messages(market, day)),
+        (message for market in markets if market.listing.venue.feed for message in _messages(market, day)),
         key=lambda message: (message["E"], message["o"]["s"]),
     )
     lines = [
@@ -122,7 +122,7 @@ class _Replay:
             port = server.sockets[0].getsockname()[1]
             collector = Collector(
                 self.spool_dir,
-                plan((), {SIMULATED_VENUE: f"ws://127.0.0.1:{port}"}),
+                plan((), {SIMULATED.venue: f"ws://127.0.0.1:{port}"}),
                 report=lambda line: None,
                 fsync_seconds=_FSYNC_SECONDS,
                 clock=lambda: self.now_ms * 1_000_000,

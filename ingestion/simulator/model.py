@@ -1,4 +1,4 @@
-"""The market model: simulated markets of two assets, hour by hour.
+"""The market model: simulated markets of two assets on two exchanges, hour by hour.
 
 Belongs here: the arguments of a simulation, prices and flow of each hour, integer arithmetic.
 Does not: which markets there are and their planned crashes (`ingestion.simulator.listings`), single trades
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 MAX_DAYS: Final = 1500
-EDITION: Final = 3  # of the model: part of the marker, so that an archive of an older model is rewritten
+EDITION: Final = 4  # of the model: part of the marker, so that an archive of an older model is rewritten
 HOUR_MS: Final = 3_600_000
 EPOCH: Final = date(1970, 1, 1)
 _MAX_HOUR_USD: Final = 6e9
@@ -225,7 +225,7 @@ def draw_market(listing: Listing, arguments: Arguments, path: PricePath) -> Mark
     noise = np.empty((7, MAX_DAYS, 24))
     tail, uniform, leaning = np.empty((MAX_DAYS, 24)), np.empty((MAX_DAYS, 24)), np.empty(MAX_DAYS)
     for index, day in enumerate(_model_days(arguments)):
-        generator = generator_of(arguments.seed, "hours", listing.symbol, day)
+        generator = generator_of(arguments.seed, "hours", listing.drawn_as, day)
         noise[:, index] = generator.standard_normal((7, 24))
         tail[index] = generator.standard_t(4, 24)
         uniform[index] = generator.random(24)

@@ -23,6 +23,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ingestion.domain.datasets import (
+    AGG_TRADES,
+    FUNDING_RATE,
+    KLINES,
+    LIQUIDATION_SNAPSHOT,
+    METRICS,
+    TRADES,
+    Dataset,
+)
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.periods import Period, Span, days_between, periods_between
 from ingestion.raw.durable import atomic_write
@@ -107,13 +116,13 @@ def simulate(
     seed: int = 7,
     progress: Progress = ignore_progress,
 ) -> SimulationSummary:
-    """Write the archive of three simulated markets to `out` and return a summary of it.
+    """Write the archive of the simulated markets to `out` and return a summary of it.
 
     Klines, metrics and funding span `days` days ending with `last_day`; trades and liquidations the last `trades_days`.
     Klines lie as monthly zips of finished months, and as daily ones in the first month, the last two finished ones and
     the unfinished one: a range that begins within another month finds no days of that month.
     `rows_per_day`: about how many aggTrades an ordinary day of the linear market has (a busy day has up to three times
-    as many, the other two 0.4 times; `trades` has about 1.6 rows for each).
+    as many, the others 0.4 times; `trades` has about 1.6 rows for each).
 
     A complete archive of the same arguments is left as it is (corrections published since then included); any other
     simulated archive in `out` is replaced. Raises SimulationError for arguments that make no archive, and for a folder
@@ -193,7 +202,7 @@ class _Marker:
 
     def describes(self, root: Path) -> bool:
         """True when the archive was finished and no object has been taken away since."""
-        return self.complete and sum(1 for _ in (root / "data").rglob("*.zip")) == self.objects
+        return self.complete and sum(1 for _ in root.rglob("*.zip")) == self.objects
 
     def write(self, root: Path) -> None:
         stored = {
@@ -217,7 +226,7 @@ def _clear(out: Path, arguments: Arguments, earlier: _Marker | None) -> None:
         raise SimulationError(f"{out} is not empty and has no {MARKER}, so it is no earlier simulated archive")
     out.mkdir(parents=True, exist_ok=True)
     _Marker(arguments).write(out)
-    for folder in ("data", FEED_FOLDER):
+    for folder in (*dict.fromkeys(f"{listing.root}data" for listing in LISTINGS), FEED_FOLDER):
         if (out / folder).exists():
             shutil.rmtree(out / folder)
 
@@ -258,6 +267,8 @@ class _Task:
 
 def _trades_tasks(out: Path, market: Market) -> list[_Task]:
     arguments, name = market.arguments, market.listing.market_id
+    if not {AGG_TRADES.name, TRADES.name} <= market.listing.archived:
+        return []
     editions = {d.day: EDITIONS[d.kind] for d in _planned_defects(arguments) if d.market_id == name}
     return [
         _Task(f"{name} trades {day}", partial(write_trades, out, market, day, editions.get(day, Edition())))
@@ -268,21 +279,24 @@ def _trades_tasks(out: Path, market: Market) -> list[_Task]:
 def _other_tasks(out: Path, market: Market) -> list[_Task]:
     arguments, name = market.arguments, market.listing.market_id
     months = periods_between(arguments.first_day, arguments.last_day, Span.MONTH)
-    tasks = []
+    works: list[tuple[Dataset, object, Callable[[], list[int]]]] = []
     for index, month in enumerate(months):
-        tasks.append(_Task(f"{name} metrics {month}", partial(write_metrics, out, market, month)))
+        works.append((METRICS, month, partial(write_metrics, out, market, month)))
         finished = month.last_day <= arguments.last_day
         if finished:
-            tasks.append(_Task(f"{name} funding {month}", partial(write_funding, out, market, month)))
+            works.append((FUNDING_RATE, month, partial(write_funding, out, market, month)))
         # Days stand alone where a month's file cannot serve: an unfinished month, the month the market was listed in,
         # and the last two whole months, which shorter ranges begin within.
         alone = not finished or index == 0 or index >= len(months) - 3
         periods = [month] * finished + [Period.of_day(day) for day in market.days_of(month) if alone]
-        tasks.append(_Task(f"{name} klines {month}", partial(write_klines, out, market, periods)))
-    if market.listing.archives_liquidations:
-        for day in days_between(arguments.first_trades_day, arguments.last_day):
-            tasks.append(_Task(f"{name} liquidations {day}", partial(write_liquidations, out, market, day)))
-    return tasks
+        works.append((KLINES, month, partial(write_klines, out, market, periods)))
+    for day in days_between(arguments.first_trades_day, arguments.last_day):
+        works.append((LIQUIDATION_SNAPSHOT, day, partial(write_liquidations, out, market, day)))
+    return [
+        _Task(f"{name} {dataset.name} {when}", work)
+        for dataset, when, work in works
+        if dataset.name in market.listing.archived
+    ]
 
 
 def _summary(out: Path, marker: _Marker) -> SimulationSummary:

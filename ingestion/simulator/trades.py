@@ -135,7 +135,7 @@ def write_trades(out: Path, market: Market, day: date, edition: Edition) -> list
     listing, period = market.listing, Period.of_day(day)
     hours = market.hours_of(period)
     starts_ms = epoch_ms(day)
-    generator = generator_of(market.arguments.seed, "trades", listing.symbol, (day - EPOCH).days)
+    generator = generator_of(market.arguments.seed, "trades", listing.drawn_as, (day - EPOCH).days)
     files = [
         CsvZip(out, archive_key(listing, dataset, period), header if edition.header else None)
         for dataset, header in (("aggTrades", _AGG_HEADER), ("trades", listing.trades_header))

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from ingestion.domain.markets import ALL_SYMBOLS, Market, UnknownMarket
+from ingestion.domain.markets import ALL_SYMBOLS, SUM_OF_SIMULATED, Market, UnknownMarket
 
 if TYPE_CHECKING:
     from ingestion.venues.venue import Venue, VenueArchive
@@ -23,6 +23,7 @@ VENUES: Final[dict[str, str]] = {
     "bybit": "ingestion.venues.bybit:BYBIT",
     "okx": "ingestion.venues.okx:OKX",
     "simulated": "ingestion.venues.simulated:SIMULATED",
+    "simulated_b": "ingestion.venues.simulated:SIMULATED_B",
 }
 
 
@@ -32,6 +33,17 @@ def venue_of(venue: str) -> Venue:
     module, _, name = VENUES[venue].partition(":")
     found: Venue = getattr(import_module(module), name)
     return found
+
+
+def simulated_venues() -> tuple[str, ...]:
+    """The venues of which nothing ever happened."""
+    return tuple(venue for venue in VENUES if venue_of(venue).is_simulated)
+
+
+def is_simulated(market_id: str) -> bool:
+    """Whether it is a market of a simulated venue, or a sum over such (`simulated_all:…`)."""
+    venue = market_id.partition(":")[0]
+    return venue == SUM_OF_SIMULATED or (venue in VENUES and venue_of(venue).is_simulated)
 
 
 def parse_market(text: str) -> Market:
@@ -70,4 +82,4 @@ def archive_of(market: Market) -> VenueArchive | None:
 def trades_dataset_of(market: Market, preferred: str) -> str:
     """The dataset that the market's flow is read from: the preferred one, or the one that the venue has instead."""
     offered = venue_of(market.venue).trade_datasets
-    return preferred if preferred in offered else offered[0]
+    return preferred if preferred in offered or not offered else offered[0]

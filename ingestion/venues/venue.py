@@ -367,7 +367,10 @@ class SymbolParser(Protocol):
 class Venue:
     """One venue. `archive`, `api`, `feed`: None where the venue has none.
 
-    `trade_datasets`: the datasets of trades that its archive has, see `trades_dataset_of`.
+    `trade_datasets`: the datasets of trades that its archive has, see `trades_dataset_of`; none where it has klines
+    alone. `is_simulated`: nothing of it ever happened; its numbers are labelled, and never summed with those of real
+    venues. `symbol_folders`: those of its archive that hold one folder for each symbol with monthly klines; none where
+    there are no such folders.
     """
 
     venue: str
@@ -376,3 +379,5 @@ class Venue:
     api: VenueApi | None = None
     feed: VenueFeed | None = None
     trade_datasets: tuple[str, ...] = ("trades",)
+    is_simulated: bool = False
+    symbol_folders: tuple[str, ...] = ()

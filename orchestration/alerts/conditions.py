@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingestion.domain.markets import is_simulated
 from ingestion.live.status import CollectorStatus, ConnectionStatus
+from ingestion.venues import is_simulated
 from orchestration.alerts.facts import (
     RECENT,
     Fact,

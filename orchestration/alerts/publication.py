@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestion.domain.markets import is_simulated
+from ingestion.venues import is_simulated
 from orchestration.alerts.facts import RECENT, Fact, Found, Kind, covered, labelled, moment, unjudged, utc
 from orchestration.config.alerts import AlertConfig
 from orchestration.serving.formats import amount

@@ -19,7 +19,8 @@ def build_sensor(jobs: Jobs) -> dg.SensorDefinition:
     @dg.sensor(
         name="build_when_raw_is_newer",
         job=jobs.build,
-        minimum_interval_seconds=60,
+        # It reads a few rows of Dagster's own history.
+        minimum_interval_seconds=15,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Builds and publishes once ingestion has stored something and nothing is running any more.",
     )

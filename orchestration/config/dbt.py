@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ingestion.venues import simulated_venues
 from orchestration.config.claims import own_claims
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
@@ -49,5 +50,6 @@ class DbtConfig:
             "raw_url": self.storage.raw_url,
             "trades_dataset": self.trades_dataset,
             "kline_intervals": list(self.kline_intervals),
+            "simulated_venues": list(simulated_venues()),
             "own_claims": own_claims(self.paths.claims),
         }

@@ -46,6 +46,11 @@ class Paths:
         return self.state / "claims.csv"
 
     @property
+    def choices(self) -> Path:
+        """Which markets the patterns of TAKER_MARKETS stand for, since when, and by which volumes."""
+        return self.state / "markets.json"
+
+    @property
     def bans(self) -> Path:
         """Which venues have banned or rate limited this address, and until when."""
         return self.state / "refusals.json"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from ingestion.domain.datasets import ARCHIVED, FLOW_DATASETS, Dataset
-from ingestion.domain.markets import SIMULATED_VENUE, Market
-from ingestion.venues import trades_dataset_of
+from ingestion.domain.markets import Market
+from ingestion.venues import trades_dataset_of, venue_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scope:
     @property
     def is_simulated(self) -> bool:
         """Whether any market is simulated: then every number may be."""
-        return any(market.venue == SIMULATED_VENUE for market in self.markets)
+        return any(venue_of(market.venue).is_simulated for market in self.markets)
 
     def uses(self, dataset: Dataset, market: Market) -> bool:
         """Of the trades datasets, only the one that the market's flow is read from; every other dataset."""

@@ -31,12 +31,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource
 
 from ingestion.domain.datasets import KLINE_INTERVALS
-from ingestion.domain.markets import SIMULATED_VENUE, Market
+from ingestion.domain.markets import Market
 from ingestion.http.bounds import FILE_SECONDS
 from ingestion.live.spool import COLLECTOR_NAME
-from ingestion.venues import parse_market
+from ingestion.venues import parse_market, venue_of
 from orchestration.config.addresses import archive_fault, endpoint_fault, listing_fault, postgres_fault, webhook_fault
 from orchestration.config.alerts import AlertConfig
+from orchestration.config.choices import Pattern, chosen, parse_wanted
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
 from orchestration.config.dbt import DbtConfig
@@ -84,7 +85,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    markets: Annotated[tuple[Market, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
+    # As written: `scope.markets` are the markets that the patterns stand for.
+    markets: Annotated[tuple[Market | Pattern, ...], NoDecode] = (parse_market("binance_um:BTCUSDT"),)
     archive_url: str = BINANCE_ARCHIVE_URL
     storage_url: str = "./var"
     raw_listing: Literal["all", "noted"] = "all"
@@ -128,7 +130,7 @@ class Settings(BaseSettings):
     @classmethod
     def _markets(cls, value: Any) -> Any:
         texts = _listed(value)
-        markets = tuple(text if isinstance(text, Market) else parse_market(text) for text in texts)
+        markets = tuple(parse_wanted(text) if isinstance(text, str) else text for text in texts)
         if not markets:
             raise ValueError("it is empty; name at least one market, for example `binance_um:BTCUSDT`")
         return tuple(dict.fromkeys(markets))
@@ -270,10 +272,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        simulated = [market.market_id for market in self.markets if market.venue == SIMULATED_VENUE]
-        if simulated and urlsplit(self.endpoints.archive_url_of(SIMULATED_VENUE)).netloc == "data.binance.vision":
+        real = urlsplit(BINANCE_ARCHIVE_URL).netloc
+        misplaced = [
+            str(market)
+            for market in self.markets
+            if venue_of(market.venue).is_simulated
+            and urlsplit(self.endpoints.archive_url_of(market.venue)).netloc == real
+        ]
+        if misplaced:
             raise ValueError(
-                f"market `{simulated[0]}` is simulated but TAKER_ARCHIVE_URL is Binance's own archive; run "
+                f"market `{misplaced[0]}` is simulated but TAKER_ARCHIVE_URL is Binance's own archive; run "
                 "`taker simulate OUT` and set TAKER_ARCHIVE_URL to that folder as file:///…"
             )
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
@@ -284,7 +292,14 @@ class Settings(BaseSettings):
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.markets, self.kline_interval, self.trades_dataset, self.first_day)
+        """SettingsError where a pattern of TAKER_MARKETS was not chosen yet, or the record of it cannot be read."""
+        markets = chosen(self.markets, self.paths.choices)
+        return Scope(markets, self.kline_interval, self.trades_dataset, self.first_day)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """What of TAKER_MARKETS stands for markets that an archive lists."""
+        return tuple(each for each in self.markets if isinstance(each, Pattern))
 
     @property
     def endpoints(self) -> Endpoints:
@@ -387,7 +402,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as TAKER_* variables, for a process that is to read the same."""
         return {
-            "TAKER_MARKETS": ",".join(market.market_id for market in self.markets),
+            "TAKER_MARKETS": ",".join(map(str, self.markets)),
             "TAKER_ARCHIVE_URL": self.archive_url,
             "TAKER_STORAGE_URL": self.storage_url,
             "TAKER_RAW_LISTING": self.raw_listing,

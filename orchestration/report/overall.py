@@ -12,13 +12,13 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from ingestion.domain.markets import is_simulated
+from ingestion.domain.markets import SUMS_OF_VENUES
+from ingestion.venues import is_simulated
 from orchestration.report import texts
 from orchestration.report.content import ReportContent, Row
 from orchestration.report.elements import Defined, Table, code, column_comments, table
 from orchestration.serving.liquidations import of_symbols
 
-_ALL: Final = ("all:ALL", "simulated_all:ALL")
 _SHOWN_TABLES: Final = ("dim_", "fct_", "agg_", "rpt_", "publication")
 _UNITS: Final = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
 _OUTCOMES: Final = {"passed": "✓ passed", "warned": "! warned", "failed": "✗ failed"}
@@ -121,7 +121,9 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
 def _where(market_id: str, venue_set: str, symbols: int | None) -> str:
     """A market or a sum over venues: labelled where it is simulated, with the number of symbols where they are few."""
     label = "SIMULATED · " if is_simulated(market_id) else ""
-    where = f"all of {texts.listed(venue_set.split(','))}" if market_id in _ALL else market_id
+    where = (
+        f"all of {texts.listed(venue_set.split(','))}" if market_id.partition(":")[0] in SUMS_OF_VENUES else market_id
+    )
     return f"{label}{where}{of_symbols(symbols)}"
 
 

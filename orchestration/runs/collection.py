@@ -36,7 +36,7 @@ def collect(settings: Settings, *, trades: bool, venues: str | None, every_symbo
 
     urls = _addresses(settings, venues)
     more = instruments(settings, urls) if every_symbol else []
-    plans = plan(settings.markets, urls, trades=trades, more=more)
+    plans = plan(settings.scope.markets, urls, trades=trades, more=more)
     _print(f"spool {settings.spool_dir}; seal finished hours with `taker run` or the sensor in Dagster")
     for venue in urls:
         if venue not in {each.venue for each in plans}:

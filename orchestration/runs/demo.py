@@ -1,4 +1,4 @@
-"""The demo: a simulated exchange in its own corner of ./var, apart from real data.
+"""The demo: two simulated exchanges in its own corner of ./var, apart from real data.
 
 Belongs here: where the demo lives, which days it has, what is received and claimed there. Does not: the simulation
 (`ingestion.simulator`).
@@ -25,7 +25,7 @@ from orchestration.state.locks import ARCHIVE, Workplace
 if TYPE_CHECKING:
     from ingestion.simulator.simulated import SimulationSummary
 
-MARKETS: Final = "simulated:BTCUSDT,simulated:BTCUSD_PERP,simulated:ETHUSDT"
+MARKETS: Final = "simulated:BTCUSDT,simulated:BTCUSD_PERP,simulated:ETHUSDT,simulated_b:BTCUSDT"
 FOLDER: Final = Path("var/demo")
 METRICS_DAYS: Final = 120
 
@@ -102,14 +102,14 @@ def receive_liquidations(settings: Settings, simulated: SimulationSummary) -> No
 
     SpoolBusy, SpoolFailed, SimulatedFeedLost, StorageError, OSError.
     """
-    from ingestion.domain.markets import SIMULATED_VENUE
     from ingestion.live.seal import collected_venues, seal
     from ingestion.raw.stores import open_store
     from ingestion.raw.zone import RawZone
     from ingestion.simulator.feed import replay
+    from ingestion.venues.simulated import SIMULATED
 
     zone = RawZone(open_store(settings.storage_url))
-    if SIMULATED_VENUE not in collected_venues(settings.spool_dir, zone):
+    if SIMULATED.venue not in collected_venues(settings.spool_dir, zone):
         replay(simulated.root, simulated.last_day, settings.spool_dir)
     seal(settings.spool_dir, zone, now=datetime.now(UTC))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.config.settings import Settings
+from orchestration.defs.choosing import choose, due
 from orchestration.progress import Progress
 from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
 from orchestration.runs.preflight import check_reachable
@@ -77,15 +78,20 @@ def run(
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
 
-    Raises RangeError, SettingsError, ArchiveUnavailable, StorageError, SparkUnusable or DbtFailed before anything runs.
+    Raises RangeError, SettingsError, NothingToChoose, ArchiveUnavailable, StorageError, SparkUnusable or DbtFailed
+    before anything runs.
     """
+    report = RunReport()
+    recorder = Recorder(progress or Progress(), report)
+    if due(settings.patterns, settings.paths.choices):
+        check_reachable(settings.endpoints, settings.storage, settings.paths.state)
+        recorder.comparing()
+        choose(settings.patterns, settings.paths.choices, settings.endpoints, settings.kline_interval, recorder.noticed)
     ranges = ingest_ranges(settings.scope, first_day, last_day, begins)
     check_reachable(settings.endpoints, settings.storage, settings.paths.state)
     # Partitions begin with the earliest requested day, if that is before TAKER_FIRST_DAY.
     first = min(settings.first_day, *(wanted.first_day for wanted in ranges))
     settings = settings.model_copy(update={"first_day": first})
-    report = RunReport()
-    recorder = Recorder(progress or Progress(), report)
     recorder.comparing()
     with ExitStack() as until_ingested:
         found = until_ingested.enter_context(

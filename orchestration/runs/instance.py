@@ -38,6 +38,8 @@ event_log_storage:
   class: BatchingSqliteEventLogStorage
   config:
     base_dir:
+run_queue:
+  dequeue_interval_seconds: 1   # a person waits for the run; Dagster's own 5 are most of what it waits
 concurrency:
   runs:
     max_concurrent_runs: 1      # SQLite and the warehouse file want one writer at a time

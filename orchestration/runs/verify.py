@@ -13,21 +13,24 @@ from ingestion.raw.verify import RawVerdict
 from ingestion.raw.verify import verify as verify_raw
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource, WarehouseResource
-from orchestration.serving.published import unreadable
+from orchestration.serving.published import outdated, unreadable
 from orchestration.serving.verified import MartFault, MartVerdict, verify_marts
 from orchestration.warehouse.sql import literal
 
 
 @dataclass(frozen=True)
 class Verification:
-    """`marts` is None where they were not requested, or nothing is published."""
+    """`marts` is None where they were not requested, nothing is published, or another version has published it; then
+    `outdated` states so.
+    """
 
     raw: RawVerdict
     marts: MartVerdict | None
+    outdated: str = ""
 
     @property
     def is_sound(self) -> bool:
-        return not self.raw.faults and not (self.marts and self.marts.faults)
+        return not self.raw.faults and not (self.marts and self.marts.faults) and not self.outdated
 
 
 def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], None]) -> Verification:
@@ -43,6 +46,8 @@ def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], N
             connection.execute(f"attach {literal(str(settings.serving_path))} as published (read_only)")
             index = storage.raw_zone().index()
             return Verification(raw, verify_marts(connection, storage.store(), index, settings.scope.trades_dataset))
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        return Verification(raw, None, str(outdated(settings.serving_path, error)))
     except duckdb.Error as error:
         what, _, remedy = str(unreadable(settings.serving_path, error)).rpartition("; ")
         fault = MartFault(str(settings.serving_path), what, remedy)

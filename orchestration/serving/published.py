@@ -50,6 +50,11 @@ class QueryFailed(Exception):
     """The database refused a query; the text is its reason."""
 
 
+class PublicationOutdated(QueryFailed):
+    """Another version of Taker has written the publication: it lacks a table or column that this one reads. The text
+    states so, and what to do."""
+
+
 class DayNotPublished(ValueError):
     """The published marts do not reach that day. The text names the days that they hold."""
 
@@ -62,8 +67,8 @@ class MarketNotPublished(ValueError):
 def connect(serving: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published marts.
 
-    Raises NothingPublished; PublicationUnreadable, also when damage is noticed only as the file is read; QueryFailed
-    for a publication without a table or column that is queried.
+    Raises NothingPublished; PublicationUnreadable, also when damage is noticed only as the file is read;
+    PublicationOutdated for a publication without a table or column that is queried.
     """
     import duckdb
 
@@ -79,7 +84,7 @@ def connect(serving: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                         connection.execute(statement)
             yield connection
     except (duckdb.CatalogException, duckdb.BinderException) as error:
-        raise outdated(error) from error
+        raise outdated(serving, error) from error
     except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, UnicodeDecodeError) as error:
         raise unreadable(serving, error) from error
 
@@ -145,11 +150,12 @@ def _nearest(connection: duckdb.DuckDBPyConnection, reason: str) -> str:
     return f"; did you mean `{close}`?" if close else "; `taker tables` lists the tables and their columns"
 
 
-def outdated(error: Exception) -> QueryFailed:
-    """The error of a query to a publication of an earlier version, which lacks a table or column."""
-    reason = str(error).strip().splitlines()[0]
-    return QueryFailed(
-        f"the published marts do not hold what this needs ({reason}); publish them anew with `taker run`"
+def outdated(serving: Path, error: Exception) -> PublicationOutdated:
+    """The error of a publication that lacks a table or column which is read."""
+    reason = re.sub(r"^\w+ Error: ", "", str(error).strip().splitlines()[0]).rstrip("!.")
+    return PublicationOutdated(
+        f"the publication {serving} was written by another version of Taker and lacks what this one reads ({reason}); "
+        "`taker run` publishes anew"
     )
 
 

@@ -6,6 +6,7 @@ Belongs here: counting days by what is stored of them. Does not: what was not us
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from orchestration.serving.defects import Unused, unused
-from orchestration.serving.published import NothingPublished, connect
+from orchestration.serving.published import NothingPublished, PublicationOutdated, connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,16 +52,21 @@ class SeriesStatus:
     defects: tuple[Unused, ...] = ()
 
 
-def raw_status(zone: RawZone, serving: Path) -> list[SeriesStatus]:
+def raw_status(zone: RawZone, serving: Path, notice: Callable[[str], None]) -> list[SeriesStatus]:
     """Each dataset and market of the raw zone, from the receipts' index as of the last build, and what was lost since.
 
-    `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent. Raises NothingPublished for a
+    `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent, and where another version has
+    written it, `notice` gets the sentence and no day is counted so. Raises NothingPublished for a
     zone without an index.
     """
     index, defects = zone.as_of_now()
     if index.num_rows == 0:
         raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
-    incomplete = _incomplete_days(serving)
+    try:
+        incomplete = _incomplete_days(serving)
+    except PublicationOutdated as error:
+        notice(str(error))
+        incomplete = set()
     return _series(index, defects, incomplete)
 
 

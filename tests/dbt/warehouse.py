@@ -26,7 +26,7 @@ from ingestion.domain.datasets import DATASETS
 from ingestion.domain.periods import Period
 from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
-from ingestion.venues import parse_market
+from ingestion.venues import parse_market, simulated_venues
 from orchestration.warehouse.events import take_events
 from orchestration.warehouse.parsed import keep_parsed, load_parsed, parsed_path
 from tests.support.forked import completed
@@ -312,6 +312,7 @@ class Warehouse:
             "raw_url": self.raw_url,
             "kline_intervals": list(self.kline_intervals),
             "trades_dataset": self.trades_dataset,
+            "simulated_venues": list(simulated_venues()),
             "own_claims": list(self.own_claims),
         }
         return json.dumps(dbt_vars)

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from ingestion.simulator.simulated import DefectKind, publish_correction
-from tests.support.demos import ETHER, INVERSE, LAST_DAY, LINEAR, Demo
+from tests.support.demos import ETHER, INVERSE, LAST_DAY, LINEAR, OTHER, SUM, Demo
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -43,7 +43,7 @@ def dailies(demo: Demo) -> dict[tuple[str, date], tuple[Any, ...]]:
 
 class TestTheAnswer:
     def test_the_latest_day_is_the_third_largest_bearish_spike_of_two_years(self, demo: Demo) -> None:
-        for market in (LINEAR, INVERSE):
+        for market in (LINEAR, INVERSE, OTHER, SUM):
             ranks = demo.taker.query(
                 "select definition_id, spike_rank, window_bars from fct_taker_spike_ranks "
                 f"where market_id = '{market}' and side = 'bearish' and bar_at = timestamp '{LAST_DAY}' "
@@ -59,19 +59,17 @@ class TestTheAnswer:
 
     def test_is_marked_as_simulated(self, demo: Demo) -> None:
         assert demo.taker.query("select market_id, is_simulated from dim_markets order by 1") == [
-            (LINEAR, True),
-            (INVERSE, True),
-            (ETHER, True),
+            (market, True) for market in sorted((LINEAR, INVERSE, ETHER, OTHER, SUM))
         ]
         assert demo.facts["simulated"] is True
-        assert [day["is_simulated"] for day in demo.facts["markets"]] == [True, True, True]
+        assert [day["is_simulated"] for day in demo.facts["markets"]] == [True] * 5
 
     def test_every_definition_is_filled_for_every_market(self, demo: Demo) -> None:
         filled = demo.taker.query(
             "select market_id, count(distinct definition_id) from fct_taker_spike_ranks "
             "where spike_rank is not null group by all order by 1"
         )
-        assert filled == [(LINEAR, 8), (INVERSE, 8), (ETHER, 8)]
+        assert filled == [(market, 8) for market in sorted((LINEAR, INVERSE, ETHER, OTHER, SUM))]
 
     def test_every_table_and_column_is_described_in_the_published_file(self, demo: Demo) -> None:
         undescribed = demo.taker.query(
@@ -104,7 +102,10 @@ class TestWhatItShows:
             "select market_id, count(*) filter (is_conclusive) > 0, min(p_value) < 0.01 from agg_spike_event_study "
             "group by market_id order by market_id"
         )
-        assert concluded == [(LINEAR, False, None), (INVERSE, False, None), (ETHER, True, True)]
+        assert concluded == [
+            (market, *((True, True) if market == ETHER else (False, None)))
+            for market in sorted((LINEAR, INVERSE, ETHER, OTHER, SUM))
+        ]
 
     def test_what_the_feed_was_silent_about_makes_the_day_a_lower_bound(self, demo: Demo) -> None:
         ((source, is_lower_bound, coverage, orders),) = demo.taker.query(
@@ -116,6 +117,30 @@ class TestWhatItShows:
 
     def test_the_whole_venue_is_shown_beside_its_markets(self, demo: Demo) -> None:
         assert "simulated:ALL" in [row["market_id"] for row in demo.facts["liquidations_24h"]]
+
+
+class TestTheSumOfBothExchanges:
+    def test_is_that_of_its_markets_to_the_last_digit(self, demo: Demo) -> None:
+        differing = demo.taker.query(
+            "select bar_date from fct_net_taker_volume_daily group by bar_date having "
+            f"sum(case when market_id = '{SUM}' then net_taker_usd end) is distinct from "
+            f"sum(case when market_id in ('{LINEAR}', '{INVERSE}', '{OTHER}') then net_taker_usd end)"
+        )
+        assert differing == []
+
+    def test_is_over_simulated_venues_alone(self, demo: Demo) -> None:
+        assert demo.taker.query(
+            "select distinct venue_set from fct_net_taker_volume_daily where venue like '%all'"
+        ) == [("simulated,simulated_b",)]
+
+    def test_is_another_series_than_its_largest_market(self, demo: Demo) -> None:
+        ((days,),) = demo.taker.query(
+            "select count(*) from fct_taker_spike_ranks as sums inner join fct_taker_spike_ranks as parts "
+            "using (definition_id, side, bar_at) "
+            f"where sums.market_id = '{SUM}' and parts.market_id = '{LINEAR}' and definition_id = 'daily_usd' "
+            "and sums.spike_rank <> parts.spike_rank"
+        )
+        assert days > 0
 
 
 class TestThePlannedDefects:

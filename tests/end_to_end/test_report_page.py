@@ -81,7 +81,7 @@ def test_every_chart_is_drawn(visited: str, request: pytest.FixtureRequest) -> N
     charts = page.locator(".chart")
     # Of each of three markets: net, price, dominance, positions, liquidations, two sides of the study, the hours of the
     # week, two calendars.
-    assert charts.count() == 30
+    assert charts.count() == 44
     page.evaluate(_UNFOLD)
     for number in range(charts.count()):
         box = charts.nth(number).locator("svg").bounding_box()

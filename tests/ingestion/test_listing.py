@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 
 from ingestion.archive import ingest
@@ -21,7 +20,7 @@ from ingestion.raw.store import LocalStore
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, ArchiveServer, agg_rows
-from tests.support.s3 import PUBLIC_BUCKET
+from tests.support.s3 import put_in_public
 
 FIRST = date(2024, 1, 2)
 DAYS = [FIRST + timedelta(days=number) for number in range(7)]
@@ -195,18 +194,7 @@ def test_a_second_ingestion_lists_once_and_notices_what_was_corrected(
 def test_a_real_s3_server_lists_the_etags_that_are_expected(
     seaweedfs: S3Options, archive_folder: ArchiveFolder, keys: list[str]
 ) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=seaweedfs.endpoint_url,
-        region_name=seaweedfs.region,
-        aws_access_key_id=seaweedfs.access_key_id,
-        aws_secret_access_key=seaweedfs.secret_access_key,
-    )
-    client.create_bucket(Bucket=PUBLIC_BUCKET)
-    for key in keys:
-        for name in (key, f"{key}.CHECKSUM"):
-            client.upload_file(str(archive_folder.root / name), PUBLIC_BUCKET, name)
-    url = f"{seaweedfs.endpoint_url}/{PUBLIC_BUCKET}"
+    url = put_in_public(seaweedfs, archive_folder.root, [*keys, *(f"{key}.CHECKSUM" for key in keys)])
     known = checksums(archive_folder.url, keys)
     archive = listed(url)
     absent = keys[0].replace(f"{DAYS[0]}", f"{DAYS[-1] + timedelta(days=1)}")

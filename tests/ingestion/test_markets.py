@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.domain.markets import ContractType, UnknownMarket, base_of
-from ingestion.venues import parse_market
+from ingestion.venues import is_simulated, parse_market
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_contract_without_a_valid_day_is_never_delivered(text: str) -> None:
     [
         ("BTCUSDT", "is not `venue:SYMBOL`"),
         ("binance_um:", "is not `venue:SYMBOL`"),
-        ("mtgox:BTCUSD", "known venues are binance_um, binance_cm, bybit, okx, simulated"),
+        ("mtgox:BTCUSD", "known venues are binance_um, binance_cm, bybit, okx, simulated, simulated_b"),
         ("binance_um:btcusdt", "write `binance_um:BTCUSDT`"),
         ("binance_um:BTCUSD_PERP", "no symbol of binance_um"),
         ("binance_cm:BTCUSDT", "like BTCUSD_PERP"),
@@ -146,3 +146,18 @@ def test_assets_that_the_venue_reports_are_read_by_the_same_rule(
 ) -> None:
     market = parse_market(text).as_named(venue_base, "USDT")
     assert (market.base_asset, market.base_multiplier) == (asset, multiplier)
+
+
+@pytest.mark.parametrize(
+    ("market_id", "expected"),
+    [
+        ("simulated:BTCUSDT", True),
+        ("simulated_b:BTCUSDT", True),
+        ("simulated_all:BTC", True),
+        ("binance_um:BTCUSDT", False),
+        ("all:BTC", False),
+        ("simulated_by_name_alone:BTCUSDT", False),
+    ],
+)
+def test_a_market_is_simulated_where_its_venue_states_it(market_id: str, expected: bool) -> None:
+    assert is_simulated(market_id) is expected

@@ -122,7 +122,7 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def test_every_object_is_a_zip_of_one_csv_with_its_own_checksum_beside_it(small: SimulationSummary) -> None:
-    objects = sorted((small.root / "data").rglob("*.zip"))
+    objects = sorted(small.root.rglob("*.zip"))
     assert len(objects) == small.objects
     assert sum(path.stat().st_size for path in objects) == small.bytes
     for path in objects:

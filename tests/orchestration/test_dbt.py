@@ -12,9 +12,11 @@ import duckdb
 import pytest
 import yaml
 
+from ingestion.domain.markets import SUMS_OF_VENUES
 from orchestration.config.settings import Settings, load_settings
 from orchestration.runs import dbt as commands
 from orchestration.warehouse import dbt, opening, profile
+from orchestration.warehouse.audit import rules
 from orchestration.warehouse.dbt_output import killed_sentence, without_tracebacks
 
 
@@ -26,6 +28,7 @@ def test_one_build_without_unit_tests_and_with_the_settings_as_variables(tmp_pat
         "raw_url": str(tmp_path / "raw"),
         "trades_dataset": "aggTrades",
         "kline_intervals": ["4h", "1d"],
+        "simulated_venues": ["simulated", "simulated_b"],
         "own_claims": [],
         "logic_version": profile.logic_version(),
         "macros_version": profile.macros_version(),
@@ -85,6 +88,7 @@ def test_the_local_profile_needs_no_extension_and_uses_utc(tmp_path: Path) -> No
         "VARIABLE taker_raw_url": str(tmp_path / "raw"),
         "VARIABLE taker_trades_dataset": "aggTrades",
         "VARIABLE taker_kline_intervals": "1h",
+        "VARIABLE taker_simulated_venues": "simulated,simulated_b",
         "VARIABLE taker_own_claims": "[]",
     }
     assert output["settings"] == {"TimeZone": "UTC", "memory_limit": settings.dbt.memory_limit, **stated}
@@ -271,3 +275,11 @@ def test_no_two_marts_are_described_by_the_same_first_sentence(manifest: Path) -
     assert all(first.values())
     same = [mart for mart, sentence in first.items() if list(first.values()).count(sentence) > 1]
     assert same == []
+
+
+def test_the_sums_over_venues_have_the_same_names_in_models_audit_and_code() -> None:
+    macros = (profile.PROJECT_DIR / "macros" / "venues.sql").read_text()
+    names = [name for line in macros.splitlines() if "return('" in line for name in line.split("'")[1:2]]
+    assert tuple(names) == SUMS_OF_VENUES
+    audit = Path(rules.__file__).with_name("sql") / "macros.sql"
+    assert ", ".join(f"'{name}'" for name in SUMS_OF_VENUES) in audit.read_text()

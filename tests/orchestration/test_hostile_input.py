@@ -20,7 +20,7 @@ MARKETS = (
     "../../etc/passwd", "binance_um:../../etc", "binance_um:..", "binance_um:BTC/USDT", "binance_um:BTC USDT",
     "BTC\nUSDT", "binance_um:BTC\n", "binance_um:'; drop table dim_markets; --", 'binance_um:"BTCUSDT"', "binance_um:",
     ":", ",,,", "-", "binance_um:" + "A" * 5000, "binance_um:BTC\x00USDT", "binance_um:BTC\udce9", "[red]BTC[/red]",
-    "<script>", "binance_um:*", "simulated_all:BTC", "all:BTC",
+    "<script>", "binance_um:BTC*", "binance_um:top0", "okx:*", "simulated_all:BTC", "all:BTC",
 )  # fmt: skip
 DAYS = (
     "", " ", "0000-01-01", "2024-02-30", "2024-13-01", "20240101", "-1", "2024-01-01T00:00", "2024-01-01\n", "now",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -114,3 +115,47 @@ def test_verification_names_the_file_and_what_to_run(
     shown = " ".join(done.stdout.split())
     assert "marts.duckdb" in shown
     assert remedy in shown
+
+
+OF_ANOTHER_VERSION = "was written by another version of Taker and lacks what this one reads ("
+
+
+def without_a_day(path: Path) -> None:
+    """As before a column was renamed."""
+    with duckdb.connect(str(path)) as connection:
+        for (table,) in connection.execute(
+            "select table_name from duckdb_columns() where not internal and column_name = 'bar_date'"
+        ).fetchall():
+            connection.execute(f"alter table {table} rename bar_date to trade_date")
+
+
+@pytest.mark.parametrize(("arguments", "lacking"), [(("verify",), "publication_tables"), (("brief",), "bar_date")])
+def test_a_publication_that_lacks_a_column_is_one_of_another_version(
+    arguments: tuple[str, ...], lacking: str, serving: Path
+) -> None:
+    without_a_day(serving)
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 1
+    (sentence,) = done.stderr.strip().splitlines()
+    assert OF_ANOTHER_VERSION in sentence
+    assert lacking in sentence
+    assert sentence.endswith("`taker run` publishes anew")
+    assert "damaged" not in done.output
+    assert "1 faults" not in done.output
+
+
+def test_the_state_of_the_raw_zone_is_shown_beside_a_publication_of_another_version(
+    serving: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration.serving import raw_status
+
+    without_a_day(serving)
+    monkeypatch.setattr(raw_status, "_series", lambda index, defects, incomplete: [incomplete])
+    notices: list[str] = []
+
+    class Zone:
+        def as_of_now(self) -> tuple[pa.Table, None]:
+            return pa.table({"a": [1]}), None
+
+    assert raw_status.raw_status(Zone(), serving, notices.append) == [set()]  # type: ignore[arg-type, comparison-overlap]
+    assert OF_ANOTHER_VERSION in notices[0]

@@ -156,7 +156,8 @@ class ArchiveServer:
 
     `denies`: what an absent object is answered with HTTP 403 instead of 404: S3's XML, or a page of a firewall.
 
-    `lists`: it lists the objects below `?prefix=…` behind `&marker=…` as S3 does, so many on a page.
+    `lists`: it lists the objects below `?prefix=…` behind `&marker=…` as S3 does, so many on a page; with
+    `&delimiter=/`, the folders.
     """
 
     def __init__(self, folder: ArchiveFolder) -> None:
@@ -239,20 +240,30 @@ class ArchiveServer:
             return
         request.wfile.write(body)
 
-    def listing(self, prefix: str = "", marker: str = "") -> bytes:
+    def listing(self, prefix: str = "", marker: str = "", delimiter: str = "") -> bytes:
         """A page of S3's XML (version 1)."""
         paths = sorted(path for path in self.folder.root.rglob("*") if path.is_file())
         keys = {path.relative_to(self.folder.root).as_posix(): path for path in paths}
+        if delimiter:
+            below = {key.removeprefix(prefix).split(delimiter)[0] for key in keys if key.startswith(prefix)}
+            folders = [name for name in sorted(f"{prefix}{each}{delimiter}" for each in below) if name > marker]
+            named = "".join(
+                f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in folders[: self.lists]
+            )
+            following = f"<NextMarker>{folders[self.lists - 1]}</NextMarker>" if len(folders) > self.lists else ""
+            return self.page(len(folders) > self.lists, named + following)
         found = [key for key in sorted(keys) if key.startswith(prefix) and key > marker]
         entries = "".join(
             f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
             f"<ETag>&quot;{hashlib.md5(keys[key].read_bytes()).hexdigest()}&quot;</ETag></Contents>"
             for key in found[: self.lists]
         )
-        is_truncated = str(len(found) > self.lists).lower()
+        return self.page(len(found) > self.lists, entries)
+
+    def page(self, is_truncated: bool, entries: str) -> bytes:
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-            f"<Name>bucket</Name><IsTruncated>{is_truncated}</IsTruncated>{entries}</ListBucketResult>"
+            f"<Name>bucket</Name><IsTruncated>{str(is_truncated).lower()}</IsTruncated>{entries}</ListBucketResult>"
         ).encode()
 
     @contextmanager

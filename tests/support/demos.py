@@ -18,6 +18,8 @@ from ingestion.simulator.simulated import DefectKind, SimulationSummary, simulat
 from tests.support.commands import Taker
 
 LINEAR, INVERSE, ETHER = "simulated:BTCUSDT", "simulated:BTCUSD_PERP", "simulated:ETHUSDT"
+# Of the second exchange, and the sum over both.
+OTHER, SUM = "simulated_b:BTCUSDT", "simulated_all:BTC"
 LAST_DAY = date(2026, 6, 30)
 _HOME = Path("var", "demo")
 
@@ -34,7 +36,7 @@ class Demo:
     def taker(self) -> Taker:
         """The same warehouse, by settings."""
         settings = {
-            "TAKER_MARKETS": f"{LINEAR},{INVERSE},{ETHER}",
+            "TAKER_MARKETS": f"{LINEAR},{INVERSE},{ETHER},{OTHER}",
             "TAKER_ARCHIVE_URL": self.simulated.root.as_uri(),
             "TAKER_FIRST_DAY": str(self.simulated.first_day),
         }

@@ -1,6 +1,7 @@
 """SeaweedFS, a real S3 server, for as long as a test session needs one.
 
-Belongs here: starting it on free loopback ports, waiting until it answers, ending it. Does not: buckets or assertions.
+Belongs here: starting it on free loopback ports, waiting until it answers, ending it; the public bucket.
+Does not: assertions.
 """
 
 from __future__ import annotations
@@ -11,16 +12,34 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import boto3
 import urllib3
+from botocore.exceptions import ClientError
 
 from ingestion.raw.s3 import S3Options
 
 ACCESS_KEY, SECRET_KEY = "taker-test", "taker-test-secret"
-# Readable by anyone; no other test writes to it.
+# Readable by anyone. Several tests write to it, each below a folder of its own.
 PUBLIC_BUCKET = "public-archive"
+
+
+def put_in_public(options: S3Options, root: Path, keys: Iterable[str]) -> str:
+    """Upload these files of `root` to the public bucket, under their keys; its address, which needs no credentials."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=options.endpoint_url,
+        region_name=options.region,
+        aws_access_key_id=options.access_key_id,
+        aws_secret_access_key=options.secret_access_key,
+    )
+    with contextlib.suppress(ClientError):  # another test has made it
+        client.create_bucket(Bucket=PUBLIC_BUCKET)
+    for key in keys:
+        client.upload_file(str(root / key), PUBLIC_BUCKET, key)
+    return f"{options.endpoint_url}/{PUBLIC_BUCKET}"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
--- One row per aggregate and market that it is summed from: a base asset whose flow at least two venues give. Invented
+-- One row per aggregate and market that it is summed from: a base asset whose flow at least two venues give. Simulated
 -- markets are summed apart. Derived from the receipts, since `dim_markets` names the aggregates before any bar is
 -- built.
 with flow_markets as (
@@ -6,7 +6,7 @@ with flow_markets as (
         market_id,
         max(venue) as venue,
         max(base_asset) as base_asset,
-        max(venue) = 'simulated' as is_simulated
+        {{ is_simulated('max(venue)') }} as is_simulated
     from {{ ref('stg_raw__receipts') }}
     where status = 'stored'
         and row_count > 0
@@ -22,8 +22,8 @@ shared_assets as (
 )
 
 select
-    case when parts.is_simulated then 'simulated_all' else 'all' end || ':' || parts.base_asset as market_id,
-    case when parts.is_simulated then 'simulated_all' else 'all' end as venue,
+    {{ sum_of('parts.is_simulated') }} || ':' || parts.base_asset as market_id,
+    {{ sum_of('parts.is_simulated') }} as venue,
     parts.base_asset,
     parts.is_simulated,
     parts.market_id as part_market_id

@@ -13,7 +13,7 @@ venue_spans as (
         venue,
         min(hour_at) as first_hour_at,
         max(hour_at) as last_hour_at,
-        max(max(hour_at)) over (partition by {{ all_of('venue') }}) as last_hour_of_all_at
+        max(max(hour_at)) over (partition by {{ sum_of(taker.is_simulated('venue')) }}) as last_hour_of_all_at
     from collected_hours
     where covered_minutes > 0
     group by venue

@@ -11,7 +11,7 @@ with ended_days as (
         cast(coverage_ratio as double) as coverage_ratio,
         is_provisional,
         case when venue_set <> venue then venue_set end as summed_venue_set,
-        coalesce(venue in ('simulated', 'simulated_all'), false) as is_simulated
+        coalesce({{ is_simulated('venue') }}, false) as is_simulated
     from {{ ref('int_bars') }}
     where grain_hours = 24 and is_running is not true
 )
@@ -66,7 +66,7 @@ left join {{ ref('int_brief_ranks') }} as ranks
 left join {{ ref('int_liquidation_days') }} as liquidations
     on days.market_id = liquidations.market_id and days.bar_date = liquidations.bar_date
 left join {{ ref('int_liquidation_days') }} as all_liquidations
-    on all_liquidations.market_id = case when days.is_simulated then 'simulated_all:ALL' else 'all:ALL' end
+    on all_liquidations.market_id = {{ sum_of('days.is_simulated') }} || ':ALL'
     and days.bar_date = all_liquidations.bar_date
 left join {{ ref('int_flow_days') }} as archive
     on days.market_id = archive.market_id and days.bar_date = archive.bar_date

@@ -69,7 +69,7 @@ select
     coalesce(instruments.listed_at, cast(seed.listed_on as timestamp)) as listed_at,
     coalesce(instruments.delivered_at, receipted_markets.delivered_at) as delivered_at,
     receipted_markets.market_id is not null as is_ingested,
-    coalesce(receipted_markets.venue, received_markets.venue) = 'simulated' as is_simulated
+    {{ is_simulated('coalesce(receipted_markets.venue, received_markets.venue)') }} as is_simulated
 from known_markets
 left join receipted_markets on known_markets.market_id = receipted_markets.market_id
 left join received_markets on known_markets.market_id = received_markets.market_id

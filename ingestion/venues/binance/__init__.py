@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingestion.domain.markets import ContractType
-from ingestion.venues.binance.archive import BINANCE_ARCHIVE, TRADE_DATASETS
+from ingestion.venues.binance.archive import BINANCE_ARCHIVE, SYMBOL_FOLDERS, TRADE_DATASETS
 from ingestion.venues.binance.feed import BinanceFeed
 from ingestion.venues.binance.rest import BinanceApi
 from ingestion.venues.binance.symbols import LINEAR_SHAPE, BinanceSymbols
@@ -24,6 +24,7 @@ BINANCE_UM: Final = Venue(
     api=BinanceApi(_UM, "https://fapi.binance.com", "/fapi/v1"),
     feed=BinanceFeed("binance_um", "wss://fstream.binance.com/market", ContractType.LINEAR),
     trade_datasets=TRADE_DATASETS,
+    symbol_folders=(SYMBOL_FOLDERS[ContractType.LINEAR],),
 )
 BINANCE_CM: Final = Venue(
     venue="binance_cm",
@@ -33,4 +34,5 @@ BINANCE_CM: Final = Venue(
     # COIN-M has a host of its own, with the same paths.
     feed=BinanceFeed("binance_cm", "wss://dstream.binance.com/market", ContractType.INVERSE),
     trade_datasets=TRADE_DATASETS,
+    symbol_folders=(SYMBOL_FOLDERS[ContractType.INVERSE],),
 )

@@ -115,12 +115,14 @@ _COIN_M_LIQUIDATIONS = (date(2023, 6, 25), date(2024, 10, 14))
 
 @dataclass(frozen=True)
 class BinanceArchive:
-    """The archive layout; `published` decides which days of a dataset are worth requesting."""
+    """The archive layout; `published` decides which days of a dataset are worth requesting. `root`: the folder that all
+    keys lie in, with a slash at its end."""
 
     published: Callable[[Dataset, Market, date], bool]
     url: str = "https://data.binance.vision"
     has_checksums: bool = True
     listing_url: str = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
+    root: str = ""
 
     def publishes(self, dataset: Dataset, market: Market, day: date) -> bool:
         return self.published(dataset, market, day)
@@ -144,7 +146,14 @@ class BinanceArchive:
             return ()
         if period.span is Span.DAY and dataset.name in _PUBLISHED_BY_MONTH_ONLY:
             return ()
-        return (SourceObject(_key(dataset, market, interval, period), period),)
+        return (SourceObject(self.root + _key(dataset, market, interval, period), period),)
+
+
+# Where each symbol with monthly klines has a folder, by kind of contract.
+SYMBOL_FOLDERS: Final = {
+    kind: f"data/futures/{product}/monthly/{KLINES.name}"
+    for kind, product in ((ContractType.LINEAR, "um"), (ContractType.INVERSE, "cm"))
+}
 
 
 def _key(dataset: Dataset, market: Market, interval: str, period: Period) -> str:

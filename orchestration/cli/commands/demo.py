@@ -1,4 +1,4 @@
-"""`taker demo`: a simulated exchange through everything."""
+"""`taker demo`: two simulated exchanges through everything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Simulate three markets' archive and feed in ./var/demo and run everything on it."""
+    """Simulate two exchanges, archive and feed, in ./var/demo and run everything on it."""
     with reporting_errors(debug):
         from orchestration.runs import demo as demonstration
 

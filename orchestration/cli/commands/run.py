@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def run(
     markets: Annotated[
-        str | None, typer.Option(help="Comma-separated, such as binance_um:BTCUSDT. Default: TAKER_MARKETS.")
+        str | None,
+        typer.Option(help="Comma-separated, such as binance_um:BTCUSDT or binance_um:top50. Default: TAKER_MARKETS."),
     ] = None,
     first: Annotated[
         date | None, typer.Option("--from", parser=day_of, metavar="DAY", help="First UTC day, included.")
@@ -141,7 +142,7 @@ def _published(settings: Settings, report: RunReport) -> _Published:
 
     if not report.published:
         return _Published()
-    serving, markets = settings.serving_path, [market.market_id for market in settings.markets]
+    serving, markets = settings.serving_path, settings.scope.market_ids
     return _Published(
         latest_days(serving, markets),
         last_liquidations(serving, markets),

@@ -1,4 +1,4 @@
-"""`taker simulate`: an archive of a simulated exchange."""
+"""`taker simulate`: an archive of simulated exchanges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def simulate(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the archive of a simulated exchange, laid out like the real one."""
+    """Write the archive of two simulated exchanges, laid out like a real one."""
     with reporting_errors(debug):
         from dataclasses import asdict
 

@@ -27,7 +27,8 @@ def status(
         from orchestration.alerts import outbox
         from orchestration.cli.render.alerts import show_undelivered
         from orchestration.cli.render.console import stderr, stdout
-        from orchestration.cli.render.status import show_status
+        from orchestration.cli.render.status import show_choices, show_status
+        from orchestration.config.choices import read_choices
         from orchestration.resources import StorageResource
         from orchestration.serving.formats import to_json
         from orchestration.serving.raw_status import raw_status
@@ -35,8 +36,14 @@ def status(
         settings = settings_of(demo)
         # Before what may fail, and beside the series: those are a list that others parse.
         show_undelivered(stderr(), outbox.undelivered(settings.alerts_path, stderr().print))
-        series = raw_status(StorageResource(settings.storage).raw_zone(), settings.serving_path)
+        series = raw_status(
+            StorageResource(settings.storage).raw_zone(),
+            settings.serving_path,
+            lambda text: stderr().print(f"note: {text}", markup=False, highlight=False, soft_wrap=True),
+        )
         if as_json:
             print(to_json(series))
         else:
+            choices = read_choices(settings.paths.choices) if settings.patterns else {}
+            show_choices(stdout(), {str(each): choices.get(str(each), ()) for each in settings.patterns})
             show_status(stdout(), series, every_defect=every_defect)

@@ -33,9 +33,15 @@ def verify(
         with HashProgress(stderr(), is_shown=not (quiet or as_json)) as report:
             found = verified(settings, raw_only=raw_only, report=report)
         if as_json:
-            print(to_json({"sound": found.is_sound, "raw": found.raw, "marts": found.marts}))
+            print(
+                to_json({"sound": found.is_sound, "raw": found.raw, "marts": found.marts, "outdated": found.outdated})
+            )
         else:
             show_verification(stdout(), found.raw, found.marts, faults_only=quiet)
         faults = len(found.raw.faults) + len(found.marts.faults if found.marts else ())
+        if found.outdated and not faults:
+            fail(found.outdated)
         if faults:
+            if found.outdated:
+                stderr().print(found.outdated, markup=False, highlight=False)
             fail(f"{faults:,} thing(s) are not as they should be, listed above")

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ingestion.domain.markets import is_simulated
+from ingestion.domain.markets import SUMS_OF_VENUES
+from ingestion.venues import is_simulated
 from orchestration.serving.answers import NOTABLE_RANK, answer
 from orchestration.serving.formats import amount, bar_time, change, count, millions, number, share
 from orchestration.serving.liquidations import of_symbols
@@ -117,7 +118,7 @@ def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
 def liquidation_row(row: Liquidated) -> list[str]:
     """The row as text. A lower bound is marked, and hours that were not received give a dash."""
     label = "SIMULATED " if is_simulated(row.market_id) else ""
-    is_over_venues = row.market_id in ("all:ALL", "simulated_all:ALL")
+    is_over_venues = row.market_id.partition(":")[0] in SUMS_OF_VENUES
     name = f"all of {row.venue_set.replace(',', ', ')}" if is_over_venues else row.market_id
     least = "≥ " if row.is_lower_bound else ""
     return [

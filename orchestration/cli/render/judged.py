@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-from ingestion.domain.markets import is_simulated
+from ingestion.venues import is_simulated
 from orchestration.serving.judged import Judged, JudgedClaim
 
 

@@ -12,13 +12,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestration.config.choices import dropped_out
 from orchestration.serving.formats import nonzero
 
 if TYPE_CHECKING:
+    from orchestration.config.choices import Choices
     from orchestration.serving.raw_status import SeriesStatus
 
 
 _DEFECTS_SHOWN = 12
+
+
+def show_choices(console: Console, choices: Choices) -> None:
+    """Which markets each pattern of TAKER_MARKETS stands for, since when; nothing where there is no pattern."""
+    for pattern, made in choices.items():
+        if not made:
+            console.print(f"[yellow]{escape(pattern)}: not chosen yet; `taker run` chooses[/]")
+            continue
+        last, gone = made[-1], dropped_out(made)
+        stay = f"; {len(gone):,} of earlier choices stay: {', '.join(gone)}" if gone else ""
+        aside = f"; {len(last.left_out):,} symbols left out" if last.left_out else ""
+        console.print(
+            escape(
+                f"{pattern}: {len(last.symbols):,} of {len(last.usd):,} markets, chosen {last.chosen_at} by their "
+                f"volume of {last.month}{stay}{aside}"
+            ),
+            highlight=False,
+        )
 
 
 def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defect: bool = False) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
+from ingestion.venues import simulated_venues
 from orchestration.warehouse.sql import render
 
 Severity = Literal["critical", "warning"]
@@ -51,7 +52,13 @@ class AuditSuite:
 
     def drawn(self, *, changed: bool) -> str:
         """The SQL of the frame. `changed`: only of what was built, where the suite follows that (`window`)."""
-        return render(_SQL / self.sql, mart=self.mart, key=self.key, changed=changed and self.follows_changes)
+        return render(
+            _SQL / self.sql,
+            mart=self.mart,
+            key=self.key,
+            changed=changed and self.follows_changes,
+            simulated_venues=simulated_venues(),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 -- One row per market: its name, assets and contract, and whether its flow is valued.
-{% from "macros.sql" import sum_venues %}
+{% from "macros.sql" import is_simulated, sum_venues %}
 
 select
     market_id,
@@ -27,5 +27,5 @@ select
     ) as is_flow_valued,
     coalesce(contract_size is not null or not is_ingested, false) as is_size_known,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({{ sum_venues }})) as is_sum_named,
-    coalesce(is_simulated = (venue in ('simulated', 'simulated_all')), false) as is_labelled
+    coalesce(is_simulated = ({{ is_simulated("venue", simulated_venues) }}), false) as is_labelled
 from dim_markets

@@ -1,5 +1,5 @@
 -- One row per bar, day or rolling day of a liquidations mart, with the residuals of its identities.
-{% from "macros.sql" import residual %}
+{% from "macros.sql" import is_simulated, residual, sum_venues %}
 {% set time_column = key | last %}
 
 select
@@ -55,17 +55,18 @@ select
         false
     ) as is_bound_honest,
     coalesce(
-        venue_set = case when venue in ('all', 'simulated_all') then venue_set else venue end
+        venue_set = case when venue in ({{ sum_venues }}) then venue_set else venue end
         and length(venue_set) > 0
-        and (venue = 'all') <= (position('simulated' in venue_set) = 0)
-        and (venue = 'simulated_all') <= (venue_set = 'simulated'),
+        -- Of a sum, every venue is real, or every one is simulated.
+        and len(list_filter(string_split(venue_set, ','), lambda name: {{ is_simulated("name", simulated_venues) }}))
+            = case when {{ is_simulated("venue", simulated_venues) }} then len(string_split(venue_set, ',')) else 0 end,
         false
     ) as is_venue_set_right,
     subscribed_symbol_count is null or coalesce(ends_with(market_id, ':ALL') and coverage_ratio > 0, false)
         as is_symbol_count_of_sum,
     coalesce(
         starts_with(market_id, venue || ':')
-        and (ends_with(market_id, ':ALL') or venue not in ('all', 'simulated_all')),
+        and (ends_with(market_id, ':ALL') or venue not in ({{ sum_venues }})),
         false
     ) as is_id_of_parts,
     {% if time_column == 'bar_date' %}

@@ -1,6 +1,6 @@
 -- One row per day that is in the daily or in the hourly mart, or that was requested from the archive. Hours that only a
 -- venue's trail holds (see int_liquidation_venue_hours) have no numbers, and leave a day of `all` without a venue.
-{% from "macros.sql" import distance %}
+{% from "macros.sql" import distance, sum_venues %}
 
 with requested_days as (
     select
@@ -57,7 +57,7 @@ select
     end as coverage_error,
     -- A market known from a feed only has hours with orders, and the coverage of all hours of its venue.
     case
-        when liquidations.venue in ('all', 'simulated_all') or hours.market_id is null then 0
+        when liquidations.venue in ({{ sum_venues }}) or hours.market_id is null then 0
         else greatest(hours.coverage_ratio - liquidations.coverage_ratio, 0)
     end as coverage_excess,
     case

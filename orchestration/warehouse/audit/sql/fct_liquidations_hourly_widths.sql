@@ -1,9 +1,9 @@
 -- One row per hour of a venue, or of all venues, beside the sum of its parts: its markets, or its venues.
-{% from "macros.sql" import residual %}
+{% from "macros.sql" import is_simulated, residual, sum_venues %}
 
 with venues as (
     select * from fct_liquidations_hourly
-    where ends_with(market_id, ':ALL') and venue not in ('all', 'simulated_all')
+    where ends_with(market_id, ':ALL') and venue not in ({{ sum_venues }})
 ),
 
 parts as (
@@ -12,8 +12,8 @@ parts as (
     where not ends_with(market_id, ':ALL')
     union all
     select
-        case when venue = 'simulated' then 'simulated_all' else 'all' end as venue, bar_at, long_usd, short_usd,
-        order_count, unvalued_order_count
+        case when {{ is_simulated("venue", simulated_venues) }} then 'simulated_all' else 'all' end as venue,
+        bar_at, long_usd, short_usd, order_count, unvalued_order_count
     from venues
 ),
 

@@ -1,4 +1,6 @@
 -- One row per rolling day beside the sum of the 24 hours that it is made of: each hour is in 24 windows.
+{% from "macros.sql" import sum_venues %}
+
 with sums as (
     select
         hours.market_id,
@@ -27,7 +29,7 @@ select
     coalesce(sums.order_count, 0) - coalesce(rolling.order_count, 0) as count_difference,
     sums.market_id is null or sums.largest_order_usd is not distinct from rolling.largest_order_usd as is_largest_right,
     case
-        when rolling.venue in ('all', 'simulated_all') or sums.market_id is null then 0
+        when rolling.venue in ({{ sum_venues }}) or sums.market_id is null then 0
         else greatest(sums.coverage_ratio - rolling.coverage_ratio, 0)
     end as coverage_excess
 from fct_liquidations_rolling_24h as rolling

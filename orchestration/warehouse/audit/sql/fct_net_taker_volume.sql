@@ -80,6 +80,11 @@ select
         else open_price is not null and high_price is not null and low_price is not null and close_price is not null
     end as is_price_known,
     greatest(low_price - average_price, average_price - high_price, 0) / close_price as average_price_excursion,
+    -- The prices of a sum over venues are those of one contract, and its amounts those of all.
+    case
+        when venue not in ({{ sum_venues }})
+            then greatest(low_price - average_price, average_price - high_price, 0) / close_price
+    end as own_average_price_excursion,
     cast(close_price as double) / cast(nullif(previous_close_price, 0) as double) - 1 as close_change_ratio
 from bars
 {% if changed %}

@@ -16,6 +16,11 @@
 {# Names that stand for several venues at once. #}
 {% set sum_venues = "'all', 'simulated_all'" %}
 
+{# Whether a venue is simulated, or the sum over those that are. `simulated_venues`: the names, from the venues' own descriptions. #}
+{% macro is_simulated(venue, simulated_venues) -%}
+    {{ venue }} in ('simulated_all'{% for name in simulated_venues %}, '{{ name }}'{% endfor %})
+{%- endmacro %}
+
 {# Flow that a file of the archive has yet to confirm. #}
 {% set provisional_sources = "'rest_klines', 'rest_trades', 'live_trades'" %}
 

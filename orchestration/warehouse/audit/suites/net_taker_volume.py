@@ -60,7 +60,7 @@ _BAR: Final[tuple[Rule, ...]] = (
         ("average_price", "low_price", "high_price", "volume_usd", "volume_base"),
     ),
     Between(
-        "average_price_excursion",
+        "own_average_price_excursion",
         None,
         1e-5,
         "the average price lies within the bar",

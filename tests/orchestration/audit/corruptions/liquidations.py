@@ -56,6 +56,7 @@ def _liquidation_corruptions(mart: str, row: str) -> list[Corruption]:
         one("is_venue_set_right", "venue_set = 'okx'"),
         one("is_venue_set_right", "venue_set = null"),
         one("is_venue_set_right", "venue_set = 'binance_um,simulated'", "venue = 'all'"),
+        one("is_venue_set_right", "venue_set = 'binance_um,simulated_b'", "venue = 'all'"),
         one("is_id_of_parts", "market_id = 'okx:BTC-USD-SWAP'"),
         one("subscribed_symbol_count", "subscribed_symbol_count = -1", "venue = 'all'"),
         one("is_symbol_count_of_sum", "subscribed_symbol_count = 1"),

@@ -44,7 +44,7 @@ def _flow_corruptions(mart: str, row: str) -> list[Corruption]:
         one("high_price, upper_end_price", "flow_source = 'trades', close_price = high_price + 1"),
         one("average_price_excursion", "volume_base = volume_base * 3"),
         one(
-            "average_price_excursion",
+            "own_average_price_excursion",
             "low_price = high_price, open_price = high_price, close_price = high_price",
             WARNING,
         ),
