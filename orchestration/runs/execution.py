@@ -28,8 +28,8 @@ from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import PROCESS_TAG, join
+from orchestration.warehouse.engines import require_engine
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
-from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -70,7 +70,8 @@ def run(
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
 
-    Raises RangeError, SettingsError, ArchiveUnavailable, StorageError, SparkUnusable or DbtFailed before anything runs.
+    Raises RangeError, SettingsError, ArchiveUnavailable, StorageError, WarehouseUnusable or DbtFailed before anything
+    runs.
     """
     ranges = ingest_ranges(settings.scope, first_day, last_day, begins)
     check_reachable(settings.endpoints, settings.storage, settings.paths.state)
@@ -82,8 +83,7 @@ def run(
     is_wanted = full_refresh or full_audit
     if not is_wanted and _is_up_to_date(settings, ranges, recorder, report, with_today=last_day is None):
         return report
-    if settings.dbt.is_spark:
-        require_reachable(settings.dbt.spark_conf)
+    require_engine(settings.dbt)
     with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
         _ingest(session, ranges)
         if report.every_object_failed or report.nothing_ingested:

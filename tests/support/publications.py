@@ -15,6 +15,7 @@ import duckdb
 
 from ingestion.raw.store import ObjectStore
 from ingestion.raw.stores import open_store
+from orchestration.warehouse.opening import WarehouseFile
 from orchestration.warehouse.publish.publication import Publication, publish
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -70,7 +71,7 @@ class Publisher:
         now = self.now
         self.now += timedelta(seconds=1)
         return publish(
-            self.warehouse,
+            WarehouseFile(self.warehouse),
             self.serving,
             self.store,
             marts,
