@@ -1,0 +1,93 @@
+"""A lake of the tests' own: a catalog in a database of a running PostgreSQL, files in a folder or a bucket.
+
+Belongs here: making its settings, and looking at it as readers and operators do. Does not: expectations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+from pydantic import SecretStr
+
+from orchestration.config.dbt import LAKE, DbtConfig
+from orchestration.config.lake import LakeConfig
+from orchestration.config.paths import Paths
+from orchestration.config.storage import Storage
+from orchestration.warehouse.engines import team_lake
+from orchestration.warehouse.extensions import install_extensions
+from orchestration.warehouse.lake.catalog import Lake, TeamLake
+from tests.support.postgres import PostgresServer
+
+
+def new_catalog(server: PostgresServer) -> str:
+    """The address of a new, empty database."""
+    name = f"lake_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    return server.url(name)
+
+
+def lake_config(url: str, state: Path, storage: Storage | None = None, history_days: int = 7) -> DbtConfig:
+    """Settings of the target `lake` whose catalog is at `url`; without `storage` its files lie in `state`."""
+    where = storage or Storage(str(state))
+    lake = LakeConfig(SecretStr(url), f"{where.url}/lake", history_days)
+    return DbtConfig(Paths(state), where, LAKE, "aggTrades", ("1h",), lake=lake)
+
+
+def opened_lakes(config: DbtConfig) -> TeamLake:
+    """The lakes of these settings, with the extensions where they are looked for."""
+    install_extensions(config)
+    lakes = team_lake(config)
+    assert lakes is not None
+    return lakes
+
+
+@dataclass(frozen=True)
+class Look:
+    """A lake as it is now."""
+
+    lake: Lake
+
+    @contextlib.contextmanager
+    def reading(self, at: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A reader, as a BI tool is one."""
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            self.lake.attach(connection, at=at)
+            connection.execute("use warehouse.main")
+            yield connection
+
+    def query(self, sql: str, at: datetime | None = None) -> list[tuple[Any, ...]]:
+        with self.reading(at) as connection:
+            return connection.execute(sql).fetchall()
+
+    def snapshots(self) -> list[tuple[Any, ...]]:
+        """The number and the message of each."""
+        return self.query("select snapshot_id, commit_message from ducklake_snapshots('warehouse') order by all")
+
+    def needed(self) -> list[str]:
+        """Names of the files that some snapshot needs, as the catalog has them."""
+        with psycopg.connect(self.lake.config.catalog_url.get_secret_value()) as catalog:
+            rows = catalog.execute(
+                f"select path from {self.lake.schema}.ducklake_data_file "
+                f"union all select path from {self.lake.schema}.ducklake_delete_file".encode()
+            ).fetchall()
+        return sorted(Path(path).name for (path,) in rows)
+
+    def copied(self, target: Path) -> Path:
+        """The lake's tables as a DuckDB file, like the published one."""
+        with self.reading() as connection:
+            connection.execute(f"attach '{target}' as copied")
+            for (name,) in connection.execute(
+                "select table_name from duckdb_tables() where database_name = 'warehouse'"
+            ).fetchall():
+                connection.execute(f'create table copied.main."{name}" as from warehouse.main."{name}"')
+        return target
