@@ -73,7 +73,8 @@ def source_of(demo: bool, as_of: datetime | None) -> Source:
     team = team_lake(settings.dbt)
     if team is None:
         raise NoHistory(
-            f"TAKER_TARGET is {settings.target}, and only the target `lake` keeps former publications; leave out --as-of"
+            f"TAKER_TARGET is {settings.target}, and only the target `lake` keeps former publications; leave out "
+            "--as-of"
         )
     install_extensions(settings.dbt)
     return AsOf(team.published, as_of)

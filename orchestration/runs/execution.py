@@ -11,10 +11,11 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import PROCESS_TAG, join
 from orchestration.warehouse.engines import require_engine
+from orchestration.warehouse.lake.server import failed_catalog, failed_catalog_sentence
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class _Session:
     debug: bool
     process: str
     folders: tuple[Path, ...]
-    bucket: str | None
+    explain: Callable[[str, str], str | None]
 
 
 def run(
@@ -138,7 +140,7 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
         show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
-        yield _Session(definitions, instance, report, debug, process, _folders(settings), _bucket(settings))
+        yield _Session(definitions, instance, report, debug, process, _folders(settings), partial(_explained, settings))
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
@@ -147,9 +149,13 @@ def _folders(settings: Settings) -> tuple[Path, ...]:
     return (state,) if settings.storage.is_s3 else (state, Path(settings.storage.url))
 
 
-def _bucket(settings: Settings) -> str | None:
-    """The address of S3 storage; None for a folder."""
-    return settings.storage.url if settings.storage.is_s3 else None
+def _explained(settings: Settings, step: str, text: str) -> str | None:
+    """The sentence about an error of a step that the bucket or the lake's catalog has caused; None for any other."""
+    if settings.storage.is_s3 and (reason := failed_read(text)) is not None:
+        return failed_read_sentence(step, settings.storage.url, reason)
+    if settings.dbt.lake is not None and (reason := failed_catalog(text)) is not None:
+        return failed_catalog_sentence(step, settings.dbt.lake, reason)
+    return None
 
 
 def _ingest(session: _Session, ranges: Sequence[IngestRange]) -> None:
@@ -222,14 +228,16 @@ def _execute(
         # Dagster records the interruption as a failed step and would let the run continue.
         raise KeyboardInterrupt
     report.checks.extend(findings(result.get_asset_check_evaluations()))
-    report.problems.extend(_problems(result, session.folders, session.bucket))
+    report.problems.extend(_problems(result, session.folders, session.explain))
 
 
-def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket: str | None) -> list[str]:
+def _problems(
+    result: dg.ExecuteInProcessResult, folders: Sequence[Path], explain: Callable[[str, str], str | None]
+) -> list[str]:
     """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check.
 
-    A full disk is a sentence of its own, whichever library noticed it, and so is a bucket that DuckDB could not read.
-    `folders` are those that a run writes to.
+    A full disk is a sentence of its own, whichever library noticed it, and so is what `explain` knows of a step and
+    its error. `folders` are those that a run writes to.
     """
     problems = []
     for event in result.get_step_failure_events():
@@ -244,8 +252,8 @@ def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket
         text = _ERROR_CLASS.sub("", (stated.description if stated else None) or error.message.strip())
         if means_full_disk(_all_of(failure.error) + text, folders):
             problems.append(full_disk_sentence(str(event.step_key), folders))
-        elif bucket is not None and (reason := failed_read(text)) is not None:
-            problems.append(failed_read_sentence(str(event.step_key), bucket, reason))
+        elif explained := explain(str(event.step_key), text):
+            problems.append(explained)
         else:
             problems.append(f"{event.step_key}: {_shortened(text)}")
     return problems

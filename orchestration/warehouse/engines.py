@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Engine:
     """`require`: WarehouseUnusable where no build can begin. `warehouse`: where its tables are. `ready`: wait until
-    they can be written, with a sentence about what was healed. `is_there`: whether they can be read. `alone`: be the only
-    builder beyond the state folder. `named`: the tables' place in words."""
+    they can be written, with a sentence about what was healed. `is_there`: whether they can be read. `alone`: be the
+    only builder beyond the state folder. `named`: the tables' place in words."""
 
     require: Callable[[DbtConfig], None]
     warehouse: Callable[[DbtConfig], Warehouse]

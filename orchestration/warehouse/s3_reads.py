@@ -1,8 +1,8 @@
 """S3 as DuckDB reads it: how patient it is, and what its errors mean.
 
 Belongs here: the options of DuckDB's HTTP client, the statements that make a bucket readable, recognising that a build
-failed because the bucket did, and the sentence about it. Does not: how the bucket is addressed (`orchestration.config.storage`), boto3's own reads and writes
-(`ingestion.raw.store`).
+failed because the bucket did, and the sentence about it. Does not: how the bucket is addressed
+(`orchestration.config.storage`), boto3's own reads and writes (`ingestion.raw.store`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PATIENCE: Final[dict[str, Any]] = {
 _ERROR: Final = re.compile(
     r"(?:HTTP Error|IO Error|HTTPException|IOException): (?P<reason>[^\n]*\bHTTP (?:HEAD|GET|PUT|POST)\b[^\n]*)"
 )
+_WRITE: Final = re.compile(r"\bHTTP (?:PUT|POST)\b")
 _CODE: Final = re.compile(r"^\s*(?P<code>[A-Z]\w+): (?P<text>[^\n]+)$", re.MULTILINE)
 _QUERY: Final = re.compile(r"\?[^'\s]*")
 
@@ -59,8 +60,9 @@ def failed_read(text: str) -> str | None:
 
 
 def failed_read_sentence(step: str, url: str, reason: str) -> str:
-    """What could not be read, why, and what to do."""
+    """What could not be read or written, why, and what to do."""
+    verb = "written" if _WRITE.search(reason) else "read"
     return (
-        f"{step}: {url} failed while it was read: {reason}; nothing of this build is published. Check the bucket, "
+        f"{step}: {url} failed while it was {verb}: {reason}; nothing of this build is published. Check the bucket, "
         "AWS_ENDPOINT_URL and the AWS_* credentials, then run the same command again"
     )

@@ -5,11 +5,15 @@ Belongs here: making its settings, and looking at it as readers and operators do
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from orchestration.config.lake import LakeConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 from orchestration.warehouse.engines import team_lake
-from orchestration.warehouse.extensions import install_extensions
+from orchestration.warehouse.extensions import extensions_folder, install_extensions
 from orchestration.warehouse.lake.catalog import Lake, TeamLake
 from tests.support.postgres import PostgresServer
 
@@ -43,11 +47,24 @@ def lake_config(url: str, state: Path, storage: Storage | None = None, history_d
 
 
 def opened_lakes(config: DbtConfig) -> TeamLake:
-    """The lakes of these settings, with the extensions where they are looked for."""
-    install_extensions(config)
+    """The lakes of these settings, with the extensions where they are looked for: copied once for all tests."""
+    folder = extensions_folder(config)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(_extensions(config.storage))
     lakes = team_lake(config)
     assert lakes is not None
     return lakes
+
+
+@cache
+def _extensions(storage: Storage) -> Path:
+    """75 MB, in a folder that is gone when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="taker-extensions-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shared = DbtConfig(Paths(folder), storage, LAKE, "aggTrades", ("1h",))
+    install_extensions(shared)
+    return extensions_folder(shared)
 
 
 @dataclass(frozen=True)
@@ -65,9 +82,17 @@ class Look:
             connection.execute("use warehouse.main")
             yield connection
 
-    def query(self, sql: str, at: datetime | None = None) -> list[tuple[Any, ...]]:
-        with self.reading(at) as connection:
-            return connection.execute(sql).fetchall()
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Of now: each query is a transaction of its own."""
+        return _used(self._reader.cursor()).execute(sql).fetchall()
+
+    @cached_property
+    def _reader(self) -> duckdb.DuckDBPyConnection:
+        """To load the extensions and to attach a lake takes a third of a second."""
+        connection = duckdb.connect()
+        connection.execute("set timezone = 'UTC'")
+        self.lake.attach(connection)
+        return connection
 
     def snapshots(self) -> list[tuple[Any, ...]]:
         """The number and the message of each."""
@@ -91,3 +116,9 @@ class Look:
             ).fetchall():
                 connection.execute(f'create table copied.main."{name}" as from warehouse.main."{name}"')
         return target
+
+
+def _used(cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Looking names up in the lake."""
+    cursor.execute("use warehouse.main")
+    return cursor

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,12 @@ _TRIED_EVERY: Final = 0.5
 _BUILDERS: Final = 0x74616B65726C616B
 # So that the server notices within two minutes that the machine of a builder is gone.
 _KEEPALIVE: Final = "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
+# What libpq states of a server that ends a connection, or that there is none to.
+_GONE: Final = re.compile(
+    r"[^\n]*(?:server closed the connection|terminating connection|connection to server at|no connection to the server|"
+    r"SSL connection has been closed|could not receive data from server|connection not open)[^\n]*",
+    re.IGNORECASE,
+)
 _HOLDER: Final = """
     select application_name, backend_start from pg_stat_activity
     where pid = (
@@ -102,6 +109,20 @@ def alone_in(
                 ) from None
 
         yield refuse_unless_alone
+
+
+def failed_catalog(text: str) -> str | None:
+    """What DuckDB reports of a catalog whose server went, one line; None for any other error."""
+    found = _GONE.search(text)
+    return found[0].strip().rstrip(".") if found else None
+
+
+def failed_catalog_sentence(step: str, lake: LakeConfig, reason: str) -> str:
+    """What failed, why, and what to do."""
+    return (
+        f"{step}: the lake's catalog at {place_of(lake)} failed: {without_password(reason, lake)}; nothing of this "
+        "build is published. Check the server, then run the same command again"
+    )
 
 
 def _connect(lake: LakeConfig, name: str = "taker") -> psycopg.Connection[Any]:
