@@ -1,9 +1,9 @@
-"""The lake as a target, on a real PostgreSQL: one transaction, undisturbed readers, a history, one builder."""
+"""The lake as a target, on a real PostgreSQL: one transaction, undisturbed readers, a history, one builder.
+The longer part: tests/torture/test_lake_publications.py.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,55 +14,26 @@ from pydantic import SecretStr
 
 from ingestion.domain.errors import StorageError
 from orchestration.config.dbt import DbtConfig
-from orchestration.serving.published import PublicationUnreadable, QueryFailed, query
+from orchestration.serving.published import QueryFailed, query
 from orchestration.state.locks import Busy
 from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake
 from orchestration.warehouse.lake.expiry import superfluous, tidy
 from orchestration.warehouse.lake.history import AsOf, NoHistory
 from orchestration.warehouse.lake.server import alone_in, require_usable
-from orchestration.warehouse.publish import lake, publication
-from orchestration.warehouse.publish.tables import PublicationError
-from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
-from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
+from orchestration.warehouse.publish import publication
+from tests.support.lakes import Look, files_below, lake_config, new_catalog, opened_lakes
+from tests.support.lakes import catalog_server as catalog_server
+from tests.support.lakes import config as config
+from tests.support.lakes import published as published
+from tests.support.lakes import publisher as publisher
+from tests.support.lakes import team as team
+from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.publications import DAILY, EVERY_TYPE, MARKETS, Publisher
 from tools.postgres import free_port
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 DAYS = f"select count(*) from {DAILY}"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
-@pytest.fixture
-def config(server: PostgresServer, tmp_path: Path) -> DbtConfig:
-    return lake_config(new_catalog(server), tmp_path)
-
-
-@pytest.fixture
-def team(config: DbtConfig) -> TeamLake:
-    return opened_lakes(config)
-
-
-@pytest.fixture
-def publisher(tmp_path: Path, team: TeamLake) -> Publisher:
-    return replace(Publisher.on(tmp_path), team=team)
-
-
-@pytest.fixture
-def published(team: TeamLake) -> Look:
-    return Look(team.published)
-
-
-def files_below(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*.parquet"))
 
 
 class TestAPublication:
@@ -112,46 +83,6 @@ class TestAPublication:
         publisher.publish_days(2)
         assert published.query(DAYS) == [(2,)]
 
-    def test_replaces_the_rows_that_changed_and_no_others(self, publisher: Publisher, published: Look) -> None:
-        publisher.publish_days(90)
-        publisher.publish_days(91)
-        ((last,),) = published.query("select max(snapshot_id) from ducklake_snapshots('warehouse')")
-        changes = (
-            f"select change_type, rowid from ducklake_table_changes('warehouse', 'main', '{DAILY}', {last}, {last})"
-        )
-        assert [kind for kind, _ in published.query(changes)] == ["insert"]
-        assert published.query(f"select count(*), count(distinct bar_date) from {DAILY}") == [(91, 91)]
-
-    def test_is_laid_whole_where_the_lake_has_another_one_than_the_file(
-        self, publisher: Publisher, published: Look, tmp_path: Path
-    ) -> None:
-        """As after a publication by another machine of the team."""
-        publisher.publish_days(3)
-        elsewhere = replace(Publisher.on(tmp_path / "elsewhere"), team=publisher.team, now=publisher.now)
-        (tmp_path / "elsewhere").mkdir()
-        elsewhere.publish_days(40)
-        publisher.publish_days(4)
-        assert published.query(DAYS) == [(4,)]
-
-    def test_drops_a_mart_that_is_published_no_longer_and_takes_new_columns(
-        self, publisher: Publisher, published: Look
-    ) -> None:
-        publisher.publish_days(1)
-        publisher.build(f"alter table {DAILY} add column volume_usd decimal(38, 8)")
-        publisher.publish([DAILY])
-        names = published.query("select table_name from duckdb_tables() where database_name = 'warehouse'")
-        assert (MARKETS,) not in names
-        assert published.query(f"select volume_usd from {DAILY}") == [(None,)]
-
-    def test_states_the_catalog_and_not_its_password_when_it_fails(self, publisher: Publisher, team: TeamLake) -> None:
-        url = team.published.config.catalog_url.get_secret_value().replace("s3cret", "0ther")
-        wrong = replace(team.published, config=replace(team.published.config, catalog_url=SecretStr(url)))
-        publisher.team = TeamLake(team.built, wrong)
-        with pytest.raises(PublicationError, match=r"password authentication failed.*former publication stands") as why:
-            publisher.publish_days(1)
-        assert "0ther" not in str(why.value)
-        assert not publisher.serving.exists()
-
 
 class TestAFormerPublication:
     def test_is_read_as_of_a_time(self, publisher: Publisher, team: TeamLake) -> None:
@@ -182,13 +113,6 @@ class TestAFormerPublication:
             with pytest.raises(QueryFailed, match=why):
                 query(now, sql)
 
-    def test_whose_files_are_gone_cannot_be_read_and_this_is_stated(self, publisher: Publisher, team: TeamLake) -> None:
-        publisher.publish_days(1)
-        for path in Path(team.published.data_url).rglob("*.parquet"):
-            path.unlink()
-        with pytest.raises(PublicationUnreadable, match="check the catalog and the storage"):
-            query(AsOf(team.published, datetime.now(UTC)), f"from {DAILY}")
-
     def test_stays_for_its_days_and_then_ends_with_the_files_that_only_it_needs(
         self, publisher: Publisher, team: TeamLake, published: Look
     ) -> None:
@@ -202,45 +126,6 @@ class TestAFormerPublication:
         assert query(AsOf(team.published, now), DAYS)[1] == [(3,)]
         folder = Path(team.published.data_url)
         assert files_below(folder) == published.needed()
-
-    def test_keeps_its_files_for_an_hour_since_someone_may_be_reading_them(
-        self, publisher: Publisher, team: TeamLake, published: Look
-    ) -> None:
-        for days in (1, 2):
-            publisher.publish_days(days)
-        before = files_below(Path(team.published.data_url))
-        tidy(replace_history(team, 0), datetime.now(UTC), memory_limit="512MiB")
-        assert [message for _, message in published.snapshots()].count("publication") == 1
-        assert set(before) <= set(files_below(Path(team.published.data_url)))
-
-    def test_of_the_lake_that_dbt_builds_only_the_last_state_stays(self, team: TeamLake, publisher: Publisher) -> None:
-        import duckdb
-
-        with duckdb.connect() as builder:
-            team.built.attach(builder, read_only=False)
-            for number in range(5):
-                builder.execute(f"create or replace table warehouse.main.t as select {number} as n from range(1000)")
-        publisher.publish_days(1)
-        built = Look(team.built)
-        assert len(built.snapshots()) == 1
-        tidy(team, datetime.now(UTC) + timedelta(hours=2), memory_limit="512MiB")
-        assert files_below(Path(team.built.data_url)) == built.needed()
-        assert built.query("select distinct n from t") == [(4,)]
-
-    def test_that_cannot_be_ended_is_a_notice_of_the_publication(
-        self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def refuse(*args: object, **options: object) -> None:
-            raise LakeUnusable(f"no server, {PASSWORD}")
-
-        monkeypatch.setattr(publication, "tidy", refuse)
-        notices = publisher.publish_days(1).notices
-        assert notices == ("former snapshots of the lake stay until the next publication: no server, ***",)
-
-
-def replace_history(team: TeamLake, days: int) -> TeamLake:
-    config = replace(team.published.config, history_days=days)
-    return TeamLake(replace(team.built, config=config), replace(team.published, config=config))
 
 
 @pytest.mark.parametrize(
@@ -297,9 +182,9 @@ class TestOneBuilder:
                 refuse_unless_alone()
 
     def test_of_another_lake_on_the_same_server_is_no_obstacle(
-        self, config: DbtConfig, server: PostgresServer, tmp_path: Path
+        self, config: DbtConfig, catalog_server: PostgresServer, tmp_path: Path
     ) -> None:
-        other = lake_config(new_catalog(server), tmp_path / "other")
+        other = lake_config(new_catalog(catalog_server), tmp_path / "other")
         assert config.lake is not None
         assert other.lake is not None
         with alone_in(config.lake, wait=0), alone_in(other.lake, wait=0):
@@ -311,12 +196,12 @@ class TestWhatIsFoundOutBeforeARun:
         require_usable(config)
 
     @pytest.mark.parametrize("fault", ["password", "server", "database"])
-    def test_a_catalog_that_cannot_be_used(self, config: DbtConfig, server: PostgresServer, fault: str) -> None:
+    def test_a_catalog_that_cannot_be_used(self, config: DbtConfig, catalog_server: PostgresServer, fault: str) -> None:
         assert config.lake is not None
         url = config.lake.catalog_url.get_secret_value()
         wrong, why = {
             "password": (url.replace("s3cret", "0ther"), "password authentication failed"),
-            "server": (url.replace(str(server.port), str(free_port())), "Connection refused"),
+            "server": (url.replace(str(catalog_server.port), str(free_port())), "Connection refused"),
             "database": (url.rpartition("/")[0] + "/none", 'database "none" does not exist'),
         }[fault]
         lake_of_it = replace(config.lake, catalog_url=SecretStr(wrong))
@@ -325,7 +210,7 @@ class TestWhatIsFoundOutBeforeARun:
         assert "0ther" not in str(raised.value)
         assert PASSWORD not in str(raised.value)
 
-    def test_a_user_who_may_not_create_the_catalog(self, config: DbtConfig, server: PostgresServer) -> None:
+    def test_a_user_who_may_not_create_the_catalog(self, config: DbtConfig, catalog_server: PostgresServer) -> None:
         assert config.lake is not None
         url = config.lake.catalog_url.get_secret_value()
         with psycopg.connect(url, autocommit=True) as administrator:
@@ -347,29 +232,3 @@ class TestWhatIsFoundOutBeforeARun:
 
 def lake_query(team: TeamLake) -> None:
     Look(team.published).query(DAYS)
-
-
-def test_the_run_of_a_publication_is_known_and_unknown_without_one(publisher: Publisher, team: TeamLake) -> None:
-    assert lake.published_run(team.published) is None
-    publisher.publish_days(1)
-    assert lake.published_run(team.published) == "run-1"
-
-
-def test_readers_never_see_half_of_a_publication(publisher: Publisher, published: Look) -> None:
-    publisher.publish_days(1)
-    seen: set[tuple[int, int]] = set()
-    ended = threading.Event()
-
-    def read() -> None:
-        both = f"select ({DAYS}), (select row_count from publication_tables where table_name = '{DAILY}')"
-        while not ended.is_set():
-            seen.update(published.query(both))  # type: ignore[arg-type]
-
-    reading = threading.Thread(target=read)
-    reading.start()
-    for days in (2, 40, 3):
-        publisher.publish_days(days)
-    ended.set()
-    reading.join()
-    assert {days for days, stated in seen if days != stated} == set()
-    assert len(seen) > 1

@@ -1,6 +1,7 @@
 """A lake of the tests' own: a catalog in a database of a running PostgreSQL, files in a folder or a bucket.
 
-Belongs here: making its settings, and looking at it as readers and operators do. Does not: expectations.
+Belongs here: making its settings, fixtures of it, and looking at it as readers and operators do. Does not:
+expectations.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pytest
 from pydantic import SecretStr
 
 from orchestration.config.dbt import LAKE, DbtConfig
@@ -28,7 +30,8 @@ from orchestration.config.storage import Storage
 from orchestration.warehouse.engines import team_lake
 from orchestration.warehouse.extensions import extensions_folder, install_extensions
 from orchestration.warehouse.lake.catalog import Lake, TeamLake
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_postgres, server_programs
+from tests.support.publications import Publisher
 
 
 def new_catalog(server: PostgresServer) -> str:
@@ -122,3 +125,36 @@ def _used(cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Looking names up in the lake."""
     cursor.execute("use warehouse.main")
     return cursor
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def catalog_server() -> Iterator[PostgresServer]:
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
+    with running_postgres(programs) as started:
+        yield started
+
+
+@pytest.fixture
+def config(catalog_server: PostgresServer, tmp_path: Path) -> DbtConfig:
+    return lake_config(new_catalog(catalog_server), tmp_path)
+
+
+@pytest.fixture
+def team(config: DbtConfig) -> TeamLake:
+    return opened_lakes(config)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, team: TeamLake) -> Publisher:
+    return replace(Publisher.on(tmp_path), team=team)
+
+
+@pytest.fixture
+def published(team: TeamLake) -> Look:
+    return Look(team.published)
