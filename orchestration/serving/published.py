@@ -1,7 +1,7 @@
 """A connection to the published marts, and what can be wrong with a question to them.
 
-Belongs here: opening marts.duckdb, or a former publication in the lake, read-only, one query, naming a published market,
-the errors of all of these. Does not: what is queried (the modules beside this one), how it is printed
+Belongs here: opening marts.duckdb, or a former publication in the lake, read-only, one query, naming a published
+market, the errors of all of these. Does not: what is queried (the modules beside this one), how it is printed
 (`orchestration.cli`). Imports no dagster, so that `taker sql` answers at once.
 """
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from orchestration.warehouse.lake.catalog import Lake, TeamLake
+from orchestration.warehouse.lake.catalog import TeamLake
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -24,45 +24,46 @@ if TYPE_CHECKING:
 PUBLICATION: Final = "publication"
 # How long a query may run that began before a publication.
 READERS: Final = timedelta(hours=1)
-_LAKE: Final = "lake"
 
 
 def tidy(lake: TeamLake, now: datetime, *, memory_limit: str, readers: timedelta = READERS) -> None:
     """End the snapshots that nobody needs, merge small files, and delete files that no snapshot needs; for the process
     that alone builds and publishes. duckdb.Error, LakeUnusable."""
-    history = timedelta(days=lake.published.config.history_days)
-    _tidy(lake.built, None, now - readers, memory_limit)
-    _tidy(lake.published, now - history, now - readers, memory_limit)
-
-
-def _tidy(lake: Lake, stays_from: datetime | None, deleted_before: datetime, memory_limit: str) -> None:
-    """`stays_from`: publications that stood then or later stay; None: none but the newest snapshot."""
     import duckdb
 
+    history = timedelta(days=lake.published.config.history_days)
+    before = f"older_than => timestamptz {literal((now - readers).isoformat())}"
+    # Of one connection: to load the extensions takes longer than most of what follows.
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = {literal(memory_limit)}")
-        lake.attach(connection, _LAKE, read_only=False)
-        # Before the former snapshots end, whose rows are not worth being merged; a merge is a snapshot of its own.
-        _expire(connection, stays_from)
-        connection.execute(f"call ducklake_rewrite_data_files('{_LAKE}')")
-        connection.execute(f"call ducklake_merge_adjacent_files('{_LAKE}')")
-        _expire(connection, stays_from)
-        before = f"older_than => timestamptz {literal(deleted_before.isoformat())}"
-        connection.execute(f"call ducklake_cleanup_old_files('{_LAKE}', {before})")
-        # Those of writers that were killed belong to no snapshot at all.
-        connection.execute(f"call ducklake_delete_orphaned_files('{_LAKE}', {before})")
+        for each, stays_from in ((lake.built, None), (lake.published, now - history)):
+            each.attach(connection, each.folder, read_only=False)
+            _tidy(connection, each.folder, stays_from, before)
 
 
-def _expire(connection: duckdb.DuckDBPyConnection, stays_from: datetime | None) -> None:
+def _tidy(connection: duckdb.DuckDBPyConnection, name: str, stays_from: datetime | None, before: str) -> None:
+    """`stays_from`: publications that stood then or later stay; None: none but the newest snapshot. `before`: of
+    files that no snapshot needs, those are deleted that were not needed then."""
+    # First, since rows of former snapshots are not worth being merged, and again, since a merge is a snapshot.
+    _expire(connection, name, stays_from)
+    connection.execute(f"call ducklake_rewrite_data_files('{name}')")
+    connection.execute(f"call ducklake_merge_adjacent_files('{name}')")
+    _expire(connection, name, stays_from)
+    connection.execute(f"call ducklake_cleanup_old_files('{name}', {before})")
+    # Those of writers that were killed belong to no snapshot at all.
+    connection.execute(f"call ducklake_delete_orphaned_files('{name}', {before})")
+
+
+def _expire(connection: duckdb.DuckDBPyConnection, name: str, stays_from: datetime | None) -> None:
     snapshots = connection.execute(
         "select snapshot_id, cast(epoch_us(snapshot_time) as bigint), commit_message = ? "
-        f"from ducklake_snapshots('{_LAKE}') order by snapshot_id",
+        f"from ducklake_snapshots('{name}') order by snapshot_id",
         [PUBLICATION],
     ).fetchall()
     ended = superfluous(snapshots, None if stays_from is None else int(stays_from.timestamp() * 1_000_000))
     if ended:
-        connection.execute(f"call ducklake_expire_snapshots('{_LAKE}', versions => {ended})")
+        connection.execute(f"call ducklake_expire_snapshots('{name}', versions => {ended})")
 
 
 def superfluous(snapshots: Sequence[tuple[int, int, bool | None]], stays_from: int | None) -> list[int]:
