@@ -156,7 +156,9 @@ class Workplace:
         self.index_read = ""
 
     def hold_warehouse(self, report: Report, run_id: str | None = None) -> None:
-        """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free."""
+        """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free; Busy where
+        the lock was lost meanwhile."""
+        self._refuse_unless_alone()
         if not self._has_warehouse:
             join(self.paths)
             with contextlib.ExitStack() as held:
@@ -181,6 +183,7 @@ class Workplace:
 
     def close(self) -> None:
         self._has_warehouse = False
+        self._refuse_unless_alone = lambda: None
         self._held.close()
 
     def _alone(self, name: str, report: Report, run_id: str | None) -> contextlib.AbstractContextManager[None]:
