@@ -45,6 +45,7 @@ from orchestration.resources import (
 )
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.dbt import ensure_manifest, load_manifest, marts_in
+from orchestration.warehouse.engines import alone_of
 from orchestration.warehouse.profile import manifest_path
 from orchestration.warehouse.publish.tables import mart_keys
 
@@ -112,7 +113,7 @@ def build_definitions(
             "archive": ArchiveResource(endpoints),
             "apis": ApiResource(endpoints, paths.bans),
             "storage": StorageResource(settings.storage),
-            "workplace": workplace_resource(paths, settings.lock_wait_seconds),
+            "workplace": workplace_resource(paths, settings.lock_wait_seconds, alone_of(settings.dbt)),
             "warehouse": WarehouseResource(settings.dbt),
             "dbt": dbt_resource(settings.dbt),
             "progress": progress or Progress(),

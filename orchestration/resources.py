@@ -6,7 +6,7 @@ Does not: decisions. Plain objects rather than ConfigurableResource: their secre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 from orchestration.progress import Progress
 from orchestration.state.healing import heal, json_fault
-from orchestration.state.locks import Workplace
+from orchestration.state.locks import Alone, Workplace
 from orchestration.state.process import named, scratch
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _REFUSED_ADVICE: Final = "set TAKER_REST=off to do without today, or TAKER_VENUE
 NAMES_THE_PROCESS: Final = frozenset({"workplace"})
 
 
-def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
+def workplace_resource(paths: Paths, lock_wait: float, beyond: Alone | None = None) -> dg.ResourceDefinition:
     """The `Workplace` of a run: made before its first step, closed after its last.
 
     Every job executes in one process, which makes a resource once: a lock that a step takes is held until the run ends.
@@ -56,7 +56,7 @@ def workplace_resource(paths: Paths, lock_wait: float) -> dg.ResourceDefinition:
             if run.is_finished:  # so slow to begin that it was taken for dead
                 raise dg.Failure(f"run {run.run_id} was ended before it began; start it again", allow_retries=False)
             instance.add_run_tags(run.run_id, named(paths))
-        made = Workplace(paths, lock_wait)
+        made = Workplace(paths, lock_wait, beyond)
         try:
             yield made
         finally:
@@ -164,51 +164,36 @@ class StorageResource:
 
 @dataclass(frozen=True)
 class WarehouseResource:
-    """The DuckDB file that dbt writes, opened read-only and briefly: an open reader would keep dbt out."""
+    """The tables that dbt writes, opened read-only and briefly: an open reader of a file would keep dbt out."""
 
     dbt: DbtConfig
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only connection, in UTC. Views may reach into the raw zone, so S3 is set up as it is for dbt."""
-        with self._connected(str(self.dbt.paths.warehouse), read_only=True) as connection:
+        """A connection in which they are found by their names, in UTC. Views may reach into the raw zone, so S3 is set
+        up as it is for dbt."""
+        from orchestration.warehouse.engines import warehouse_of
+        from orchestration.warehouse.place import enter
+
+        with self.open_raw() as connection:
+            enter(warehouse_of(self.dbt), connection)
             yield connection
 
     @contextmanager
     def open_raw(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to nothing, in UTC, that can read the files of the raw zone."""
-        with self._connected(":memory:", read_only=False) as connection:
-            yield connection
-
-    @contextmanager
-    def _connected(self, database: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
-        from orchestration.warehouse.profile import connection_options, install_extensions
-        from orchestration.warehouse.s3_reads import PATIENCE
+        from orchestration.warehouse.extensions import connection_options, install_extensions
+        from orchestration.warehouse.s3_reads import reach_bucket
         from orchestration.warehouse.sql import literal
 
         install_extensions(self.dbt)
         options = connection_options(self.dbt)
-        storage = self.dbt.storage
         # A folder of its own to spill to: two processes in one overwrite each other's blocks.
-        with (
-            scratch(self.dbt.paths) as spill,
-            duckdb.connect(database, read_only=read_only, config=options) as connection,
-        ):
+        with scratch(self.dbt.paths) as spill, duckdb.connect(config=options) as connection:
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"set memory_limit = '{self.dbt.memory_limit}'")
             connection.execute(f"set temp_directory = {literal(str(spill))}")
-            if storage.is_s3:
-                connection.execute("load httpfs")
-                for name, value in PATIENCE.items():
-                    connection.execute(f"set {name} = {value}")
-                connection.execute(_create_secret(storage.duckdb_secret(storage.dbt_environment())))
+            reach_bucket(connection, self.dbt.storage)
             yield connection
-
-
-def _create_secret(secret: Mapping[str, Any]) -> str:
-    from orchestration.warehouse.sql import literal
-
-    options = [f"{name} {literal(str(value))}" for name, value in secret.items() if name != "name"]
-    return f"create or replace secret {secret['name']} ({', '.join(options)})"

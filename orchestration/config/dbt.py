@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from ingestion.venues import simulated_venues
 from orchestration.config.claims import own_claims
+from orchestration.config.lake import LakeConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 
 # The targets: the name of each is that of its output in the profile.
 DUCKDB: Final = "duckdb"
 SPARK: Final = "spark"
+LAKE: Final = "lake"
 # For callers without settings: a laptop has that much to spare.
 _MEMORY: Final = 1024
 
@@ -25,7 +27,8 @@ _MEMORY: Final = 1024
 @dataclass(frozen=True)
 class DbtConfig:
     """`target`: the output of the profile. `kline_intervals` begin with the finest. `memory_mebibytes`: how much DuckDB
-    takes before it writes to disk. `spark_conf`: the folder with `spark-defaults.conf`, for the target `spark`."""
+    takes before it writes to disk. `spark_conf`: the folder with `spark-defaults.conf`, for the target `spark`. `lake`:
+    for the target `lake`, and None for the others."""
 
     paths: Paths
     storage: Storage
@@ -34,6 +37,7 @@ class DbtConfig:
     kline_intervals: tuple[str, ...]
     memory_mebibytes: int = _MEMORY
     spark_conf: Path | None = None
+    lake: LakeConfig | None = None
 
     @property
     def is_spark(self) -> bool:

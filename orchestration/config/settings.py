@@ -40,10 +40,12 @@ from orchestration.config.alerts import AlertConfig
 from orchestration.config.choices import Pattern, chosen, parse_wanted
 from orchestration.config.days import today as today
 from orchestration.config.days import yesterday as yesterday
-from orchestration.config.dbt import DbtConfig
+from orchestration.config.dbt import LAKE, DbtConfig
 from orchestration.config.endpoints import AUTO, BINANCE_ARCHIVE_URL, Endpoints, venue_urls
 from orchestration.config.errors import SettingsError as SettingsError
 from orchestration.config.hosts import allowed_hosts
+from orchestration.config.lake import HISTORY_DAYS as LAKE_HISTORY_DAYS
+from orchestration.config.lake import LakeConfig
 from orchestration.config.memory import default_mebibytes, mebibytes
 from orchestration.config.paths import Paths
 from orchestration.config.scope import Scope
@@ -66,6 +68,7 @@ _ALLOWED: Final = {
     "alert_definition": "write one of dim_spike_definitions, such as `4h_usd`",
     "collector": "write at most 32 small letters, digits and hyphens, such as tokyo-1",
     "lock_wait_seconds": "write a whole number of seconds, such as 3600; 0 fails at once",
+    "lake_history_days": "write a whole number of days, such as 7; 0 keeps the publication that stands alone",
     "archive_file_seconds": "write a number of seconds from 1 to 86400, such as 1800",
     "alert_rank": "write a whole number from 1, such as 3 for the three largest",
     "alert_liquidation_percentile": "write a share between 0 and 1, such as 0.99",
@@ -93,8 +96,10 @@ class Settings(BaseSettings):
     kline_interval: Annotated[tuple[str, ...], NoDecode] = ("1h",)
     trades_dataset: Literal["aggTrades", "trades"] = "aggTrades"
     first_day: date = Field(default_factory=lambda: today() - timedelta(days=HISTORY_DAYS))
-    target: Literal["duckdb", "spark"] = "duckdb"
+    target: Literal["duckdb", "spark", "lake"] = "duckdb"
     spark_conf: Path = Path()
+    lake_catalog_url: SecretStr | None = None
+    lake_history_days: Annotated[int, Field(ge=0, le=36_500)] = LAKE_HISTORY_DAYS
     state_dir: Path = Path()
     lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
     collector: Annotated[str, StringConstraints(pattern=rf"^({COLLECTOR_NAME})?$")] = ""
@@ -235,15 +240,15 @@ class Settings(BaseSettings):
             raise ValueError(f"{fault}; write https://host:port, and the keys into AWS_ACCESS_KEY_ID and the others")
         return value
 
-    @field_validator("publish_postgres_url", "alert_webhook_url", mode="after")
+    @field_validator("publish_postgres_url", "lake_catalog_url", "alert_webhook_url", mode="after")
     @classmethod
     def _off_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value().strip() if value else ""
         return None if text.lower() in ("", OFF) else SecretStr(text)
 
-    @field_validator("publish_postgres_url")
+    @field_validator("publish_postgres_url", "lake_catalog_url")
     @classmethod
-    def _publish_postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value and (fault := postgres_fault(value.get_secret_value())):
             raise ValueError(
                 f"{fault}; write postgresql://user:password@host:5432/database, with @ : / ? # % in the password as "
@@ -286,6 +291,11 @@ class Settings(BaseSettings):
             )
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both or none")
+        if self.target == LAKE and self.lake_catalog_url is None:
+            raise ValueError(
+                "TAKER_TARGET is lake and TAKER_LAKE_CATALOG_URL is not set; write the PostgreSQL database of the "
+                "catalog, postgresql://user:password@host:5432/database"
+            )
         return self
 
     # ---- the narrow values that other rooms take
@@ -340,7 +350,14 @@ class Settings(BaseSettings):
             self.kline_interval,
             self.memory_limit,
             self.spark_conf,
+            self._lake,
         )
+
+    @property
+    def _lake(self) -> LakeConfig | None:
+        if self.target != LAKE or self.lake_catalog_url is None:
+            return None
+        return LakeConfig(self.lake_catalog_url, f"{self.storage_url}/lake", self.lake_history_days)
 
     @property
     def alerts(self) -> AlertConfig:
@@ -411,6 +428,8 @@ class Settings(BaseSettings):
             "TAKER_FIRST_DAY": self.first_day.isoformat(),
             "TAKER_TARGET": self.target,
             "TAKER_SPARK_CONF": str(self.spark_conf),
+            "TAKER_LAKE_CATALOG_URL": revealed(self.lake_catalog_url) or OFF,
+            "TAKER_LAKE_HISTORY_DAYS": str(self.lake_history_days),
             "TAKER_STATE_DIR": str(self.state_dir),
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
             "TAKER_COLLECTOR": self.collector or OFF,

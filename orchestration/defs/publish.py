@@ -18,6 +18,7 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
 from orchestration.warehouse.audit.window import AUDITED, statement_of
+from orchestration.warehouse.engines import named, team_lake, warehouse_of
 from orchestration.warehouse.publish.inputs import (
     INPUTS,
     days_read,
@@ -75,7 +76,7 @@ def published_asset(
         workplace.hold_warehouse(report, context.run.run_id)
         audit = audit_summary(context.instance, audits, context.run.run_id)
         refuse_unaudited(audit)
-        refuse_empty(storage.raw_zone(), dbt.paths.warehouse)
+        refuse_empty(storage.raw_zone(), dbt)
         progress.publishing(len(marts))
         settings = published_settings(scope, dbt.target)
         judged = judged_in(context.instance, audits, context.run.run_id)
@@ -105,7 +106,7 @@ def _published(
 
     with workplace.scratch() as scratch:
         return publish(
-            dbt.paths.warehouse,
+            warehouse_of(dbt),
             dbt.paths.serving,
             store,
             list(marts),
@@ -113,6 +114,8 @@ def _published(
             keys=marts,
             scratch=scratch,
             memory_limit=dbt.memory_limit,
+            team=team_lake(dbt),
+            still_alone=workplace.refuse_unless_alone,
             **stated,
         )
 
@@ -124,7 +127,7 @@ def _stated(
     judged_by = judged_by_sha256(settings, dbt.variables())
     return {
         INPUTS: inputs_sha256(index_read, settings, dbt.variables(), postgres_url),
-        AUDITED: {**statement_of(dbt.paths.warehouse), **judged, "judged_by": judged_by},
+        AUDITED: {**statement_of(warehouse_of(dbt)), **judged, "judged_by": judged_by},
     }
 
 
@@ -160,6 +163,8 @@ def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Ma
     }
     if publication.postgres:
         metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
+    if publication.lake:
+        metadata["lake"] = publication.lake.place
     return metadata
 
 
@@ -175,15 +180,15 @@ def refuse_unaudited(audit: Mapping[str, str]) -> None:
             )
 
 
-def refuse_empty(zone: "RawZone", warehouse: Path) -> None:
+def refuse_empty(zone: "RawZone", dbt: DbtConfig) -> None:
     """dg.Failure where the warehouse was built from nothing, and the raw zone has something: every mart would be empty.
 
     So it is on a machine whose warehouse is not the one that was built, or was built from other storage.
     """
     stored = zone.index()["status"].to_pylist().count("stored")
-    if stored and not days_read(warehouse):
+    if stored and not days_read(warehouse_of(dbt)):
         raise dg.Failure(
-            f"nothing was published and the former publication stands: {warehouse} was built from no day of the raw "
+            f"nothing was published and the former publication stands: {named(dbt)} was built from no day of the raw "
             f"zone, in which {stored:,} are stored ({zone.url}); check that TAKER_STORAGE_URL and TAKER_STATE_DIR are "
             "the same wherever runs are executed, and run the job `build_and_publish`",
             allow_retries=False,

@@ -26,17 +26,17 @@ from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.dbt import DBT_COMMAND, DbtFailed, build_args, nodes_to_build
 from orchestration.warehouse.dbt_output import killed_sentence
-from orchestration.warehouse.opening import await_warehouse, bars_are_outdated
+from orchestration.warehouse.engines import await_writable, require_engine, warehouse_of
+from orchestration.warehouse.extensions import install_extensions
+from orchestration.warehouse.opening import bars_are_outdated
 from orchestration.warehouse.profile import (
     PROJECT_DIR,
     engine_environment,
-    install_extensions,
     target_dir,
     variables,
     write_profile,
 )
 from orchestration.warehouse.publish.inputs import index_sha256
-from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation, DbtProject
@@ -138,11 +138,11 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         prepare_build(dbt_config)
         progress.building(nodes_to_build(manifest))
-        if set_aside := await_warehouse(dbt_config.paths):
+        if set_aside := await_writable(dbt_config):
             context.log.warning(set_aside)
             progress.healed(set_aside)
         zone = StorageResource(dbt_config.storage).raw_zone()
-        full_refresh = config.full_refresh or bars_are_outdated(dbt_config.paths.warehouse)
+        full_refresh = config.full_refresh or bars_are_outdated(warehouse_of(dbt_config))
         if full_refresh:  # every object is read, also those that were hashed long ago
             with workplace.scratch() as scratch:
                 zone.write_index(scratch, rehashes=True, notice=progress.noticed)
@@ -180,10 +180,9 @@ def _reported(invocation: "DbtCliInvocation", progress: Progress) -> Iterator[An
 
 
 def prepare_build(config: DbtConfig) -> None:
-    """What dbt, started by this process, needs: DuckDB's extensions, credentials in the environment, a folder; a
-    cluster that can be reached, or SparkUnusable."""
-    if config.is_spark:
-        require_reachable(config.spark_conf)
+    """What dbt, started by this process, needs: DuckDB's extensions, credentials in the environment, a folder; an
+    engine that can be reached, or WarehouseUnusable."""
+    require_engine(config)
     install_extensions(config)
     os.environ.update(engine_environment(config))
     config.paths.warehouse.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from orchestration.config.settings import SettingsError, load_settings
 from orchestration.state.locks import Busy
 from orchestration.warehouse.dbt import DbtFailed, build_docs, build_manifest, run_dbt
 from orchestration.warehouse.opening import WarehouseLocked, WarehouseUnusable
-from orchestration.warehouse.spark.reach import SparkUnusable
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         print(builders[command](config))
     except KeyboardInterrupt:
         return 130
-    except (SettingsError, DbtFailed, Busy, WarehouseLocked, WarehouseUnusable, SparkUnusable) as error:
+    except (SettingsError, DbtFailed, Busy, WarehouseLocked, WarehouseUnusable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

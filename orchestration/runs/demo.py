@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write
 from orchestration.config.claims import COLUMNS
+from orchestration.config.dbt import DUCKDB
 from orchestration.config.settings import OFF, Settings, load_settings, yesterday
 from orchestration.state.locks import ARCHIVE, Workplace
 
@@ -42,8 +43,9 @@ def demo_settings(first_day: date | None = None) -> Settings:
         kline_interval="1h",
         trades_dataset="aggTrades",
         first_day=first_day or _recorded("first_day"),
-        # Simulated numbers never replace real ones in a database that others read.
+        # Simulated numbers never replace real ones in a database or a lake that others read.
         publish_postgres_url=OFF,
+        target=DUCKDB,
         # Nor do they send alerts.
         alert_webhook_url=OFF,
     )

@@ -11,11 +11,12 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,8 +32,9 @@ from orchestration.serving.defects import Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import named
+from orchestration.warehouse.engines import require_engine
+from orchestration.warehouse.lake.server import failed_catalog, failed_catalog_sentence
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
-from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -59,7 +61,7 @@ class _Session:
     debug: bool
     process: Mapping[str, str]
     folders: tuple[Path, ...]
-    bucket: str | None
+    explain: Callable[[str, str], str | None]
 
 
 def run(
@@ -78,7 +80,7 @@ def run(
     Failed objects do not stop the rest, unless every single one fails; a failed audit stops publication and leaves the
     former one standing.
 
-    Raises RangeError, SettingsError, NothingToChoose, ArchiveUnavailable, StorageError, SparkUnusable or DbtFailed
+    Raises RangeError, SettingsError, NothingToChoose, ArchiveUnavailable, StorageError, WarehouseUnusable or DbtFailed
     before anything runs.
     """
     report = RunReport()
@@ -100,8 +102,7 @@ def run(
         is_wanted = full_refresh or full_audit
         if not is_wanted and _is_up_to_date(settings, ranges, found, recorder, report, with_today=last_day is None):
             return report
-        if settings.dbt.is_spark:
-            require_reachable(settings.dbt.spark_conf)
+        require_engine(settings.dbt)
         with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
             _ingest(session, ranges, found)
             # Of a large zone, what was found takes memory that the build needs.
@@ -166,9 +167,9 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
         for sentence in end_abandoned_runs(instance, settings.paths):
             recorder.healed(sentence)
         show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
-        has_findings = settings.paths.findings.is_file()
+        has_findings, explain = settings.paths.findings.is_file(), partial(_explained, settings)
         yield _Session(
-            definitions, instance, report, recorder, has_findings, debug, process, _folders(settings), _bucket(settings)
+            definitions, instance, report, recorder, has_findings, debug, process, _folders(settings), explain
         )
 
 
@@ -178,9 +179,13 @@ def _folders(settings: Settings) -> tuple[Path, ...]:
     return (state,) if settings.storage.is_s3 else (state, Path(settings.storage.url))
 
 
-def _bucket(settings: Settings) -> str | None:
-    """The address of S3 storage; None for a folder."""
-    return settings.storage.url if settings.storage.is_s3 else None
+def _explained(settings: Settings, step: str, text: str) -> str | None:
+    """The sentence about an error of a step that the bucket or the lake's catalog has caused; None for any other."""
+    if settings.storage.is_s3 and (reason := failed_read(text)) is not None:
+        return failed_read_sentence(step, settings.storage.url, reason)
+    if settings.dbt.lake is not None and (reason := failed_catalog(text)) is not None:
+        return failed_catalog_sentence(step, settings.dbt.lake, reason)
+    return None
 
 
 def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison | None) -> None:
@@ -270,15 +275,17 @@ def _execute(
         # Dagster records the interruption as a failed step and would let the run continue.
         raise KeyboardInterrupt
     report.checks.extend(findings(result.get_asset_check_evaluations()))
-    report.problems.extend(_problems(result, session.folders, session.bucket))
+    report.problems.extend(_problems(result, session.folders, session.explain))
     return {(event.asset_key.path[-1], event.partition) for event in made if event.asset_key and event.partition}
 
 
-def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket: str | None) -> list[str]:
+def _problems(
+    result: dg.ExecuteInProcessResult, folders: Sequence[Path], explain: Callable[[str, str], str | None]
+) -> list[str]:
     """One text per failed step. Failed objects are reported one by one already, and a failed audit by its check.
 
-    A full disk is a sentence of its own, whichever library noticed it, and so is a bucket that DuckDB could not read.
-    `folders` are those that a run writes to.
+    A full disk is a sentence of its own, whichever library noticed it, and so is what `explain` knows of a step and
+    its error. `folders` are those that a run writes to.
     """
     problems = []
     for event in result.get_step_failure_events():
@@ -293,8 +300,8 @@ def _problems(result: dg.ExecuteInProcessResult, folders: Sequence[Path], bucket
         text = _ERROR_CLASS.sub("", (stated.description if stated else None) or error.message.strip())
         if means_full_disk(_all_of(failure.error) + text, folders):
             problems.append(full_disk_sentence(str(event.step_key), folders))
-        elif bucket is not None and (reason := failed_read(text)) is not None:
-            problems.append(failed_read_sentence(str(event.step_key), bucket, reason))
+        elif explained := explain(str(event.step_key), text):
+            problems.append(explained)
         else:
             problems.append(f"{event.step_key}: {_shortened(text)}")
     return problems

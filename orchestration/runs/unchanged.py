@@ -26,8 +26,9 @@ from orchestration.defs.plan import recent_tasks
 from orchestration.report.write import report_path
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, connect
 from orchestration.serving.staleness import newest_days, stale
-from orchestration.state.healing import NotDamaged, duckdb_fault
 from orchestration.state.last_run import FRESHNESS, CheckFinding, read_note
+from orchestration.warehouse.engines import is_there, team_lake
+from orchestration.warehouse.publish import lake, postgres
 from orchestration.warehouse.publish.database import PUBLICATION
 from orchestration.warehouse.publish.inputs import INPUTS, index_sha256, inputs_sha256, published_settings
 from orchestration.warehouse.publish.parquet import LATEST, stands
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from orchestration.config.endpoints import Endpoints
     from orchestration.config.paths import Paths
     from orchestration.runs.comparison import Comparison
+    from orchestration.warehouse.lake.catalog import TeamLake
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ def unchanged(
         index = index_sha256(zone.store)
         if note.get("run_id") != run_id or inputs != inputs_sha256(index, settings, dbt.variables(), postgres_url):
             return None
-        is_complete = _stands(zone.store, run_id, postgres_url) and report_path(dbt.paths.serving).is_file()
-        if not (is_complete and _opens(dbt.paths.warehouse)):
+        stands_everywhere = _stands(zone.store, run_id, postgres_url, team_lake(dbt))
+        is_complete = stands_everywhere and report_path(dbt.paths.serving).is_file()
+        if not (is_complete and is_there(dbt)):
             return None
         if not zone.index_is_current(found.listed) or (with_today and finished_hours(dbt.paths.spool, now=now)):
             return None
@@ -124,27 +127,17 @@ def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, st
     return datetime.fromtimestamp(microseconds // 1_000_000, UTC), str(run_id), str(inputs)
 
 
-def _stands(store: ObjectStore, run_id: str, postgres_url: str | None) -> bool:
-    """The publication is complete on the storage, and in PostgreSQL if it goes there."""
+def _stands(store: ObjectStore, run_id: str, postgres_url: str | None, team: TeamLake | None) -> bool:
+    """The publication is complete on the storage, and in PostgreSQL and the lake if it goes there."""
     try:
         latest = json.loads(store.get_bytes(LATEST) or b"null")
         if latest is None or latest["run_id"] != run_id or not stands(store, latest):
             return False
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    if postgres_url is None:
-        return True
-    from orchestration.warehouse.publish.postgres import published_run
-
-    return published_run(postgres_url) == run_id
-
-
-def _opens(warehouse: Path) -> bool:
-    """The warehouse of the publication is there and can be read: another program that has it open is no obstacle."""
-    try:
-        return warehouse.is_file() and duckdb_fault(warehouse, read_only=True) is None
-    except NotDamaged:
-        return False
+    return (postgres_url is None or postgres.published_run(postgres_url) == run_id) and (
+        team is None or lake.published_run(team.published) == run_id
+    )
 
 
 def _recent(scope: Scope, endpoints: Endpoints, dbt: DbtConfig, zone: DryZone, now: datetime) -> list[Outcome]:

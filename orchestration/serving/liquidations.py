@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 
-from orchestration.serving.published import connect
+from orchestration.serving.published import Source, connect
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Liquidated:
     subscribed_symbol_count: int | None = None
 
 
-def last_liquidations(serving: Path, markets: Sequence[str] | None = None) -> list[Liquidated]:
+def last_liquidations(serving: Source, markets: Sequence[str] | None = None) -> list[Liquidated]:
     """The newest 24 hours: of all venues, of each venue, and of each market (default: every ingested one).
 
     Only those as new as the published flow; none where this publication holds no liquidations.

@@ -1,8 +1,8 @@
 """A connection to the published marts, and what can be wrong with a question to them.
 
-Belongs here: opening marts.duckdb read-only, one query, naming a published market, the errors of all of these. Does
-not: what is queried (the modules beside this one), how it is printed (`orchestration.cli`). Imports no dagster, so that
-`taker sql` answers at once.
+Belongs here: opening marts.duckdb, or a former publication in the lake, read-only, one query, naming a published
+market, the errors of all of these. Does not: what is queried (the modules beside this one), how it is printed
+(`orchestration.cli`). Imports no dagster, so that `taker sql` answers at once.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestration.state.healing import NotDamaged, damage_in
+from orchestration.warehouse.lake.catalog import without_password
+from orchestration.warehouse.lake.history import AsOf
+from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _T = TypeVar("_T")
+# The published file, or what the lake had published at a former time.
+Source = Path | AsOf
 
 # A query reads the marts: no other file, no address, no extension, no variable of this program; and no query changes
 # that. Connections of one process to one file share a database, so the first one sets this for all of them.
@@ -34,8 +39,12 @@ _CONFIGURATION: Final = (
 _CONFIGURING: Final = threading.Lock()
 # DESCRIBE, SHOW and SUMMARIZE are SELECT to DuckDB.
 _READING: Final = ("SELECT", "EXPLAIN")
-# Functions of a SELECT that change the running database; writing its log to a file, which is refused, ends the process.
-_SWITCH: Final = re.compile(r"\b(?:en|dis)able_(?:logging|profiling|profile|checkpoint)\w*", re.IGNORECASE)
+# Functions of a SELECT that change the running database, or a lake and its catalog; writing its log to a file, which is
+# refused, ends the process.
+_SWITCH: Final = re.compile(
+    r"\b(?:(?:en|dis)able_(?:logging|profiling|profile|checkpoint)\w*|(?:ducklake|postgres)_\w+(?=\s*\())",
+    re.IGNORECASE,
+)
 
 
 class NothingPublished(Exception):
@@ -64,14 +73,19 @@ class MarketNotPublished(ValueError):
 
 
 @contextmanager
-def connect(serving: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(serving: Source) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published marts.
 
     Raises NothingPublished; PublicationUnreadable, also when damage is noticed only as the file is read;
-    PublicationOutdated for a publication without a table or column that is queried.
+    PublicationOutdated for a publication without a table or column that is queried; NoHistory or LakeUnusable for a
+    former one.
     """
     import duckdb
 
+    if isinstance(serving, AsOf):
+        with _former(serving) as connection:
+            yield connection
+        return
     if not serving.is_file():
         raise NothingPublished(
             f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
@@ -89,6 +103,28 @@ def connect(serving: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise unreadable(serving, error) from error
 
 
+@contextmanager
+def _former(source: AsOf) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what was published then, under the same restrictions as to the file."""
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            source.enter(connection)
+            # Its Parquet files are the only ones that a query may read.
+            connection.execute(f"set global allowed_directories = [{literal(source.lake.data_url)}]")
+            for statement in _CONFIGURATION:
+                connection.execute(statement)
+            yield connection
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise outdated(source, error) from error
+    except duckdb.Error as error:
+        reason = without_password(str(error).strip().splitlines()[0], source.lake.config)
+        raise PublicationUnreadable(
+            f"the publication {source} cannot be read ({reason}); check the catalog and the storage, and try again"
+        ) from None
+
+
 def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
     """The error of a published file whose content, version or lock keeps it from being read."""
     try:
@@ -100,17 +136,17 @@ def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
     return PublicationUnreadable(f"the publication {serving} cannot be read ({why}); {remedy}")
 
 
-def query(serving: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(serving: Source, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a query over the published marts. Raises QueryFailed and what `connect` raises."""
     return _answered(serving, sql, lambda done: ([column[0] for column in done.description or ()], done.fetchall()))
 
 
-def query_columns(serving: Path, sql: str) -> pa.Table:
+def query_columns(serving: Source, sql: str) -> pa.Table:
     """The same as columns with their types, exact decimals included."""
     return _answered(serving, sql, lambda done: done.to_arrow_table())
 
 
-def _answered(serving: Path, sql: str, taken: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
+def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
     import duckdb
 
     sql.encode()  # UnicodeEncodeError: DuckDB takes text alone, and would report another
@@ -150,12 +186,13 @@ def _nearest(connection: duckdb.DuckDBPyConnection, reason: str) -> str:
     return f"; did you mean `{close}`?" if close else "; `taker tables` lists the tables and their columns"
 
 
-def outdated(serving: Path, error: Exception) -> PublicationOutdated:
+def outdated(serving: Source, error: Exception) -> PublicationOutdated:
     """The error of a publication that lacks a table or column which is read."""
+    remedy = "name a later time" if isinstance(serving, AsOf) else "`taker run` publishes anew"
     reason = re.sub(r"^\w+ Error: ", "", str(error).strip().splitlines()[0]).rstrip("!.")
     return PublicationOutdated(
         f"the publication {serving} was written by another version of Taker and lacks what this one reads ({reason}); "
-        "`taker run` publishes anew"
+        f"{remedy}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A UTC day as people write it: `2026-01-31`, `yesterday`, `today`, `-7d`.
+"""A UTC day as people write it: `2026-01-31`, `yesterday`, `today`, `-7d`; and a time: `2026-01-31T12:00`.
 
 Belongs here: its meaning. Does not: sentences that hold days (`orchestration.serving.claims.parse`), the options of
 commands (`orchestration.cli.options`).
@@ -31,3 +31,17 @@ def day_from(text: str, today: date | None = None) -> date:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
     except (ValueError, OverflowError):
         raise NoDay(f"`{text}` is not a day; write {FORMS}") from None
+
+
+def time_from(text: str, today: date | None = None) -> datetime:
+    """The instant, in UTC, that `text` means: a time, in UTC where it states no zone, or a day, which means its end.
+    Raises NoDay."""
+    try:
+        return datetime.combine(day_from(text, today) + timedelta(days=1), datetime.min.time(), UTC)
+    except NoDay:
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise NoDay(f"`{text}` is no time; write YYYY-MM-DDTHH:MM, or a day: {FORMS}") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -43,6 +43,9 @@ _REPEATED_EVERY: Final = 30.0
 _TRIED_EVERY: Final = 0.2
 
 Report = Callable[[str], None]
+# How to be the only builder among those that share no folder: seconds to wait, whom to tell, and for which run. The
+# block gets a check whether it still is (Busy).
+Alone = Callable[[float, Report, str | None], contextlib.AbstractContextManager[Callable[[], None]]]
 
 
 class Busy(Exception):
@@ -140,21 +143,34 @@ class Workplace:
 
     `lock_wait`: how many seconds to wait for another process. `index_read`: the fingerprint of the receipts' index that
     this run has built from; empty until then. Another state folder on the same storage may write the index meanwhile.
+    `beyond`: the lock over tables that other state folders build too; None where there are none.
     """
 
-    def __init__(self, paths: Paths, wait: float = DEFAULT_WAIT_SECONDS) -> None:
+    def __init__(self, paths: Paths, wait: float = DEFAULT_WAIT_SECONDS, beyond: Alone | None = None) -> None:
         self.paths = paths
         self.lock_wait = wait
+        self._beyond = beyond
+        self._refuse_unless_alone: Callable[[], None] = lambda: None
         self._held = contextlib.ExitStack()
         self._has_warehouse = False
         self.index_read = ""
 
     def hold_warehouse(self, report: Report, run_id: str | None = None) -> None:
-        """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free."""
+        """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free; Busy where
+        the lock was lost meanwhile."""
+        self._refuse_unless_alone()
         if not self._has_warehouse:
             join(self.paths)
-            self._held.enter_context(self._alone(WAREHOUSE, report, run_id))
+            with contextlib.ExitStack() as held:
+                held.enter_context(self._alone(WAREHOUSE, report, run_id))
+                if self._beyond is not None:
+                    self._refuse_unless_alone = held.enter_context(self._beyond(self.lock_wait, report, run_id))
+                self._held = held.pop_all()
             self._has_warehouse = True
+
+    def refuse_unless_alone(self) -> None:
+        """Busy where the lock over the warehouse was lost: what was built since may be another process's."""
+        self._refuse_unless_alone()
 
     def alone(self, name: str, report: Report, run_id: str | None = None) -> contextlib.AbstractContextManager[None]:
         """Be the only one in this step of ingestion while the block runs."""
@@ -167,6 +183,7 @@ class Workplace:
 
     def close(self) -> None:
         self._has_warehouse = False
+        self._refuse_unless_alone = lambda: None
         self._held.close()
 
     def _alone(self, name: str, report: Report, run_id: str | None) -> contextlib.AbstractContextManager[None]:

@@ -23,17 +23,16 @@ from orchestration.config.storage import Storage
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report, Workplace
 from orchestration.state.process import scratch
 from orchestration.warehouse.child import DBT_COMMAND as DBT_COMMAND
-from orchestration.warehouse.opening import await_warehouse
+from orchestration.warehouse.engines import alone_of, await_writable, require_engine
+from orchestration.warehouse.extensions import install_extensions
 from orchestration.warehouse.profile import (
     PROJECT_DIR,
     engine_environment,
-    install_extensions,
     manifest_path,
     target_dir,
     variables,
     write_profile,
 )
-from orchestration.warehouse.spark.reach import require_reachable
 
 _SOURCES: Final = (".sql", ".yml", ".yaml", ".csv", ".md")
 _GENERATED: Final = ("target", "logs", "dbt_packages")
@@ -163,8 +162,8 @@ def run_dbt(
     """dbt as its users know it, on this warehouse and raw zone; its exit code. Output goes to the terminal.
 
     Waits for a run that builds, at most `wait` seconds, and gives `report` the sentences. Raises Busy,
-    WarehouseLocked or WarehouseUnusable when the warehouse cannot be opened, SparkUnusable when the cluster cannot be
-    used, DbtFailed for arguments that would contradict the settings.
+    WarehouseLocked or WarehouseUnusable when the warehouse or its engine cannot be used, DbtFailed for arguments that
+    would contradict the settings.
     """
     if any(arg.split("=")[0] == "--vars" for arg in args):
         raise DbtFailed("--vars is made from the TAKER_* settings; change these instead")
@@ -173,12 +172,11 @@ def run_dbt(
     # `docs serve`, `clean` and similar commands take no variables.
     is_server = command == "docs" and "serve" in args
     dbt_vars = ["--vars", json.dumps(variables(config))] if command in _TAKES_VARS and not is_server else []
-    with contextlib.closing(Workplace(config.paths, wait)) as workplace:
+    with contextlib.closing(Workplace(config.paths, wait, alone_of(config))) as workplace:
         if not (is_server or set(args) & {"--help", "-h", "--version"} or command in _WITHOUT_WAREHOUSE):
-            if config.is_spark:
-                require_reachable(config.spark_conf)
+            require_engine(config)
             workplace.hold_warehouse(report)
-            if set_aside_text := await_warehouse(config.paths):
+            if set_aside_text := await_writable(config):
                 report(set_aside_text)
         command_line, environment = _invocation([*args, *dbt_vars], config)
         return subprocess.run(command_line, env=environment, cwd=PROJECT_DIR, check=False).returncode

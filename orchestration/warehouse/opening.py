@@ -9,11 +9,17 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestration.config.paths import Paths
 from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
+from orchestration.warehouse.place import NAME, Warehouse, opened
+from orchestration.warehouse.sql import literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 # How long to wait for another program that has the warehouse open.
 _LOCK_PATIENCE_SECONDS: Final = 15.0
@@ -57,7 +63,18 @@ class WarehouseLocked(Exception):
 
 
 class WarehouseUnusable(Exception):
-    """The warehouse is no database that can be opened. The text states why and what to do."""
+    """The warehouse, or the engine that builds it, cannot be used. The text states why and what to do."""
+
+
+@dataclass(frozen=True)
+class WarehouseFile:
+    """A warehouse that is a DuckDB file."""
+
+    path: Path
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Read-only, as the database `warehouse`: an open one would keep dbt out. duckdb.Error."""
+        connection.execute(f"attach {literal(str(self.path))} as {NAME} (read_only)")
 
 
 def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> str | None:
@@ -93,7 +110,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     return None
 
 
-def bars_are_outdated(warehouse: Path) -> bool:
+def bars_are_outdated(warehouse: Warehouse) -> bool:
     """Whether the bars that stand, or the note of what they were built from, are of another shape than today's: then
     all are built anew.
 
@@ -102,13 +119,14 @@ def bars_are_outdated(warehouse: Path) -> bool:
     """
     import duckdb
 
-    if not warehouse.exists():
+    try:
+        with opened(warehouse) as connection:
+            held = connection.execute(
+                "select table_name, column_name, data_type from duckdb_columns() "
+                f"where database_name = '{NAME}' and table_name in ('int_flow_bars', 'int_built_receipts')"
+            ).fetchall()
+    except (duckdb.Error, WarehouseUnusable):  # never built: what else keeps it from being opened, dbt reports
         return False
-    with duckdb.connect(str(warehouse)) as connection:
-        held = connection.execute(
-            "select table_name, column_name, data_type from duckdb_columns() "
-            "where table_name in ('int_flow_bars', 'int_built_receipts')"
-        ).fetchall()
     types = {(table, column): data_type for table, column, data_type in held}
     if types.get(("int_flow_bars", "open_price"), BAR_PRICE_TYPE) != BAR_PRICE_TYPE:
         return True

@@ -9,14 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from ingestion.raw.durable import atomic_write
-from orchestration.config.dbt import DUCKDB, SPARK, DbtConfig
+from orchestration.config.dbt import DUCKDB, LAKE, SPARK, DbtConfig
+from orchestration.warehouse.extensions import connection_options, wanted_extensions
+from orchestration.warehouse.lake.catalog import (
+    BUILT,
+    PASSWORD_VARIABLE,
+    attach_options,
+    attach_path,
+    catalog_secret,
+    lake_of,
+    parts_of,
+)
 from orchestration.warehouse.parsed import is_checkout, project_digest, project_files
+from orchestration.warehouse.place import NAME
 from orchestration.warehouse.s3_reads import PATIENCE
 from orchestration.warehouse.spark.conf import SCHEMA
 from orchestration.warehouse.spark.reach import require_installed
@@ -74,10 +85,15 @@ def _digest(files: Iterable[Path], project: Path, beside: str = "") -> str:
 
 def profile(config: DbtConfig) -> dict[str, Any]:
     """The profile `taker`, one output per target. Holds no secret: keys are read from the environment by dbt."""
-    if config.is_spark:
-        # In this process (`orchestration.warehouse.spark.session`); `host` is no setting of this method, and required.
-        session = {"type": "spark", "method": "session", "host": "NA", "schema": SCHEMA, "threads": 2}
-        return {"taker": {"target": SPARK, "outputs": {SPARK: session}}}
+    return {"taker": {"target": config.target, "outputs": {config.target: _OUTPUTS[config.target](config)}}}
+
+
+def _spark(config: DbtConfig) -> dict[str, Any]:
+    # In this process (`orchestration.warehouse.spark.session`); `host` is no setting of this method, and required.
+    return {"type": "spark", "method": "session", "host": "NA", "schema": SCHEMA, "threads": 2}
+
+
+def _duckdb(config: DbtConfig) -> dict[str, Any]:
     output: dict[str, Any] = {
         "type": "duckdb",
         "path": str(config.paths.warehouse),
@@ -87,14 +103,34 @@ def profile(config: DbtConfig) -> dict[str, Any]:
         # A program that has the warehouse open while a build starts is waited for.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
     }
+    if wanted := wanted_extensions(config):
+        output |= {"extensions": list(wanted), "config_options": connection_options(config)}
     if config.storage.is_s3:
-        output |= {
-            "extensions": ["httpfs"],
-            "config_options": connection_options(config),
-            "settings": {**output["settings"], **PATIENCE},
-            "secrets": [config.storage.duckdb_secret()],
-        }
-    return {"taker": {"target": config.target, "outputs": {DUCKDB: output}}}
+        output["settings"] |= PATIENCE
+        output["secrets"] = [config.storage.duckdb_secret()]
+    return output
+
+
+def _lake(config: DbtConfig) -> dict[str, Any]:
+    """As for a file, with the lake attached to a database in memory.
+
+    One thread: each model is a commit of the lake, and commits at once conflict in its catalog at times. DuckDB
+    computes each statement on all cores all the same.
+    """
+    output, lake = _duckdb(config), lake_of(config, BUILT)
+    attached = {"path": attach_path(lake.config), "alias": NAME, "is_ducklake": True, "options": attach_options(lake)}
+    secret = catalog_secret(lake.config, f"{{{{ env_var('{PASSWORD_VARIABLE}', '') | as_text }}}}")
+    return output | {
+        "path": ":memory:",
+        "database": NAME,
+        "threads": 1,
+        "settings": output["settings"] | {"temp_directory": str(config.paths.spill)},
+        "secrets": [*output.get("secrets", ()), secret],
+        "attach": [attached],
+    }
+
+
+_OUTPUTS: Final = {DUCKDB: _duckdb, SPARK: _spark, LAKE: _lake}
 
 
 def _stated_variables(config: DbtConfig) -> dict[str, str]:
@@ -110,11 +146,6 @@ def _stated_variables(config: DbtConfig) -> dict[str, str]:
         return json.dumps(value, ensure_ascii=False).replace("'", "\\u0027")
 
     return {f"VARIABLE taker_{name}": stated(value) for name, value in config.variables().items()}
-
-
-def connection_options(config: DbtConfig) -> dict[str, Any]:
-    """How DuckDB finds its extensions: in our folder, never in the network."""
-    return {"extension_directory": str(config.paths.dbt / "extensions"), "autoinstall_known_extensions": "false"}
 
 
 def write_profile(config: DbtConfig) -> Path:
@@ -149,19 +180,11 @@ def engine_environment(config: DbtConfig) -> dict[str, str]:
 
     Raises SparkUnusable where there is none, or Spark is not installed.
     """
-    if not config.is_spark:
-        return config.storage.dbt_environment()
-    return {**config.storage.dbt_environment(), "SPARK_CONF_DIR": str(require_installed(config.spark_conf))}
+    return {**config.storage.dbt_environment(), **_ENVIRONMENTS[config.target](config)}
 
 
-def install_extensions(config: DbtConfig) -> None:
-    """Copy httpfs from its wheel to where the profile looks, so that nothing is ever downloaded."""
-    if not config.storage.is_s3:
-        return
-    import duckdb
-    from duckdb_extensions import import_extension
-
-    directory = config.paths.dbt / "extensions"
-    directory.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(config={"extension_directory": str(directory)}) as connection:
-        import_extension("httpfs", con=connection)
+_ENVIRONMENTS: Final[Mapping[str, Callable[[DbtConfig], dict[str, str]]]] = {
+    DUCKDB: lambda config: {},
+    SPARK: lambda config: {"SPARK_CONF_DIR": str(require_installed(config.spark_conf))},
+    LAKE: lambda config: {PASSWORD_VARIABLE: str(parts_of(lake_of(config, BUILT).config).get("password", ""))},
+}

@@ -1,31 +1,60 @@
-"""The whole flow with its storage on a real S3 server: raw zone through boto3, dbt through httpfs, Parquet back."""
+"""The whole flow with its storage on a real S3 server: raw zone through boto3, dbt through httpfs, Parquet back; and in
+a lake whose files are there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ingestion.raw.s3 import S3Options
 from ingestion.raw.stores import open_store
-from ingestion.simulator.simulated import simulate
+from ingestion.simulator.simulated import SimulationSummary, simulate
+from orchestration.config.storage import Storage
 from tests.support.commands import Taker
+from tests.support.fingerprints import differences, fingerprints
+from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
+from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
 
 LAST_DAY = date(2026, 6, 30)
 
+pytestmark = pytest.mark.xdist_group("s3")
 
-@pytest.mark.xdist_group("s3")
-def test_a_run_on_s3_publishes_what_a_run_on_a_folder_does(seaweedfs: S3Options, s3_url: str, tmp_path: Path) -> None:
-    archive = simulate(tmp_path / "archive", last_day=LAST_DAY, days=12, trades_days=7, rows_per_day=500)
-    common = {
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
+    folder = tmp_path_factory.mktemp("archive")
+    return simulate(folder / "archive", last_day=LAST_DAY, days=12, trades_days=7, rows_per_day=500)
+
+
+@pytest.fixture(scope="module")
+def days(archive: SimulationSummary) -> tuple[str, ...]:
+    return ("run", "--from", str(archive.first_day), "--to", str(LAST_DAY))
+
+
+@pytest.fixture(scope="module")
+def common(archive: SimulationSummary) -> dict[str, str]:
+    return {
         "TAKER_MARKETS": ",".join(archive.markets),
         "TAKER_ARCHIVE_URL": archive.root.as_uri(),
         "TAKER_FIRST_DAY": str(archive.first_day),
     }
-    days = ("run", "--from", str(archive.first_day), "--to", str(LAST_DAY))
-    local = Taker(tmp_path / "local", common)
-    remote = Taker(
+
+
+@pytest.fixture(scope="module")
+def local(common: dict[str, str], days: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Taker:
+    """What a run on a folder publishes."""
+    taker = Taker(tmp_path_factory.mktemp("local"), common)
+    taker.done(*days)
+    return taker
+
+
+@pytest.fixture
+def on_s3(seaweedfs: S3Options, s3_url: str, common: dict[str, str], tmp_path: Path) -> Taker:
+    return Taker(
         tmp_path / "state",
         common
         | {
@@ -37,14 +66,58 @@ def test_a_run_on_s3_publishes_what_a_run_on_a_folder_does(seaweedfs: S3Options,
             "AWS_SECRET_ACCESS_KEY": str(seaweedfs.secret_access_key),
         },
     )
-    local.done(*days)
-    remote.done(*days)
+
+
+def files_with(secret: str, folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_a_run_on_s3_publishes_what_a_run_on_a_folder_does(
+    seaweedfs: S3Options, s3_url: str, local: Taker, on_s3: Taker, days: tuple[str, ...]
+) -> None:
+    on_s3.done(*days)
     everything = "select * from fct_net_taker_volume_hourly order by all"
-    assert remote.query(everything) == local.query(everything) != []
+    assert on_s3.query(everything) == local.query(everything) != []
     keys = [found.key for found in open_store(s3_url, seaweedfs).list("serving/parquet")]
     assert "serving/parquet/fct_net_taker_volume_hourly/data.parquet" in keys
-    secret = str(seaweedfs.secret_access_key)
-    leaked = [
-        path for path in (tmp_path / "state").rglob("*") if path.is_file() and secret.encode() in path.read_bytes()
-    ]
-    assert leaked == []
+    assert files_with(str(seaweedfs.secret_access_key), on_s3.storage) == []
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
+    with running_postgres(programs) as started:
+        yield started
+
+
+def test_a_run_in_a_lake_publishes_what_a_run_on_a_folder_does(
+    server: PostgresServer,
+    seaweedfs: S3Options,
+    s3_url: str,
+    local: Taker,
+    on_s3: Taker,
+    days: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    """Its faults, and a second builder: tests/torture/test_lake_runs.py."""
+    catalog = new_catalog(server)
+    on_s3.environment |= {"TAKER_TARGET": "lake", "TAKER_LAKE_CATALOG_URL": catalog}
+    on_s3.done(*days)
+    storage = Storage(
+        s3_url,
+        endpoint_url=seaweedfs.endpoint_url,
+        region=seaweedfs.region,
+        access_key_id=seaweedfs.access_key_id,
+        secret_access_key=SecretStr(str(seaweedfs.secret_access_key)),
+    )
+    lakes = opened_lakes(lake_config(catalog, tmp_path / "looking", storage))
+    expected = fingerprints(local.marts)
+    assert differences(expected, fingerprints(on_s3.marts)) == []
+    assert differences(expected, fingerprints(Look(lakes.published).copied(tmp_path / "copied.duckdb"))) == []
+    assert len(Look(lakes.built).snapshots()) == 1
+    asked = on_s3.run("sql", "--as-of", "2100-01-01", "select count(*) from fct_net_taker_volume_daily", "--csv")
+    assert asked.stdout.splitlines()[1:] == [str(local.query("select count(*) from fct_net_taker_volume_daily")[0][0])]
+    assert not (on_s3.storage / "warehouse.duckdb").exists()
+    assert files_with(PASSWORD, on_s3.storage) == []

@@ -219,12 +219,12 @@ def test_variables_by_hand_are_refused_since_the_settings_make_them(settings: Se
 def test_bars_or_a_note_of_another_shape_are_built_anew(
     settings: Settings, price: str, note: str, is_outdated: bool
 ) -> None:
-    assert not opening.bars_are_outdated(settings.paths.warehouse)
+    assert not opening.bars_are_outdated(opening.WarehouseFile(settings.paths.warehouse))
     settings.warehouse_path.parent.mkdir(parents=True)
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute(f"create table int_flow_bars (bar_at timestamp, open_price {price})")
         connection.execute(f"create table int_built_receipts ({note})")
-    assert opening.bars_are_outdated(settings.paths.warehouse) is is_outdated
+    assert opening.bars_are_outdated(opening.WarehouseFile(settings.paths.warehouse)) is is_outdated
 
 
 def test_the_traceback_of_a_failed_command_is_left_out() -> None:

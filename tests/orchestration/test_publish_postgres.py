@@ -18,7 +18,7 @@ from ingestion.domain.errors import StorageError
 from orchestration.warehouse.publish.postgres import postgres_type
 from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
-from tests.support.publications import DAILY, MARKETS, Publisher
+from tests.support.publications import DAILY, EVERY_TYPE, MARKETS, Publisher
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -58,27 +58,6 @@ def days_in(connection: psycopg.Connection) -> int:
     row = connection.execute(f"select count(*) from taker.{DAILY}".encode()).fetchone()
     assert row is not None
     return int(row[0])
-
-
-EVERY_TYPE = (
-    "create table every_type (big bigint, small integer, label varchar, ratio double, flag boolean, traded_on date, "
-    "bar_at timestamp, known_at timestamptz, amount decimal(38, 8), price decimal(18, 8), names varchar[], facts json)",
-    """insert into every_type values (
-        1, 1, 'a, "b"\nc', 1.5, true, date '2024-02-29', timestamp '2024-02-29 23:59:59.123456',
-        timestamptz '2024-02-29 23:59:59.123456+02', 123456789012345678901234567890.12345678, 0.00000001,
-        ['x, y', '"q" \\ {}', '', null], '{"a": [1, "é"]}'
-    )""",
-    """insert into every_type values (
-        2, -1, '', 'nan', false, date '1969-12-31', timestamp '1969-12-31 00:00:00',
-        timestamptz '1969-12-31 00:00:00Z', -0.00000001, -1, [], 'null'
-    )""",
-    "insert into every_type (big) values (3)",
-    """insert into every_type values (
-        9223372036854775807, 7, '\\.', '-inf', true, date '9999-12-31', timestamp '9999-12-31 23:59:59',
-        null, 0, 0, ['NULL'], '1'
-    )""",
-    "insert into every_type (big, label, ratio) values (5, 'NULL', 5e-324)",
-)
 
 
 def test_every_type_arrives_exactly(publisher: Publisher, reader: psycopg.Connection) -> None:

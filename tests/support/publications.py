@@ -15,10 +15,32 @@ import duckdb
 
 from ingestion.raw.store import ObjectStore
 from ingestion.raw.stores import open_store
+from orchestration.warehouse.lake.catalog import TeamLake
+from orchestration.warehouse.opening import WarehouseFile
 from orchestration.warehouse.publish.publication import Publication, publish
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MARKETS, DAILY = "dim_markets", "fct_net_taker_volume_daily"
+# A table of every type that a mart may have, with the values that are lost most easily.
+EVERY_TYPE = (
+    "create table every_type (big bigint, small integer, label varchar, ratio double, flag boolean, traded_on date, "
+    "bar_at timestamp, known_at timestamptz, amount decimal(38, 8), price decimal(18, 8), names varchar[], facts json)",
+    """insert into every_type values (
+        1, 1, 'a, "b"\nc', 1.5, true, date '2024-02-29', timestamp '2024-02-29 23:59:59.123456',
+        timestamptz '2024-02-29 23:59:59.123456+02', 123456789012345678901234567890.12345678, 0.00000001,
+        ['x, y', '"q" \\ {}', '', null], '{"a": [1, "é"]}'
+    )""",
+    """insert into every_type values (
+        2, -1, '', 'nan', false, date '1969-12-31', timestamp '1969-12-31 00:00:00',
+        timestamptz '1969-12-31 00:00:00Z', -0.00000001, -1, [], 'null'
+    )""",
+    "insert into every_type (big) values (3)",
+    """insert into every_type values (
+        9223372036854775807, 7, '\\.', '-inf', true, date '9999-12-31', timestamp '9999-12-31 23:59:59',
+        null, 0, 0, ['NULL'], '1'
+    )""",
+    "insert into every_type (big, label, ratio) values (5, 'NULL', 5e-324)",
+)
 KEYS = {MARKETS: ("market_id",), DAILY: ("market_id", "bar_date")}
 
 
@@ -29,6 +51,7 @@ class Publisher:
     folder: Path
     store: ObjectStore
     postgres_url: str | None = None
+    team: TeamLake | None = None
     now: datetime = field(default=NOW)
 
     @classmethod
@@ -70,7 +93,7 @@ class Publisher:
         now = self.now
         self.now += timedelta(seconds=1)
         return publish(
-            self.warehouse,
+            WarehouseFile(self.warehouse),
             self.serving,
             self.store,
             marts,
@@ -80,6 +103,7 @@ class Publisher:
             now=now,
             keys=keys,
             postgres_url=self.postgres_url,
+            team=self.team,
         )
 
     def publish_days(self, days: int) -> Publication:

@@ -78,7 +78,8 @@ built anew, and empty. `pattern`: the file of the receipts. -#}
         {%- if built -%}
             {{ exceptions.raise_compiler_error(
                 "the raw zone at " ~ zone ~ " has no receipts, and this warehouse was built from " ~ built ~ " stored days: check that"
-                ~ " TAKER_STORAGE_URL and TAKER_STATE_DIR belong together; to begin anew, remove " ~ target.path
+                ~ " TAKER_STORAGE_URL and TAKER_STATE_DIR belong together; to begin anew, remove "
+                ~ ("the lake and its catalog" if target.path == ':memory:' else target.path)
             ) }}
         {%- endif -%}
         {%- if run_query("select 1 from glob('" ~ (zone | replace("'", "''")) ~ "/*/**/data.parquet') limit 1").rows -%}

@@ -100,13 +100,14 @@ other way round: the statement does not replace the other kind. -#}
     {{ return({'relations': [target]}) }}
 {%- endmacro %}
 
-{#- All comments in one statement. A described column that the relation lacks is an error here, and a warning in dbt's own macro. -#}
+{#- All comments in one statement. A described column that the relation lacks is an error here, and a warning in dbt's own macro. DuckLake has no
+comments on columns of a view. -#}
 {% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
     {%- set comments -%}
         {%- if for_relation and config.persist_relation_docs() and model.description %}
             {{- alter_relation_comment(relation, model.description) }}
         {%- endif %}
-        {%- if for_columns and config.persist_column_docs() %}
+        {%- if for_columns and config.persist_column_docs() and not (relation.is_view and adapter.is_ducklake(relation)) %}
             {%- for column in model.columns.values() if column.description %}
         comment on column {{ relation }}.{{ adapter.quote(column.name) }} is {{ duckdb_escape_comment(column.description) }};
             {%- endfor %}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, day_of, settings_of
+from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, day_of, source_of
 
 
 def brief(
@@ -18,6 +18,7 @@ def brief(
     ] = None,
     market: Annotated[str | None, typer.Option(help="Market, or its symbol. Default: every published one.")] = None,
     demo: Demo = False,
+    as_of: AsOfTime = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -31,7 +32,7 @@ def brief(
         from orchestration.serving.formats import to_json
         from orchestration.serving.liquidations import last_liquidations
 
-        serving = settings_of(demo).serving_path
+        serving = source_of(demo, as_of)
         found = briefs.briefs(serving, day, market)
         if as_json:
             print(to_json(found))

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, source_of
 
 
 def sql(
     query: Annotated[str, typer.Argument(help="One query over the published marts, or - to read it from a pipe.")],
     demo: Demo = False,
+    as_of: AsOfTime = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
     parquet: Annotated[
@@ -33,7 +34,7 @@ def sql(
         from orchestration.serving import exports, published
         from orchestration.serving.formats import to_json
 
-        serving, text = settings_of(demo).serving_path, sys.stdin.read() if query == "-" else query
+        serving, text = source_of(demo, as_of), sys.stdin.read() if query == "-" else query
         if parquet is not None:
             columns = published.query_columns(serving, text)
             exports.write_parquet(columns, parquet)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.warehouse.audit.broken import AuditNotEvaluated, Counted, count_broken
 from orchestration.warehouse.audit.rules import AuditSuite
+from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -132,12 +133,12 @@ def count_all(
     return counted, faults
 
 
-def statement_of(warehouse: Path) -> dict[str, Any]:
+def statement_of(warehouse: Warehouse) -> dict[str, Any]:
     """What a publication of this warehouse states, so that the next audit can judge what changed since: its build."""
     import duckdb
 
     try:
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with opened(warehouse) as connection:
             return {"build_id": _builds(connection)[0]}
     except duckdb.Error:
         return {"build_id": None}

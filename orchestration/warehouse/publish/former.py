@@ -4,7 +4,8 @@ Belongs here: choosing between the file and the Parquet files of the same public
 latter. Does not: the comparison, and what is carried over (`orchestration.warehouse.publish.revisions`).
 
 The history of revised ranks cannot be built from the raw zone: each publication copies it from the one before. It is in
-every Parquet version too, with a sha256 each, so that it is lost only when all of these are.
+every Parquet version too, with a sha256 each, so that it is lost only when all of these are. Where another state folder
+has published to the same storage since, its history is there and not in the file of this one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
-from orchestration.warehouse.publish.database import PUBLICATION
+from orchestration.warehouse.publish.database import PUBLICATION, published
 from orchestration.warehouse.publish.parquet import LATEST, MANIFEST, SERVING, VERSIONS
 from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES
 from orchestration.warehouse.sql import identifier, literal
@@ -41,9 +42,11 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> tupl
             damage = duckdb_fault(serving, _COMPARED, read_only=True)
         except NotDamaged:
             return serving, []  # attaching it raises the error, with what to do
-        if damage is None:
+        if damage is None and not _has_later(store, serving):
             return serving, []
     restored, version = _from_parquet(store, scratch)
+    if damage is None and serving.is_file():
+        return restored or serving, []
     if damage is not None:
         what = (
             f"it is published anew, and the history of revised ranks comes from the Parquet files of {version}"
@@ -57,6 +60,22 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> tupl
             f"{serving} was missing; the history of revised ranks comes from the Parquet files of {version}"
         ]
     return None, []
+
+
+def _has_later(store: ObjectStore, serving: Path) -> bool:
+    """Whether the storage has a publication that was made after that of the file."""
+    latest = next(_manifests(store), None)
+    if latest is None:
+        return False
+    import duckdb
+
+    try:
+        at = datetime.fromisoformat(str(latest["published_at"])).astimezone(UTC)
+        with duckdb.connect(str(serving), read_only=True) as connection:
+            found = published(connection)
+    except (KeyError, ValueError, duckdb.Error):
+        return False
+    return found is not None and at > found[0]
 
 
 def _from_parquet(store: ObjectStore, scratch: Path) -> tuple[Path | None, str]:

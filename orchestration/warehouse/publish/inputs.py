@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.raw.zone import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY
+from orchestration.warehouse.place import Warehouse, opened
 
 if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
@@ -59,12 +60,12 @@ def index_sha256(store: ObjectStore) -> str:
     return _sha256({key: hashlib.sha256(store.get_bytes(key) or b"").hexdigest() for key in _INDEX_KEYS})
 
 
-def days_read(warehouse: Path) -> int:
+def days_read(warehouse: Warehouse) -> int:
     """How many stored days of the raw zone this warehouse was built from, as its copy of the index has them."""
     import duckdb
 
     try:
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with opened(warehouse) as connection:
             found = connection.execute("select count(*) from base_raw__receipts where status = 'stored'").fetchone()
     except duckdb.CatalogException:  # never built
         return 0

@@ -4,8 +4,8 @@ Belongs here: the order in which targets are prepared, and the one place where r
 Does not: how each target is written (the modules beside).
 
 Everything that can fail is prepared where no reader looks: a DuckDB file under another name, a Parquet version that
-nothing refers to yet, an open PostgreSQL transaction. Then readers are switched over, by a replaced `latest.json`, a
-renamed file and a commit, which are unlikely to fail.
+nothing refers to yet, open transactions of PostgreSQL and of the lake. Then readers are switched over, by a replaced
+`latest.json`, a renamed file and commits, which are unlikely to fail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
 from orchestration.state.exclusive import Right, alone_on
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
-from orchestration.warehouse.publish import database, parquet, postgres, revisions
+from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake, without_password
+from orchestration.warehouse.lake.expiry import tidy
+from orchestration.warehouse.place import Warehouse
+from orchestration.warehouse.publish import database, lake, parquet, postgres, revisions
 from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
@@ -51,7 +54,8 @@ class Publication:
     """What was published.
 
     `rows` per table, the days covered (None when there is no bar at all), the markets, the `version` of the Parquet
-    files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL holds, None without one.
+    files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL and the lake hold, None
+    without one.
     `notices`: what was found damaged, and what that means for the history.
     """
 
@@ -62,11 +66,12 @@ class Publication:
     version: str
     revised_ranks: int
     postgres: postgres.PostgresReport | None
+    lake: lake.LakeReport | None = None
     notices: tuple[str, ...] = ()
 
 
 def publish(
-    warehouse: Path,
+    warehouse: Warehouse,
     serving: Path,
     store: ObjectStore,
     marts: Sequence[str],
@@ -77,19 +82,23 @@ def publish(
     now: datetime,
     keys: Mapping[str, Sequence[str]] | None = None,
     postgres_url: str | None = None,
+    team: TeamLake | None = None,
+    still_alone: Callable[[], None] = lambda: None,
     scratch: Path | None = None,
     memory_limit: str = "1024MiB",
     lock_wait: float = DEFAULT_WAIT_SECONDS,
     report: Report = lambda text: None,
 ) -> Publication:
-    """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL if there is one.
+    """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL and the lake of
+    the `team` where there is one.
 
     `keys`: key columns by mart. Readers that hold the former file, version or transaction keep it; new ones get the new
     publication. When anything fails before the switch, the former publication is untouched on every target.
 
-    The caller alone builds and publishes from this state folder; of those that publish to the same `store`, one waits
-    for the other at most `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put
-    together, and DuckDB writes what exceeds `memory_limit`.
+    The caller alone builds and publishes from this state folder, and to the lake as long as `still_alone`, which is
+    asked before the switch, raises nothing. Of those that publish to the same `store`, one waits for the other at most
+    `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put together, and DuckDB
+    writes what exceeds `memory_limit`.
     """
     keys = {**(keys or {}), **revisions.KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
@@ -110,15 +119,21 @@ def publish(
             files = _files(out, store, exported, copied, folder)
             manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
             parquet.store_version(store, files, manifest)
-            with _loaded(postgres_url, out, exported, copied, folder) as loaded:
+            described = [*exported, *_about(out)]
+            with _loaded(postgres_url, out, described, copied, folder) as loaded:
                 out.execute("checkpoint")  # closing the file would not report that it failed
                 out.close()
-                refuse_unless_alone()
-                _refuse_full_disk(store, files)
-                _switch(staged, serving, store, files, manifest)
+                lay = partial(lake.laid, spill=folder / "spill", run_id=run_id, memory_limit=memory_limit)
+                with _laid(team, lay, staged, described, copied) as laid:
+                    refuse_unless_alone()
+                    still_alone()
+                    _refuse_full_disk(store, files)
+                    _switch(staged, serving, store, files, manifest)
             parquet.prune(store)
+            notices = [*notices, *_tidied(team, now, memory_limit)]
     rows = {table.name: table.rows for table in exported}
-    return Publication(rows, first, last, tuple(markets), manifest["version"], copied.revised, loaded, tuple(notices))
+    version = manifest["version"]
+    return Publication(rows, first, last, tuple(markets), version, copied.revised, loaded, laid, tuple(notices))
 
 
 @dataclass(frozen=True)
@@ -133,7 +148,7 @@ class _Copied:
 def _copy(
     out: duckdb.DuckDBPyConnection,
     *,
-    warehouse: Path,
+    warehouse: Warehouse,
     marts: Mapping[str, Sequence[str]],
     former: Path | None,
     run_id: str,
@@ -144,7 +159,7 @@ def _copy(
     `marts`: the key columns of each.
     """
     since, former_keys = database.published(out), database.former_keys(out)
-    out.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
+    warehouse.attach(out)
     with at_once(out):
         database.drop_others(out, {*marts, *revisions.TABLES})
         changes = {mart: database.copy_mart(out, mart, key, former_keys.get(mart)) for mart, key in marts.items()}
@@ -176,13 +191,44 @@ def _files(
 
 
 def _loaded(
-    url: str | None, out: duckdb.DuckDBPyConnection, exported: Sequence[Table], copied: _Copied, scratch: Path
+    url: str | None, out: duckdb.DuckDBPyConnection, tables: Sequence[Table], copied: _Copied, scratch: Path
 ) -> contextlib.AbstractContextManager[postgres.PostgresReport | None]:
     """A block around which PostgreSQL holds all tables, uncommitted until the block ends; nothing without a URL."""
     if not url:
         return contextlib.nullcontext()
-    about = [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
-    return postgres.replaced(url, out, [*exported, *about], scratch, copied.since, copied.changes)
+    return postgres.replaced(url, out, tables, scratch, copied.since, copied.changes)
+
+
+def _about(out: duckdb.DuckDBPyConnection) -> list[Table]:
+    """The two tables that describe the publication."""
+    return [describe(out, database.PUBLICATION), describe(out, database.PUBLICATION_TABLES, ("table_name",))]
+
+
+def _laid(
+    team: TeamLake | None,
+    lay: Callable[..., contextlib.AbstractContextManager[lake.LakeReport]],
+    staged: Path,
+    tables: Sequence[Table],
+    copied: _Copied,
+) -> contextlib.AbstractContextManager[lake.LakeReport | None]:
+    """A block around which the lake holds all tables of the staged file, uncommitted until the block ends."""
+    if team is None:
+        return contextlib.nullcontext()
+    return lay(team.published, staged, tables, since=copied.since, changes=copied.changes)
+
+
+def _tidied(team: TeamLake | None, now: datetime, memory_limit: str) -> list[str]:
+    """A sentence where the former snapshots of the lake could not be ended: the publication stands all the same."""
+    import duckdb
+
+    if team is None:
+        return []
+    try:
+        tidy(team, now, memory_limit=memory_limit)
+    except (duckdb.Error, LakeUnusable) as error:
+        reason = without_password(" ".join(str(error).split()), team.published.config)
+        return [f"former snapshots of the lake stay until the next publication: {reason}"]
+    return []
 
 
 def _refuse_full_disk(store: ObjectStore, files: Sequence[parquet.ParquetFile]) -> None:
@@ -198,7 +244,7 @@ def _switch(
     files: Sequence[parquet.ParquetFile],
     manifest: Mapping[str, Any],
 ) -> None:
-    """Send readers to the new publication. The caller's block ends with the commit of PostgreSQL."""
+    """Send readers to the new publication. The caller's blocks end with the commits of the lake and of PostgreSQL."""
     parquet.make_latest(store, files, manifest)
     os.replace(staged, serving)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestration.config.java import java
+from orchestration.warehouse.opening import WarehouseUnusable
 from orchestration.warehouse.spark.conf import CATALOG
 
 _PACKAGES: Final = ("pyspark", "dbt.adapters.spark")
@@ -27,7 +28,7 @@ _SERVER: Final = re.compile(r"(?:jdbc:\w+|https?|thrift)://(?P<host>\[[^\]]+\]|[
 _USUAL_PORTS: Final = {"jdbc:postgresql": 5432, "http": 80, "https": 443, "thrift": 9083}
 
 
-class SparkUnusable(Exception):
+class SparkUnusable(WarehouseUnusable):
     """No build on Spark can begin. The text states why and what to do."""
 
 

@@ -19,6 +19,7 @@ import pytest
 from orchestration.warehouse.audit.broken import count_broken
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.window import AUDITED, statement_of, window_of
+from orchestration.warehouse.opening import WarehouseFile
 from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME
 from tests.orchestration.audit.corruption import DAILY, HOURLY, LINEAR, ONE_DAY, ONE_HOUR, RANKS
 from tests.orchestration.audit.corruptions import CORRUPTIONS
@@ -268,5 +269,5 @@ def test_a_day_that_is_gone_from_the_daily_mart_is_found_though_no_bar_of_it_was
 
 
 def test_a_publication_states_the_build_that_it_is_of(files: Path, tmp_path: Path) -> None:
-    assert statement_of(files / "warehouse.duckdb") == {"build_id": "second"}
-    assert statement_of(tmp_path / "none.duckdb") == {"build_id": None}
+    assert statement_of(WarehouseFile(files / "warehouse.duckdb")) == {"build_id": "second"}
+    assert statement_of(WarehouseFile(tmp_path / "none.duckdb")) == {"build_id": None}

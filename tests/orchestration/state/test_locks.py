@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,22 @@ def test_a_run_that_waits_goes_on_when_the_other_has_ended(tmp_path: Path) -> No
     workplace = Workplace(Paths(tmp_path), wait=30)
     with process(tmp_path, HOLDS_THE_WAREHOUSE) as other, contextlib.closing(workplace):
         workplace.hold_warehouse(lambda text: other.kill())
+
+
+def test_a_lock_beyond_the_state_folder_is_held_as_long_and_looked_at_in_each_step(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    @contextlib.contextmanager
+    def beyond(wait: float, report: Callable[[str], None], run_id: str | None) -> Iterator[Callable[[], None]]:
+        events.append(f"taken for {run_id}, waiting {wait} s")
+        yield lambda: events.append("looked at")
+        events.append("released")
+
+    with contextlib.closing(Workplace(Paths(tmp_path), wait=3, beyond=beyond)) as workplace:
+        workplace.hold_warehouse(pytest.fail, "run-1")
+        workplace.hold_warehouse(pytest.fail, "run-1")
+        workplace.refuse_unless_alone()
+    assert events == ["taken for run-1, waiting 3 s", "looked at", "looked at", "released"]
 
 
 def test_two_runs_of_one_process_exclude_each_other_and_one_run_does_not_wait_for_itself(tmp_path: Path) -> None:
