@@ -106,7 +106,7 @@ def ranks(engine: str, parquet: str) -> dict[str, Any]:
         import duckdb
 
         with tempfile.TemporaryDirectory(dir=Path(parquet).parent) as scratch:
-            config = {"memory_limit": _MEMORY_LIMIT, "temp_directory": scratch}
+            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": scratch}
             with duckdb.connect(config=config) as connection:
                 connection.execute("set timezone = 'UTC'")
                 connection.execute(f"create view held as select * from read_parquet('{parquet}')")
