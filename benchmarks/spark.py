@@ -106,7 +106,7 @@ def ranks(engine: str, parquet: str) -> dict[str, Any]:
         import duckdb
 
         with tempfile.TemporaryDirectory(dir=Path(parquet).parent) as scratch:
-            config = {"memory_limit": _MEMORY_LIMIT, "temp_directory": scratch}
+            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": scratch}
             with duckdb.connect(config=config) as connection:
                 connection.execute("set timezone = 'UTC'")
                 connection.execute(f"create view held as select * from read_parquet('{parquet}')")
@@ -225,9 +225,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = ROOT / "var" / "benchmarks"
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description="DuckDB and Spark side by side.")
     parser.add_argument("--days", type=int, default=7, help="days of trades (7 or more)")
-    parser.add_argument(
-        "--rows-per-day", type=int, nargs="*", default=[300_000, 3_000_000], help="one for each size, or none"
-    )
+    parser.add_argument("--rows-per-day", type=int, nargs="*", default=[300_000, 3_000_000], help="or none")
     parser.add_argument("--ranks", nargs="*", default=["300x17520", "1x200000"], help="MARKETSxBARS, or none")
     chosen = parser.parse_args(arguments)
     print(f"{os.cpu_count()} cores, load of {os.getloadavg()[1]:.1f} before it begins")

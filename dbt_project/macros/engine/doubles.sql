@@ -15,7 +15,12 @@ was published by DuckDB stays as it is. -#}
     case
         when abs({{ exact }}) <= {{ '%.*f' | format(scale, 9007199254740992 / units) }} then cast({{ exact }} as double)
         else
-            cast({{ exact }} - {{ exact }} % 1 as double)
-            + cast({{ exact }} % 1 * {{ units }} as double) / {{ units }}D
+            {{ taker.spark__whole_as_double(exact ~ ' - ' ~ exact ~ ' % 1') }}
+            + {{ taker.spark__whole_as_double(exact ~ ' % 1 * ' ~ units) }} / {{ units }}D
     end
+{%- endmacro %}
+
+{#- A whole number of at most 64 bits. Of a negative one DuckDB converts what is left without 1, and takes 1 away again: each of the two may round. -#}
+{% macro spark__whole_as_double(whole) -%}
+    case when {{ whole }} < 0 then -cast(-({{ whole }}) - 1 as double) - 1D else cast({{ whole }} as double) end
 {%- endmacro %}

@@ -7,7 +7,12 @@ with bars as (
 ),
 
 kline_days as (
-    select market_id, bar_date, bar_hours, sum(volume_usd) as volume_usd, sum(volume_base) as volume_base
+    select
+        market_id,
+        bar_date,
+        bar_hours,
+        {{ sum_in_order('volume_usd', 'bar_at') }} as volume_usd,
+        {{ sum_in_order('volume_base', 'bar_at') }} as volume_base
     from bars
     where source = 'klines'
     group by market_id, bar_date, bar_hours
@@ -19,9 +24,9 @@ trade_bars as (
         hours.bar_date,
         days.bar_hours,
         {{ bar_start('hours.bar_at', 'days.bar_hours') }} as bar_at,
-        sum(hours.volume_usd) as volume_usd,
-        sum(hours.volume_base) as volume_base,
-        sum(hours.net_usd) as net_usd,
+        {{ sum_in_order('hours.volume_usd', 'hours.bar_at') }} as volume_usd,
+        {{ sum_in_order('hours.volume_base', 'hours.bar_at') }} as volume_base,
+        {{ sum_in_order('hours.net_usd', 'hours.bar_at') }} as net_usd,
         {{ value_at_first('hours.open_price', 'hours.bar_at') }} as open_price,
         max(hours.high_price) as high_price,
         min(hours.low_price) as low_price,

@@ -28,7 +28,7 @@ def require_accepted() -> None:
     from py4j.protocol import Py4JError
     from pyspark import SparkContext
 
-    SparkContext._ensure_initialized()  # type: ignore[no-untyped-call]
+    SparkContext._ensure_initialized()
     jvm: Any = SparkContext._jvm
     conf = jvm.org.apache.spark.SparkConf(True)
     master = conf.get("spark.master", "")
