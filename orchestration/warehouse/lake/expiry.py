@@ -27,7 +27,7 @@ READERS: Final = timedelta(hours=1)
 
 
 def tidy(lake: TeamLake, now: datetime, *, memory_limit: str, readers: timedelta = READERS) -> None:
-    """End the snapshots that are not needed, merge small files, and delete files that no snapshot needs; for the process
+    """End the snapshots that are not needed, merge small files, delete files that no snapshot needs; for the process
     that alone builds and publishes. duckdb.Error, LakeUnusable."""
     import duckdb
 
