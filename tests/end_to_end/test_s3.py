@@ -117,7 +117,9 @@ def test_a_run_in_a_lake_publishes_what_a_run_on_a_folder_does(
     assert differences(expected, fingerprints(on_s3.marts)) == []
     assert differences(expected, fingerprints(Look(lakes.published).copied(tmp_path / "copied.duckdb"))) == []
     assert len(Look(lakes.built).snapshots()) == 1
-    asked = on_s3.run("sql", "--as-of", "2100-01-01", "select count(*) from fct_net_taker_volume_daily", "--csv")
-    assert asked.stdout.splitlines()[1:] == [str(local.query("select count(*) from fct_net_taker_volume_daily")[0][0])]
+    answered = on_s3.run("sql", "--as-of", "2100-01-01", "select count(*) from fct_net_taker_volume_daily", "--csv")
+    assert answered.stdout.splitlines()[1:] == [
+        str(local.query("select count(*) from fct_net_taker_volume_daily")[0][0])
+    ]
     assert not (on_s3.storage / "warehouse.duckdb").exists()
     assert files_with(PASSWORD, on_s3.storage) == []

@@ -1,5 +1,5 @@
 """`taker run` with TAKER_TARGET=lake, the catalog in PostgreSQL and the files on S3, beside the same runs on a laptop:
-what is published is the same, whoever of the team builds it and whatever fails meanwhile.
+what is published is the same, on whichever machine it is built and whatever fails meanwhile.
 
 Each test goes on from where the one before it left the lake, as days do.
 """
@@ -119,11 +119,11 @@ def team(
     return Team(folder / "archive", Taker(folder / "laptop", settings), first, second, lakes, proxy, server)
 
 
-def is_one_sentence(done: subprocess.CompletedProcess[str], *told: str) -> bool:
+def is_one_sentence(done: subprocess.CompletedProcess[str], *stated: str) -> bool:
     """The command failed, stated these, and neither a traceback nor the password."""
     printed = done.stdout + done.stderr
     assert done.returncode == 1, printed
-    assert all(text in printed for text in told), printed
+    assert all(text in printed for text in stated), printed
     assert "Traceback" not in printed
     assert PASSWORD not in printed
     return True
@@ -225,7 +225,7 @@ def test_another_builder_heals_all_that_while_readers_see_one_state_and_the_firs
     assert team.different(team.second, tmp_path) == []
 
 
-def test_what_was_published_before_the_correction_can_still_be_asked(team: Team) -> None:
+def test_what_was_published_before_the_correction_can_still_be_queried(team: Team) -> None:
     published = Look(team.lakes.published)
     ((first, second),) = published.query(
         "select min(snapshot_time), max(snapshot_time) from ducklake_snapshots('warehouse') "

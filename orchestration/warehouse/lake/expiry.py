@@ -3,7 +3,7 @@
 Belongs here: which snapshots stay, merging small files, deleting files. Does not: making snapshots (dbt, and
 `orchestration.warehouse.publish.lake`).
 
-Each model of a build is a snapshot, more than a hundred a build. Of dbt's lake none but the last stays, since nobody
+Each model of a build is a snapshot, more than a hundred a build. Of dbt's lake none but the last stays, since no one
 reads a former one. Of the publications those stay that stood within the last days. A file that no snapshot needs is
 deleted an hour later, by the next publication: a query that is running has it open.
 """
@@ -27,7 +27,7 @@ READERS: Final = timedelta(hours=1)
 
 
 def tidy(lake: TeamLake, now: datetime, *, memory_limit: str, readers: timedelta = READERS) -> None:
-    """End the snapshots that nobody needs, merge small files, and delete files that no snapshot needs; for the process
+    """End the snapshots that are not needed, merge small files, delete files that no snapshot needs; for the process
     that alone builds and publishes. duckdb.Error, LakeUnusable."""
     import duckdb
 

@@ -96,9 +96,11 @@ def publish(
     publication. When anything fails before the switch, the former publication is untouched on every target.
 
     The caller alone builds and publishes from this state folder, and to the lake as long as `still_alone`, which is
-    asked before the switch, raises nothing. Of those that publish to the same `store`, one waits for the other at most
+    called before the switch, raises nothing. Of those that publish to the same `store`, one waits for the other at most
     `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put together, and DuckDB
     writes what exceeds `memory_limit`.
+
+    Longer than 50 lines: what is prepared and what is switched are one block, in the order in which it must end.
     """
     keys = {**(keys or {}), **revisions.KEYS}
     serving.parent.mkdir(parents=True, exist_ok=True)
