@@ -69,7 +69,7 @@ class QueueLauncher(CeleryRunLauncher):
             super().launch_run(context)
         except (CeleryError, KombuError, RedisError, OSError, RuntimeError) as error:
             # Celery gives up its connection for results in the end, and for good (RuntimeError): begin anew.
-            self.celery = make_app(app_args=self.app_args())
+            self.celery = make_app(app_args=self.app_args())  # type: ignore[no-untyped-call]
             why = " ".join(str(error).split())
             raise DagsterUserCodeUnreachableError(
                 f"the queue of the workers does not answer ({why}); start Redis again, or check CELERY_BROKER_URL"
