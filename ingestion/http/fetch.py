@@ -33,6 +33,7 @@ from ingestion.domain.errors import (
 from ingestion.domain.redaction import redacted
 from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_code, small_body
 from ingestion.http.bounds import FILE, SMALL, Bounds
+from ingestion.http.checksums import SUFFIX, checksum_etag, checksum_key, stated_sha256
 from ingestion.http.client import HttpClient, Incoming
 from ingestion.http.folder import LookedAt
 from ingestion.http.listing import Listing, ListingUnreadable
@@ -46,9 +47,7 @@ from ingestion.http.retry import (
 )
 from ingestion.http.watch import Rejected, Unreachable
 
-_CHECKSUM: Final = re.compile(rb"^(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*$")
 DEFAULT_SETTING: Final = "the archive URL"
-_CHECKSUM_SUFFIX: Final = ".CHECKSUM"
 _UNPUBLISHED: Final = "no published checksum"
 _SIZE: Final = re.compile(r"; size=(\d{1,19})(?:;|$)")
 _HIDES_ABSENCE: Final = frozenset({"AccessDenied", "NoSuchKey"})
@@ -115,7 +114,7 @@ class Archive:
         self._folder = Path(unquote(urlsplit(self.url).path)) if scheme == "file" else None
         if self._folder is not None and not self._folder.is_dir():
             raise ArchiveUnavailable(f"archive folder {self._folder} does not exist; check {setting}")
-        self._looked_at = LookedAt(self._folder, _CHECKSUM_SUFFIX if has_checksums else "") if self._folder else None
+        self._looked_at = LookedAt(self._folder, SUFFIX if has_checksums else "") if self._folder else None
         self._client = HttpClient(
             connections=32, redirect_hosts=frozenset(redirect_hosts), redirect_setting=redirect_setting
         )
@@ -130,13 +129,8 @@ class Archive:
 
     def checksum(self, key: str) -> str | None:
         """The sha256 (lower-case hex) published for `key`, or None when the archive has no such object."""
-        published = self._retrying(_checksum_key(key), small_body)
-        if published is None:
-            return None
-        line = _CHECKSUM.match(published.strip().split(b"\n")[0])
-        if not line or line["name"] != key.rsplit("/", 1)[-1].encode():
-            raise SourceDefect(f"{self.url}/{key}.CHECKSUM is not `<sha256>  {key.rsplit('/', 1)[-1]}`")
-        return line["digest"].decode().lower()
+        published = self._retrying(checksum_key(key), small_body)
+        return None if published is None else stated_sha256(published, key, self.url)
 
     def folders(self, key: str) -> list[str]:
         """The names of the folders in the folder `key`, in order; none where it does not exist.
@@ -164,7 +158,7 @@ class Archive:
     def expect(self, keys: Iterable[str]) -> None:
         """These objects may be requested: what is worth it is listed."""
         if self._listing is not None and self._has_checksums:
-            self._listing.expect(_checksum_key(key) for key in keys)
+            self._listing.expect(checksum_key(key) for key in keys)
 
     def state(self, key: str, *, looks: bool = True) -> str | None:
         """What changes whenever the `proof` of the object does, as it was when this was first called for its folder;
@@ -174,9 +168,9 @@ class Archive:
         without `looks` nothing, and None where that was not looked at yet.
         """
         if self._looked_at is not None:
-            return self._looked_at.state(_checksum_key(key) if self._has_checksums else key, looks=looks)
+            return self._looked_at.state(checksum_key(key) if self._has_checksums else key, looks=looks)
         if self._listing is not None and self._has_checksums:
-            return self._listing.etag_of(_checksum_key(key), requests=looks)
+            return self._listing.etag_of(checksum_key(key), requests=looks)
         return None
 
     def proof(self, key: str, known: str = "") -> Proof | None:
@@ -187,10 +181,10 @@ class Archive:
         its modification time only reports when it was copied.
         """
         if self._has_checksums:
-            etag = self._listing.etag_of(_checksum_key(key)) if self._listing is not None else None
+            etag = self._listing.etag_of(checksum_key(key)) if self._listing is not None else None
             if etag == "":
                 return None
-            if known and etag == _checksum_etag(key, known):
+            if known and etag == checksum_etag(key, known):
                 return Proof(known)
             sha256 = self.checksum(key)
             return None if sha256 is None else Proof(sha256)
@@ -407,13 +401,3 @@ class Archive:
             with self._client.stream("GET", f"{self.url}/{key}", self._small) as again:
                 body = again.read(FIRST_LINE) if again.status == 403 else b""
         return s3_code(body)
-
-
-def _checksum_key(key: str) -> str:
-    return f"{key}{_CHECKSUM_SUFFIX}"
-
-
-def _checksum_etag(key: str, sha256: str) -> str:
-    """The ETag of the checksum object that states `sha256`: S3's is the MD5 of the bytes of an object put at once."""
-    line = f"{sha256}  {key.rpartition('/')[2]}\n"
-    return hashlib.md5(line.encode(), usedforsecurity=False).hexdigest()

@@ -1,5 +1,7 @@
 """Tables of all receipts, which dbt reads: the index, and beside it coverage and defects.
 
+Longer than 400 lines: what they would be now is read by the same steps, without writing.
+
 Belongs here: bringing them up to date with the receipts and with what is really stored. Does not: their columns and
 rows (`ingestion.raw.tables`), one receipt and its object (`ingestion.raw.judged`), whether an object is as its receipt
 states (`ingestion.raw.soundness`).

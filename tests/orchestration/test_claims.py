@@ -208,7 +208,7 @@ class TestTheVerdict:
             connection.execute(
                 "create table dim_markets as select 'binance_um:BTCUSDT' as market_id, false is_simulated"
             )
-        with pytest.raises(QueryFailed, match="publish them anew with `taker run`"):
+        with pytest.raises(QueryFailed, match="`taker run` publishes anew"):
             check(tmp_path / "old.duckdb", NEWS)
-        with pytest.raises(QueryFailed, match="publish them anew"):
+        with pytest.raises(QueryFailed, match="publishes anew"):
             briefs(tmp_path / "old.duckdb")

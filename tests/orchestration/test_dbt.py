@@ -198,7 +198,7 @@ def test_a_command_that_opens_no_warehouse_waits_for_none(settings: Settings, mo
     def fail(*_: object) -> None:
         raise AssertionError("the warehouse was waited for")
 
-    monkeypatch.setattr(dbt, "await_warehouse", fail)
+    monkeypatch.setattr(dbt, "await_writable", fail)
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
     assert dbt.run_dbt(["--quiet", "ls"], settings.dbt) == 0
 
