@@ -90,6 +90,10 @@ class TestAFormerPublication:
         between = datetime.now(UTC)
         publisher.publish_days(2)
         assert query(AsOf(team.published, between), DAYS)[1] == [(1,)]
+        ((first,),) = Look(team.published).query(
+            "select min(snapshot_time) from ducklake_snapshots('warehouse') where commit_message = 'publication'"
+        )
+        assert query(AsOf(team.published, first.astimezone(UTC)), DAYS)[1] == [(1,)]
         assert query(AsOf(team.published, datetime.now(UTC)), DAYS)[1] == [(2,)]
 
     def test_that_was_never_made_is_an_error_that_states_since_when_there_is_one(

@@ -29,7 +29,7 @@ from tests.support.commands import ROOT, Taker
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.killing import NODE, Aim, children_running_dbt, taker_with_aim
 from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
-from tests.support.planted import LAST, MARKET, PLANTED, RUN, standing
+from tests.support.planted import LAST, MARKET, RUN
 from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
 from tests.support.s3_proxy import S3Proxy
 from tests.torture.test_faulty_models import run_from, with_hook
@@ -249,12 +249,13 @@ def test_a_refused_audit_leaves_the_former_publication_in_the_lake(
     checkout = tmp_path_factory.mktemp("checkout")
     for name in ("ingestion", "orchestration", "dbt_project"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__", "logs"))
-    before, files = team.state(), standing(team.first.marts)
-    with with_hook(checkout, PLANTED["fct_net_taker_volume_hourly"]):
+    before, file = team.state(), team.first.marts.read_bytes()
+    # Simpler than those of `planted`: DuckLake updates no row that a condition of structs chooses.
+    with with_hook(checkout, "update fct_net_taker_volume_hourly set net_taker_usd = net_taker_usd + 1"):
         refused = run_from(checkout, team.first)
     assert refused.returncode != 0
     assert "blocked gx_fct_net_taker_volume_hourly: [critical]" in refused.stdout + refused.stderr
-    assert (team.state(), standing(team.first.marts)) == (before, files)
+    assert (team.state(), team.first.marts.read_bytes()) == (before, file)
 
 
 @contextlib.contextmanager

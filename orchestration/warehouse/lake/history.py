@@ -7,7 +7,7 @@ Belongs here: opening it, and the error where the history does not reach back th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from orchestration.warehouse.lake.catalog import Lake, place_of
@@ -48,12 +48,14 @@ class AsOf:
         """When the oldest publication was made that is still there."""
         self.lake.attach(connection, _NOW)
         found = connection.execute(
-            "select cast(epoch_ms(min(snapshot_time)) as bigint) + 1 "
+            "select cast(epoch_us(min(snapshot_time)) as bigint) "
             f"from ducklake_snapshots('{_NOW}') where commit_message = ?",
             [PUBLICATION],
         ).fetchone()
         connection.execute(f"detach {_NOW}")
-        return datetime.fromtimestamp(found[0] / 1000, UTC) if found and found[0] is not None else None
+        if found is None or found[0] is None:
+            return None
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=found[0])
 
 
 _NOW: Final = "lake_now"
