@@ -10,7 +10,6 @@ Belongs here: reading archives over https, http or file, and verifying sha256. D
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 import time
@@ -35,7 +34,7 @@ from ingestion.http.body import FIRST_LINE, Stream, copied, reported_state, s3_c
 from ingestion.http.bounds import FILE, SMALL, Bounds
 from ingestion.http.checksums import SUFFIX, checksum_etag, checksum_key, stated_sha256
 from ingestion.http.client import HttpClient, Incoming
-from ingestion.http.folder import LookedAt
+from ingestion.http.folder import LookedAt, folders_in
 from ingestion.http.listing import Listing, ListingUnreadable
 from ingestion.http.retry import (
     RETRYABLE_STATUSES,
@@ -139,13 +138,7 @@ class Archive:
         ArchiveUnavailable where the listing was not reached or is none.
         """
         if self._folder is not None:
-            try:
-                with os.scandir(self._folder / key) as entries:
-                    return sorted(entry.name for entry in entries if entry.is_dir())
-            except (FileNotFoundError, NotADirectoryError):
-                return []
-            except OSError as error:
-                raise ArchiveUnavailable(f"cannot read {self._folder / key}: {error.strerror}") from error
+            return folders_in(self._folder / key)
         if self._listing is None:
             raise NotListed(f"{self.url} is requested object by object: nothing lists what it has")
         try:

@@ -1,6 +1,6 @@
-"""The state of the files of an archive in a folder, without reading them.
+"""What is in the folders of an archive on this machine, without reading its files.
 
-Belongs here: one look at each folder, and what it showed of its files. Does not: what is in them
+Belongs here: the folders in one, and one look at each folder that shows the state of its files. Does not: what is in them
 (`ingestion.http.fetch`), an archive's listing on a server (`ingestion.http.listing`).
 """
 
@@ -12,8 +12,21 @@ import time
 from pathlib import Path
 from typing import Final
 
+from ingestion.domain.errors import ArchiveUnavailable
+
 # A file that changed just before it was looked at may change again within the clock's tick, and look the same.
 _SETTLES_AFTER: Final = 2_000_000_000
+
+
+def folders_in(path: Path) -> list[str]:
+    """The names of the folders in this one, in order; none where it does not exist. ArchiveUnavailable."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ArchiveUnavailable(f"cannot read {path}: {error.strerror}") from error
 
 
 class LookedAt:
