@@ -1,7 +1,7 @@
 """What is in the folders of an archive on this machine, without reading its files.
 
-Belongs here: the folders in one, and one look at each folder that shows the state of its files. Does not: what is in them
-(`ingestion.http.fetch`), an archive's listing on a server (`ingestion.http.listing`).
+Belongs here: the folders in one, and one look at each folder that shows the state of its files. Does not: what is in
+them (`ingestion.http.fetch`), an archive's listing on a server (`ingestion.http.listing`).
 """
 
 from __future__ import annotations
