@@ -155,7 +155,7 @@ class Archive:
 
     def state(self, key: str, *, looks: bool = True) -> str | None:
         """What changes whenever the `proof` of the object does, as it was when this was first called for its folder;
-        empty where there is no object. None where only a request tells.
+        empty where there is no object. None where only a request states it.
 
         With an archive in a folder it costs one look at each of its folders, with a listed one a page of the listing;
         without `looks` nothing, and None where that was not looked at yet.

@@ -30,7 +30,7 @@ def folders_in(path: Path) -> list[str]:
 
 
 class LookedAt:
-    """The files below `root` as they were when a file of their folder was first asked for. Safe to share between
+    """The files below `root` as they were when a file of their folder was first requested. Safe to share between
     threads.
 
     `suffix`: of the files that count; the state of others is not known.

@@ -269,7 +269,7 @@ def test_a_listed_archive_needs_no_request_but_the_listing(
     assert [request for request in archive_server.requests if request != "list"] == ["SIMULATED.txt"]
 
 
-def test_a_server_without_a_listing_is_asked_for_each_checksum(
+def test_each_checksum_of_a_server_without_a_listing_is_requested(
     tmp_path: Path, archive_folder: ArchiveFolder, archive_server: ArchiveServer
 ) -> None:
     archive_folder.agg_trades(FIRST)
