@@ -57,7 +57,7 @@ def next_steps() -> str:
     return f"""
 [bold]These numbers are SIMULATED.[/] Next:
   {taker} sql --demo "select market_id, bar_date, net_taker_usd, robust_z, best_rank, best_rank_definition_name
-      from rpt_market_screen order by robust_z desc"
+      from rpt_market_screen order by abs(robust_z) desc"
   {taker} sql --demo "select r.market_id, r.bar_at, r.value, r.spike_rank as rank_when_it_happened,
         (select count(*) + 1 from fct_net_taker_volume_daily as d
          where d.market_id = r.market_id and d.net_taker_usd < r.value) as rank_of_all_days

@@ -152,6 +152,7 @@ def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnect
     sql.encode()  # UnicodeEncodeError: DuckDB takes text alone, and would report another
     with connect(serving) as connection:
         try:
+            _refuse_halves_of_names(connection, sql)
             statements = connection.extract_statements(sql)
             if len(statements) != 1:
                 raise QueryFailed("write one query: " + ("there is none" if not statements else "there are several"))
@@ -168,6 +169,22 @@ def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnect
             raise QueryFailed(reason + _nearest(connection, reason)) from error
 
 
+# What is no name: texts, quoted names and comments.
+_NO_NAMES: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_BEGINS_WITH_DIGIT: Final = re.compile(r"(?<![\w.])\d+[a-z_]\w*|(?<=\.)\d+[a-z_]\w*", re.IGNORECASE)
+
+
+def _refuse_halves_of_names(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """QueryFailed for a column such as `4h_usd_rank` without quotes: SQL reads the number 4, called `h_usd_rank`."""
+    written = {found.lower() for found in _BEGINS_WITH_DIGIT.findall(_NO_NAMES.sub(" ", sql))}
+    if not written:
+        return
+    names = connection.execute("select distinct column_name from duckdb_columns() where not internal").fetchall()
+    for (name,) in names:
+        if name.lower() in written:
+            raise QueryFailed(f'write "{name}" in double quotes: SQL reads a name that begins with a digit as a number')
+
+
 # What DuckDB calls a name that it does not find.
 _NO_TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
 _NO_COLUMN: Final = re.compile(r'[Cc]olumn(?: named)? "(\w+)"|does not have a column named "(\w+)"')
@@ -182,8 +199,18 @@ def _nearest(connection: duckdb.DuckDBPyConnection, reason: str) -> str:
     else:
         return ""
     written = next(group for group in found.groups() if group)
+    if (written.lower(),) in names:
+        return f"; {_tables_with(connection, written.lower())}"
     close = closest(written.lower(), sorted(name for (name,) in names))
     return f"; did you mean `{close}`?" if close else "; `taker tables` lists the tables and their columns"
+
+
+def _tables_with(connection: duckdb.DuckDBPyConnection, column: str) -> str:
+    """Where the column is, in a few words."""
+    found = connection.execute("select table_name, column_name from duckdb_columns() where not internal").fetchall()
+    tables = sorted(table for table, name in found if name == column)
+    more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""
+    return f"it is a column of {', '.join(tables[:3])}{more}"
 
 
 def outdated(serving: Source, error: Exception) -> PublicationOutdated:

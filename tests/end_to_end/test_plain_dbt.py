@@ -123,10 +123,20 @@ def test_a_new_raw_zone_is_an_empty_table(project: Path, tmp_path: Path) -> None
     assert new.stored_days() == 0
 
 
-def test_a_profile_that_states_no_raw_zone_builds_nothing(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("{simulated_venues: [simulated]}", "the profile states no raw zone"),
+        ("{}", "the profile does not state which venues are simulated"),
+    ],
+)
+def test_a_profile_that_does_not_state_where_numbers_come_from_builds_nothing(
+    project: Path, tmp_path: Path, stated: str, message: str
+) -> None:
     output = {"type": "duckdb", "path": str(tmp_path / "w.duckdb")}
     (tmp_path / "profiles.yml").write_text(json.dumps({"taker": {"target": "duckdb", "outputs": {"duckdb": output}}}))
     command = [str(Path(sys.executable).with_name("dbt")), "run", "--select", RECEIPTS, "--profiles-dir", str(tmp_path)]
+    command += ["--vars", stated]
     answer = subprocess.run(command, cwd=project, env=without_settings(), capture_output=True, text=True)
-    assert answer.returncode == 1
-    assert "the profile states no raw zone" in answer.stdout
+    assert answer.returncode != 0
+    assert message in answer.stdout

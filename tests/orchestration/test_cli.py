@@ -149,12 +149,56 @@ def test_two_forms_of_a_result_are_one_too_many(marts: Path) -> None:
         ("select markt_id from fct_net_taker_volume_daily", "did you mean `market_id`?"),
         ("select d.markt_id from fct_net_taker_volume_daily as d", "did you mean `market_id`?"),
         ("select * from prices", "`taker tables` lists the tables"),
+        ("select elsewhere from fct_net_taker_volume_daily", "it is a column of another"),
     ],
 )
 def test_a_misspelt_name_in_a_query_gets_the_nearest_one(marts: Path, query: str, message: str) -> None:
+    with duckdb.connect(str(marts)) as connection:
+        connection.execute("create table another as select 1 as elsewhere")
     done = taker("sql", query)
     assert done.exit_code == 1
     assert message in done.stderr
+
+
+class TestAColumnThatBeginsWithADigit:
+    """SQL reads `4h_usd_rank` as the number 4 with the name `h_usd_rank`."""
+
+    @pytest.fixture(autouse=True)
+    def published(self, marts: Path) -> None:
+        with duckdb.connect(str(marts)) as connection:
+            connection.execute('create table briefs as select 3 as "4h_usd_rank"')
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "select 4h_usd_rank from briefs",
+            "select b.4h_usd_rank from briefs as b",
+            "select * from briefs order by 4H_USD_RANK",
+        ],
+    )
+    def test_is_refused_without_its_quotes(self, query: str) -> None:
+        done = taker("sql", query)
+        assert done.exit_code == 1
+        assert 'write "4h_usd_rank" in double quotes' in done.stderr
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            """select "4h_usd_rank" from briefs""",
+            """select b."4h_usd_rank" from briefs as b -- 4h_usd_rank""",
+            """select '4h_usd_rank' from briefs /* 4h_usd_rank */""",
+            "select 1e3, 4 h_usd_rank from briefs",
+        ],
+    )
+    def test_is_read_with_them(self, query: str) -> None:
+        assert taker("sql", query).exit_code == 0
+
+
+def test_a_wide_result_without_rows_names_its_columns(marts: Path) -> None:
+    names = [f"a_column_with_a_long_name_{number}" for number in range(30)]
+    done = taker("sql", f"select {', '.join(f'1 as {name}' for name in names)} where false")
+    assert f"columns: {', '.join(names)}" in done.stdout.replace("\n", " ")
+    assert "0 rows" in done.stdout
 
 
 class TestTables:

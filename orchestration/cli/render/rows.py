@@ -22,7 +22,7 @@ _UNBOUNDED = 100_000
 
 def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A query's result: a table with numbers to the right, or a record of each row where a table would be wider than
-    the console; of a very long result the beginning."""
+    the console, and of no rows the names alone; of a very long result the beginning."""
     table = Table()
     for position, name in enumerate(names):
         numeric = any(isinstance(row[position], int | float | Decimal) for row in rows)
@@ -31,8 +31,10 @@ def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[An
     for row in shown:
         table.add_row(*row)
     unbounded = console.options.update(max_width=_UNBOUNDED)
-    if Measurement.get(console, unbounded, table).maximum <= console.width or not rows:
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table)
+    elif not rows:
+        console.print(escape(f"columns: {', '.join(names)}"))
     else:
         _show_records(console, [escape(name) for name in names], shown)
     if len(rows) > _ROWS_SHOWN:
