@@ -12,8 +12,8 @@ transit: they are fetched again in every run.
 """
 
 from ingestion.archive.compare import compare
-from ingestion.archive.findings import Findings
+from ingestion.archive.findings import Findings, Found
 from ingestion.archive.ingest import changed_sources, ingest
 from ingestion.archive.tasks import Outcome, Status, Task, plan
 
-__all__ = ["Findings", "Outcome", "Status", "Task", "changed_sources", "compare", "ingest", "plan"]
+__all__ = ["Findings", "Found", "Outcome", "Status", "Task", "changed_sources", "compare", "ingest", "plan"]

@@ -81,5 +81,6 @@ def _as_known(task: Task, archives: Archives, listed: Listed, findings: Findings
 
 def _to_be_recorded(outcome: Outcome, findings: Findings) -> Outcome:
     """The outcome; `due` where nothing changed but that this installation has no record of it yet."""
-    is_known = outcome.status in ("due", "failed") or findings.is_recorded(outcome.task.object_id.folder)
-    return outcome if is_known else replace(outcome, status="due")
+    if outcome.receipt is None or findings.is_recorded(outcome.task.object_id.folder, outcome.receipt):
+        return outcome
+    return replace(outcome, status="due", receipt=None)

@@ -23,6 +23,7 @@ from ingestion.http.fetch import Archive
 from ingestion.raw.durable import atomic_write
 from ingestion.raw.index import Listed
 from ingestion.raw.names import DATA, RECEIPT
+from ingestion.raw.receipts import Receipt
 from ingestion.raw.soundness import read_table, table_bytes
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
 
@@ -32,6 +33,7 @@ _SCHEMA: Final = pa.schema(
         ("first_day", pa.date32()),
         ("last_day", pa.date32()),
         ("status", pa.string()),
+        ("known_at", pa.string()),
         ("receipt", pa.string()),
         ("data", pa.string()),
         ("origin", pa.string()),
@@ -50,15 +52,31 @@ _NEXT: Final[Mapping[Status, Status]] = {
 }
 
 
+class Found(NamedTuple):
+    """What is to be remembered of an outcome: the receipt itself takes most of the memory of a large zone. `known_at`:
+    the receipt's, as text; empty without one."""
+
+    task: Task
+    status: Status
+    rests_on: tuple[str, ...] | None
+    known_at: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Found:
+        known_at = outcome.receipt.known_at.isoformat() if outcome.receipt is not None else ""
+        return cls(outcome.task, outcome.status, outcome.rests_on, known_at)
+
+
 class Finding(NamedTuple):
-    """One row. `receipt`, `data`: the versions of what is stored; empty where nothing is. `origin`: of the archive, and
-    of the code that judged; empty where the finding rests on more than `keys`. `keys`, `states`: in the archive, one
-    per line."""
+    """One row. `known_at`: of the receipt. `receipt`, `data`: the versions of what is stored; empty where nothing is.
+    `origin`: of the archive, and of the code that judged; empty where the finding rests on more than `keys`. `keys`,
+    `states`: in the archive, one per line."""
 
     folder: str
     first_day: date
     last_day: date
     status: Status
+    known_at: str
     receipt: str
     data: str
     origin: str
@@ -93,12 +111,13 @@ class Findings:
         is_same = all(state(key) == known for key, known in zip(keys.split(_BETWEEN), states, strict=True))
         return found.status if is_same else None
 
-    def is_recorded(self, folder: str) -> bool:
-        """Whether the object was remembered as it is stored now, whatever the archive has."""
+    def is_recorded(self, folder: str, receipt: Receipt) -> bool:
+        """Whether the object was remembered with this receipt, whatever the archive has. A receipt that only got
+        another name is the same."""
         found = self._known.get(folder)
-        return found is not None and self._is_stored_as(found)
+        return found is not None and found.known_at == receipt.known_at.isoformat()
 
-    def remember(self, outcomes: Iterable[Outcome], listed: Listed) -> None:
+    def remember(self, outcomes: Iterable[Found], listed: Listed) -> None:
         """Replace the findings of these tasks, and write the table. `listed`: the zone after them.
 
         The states are those that the archives showed before the tasks were carried out: the next run notices what
@@ -115,7 +134,7 @@ class Findings:
         with atomic_write(self._path) as staged:
             staged.write_bytes(table_bytes(pa.table(arrays, schema=_SCHEMA)))
 
-    def _finding(self, outcome: Outcome) -> Finding | None:
+    def _finding(self, outcome: Found) -> Finding | None:
         task, status = outcome.task, _NEXT.get(outcome.status)
         folder = task.object_id.folder
         if status is None or not self._listed.version(folder + RECEIPT):
@@ -129,6 +148,7 @@ class Findings:
             task.first_day,
             task.last_day,
             status,
+            outcome.known_at,
             self._listed.version(folder + RECEIPT),
             self._listed.version(folder + DATA),
             origin if is_whole else "",

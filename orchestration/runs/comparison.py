@@ -27,7 +27,7 @@ from orchestration.state.process import scratch
 from orchestration.warehouse.publish.inputs import code_sha256
 
 if TYPE_CHECKING:
-    from ingestion.archive import Findings, Outcome, Task
+    from ingestion.archive import Findings, Found, Outcome, Task
     from ingestion.raw.index import Listed
     from orchestration.config.endpoints import Endpoints
     from orchestration.config.paths import Paths
@@ -89,7 +89,7 @@ class Comparison:
             )
         ]
 
-    def remember(self, outcomes: Collection[Outcome]) -> None:
+    def remember(self, outcomes: Collection[Found]) -> None:
         """Keep what was found of these objects for the next run, which then looks at none of them again."""
         folders = [outcome.task.object_id.folder for outcome in outcomes]
         store = self.zone.store
@@ -136,7 +136,7 @@ def compared(
         yield found
 
 
-def recorded_outcomes(outcomes: Sequence[Outcome], partitions: Collection[tuple[str, str]]) -> list[Outcome]:
+def recorded_outcomes(outcomes: Sequence[Found], partitions: Collection[tuple[str, str]]) -> list[Found]:
     """The outcomes in these partitions (name of the dataset, key), of which Dagster has a record."""
     return [each for each in outcomes if (each.task.dataset.name, each.task.period.label) in partitions]
 

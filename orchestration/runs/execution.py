@@ -193,6 +193,7 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison 
 
     Where nothing was found before, and where what was found speaks of a history that is lost, that is each range.
     """
+    from ingestion.archive import Found
     from orchestration.automation.jobs import INGEST_BY_SPAN
     from orchestration.defs.partitions import range_tags
     from orchestration.defs.raw import ingest_config, raw_key
@@ -205,7 +206,7 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison 
         for notice in found.notices:
             session.recorder.noticed(notice)
         # Those without a receipt were known before.
-        found.remember([outcome for outcome in beside if outcome.receipt is not None])
+        found.remember([Found.of(outcome) for outcome in beside if outcome.receipt is not None])
     for part in parts:
         session.recorder.carried_out.clear()
         recorded = _execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from orchestration.progress import Progress
 from orchestration.state.last_run import CheckFinding
 
 if TYPE_CHECKING:
-    from ingestion.archive import Outcome
+    from ingestion.archive import Found, Outcome
     from ingestion.raw.zone import Receipt
     from orchestration.serving.defects import Losses
 
@@ -83,8 +83,7 @@ class Recorder(Progress):
         self._progress = progress
         self._report = report
         self._objects_by_fault: dict[str, list[str]] = {}
-        # Without receipts, which take most of the memory.
-        self.carried_out: list[Outcome] = []
+        self.carried_out: list[Found] = []
 
     def comparing(self) -> None:
         self._progress.comparing()
@@ -96,8 +95,10 @@ class Recorder(Progress):
         self._progress.ingesting(dataset, objects)
 
     def ingested(self, outcome: Outcome) -> None:
+        from ingestion.archive import Found
+
         self.counted(outcome)
-        self.carried_out.append(replace(outcome, receipt=None))
+        self.carried_out.append(Found.of(outcome))
         self._progress.ingested(outcome)
 
     def counted(self, outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.archive import Findings, Outcome, Task, compare, ingest, plan
+from ingestion.archive import Findings, Found, Outcome, Task, compare, ingest, plan
 from ingestion.domain.datasets import AGG_TRADES, KLINES
 from ingestion.domain.periods import days_between
 from ingestion.http import folder
@@ -70,7 +70,8 @@ class Installation:
             found = self.compared(archives, findings, tasks)
             due = [outcome.task for outcome in found if outcome.status == "due"]
             made = ingest(due, archives=archives_at(self.archive.url), zone=self.zone, now=NOON)
-            findings.remember([*made, *(each for each in found if each.receipt)], self.zone.listed())
+            known = [Found.of(each) for each in (*made, *found) if each.receipt]
+            findings.remember(known, self.zone.listed())
         return [outcome.status for outcome in found]
 
     def looked(self, tasks: list[Task]) -> list[str]:
@@ -250,7 +251,7 @@ def test_a_change_while_the_run_was_at_work_is_noticed_by_the_next(installation:
         installation.compared(archives, findings, trades())
         made = ingest(trades(), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
         a_correction(installation)
-        findings.remember(made, installation.zone.listed())
+        findings.remember([Found.of(each) for each in made], installation.zone.listed())
     assert installation.run(trades()) == ["unchanged", "due", "absent"]
 
 
