@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,7 +118,7 @@ class Archive:
             connections=32, redirect_hosts=frozenset(redirect_hosts), redirect_setting=redirect_setting
         )
         self._file, self._small, self._sleep = file_bounds, small_bounds, sleep
-        self._lock = threading.Lock()
+        self._lock, self._probing = threading.Lock(), threading.Lock()
         self._markers: dict[str, bool] = {}
         self._policy = RetryPolicy(attempts, first_pause=backoff, jitter=backoff)
         self._health = health or ServerHealth()
@@ -262,18 +262,16 @@ class Archive:
 
     def serves_any(self, keys: Iterable[str]) -> bool:
         """Whether it has served this process any object; requests those of `keys` that were not requested before."""
-        for key in keys:
-            with self._lock:
+        # One at a time: who finds a key requested by another one needs its answer.
+        with self._probing:
+            for key in keys:
                 if self._health.has_served:
                     return True
-                is_probed = key in self._probed
-                self._probed.add(key)
-            if not is_probed:
-                try:
-                    self.proof(key)
-                except (ArchiveUnavailable, SourceDefect):
-                    continue
-        return self._health.has_served
+                if key not in self._probed:
+                    self._probed.add(key)
+                    with suppress(ArchiveUnavailable, SourceDefect):
+                        self.proof(key)
+            return self._health.has_served
 
     def has_marker(self, key: str, word: bytes) -> bool:
         """Whether there is a file at `key` whose beginning contains `word`, in any case. Remembered.

@@ -38,10 +38,10 @@ def time_from(text: str, today: date | None = None) -> datetime:
     Raises NoDay."""
     try:
         return datetime.combine(day_from(text, today) + timedelta(days=1), datetime.min.time(), UTC)
-    except NoDay:
+    except (NoDay, OverflowError):  # the last day of the calendar has no end that can be written
         pass
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise NoDay(f"`{text}` is no time; write YYYY-MM-DDTHH:MM, or a day: {FORMS}") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -46,6 +46,8 @@ def refused() -> Iterator[tuple[str, ...]]:
         yield "claim", "binance_um:BTCUSDT bearish rank 1", "--date", day
         yield "claim", "binance_um:BTCUSDT 2024-03-15 bearish rank 1", "--as-of", day
         yield "claim", "binance_um:BTCUSDT bearish rank 1", "--from", day, "--to", "2024-03-15"
+        yield "sql", "select 1", "--as-of", day
+        yield "brief", "--as-of", day
     for day in ("0001-01-01", "9999-12-31", "2024-02-30", ""):
         yield "simulate", "out", "--last-day", day, "--days", "2", "--trades-days", "0"
     for first, last in (("2024-02-02", "2024-02-01"), ("2999-01-01", "2999-01-02"), ("0001-01-01", "0001-01-02")):

@@ -88,7 +88,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (garbage, DAMAGED),
         (flipped, DAMAGED),
         (of_a_newer_duckdb, NEWER),
-        (without_tables, "publish them anew with `taker run`"),
+        (without_tables, "`taker run` publishes anew"),
     ],
 )
 def test_a_sentence_states_what_to_run(
