@@ -7,6 +7,8 @@ import json
 import os
 import re
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -1022,6 +1024,27 @@ class TestAMirrorThatHidesWhatIsAbsent:
         failed: list[Outcome] = []
         assert changed_sources(trades(), archives=archives, zone=local_zone, report=failed.append) == []
         assert failed == []
+
+    def test_who_finds_a_key_requested_by_another_thread_waits_for_its_answer(
+        self, archive_server: ArchiveServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        archive = archives_at(archive_server.url).of("binance_um")
+        requested, answered = threading.Event(), threading.Event()
+
+        def proof(key: str, known: str = "") -> None:
+            requested.set()
+            answered.wait(20)
+            archive._health.has_served = True
+
+        monkeypatch.setattr(archive, "proof", proof)
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(archive.serves_any, ["a"])
+            assert requested.wait(20)
+            second = pool.submit(archive.serves_any, ["a"])
+            # Without waiting it is done at once, and wrong.
+            wait([second], timeout=0.2)
+            answered.set()
+            assert (first.result(), second.result()) == (True, True)
 
 
 class TestLookingForChanges:
