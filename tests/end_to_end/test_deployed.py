@@ -30,7 +30,7 @@ from orchestration.compat.instance import is_valid_configuration
 from orchestration.state.locks import ONE_BUILD
 from tests.support.commands import ROOT
 from tests.support.composed import COMPOSE, DEPLOY, Composed, services
-from tests.support.dagster_web import graphql, until
+from tests.support.dagster_web import failures, graphql, until
 from tests.support.postgres import PostgresServer, running_postgres, server_programs
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -95,8 +95,8 @@ def test_a_backfill_from_the_browser_is_ingested_built_and_published_by_the_serv
         assert (location["name"], location["locationOrLoadError"]["__typename"]) == ("taker", "RepositoryLocation")
         assert graphql(address, BACKFILL)["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess"
         # The sensor of the daemon notices what was stored, and starts the build.
-        until(lambda: bool(builds(address) & {"SUCCESS", "FAILURE"}), log, 600)
-        assert builds(address) == {"SUCCESS"}
+        until(lambda: bool(builds(address) & {"SUCCESS", "FAILURE"} or failures(address)), log, 600)
+        assert (builds(address), failures(address)) == ({"SUCCESS"}, [])
     with psycopg.connect(server.url("marts")) as reader:
         (days,) = reader.execute("select count(*) from taker.fct_net_taker_volume_daily").fetchone() or (0,)
     assert days == 28 + LAST.day  # February, and March so far

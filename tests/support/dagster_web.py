@@ -96,6 +96,16 @@ def until(is_true: Callable[[], bool], log: Path, seconds: float = 300.0) -> Non
         time.sleep(0.2)
 
 
+def failures(address: str) -> list[str]:
+    """Why runs failed that did, as Dagster recorded it: a message for each failed step or run."""
+    query = """{ runsOrError(filter: { statuses: [FAILURE] }) { ... on Runs { results { eventConnection { events {
+        ... on ExecutionStepFailureEvent { error { message causes { message } } }
+        ... on RunFailureEvent { error { message } message } } } } } } }"""
+    runs = graphql(address, query)["runsOrError"]["results"]
+    events = [event for run in runs for event in run["eventConnection"]["events"] if event]
+    return [str(event) for event in events]
+
+
 def run_status(address: str, run_id: str) -> str:
     found = graphql(address, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
     return str(found["runOrError"]["status"])

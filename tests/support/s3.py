@@ -69,7 +69,8 @@ def running_seaweedfs(folder: Path) -> Iterator[S3Options]:
                 f"-master.port.grpc={_free_ports(1)[0]}",
                 f"-volume.port={volume}",
                 f"-volume.port.grpc={_free_ports(1)[0]}",
-                "-volume.max=20",
+                # Seven for each bucket at its first object: with 20, the fourth bucket of a session took none.
+                "-volume.max=200",
                 "-master.volumeSizeLimitMB=64",
                 "-filer",
                 f"-filer.port={filer}",
