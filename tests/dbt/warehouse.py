@@ -262,6 +262,7 @@ class Warehouse:
     kline_intervals: tuple[str, ...] = ("1h",)
     trades_dataset: str = "aggTrades"
     own_claims: tuple[Mapping[str, str], ...] = ()
+    memory_limit: str = ""
 
     @property
     def path(self) -> Path:
@@ -319,6 +320,7 @@ class Warehouse:
 
     def write_profile(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        output = {"type": "duckdb", "path": str(self.path), "threads": 2, "settings": {"TimeZone": "UTC"}}
+        settings = {"TimeZone": "UTC"} | ({"memory_limit": self.memory_limit} if self.memory_limit else {})
+        output = {"type": "duckdb", "path": str(self.path), "threads": 2, "settings": settings}
         profile = {"taker": {"target": "duckdb", "outputs": {"duckdb": output}}}
         (self.folder / "profiles.yml").write_text(json.dumps(profile))  # JSON is YAML

@@ -93,20 +93,3 @@
 {% macro spark__joined_names(name) -%}
     nullif(array_join(array_sort(collect_list({{ name }})), ','), '')
 {%- endmacro %}
-
-{#- The sum of doubles in the order of a key: whose sum depends on the order in which they are added. -#}
-{% macro sum_in_order(value, key) -%}
-    {{ return(adapter.dispatch('sum_in_order', 'taker')(value, key)) }}
-{%- endmacro %}
-
-{% macro duckdb__sum_in_order(value, key) -%}
-    list_sum(list({{ value }} order by {{ key }}))
-{%- endmacro %}
-
-{% macro spark__sum_in_order(value, key) -%}
-    aggregate(
-        sort_array(collect_list(struct({{ key }} as sorted_by, {{ value }} as held_value)) filter (where {{ value }} is not null)),
-        cast(null as double),
-        (total, each) -> coalesce(total + each.held_value, each.held_value)
-    )
-{%- endmacro %}
