@@ -15,6 +15,7 @@ import pytest
 
 from ingestion.raw.s3 import S3Options
 from tests.support.archives import ArchiveFolder, ArchiveServer
+from tests.support.postgres import PostgresServer, running_postgres, server_programs
 from tests.support.s3 import running_seaweedfs
 
 TESTS = Path(__file__).resolve().parent
@@ -136,6 +137,16 @@ def bucket(seaweedfs: S3Options) -> str:
 def s3_url(bucket: str) -> str:
     """A place in the bucket that is the test's own."""
     return f"s3://{bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the module's own."""
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
+    with running_postgres(programs) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from orchestration.state.locks import ONE_BUILD
 from tests.support.commands import ROOT
 from tests.support.composed import COMPOSE, DEPLOY, Composed, services
 from tests.support.dagster_web import failures, graphql, until
-from tests.support.postgres import PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -46,16 +45,13 @@ LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name lo
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        with psycopg.connect(started.url("postgres"), autocommit=True) as administrator:
-            administrator.execute("create database dagster")
-            # As the server's image reads it.
-            administrator.execute((DEPLOY / "marts.sql").read_bytes())
-        yield started
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    """With the databases that the image of the services expects."""
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as administrator:
+        administrator.execute("create database dagster")
+        # As the server's image reads it.
+        administrator.execute((DEPLOY / "marts.sql").read_bytes())
+    return postgres_server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,7 +11,7 @@ from orchestration.config.settings import load_settings
 from orchestration.warehouse.dbt import load_manifest, marts_in
 from orchestration.warehouse.profile import manifest_path
 from tests.support.demos import Demo
-from tests.support.postgres import PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PostgresServer
 from tests.support.publications import Publisher
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.postgres]
@@ -29,22 +28,13 @@ SERVED = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
-def test_every_mart_arrives_with_its_rows(finished_demo: Demo, server: PostgresServer, tmp_path: Path) -> None:
-    publisher = Publisher.on(tmp_path, server.url("postgres"))
+def test_every_mart_arrives_with_its_rows(finished_demo: Demo, postgres_server: PostgresServer, tmp_path: Path) -> None:
+    publisher = Publisher.on(tmp_path, postgres_server.url("postgres"))
     publisher.warehouse.symlink_to(finished_demo.taker.storage / "warehouse.duckdb")
     marts = marts_in(load_manifest(manifest_path(load_settings(storage_url=str(finished_demo.taker.storage)).dbt)))
     assert set(SERVED) <= set(marts)
     publisher.publish(marts, keys={})
-    with psycopg.connect(server.url("postgres")) as reader:
+    with psycopg.connect(postgres_server.url("postgres")) as reader:
         for mart in marts:
             ((rows,),) = publisher.query(f"select count(*) from {mart}")
             assert reader.execute(f"select count(*) from taker.{mart}".encode()).fetchall() == [(rows,)], mart

@@ -3,7 +3,6 @@ a lake whose files are there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from orchestration.config.storage import Storage
 from tests.support.commands import Taker
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
-from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PASSWORD, PostgresServer
 
 LAST_DAY = date(2026, 6, 30)
 
@@ -83,17 +82,8 @@ def test_a_run_on_s3_publishes_what_a_run_on_a_folder_does(
     assert files_with(str(seaweedfs.secret_access_key), on_s3.storage) == []
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
 def test_a_run_in_a_lake_publishes_what_a_run_on_a_folder_does(
-    server: PostgresServer,
+    postgres_server: PostgresServer,
     seaweedfs: S3Options,
     s3_url: str,
     local: Taker,
@@ -102,7 +92,7 @@ def test_a_run_in_a_lake_publishes_what_a_run_on_a_folder_does(
     tmp_path: Path,
 ) -> None:
     """Its faults, and a second builder: tests/torture/test_lake_runs.py."""
-    catalog = new_catalog(server)
+    catalog = new_catalog(postgres_server)
     on_s3.environment |= {"TAKER_TARGET": "lake", "TAKER_LAKE_CATALOG_URL": catalog}
     on_s3.done(*days)
     storage = Storage(

@@ -22,7 +22,6 @@ from orchestration.warehouse.lake.history import AsOf, NoHistory
 from orchestration.warehouse.lake.server import alone_in, require_usable
 from orchestration.warehouse.publish import publication
 from tests.support.lakes import Look, files_below, lake_config, new_catalog, opened_lakes
-from tests.support.lakes import catalog_server as catalog_server
 from tests.support.lakes import config as config
 from tests.support.lakes import published as published
 from tests.support.lakes import publisher as publisher
@@ -186,9 +185,9 @@ class TestOneBuilder:
                 refuse_unless_alone()
 
     def test_of_another_lake_on_the_same_server_is_no_obstacle(
-        self, config: DbtConfig, catalog_server: PostgresServer, tmp_path: Path
+        self, config: DbtConfig, postgres_server: PostgresServer, tmp_path: Path
     ) -> None:
-        other = lake_config(new_catalog(catalog_server), tmp_path / "other")
+        other = lake_config(new_catalog(postgres_server), tmp_path / "other")
         assert config.lake is not None
         assert other.lake is not None
         with alone_in(config.lake, wait=0), alone_in(other.lake, wait=0):
@@ -200,12 +199,14 @@ class TestWhatIsFoundOutBeforeARun:
         require_usable(config)
 
     @pytest.mark.parametrize("fault", ["password", "server", "database"])
-    def test_a_catalog_that_cannot_be_used(self, config: DbtConfig, catalog_server: PostgresServer, fault: str) -> None:
+    def test_a_catalog_that_cannot_be_used(
+        self, config: DbtConfig, postgres_server: PostgresServer, fault: str
+    ) -> None:
         assert config.lake is not None
         url = config.lake.catalog_url.get_secret_value()
         wrong, why = {
             "password": (url.replace("s3cret", "0ther"), "password authentication failed"),
-            "server": (url.replace(str(catalog_server.port), str(free_port())), "Connection refused"),
+            "server": (url.replace(str(postgres_server.port), str(free_port())), "Connection refused"),
             "database": (url.rpartition("/")[0] + "/none", 'database "none" does not exist'),
         }[fault]
         lake_of_it = replace(config.lake, catalog_url=SecretStr(wrong))
@@ -214,7 +215,7 @@ class TestWhatIsFoundOutBeforeARun:
         assert "0ther" not in str(raised.value)
         assert PASSWORD not in str(raised.value)
 
-    def test_a_user_who_may_not_create_the_catalog(self, config: DbtConfig, catalog_server: PostgresServer) -> None:
+    def test_a_user_who_may_not_create_the_catalog(self, config: DbtConfig, postgres_server: PostgresServer) -> None:
         assert config.lake is not None
         url = config.lake.catalog_url.get_secret_value()
         with psycopg.connect(url, autocommit=True) as administrator:

@@ -17,28 +17,19 @@ from psycopg import IsolationLevel
 from ingestion.domain.errors import StorageError
 from orchestration.warehouse.publish.postgres import postgres_type
 from orchestration.warehouse.publish.tables import PublicationError
-from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.publications import DAILY, EVERY_TYPE, MARKETS, Publisher
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
 @pytest.fixture
-def url(server: PostgresServer) -> Iterator[str]:
+def url(postgres_server: PostgresServer) -> Iterator[str]:
     """An empty database of the test's own."""
     name = f"t_{uuid.uuid4().hex}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as administrator:
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as administrator:
         administrator.execute(f"create database {name}".encode())
-        yield server.url(name)
+        yield postgres_server.url(name)
         administrator.execute(f"drop database {name} with (force)".encode())
         administrator.execute("drop role if exists taker_reader")
 
@@ -365,10 +356,10 @@ def test_tables_no_longer_published_are_dropped_and_foreign_ones_stay(
 
 @pytest.mark.parametrize("fault", ["wrong password", "no server"])
 def test_a_password_is_in_no_error_and_in_no_file(
-    fault: str, publisher: Publisher, url: str, server: PostgresServer, tmp_path: Path
+    fault: str, publisher: Publisher, url: str, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     secret = "not-the-password"
-    address = f"127.0.0.1:{server.port if fault == 'wrong password' else 1}"
+    address = f"127.0.0.1:{postgres_server.port if fault == 'wrong password' else 1}"
     publisher.postgres_url = f"postgresql://taker:{secret}@{address}/{url.rsplit('/', 1)[1]}"
     with pytest.raises(PublicationError) as refused:
         publisher.publish_days(2)

@@ -30,16 +30,16 @@ from orchestration.config.storage import Storage
 from orchestration.warehouse.engines import team_lake
 from orchestration.warehouse.extensions import extensions_folder, install_extensions
 from orchestration.warehouse.lake.catalog import Lake, TeamLake
-from tests.support.postgres import PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PostgresServer
 from tests.support.publications import Publisher
 
 
-def new_catalog(server: PostgresServer) -> str:
+def new_catalog(postgres_server: PostgresServer) -> str:
     """The address of a new, empty database."""
     name = f"lake_{uuid.uuid4().hex}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
-    return server.url(name)
+    return postgres_server.url(name)
 
 
 def lake_config(url: str, state: Path, storage: Storage | None = None, history_days: int = 7) -> DbtConfig:
@@ -131,18 +131,9 @@ def files_below(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*.parquet"))
 
 
-@pytest.fixture(scope="module")
-def catalog_server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
 @pytest.fixture
-def config(catalog_server: PostgresServer, tmp_path: Path) -> DbtConfig:
-    return lake_config(new_catalog(catalog_server), tmp_path)
+def config(postgres_server: PostgresServer, tmp_path: Path) -> DbtConfig:
+    return lake_config(new_catalog(postgres_server), tmp_path)
 
 
 @pytest.fixture

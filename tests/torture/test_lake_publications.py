@@ -20,7 +20,6 @@ from orchestration.warehouse.lake.history import AsOf
 from orchestration.warehouse.publish import lake, publication
 from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.lakes import Look, files_below
-from tests.support.lakes import catalog_server as catalog_server
 from tests.support.lakes import config as config
 from tests.support.lakes import published as published
 from tests.support.lakes import publisher as publisher

@@ -30,7 +30,7 @@ from tests.support.fingerprints import differences, fingerprints
 from tests.support.killing import NODE, Aim, children_running_dbt, taker_with_aim
 from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
 from tests.support.planted import LAST, MARKET, RUN
-from tests.support.postgres import PASSWORD, PostgresServer, running_postgres, server_programs
+from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.s3_proxy import S3Proxy
 from tests.torture.test_faulty_models import run_from
 from tools import postgres
@@ -54,7 +54,7 @@ class Team:
     second: Taker
     lakes: TeamLake
     proxy: S3Proxy
-    server: PostgresServer
+    postgres_server: PostgresServer
 
     def laptop_runs(self) -> None:
         done = run_from(ROOT, self.laptop)
@@ -77,17 +77,12 @@ def proxy(seaweedfs: S3Options) -> Iterator[S3Proxy]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (initdb is neither on the PATH nor in /usr/lib/postgresql)")
-    with running_postgres(programs) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def team(
-    seaweedfs: S3Options, bucket: str, proxy: S3Proxy, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    seaweedfs: S3Options,
+    bucket: str,
+    proxy: S3Proxy,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Team:
     folder = tmp_path_factory.mktemp("team")
     simulate(folder / "archive", last_day=LAST, days=20, trades_days=7, rows_per_day=240)
@@ -95,7 +90,7 @@ def team(
         "TAKER_ARCHIVE_URL": (folder / "archive").as_uri(),
         "TAKER_MARKETS": MARKET,
     }
-    catalog, storage_url = new_catalog(server), f"s3://{bucket}/team"
+    catalog, storage_url = new_catalog(postgres_server), f"s3://{bucket}/team"
     shared = settings | {
         "TAKER_TARGET": "lake",
         "TAKER_LAKE_CATALOG_URL": catalog,
@@ -116,7 +111,7 @@ def team(
         Taker(folder / name, shared | {"TAKER_STATE_DIR": str(folder / name)}) for name in ("first", "second")
     )
     lakes = opened_lakes(lake_config(catalog, folder / "looking", storage))
-    return Team(folder / "archive", Taker(folder / "laptop", settings), first, second, lakes, proxy, server)
+    return Team(folder / "archive", Taker(folder / "laptop", settings), first, second, lakes, proxy, postgres_server)
 
 
 def is_one_sentence(done: subprocess.CompletedProcess[str], *stated: str) -> bool:
@@ -151,7 +146,7 @@ def test_a_wrong_password_and_an_unreachable_catalog_end_a_run_before_anything_i
     before, url = team.state(), team.lakes.built.config.catalog_url.get_secret_value()
     for wrong, why in (
         (url.replace("s3cret", "0ther"), "password authentication failed"),
-        (url.replace(str(team.server.port), str(postgres.free_port())), "Connection refused"),
+        (url.replace(str(team.postgres_server.port), str(postgres.free_port())), "Connection refused"),
     ):
         failed = team.first.run(*RUN, "--full-refresh", lake_catalog_url=wrong)
         assert is_one_sentence(failed, "the lake's catalog at 127.0.0.1", why, "Check TAKER_LAKE_CATALOG_URL")
