@@ -76,19 +76,7 @@ few_bars as (
 ),
 
 few_standings as (
-    select
-        few_bars.bar_number,
-        cast(sum(case when others.pressure < few_bars.pressure then 1 else 0 end) + 1 as bigint) as rank_from_lowest,
-        cast(sum(case when others.pressure > few_bars.pressure then 1 else 0 end) + 1 as bigint) as rank_from_highest,
-        count(*) as window_bars,
-        sum(others.coverage_ratio) as covered_bars,
-        {{ quartiles('case when others.bar_at < few_bars.bar_at then others.value end') }} as prior_quartiles
-    from few_bars
-    inner join few_series as others
-        on few_bars.series_id = others.series_id
-        and others.bar_at <= few_bars.bar_at
-        and others.bar_at > few_bars.bar_at - {{ hours_as_interval('few_bars.window_hours') }}
-    group by few_bars.bar_number
+    select * from {{ standings_of_few('few_bars', 'few_series') }} as standings
 ),
 
 few_neighbours as (
