@@ -4,7 +4,8 @@ Belongs here: whole runs by stage, bars from trades, trailing ranks at scale; ea
 of its own. Does not: whether both give the same (`tests/torture/test_spark_equality.py`); of the ranks, sums of both
 are compared, since no test has as many.
 
-A run's stages are what its progress reports: the build with the copy of its tables, the audit, the publication.
+A run's stages are what its progress reports: the build with the copy of its tables, the audit, the publication. Bars
+are made at two sizes: what a row costs is what the larger one costs more, without what dbt and Spark cost anyway.
 """
 
 from __future__ import annotations
@@ -63,17 +64,33 @@ def staged_run(first: str, last: str) -> dict[str, float]:
     return {stage: end - began[stage] for stage, end in zip(_STAGES, ends, strict=True)}
 
 
+def stored(archive: str, *days: str) -> dict[str, int]:
+    """The trades of these days of the archive in the raw zone of the settings, with its index, and nothing built."""
+    from benchmarks.subjects import stored_trades
+    from ingestion.raw.stores import open_store
+    from ingestion.raw.zone import RawZone
+    from orchestration.config.settings import load_settings
+
+    zone = RawZone(open_store(load_settings().storage.url))
+    rows = sum(int(f"{stored_trades(zone, archive, day, day)['rows']}") for day in days)
+    zone.write_index()
+    return {"rows": rows}
+
+
 def bars() -> dict[str, float]:
-    """The minutes and hourly bars of all trades, made anew: seconds of the two models, as dbt reports them."""
+    """The minutes and hourly bars of all trades, and what they need: seconds of the two models, as dbt reports them."""
     from orchestration.config.settings import load_settings
     from orchestration.warehouse.dbt import run_dbt
     from orchestration.warehouse.profile import target_dir
 
     config = load_settings().dbt
-    if code := run_dbt(["run", "--quiet", "--full-refresh", "--select", *_BARS], config):
+    select = [f"+{model}" for model in _BARS]
+    if code := run_dbt(
+        ["build", "--quiet", "--exclude-resource-type", "unit_test", "test", "--select", *select], config
+    ):
         raise SystemExit(code)
     results = json.loads((target_dir(config) / "run_results.json").read_bytes())["results"]
-    return {"seconds": sum(each["execution_time"] for each in results)}
+    return {"seconds": sum(each["execution_time"] for each in results if each["unique_id"].endswith(_BARS))}
 
 
 def ranks(engine: str, parquet: str) -> dict[str, Any]:
@@ -164,12 +181,8 @@ def show(what: str, cells: Sequence[str]) -> None:
 
 
 def measure_runs(archive: Path, days: int, rows_per_day: int) -> None:
-    """`taker run` up to the day before the last, then with the last, then bars from all trades again."""
-    from benchmarks.__main__ import subject
-
-    last = date.fromisoformat(
-        subject("archive", folder=archive, days=days, rows_per_day=rows_per_day).result["last_day"]
-    )
+    """`taker run` up to the day before the last, then with the last."""
+    last = date.fromisoformat(made_archive(archive, days, rows_per_day)["last_day"])
     first = last - timedelta(days=days - 1)
     settings = {"TAKER_ARCHIVE_URL": archive.as_uri(), "TAKER_MARKETS": "simulated:BTCUSDT"}
     shown: dict[str, list[str]] = {}
@@ -182,11 +195,39 @@ def measure_runs(archive: Path, days: int, rows_per_day: int) -> None:
                 shown.setdefault(f"  {what}: CPU of all of it", []).append(f"{done.cpu_seconds:,.0f} s")
                 memory = f"{done.peak_mb:,.0f} / {done.sum_mb or 0:,.0f} MB"
                 shown.setdefault(f"  {what}: peak memory, largest process / all", []).append(memory)
-            seconds = chosen.measured("bars", state=state, **settings).result["seconds"]
-            shown.setdefault("  bars from trades", []).append(f"{days * rows_per_day / seconds / 1e6:.2f} M rows/s")
-    show(f"{days} days, {days * rows_per_day / 1e6:g} M trades, 1 market", ())
+    show(f"runs: {days} days, {days * rows_per_day / 1e6:g} M trades, 1 market", ())
     for what, cells in shown.items():
         show(what, cells)
+
+
+def measure_bars(folder: Path, days: int, rows_per_day: Sequence[int]) -> None:
+    """Bars of the trades of one raw zone for each size, and what a million rows cost beyond the smallest."""
+    costs: dict[str, list[tuple[int, float]]] = {name: [] for name in ENGINES}
+    for size in sorted(rows_per_day):
+        archive = folder / f"archive-{size}"
+        settings = {"TAKER_ARCHIVE_URL": archive.as_uri(), "TAKER_MARKETS": "simulated:BTCUSDT"}
+        clean = made_archive(archive, days, size)["clean_days"]
+        with state_folder() as raw:
+            rows = Engine("", {}, ()).measured("stored", archive, *clean, state=raw, **settings).result["rows"]
+            cells, spent = [], []
+            for name in ENGINES:
+                with engine(name) as chosen, state_folder() as state:
+                    done = chosen.measured("bars", state=state, **settings, TAKER_STORAGE_URL=str(raw))
+                costs[name].append((rows, done.cpu_seconds))
+                cells.append(f"{done.result['seconds']:.1f} s")
+                spent.append(f"{done.cpu_seconds:,.0f} s, {done.sum_mb or 0:,.0f} MB")
+        show(f"bars of {rows / 1e6:.1f} M trades: the two models", cells)
+        show("  CPU of dbt with all they need, and memory of all at once", spent)
+    if len(rows_per_day) > 1:
+        beyond = [(each[-1][1] - each[0][1]) / (each[-1][0] - each[0][0]) for each in costs.values()]
+        show("  CPU of a million trades beyond the smallest size", [f"{cpu * 1e6:.2f} s" for cpu in beyond])
+
+
+def made_archive(archive: Path, days: int, rows_per_day: int) -> dict[str, Any]:
+    """The simulated archive, written if it is not there: what `benchmarks.subjects` reports of it."""
+    from benchmarks.__main__ import subject
+
+    return subject("archive", folder=archive, days=days, rows_per_day=rows_per_day).result
 
 
 def measure_ranks(folder: Path, markets: int, bars_each: int) -> None:
@@ -218,20 +259,23 @@ def measure_ranks(folder: Path, markets: int, bars_each: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    subjects = {each.__name__: each for each in (staged_run, bars, ranks)}
+    subjects = {each.__name__: each for each in (staged_run, stored, bars, ranks)}
     if arguments[:1] == ["subject"]:
         print(json.dumps(subjects[arguments[1]](*arguments[2:])))
         return
     folder = ROOT / "var" / "benchmarks"
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description="DuckDB and Spark side by side.")
     parser.add_argument("--days", type=int, default=7, help="days of trades (7 or more)")
-    parser.add_argument("--rows-per-day", type=int, nargs="*", default=[300_000, 3_000_000], help="or none")
+    parser.add_argument("--runs", type=int, nargs="*", default=[300_000], help="trades a day of whole runs, or none")
+    parser.add_argument("--bars", type=int, nargs="*", default=[300_000, 3_000_000], help="trades a day, or none")
     parser.add_argument("--ranks", nargs="*", default=["300x17520", "1x200000"], help="MARKETSxBARS, or none")
     chosen = parser.parse_args(arguments)
     print(f"{os.cpu_count()} cores, load of {os.getloadavg()[1]:.1f} before it begins")
     show("", ENGINES)
-    for rows_per_day in chosen.rows_per_day:
+    for rows_per_day in chosen.runs:
         measure_runs((folder / f"archive-{rows_per_day}").resolve(), chosen.days, rows_per_day)
+    if chosen.bars:
+        measure_bars(folder.resolve(), chosen.days, chosen.bars)
     for size in chosen.ranks:
         measure_ranks(folder.resolve(), *map(int, size.split("x")))
     print(f"load of {os.getloadavg()[1]:.1f} at its end")

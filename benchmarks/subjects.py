@@ -17,6 +17,10 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ingestion.raw.zone import RawZone
 
 MARKET = "simulated:BTCUSDT"
 
@@ -49,23 +53,28 @@ def archive(folder: str, days: str, rows_per_day: str) -> Result:
 
 def ingest(folder: str, first_day: str, last_day: str) -> Result:
     """The project: checksum, decode to exact decimals, conform, Parquet and receipt; over all cores."""
+    from ingestion.raw.stores import open_store
+    from ingestion.raw.zone import RawZone
+
+    with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
+        return stored_trades(RawZone(open_store(storage)), folder, first_day, last_day)
+
+
+def stored_trades(zone: RawZone, folder: str, first_day: str, last_day: str) -> Result:
+    """Ingest the aggTrades of these days of the archive, none of which has a planned defect."""
     from ingestion import archive as use_case
     from ingestion.domain.datasets import DATASETS
     from ingestion.http.archives import ArchiveLocation, Archives
-    from ingestion.raw.stores import open_store
-    from ingestion.raw.zone import RawZone
     from ingestion.venues import parse_market
 
-    with tempfile.TemporaryDirectory(prefix="taker-bench-") as storage:
-        archives = Archives(lambda venue: ArchiveLocation(Path(folder).resolve().as_uri()))
-        zone = RawZone(open_store(storage))
-        tasks = use_case.plan(
-            DATASETS["aggTrades"], parse_market(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
-        )
-        started = time.perf_counter()
-        outcomes = use_case.ingest(tasks, archives=archives, zone=zone, now=datetime.now(UTC))
-        seconds = time.perf_counter() - started
-        archives.close()
+    archives = Archives(lambda venue: ArchiveLocation(Path(folder).resolve().as_uri()))
+    tasks = use_case.plan(
+        DATASETS["aggTrades"], parse_market(MARKET), date.fromisoformat(first_day), date.fromisoformat(last_day)
+    )
+    started = time.perf_counter()
+    outcomes = use_case.ingest(tasks, archives=archives, zone=zone, now=datetime.now(UTC))
+    seconds = time.perf_counter() - started
+    archives.close()
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error

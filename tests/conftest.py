@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,3 +158,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no recorded market data at ../shared/data/real beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mirror(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The recorded data as the venue's archive; a file URL."""
+    tool = real_data.parents[1] / "tools" / "build_archive_mirror.py"
+    if not tool.is_file():
+        pytest.skip("no tools/build_archive_mirror.py beside the recorded data")
+    folder = tmp_path_factory.mktemp("mirror")
+    subprocess.run([sys.executable, str(tool), str(folder)], check=True, capture_output=True)
+    return folder.as_uri()

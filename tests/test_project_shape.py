@@ -104,6 +104,19 @@ def test_sql_of_one_engine_stays_in_the_engine_macros() -> None:
     assert foreign == {}
 
 
+def test_an_apostrophe_in_a_text_of_sql_is_left_to_the_engine() -> None:
+    """Two quotes within a literal are one quote for DuckDB, and none for Spark: `quoted` writes what each takes."""
+    folder = ROOT / "dbt_project"
+    found = [
+        f"{path.relative_to(folder)}: {line.strip()}"
+        for path in sorted(folder.rglob("*.sql"))
+        if "target" not in path.parts
+        for line in path.read_text().splitlines()
+        if re.search(r"\w''[\w )]", line)
+    ]
+    assert not found
+
+
 def test_no_tracked_file_records_a_download_address_or_a_path_of_one_machine() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode:

@@ -38,10 +38,10 @@
         || case
             when flow_quality = 'trades_implausible' then ' (the trades published are implausible and not used)'
             when flow_quality = 'rows_quarantined' and quarantined_rows = 1
-                then ' (1 row of the venue''s files set aside)'
+                then {{ taker.quoted(" (1 row of the venue's files set aside)") }}
             when flow_quality = 'rows_quarantined' and quarantined_rows > 1
-                then ' (' || cast(quarantined_rows as string) || ' rows of the venue''s files set aside)'
-            when flow_quality = 'rows_quarantined' then ' (some rows of the venues'' files set aside)'
+                then ' (' || cast(quarantined_rows as string) || {{ taker.quoted(" rows of the venue's files set aside)") }}
+            when flow_quality = 'rows_quarantined' then {{ taker.quoted(" (some rows of the venues' files set aside)") }}
             when flow_quality = 'contradicted' then ' (another source contradicts part of it)'
             when flow_quality = 'replaced_source' then ' (a faulty source replaced by another)'
             else ''

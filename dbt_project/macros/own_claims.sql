@@ -15,7 +15,7 @@ not hold: what a claim means (`int_claim_windows`). -#}
                 'claim_id', 'source', 'published_on', 'market_id', 'event_from', 'event_to', 'side', 'claimed_rank',
                 'window_days', 'note',
             ] %}
-            {%- set text = dbt.string_literal(dbt.escape_single_quotes(claim[name])) if claim[name] else 'null' %}
+            {%- set text = taker.quoted(claim[name]) if claim[name] else 'null' %}
             cast({{ text }} as {{ types.get(name, 'string') }}){{ ',' if not loop.last }}
             {%- endfor %}
         {{- ' union all' if not loop.last }}

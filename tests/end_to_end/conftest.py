@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,17 +21,6 @@ REAL_RANGE = ("run", "--markets", "binance_um:BTCUSDT", "--from", "2022-01-01", 
 def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """One for all modules of the xdist group `demo`: look at it, and change only a copy."""
     return made_demo(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="session")
-def mirror(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The recorded data as the venue's archive; a file URL."""
-    tool = real_data.parents[1] / "tools" / "build_archive_mirror.py"
-    if not tool.is_file():
-        pytest.skip("no tools/build_archive_mirror.py beside the recorded data")
-    folder = tmp_path_factory.mktemp("mirror")
-    subprocess.run([sys.executable, str(tool), str(folder)], check=True, capture_output=True)
-    return folder.as_uri()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,8 @@ from orchestration.config.dbt import DUCKDB, SPARK, DbtConfig
 from orchestration.config.paths import Paths
 from orchestration.config.storage import Storage
 from orchestration.warehouse.dbt import run_dbt
+from tests.support.commands import Taker
+from tests.support.spark import missing, running_spark
 from tests.support.whole_zones import correct, whole_zone
 from tools.spark.cluster import Cluster
 
@@ -24,9 +27,9 @@ OF_THE_WAY = {"int_rank_changes"}
 EMPTY = {"int_flow_hour_shapes", "int_flow_kline_lengths", "int_flow_price_contradictions", "int_venue_taker_ratios"}
 
 
-def build(folder: Path, zone: Path, target: str, cluster: Cluster) -> Path:
+def build(folder: Path, zone: Path, target: str, cluster: Cluster, intervals: tuple[str, ...] = ("1d",)) -> Path:
     """The warehouse file that a build of this zone leaves in `folder`; every data test of it passed."""
-    config = DbtConfig(Paths(folder), Storage(str(zone)), target, "aggTrades", ("1d",), spark_conf=cluster.conf)
+    config = DbtConfig(Paths(folder), Storage(str(zone)), target, "aggTrades", intervals, spark_conf=cluster.conf)
     assert run_dbt(["build", "--exclude-resource-type", "unit_test", "--no-write-json"], config) == 0
     return config.paths.warehouse
 
@@ -97,3 +100,30 @@ def test_a_corrected_and_a_withdrawn_day_are_replaced_as_by_duckdb(
     with duckdb.connect(str(again[SPARK]), read_only=True) as connection:
         window = connection.execute("select source, count(*) from int_build_window group by source").fetchall()
     assert window == [("trades", 2)]
+
+
+@pytest.fixture(scope="module")
+def recorded(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw zone of everything in the real mirror: bars of two intervals, and trades of a few days."""
+    settings = {
+        "TAKER_ARCHIVE_URL": mirror,
+        "TAKER_KLINE_INTERVAL": "4h,1d",
+        "TAKER_MARKETS": "binance_um:BTCUSDT,binance_um:TRXUSDT,binance_cm:BTCUSD_PERP",
+    }
+    taker = Taker(tmp_path_factory.mktemp("recorded"), settings)
+    taker.done("run", "--from", "2022-01-01", "--to", "2026-07-30")
+    return taker.storage
+
+
+def test_every_table_of_the_real_mirror_is_equal_to_that_of_duckdb(recorded: Path, tmp_path: Path) -> None:
+    """On a cluster of its own, whose catalog holds no table of the zone above."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running_spark() as cluster:
+        of = {target: build(tmp_path / target, recorded, target, cluster, ("4h", "1d")) for target in (DUCKDB, SPARK)}
+    assert differences(of[DUCKDB], of[SPARK]) == {}
+    with duckdb.connect(str(of[SPARK]), read_only=True) as connection:
+        sold = "select net_taker_usd from fct_net_taker_volume_daily where bar_date = date '2026-01-31'"
+        assert connection.execute(f"{sold} and market_id = 'binance_um:BTCUSDT'").fetchall() == [
+            (Decimal("-1598330009.658"),)
+        ]

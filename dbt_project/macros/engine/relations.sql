@@ -233,8 +233,7 @@ allowed where all that is done is to delete it. -#}
     {%- for row in agate_table.rows -%}
         {%- set values = [] -%}
         {%- for name in agate_table.column_names -%}
-            {%- set text = 'null' if row[name] is none
-                else "'" ~ (row[name] | string | replace('\\', '\\\\') | replace("'", "\\'")) ~ "'" -%}
+            {%- set text = 'null' if row[name] is none else taker.quoted(row[name] | string) -%}
             {%- do values.append('cast(' ~ text ~ ' as ' ~ model.config.column_types[name] ~ ')') -%}
         {%- endfor -%}
         {%- do rows.append('(' ~ values | join(', ') ~ ')') -%}

@@ -1,5 +1,19 @@
 {#- Texts that engines write differently. -#}
 
+{#- Words as a literal. Where they hold an apostrophe, a model writes them so: Spark takes two quotes for the end of one literal and the beginning of
+the next, and the words lose it. -#}
+{% macro quoted(words) -%}
+    {{ return(adapter.dispatch('quoted', 'taker')(words)) }}
+{%- endmacro %}
+
+{% macro default__quoted(words) -%}
+    '{{ words | replace("'", "''") }}'
+{%- endmacro %}
+
+{% macro spark__quoted(words) -%}
+    '{{ words | replace("\\", "\\\\") | replace("'", "\\'") }}'
+{%- endmacro %}
+
 {#- `a, b, c` → `a, b and c`, `joint` with its blanks. -#}
 {% macro last_comma_replaced(names, joint) -%}
     {{ return(adapter.dispatch('last_comma_replaced', 'taker')(names, joint)) }}

@@ -7,7 +7,8 @@ with judged_days as (
         coalesce(
             days.implausible_reason,
             case
-                when days.contradicts_klines then 'the prices of the trades are far from those of the day''s klines'
+                when days.contradicts_klines
+                    then {{ quoted("the prices of the trades are far from those of the day's klines") }}
                 when not days.has_klines and days_apart.market_id is not null
                     then 'the prices of the trades are far from those of the days beside them'
             end
