@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ingestion.raw.durable import atomic_write
 from orchestration.config.claims import COLUMNS
 from orchestration.config.dbt import DUCKDB
+from orchestration.config.documentation import documentation
 from orchestration.config.settings import OFF, Settings, load_settings, yesterday
 from orchestration.state.locks import ARCHIVE, Workplace
 
@@ -66,6 +67,8 @@ def next_steps() -> str:
   {taker} status --demo     what the raw zone holds, lacks and corrected
   {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
   {taker} run               real data: Binance BTCUSDT, two years
+  {taker} tables            what can be queried, and what each column means
+The documentation is in {documentation()}: begin with querying.md
 """
 
 
