@@ -39,6 +39,15 @@
     end
 {%- endmacro %}
 
+{#- The columns of these reasons, of a row of `int_market_brief_facts`. -#}
+{% macro missing_reasons() -%}
+    {%- for figure, value in [
+        ('open_interest', 'open_interest_usd'), ('funding', 'funding_rate'), ('liquidations', 'long_liquidations_usd')
+    ] %}
+    {{ taker.missing_reason(value, figure ~ '_conflict', figure ~ '_status') }} as {{ figure }}_missing_reason{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
 {#- Where the day's flow is from, and what of it was not used as published. Of a row of `int_market_brief_facts`. -#}
 {% macro source_phrase() -%}
     'from ' || flow_source

@@ -54,7 +54,7 @@ def demo_settings(first_day: date | None = None) -> Settings:
 
 def next_steps() -> str:
     """What a newcomer can do now, as commands that work from where the demo was started."""
-    taker = _command()
+    taker, pages = _command(), documentation()
     return f"""
 [bold]These numbers are SIMULATED.[/] Next:
   {taker} sql --demo "select market_id, bar_date, net_taker_usd, robust_z, best_rank, best_rank_definition_name
@@ -68,7 +68,7 @@ def next_steps() -> str:
   {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
   {taker} run               real data: Binance BTCUSDT, two years
   {taker} tables            what can be queried, and what each column means
-The documentation is in {documentation()}: begin with querying.md
+{f"The documentation is in {pages}: begin with querying.md" if pages is not None else ""}
 """
 
 

@@ -16,16 +16,6 @@ with defects as (
     from {{ ref('int_flow_defects') }}
     where source in ('trades', 'klines')
     group by market_id, bar_date
-),
-
-days as (
-    select
-        verdicts.*,
-        -- There are trades that could be the market's flow, and the bars come from klines.
-        verdicts.trades_volume_usd is not null
-        and not verdicts.is_built_from_trades
-        and verdicts.verdict <> 'trades_implausible' as is_trades_replaced
-    from {{ ref('int_flow_day_verdicts') }} as verdicts
 )
 
 select
@@ -58,7 +48,7 @@ select
         concat_ws(
             ', ',
             defects.replaced_files,
-            case when days.is_trades_replaced then 'trades by klines' end,
+            case when {{ is_trades_replaced('days') }} then 'trades by klines' end,
             case
                 when days.replaced_bars > 0
                     then cast(days.replaced_bars as string) || ' bars of the klines by the trades'
@@ -71,12 +61,7 @@ select
             '; ',
             days.implausible_reason,
             defects.reasons,
-            case
-                when days.is_trades_replaced and days.verdict = 'trades_incomplete'
-                    then 'the trades lack what the klines hold, which are used'
-                when days.is_trades_replaced and days.contradicted_bars = 0
-                    then 'trades and klines differ, and the klines are used'
-            end,
+            {{ replaced_trades_reason('days') }},
             case
                 when days.replaced_bars > 0
                     then cast(days.replaced_bars as string) || ' bars of the klines lack what the trades hold'
@@ -103,11 +88,11 @@ select
     case
         when days.verdict = 'trades_implausible' then 3
         -- Bars of a day of which a file was refused come from another one: trades for klines, or another interval.
-        when days.is_trades_replaced or days.replaced_bars > 0 or defects.replaced_files is not null
+        when {{ is_trades_replaced('days') }} or days.replaced_bars > 0 or defects.replaced_files is not null
             or defects.refused_files > 0
             then 1
         else 0
     end as quality
-from days
+from {{ ref('int_flow_day_verdicts') }} as days
 left join defects on days.market_id = defects.market_id and days.bar_date = defects.bar_date
 order by days.market_id, days.bar_date

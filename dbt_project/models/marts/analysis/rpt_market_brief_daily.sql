@@ -94,10 +94,6 @@ select
     open_interest_conflict,
     funding_conflict,
     liquidations_conflict,
-    {{ missing_reason('open_interest_usd', 'open_interest_conflict', 'open_interest_status') }}
-        as open_interest_missing_reason,
-    {{ missing_reason('funding_rate', 'funding_conflict', 'funding_status') }} as funding_missing_reason,
-    {{ missing_reason('long_liquidations_usd', 'liquidations_conflict', 'liquidations_status') }}
-        as liquidations_missing_reason
+    {{ missing_reasons() }}
 from phrases
 order by market_id, bar_date
