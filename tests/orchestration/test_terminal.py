@@ -178,7 +178,7 @@ def test_what_a_run_a_claim_and_liquidations_show_is_readable_at_80_columns() ->
     show_days(console, [day()])
     show_claim(console, answer(True, False, None))
     show_liquidations(console, reports.last_liquidations()[1:])
-    table_lines = [line for line in console.file.getvalue().splitlines() if line[:1] in "┃│"]  # type: ignore[attr-defined]
+    table_lines = [line for line in console.file.getvalue().splitlines() if line.startswith(("┃", "│"))]  # type: ignore[attr-defined]
     # Nothing is folded: each row of a table is one line.
     assert len(table_lines) == (1 + len(day().ranks)) + (1 + 3) + (1 + len(reports.last_liquidations()[1:]))
     assert max(map(len, table_lines)) <= 80
@@ -193,13 +193,15 @@ def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
 
 def test_a_brief_shows_what_was_not_measured_as_a_dash() -> None:
     rows = dict(brief_rows(BRIEF))
-    assert (rows["liquidations"], rows["open interest"], rows["funding of the day"]) == ("–", "–", "–")
+    assert (rows["liquidations"], rows["open interest"]) == ("–", "–")
+    assert dict(brief_rows({**BRIEF, "funding_rate": None}))["funding of the day"] == "–"
     assert rows["bearish ranks"] == "daily_usd 10, 4h_usd 3, hourly_ma7_usd –"
     assert rows["close"] == "78,706.80, -6.54% in a day, -37.64% from the 365-day high"
 
 
 def test_a_brief_states_why_a_figure_is_missing() -> None:
     stated = {
+        "funding_rate": None,
         "open_interest_missing_reason": "not_ingested",
         "funding_missing_reason": "not_published",
         "liquidations_missing_reason": "of_a_later_release",
@@ -677,7 +679,7 @@ def test_status_lists_each_day_that_lacks_something_with_what_and_why() -> None:
     text = shown_status([one], 80, every_defect=True, bars=(bars,))
     listed = text.partition("days that lack something\n")[2]
     assert max(map(len, text.splitlines())) <= 80
-    assert [line for line in listed.splitlines() if line.startswith("v:BTC")] == [
+    assert [line.rstrip() for line in listed.splitlines() if line.startswith("v:BTC")] == [
         "v:BTC bars",
         "v:BTC klines 1h",
         "v:BTC fundingRate",
