@@ -67,7 +67,7 @@ def next_steps() -> str:
   {taker} status --demo     what the raw zone holds, lacks and corrected
   {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
   {taker} run               real data: Binance BTCUSDT, two years
-  {taker} tables            what can be queried, and what each column means
+  {taker} tables --demo     what can be queried, and what each column means
 {f"The documentation is in {pages}: begin with querying.md" if pages is not None else ""}
 """
 
