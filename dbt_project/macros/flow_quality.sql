@@ -16,6 +16,25 @@
     {%- for known in taker.flow_qualities() %} when '{{ known }}' then {{ loop.index0 }}{% endfor %} end
 {%- endmacro %}
 
+{#- There are trades of the day that can be the market's flow, and its bars come from klines. Of a row of `int_flow_day_verdicts`. -#}
+{% macro is_trades_replaced(days) -%}
+    (
+        {{ days }}.trades_volume_usd is not null
+        and not {{ days }}.is_built_from_trades
+        and {{ days }}.verdict <> 'trades_implausible'
+    )
+{%- endmacro %}
+
+{#- Why; NULL where they are used, and where their bars that are contradicted are named one by one. -#}
+{% macro replaced_trades_reason(days) -%}
+    case
+        when {{ taker.is_trades_replaced(days) }} and {{ days }}.verdict = 'trades_incomplete'
+            then 'the trades lack what the klines hold, which are used'
+        when {{ taker.is_trades_replaced(days) }} and {{ days }}.contradicted_bars = 0
+            then 'trades and klines differ, and the klines are used'
+    end
+{%- endmacro %}
+
 {#- With at least this many trades a day is distinguishable from an error; with fewer, chance may be the reason. Ingestion's rule for a file by itself is the same. -#}
 {% macro fewest_trades_to_judge() -%}
     1000

@@ -15,15 +15,37 @@
             then 'rank ' || cast("daily_usd_rank" as string) || ' of ' || cast(daily_usd_window_bars as string)
                 || ' in the '
                 || cast(window_days as string) || ' days to it under daily_usd'
-        when daily_usd_window_coverage < 0.95
+        when daily_usd_unranked_reason = 'window_not_covered'
             then 'not ranked under daily_usd, since ' || {{ taker.coverage_text('daily_usd_window_coverage') }}
                 || ' of the '
                 || cast(window_days as string) || ' days to it are covered'
-        when daily_usd_set_changed_at > cast(bar_date as timestamp) - {{ taker.hours_as_interval('window_days * 24') }}
+        when daily_usd_unranked_reason = 'markets_changed'
             then 'not ranked under daily_usd, since the markets that are summed changed in the '
                 || cast(window_days as string) || ' days to it'
         else 'not ranked under daily_usd, since too little of the day is covered'
     end
+{%- endmacro %}
+
+{#- Why a figure of the day is NULL; NULL where it stands. `status`: what became of the archive's file. Of a row that has `summed_venue_set`. -#}
+{% macro missing_reason(value, conflict, status) -%}
+    case
+        when {{ value }} is not null then null
+        when {{ conflict }} is not null then 'conflict'
+        when summed_venue_set is not null then 'sum_over_venues'
+        when {{ status }} = 'stored' then 'incomplete'
+        when {{ status }} = 'absent' then 'not_published'
+        when {{ status }} is not null then {{ status }}
+        else 'not_ingested'
+    end
+{%- endmacro %}
+
+{#- The columns of these reasons, of a row of `int_market_brief_facts`. -#}
+{% macro missing_reasons() -%}
+    {%- for figure, value in [
+        ('open_interest', 'open_interest_usd'), ('funding', 'funding_rate'), ('liquidations', 'long_liquidations_usd')
+    ] %}
+    {{ taker.missing_reason(value, figure ~ '_conflict', figure ~ '_status') }} as {{ figure }}_missing_reason{{ ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 {#- Where the day's flow is from, and what of it was not used as published. Of a row of `int_market_brief_facts`. -#}

@@ -34,6 +34,17 @@ changed). One pass ranks from both ends, so that bearish and bullish cannot drif
     )
 {%- endmacro %}
 
+{#- Why a bar has no rank, the first that applies; NULL where it has one. Of a row that `is_rankable` has judged; `coverage`: of its window. -#}
+{% macro unranked_reason(is_ranked, coverage) -%}
+    case
+        when {{ is_ranked }} then null
+        when is_running then 'running'
+        when {{ coverage }} < 0.95 then 'window_not_covered'
+        when set_changed_at > bar_at - {{ taker.hours_as_interval('window_hours') }} then 'markets_changed'
+        else 'bar_not_covered'
+    end
+{%- endmacro %}
+
 {% macro window_coverage() -%}
     cast(covered_bars as double) / (window_hours / bar_hours)
 {%- endmacro %}

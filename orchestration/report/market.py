@@ -26,6 +26,7 @@ from orchestration.report.screen import (
 )
 from orchestration.serving.days import MarketDay
 from orchestration.serving.liquidations import of_symbols
+from orchestration.serving.reasons import missing_text
 
 
 @dataclass(frozen=True)
@@ -161,15 +162,17 @@ def _brief_cards(brief: Row) -> Iterable[Card]:
     yield Card(
         "Liquidated, long / short",
         Cell(f"{longs} / {shorts}" if covered else "not known"),
-        f"{'USD, lower bounds · ' if covered else ''}coverage {texts.share(covered)}",
+        f"{'USD, lower bounds' if covered else _not_known(brief, 'liquidations')} · coverage {texts.share(covered)}",
     )
     if brief.get("all_liquidations_coverage_ratio"):
         yield _all_markets_card(brief)
-    funding = "not known" if brief["funding_rate"] is None else texts.change(brief["funding_rate"], 4)
+    is_known = brief["open_interest_usd"] is not None
+    interest = "last of the day, from the venue's metrics" if is_known else _not_known(brief, "open_interest")
+    funding = _not_known(brief, "funding") if brief["funding_rate"] is None else texts.change(brief["funding_rate"], 4)
     yield Card(
         "Open interest, USD",
-        Cell(texts.usd(brief["open_interest_usd"])),
-        f"last of the day, from the venue's metrics · funding of the day {funding}",
+        Cell(texts.usd(brief["open_interest_usd"]) if is_known else "not known"),
+        f"{interest} · funding of the day {funding}",
     )
     conflicts = [brief.get(f"{name}_conflict") for name in ("open_interest", "funding", "liquidations")]
     if any(conflicts):
@@ -178,6 +181,11 @@ def _brief_cards(brief: Row) -> Iterable[Card]:
             Cell("not used"),
             " · ".join(str(conflict) for conflict in conflicts if conflict),
         )
+
+
+def _not_known(brief: Row, figure: str) -> str:
+    """That the figure is not known, and why where the publication states it."""
+    return texts.colon("not known", missing_text(brief.get(f"{figure}_missing_reason"), figure) or None)
 
 
 def _all_markets_card(brief: Row) -> Card:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ingestion.raw.durable import atomic_write
 from orchestration.config.claims import COLUMNS
 from orchestration.config.dbt import DUCKDB
+from orchestration.config.documentation import documentation
 from orchestration.config.settings import OFF, Settings, load_settings, yesterday
 from orchestration.state.locks import ARCHIVE, Workplace
 
@@ -53,7 +54,7 @@ def demo_settings(first_day: date | None = None) -> Settings:
 
 def next_steps() -> str:
     """What a newcomer can do now, as commands that work from where the demo was started."""
-    taker = _command()
+    taker, pages = _command(), documentation()
     return f"""
 [bold]These numbers are SIMULATED.[/] Next:
   {taker} sql --demo "select market_id, bar_date, net_taker_usd, robust_z, best_rank, best_rank_definition_name
@@ -66,6 +67,8 @@ def next_steps() -> str:
   {taker} status --demo     what the raw zone holds, lacks and corrected
   {taker} ui --demo         the same runs, assets and checks in Dagster, on http://127.0.0.1:3000
   {taker} run               real data: Binance BTCUSDT, two years
+  {taker} tables --demo     what can be queried, and what each column means
+{f"The documentation is in {pages}: begin with querying.md" if pages is not None else ""}
 """
 
 

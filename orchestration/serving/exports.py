@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _EXCEL_ROWS: Final = 1_048_576
 _EXCEL_DAY: Final = "yyyy-mm-dd"
 _EXCEL_INSTANT: Final = "yyyy-mm-dd hh:mm:ss"
+_EXCEL_MEASURED: Final = 1_000
+_EXCEL_WIDEST: Final = 80
 
 
 class TooLongForExcel(ValueError):
@@ -54,6 +56,19 @@ def write_parquet(columns: pa.Table, path: Path) -> None:
         pq.write_table(columns, staged, compression="zstd")
 
 
+def _width(value: Any) -> int:
+    """How many characters Excel shows of it: of a number no more than its 11 digits of the general format."""
+    if isinstance(value, datetime):
+        return len(_EXCEL_INSTANT)
+    if isinstance(value, date):
+        return len(_EXCEL_DAY)
+    if isinstance(value, bool) or value is None:
+        return 5
+    if isinstance(value, int | float | Decimal):
+        return min(len(str(value)), 15)
+    return max(map(len, str(value).split("\n")))
+
+
 def write_excel(names: Sequence[str], rows: Sequence[Sequence[Any]], path: Path) -> None:
     """One sheet with a frozen row of names. Excel's numbers are doubles: beyond 15 digits they are rounded.
 
@@ -75,6 +90,10 @@ def write_excel(names: Sequence[str], rows: Sequence[Sequence[Any]], path: Path)
             )
             sheet.write_row(0, 0, names, book.add_format({"bold": True}))
             sheet.freeze_panes(1, 0)
+            for position, name in enumerate(names):
+                # Before the rows: they are written as they come. The widest of the first ones is as wide as most.
+                widest = max(map(_width, [name, *(row[position] for row in rows[:_EXCEL_MEASURED])]))
+                sheet.set_column(position, position, min(widest + 1, _EXCEL_WIDEST))
             for number, row in enumerate(rows, 1):
                 for position, value in enumerate(row):
                     if isinstance(value, datetime):

@@ -18,6 +18,7 @@ class JudgedClaim:
     """A claim about a market that has bars here, and under how many definitions it is true, false, and undecided.
 
     `true_names`: the definitions under which it holds, as people name them. `reason`: why nothing can be decided.
+    `more_extreme_count`: of the definitions under which it is false, those whose bar is even more extreme than claimed.
     """
 
     claim_id: str
@@ -28,6 +29,17 @@ class JudgedClaim:
     undecided_count: int
     true_names: str | None
     reason: str | None
+    more_extreme_count: int = 0
+
+
+def is_more_extreme(holds: bool | None, actual_rank: int | None, claimed_rank: int) -> bool:
+    """A claim that is false since its bar is more extreme than it states."""
+    return holds is False and actual_rank is not None and actual_rank < claimed_rank
+
+
+def more_extreme_text(definitions: int) -> str:
+    """What follows a verdict: under how many definitions the bar outdoes the claim; empty under none."""
+    return f"; even more extreme than claimed under {definitions}" if definitions else ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ _CLAIMS: Final = """
         count(*) filter (not verdicts.holds),
         count(*) filter (verdicts.holds is null),
         string_agg(definitions.definition_name, '; ' order by verdicts.definition_id) filter (verdicts.holds),
-        min(verdicts.verdict_sentence) filter (verdicts.holds is null)
+        min(verdicts.verdict_sentence) filter (verdicts.holds is null),
+        count(*) filter (not verdicts.holds and verdicts.actual_rank < claims.claimed_rank)
     from dim_claims as claims
     inner join fct_claim_verdicts as verdicts on claims.claim_id = verdicts.claim_id
     inner join dim_spike_definitions as definitions on verdicts.definition_id = definitions.definition_id

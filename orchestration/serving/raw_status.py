@@ -1,20 +1,20 @@
 """The state of the raw zone: the days of each dataset and market, from the receipts' index.
 
-Belongs here: counting days by what is stored of them. Does not: what was not used as published
-(`orchestration.serving.defects`), how it is printed (`orchestration.cli.render`).
+Belongs here: counting days by what is stored of them. Does not: what a day lacks (`orchestration.serving.incomplete`),
+what was not used as published (`orchestration.serving.defects`), how it is printed (`orchestration.cli.render`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from orchestration.serving.defects import Unused, unused
-from orchestration.serving.published import NothingPublished, PublicationOutdated, connect
+from orchestration.serving.incomplete import IncompleteDays, LostTrades, incomplete_days, lost_trades
+from orchestration.serving.published import NothingPublished, PublicationOutdated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ class SeriesStatus:
     one that cannot be used, and nothing was found in its place. `partial`: stored, with fewer rows than the day should
     have or with gaps in its ids. `corrected`: replaced since first stored. `damaged`: stored once, and not there any
     more as it was. `defects`: what was published and not used as published, by kind and reason; the counts before it
-    are of rows, files and days.
+    are of rows, files and days. `incomplete`: the days of the five states, with what they lack.
     """
 
     dataset: str
@@ -50,6 +50,7 @@ class SeriesStatus:
     implausible_days: int = 0
     damaged: int = 0
     defects: tuple[Unused, ...] = ()
+    incomplete: tuple[IncompleteDays, ...] = ()
 
 
 def raw_status(zone: RawZone, serving: Path, notice: Callable[[str], None]) -> list[SeriesStatus]:
@@ -63,14 +64,14 @@ def raw_status(zone: RawZone, serving: Path, notice: Callable[[str], None]) -> l
     if index.num_rows == 0:
         raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
     try:
-        incomplete = _incomplete_days(serving)
+        lost = lost_trades(serving)
     except PublicationOutdated as error:
         notice(str(error))
-        incomplete = set()
-    return _series(index, defects, incomplete)
+        lost = {}
+    return _series(index, defects, lost)
 
 
-def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]]) -> list[SeriesStatus]:
+def _series(index: pa.Table, defects: pa.Table, lost: Mapping[tuple[str, date], LostTrades]) -> list[SeriesStatus]:
     by_series: dict[tuple[str, str, str], list[Unused]] = {}
     for one in unused(defects, by_reason=True):
         by_series.setdefault((one.dataset, one.market_id, one.interval), []).append(one)
@@ -80,14 +81,12 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
     found = []
     for (dataset, market_id, interval), rows in sorted(series.items()):
         days = [row["day"] for row in rows]
-        stored = [row for row in rows if row["status"] == "stored"]
         of_it = by_series.get((dataset, market_id, interval), [])
-        # Of a month that is stored, a day of which no file could be used is without rows.
         refused_days = {day for one in of_it if one.kind == "refused_source" for day in one.days}
-        damaged = sum(row["status"] == "damaged" for row in rows)
-        refused = sum(
-            row["status"] == "refused" or (row["status"] == "absent" and row["day"] in refused_days) for row in rows
-        )
+        lacking = incomplete_days(rows, refused_days, lost)
+        counts = dict.fromkeys(("missing", "absent", "refused", "damaged", "partial"), 0)
+        for part in lacking:
+            counts[part.state] += len(part.days)
         found.append(
             SeriesStatus(
                 dataset,
@@ -95,39 +94,18 @@ def _series(index: pa.Table, defects: pa.Table, incomplete: set[tuple[str, date]
                 interval,
                 min(days),
                 max(days),
-                stored=len(stored),
-                # Of REST and feed data, a day without is one that the archive had first.
-                missing=(max(days) - min(days)).days + 1 - len(set(days)) if dataset in ARCHIVED else 0,
-                absent=len(rows) - len(stored) - refused - damaged,
-                partial=sum(_is_partial(row, (market_id, row["day"]) in incomplete) for row in stored),
-                corrected=sum(row["revision"] > 1 for row in stored),
-                refused=refused,
+                stored=sum(row["status"] == "stored" for row in rows),
+                **counts,
+                corrected=sum(row["status"] == "stored" and row["revision"] > 1 for row in rows),
                 quarantined_rows=sum(one.rows for one in of_it if one.kind == "quarantined_rows"),
                 refused_files=len({key for one in of_it if one.kind == "refused_source" for key in one.files}),
                 replaced_files=len({key for one in of_it if one.kind == "replaced_source" for key in one.files}),
-                damaged=damaged,
                 implausible_days=len({day for one in of_it if one.kind == "implausible" for day in one.days}),
                 defects=tuple(of_it),
+                incomplete=lacking,
             )
         )
     return found
 
 
 _STATUS_COLUMNS = ["dataset", "market_id", "interval", "day", "status", "row_count", "id_gaps", "revision"]
-_ROWS_PER_DAY = {**{("klines", name): 24 // hours for name, hours in KLINE_INTERVALS.items()}, ("metrics", ""): 288}
-
-
-def _is_partial(row: dict[str, Any], trades_incomplete: bool) -> bool:
-    if row["dataset"] in ("aggTrades", "trades"):
-        # Ids of single trades have small gaps on clean days (insurance fund, deleveraging); those of aggregates do not.
-        return trades_incomplete or (row["dataset"] == "aggTrades" and row["id_gaps"] > 0)
-    expected = _ROWS_PER_DAY.get((row["dataset"], row["interval"]))
-    return expected is not None and row["row_count"] < expected
-
-
-def _incomplete_days(serving: Path) -> set[tuple[str, date]]:
-    if not serving.is_file():
-        return set()
-    sql = "select market_id, bar_date from fct_flow_reconciliation_daily where verdict = 'trades_incomplete'"
-    with connect(serving) as connection:
-        return set(connection.execute(sql).fetchall())

@@ -96,6 +96,16 @@ def test_what_is_imported_is_the_wheel(installed: Installed) -> None:
     assert [Path(name).is_relative_to(installed.packages) for name in found.stdout.split()] == [True, True]
 
 
+def test_the_documentation_is_installed_where_messages_say_it_is(installed: Installed) -> None:
+    code = "from orchestration.config.documentation import documentation; print(documentation())"
+    found = subprocess.run([str(installed.python), "-c", code], cwd=installed.folder, capture_output=True, text=True)
+    pages = Path(found.stdout.strip())
+    assert pages.is_relative_to(installed.python.parent.parent), found.stderr
+    # Pages, and what they link to, are as in the repository.
+    for name in ("querying.md", "metrics/index.md", "operations/index.md", "decisions/index.md", "../CHANGELOG.md"):
+        assert (pages / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
+
+
 def test_demo_run_and_ui_work_in_an_empty_folder_and_write_only_there(installed: Installed, tmp_path: Path) -> None:
     before = installed.files()
     demo = json.loads(installed.run("demo", "--json"))

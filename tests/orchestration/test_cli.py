@@ -129,6 +129,17 @@ def test_sql_into_an_excel_file_writes_numbers_days_and_no_formulas(marts: Path,
     assert "<f>" not in sheet
 
 
+def test_columns_of_an_excel_file_are_as_wide_as_what_they_hold(marts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "wide.xlsx"
+    query = f"select 1 as n, '{'w' * 30}' as text, '{'x' * 500}' as long, timestamp '2026-01-31 05:00' as a_moment"
+    assert taker("sql", query, "--excel", str(target)).exit_code == 0
+    with zipfile.ZipFile(target) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    widths = [float(width) for width in re.findall(r'<col [^>]*width="([\d.]+)"', sheet)]
+    # Of the four, Excel adds the cell's margin; no column is wider than a screen.
+    assert [round(width) for width in widths] == [3, 32, 81, 21]
+
+
 def test_sql_into_a_file_leaves_what_was_there_when_the_query_fails(marts: Path, tmp_path: Path) -> None:
     target = tmp_path / "days.parquet"
     target.write_text("kept")

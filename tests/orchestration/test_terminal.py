@@ -21,6 +21,7 @@ from ingestion.venues import parse_market
 from orchestration.cli.render.brief import brief_rows, show_briefs
 from orchestration.cli.render.claim import claim_verdict, show_claim
 from orchestration.cli.render.days import liquidation_row, show_days, show_liquidations
+from orchestration.cli.render.fitted import Column, Row, fitted
 from orchestration.cli.render.judged import show_judged
 from orchestration.cli.render.progress import TerminalProgress
 from orchestration.cli.render.rows import show_rows
@@ -32,6 +33,7 @@ from orchestration.serving.claims.evaluate import Answer, Verdict
 from orchestration.serving.claims.parse import Claim
 from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreements, latest_days, unfilled
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
+from orchestration.serving.incomplete import IncompleteDays
 from orchestration.serving.judged import Judged, JudgedClaim, Studied
 from orchestration.serving.liquidations import Liquidated, last_liquidations
 from orchestration.serving.raw_status import SeriesStatus
@@ -153,11 +155,33 @@ def test_a_run_opens_with_the_answers_of_all_markets() -> None:
     assert lines[:3] == ["", f"binance_um:BTCUSDT · {expected}", f"SIMULATED simulated:BTCUSDT · {expected}"]
 
 
-def test_of_many_markets_the_answers_are_shown_and_the_tables_of_the_first() -> None:
+def test_of_many_markets_the_answers_are_shown_and_the_table_of_the_first() -> None:
     markets = [replace(day(), market_id=f"v:M{number}") for number in range(7)]
     text = printed(lambda console: show_days(console, markets))
-    assert [text.count(f"v:M{number} · ") for number in range(7)] == [2] * 5 + [1] * 2
-    assert "the tables of 2 more markets" in text
+    assert [text.count(f"v:M{number} · ") for number in range(7)] == [2] + [1] * 6
+    assert "the same of v:M1, v:M2, v:M3, v:M4 and 2 more: `taker brief --market MARKET`" in text
+
+
+def test_a_table_gives_up_its_spare_columns_before_it_folds_a_cell() -> None:
+    columns = [Column("a"), Column("b", spare=1), Column("c", is_number=True, spare=2), Column("d")]
+    rows = [Row(["a" * 10, "b" * 10, "c" * 10, "d" * 10])]
+    for width, kept in ((53, "abcd"), (52, "abd"), (39, "ad"), (20, "ad")):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(fitted(console, columns, rows))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, text.splitlines())) <= width
+        assert "".join(name for name in "abcd" if name * 5 in text) == kept
+
+
+def test_what_a_run_a_claim_and_liquidations_show_is_readable_at_80_columns() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    show_days(console, [day()])
+    show_claim(console, answer(True, False, None))
+    show_liquidations(console, reports.last_liquidations()[1:])
+    table_lines = [line for line in console.file.getvalue().splitlines() if line.startswith(("┃", "│"))]  # type: ignore[attr-defined]
+    # Nothing is folded: each row of a table is one line.
+    assert len(table_lines) == (1 + len(day().ranks)) + (1 + 3) + (1 + len(reports.last_liquidations()[1:]))
+    assert max(map(len, table_lines)) <= 80
 
 
 def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
@@ -170,8 +194,22 @@ def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
 def test_a_brief_shows_what_was_not_measured_as_a_dash() -> None:
     rows = dict(brief_rows(BRIEF))
     assert (rows["liquidations"], rows["open interest"]) == ("–", "–")
+    assert dict(brief_rows({**BRIEF, "funding_rate": None}))["funding of the day"] == "–"
     assert rows["bearish ranks"] == "daily_usd 10, 4h_usd 3, hourly_ma7_usd –"
     assert rows["close"] == "78,706.80, -6.54% in a day, -37.64% from the 365-day high"
+
+
+def test_a_brief_states_why_a_figure_is_missing() -> None:
+    stated = {
+        "funding_rate": None,
+        "open_interest_missing_reason": "not_ingested",
+        "funding_missing_reason": "not_published",
+        "liquidations_missing_reason": "of_a_later_release",
+    }
+    rows = dict(brief_rows({**BRIEF, **stated}))
+    assert rows["open interest"] == "– · not ingested"
+    assert rows["funding of the day"] == ("– · no file in the archive; a month's fundings are published after its end")
+    assert rows["liquidations"] == "– · of a later release"
 
 
 def test_liquidations_are_shown_as_lower_bounds_with_coverage() -> None:
@@ -242,6 +280,26 @@ def test_a_claim_opens_with_its_verdict_over_the_definitions_that_have_a_say() -
     assert claim_verdict(answer()) == "CANNOT TELL: this market has no bars of any definition"
 
 
+def test_a_claim_that_its_day_outdoes_is_false_and_states_so() -> None:
+    claimed = answer(False, False, True)
+    fifth = replace(claimed, claim=replace(claimed.claim, rank=5))
+    assert (
+        claim_verdict(fifth)
+        == "TRUE under 1 of 3 definitions: UTC days, base asset; even more extreme than claimed under 2"
+    )
+    none = answer(False, None)
+    outdone = replace(none, claim=replace(none.claim, rank=4))
+    assert claim_verdict(replace(outdone, verdicts=outdone.verdicts[:1])).endswith(
+        "FALSE under the only definition; even more extreme than claimed under 1"
+    )
+    assert claim_verdict(outdone).endswith("false under the others; even more extreme than claimed under 1")
+    lines = printed(lambda console: show_claim(console, outdone)).splitlines()
+    assert [line.split("│")[-2].strip() for line in lines if line.startswith("│")] == [
+        "false: is larger",
+        "cannot tell",
+    ]
+
+
 def test_a_claim_is_a_line_of_each_definition_and_the_reason_why_the_data_cannot_tell() -> None:
     text = printed(lambda console: show_claim(console, answer(True, None, simulated=True)))
     assert text.startswith("TRUE under 1 of 2 definitions: UTC days, USD\n")
@@ -282,14 +340,18 @@ def test_the_words_that_lines_begin_with_are_explained_and_no_others() -> None:
 
 
 def test_claims_stand_with_their_verdict_and_the_study_with_what_it_refuses() -> None:
-    def claim(true: int, false: int, undecided: int) -> JudgedClaim:
-        return JudgedClaim("c", "simulated:BTCUSDT", "The largest day.", true, false, undecided, None, None)
+    def claim(true: int, false: int, undecided: int, more: int = 0) -> JudgedClaim:
+        return JudgedClaim("c", "simulated:BTCUSDT", "The largest day.", true, false, undecided, None, None, more)
 
     refused = Studied("binance_um:BTCUSDT", "UTC days, USD, bearish, 7 days", "Nothing can be concluded: 3 events.")
-    found = Judged((claim(2, 6, 0), claim(0, 8, 0), claim(0, 3, 5)), (refused,))
+    found = Judged((claim(2, 6, 0), claim(0, 8, 0), claim(0, 3, 5), claim(0, 7, 0, more=5)), (refused,))
     lines = printed(lambda console: show_judged(console, found)).splitlines()
     assert "TRUE under 2 of 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
     assert "FALSE under all 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert (
+        "FALSE under all 7; even more extreme than claimed under 5 · SIMULATED simulated:BTCUSDT · The largest day."
+        in lines
+    )
     assert "CANNOT TELL under 5 of 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
     assert "binance_um:BTCUSDT · UTC days, USD, bearish, 7 days · Nothing can be concluded: 3 events." in lines
 
@@ -577,7 +639,7 @@ def aside(n: int) -> Unused:
     )
 
 
-def shown_status(series: list[SeriesStatus], width: int, **options: bool) -> str:
+def shown_status(series: list[SeriesStatus], width: int, **options: Any) -> str:
     console = Console(file=io.StringIO(), width=width)
     show_status(console, series, **options)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
@@ -604,10 +666,32 @@ def test_status_lists_what_was_not_used_with_day_and_reason_and_folds_a_long_lis
     assert "first at row 24" in " ".join(shown_status([one], 80, every_defect=True).split())
 
 
+def test_status_lists_each_day_that_lacks_something_with_what_and_why() -> None:
+    absent = IncompleteDays(
+        "fundingRate", "v:BTC", "", "absent", (date(2025, 9, 1), date(2025, 9, 2)), "no file in the archive"
+    )
+    partial = IncompleteDays("klines", "v:BTC", "1h", "partial", (date(2025, 9, 5),), "23 of 24 rows in the file " * 3)
+    bars = IncompleteDays("bars", "v:BTC", "", "partial", (date(2025, 9, 5),), "95.83% of the day covered")
+    one = replace(status_of(), incomplete=(absent, partial))
+    folded = " ".join(shown_status([one], 80).split())
+    assert "3 of these days lack something: `taker status --defects` lists them with the reason" in folded
+    assert "no file" not in folded
+    text = shown_status([one], 80, every_defect=True, bars=(bars,))
+    listed = text.partition("days that lack something\n")[2]
+    assert max(map(len, text.splitlines())) <= 80
+    assert [line.rstrip() for line in listed.splitlines() if line.startswith("v:BTC")] == [
+        "v:BTC bars",
+        "v:BTC klines 1h",
+        "v:BTC fundingRate",
+    ]
+    assert "2025-09-01..2025-09-02 absent: no file in the archive" in " ".join(listed.split())
+
+
 def test_status_is_silent_about_defects_where_there_are_none() -> None:
     text = shown_status([status_of()], 80)
     assert "not used" not in text
     assert "missing" not in text
+    assert "lack" not in text
 
 
 def test_a_day_of_implausible_trades_is_noted_with_the_reason_and_what_is_used(tmp_path: Path) -> None:

@@ -150,12 +150,12 @@ def test_the_state_of_the_raw_zone_is_shown_beside_a_publication_of_another_vers
     from orchestration.serving import raw_status
 
     without_a_day(serving)
-    monkeypatch.setattr(raw_status, "_series", lambda index, defects, incomplete: [incomplete])
+    monkeypatch.setattr(raw_status, "_series", lambda index, defects, lost: [lost])
     notices: list[str] = []
 
     class Zone:
         def as_of_now(self) -> tuple[pa.Table, None]:
             return pa.table({"a": [1]}), None
 
-    assert raw_status.raw_status(Zone(), serving, notices.append) == [set()]  # type: ignore[arg-type, comparison-overlap]
+    assert raw_status.raw_status(Zone(), serving, notices.append) == [{}]  # type: ignore[arg-type, comparison-overlap]
     assert OF_ANOTHER_VERSION in notices[0]

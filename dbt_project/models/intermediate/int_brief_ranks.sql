@@ -19,7 +19,7 @@ day_ranks as (
         max(case when definition_id = 'daily_usd' then value end) as daily_usd_value,
         max(case when definition_id = 'daily_usd' then window_bars end) as daily_usd_window_bars,
         max(case when definition_id = 'daily_usd' then coverage_ratio end) as daily_usd_window_coverage,
-        max(case when definition_id = 'daily_usd' then set_changed_at end) as daily_usd_set_changed_at
+        max(case when definition_id = 'daily_usd' then unranked_reason end) as daily_usd_unranked_reason
     from {{ ref('int_spike_ranks') }}
     group by market_id, cast(bar_at as date), side
 ),
@@ -74,7 +74,7 @@ select
     day_ranks.daily_usd_event_rank,
     day_ranks.daily_usd_window_bars,
     day_ranks.daily_usd_window_coverage,
-    day_ranks.daily_usd_set_changed_at,
+    day_ranks.daily_usd_unranked_reason,
     headline_definition.window_days,
     larger_events_by_day.larger_events
 from day_ranks

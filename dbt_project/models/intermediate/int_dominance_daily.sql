@@ -48,5 +48,6 @@ select
     cast({{ window_days }} as bigint) as window_days,
     window_bars,
     window_coverage_ratio as coverage_ratio,
-    is_provisional
+    is_provisional,
+    {{ unranked_reason('is_rankable', 'window_coverage_ratio') }} as unranked_reason
 from judged_days

@@ -48,6 +48,7 @@ select
         concat_ws(
             ', ',
             defects.replaced_files,
+            case when {{ is_trades_replaced('days') }} then 'trades by klines' end,
             case
                 when days.replaced_bars > 0
                     then cast(days.replaced_bars as string) || ' bars of the klines by the trades'
@@ -60,6 +61,7 @@ select
             '; ',
             days.implausible_reason,
             defects.reasons,
+            {{ replaced_trades_reason('days') }},
             case
                 when days.replaced_bars > 0
                     then cast(days.replaced_bars as string) || ' bars of the klines lack what the trades hold'
@@ -86,7 +88,9 @@ select
     case
         when days.verdict = 'trades_implausible' then 3
         -- Bars of a day of which a file was refused come from another one: trades for klines, or another interval.
-        when days.replaced_bars > 0 or defects.replaced_files is not null or defects.refused_files > 0 then 1
+        when {{ is_trades_replaced('days') }} or days.replaced_bars > 0 or defects.replaced_files is not null
+            or defects.refused_files > 0
+            then 1
         else 0
     end as quality
 from {{ ref('int_flow_day_verdicts') }} as days

@@ -29,7 +29,7 @@ select
     ranks.daily_usd_event_rank,
     ranks.daily_usd_window_bars,
     ranks.daily_usd_window_coverage,
-    ranks.daily_usd_set_changed_at,
+    ranks.daily_usd_unranked_reason,
     ranks.window_days,
     ranks.larger_events,
     closes.close_price,
@@ -55,7 +55,10 @@ select
     days.is_simulated,
     open_interest.conflict as open_interest_conflict,
     funding.conflict as funding_conflict,
-    liquidations.first_conflict as liquidations_conflict
+    liquidations.first_conflict as liquidations_conflict,
+    receipts.open_interest_status,
+    receipts.funding_status,
+    receipts.liquidations_status
 from ended_days as days
 inner join {{ ref('int_closes_daily') }} as closes
     on days.market_id = closes.market_id and days.bar_date = closes.bar_date
@@ -74,4 +77,6 @@ left join {{ ref('int_open_interest_daily') }} as open_interest
     on days.market_id = open_interest.market_id and days.bar_date = open_interest.bar_date
 left join {{ ref('int_funding_daily') }} as funding
     on days.market_id = funding.market_id and days.bar_date = funding.bar_date
+left join {{ ref('int_context_receipts') }} as receipts
+    on days.market_id = receipts.market_id and days.bar_date = receipts.bar_date
 order by days.market_id, days.bar_date

@@ -200,6 +200,7 @@ ranked_bars as (
         case when is_rankable then side_rank end as spike_rank,
         case when is_rankable then {{ strict_percentile('opposite_rank') }} end as percentile,
         case when is_rankable then prior_z end as robust_z,
+        {{ unranked_reason('is_rankable', 'window_coverage_ratio') }} as unranked_reason,
         window_bars,
         window_coverage_ratio as coverage_ratio,
         is_event,
@@ -217,6 +218,7 @@ ranked_bars as (
         {%- for column in ranked_columns %}
         kept.{{ column }},
         {%- endfor %}
+        kept.unranked_reason,
         kept.window_bars,
         kept.coverage_ratio,
         case
@@ -276,7 +278,8 @@ select
     ranked_bars.is_provisional,
     ranked_bars.is_running,
     ranked_bars.set_changed_at,
-    ranked_bars.flow_quality
+    ranked_bars.flow_quality,
+    ranked_bars.unranked_reason
 from ranked_bars
 left join ranked_events
     on ranked_bars.definition_id = ranked_events.definition_id

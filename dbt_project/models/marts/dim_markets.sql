@@ -1,4 +1,15 @@
 -- One row per market, and per sum over venues. A sum over venues is no contract: its amounts are base and USD already.
+with sums as (
+    select
+        market_id,
+        venue,
+        base_asset,
+        is_simulated,
+        {{ sorted_list('part_market_id') }} as part_market_ids
+    from {{ ref('int_aggregate_markets') }}
+    group by market_id, venue, base_asset, is_simulated
+)
+
 select
     market_id,
     venue,
@@ -12,10 +23,12 @@ select
     listed_at,
     delivered_at,
     is_ingested,
-    is_simulated
+    is_simulated,
+    false as is_aggregate,
+    cast(null as string) as part_market_ids
 from {{ ref('int_markets') }}
 union all
-select distinct
+select
     market_id,
     venue,
     base_asset as symbol,
@@ -28,6 +41,8 @@ select distinct
     cast(null as timestamp) as listed_at,
     cast(null as timestamp) as delivered_at,
     true as is_ingested,
-    is_simulated
-from {{ ref('int_aggregate_markets') }}
+    is_simulated,
+    true as is_aggregate,
+    part_market_ids
+from sums
 order by market_id

@@ -12,7 +12,11 @@ from orchestration.cli.options import AsJson, Debug, Demo, settings_of
 
 def status(
     every_defect: Annotated[
-        bool, typer.Option("--defects", help="List everything that was not used as published, not only the beginning.")
+        bool,
+        typer.Option(
+            "--defects",
+            help="List every day that lacks something, and everything that was not used as published, with the reason.",
+        ),
     ] = False,
     demo: Demo = False,
     as_json: AsJson = False,
@@ -20,8 +24,8 @@ def status(
 ) -> None:
     """Per dataset and market: first and last day, what is missing, refused, partial or corrected.
 
-    Then what was published and not used as published: rows set aside, files refused or replaced, implausible days. And
-    alerts not delivered.
+    Then, with --defects, each day that lacks something, what and why. Then what was published and not used as
+    published: rows set aside, files refused or replaced, implausible days. And alerts not delivered.
     """
     with reporting_errors(debug):
         from orchestration.alerts import outbox
@@ -31,6 +35,8 @@ def status(
         from orchestration.config.choices import read_choices
         from orchestration.resources import StorageResource
         from orchestration.serving.formats import to_json
+        from orchestration.serving.incomplete import uncovered_bars
+        from orchestration.serving.published import PublicationOutdated
         from orchestration.serving.raw_status import raw_status
 
         settings = settings_of(demo)
@@ -46,4 +52,8 @@ def status(
         else:
             choices = read_choices(settings.paths.choices) if settings.patterns else {}
             show_choices(stdout(), {str(each): choices.get(str(each), ()) for each in settings.patterns})
-            show_status(stdout(), series, every_defect=every_defect)
+            try:
+                bars = uncovered_bars(settings.serving_path) if every_defect else ()
+            except PublicationOutdated:
+                bars = ()  # `raw_status` has stated it
+            show_status(stdout(), series, every_defect=every_defect, bars=bars)

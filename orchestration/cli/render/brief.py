@@ -16,6 +16,7 @@ from rich.table import Table
 from orchestration.cli.render.days import show_answers
 from orchestration.serving.formats import cell, change, count, millions, number, share
 from orchestration.serving.liquidations import of_symbols
+from orchestration.serving.reasons import dash
 
 if TYPE_CHECKING:
     from orchestration.serving.days import MarketDay
@@ -61,12 +62,17 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
         *_liquidation_rows(brief),
         (
             "open interest",
-            "–"
+            dash(brief.get("open_interest_missing_reason"), "open_interest")
             if brief["open_interest_usd"] is None
             else f"{brief['open_interest_usd'] / 1_000_000:,.1f} M USD"
             + ("" if brief["open_interest"] is None else f", {brief['open_interest']:,.2f} base"),
         ),
-        ("funding of the day", "–" if brief["funding_rate"] is None else f"{brief['funding_rate']:+.4%}"),
+        (
+            "funding of the day",
+            dash(brief.get("funding_missing_reason"), "funding")
+            if brief["funding_rate"] is None
+            else f"{brief['funding_rate']:+.4%}",
+        ),
         *(
             ("in conflict, not used", brief[name])
             for name in ("open_interest_conflict", "funding_conflict", "liquidations_conflict")
@@ -89,7 +95,7 @@ def _liquidation_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{share(brief['all_liquidations_coverage_ratio'])} of the day{of_symbols(symbols)}"
         )
     return [
-        ("liquidations", of_market or "–"),
+        ("liquidations", of_market or dash(brief.get("liquidations_missing_reason"), "liquidations")),
         ("on all markets received" if symbols is None else "of the subscribed symbols", of_all or "–"),
     ]
 

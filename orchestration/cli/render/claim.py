@@ -5,13 +5,14 @@ Belongs here: `orchestration.serving.claims` as text. Does not: judging.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from orchestration.cli.render.fitted import Column, Row, fitted
 from orchestration.serving.formats import amount, bar_time, count, share
+from orchestration.serving.judged import is_more_extreme, more_extreme_text
 
 if TYPE_CHECKING:
     from orchestration.serving.claims.evaluate import Answer, Verdict
@@ -30,23 +31,36 @@ def show_claim(console: Console, answer: Answer, *, is_verbose: bool = False) ->
         + f"{escape(answer.market_id)} · {days} UTC · {claim.side}, rank {claim.rank} in {claim.window_days} days"
         + (f" · as of {claim.as_of}" if claim.as_of else "")
     )
-    table = Table()
-    for name in ("definition", "id", "bar (UTC)"):
-        table.add_column(name)
-    for name in ("value", "rank", "event", "of", "coverage"):
-        table.add_column(name, justify="right")
-    table.add_column("the claim")
-    for verdict in answer.verdicts:
-        table.add_row(*verdict_row(verdict), style="dim" if verdict.holds is None else None)
-    console.print(table)
+    rows = [
+        Row(verdict_row(verdict, claim.rank), "dim" if verdict.holds is None else None) for verdict in answer.verdicts
+    ]
+    console.print(fitted(console, _COLUMNS, rows))
     for verdict in answer.verdicts:
         if verdict.is_measured and (is_verbose or verdict.holds is None):
             larger = f" Larger: {verdict.larger_events}." if verdict.larger_events and is_verbose else ""
             console.print(f"{escape(verdict.sentence)}[dim]{escape(larger)}[/]")
 
 
-def verdict_row(verdict: Verdict) -> list[str]:
-    texts = {True: f"[green]true[/] by {verdict.holds_by}", False: "[red]false[/]", None: "cannot tell"}
+_COLUMNS: Final = (
+    Column("definition"),
+    Column("id", spare=2),
+    Column("bar (UTC)", spare=1),
+    Column("value", is_number=True),
+    Column("rank", is_number=True),
+    Column("event", is_number=True, spare=3),
+    Column("of", is_number=True),
+    Column("coverage", is_number=True, spare=4),
+    Column("the claim"),
+)
+
+
+def verdict_row(verdict: Verdict, claimed_rank: int) -> list[str]:
+    is_more = is_more_extreme(verdict.holds, verdict.actual_rank, claimed_rank)
+    texts = {
+        True: f"[green]true[/] by {verdict.holds_by}",
+        False: f"[red]false[/]{': is larger' if is_more else ''}",
+        None: "cannot tell",
+    }
     return [
         escape(verdict.definition_name),
         verdict.definition_id,
@@ -69,9 +83,12 @@ def claim_verdict(answer: Answer) -> str:
     }
     if not measured:
         return "CANNOT TELL: this market has no bars of any definition"
+    more = sum(is_more_extreme(verdict.holds, verdict.actual_rank, answer.claim.rank) for verdict in measured)
     of_all = f"of {len(measured)} definition{'' if len(measured) == 1 else 's'}"
     if names[True]:
-        return f"TRUE under {len(names[True])} {of_all}: {'; '.join(names[True])}"
+        return f"TRUE under {len(names[True])} {of_all}: {'; '.join(names[True])}{more_extreme_text(more)}"
     if names[None]:
-        return f"CANNOT TELL under {len(names[None])} {of_all}" + (", false under the others" if names[False] else "")
-    return f"FALSE under {'the only definition' if len(measured) == 1 else f'all {len(measured)} definitions'}"
+        others = ", false under the others" if names[False] else ""
+        return f"CANNOT TELL under {len(names[None])} {of_all}{others}{more_extreme_text(more)}"
+    every = "the only definition" if len(measured) == 1 else f"all {len(measured)} definitions"
+    return f"FALSE under {every}{more_extreme_text(more)}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from ingestion.domain.markets import SUMS_OF_VENUES
 from ingestion.venues import is_simulated
+from orchestration.cli.render.fitted import Column, Row, fitted
 from orchestration.serving.answers import NOTABLE_RANK, answer
 from orchestration.serving.formats import amount, bar_time, change, count, millions, number, share
 from orchestration.serving.liquidations import of_symbols
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from orchestration.serving.liquidations import Liquidated
 
 
-# Of more markets the answers alone are shown: `taker brief` has the rest of any of them.
-_DETAILED: Final = 5
+# The answers are one line of each market, and the ranks behind them one table: `taker brief` has that of any other.
+_DETAILED: Final = 1
+
+
+_NAMED: Final = 4
 
 
 def show_days(console: Console, days: Sequence[MarketDay]) -> None:
@@ -34,7 +37,9 @@ def show_days(console: Console, days: Sequence[MarketDay]) -> None:
     for day in days[:_DETAILED]:
         show_day(console, day)
     if len(days) > _DETAILED:
-        console.print(f"\n[dim]the tables of {len(days) - _DETAILED:,} more markets: `taker brief --market MARKET`")
+        others = ", ".join(day.market_id for day in days[_DETAILED:][:_NAMED])
+        more = "" if len(days) - _DETAILED <= _NAMED else f" and {len(days) - _DETAILED - _NAMED:,} more"
+        console.print(f"[dim]the same of {escape(others)}{more}: `taker brief --market MARKET`")
 
 
 def show_answers(console: Console, days: Sequence[MarketDay]) -> None:
@@ -57,17 +62,26 @@ def show_day(console: Console, day: MarketDay) -> None:
         f" · source {day.flow_source}{' (provisional)' if day.is_provisional else ''}"
         f" · coverage {share(day.coverage_ratio)}"
     )
-    table = Table()
-    for name in ("definition", "id", "side", "bar (UTC)"):
-        table.add_column(name)
-    for name in ("value", "rank", "of", "percentile", "event"):
-        table.add_column(name, justify="right")
-    for rank in day.ranks:
-        is_notable = rank.rank is not None and rank.rank <= NOTABLE_RANK
-        table.add_row(*rank_row(rank), style="bold" if is_notable else None)
-    console.print(table)
+    rows = [
+        Row(rank_row(rank), "bold" if rank.rank is not None and rank.rank <= NOTABLE_RANK else None)
+        for rank in day.ranks
+    ]
+    console.print(fitted(console, _RANK_COLUMNS, rows))
     if day.running is not None:
         console.print(running_line(day.running))
+
+
+_RANK_COLUMNS: Final = (
+    Column("definition"),
+    Column("id", spare=2),
+    Column("side", spare=3),
+    Column("bar (UTC)"),
+    Column("value", is_number=True),
+    Column("rank", is_number=True),
+    Column("of", is_number=True),
+    Column("percentile", is_number=True, spare=1),
+    Column("event", is_number=True, spare=4),
+)
 
 
 def running_line(day: RunningDay) -> str:
@@ -99,20 +113,24 @@ def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
     """What was liquidated in the last 24 hours, each total beside its coverage."""
     if not rows:
         return
-    table = Table(title="[bold]liquidations of the last 24 hours, USD", title_justify="left")
-    for name in ("where", "to (UTC)"):
-        table.add_column(name)
-    for name in ("longs", "shorts", "orders", "largest", "coverage"):
-        table.add_column(name, justify="right")
     shown = [liquidation_row(row) for row in rows]
     # Most days every order has a value: the column is there when one has none.
     has_notes = any(row[-1] for row in shown)
-    if has_notes:
-        table.add_column("note")
-    for row in shown:
-        table.add_row(*(row if has_notes else row[:-1]))
+    columns = (*_LIQUIDATION_COLUMNS, Column("note")) if has_notes else _LIQUIDATION_COLUMNS
+    title = "[bold]liquidations of the last 24 hours, USD"
     console.print()
-    console.print(table)
+    console.print(fitted(console, columns, [Row(row[: len(columns)]) for row in shown], title))
+
+
+_LIQUIDATION_COLUMNS: Final = (
+    Column("where"),
+    Column("to (UTC)", spare=1),
+    Column("longs", is_number=True),
+    Column("shorts", is_number=True),
+    Column("orders", is_number=True, spare=3),
+    Column("largest", is_number=True, spare=2),
+    Column("coverage", is_number=True),
+)
 
 
 def liquidation_row(row: Liquidated) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ingestion.venues import is_simulated
-from orchestration.serving.judged import Judged, JudgedClaim
+from orchestration.serving.judged import Judged, JudgedClaim, more_extreme_text
 
 
 def show_judged(console: Console, found: Judged) -> None:
@@ -33,8 +33,9 @@ def _label(market_id: str) -> str:
 def verdict_line(claim: JudgedClaim) -> str:
     """`TRUE under 4 of 8`, as `taker claim` gives the verdict."""
     of_all = claim.true_count + claim.false_count + claim.undecided_count
+    more = more_extreme_text(claim.more_extreme_count)
     if claim.true_count:
-        return f"[green]TRUE[/] under {claim.true_count} of {of_all}"
+        return f"[green]TRUE[/] under {claim.true_count} of {of_all}{more}"
     if claim.undecided_count:
-        return f"[yellow]CANNOT TELL[/] under {claim.undecided_count} of {of_all}"
-    return f"[red]FALSE[/] under all {of_all}"
+        return f"[yellow]CANNOT TELL[/] under {claim.undecided_count} of {of_all}{more}"
+    return f"[red]FALSE[/] under all {of_all}{more}"

@@ -1,4 +1,4 @@
-"""The raw zone in tables: days by dataset, and what was not used as published.
+"""The raw zone in tables: days by dataset, which of them lack something, and what was not used as published.
 
 Belongs here: `orchestration.serving.raw_status` as text. Does not: counting.
 """
@@ -13,10 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestration.config.choices import dropped_out
+from orchestration.serving.defects import days_text, flow_first
 from orchestration.serving.formats import nonzero
 
 if TYPE_CHECKING:
     from orchestration.config.choices import Choices
+    from orchestration.serving.incomplete import IncompleteDays
     from orchestration.serving.raw_status import SeriesStatus
 
 
@@ -41,8 +43,17 @@ def show_choices(console: Console, choices: Choices) -> None:
         )
 
 
-def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defect: bool = False) -> None:
-    """The days of each dataset by market, and what was not used as published. Columns without a number are left out."""
+def show_status(
+    console: Console,
+    series: Sequence[SeriesStatus],
+    *,
+    every_defect: bool = False,
+    bars: Sequence[IncompleteDays] = (),
+) -> None:
+    """The days of each dataset by market, which of them lack something, and what was not used as published.
+
+    `bars`: the published days that are not covered whole. Columns without a number are left out.
+    """
     counts = ("stored", "missing", "absent", "refused", "damaged", "partial", "corrected")
     shown = [name for name in counts if name == "stored" or any(getattr(one, name) for one in series)]
     console.print("[bold]raw zone, in UTC days[/]")
@@ -58,6 +69,7 @@ def show_status(console: Console, series: Sequence[SeriesStatus], *, every_defec
                     style="yellow" if one.missing or one.partial or one.refused or one.damaged else None,
                 )
         console.print(table)
+    _show_incomplete(console, [*(part for one in series for part in one.incomplete), *bars], every_defect)
     _show_defects(console, series, every_defect)
 
 
@@ -69,6 +81,34 @@ def _aligned(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
     for name in numbers:
         table.add_column(name, justify="right", header_style="dim", overflow="fold")
     return table
+
+
+def _show_incomplete(console: Console, found: Sequence[IncompleteDays], every_day: bool) -> None:
+    """Which days lack something, what and why; nothing where none does. The flow of each market comes first."""
+    if not found:
+        return
+    if not every_day:
+        count = sum(len(part.days) for part in found)
+        console.print(f"\n{count:,} of these days lack something: `taker status --defects` lists them with the reason")
+        return
+    console.print("\n[bold]days that lack something[/]")
+    found = sorted(
+        found, key=lambda part: (part.market_id, part.dataset != "bars", flow_first(part.dataset), part.days)
+    )
+    _show_days(console, [(part.series, days_text(part.days), f"{part.state}: {part.what}") for part in found])
+
+
+def _show_days(console: Console, lines: Sequence[tuple[str, str, str]]) -> None:
+    """The days of each series and what is of them, readable at 80 columns: a line is series, days and text."""
+    for name in dict.fromkeys(series for series, _, _ in lines):
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.title, table.title_justify = f"\n{escape(name)}", "left"
+        table.add_column(max_width=24, overflow="fold")
+        table.add_column(overflow="fold")
+        for series, days, text in lines:
+            if series == name:
+                table.add_row(f"[yellow]{days}[/]", escape(text))
+        console.print(table)
 
 
 def _show_defects(console: Console, series: Sequence[SeriesStatus], every_defect: bool) -> None:
@@ -86,15 +126,7 @@ def _show_defects(console: Console, series: Sequence[SeriesStatus], every_defect
         console.print(table)
     lines = [defect for one in defective for defect in one.defects]
     shown = lines if every_defect else lines[:_DEFECTS_SHOWN]
-    for name in dict.fromkeys(defect.series for defect in shown):
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.title, table.title_justify = f"\n{escape(name)}", "left"
-        table.add_column(max_width=24, overflow="fold")
-        table.add_column(overflow="fold")
-        for defect in shown:
-            if defect.series == name:
-                table.add_row(f"[yellow]{defect.when}[/]", escape(defect.what))
-        console.print(table)
+    _show_days(console, [(defect.series, defect.when, defect.what) for defect in shown])
     if len(lines) > len(shown):
         console.print(f"… and {len(lines) - len(shown):,} more (`taker status --defects` lists all of them)")
     kept_in = list(dict.fromkeys(place for one in defective for defect in one.defects for place in defect.kept_in))

@@ -17,14 +17,14 @@ insert into spike_definitions values
 create table dim_markets (
     market_id varchar, venue varchar, symbol varchar, base_asset varchar, quote_asset varchar, contract_type varchar,
     contract_size decimal(18, 8), contract_size_source varchar, listed_at timestamp, is_ingested boolean,
-    is_simulated boolean
+    is_simulated boolean, is_aggregate boolean default false, part_market_ids varchar
 );
 insert into dim_markets values
     ('binance_um:BTCUSDT', 'binance_um', 'BTCUSDT', 'BTC', 'USDT', 'linear', 1, 'instruments', '2019-09-08', true,
-     false),
-    ('binance_cm:BTCUSD_PERP', 'binance_cm', 'BTCUSD_PERP', 'BTC', 'USD', 'inverse', 100, 'seed', null, true, false),
-    ('bybit:XRPUSDT', 'bybit', 'XRPUSDT', 'XRP', 'USDT', 'linear', 1, 'convention', null, false, false),
-    ('binance_um:ETHBTC', 'binance_um', 'ETHBTC', null, null, null, null, 'unknown', null, false, false);
+     false, false, null),
+    ('binance_cm:BTCUSD_PERP', 'binance_cm', 'BTCUSD_PERP', 'BTC', 'USD', 'inverse', 100, 'seed', null, true, false, false, null),
+    ('bybit:XRPUSDT', 'bybit', 'XRPUSDT', 'XRP', 'USDT', 'linear', 1, 'convention', null, false, false, false, null),
+    ('binance_um:ETHBTC', 'binance_um', 'ETHBTC', null, null, null, null, 'unknown', null, false, false, false, null);
 
 -- Every hour of 22 days, but for one missing hour of the linear market and one absent day of the inverse one.
 create table hours as
@@ -298,7 +298,13 @@ select
     venue_set,
     false as is_provisional,
     false as is_running,
-    set_changed_at
+    set_changed_at,
+    case
+        when is_rankable then null
+        when coverage_ratio < 0.95 then 'window_not_covered'
+        when set_changed_at > bar_at - to_days(window_days) then 'markets_changed'
+        else 'bar_not_covered'
+    end as unranked_reason
 from ranked as t;
 
 -- One hour is contradicted in a small difference, which is stated: of its day, and of what is ranked of it.
@@ -339,7 +345,8 @@ select
     bearish.coverage_ratio,
     bearish.venue,
     bearish.venue_set,
-    false as is_provisional
+    false as is_provisional,
+    bearish.unranked_reason
 from fct_taker_spike_ranks as bearish
 inner join fct_taker_spike_ranks as bullish using (definition_id, market_id, bar_at)
 inner join fct_net_taker_volume_daily as daily
@@ -486,7 +493,9 @@ select dataset, market_id, bar_date, status, row_count
 from stg_raw__receipts
 where dataset <> 'liquidationSnapshot';
 
-insert into dim_markets values ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, 'convention', null, true, false);
+insert into dim_markets values
+    ('all:BTC', 'all', 'BTC', 'BTC', 'USD', 'aggregate', 1, 'convention', null, true, false, true,
+     'binance_cm:BTCUSD_PERP,binance_um:BTCUSDT');
 
 create table dim_spike_definitions as select *, definition_id as definition_name from spike_definitions;
 
@@ -693,7 +702,10 @@ select
         as headline,
     null::varchar as open_interest_conflict,
     null::varchar as funding_conflict,
-    null::varchar as liquidations_conflict
+    null::varchar as liquidations_conflict,
+    null::varchar as open_interest_missing_reason,
+    null::varchar as funding_missing_reason,
+    case when l.long_usd is null then 'not_ingested' end as liquidations_missing_reason
 from fct_net_taker_volume_daily as d
 left join fct_net_taker_volume_daily as y on y.market_id = d.market_id and y.bar_date = d.bar_date - 1
 left join fct_taker_dominance_daily as p on p.market_id = d.market_id and p.bar_date = d.bar_date
@@ -936,6 +948,7 @@ select
     any_value(venue) as venue,
     dayofweek(bar_at - interval 1 day) * 24 + extract('hour' from bar_at) as hour_of_week,
     dayofweek(bar_at - interval 1 day) + 1 as weekday,
+    any_value(dayname(bar_at)) as weekday_name,
     extract('hour' from bar_at) as hour_of_day,
     count(*) as hour_count,
     min(bar_at) as first_at,

@@ -102,7 +102,7 @@ def test_the_only_bar_of_a_window_has_a_rank_and_no_percentile(marts: duckdb.Duc
         f"delete from {RANKS} where definition_id <> 'daily_usd';"
         f"update spike_definitions set window_days = 1;"
         f"update {RANKS} set spike_rank = 1, event_rank = case when is_event then 1 end, window_bars = 1,"
-        " percentile = null, coverage_ratio = 1, bar_coverage_ratio = 1, set_changed_at = null"
+        " percentile = null, coverage_ratio = 1, bar_coverage_ratio = 1, set_changed_at = null, unranked_reason = null"
     )
 
     assert audit(marts, SUITE_BY_NAME[RANKS]).success

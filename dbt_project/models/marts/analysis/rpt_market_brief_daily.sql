@@ -93,6 +93,7 @@ select
         ) || '.' || coalesce(' In conflict with other data and not used: ' || conflict_text || '.', '') as headline,
     open_interest_conflict,
     funding_conflict,
-    liquidations_conflict
+    liquidations_conflict,
+    {{ missing_reasons() }}
 from phrases
 order by market_id, bar_date

@@ -61,6 +61,11 @@ select
     venue,
     cast(minute_of_week / 60 as integer) as hour_of_week,
     cast(floor(minute_of_week / 1440.0) + 1 as integer) as weekday,
+    case cast(floor(minute_of_week / 1440.0) as integer)
+        {%- for name in ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] %}
+        when {{ loop.index0 }} then '{{ name }}'
+        {%- endfor %}
+    end as weekday_name,
     cast(mod(minute_of_week, 1440) / 60 as integer) as hour_of_day,
     cast(hour_count as bigint) as hour_count,
     first_at,

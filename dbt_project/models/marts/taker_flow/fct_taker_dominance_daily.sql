@@ -10,6 +10,7 @@ select
     window_days,
     window_bars,
     coverage_ratio,
-    is_provisional
+    is_provisional,
+    unranked_reason
 from {{ ref('int_dominance_daily') }}
 order by market_id, bar_date

@@ -27,5 +27,8 @@ select
     ) as is_flow_valued,
     coalesce(contract_size is not null or not is_ingested, false) as is_size_known,
     (coalesce(contract_type, '') = 'aggregate') = (venue in ({{ sum_venues }})) as is_sum_named,
+    coalesce(
+        is_aggregate = (coalesce(contract_type, '') = 'aggregate') and is_aggregate = (part_market_ids is not null), false
+    ) as are_parts_named,
     coalesce(is_simulated = ({{ is_simulated("venue", simulated_venues) }}), false) as is_labelled
 from dim_markets

@@ -47,7 +47,10 @@ select
     due.market_id is not null as has_hours,
     mart.market_id is null or coalesce(
         mart.hour_of_week = (mart.weekday - 1) * 24 + mart.hour_of_day
-        and mart.weekday between 1 and 7 and mart.hour_of_day between 0 and 23,
+        and mart.weekday between 1 and 7
+        -- The first of January 2024 was a Monday.
+        and mart.weekday_name = dayname(date '2024-01-01' + cast(mart.weekday - 1 as integer))
+        and mart.hour_of_day between 0 and 23,
         false
     ) as is_hour_right,
     mart.market_id is null or due.market_id is null or coalesce(

@@ -15,6 +15,7 @@ with days as (
         dominance.window_days,
         dominance.window_bars,
         dominance.coverage_ratio,
+        dominance.unranked_reason,
         daily.coverage_ratio as day_coverage_ratio,
         daily.is_running,
         changes.set_changed_at,
@@ -57,5 +58,11 @@ select
             false
         )
         and coalesce(sell_dominance_percentile < 2, false) = coalesce(buy_dominance_percentile < 2, false)
-    ) as is_percentile_due
+    ) as is_percentile_due,
+    -- The only day of its window has no percentile, be it ranked or not.
+    not has_dominance
+    or case
+        when coalesce(sell_dominance_percentile < 2, false) then unranked_reason is null
+        else unranked_reason is not null or window_bars <= 1
+    end as is_reason_stated
 from days

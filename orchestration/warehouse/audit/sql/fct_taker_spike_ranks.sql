@@ -157,6 +157,17 @@ select
     ranks.is_event is null or coalesce(
         ranks.last_bar_at >= ranks.bar_at + interval '1 hour' * ranks.decluster_hours, false
     ) as is_event_ripe,
+    ranks.unranked_reason,
+    (ranks.unranked_reason is null) = (ranks.spike_rank is not null)
+    and coalesce(
+        case ranks.unranked_reason
+            when 'running' then ranks.is_running
+            when 'window_not_covered' then ranks.coverage_ratio < {{ min_coverage }}
+            when 'markets_changed' then ranks.set_changed_at > ranks.bar_at - interval '1 day' * ranks.window_days
+            when 'bar_not_covered' then ranks.bar_coverage_ratio < {{ min_coverage }}
+        end,
+        ranks.unranked_reason is null
+    ) as is_reason_right,
     ranks.flow_quality,
     -- Of smoothed values and of bars of four hours no mart holds the quality.
     coalesce(

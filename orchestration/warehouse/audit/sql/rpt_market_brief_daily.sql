@@ -73,6 +73,18 @@ select
         ),
         false
     ) as are_conflicts_excluded,
+    briefs.market_id is null or (
+        {% for value, conflict, reason in [
+            ("open_interest_usd", "open_interest_conflict", "open_interest_missing_reason"),
+            ("funding_rate", "funding_conflict", "funding_missing_reason"),
+            ("long_liquidations_usd", "liquidations_conflict", "liquidations_missing_reason"),
+        ] %}
+        (briefs.{{ value }} is null) = (briefs.{{ reason }} is not null)
+        and (coalesce(briefs.{{ reason }}, '') = 'conflict')
+        = (briefs.{{ conflict }} is not null and briefs.{{ value }} is null)
+        {{ "and" if not loop.last }}
+        {% endfor %}
+    ) as are_gaps_explained,
     case
         when briefs.market_id is null or daily.market_id is null then 0
         else {{ residual("briefs.net_taker_usd - daily.net_taker_usd") }}

@@ -49,6 +49,11 @@ BRIEF: Final = AuditSuite(
             (*_CONFLICTS, "open_interest_usd", "funding_rate", "headline"),
         ),
         Holds(
+            "are_gaps_explained",
+            "a figure that is missing has its reason, and only such a figure",
+            ("open_interest_usd", "funding_rate", "long_liquidations_usd", *_CONFLICTS),
+        ),
+        Holds(
             "is_open_interest_consistent",
             "open interest agrees with prices, volumes and its neighbours",
             ("open_interest_conflict",),

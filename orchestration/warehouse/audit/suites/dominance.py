@@ -35,6 +35,7 @@ DOMINANCE: Final = AuditSuite(
             "a percentile exists exactly where window and day are covered by 95 %, of ended days and unchanged sums",
             (*_PERCENTILES, "coverage_ratio", "day_coverage_ratio", "is_running", "set_changed_at"),
         ),
+        Holds("is_reason_stated", "a day without a percentile states why, and only such a day", ("unranked_reason",)),
         Holds("is_state_right", "a day is as provisional as in the daily mart, and of its venues"),
     ),
 )

@@ -36,6 +36,7 @@ MARKETS: Final = AuditSuite(
         Holds("is_size_of_type", "inverse contracts are sized in USD", _CONTRACT),
         Known("is_ingested", "whether a market was requested is known"),
         Holds("is_sum_named", "a sum over venues, and only that, is of the venue `all`", ("venue", "contract_type")),
+        Holds("are_parts_named", "a sum over venues, and only that, names its markets", ("contract_type",)),
         Holds("is_labelled", "simulated markets, and only they, are labelled so", ("venue", "is_simulated")),
     ),
 )

@@ -45,6 +45,11 @@ RANKS: Final = AuditSuite(
         Holds("is_change_of_sum", "only sums over venues can change their markets", ("set_changed_at",)),
         Holds("is_venue_set_named", "the venues of a sum are named, and a market has one"),
         Holds("is_quality_stated", "a value states what its bars rest on", ("flow_quality",)),
+        Holds(
+            "is_reason_right",
+            "a bar without a rank states why, and only such a bar",
+            ("unranked_reason", "spike_rank", "coverage_ratio", "bar_coverage_ratio"),
+        ),
         Holds("is_rank_given", "a covered bar in a covered window has a rank", ("spike_rank", "coverage_ratio")),
         Holds("is_event_ranked", "an event rank stands exactly at ranked events", _EVENTS),
         Holds("is_event_ripe", "an event is known only once its neighbourhood has passed", _EVENTS),

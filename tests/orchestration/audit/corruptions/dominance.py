@@ -23,5 +23,7 @@ CORRUPTIONS = [
     update(DOMINANCE, DOMINANCE, ONE_DAY, "is_percentile_due", "sell_dominance_percentile = null"),
     update(DOMINANCE, DAILY, ONE_DAY, "is_percentile_due", "is_running = true"),
     update(DOMINANCE, RANKS, RANKED_BAR, "is_percentile_due", "set_changed_at = timestamp '2024-03-12'"),
+    update(DOMINANCE, DOMINANCE, ONE_DAY, "is_reason_stated", "unranked_reason = 'running'"),
+    update(DOMINANCE, DOMINANCE, ONE_DAY, "is_reason_stated", "sell_dominance_percentile = null"),
     update(DOMINANCE, DOMINANCE, ONE_DAY, "is_state_right", "is_provisional = true"),
 ]

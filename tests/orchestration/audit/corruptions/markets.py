@@ -28,6 +28,11 @@ CORRUPTIONS = [
     Corruption("dim_markets", "is_size_of_type", "update dim_markets set contract_type = 'inverse'"),
     Corruption("dim_markets", "is_ingested", "update dim_markets set is_ingested = null"),
     Corruption("dim_markets", "is_sum_named", f"update dim_markets set venue = 'all' where market_id = '{INVERSE}'"),
+    Corruption(
+        "dim_markets", "are_parts_named", f"update dim_markets set is_aggregate = true where market_id = '{INVERSE}'"
+    ),
+    Corruption("dim_markets", "are_parts_named", "update dim_markets set part_market_ids = null"),
+    Corruption("dim_markets", "are_parts_named", "update dim_markets set is_aggregate = null"),
     Corruption("dim_markets", "is_labelled", "update dim_markets set is_simulated = true"),
     Corruption("dim_markets_references", "is_known_market", f"delete from dim_markets where market_id = '{INVERSE}'"),
 ]

@@ -25,6 +25,7 @@ CORRUPTIONS = [
     Corruption(PROFILE, "is_in_profile", f"delete from {PROFILE} where {ONE_HOUR}"),
     update(PROFILE, PROFILE, ONE_HOUR, "has_hours", "hour_of_week = 168"),
     update(PROFILE, PROFILE, ONE_HOUR, "is_hour_right", "weekday = weekday + 1"),
+    update(PROFILE, PROFILE, ONE_HOUR, "is_hour_right", "weekday_name = 'Someday'"),
     update(PROFILE, PROFILE, ONE_HOUR, "is_count_right", "hour_count = hour_count + 1"),
     update(PROFILE, PROFILE, ONE_HOUR, "is_count_right", "first_at = first_at - interval 7 day"),
     *(
