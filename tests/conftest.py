@@ -91,7 +91,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-golden", action="store_true", help="store the fingerprints in tests/golden anew")
+    parser.addoption(
+        "--write-golden",
+        action="store_true",
+        help="store anew what tests compare with: tests/golden, docs/questions.md, notebooks",
+    )
 
 
 @pytest.fixture(autouse=True)
