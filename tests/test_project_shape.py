@@ -137,3 +137,18 @@ def test_importing_ingestion_stays_cheap() -> None:
     program = "import sys, ingestion.archive; print(sorted({'boto3', 'pandas', 'dagster'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_dispatched_macro_is_written_for_every_engine() -> None:
+    """dbt looks for it when it reads the project: one that an engine lacks ends every command there."""
+    texts = [path.read_text() for path in (ROOT / "dbt_project" / "macros").rglob("*.sql")]
+    dispatched = {name for text in texts for name in re.findall(r"adapter\.dispatch\('(\w+)', 'taker'\)", text)}
+    written = {name for text in texts for name in re.findall(r"macro (\w+__\w+)\(", text)}
+    lacking = {
+        f"{engine}__{name}"
+        for name in dispatched
+        for engine in ("duckdb", "spark")
+        if not {f"{engine}__{name}", f"default__{name}"} & written
+    }
+    assert dispatched
+    assert lacking == set()

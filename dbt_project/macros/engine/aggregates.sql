@@ -81,6 +81,19 @@
     get({{ quartiles }}, {{ number - 1 }})
 {%- endmacro %}
 
+{#- These expressions as a list. -#}
+{% macro list_of(expressions) -%}
+    {{ return(adapter.dispatch('list_of', 'taker')(expressions)) }}
+{%- endmacro %}
+
+{% macro duckdb__list_of(expressions) -%}
+    [{{ expressions | join(', ') }}]
+{%- endmacro %}
+
+{% macro spark__list_of(expressions) -%}
+    array({{ expressions | join(', ') }})
+{%- endmacro %}
+
 {#- The names of a group as one text, sorted, with commas between. -#}
 {% macro joined_names(name) -%}
     {{ return(adapter.dispatch('joined_names', 'taker')(name)) }}

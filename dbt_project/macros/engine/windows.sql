@@ -158,3 +158,17 @@ clause, `over_frame` a function over it. Where an engine's frames have constant 
     {%- endset -%}
     {{ return(run_query(lengths).columns[0].values() | map('int') | list or [0]) }}
 {%- endmacro %}
+
+{#- Of a series in which no more bars changed, each of them is compared with its window; of others the whole series is ranked, in one pass. -#}
+{% macro bars_compared_singly() -%}
+    {{ return(adapter.dispatch('bars_compared_singly', 'taker')()) }}
+{%- endmacro %}
+
+{% macro duckdb__bars_compared_singly() -%}
+    {{ return(60) }}
+{%- endmacro %}
+
+{#- To start a query costs more than to rank a series, and the frames around a bar have a length of its own. -#}
+{% macro spark__bars_compared_singly() -%}
+    {{ return(-1) }}
+{%- endmacro %}

@@ -1,32 +1,13 @@
-{#- A few changed bars of a long series, without a frame for each bar of it. -#}
-
-{#- Of a series in which no more bars changed, each of them is compared with its window; of others the whole series is ranked, in one pass. -#}
-{% macro bars_compared_singly() -%}
-    {{ return(adapter.dispatch('bars_compared_singly', 'taker')()) }}
-{%- endmacro %}
-
-{% macro duckdb__bars_compared_singly() -%}
-    {{ return(60) }}
-{%- endmacro %}
-
-{#- To start a query costs more than to rank a series, and the frames around a bar have a length of its own. -#}
-{% macro spark__bars_compared_singly() -%}
-    {{ return(-1) }}
-{%- endmacro %}
-
 {#- A relation: `bar_number`, `rank_from_lowest`, `rank_from_highest`, `window_bars`, `covered_bars` and `prior_quartiles` of each row of `bars`, as
 `windowed` gives them. `series` (a CTE) holds every bar of the windows, and few others; `bars` (another) some of its last bars, numbered. Both have
 `series_id`, `bar_at` and `window_hours`.
 
 A bar stands in its window as it does in the series, less the bars outside of the window: the series is sorted once, and a bar is compared with the
-few outside. To compare it with each bar of its window costs bars × window, and for quartiles the memory of all these pairs. -#}
-{% macro standings_of_few(bars, series) -%}
-    {{ return(adapter.dispatch('standings_of_few', 'taker')(bars, series)) }}
-{%- endmacro %}
+few outside. To compare it with each bar of its window costs bars × window, and for quartiles the memory of all these pairs.
 
-{#- Of n values in order quartile q stands at (n - 1) × q, from 0; between two values DuckDB's `quantile_cont` weighs both, and so does this. Without
+Of n values in order quartile q stands at (n - 1) × q, from 0; between two values DuckDB's `quantile_cont` weighs both, and so does this. Without
 the bars outside, the value at place k of n is at place k + those of them that sort before it. -#}
-{% macro duckdb__standings_of_few(bars, series) -%}
+{% macro standings_of_few(bars, series) -%}
     {%- set shares = {1: '0.25', 2: '0.5', 3: '0.75'} %}
     (
         with ordered_series as (
@@ -170,12 +151,14 @@ the bars outside, the value at place k of n is at place k + those of them that s
             cast(standings.rank_from_highest as bigint) as rank_from_highest,
             cast(standings.window_bars as bigint) as window_bars,
             standings.covered_bars,
-            [
-                {%- for number, share in shares.items() %}
-                {%- set weight %}cast((prior_bars - 1) * {{ share }} - floor((prior_bars - 1) * {{ share }}) as double){% endset %}
-                lower_{{ number }} * (1 - {{ weight }}) + upper_{{ number }} * {{ weight }}{{ ',' if not loop.last }}
-                {%- endfor %}
-            ] as prior_quartiles
+            {%- set quartiles = [] %}
+            {%- for number, share in shares.items() %}
+            {%- set weight = 'cast((prior_bars - 1) * ' ~ share ~ ' - floor((prior_bars - 1) * ' ~ share ~ ') as double)' %}
+            {%- do quartiles.append(
+                'lower_' ~ number ~ ' * (1 - ' ~ weight ~ ') + upper_' ~ number ~ ' * ' ~ weight
+            ) %}
+            {%- endfor %}
+            {{ taker.list_of(quartiles) }} as prior_quartiles
         from standings
         left join found_values on standings.bar_number = found_values.bar_number
     )
