@@ -138,6 +138,7 @@ def test_the_status_shows_which_connections_are_up_and_their_last_messages(tmp_p
             return status.connections[0] if status else None
 
         await until(lambda: first() is not None, "the first status")
+        await running.reported("binance_um: connected")
         await in_thread(venue.say, messages.force_order(at=now_ms()))
         await until(lambda: first().is_up and first().last_message_at, "a status that shows it")
 

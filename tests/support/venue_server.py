@@ -70,9 +70,10 @@ class VenueServer:
     # ---- behaviour ----
 
     def say(self, *messages: str | bytes) -> None:
-        """Send to every connected client, and return when done."""
+        """Send to every connected client, and return when done; an assertion when there is none, for nobody would get it."""
 
         async def send() -> None:
+            assert self.callers, "no client is connected: wait for it first"
             for caller in list(self.callers):
                 with suppress(ConnectionClosed):
                     for message in messages:
