@@ -43,6 +43,7 @@ from orchestration.resources import (
     WarehouseResource,
     workplace_resource,
 )
+from orchestration.state.garbage import look_seldom
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.dbt import ensure_manifest, load_manifest, marts_in
 from orchestration.warehouse.engines import alone_of
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The graph of the environment's settings."""
+    look_seldom()
     redact_logs()  # of the code server, and of every run that the UI or a schedule starts
     settings = load_settings()
     # Every process that loads the graph has the same markets: the first of a month chooses, the others read.

@@ -16,9 +16,12 @@ from pathlib import Path
 import pytest
 
 from ingestion.raw.s3 import S3Options
+from orchestration.state.garbage import look_seldom
 from tests.support.archives import ArchiveFolder, ArchiveServer
 from tests.support.postgres import PostgresServer, running_postgres, server_programs
 from tests.support.s3 import running_seaweedfs
+
+look_seldom()
 
 TESTS = Path(__file__).resolve().parent
 REAL_DATA = TESTS.parents[1] / "shared"

@@ -25,6 +25,7 @@ from orchestration.cli.commands.status import status
 from orchestration.cli.commands.tables import tables
 from orchestration.cli.commands.ui import ui
 from orchestration.cli.commands.verify import verify
+from orchestration.state.garbage import look_seldom
 
 app = typer.Typer(
     name="taker",
@@ -70,6 +71,7 @@ app.command()(ui)
 
 def main() -> None:
     """Console script `taker`."""
+    look_seldom()
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows `\u2265` for `≥`, instead of an error after half of the answer.
         if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write, sweep
 from orchestration.config.dbt import DUCKDB, SPARK
+from orchestration.state.garbage import look_seldom
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -102,6 +103,7 @@ def run_dbt(args: Sequence[str]) -> None:
 
     A build starts from the parsed project where one is kept, and keeps it where none is.
     """
+    look_seldom()
     from dbt.cli.main import cli
 
     from orchestration.warehouse.events import take_events

@@ -29,6 +29,9 @@ from orchestration.warehouse.audit import gx
 from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.publish import inputs
 
+# Whole runs in this process: the tracer would cost half of their CPU again, and their lines have tests of their own.
+pytestmark = pytest.mark.no_cover
+
 LAST_DAY = date(2026, 3, 10)
 FIRST_DAY = date(2026, 2, 20)
 MARKET = "simulated:BTCUSDT"

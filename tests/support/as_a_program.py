@@ -5,4 +5,7 @@ DuckDB takes a Python without one for a person's session, and draws progress bar
 
 import sys
 
+from orchestration.state.garbage import look_seldom
+
+look_seldom()  # as commands do, and before all that is imported after this
 sys.modules["__main__"].__file__ = __file__

@@ -35,7 +35,6 @@ _PRELOADED = [
     "orchestration.definitions",
     "orchestration.cli.app",
     "altair",
-    "great_expectations",
     "dbt.cli.main",
     "tests.support.prepared",
 ]

@@ -1,6 +1,7 @@
 """Importing this prepares, in the process that commands are forked from, what each of them would make anew.
 
-Belongs here: the report's JavaScript, dbt's parsed project and its schemas. Does not: how they are made.
+Belongs here: the report's JavaScript, Great Expectations, dbt's parsed project and its schemas. Does not: how they are
+made.
 
 A new state folder bundles the JavaScript for a second and a half, and what bundles it cannot be forked: another process
 does it, once. dbt makes a decoder of its parsed project, and schemas of its configuration, for another second. The
@@ -9,6 +10,7 @@ tests of the report itself, and every command that is started anew, make them as
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -16,6 +18,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.contracts.project import PackageConfig, ProfileConfig, Project, ProjectFlags
 
 from orchestration.report import charts
+from orchestration.warehouse.audit.gx import load_great_expectations
 from orchestration.warehouse.parsed import load_parsed, parsed_path
 from orchestration.warehouse.profile import PROJECT_DIR
 
@@ -23,6 +26,11 @@ _PROGRAM = "import sys; from orchestration.report.charts import library; sys.std
 _SCRIPT = subprocess.run([sys.executable, "-c", _PROGRAM], check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
 charts._bundle = lambda: _SCRIPT  # type: ignore[assignment]
 
+load_great_expectations()
 load_parsed(parsed_path(PROJECT_DIR))
 for _validated in (DuckDBCredentials, PackageConfig, ProfileConfig, Project, ProjectFlags):
     _validated.json_schema()
+
+# What is looked at for garbage is written to, and so copied for each process that is forked.
+gc.collect()
+gc.freeze()

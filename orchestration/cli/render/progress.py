@@ -41,6 +41,9 @@ class TerminalProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
+            # Where nobody looks, no thread draws; the last state is printed when the bars end.
+            auto_refresh=console.is_terminal,
+            refresh_per_second=4,
         )
         self._current: TaskID | None = None
         self._bytes = 0

@@ -16,7 +16,8 @@ import importlib.util
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # What Great Expectations imports for expectations that no suite has: loaded when it is used, a third of the time.
 _UNUSED: Final = "scipy.stats"
+# What it imports where it is installed, to judge frames of that kind. It is given pandas alone, whatever the engine.
+_OF_ANOTHER_ENGINE: Final = "pyspark"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def load_great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     if "great_expectations" not in sys.modules:
         _load_when_used(_UNUSED)
-    import great_expectations
+    with _absent(_OF_ANOTHER_ENGINE):
+        import great_expectations
 
     return great_expectations
 
@@ -168,6 +172,19 @@ def _load_when_used(name: str) -> None:
     spec.loader.exec_module(module)
     parent, _, child = name.rpartition(".")
     setattr(sys.modules[parent], child, module)
+
+
+@contextmanager
+def _absent(name: str) -> Iterator[None]:
+    """Importing this package fails the while, as where it is not installed; one that is imported already stays."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _exception_message(info: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from orchestration.warehouse.audit import broken, gx
 from orchestration.warehouse.audit.rules import WARNING
 from tests.orchestration.audit.auditing import SUITE_BY_NAME, audit
 from tests.orchestration.audit.corruption import DAILY, HOURLY, INVERSE, LINEAR, ONE_DAY, RECONCILIATION
+from tests.support.commands import ROOT
 
 
 def test_the_days_on_which_the_venues_klines_disagree_are_shown(marts: duckdb.DuckDBPyConnection) -> None:
@@ -146,3 +147,14 @@ def test_naming_the_suites_does_not_import_great_expectations() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_great_expectations_does_not_import_the_engine_whose_frames_it_is_never_given(tmp_path: Path) -> None:
+    """pyspark, where the extra is installed: six seconds of CPU, more than all the rest of the audit's imports."""
+    (tmp_path / "pyspark.py").write_text("raise SystemExit('pyspark was imported')")
+    script = (
+        "import sys; from orchestration.warehouse.audit.gx import load_great_expectations; load_great_expectations(); "
+        "sys.exit('pyspark' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, check=False).returncode == 0
