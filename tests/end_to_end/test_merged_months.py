@@ -98,6 +98,11 @@ def test_what_was_built_stays_built_and_a_correction_is_followed(tmp_path: Path)
     taker.done(*RUN)
     assert {day for _, _, day, _ in built(taker, "int_build_window")} == {CORRECTED}
     assert taker.done("verify")["sound"]
+    # The staging models read whole patterns of files: of each day the object that its receipt names, and no other.
+    for dataset, model in (("aggTrades", "stg_raw__agg_trades"), ("metrics", "stg_raw__metrics")):
+        stated = f"stg_raw__receipts where dataset = '{dataset}' and status = 'stored' and row_count > 0"
+        counts = f"(select bar_date, count(*) from {model} group by bar_date)"
+        assert built(taker, counts) == built(taker, f"(select bar_date, row_count from {stated})")
     followed, daily = fingerprints(taker.marts), built(taker, "int_flow_bars")
     assert len(notes) == len(built(taker, "int_built_receipts"))
     assert marts["fct_net_taker_volume_daily"] != followed["fct_net_taker_volume_daily"]

@@ -333,10 +333,11 @@ def test_only_the_chosen_datasets_and_markets_are_merged(local_zone: RawZone, ar
 def test_what_an_update_of_noted_parts_sees_is_what_one_of_everything_sees(
     local_zone: RawZone, archive_folder: ArchiveFolder
 ) -> None:
+    stored_january(local_zone, archive_folder)
+    merged(local_zone)
+    for note in local_zone.store.list("notes/stored"):
+        local_zone.store.delete(note.key)
     noted = RawZone(local_zone.store, only_noted=True)
-    stored_january(noted, archive_folder)
-    noted.write_index()
-    merged(noted)
     correct(archive_folder)
     run(archive_folder, noted, NOON + timedelta(hours=1))
     found = noted.write_index()
