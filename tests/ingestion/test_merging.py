@@ -1,7 +1,7 @@
 """Settled months of daily objects become one object each: nothing is lost, nothing counts twice, at any moment.
 
 Belongs here: merging in the raw zone, and what reads, corrects and verifies a merged month there. Does not: the command
-(`tests/orchestration/test_merge_months.py`), what a build makes of it (`tests/end_to_end/test_merged_months.py`).
+(`tests/orchestration/test_merge_months.py`), what a build makes of it (`tests/dbt/test_merged_months.py`).
 """
 
 from __future__ import annotations

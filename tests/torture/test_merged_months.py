@@ -1,6 +1,7 @@
 """Settled months of daily objects merged into one each, through the public commands: nothing that was built changes.
 
-Belongs here: what a user sees of it. Does not: the raw zone alone (`tests/ingestion/test_merging.py`).
+Belongs here: whole runs. Does not: the raw zone alone (`tests/ingestion/test_merging.py`), what a build reads
+(`tests/dbt/test_merged_months.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from ingestion.simulator.simulated import simulate
 from tests.support.commands import Taker
 from tests.support.fingerprints import fingerprints
-
-pytestmark = pytest.mark.xdist_group("merged_months")
 
 LAST = date(2026, 3, 10)
 FIRST = date(2026, 1, 25)
