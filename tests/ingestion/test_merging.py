@@ -210,7 +210,7 @@ def test_killed_at_any_change_every_day_counts_once_and_the_next_call_goes_on(
     stored_january(zone, archive_folder)
     before, trades = states(zone), rows(zone)
     kills = 0
-    for after in (*range(1, 9), 20, 64, 66, 67, 68, 69, 70, 75, 100):
+    for after in (2, 3, 4, 5, 20, 67, 69, 100):
         shutil.copytree(tmp_path / "store", root := tmp_path / f"killed {after}")
         reader = RawZone(LocalStore(root))
         reader.write_index()
@@ -226,7 +226,7 @@ def test_killed_at_any_change_every_day_counts_once_and_the_next_call_goes_on(
         assert files(reader) == [MONTH.receipt_key, MONTH.data_key], after
         assert (states(reader), rows(reader)) == (before, trades), after
         shutil.rmtree(root)
-    assert kills == 17
+    assert kills == 8
 
 
 def test_the_data_of_days_stay_as_long_as_readers_of_an_older_index_may_need_them(
