@@ -62,7 +62,7 @@ files, and opening them costs more than everything else that the analysis does. 
     {%- set declared = ref('stg_raw__metrics') -%}
     {%- if declared.is_cte or not execute -%}{{ return(declared) }}{%- endif -%}
     {{ taker.staged_objects('metrics', declared, taker.staged_metrics,
-        "select distinct receipts.market_id, '' as kline_interval, cast(receipts.bar_date as string) as period from "
+        "select receipts.market_id, '' as kline_interval, receipts.period, receipts.bar_date from "
         ~ ref('int_metrics_receipts') ~ " as receipts where not exists (select 1 from " ~ taker.built_metrics_hours()
         ~ " as built where built.market_id = receipts.market_id and built.bar_date = receipts.bar_date "
         ~ "and built.source_state = receipts.source_state)"

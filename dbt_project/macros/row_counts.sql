@@ -33,7 +33,7 @@ counted again: that would open every file of the history at every build. What ev
     {%- if execute -%}
         {%- for dataset, day_column in taker.counted_datasets().items() -%}
             {%- set wanted -%}
-                select distinct receipts.market_id, receipts.kline_interval, receipts.period
+                select receipts.market_id, receipts.kline_interval, receipts.period, receipts.bar_date
                 from {{ ref('stg_raw__receipts') }} as receipts
                 where receipts.status = 'stored' and receipts.dataset = '{{ dataset }}'
                 {%- if dataset not in taker.datasets_of_every_build() %}

@@ -28,7 +28,7 @@ from ingestion.venues.venue import Layout
 
 # Of every row group but the last: the same rows give the same bytes, in whichever blocks they are read. Larger groups
 # make files no smaller, and twice as much memory is touched to write them.
-_ROW_GROUP: Final = 1 << 17
+ROW_GROUP: Final = 1 << 17
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
 
@@ -99,7 +99,7 @@ class Decoded:
 Item: TypeAlias = "pa.Table | Decoded"
 
 
-def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
+def parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
     """Dictionaries for repeated values (prices, sizes, text), deltas for values that grow in small steps, zstd for all.
     Statistics for the latter alone: readers skip row groups by time and id, and those of decimals take a sixth of the
     time of writing.
@@ -107,7 +107,8 @@ def _parquet_writer(schema: pa.Schema, target: Path) -> pq.ParquetWriter:
     Measured on a million trades: decimals of 38 digits in a dictionary are written as fast as 64-bit ones in deltas,
     and take half the space.
     """
-    growing = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
+    kinds = (pa.types.is_int64, pa.types.is_timestamp, pa.types.is_date32)
+    growing = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
     dictionary = [field.name for field in schema if pa.types.is_decimal(field.type) or pa.types.is_string(field.type)]
     return pq.ParquetWriter(
         target,
@@ -132,22 +133,22 @@ def write_rows(
     found = Decoded()
     counts = _Counts(dataset, layout, where)
     pending: list[pa.Table] = []
-    with _parquet_writer(dataset.schema, target) as writer:
+    with parquet_writer(dataset.schema, target) as writer:
 
         def write(rows: pa.Table) -> None:
             counts.add(rows)
-            writer.write_table(rows, row_group_size=_ROW_GROUP)
+            writer.write_table(rows, row_group_size=ROW_GROUP)
 
         for item in items:
             if isinstance(item, Decoded):
                 found = item
                 continue
             pending.append(item)
-            if sum(table.num_rows for table in pending) >= _ROW_GROUP:
+            if sum(table.num_rows for table in pending) >= ROW_GROUP:
                 rows = pa.concat_tables(pending)
-                for first in range(0, rows.num_rows - _ROW_GROUP + 1, _ROW_GROUP):
-                    write(rows.slice(first, _ROW_GROUP))
-                rest = rows.num_rows % _ROW_GROUP
+                for first in range(0, rows.num_rows - ROW_GROUP + 1, ROW_GROUP):
+                    write(rows.slice(first, ROW_GROUP))
+                rest = rows.num_rows % ROW_GROUP
                 pending = [rows.slice(rows.num_rows - rest)] if rest else []
         if pending:
             write(pa.concat_tables(pending))

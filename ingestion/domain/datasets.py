@@ -534,6 +534,8 @@ DATASETS: Final[dict[str, Dataset]] = {
 # Datasets with partitions of past days and months; the others grow by the hour.
 ARCHIVED: Final = {name: d for name, d in DATASETS.items() if d.origin is Origin.ARCHIVE}
 RECENT: Final = {name: d for name, d in DATASETS.items() if d.origin is not Origin.ARCHIVE}
+# Archived datasets with an object per day: those of a settled month may be merged into one.
+MERGEABLE: Final = {name: d for name, d in ARCHIVED.items() if d.span is Span.DAY}
 
 # The archived datasets that carry the exact flow. Which one is used: `ingestion.venues.trades_dataset_of`.
 FLOW_DATASETS: Final = (AGG_TRADES.name, TRADES.name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from ingestion.domain.errors import StorageError
 from ingestion.raw.durable import Outrun
-from ingestion.raw.judged import Judged, found_wrong, judged_again, read, with_current_schema
+from ingestion.raw.judged import Judged, by_day, found_wrong, judged_again, read, with_current_schema
 from ingestion.raw.names import (
     DATA,
     FORMER_RECEIPT,
@@ -33,10 +33,21 @@ from ingestion.raw.names import (
     RECEIPT,
     by_present_key,
     data_key,
+    days_of,
+    month_of,
     present_key,
     rename,
 )
-from ingestion.raw.notes import everything_is_due, forget, list_parts, note_everything_listed, noted, split, utc_now
+from ingestion.raw.notes import (
+    everything_is_due,
+    forget,
+    list_parts,
+    note_everything_listed,
+    noted,
+    split,
+    utc_now,
+    with_merged,
+)
 from ingestion.raw.ordered import with_rows, without
 from ingestion.raw.receipts import SCHEMA_VERSION
 from ingestion.raw.soundness import (
@@ -124,7 +135,8 @@ def _update(
     # After the tables were read: what another update removed of the notes is in them.
     notes = noted(store)
     is_whole = not only_noted or rehashes or any(each.table is None for each in (*tables, of_verified))
-    parts = None if is_whole or not _is_current(index) or everything_is_due(store) else frozenset(notes.values())
+    is_whole = is_whole or not _is_current(index) or everything_is_due(store)
+    parts = None if is_whole else with_merged(set(notes.values()), index)
     if parts is not None and not parts:
         return index
     written, _ = split(index, "receipt_key", parts)
@@ -146,6 +158,7 @@ def _update(
     is_rebuilt = any(each.table is None for each in others) or not _is_current(written)
     doubtful = _doubtful(inspector, written, store.at_once)
     unchanged = set() if is_rebuilt else as_listed - doubtful
+    unchanged -= _months_of([*gone, *(found.key for found in listed if found.key not in unchanged)])
     changed = [found for found in listed if found.key not in unchanged]
     if not changed and not gone and not any(each.is_damaged for each in tables):
         _done(store, notes, parts, began_on)
@@ -155,7 +168,7 @@ def _update(
         for text in found_wrong(judged):
             notice(text)
         for rows in anew:
-            rows.add(judged)
+            rows.add(by_day(judged, listing))
     replaced = gone.union(found.key for found in changed)
     for each in others:  # a killed update may have left rows there of receipts that the index never had
         if each.table is not None:
@@ -208,6 +221,13 @@ def _as_listed(listing: Mapping[str, StoredObject], written: pa.Table) -> tuple[
         elif found.version == version:
             same.add(found.key)
     return same, gone
+
+
+def _months_of(keys: Iterable[str]) -> set[str]:
+    """Keys of the receipts of months into which the days of these receipts may have been merged: which of its days a
+    month still has depends on which have objects of their own."""
+    months = (month_of(key.removesuffix(RECEIPT)) for key in keys)
+    return {month + RECEIPT for month in months if month}
 
 
 def _rows_of(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -277,15 +297,20 @@ class Listed(NamedTuple):
     elsewhere: Mapping[str, str]
 
     def version(self, key: str) -> str:
-        """Of the object; empty where there is none."""
-        found = self.objects.get(key)
-        return found.version if found is not None else self.elsewhere.get(key, "")
+        """Of the object; of one of a day that is not there, of the month that it may be in; empty where neither is."""
+        folder, _, name = key.rpartition("/")
+        month = month_of(folder)
+        for each in (key, f"{month}/{name}") if month else (key,):
+            found = self.objects.get(each)
+            if found is not None or each in self.elsewhere:
+                return found.version if found is not None else self.elsewhere[each]
+        return ""
 
 
 def listed(store: ObjectStore, *, only_noted: bool = False) -> Listed:
     """The zone as it is now; with `only_noted`, as `update` sees it."""
     index = table_of(store, INDEX)
-    parts = None if not only_noted or everything_is_due(store) else frozenset(noted(store).values())
+    parts = None if not only_noted or everything_is_due(store) else with_merged(set(noted(store).values()), index)
     inside, outside = split(index, "receipt_key", parts)
     objects, former = _listing(store, inside, parts)
     elsewhere = dict(_rows_of(outside, "receipt_key", "receipt_version"))
@@ -327,7 +352,7 @@ def as_of_now(store: ObjectStore) -> tuple[pa.Table, pa.Table]:
     judged = [judged_again(store, inspector, Judged(listed[key], read(store, listed[key]))) for key in sorted(doubtful)]
     of_index, of_defects = _Rows(INDEX), _Rows(DEFECTS)
     for rows in (of_index, of_defects):
-        rows.add(judged)
+        rows.add(by_day(judged, listed))
     return of_index.merged(index, doubtful), of_defects.merged(defects, doubtful)
 
 
@@ -336,15 +361,22 @@ def _doubtful(inspector: Inspector, written: pa.Table, at_once: int = 1, *, hash
     or checksum is not the one that was verified, and, with `hashes`, those with other bytes now of what every build
     reads."""
     rows = partial(_rows_of, written, "receipt_key", "status", "dataset", "stored_sha256")
-    unknown = inspector.unknown((data_key(key), sha256) for key, status, _, sha256 in rows() if status == "stored")
+
+    def expected(key: str, sha256: str) -> str | None:
+        # The index has the sha256 of the day's own object, also where the day is in a month's.
+        return None if days_of(key.removesuffix(RECEIPT)) else sha256
+
+    unknown = inspector.unknown(
+        (data_key(key), expected(key, sha256)) for key, status, _, sha256 in rows() if status == "stored"
+    )
     doubtful = {key.removesuffix(DATA) + RECEIPT for key in unknown}
-    hashed: dict[str, str] = {}
+    hashed: dict[str, str | None] = {}
     for key, status, dataset, sha256 in rows():
         key = present_key(key)
         if status == DAMAGED:
             doubtful.add(key)
         elif hashes and dataset in READ_BY_EVERY_BUILD and status == "stored" and sha256 and key not in doubtful:
-            hashed[key] = sha256
+            hashed[key] = expected(key, sha256) or inspector.verified_sha256(data_key(key))
     with ThreadPoolExecutor(at_once) as pool:
         found = pool.map(lambda key: inspector.sha256_of(data_key(key), again=True) == hashed[key], hashed)
         return doubtful | {key for key, is_sound in zip(hashed, found, strict=True) if not is_sound}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
@@ -18,8 +18,9 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from ingestion.decode.parquet import write_rows
-from ingestion.domain.datasets import ARCHIVED, DATASETS
+from ingestion.domain.datasets import ARCHIVED, DATASETS, Dataset
 from ingestion.domain.errors import StorageError
+from ingestion.raw.months import rows_of_object, schema_of_month, write_month
 from ingestion.raw.names import DATA, RECEIPT, stored_receipt
 from ingestion.raw.receipts import SCHEMA_VERSION, Receipt, readable
 from ingestion.raw.schema import with_todays_schema
@@ -70,6 +71,20 @@ def judged_again(store: ObjectStore, inspector: Inspector, each: Judged) -> Judg
     return replace(each, fault=inspector.fault(each.folder, each.receipt))
 
 
+def by_day(judged: Iterable[Judged], listing: Collection[str]) -> list[Judged]:
+    """The same, but of a merged month each of its days, without those that have receipts of their own in the listing:
+    a day's own object comes before what the month has of it."""
+    days = []
+    for each in judged:
+        month = each.receipt
+        if month is None or not month.merged:
+            days.append(each)
+            continue
+        own = (day for day in month.merged if day.folder + RECEIPT not in listing)
+        days += [replace(each, receipt=replace(day, within=month)) for day in own]
+    return days
+
+
 def found_wrong(judged: Sequence[Judged]) -> Iterator[str]:
     """A sentence for each object that cannot be used, without a full stop."""
     for each in judged:
@@ -117,11 +132,11 @@ def _rewritten(
     if sha256 not in (receipt.stored_sha256 or sha256, (store.get_bytes(note_key) or b"").decode("ascii", "replace")):
         return each
     durable = receipt.dataset not in ARCHIVED
-    table = pq.read_table(io.BytesIO(payload), partitioning=None)
-    if not table.schema.equals(dataset.schema):
+    schema = schema_of_month(dataset) if receipt.merged else dataset.schema
+    if not pq.read_schema(io.BytesIO(payload)).equals(schema):
         with tempfile.TemporaryDirectory(prefix="taker-", dir=scratch) as made_in:
             target = Path(made_in, "data.parquet")
-            write_rows([with_todays_schema(table, dataset)], dataset, None, target)
+            _write_anew(payload, receipt, dataset, target)
             payload = target.read_bytes()
             sha256 = hashlib.sha256(payload).hexdigest()
             if readable(store.get_bytes(found.key)) != receipt:
@@ -133,7 +148,20 @@ def _rewritten(
         schema_version=SCHEMA_VERSION,
         stored_bytes=len(payload),
         stored_sha256=sha256,
+        merged=tuple(replace(day, schema_version=SCHEMA_VERSION) for day in receipt.merged),
     )
     store.put_bytes(found.key, receipt.to_json(), durable=durable)
     store.delete(note_key)
     return Judged(inspector.listed_again(each.folder)[found.key], receipt)
+
+
+def _write_anew(payload: bytes, receipt: Receipt, dataset: Dataset, target: Path) -> None:
+    """The rows of the object under the current schema. Of a merged month, a row group in memory at a time."""
+    if receipt.merged:
+        source = target.with_name("former.parquet")
+        source.write_bytes(payload)
+        stored = [day.first_day for day in receipt.merged if day.status == "stored"]
+        write_month(((day, rows_of_object(source, dataset, day)) for day in stored), dataset, target)
+        return
+    table = pq.read_table(io.BytesIO(payload), partitioning=None)
+    write_rows([with_todays_schema(table, dataset)], dataset, None, target)

@@ -1,7 +1,7 @@
 """What the objects in the folder of a period are called, and receipts under the name that they had before.
 
-Belongs here: the names, reading a receipt or a listing whichever name it has, renaming. Does not: what a receipt states
-(`ingestion.raw.receipts`), when receipts are renamed (`ingestion.raw.index`).
+Belongs here: the names, which month may hold a day, reading a receipt or a listing whichever name it has, renaming.
+Does not: what a receipt states (`ingestion.raw.receipts`), when receipts are renamed (`ingestion.raw.index`).
 
 Spark, Trino, Athena and Hive read every file of a partition's folder as data, except those whose name begins with an
 underscore or a dot. Receipts were called `receipt.json`; storage of that time is read as it is, and renamed by the next
@@ -10,11 +10,12 @@ update of the index. Where a folder has both names, the present one is right: it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from ingestion.domain.datasets import ARCHIVED
+from ingestion.domain.datasets import ARCHIVED, MERGEABLE
 from ingestion.domain.errors import StorageError
 from ingestion.raw.store import ObjectStore, StoredObject
 
@@ -22,6 +23,21 @@ RECEIPT: Final = "/_receipt.json"
 FORMER_RECEIPT: Final = "/receipt.json"
 DATA: Final = "/data.parquet"
 OF_AN_OBJECT: Final = (DATA[1:], RECEIPT[1:])
+# The folder of a day, of the month of days that it may have been merged into, or what they begin with.
+_DAY: Final = re.compile(r"(raw/([^/]+)/.*)/date=(\d{4}-\d\d)(?:-\d\d)?$")
+_MONTH: Final = re.compile(r"(raw/([^/]+)/.*)/month=(\d{4}-\d\d)$")
+
+
+def month_of(folder: str) -> str | None:
+    """The folder of the object that the object of a day is in once its month is merged; None where that never is."""
+    found = _DAY.match(folder)
+    return f"{found[1]}/month={found[3]}" if found and found[2] in MERGEABLE else None
+
+
+def days_of(folder: str) -> str | None:
+    """What the folders of the days begin with that the object of a month was merged of; None for any other object."""
+    found = _MONTH.match(folder)
+    return f"{found[1]}/date={found[3]}" if found and found[2] in MERGEABLE else None
 
 
 def data_key(receipt_key: str) -> str:

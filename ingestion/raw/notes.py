@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.domain.errors import StorageError
+from ingestion.raw.names import days_of, month_of
 from ingestion.raw.store import ObjectStore, StoredObject
 
 _NOTES: Final = "notes/stored"
@@ -109,10 +110,22 @@ def list_parts(store: ObjectStore, parts: Collection[str]) -> list[StoredObject]
         return sorted(each for found in pool.map(store.list_beginning, sorted(set(parts))) for each in found)
 
 
+def with_merged(parts: Collection[str], index: pa.Table) -> frozenset[str]:
+    """The parts, and of those that the index has: the months that their days were merged into, and the days of such
+    months. Which of them an index takes a day from is known from both. (A month that is not in the index is noted.)"""
+    twins = {twin for part in parts for twin in (month_of(part), days_of(part)) if twin}
+    if twins and index.num_rows:
+        twins &= set(pc.unique(_parts_of(index["receipt_key"])).to_pylist())
+    return frozenset(parts) | (twins if index.num_rows else set())
+
+
+def _parts_of(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(keys, pattern=_PART, replacement=r"\1")
+
+
 def split(table: pa.Table, column: str, parts: Collection[str] | None) -> tuple[pa.Table, pa.Table]:
     """The rows whose key in `column` is in one of the parts, and the others; all and none for None."""
     if parts is None or not table.num_rows:
         return table, table.slice(0, 0)
-    own = pc.replace_substring_regex(table[column], pattern=_PART, replacement=r"\1")
-    is_inside = pc.is_in(own, value_set=pa.array(sorted(parts), pa.string()))
+    is_inside = pc.is_in(_parts_of(table[column]), value_set=pa.array(sorted(parts), pa.string()))
     return table.filter(is_inside), table.filter(pc.invert(is_inside))

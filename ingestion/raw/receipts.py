@@ -181,9 +181,16 @@ class _Coverage:
 
 @dataclass(frozen=True)
 class Receipt(_Coverage, _Stored):
-    """What the raw zone holds for one object and how it came to be. `defects`: what was published and not used so."""
+    """What the raw zone holds for one object and how it came to be. `defects`: what was published and not used so.
+
+    `merged`: of a month that was made of the objects of its days, their receipts as they were, by day. It has no
+    sources and defects of its own. `within`: of such a day, the month's receipt, which states the stored object; it is
+    no part of what is compared or written.
+    """
 
     defects: tuple[Defect, ...] = ()
+    merged: tuple[Receipt, ...] = ()
+    within: Receipt | None = field(default=None, compare=False, repr=False)
 
     @property
     def market(self) -> Market:
@@ -197,8 +204,12 @@ class Receipt(_Coverage, _Stored):
         return f"raw/{self.dataset}/venue={self.venue}/symbol={self.symbol}{interval}/{span}={self.period}"
 
     def to_json(self) -> bytes:
-        values = {_NAMES_ON_DISK.get(name, name): value for name, value in asdict(self).items()}
+        values = _values(self)
         return _as_json({**values, _OWN_SHA256: hashlib.sha256(_as_json(values)).hexdigest()})
+
+    def of_day(self, folder: str) -> Receipt | None:
+        """Of a merged month, the receipt of the day whose object lay in that folder; None for any other."""
+        return next((replace(day, within=self) for day in self.merged if day.folder == folder), None)
 
     @classmethod
     def from_json(cls, payload: bytes) -> Receipt:
@@ -207,6 +218,10 @@ class Receipt(_Coverage, _Stored):
         stated = raw.pop(_OWN_SHA256, None)  # older receipts have none
         if stated is not None and not _is_as_written(payload, stated, raw):
             raise ValueError("the receipt's bytes have changed")
+        return cls._of_values(raw)
+
+    @classmethod
+    def _of_values(cls, raw: Mapping[str, Any]) -> Receipt:
         if raw["status"] not in _STATUSES:
             raise ValueError(f"{raw['status']} is no status of a receipt")
         values = {_NAMES[name]: value for name, value in raw.items() if name in _NAMES}
@@ -221,12 +236,21 @@ class Receipt(_Coverage, _Stored):
             Defect(**{**defect, "day": date.fromisoformat(defect["day"]) if defect["day"] else None})
             for defect in values.get("defects", ())
         )
+        values["merged"] = tuple(cls._of_values(day) for day in values.get("merged", ()))
         return cls(**values)
 
 
-_NAMES: Final = {_NAMES_ON_DISK.get(each.name, each.name): each.name for each in fields(Receipt)}
+_NAMES: Final = {_NAMES_ON_DISK.get(each.name, each.name): each.name for each in fields(Receipt) if each.compare}
 # A zone has thousands of receipts of a market.
 _market_of: Final = lru_cache(1 << 12)(parse_market)
+
+
+def _values(receipt: Receipt) -> dict[str, Any]:
+    """The fields as they are written. Most objects were not merged: those without a list of days have none."""
+    values = asdict(replace(receipt, merged=(), within=None))
+    del values["within"], values["merged"]
+    values = {_NAMES_ON_DISK.get(name, name): value for name, value in values.items()}
+    return {**values, "merged": [_values(day) for day in receipt.merged]} if receipt.merged else values
 
 
 def _is_as_written(payload: bytes, stated: str, values: Mapping[str, Any]) -> bool:

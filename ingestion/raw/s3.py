@@ -134,6 +134,13 @@ class S3Store:
         found = self.get_version(key)
         return found[0] if found else None
 
+    def get_file(self, key: str, path: Path) -> bool:
+        with self._translated_errors(key, "read"), path.open("wb") as target:
+            found = self._got(key)
+            for block in found["Body"].iter_chunks(BLOCK) if found else ():
+                target.write(block)
+        return found is not None
+
     def get_version(self, key: str) -> tuple[bytes, str] | None:
         with self._translated_errors(key, "read"):
             found = self._got(key)
@@ -178,6 +185,9 @@ class S3Store:
     def delete(self, key: str) -> None:
         with self._translated_errors(key, "delete"):
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def prune(self, folder: str) -> None:
+        """Nothing: a bucket has no folders."""
 
     def sweep(self, prefix: str) -> None:
         """Nothing: a put that was cut leaves no object. Its parts are the bucket's to expire (a lifecycle rule)."""

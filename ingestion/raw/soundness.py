@@ -62,6 +62,8 @@ class Inspector:
         """
         if receipt is None or receipt.status != "stored":
             return None
+        if receipt.within is not None:
+            folder, receipt = receipt.within.folder, receipt.within
         found = self._found(folder + DATA)
         if found is None:
             return "is missing"
@@ -92,16 +94,23 @@ class Inspector:
         found = self._found(data_key)
         return self.sha256(found, again=again) if found is not None else None
 
-    def unknown(self, sums: Iterable[tuple[str, str]]) -> set[str]:
-        """Of data objects and the sha256 that each must have (empty: any): those whose present version was not hashed
-        before, or had another one."""
+    def unknown(self, sums: Iterable[tuple[str, str | None]]) -> set[str]:
+        """Of data objects and the sha256 that each must have (empty: any, None: the one that was verified): those whose
+        present version was not hashed before, or had another one."""
         known, found = self._known(), self._found if self._listed is None else self._listed.get
         unknown = set()
         for data_key, sha256 in sums:
             remembered, present = known.get(data_key), found(data_key)
-            if sha256 and (remembered is None or present is None or remembered != (present.version, sha256)):
+            if sha256 == "":
+                continue
+            if remembered is None or present is None or remembered != (present.version, sha256 or remembered[1]):
                 unknown.add(data_key)
         return unknown
+
+    def verified_sha256(self, data_key: str) -> str | None:
+        """Of the version that was hashed before; None where none was."""
+        known = self._known().get(data_key)
+        return known[1] if known else None
 
     def listed_again(self, folder: str) -> dict[str, StoredObject]:
         """The objects of the folder as they are now, for what may have been replaced since it was listed."""

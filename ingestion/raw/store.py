@@ -68,6 +68,10 @@ class ObjectStore(Protocol):
         """The object's bytes, or None when there is none."""
         ...
 
+    def get_file(self, key: str, path: Path) -> bool:
+        """Copy the object's bytes to the file; False where there is none."""
+        ...
+
     def get_version(self, key: str) -> tuple[bytes, str] | None:
         """The object's bytes and the version that they are; None when there is none."""
         ...
@@ -89,6 +93,10 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str) -> None: ...
+    def prune(self, folder: str) -> None:
+        """Remove a folder that has nothing in it any more: to list it would cost as much as one that has."""
+        ...
+
     def sweep(self, prefix: str) -> None:
         """Remove what killed writers left below `prefix` of objects that they never put in place."""
         ...
@@ -153,6 +161,15 @@ class LocalStore:
         found = self.get_version(key)
         return found[0] if found else None
 
+    def get_file(self, key: str, path: Path) -> bool:
+        try:
+            shutil.copyfile(self.root / key, path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError(f"cannot copy {self.root / key}: {error.strerror}; check {self._setting}") from error
+        return True
+
     def get_version(self, key: str) -> tuple[bytes, str] | None:
         try:
             with self._opened(key) as file:
@@ -204,6 +221,10 @@ class LocalStore:
             (self.root / key).unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot delete {self.root / key}: {error.strerror}; check {self._setting}") from error
+
+    def prune(self, folder: str) -> None:
+        with contextlib.suppress(OSError):  # not empty, or gone already
+            (self.root / folder).rmdir()
 
     def sweep(self, prefix: str) -> None:
         sweep(self.root / prefix)

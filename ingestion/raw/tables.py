@@ -113,7 +113,8 @@ def _index_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> lis
             "base_multiplier": market.base_multiplier,
             "delivered_at": market.delivers_at,
             "interval": receipt.interval,
-            "period": receipt.period,
+            # Of the object that holds the day: engines find it by that.
+            "period": receipt.within.period if receipt.within else receipt.period,
             "day": day,
             "status": "absent" if day in absent else DAMAGED if fault else receipt.status,
             "row_count": 0 if fault else receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),

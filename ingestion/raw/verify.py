@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from ingestion.raw.names import DATA, RECEIPT, by_present_key, stored_receipt
+from ingestion.raw.months import receipt_in_month
+from ingestion.raw.names import DATA, RECEIPT, by_present_key, days_of, stored_receipt
 from ingestion.raw.receipts import Receipt, has_quarantine, readable
 from ingestion.raw.soundness import Inspector
 from ingestion.raw.store import ObjectStore, StoredObject
@@ -67,9 +68,11 @@ def verify(store: ObjectStore, report: Callable[[int, int], None] = lambda done,
 def _faults(
     folder: str, store: ObjectStore, inspector: Inspector, listed: dict[str, StoredObject]
 ) -> Iterator[RawFault]:
-    data_key, quarantine_key = folder + DATA, folder + _QUARANTINE
+    data_key = folder + DATA
     held = stored_receipt(store, folder) if folder + RECEIPT in listed else None
     if held is None:
+        if receipt_in_month(store, folder) is not None:
+            return  # merged: nothing reads it any more, and the next merging of months removes it
         yield _fault(folder, data_key, "has no receipt, so that nothing reads it", _remake(folder))
         return
     receipt_key, payload = held
@@ -81,18 +84,16 @@ def _faults(
     fault = inspector.fault(folder, receipt)
     if fault:
         yield _fault(folder, data_key, fault, remedy(receipt))
-    if (
-        receipt.status == "stored"
-        and has_quarantine(receipt)
-        and quarantine_key not in listed
-        and not _is_live(receipt)
-    ):
-        yield _fault(
-            folder,
-            quarantine_key,
-            "is missing: the rows that were set aside",
-            f"nothing reads it; to have it again, delete {receipt_key} and run the day",
-        )
+    for each in receipt.merged or (receipt,):
+        quarantine_key = each.folder + _QUARANTINE
+        if each.status == "stored" and has_quarantine(each) and quarantine_key not in listed and not _is_live(each):
+            yield _fault(
+                folder,
+                quarantine_key,
+                "is missing: the rows that were set aside",
+                "nothing reads it"
+                + ("" if receipt.merged else f"; to have it again, delete {receipt_key} and run the day"),
+            )
 
 
 def _is_live(receipt: Receipt) -> bool:
@@ -113,6 +114,8 @@ def _period(folder: str) -> str:
 
 def _remake(folder: str) -> str:
     """What to do about an object whose receipt is of no use."""
+    if days_of(folder):
+        return "its days are stored beside it, and `taker merge-months` makes it anew"
     period = _period(folder)
     values = dict(part.split("=", 1) for part in folder.split("/")[2:] if "=" in part)
     market = f"{values.get('venue', '')}:{values.get('symbol', '')}"

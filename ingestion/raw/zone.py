@@ -22,7 +22,8 @@ from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
 from ingestion.raw.index import Listed
-from ingestion.raw.names import FORMER_RECEIPT, stored_receipt
+from ingestion.raw.months import DATE, annotated, receipt_in_month
+from ingestion.raw.names import DATA, FORMER_RECEIPT, RECEIPT, stored_receipt
 from ingestion.raw.notes import Noting
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
@@ -73,9 +74,13 @@ class RawZone:
         return self.store.url("raw")
 
     def receipt(self, object_id: ObjectId) -> Receipt | None:
-        """The object's current receipt; None when it was never requested."""
+        """The object's current receipt; None when it was never requested. Of a day that was merged into its month, the
+        one that the month's states.
+        """
         held = stored_receipt(self.store, object_id.folder)
-        receipt = readable(held[1]) if held else None
+        if held is None:
+            return receipt_in_month(self.store, object_id.folder)
+        receipt = readable(held[1])
         return receipt if receipt is not None and receipt.folder == object_id.folder else None
 
     def will_store(self) -> None:
@@ -88,31 +93,48 @@ class RawZone:
     def rows(self, object_id: ObjectId) -> pa.Table:
         """The stored rows of one object, under the current schema. StorageError when there are none, or other bytes
         than its receipt states."""
-        payload = self.store.get_bytes(object_id.data_key)
-        if payload is None:
-            raise StorageError(f"{object_id.data_key} is missing beside its receipt; `taker verify` names what to do")
         receipt = self.receipt(object_id)
-        if receipt and receipt.stored_sha256 and hashlib.sha256(payload).hexdigest() != receipt.stored_sha256:
-            raise StorageError(
-                f"{object_id.data_key} has other bytes than its receipt states; `taker verify` names what to do"
-            )
-        return with_todays_schema(pq.read_table(io.BytesIO(payload), partitioning=None), DATASETS[object_id.dataset])
+        month = receipt.within if receipt else None
+        data_key, stated = (month.folder + DATA, month) if month else (object_id.data_key, receipt)
+        payload = self.store.get_bytes(data_key)
+        if payload is None:
+            raise StorageError(f"{data_key} is missing beside its receipt; `taker verify` names what to do")
+        if stated and stated.stored_sha256 and hashlib.sha256(payload).hexdigest() != stated.stored_sha256:
+            raise StorageError(f"{data_key} has other bytes than its receipt states; `taker verify` names what to do")
+        days = [(DATE, "=", object_id.period.first_day)] if month else None
+        table = pq.read_table(io.BytesIO(payload), partitioning=None, filters=days)
+        return with_todays_schema(table, DATASETS[object_id.dataset])
 
-    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
-        """Store the object, keep the receipt it replaces, and return the new one with its revision.
+    def put(
+        self,
+        object_id: ObjectId,
+        data: Path | None,
+        receipt: Receipt,
+        quarantine: Path | None = None,
+        *,
+        replaces_others: bool = False,
+    ) -> Receipt:
+        """Store the object, keep the receipt it replaces, and return the new one with its revision. The object of a day
+        then comes before what the object of its month has of it (`ingestion.raw.months`).
 
         `quarantine`: the rows that were set aside, kept beside the data. Without `data`, what is stored stays.
+        `replaces_others`: other objects are removed after it, so it is on the disk when this returns.
         """
         self._noting.before(object_id.folder)
         held_key, held_bytes = stored_receipt(self.store, object_id.folder) or ("", None)
         held = readable(held_bytes)
+        if held_bytes is None and (held := receipt_in_month(self.store, object_id.folder)) is not None:
+            if data is None and receipt.status == "stored":
+                return annotated(self.store, receipt)
+            held_bytes = held.to_json()
         if held is not None and held_bytes is not None:
             receipt = replace(receipt, revision=held.revision + is_corrected(held, receipt))
             if not only_grew(held, receipt) and not is_annotated(held, receipt):
                 kept = f"{object_id.folder}/history/{held.known_at:%Y%m%dT%H%M%S%fZ}.json"
                 self.store.put_bytes(kept, held_bytes, only_if_absent=True)
         # A file of an archive can be fetched again; what was received live cannot.
-        durable = receipt.dataset not in ARCHIVED
+        durable = replaces_others or receipt.dataset not in ARCHIVED
+        receipt = replace(receipt, within=None)
         if data is not None:
             receipt = replace(receipt, schema_version=SCHEMA_VERSION)
             self.store.put_file(object_id.data_key, data, durable=durable)
@@ -124,6 +146,19 @@ class RawZone:
         if held_key not in ("", object_id.receipt_key):
             self.store.delete(held_key)
         return receipt
+
+    def remove_receipt(self, folder: str) -> None:
+        """Remove the receipt of a day that is merged into its month: from now on the month states the day."""
+        self._noting.before(folder)
+        for name in (FORMER_RECEIPT, RECEIPT):
+            self.store.delete(folder + name)
+
+    def remove_data(self, folder: str) -> None:
+        """Remove the data of a day whose month states it, once nothing reads them any more. What is kept beside them
+        stays: former receipts, and rows that were set aside."""
+        self._noting.before(folder)
+        self.store.delete(folder + DATA)
+        self.store.prune(folder)
 
     def set_aside(self, object_id: ObjectId) -> None:
         """Keep an object that cannot be trusted, and its receipt, under other names: it is made anew."""
@@ -145,8 +180,8 @@ class RawZone:
         """Every receipt the object ever had, oldest first, the current one last."""
         earlier = [self.store.get_bytes(found.key) for found in self.store.list(f"{object_id.folder}/history")]
         held = stored_receipt(self.store, object_id.folder)
-        payloads = [*earlier, held[1] if held else None]
-        return [Receipt.from_json(payload) for payload in payloads if payload]
+        now = Receipt.from_json(held[1]) if held else receipt_in_month(self.store, object_id.folder)
+        return [*(Receipt.from_json(payload) for payload in earlier if payload), *([now] if now else [])]
 
     def index(self) -> pa.Table:
         """The index as last written: one row per dataset, market, interval and UTC day; empty before that."""
@@ -201,5 +236,13 @@ class DryZone(RawZone):
     def will_store(self) -> None:
         raise Due
 
-    def put(self, object_id: ObjectId, data: Path | None, receipt: Receipt, quarantine: Path | None = None) -> Receipt:
+    def put(
+        self,
+        object_id: ObjectId,
+        data: Path | None,
+        receipt: Receipt,
+        quarantine: Path | None = None,
+        *,
+        replaces_others: bool = False,
+    ) -> Receipt:
         raise Due

@@ -16,6 +16,7 @@ from orchestration.cli.commands.brief import brief
 from orchestration.cli.commands.claim import ClaimCommand, claim
 from orchestration.cli.commands.collect import collect
 from orchestration.cli.commands.demo import demo
+from orchestration.cli.commands.merge_months import merge_months
 from orchestration.cli.commands.report import report
 from orchestration.cli.commands.run import run
 from orchestration.cli.commands.seal import seal
@@ -59,6 +60,7 @@ app.command()(seal)
 app.command()(demo)
 app.command()(status)
 app.command()(verify)
+app.command()(merge_months)
 app.command()(sql)
 app.command()(tables)
 app.command(cls=ClaimCommand)(claim)

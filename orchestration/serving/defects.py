@@ -279,13 +279,15 @@ def _group(market_id: str, dataset: str, interval: str, kind: str, rows: list[di
         _each_once(row["reason"] for row in rows),
         _each_once(row["source_key"] for row in rows),
         _each_once(key for row in rows for key in row["used_instead"].split()),
-        _each_once(quarantine_of(row["receipt_key"]) for row in rows if kind == "quarantined_rows"),
+        _each_once(quarantine_of(row) for row in rows if kind == "quarantined_rows"),
     )
 
 
-def quarantine_of(receipt_key: str) -> str:
-    """Where the rows are kept that were set aside from the object of that receipt."""
-    return f"{receipt_key.rpartition('/')[0]}/_quarantine.parquet"
+def quarantine_of(row: Mapping[str, Any]) -> str:
+    """Where the rows are kept that were set aside from the object of that period, which may be in a month's by now."""
+    span = Span.DAY if len(row["period"]) == len("2024-08-08") else Span.MONTH
+    series = row["receipt_key"].rpartition("/")[0].rpartition("/")[0]
+    return f"{series}/{span}={row['period']}/_quarantine.parquet"
 
 
 def _some(keys: Sequence[str]) -> str:

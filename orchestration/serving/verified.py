@@ -10,7 +10,7 @@ klines alone; days of both, and those of APIs and feeds, are counted as not comp
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -130,7 +130,7 @@ def _flow_of_raw(
         by_source.setdefault((market_id, dataset, interval, contract_type, float(size)), set()).add(day)
     found: dict[tuple[str, date], tuple[float, float]] = {}
     for (market_id, dataset, interval, contract_type, size), wanted in by_source.items():
-        read = sorted({key for day in wanted if (key := files.get((dataset, market_id, interval, day)))})
+        read = {day: key for day in sorted(wanted) if (key := files.get((dataset, market_id, interval, day)))}
         if read:
             query = _flow_query(dataset, contract_type, size, read)
             rows = connection.execute(query).fetchall()
@@ -151,9 +151,25 @@ def _files(store: ObjectStore, index: pa.Table) -> dict[tuple[str, str, str, dat
     }
 
 
-def _flow_query(dataset: str, contract_type: str, size: float, files: Sequence[str]) -> str:
+def _files_of(days: Mapping[date, str]) -> str:
+    return f"read_parquet([{', '.join(map(literal, sorted(set(days.values()))))}], hive_partitioning = true)"
+
+
+def _trades_of(days: Mapping[date, str]) -> str:
+    """The trades of these days. Of months that days were merged into, these days alone: another day of such a month
+    may have an object of its own since."""
+    of_months = {day: file for day, file in days.items() if "/month=" in file}
+    own = {day: file for day, file in days.items() if day not in of_months}
+    selects = [f"select * from {_files_of(own)}"] if own else []
+    if of_months:
+        meant = ", ".join(f"date '{day}'" for day in of_months)
+        selects.append(f'select * from {_files_of(of_months)} where "date" in ({meant})')
+    return f"({' union all by name '.join(selects)})"
+
+
+def _flow_query(dataset: str, contract_type: str, size: float, days: Mapping[date, str]) -> str:
     is_inverse = contract_type == "inverse"
-    source = f"read_parquet([{', '.join(map(literal, files))}], hive_partitioning = true)"
+    source = _files_of(days) if dataset == "klines" else _trades_of(days)
     if dataset == "klines":
         volume = f"volume::double * {size!r}" if is_inverse else "quote_volume::double"
         bought = f"taker_buy_volume::double * {size!r}" if is_inverse else "taker_buy_quote_volume::double"

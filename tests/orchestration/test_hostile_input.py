@@ -62,6 +62,11 @@ def refused() -> Iterator[tuple[str, ...]]:
         yield "simulate", "out", "--rows-per-day", number
         yield "simulate", "out", "--days", "1", "--trades-days", number if number != "0" else "-2"
         yield "claim", "binance_um:BTCUSDT 2024-03-15 bearish rank 1", "--days", number
+        for option in ("--older-than", "--keep", "--datasets"):
+            yield "merge-months", option, number
+        yield "merge-months", "--older-than", f"{number}h"
+    for market in MARKETS:
+        yield "merge-months", "--markets", market
     for port in ("65536", "-3000", "http"):
         yield "ui", "--port", port
     for out in ("file", "file/below", "/proc/none", "a\x00b", "x" * 5000):

@@ -1,5 +1,11 @@
 {#- The raw zone as relations. The only place that knows how an engine reads the zone's files, and which of them to trust. -#}
 
+{#- Whether an object of a day may be merged into its month's, which states the day of each row in a column of its own
+(docs/decisions/0035-settled-months-are-merged.md). Relations of such a dataset also have `is_of_month`: from which of them a row is. -#}
+{% macro may_be_merged(dataset) -%}
+    {{ return(dataset in ['aggTrades', 'trades', 'metrics', 'liquidationSnapshot']) }}
+{%- endmacro %}
+
 {#- A dataset of the raw zone, restricted to what has a receipt: an object is written before its receipt, so that one without is unfinished, and
 one whose receipt is not `stored` has been withdrawn. Every staging model reads this; none repeats the rule. -#}
 {% macro raw_relation(dataset) -%}
@@ -20,6 +26,10 @@ one whose receipt is not `stored` has been withdrawn. Every staging model reads 
                 and receipts.period = files."month"
                 {%- else %}
                 and receipts."day" = files."date"
+                {%- if taker.may_be_merged(dataset) and not source('raw', dataset).is_cte %}
+                {#- A day may be in its month's object and have one of its own: the receipt states which of them it is read from. #}
+                and (length(receipts.period) = 7) = files.is_of_month
+                {%- endif %}
                 {%- endif %}
         )
     )
@@ -47,7 +57,16 @@ builds from the first minute on; but a zone without receipts that is not new is 
     {%- if dataset == 'receipts' -%}
         {%- do taker.require_receipts(pattern, found.rows | length > 0) -%}
     {%- endif -%}
-    {%- if found.rows | length == 0 -%}
+    {%- if taker.may_be_merged(dataset) -%}
+        {%- set months = run_query(
+            "select 1 from " ~ ref('base_raw__receipts') ~ " where dataset = '" ~ dataset ~ "' and length(period) = 7 limit 1"
+        ).rows -%}
+        {{ taker.days_and_months(
+            dataset,
+            "'" ~ pattern ~ "'" if found.rows else none,
+            [("'" ~ (pattern | replace('/date=*/', '/month=*/')) ~ "'", none)] if months else []
+        ) }}
+    {%- elif found.rows | length == 0 -%}
         {{ taker.empty_raw_relation(dataset) }}
     {%- elif dataset == 'instruments' -%}
         {#- Instruments of a past day are never requested again: files written before a column existed are read together with newer ones. -#}
@@ -59,12 +78,31 @@ builds from the first minute on; but a zone without receipts that is not new is 
             })
         )
     {%- elif layout.partitions -%}
-        read_parquet('{{ pattern }}', hive_partitioning = true, hive_types = {
-            {%- for name, type in layout.partitions.items() %}'{{ name }}': {{ type }}{{ ', ' if not loop.last }}{% endfor -%}
-        })
+        {{ taker.read_files("'" ~ pattern ~ "'", layout.partitions) }}
     {%- else -%}
         read_parquet('{{ pattern }}')
     {%- endif -%}
+{%- endmacro %}
+
+{#- The rows of objects of days, and of some days that objects of months hold. `days`: the files as read_parquet takes them, none without any.
+`months`: pairs of such files and the days that are meant of each of them, as literals; none for all. -#}
+{% macro days_and_months(dataset, days, months) -%}
+    {%- set partitions = raw_layout(dataset).partitions -%}
+    {%- set selects = [] -%}
+    {%- if days -%}
+        {%- do selects.append('select *, false as is_of_month from ' ~ taker.read_files(days, partitions)) -%}
+    {%- endif -%}
+    {%- for files, meant in months -%}
+        {%- do selects.append(
+            'select * exclude ("month"), true as is_of_month from '
+            ~ taker.read_files(files, {'venue': 'varchar', 'symbol': 'varchar', 'month': 'varchar'})
+            ~ (' where "date" in (' ~ meant ~ ')' if meant else '')
+        ) -%}
+    {%- endfor -%}
+    {%- if not selects -%}
+        {%- do selects.append('select *, false as is_of_month from ' ~ taker.empty_raw_relation(dataset)) -%}
+    {%- endif -%}
+    ({{ selects | join('\nunion all by name\n') }})
 {%- endmacro %}
 
 {#- An error where the zone has no receipts though it is not new: data lies there, or this warehouse was built from some. Every table would be
@@ -93,7 +131,18 @@ built anew, and empty. `pattern`: the file of the receipts. -#}
 {#- A table of the session's own catalog, declared before dbt starts, with a partition for each receipt (`orchestration/warehouse/spark/raw_zone.py`);
 columns that a file does not have are NULL. -#}
 {% macro spark__raw_files(dataset) -%}
-    spark_catalog.raw.`{{ dataset }}`
+    {%- if taker.may_be_merged(dataset) -%}
+        {%- set declared = graph.sources.values()
+            | selectattr('source_name', 'equalto', 'raw') | selectattr('name', 'equalto', dataset) | first -%}
+        {%- set columns = declared.columns.keys() | map('lower') | join(', ') -%}
+        (
+            select {{ columns }}, false as is_of_month from spark_catalog.raw.`{{ dataset }}`
+            union all
+            select {{ columns }}, true as is_of_month from spark_catalog.raw.`{{ dataset }}_of_months`
+        )
+    {%- else -%}
+        spark_catalog.raw.`{{ dataset }}`
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Where a dataset's files lie under the raw zone, and the partition columns that only their paths hold. -#}
@@ -117,7 +166,7 @@ columns that a file does not have are NULL. -#}
         }) }}
     {%- else -%}
         {{ return({
-            'pattern': dataset ~ '/*/*/*/data.parquet',
+            'pattern': dataset ~ ('/*/*/date=*/data.parquet' if taker.may_be_merged(dataset) else '/*/*/*/data.parquet'),
             'partitions': {'venue': 'varchar', 'symbol': 'varchar', 'date': 'date'},
         }) }}
     {%- endif -%}
@@ -158,7 +207,7 @@ market and day in the receipts, the chosen dataset and the window took four fift
     {%- else -%}
         {%- set staged = {'aggTrades': taker.staged_agg_trades, 'trades': taker.staged_trades} -%}
         {%- set days -%}
-            select receipts.dataset, receipts.market_id, '' as kline_interval, cast(receipts.bar_date as varchar) as period
+            select receipts.dataset, receipts.market_id, '' as kline_interval, receipts.period, receipts.bar_date
             from {{ ref('int_trades_receipts') }} as receipts
             where receipts.status = 'stored'
             {%- if is_incremental() %}
@@ -173,9 +222,9 @@ market and day in the receipts, the chosen dataset and the window took four fift
         {%- endset -%}
         {%- set selects = [] -%}
         {%- for dataset, staged_rows in staged.items() -%}
-            {%- set files = taker.named_files(dataset, "select * from (" ~ days ~ ") as days where dataset = '" ~ dataset ~ "'") -%}
-            {%- if files -%}
-                {%- do selects.append('select * from ' ~ staged_rows(taker.read_files(dataset, files)) ~ ' as trades') -%}
+            {%- set objects = taker.named_objects(dataset, "select * from (" ~ days ~ ") as days where dataset = '" ~ dataset ~ "'") -%}
+            {%- if objects -%}
+                {%- do selects.append('select * from ' ~ staged_rows(taker.read_objects(dataset, objects)) ~ ' as trades') -%}
             {%- endif -%}
         {%- endfor -%}
         ({{ selects | join('\nunion all\n') if selects else 'select * from ' ~ declared ~ ' where false' }})
@@ -193,18 +242,18 @@ rows of a relation of files. `wanted`: as of `raw_objects`. -#}
 {%- endmacro %}
 
 {% macro duckdb__staged_objects(dataset, declared, staged, wanted) -%}
-    {%- set files = taker.named_files(dataset, wanted, taker.most_named_objects() + 1) -%}
-    {%- if not files -%}
+    {%- set objects = taker.named_objects(dataset, wanted, taker.most_named_objects() + 1) -%}
+    {%- if not objects -%}
         (select * from {{ declared }} where false)
-    {%- elif files | length > taker.most_named_objects() -%}
+    {%- elif objects | length > taker.most_named_objects() -%}
         {{ declared }}
     {%- else -%}
-        {{ staged(taker.read_files(dataset, files)) }}
+        {{ staged(taker.read_objects(dataset, objects)) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- Some stored objects of a dataset; an engine may give all of them. `wanted`: a query of them, by market_id, kline_interval and period (the day or
-the month of the path). -#}
+{#- Some stored objects of a dataset; an engine may give all of them. `wanted`: a query of them, by market_id, kline_interval, period (the day or
+the month of the path) and, where days may be merged into a month's object, the bar_date that is meant of it. -#}
 {% macro raw_objects(dataset, wanted) -%}
     {{ return(adapter.dispatch('raw_objects', 'taker')(dataset, wanted)) }}
 {%- endmacro %}
@@ -215,13 +264,13 @@ the month of the path). -#}
 
 {#- By name: the engine prunes files by constants, not by a join, and to prune it lists all of them. -#}
 {% macro duckdb__raw_objects(dataset, wanted) -%}
-    {%- set files = taker.named_files(dataset, wanted, taker.most_named_objects() + 1) -%}
-    {%- if not files -%}
+    {%- set objects = taker.named_objects(dataset, wanted, taker.most_named_objects() + 1) -%}
+    {%- if not objects -%}
         {{ taker.empty_raw_relation(dataset) }}
-    {%- elif files | length > taker.most_named_objects() -%}
+    {%- elif objects | length > taker.most_named_objects() -%}
         {{ taker.raw_relation(dataset) }}
     {%- else -%}
-        {{ taker.read_files(dataset, files) }}
+        {{ taker.read_objects(dataset, objects) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -230,27 +279,51 @@ the month of the path). -#}
     {{ return(20000) }}
 {%- endmacro %}
 
-{#- The paths of the objects that `wanted` names, quoted. -#}
-{% macro named_files(dataset, wanted, most=none) -%}
-    {%- set names = [] -%}
-    {%- for market_id, kline_interval, period in run_query(
-        'select market_id, kline_interval, period from (' ~ wanted ~ ') as wanted order by 1, 2, 3'
+{#- The objects that `wanted` names: the path of each, quoted, and, of one that days were merged into, the days that are meant, as literals. -#}
+{% macro named_objects(dataset, wanted, most=none) -%}
+    {%- set may_be_merged = taker.may_be_merged(dataset) -%}
+    {%- set days = "string_agg(distinct cast(bar_date as varchar), ',' order by cast(bar_date as varchar))" if may_be_merged else "''" -%}
+    {%- set objects = [] -%}
+    {%- for market_id, kline_interval, period, meant in run_query(
+        'select market_id, kline_interval, period, ' ~ days ~ ' as meant from (' ~ wanted ~ ') as wanted group by 1, 2, 3 order by 1, 2, 3'
         ~ (' limit ' ~ most if most else '')
     ).rows -%}
         {%- set venue, symbol = market_id.split(':', 1) -%}
+        {%- set is_of_month = may_be_merged and period | length == 7 -%}
         {%- set parts = {'venue': venue, 'symbol': symbol, 'interval': kline_interval, 'date': period, 'month': period} -%}
         {%- set folders = [] -%}
         {%- for partition in raw_layout(dataset).partitions -%}
-            {%- do folders.append(partition ~ '=' ~ parts[partition]) -%}
+            {%- do folders.append(('month' if is_of_month and partition == 'date' else partition) ~ '=' ~ parts[partition]) -%}
         {%- endfor -%}
         {%- set path = taker.raw_url() ~ '/' ~ dataset ~ '/' ~ (folders | join('/')) ~ '/data.parquet' -%}
-        {%- do names.append("'" ~ path | replace("'", "''") ~ "'") -%}
+        {%- set meant = "date '" ~ (meant.split(',') | join("', date '")) ~ "'" if is_of_month else none -%}
+        {%- do objects.append(("'" ~ path | replace("'", "''") ~ "'", meant)) -%}
     {%- endfor -%}
-    {{ return(names) }}
+    {{ return(objects) }}
 {%- endmacro %}
 
-{% macro read_files(dataset, files) -%}
-    read_parquet([{{ files | join(', ') }}], hive_partitioning = true, hive_types = {
-        {%- for name, type in raw_layout(dataset).partitions.items() %}'{{ name }}': {{ type }}{{ ', ' if not loop.last }}{% endfor -%}
+{#- The rows of named objects. Of months, those of which the same days are meant are read at once: row groups are skipped by constants. -#}
+{% macro read_objects(dataset, objects) -%}
+    {%- set days = [] -%}
+    {%- set months = {} -%}
+    {%- for path, meant in objects -%}
+        {%- do (months.setdefault(meant, []) if meant else days).append(path) -%}
+    {%- endfor -%}
+    {%- set days = '[' ~ days | join(', ') ~ ']' if days else none -%}
+    {%- if taker.may_be_merged(dataset) -%}
+        {%- set of_months = [] -%}
+        {%- for meant, paths in months.items() -%}
+            {%- do of_months.append(('[' ~ paths | join(', ') ~ ']', meant)) -%}
+        {%- endfor -%}
+        {{ taker.days_and_months(dataset, days, of_months) }}
+    {%- else -%}
+        {{ taker.read_files(days, raw_layout(dataset).partitions) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Parquet files, or a pattern of them, with the columns that only their paths hold. -#}
+{% macro read_files(files, partitions) -%}
+    read_parquet({{ files }}, hive_partitioning = true, hive_types = {
+        {%- for name, type in partitions.items() %}'{{ name }}': {{ type }}{{ ', ' if not loop.last }}{% endfor -%}
     })
 {%- endmacro %}

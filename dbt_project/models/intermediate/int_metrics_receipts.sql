@@ -2,6 +2,7 @@
 -- depend on.
 select
     receipts.market_id,
+    receipts.period,
     receipts.bar_date,
     md5(
         coalesce(receipts.stored_sha256, '') || ' ' || markets.contract_type || ' '

@@ -15,6 +15,7 @@ select
     dataset,
     market_id,
     kline_interval,
+    period,
     bar_date,
     status,
     row_count,

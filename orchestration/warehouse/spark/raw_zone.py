@@ -9,14 +9,16 @@ every stored object; a query then lists the folders of the partitions that it re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.domain.arrow import INSTANT
-from ingestion.domain.datasets import DATASETS
+from ingestion.domain.datasets import DATASETS, MERGEABLE, Dataset
+from ingestion.domain.periods import Span
+from ingestion.raw.months import schema_of_month
 from ingestion.raw.tables import TABLES
 from ingestion.raw.zone import RawZone
 
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SCHEMA: Final = "spark_catalog.raw"
+# Of the name of a table of objects that days were merged into (`raw_relation`).
+OF_MONTHS: Final = "_of_months"
 # Partitions of one statement.
 _BATCH: Final = 2000
+# Venue, symbol, interval and period.
+_Object: TypeAlias = tuple[str, str, str, str]
 _TYPES: Final[Mapping[pa.DataType, str]] = {
     INSTANT: "timestamp",
     pa.bool_(): "boolean",
@@ -50,19 +56,12 @@ def statements(raw_url: str, zone: RawZone) -> Iterator[str]:
     yield f"create schema if not exists {SCHEMA}"
     stored = _stored_objects(zone.index())
     for dataset in DATASETS.values():
-        columns = [f"`{column.name}` {_type(column.type)}" for column in dataset.columns]
-        of_path = {"venue": "string", "symbol": "string"} | ({"interval": "string"} if dataset.has_interval else {})
-        of_path[dataset.span.value] = "date" if dataset.span.value == "date" else "string"
-        columns += [f"`{name}` {type_}" for name, type_ in of_path.items()]
-        table = f"{SCHEMA}.`{dataset.name}`"
-        yield f"drop table if exists {table}"
-        yield (
-            f"create table {table} ({', '.join(columns)}) using parquet "
-            f"partitioned by ({', '.join(f'`{name}`' for name in of_path)}) location '{raw_url}/{dataset.name}'"
-        )
-        partitions = [_partition(raw_url, dataset.name, list(of_path), one) for one in stored.get(dataset.name, ())]
-        for begin in range(0, len(partitions), _BATCH):
-            yield f"alter table {table} add {' '.join(partitions[begin : begin + _BATCH])}"
+        objects = stored.get(dataset.name, [])
+        if dataset.name in MERGEABLE:
+            of_months = [one for one in objects if len(one[-1]) == len("2024-08")]
+            objects = [one for one in objects if len(one[-1]) != len("2024-08")]
+            yield from _table(raw_url, dataset, OF_MONTHS, schema_of_month(dataset), Span.MONTH, of_months)
+        yield from _table(raw_url, dataset, "", dataset.schema, dataset.span, objects)
     for derived in TABLES:
         name = derived.key.rpartition("/")[2].removesuffix(".parquet")
         columns = [f"`{field.name}` {_type(field.type)}" for field in derived.schema]
@@ -75,11 +74,30 @@ def statements(raw_url: str, zone: RawZone) -> Iterator[str]:
         )
 
 
-def _stored_objects(index: pa.Table) -> dict[str, list[tuple[str, str, str, str]]]:
+def _table(
+    raw_url: str, dataset: Dataset, suffix: str, schema: pa.Schema, span: Span, objects: Sequence[_Object]
+) -> Iterator[str]:
+    """The statements that declare a table of the dataset's objects of days or of months."""
+    columns = [f"`{field.name}` {_type(field.type)}" for field in schema]
+    of_path = {"venue": "string", "symbol": "string"} | ({"interval": "string"} if dataset.has_interval else {})
+    of_path[span.value] = "date" if span is Span.DAY else "string"
+    columns += [f"`{name}` {type_}" for name, type_ in of_path.items()]
+    table = f"{SCHEMA}.`{dataset.name}{suffix}`"
+    yield f"drop table if exists {table}"
+    yield (
+        f"create table {table} ({', '.join(columns)}) using parquet "
+        f"partitioned by ({', '.join(f'`{name}`' for name in of_path)}) location '{raw_url}/{dataset.name}'"
+    )
+    partitions = [_partition(raw_url, dataset.name, list(of_path), one) for one in objects]
+    for begin in range(0, len(partitions), _BATCH):
+        yield f"alter table {table} add {' '.join(partitions[begin : begin + _BATCH])}"
+
+
+def _stored_objects(index: pa.Table) -> dict[str, list[_Object]]:
     """Venue, symbol, interval and period of every stored object, by dataset."""
     names = ["dataset", "venue", "symbol", "interval", "period"]
     stored = index.filter(pc.equal(index["status"], "stored")).select(names).group_by(names).aggregate([])
-    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    found: dict[str, list[_Object]] = {}
     for dataset, *rest in sorted(zip(*(stored[name].to_pylist() for name in names), strict=True)):
         found.setdefault(dataset, []).append(tuple(rest))
     return found
