@@ -70,7 +70,7 @@ class VenueServer:
     # ---- behaviour ----
 
     def say(self, *messages: str | bytes) -> None:
-        """Send to every connected client, and return when done. Without one it is an assertion: nobody would get it."""
+        """Send to every connected client, and return when done. An assertion where there is no client."""
 
         async def send() -> None:
             assert self.callers, "no client is connected: wait for it first"

@@ -41,7 +41,7 @@ class TerminalProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
-            # Where nobody looks, no thread draws; the last state is printed when the bars end.
+            # In a file no thread draws anew; the last state is written when the bars end.
             auto_refresh=console.is_terminal,
             refresh_per_second=4,
         )
