@@ -1,6 +1,7 @@
 """Dagster's own storage: made once, kept, and quick for ranges of partitions."""
 
 import json
+import queue
 from pathlib import Path
 
 import dagster as dg
@@ -116,6 +117,21 @@ def test_a_range_of_partitions_is_recorded_completely(settings: Settings) -> Non
         assert latest.asset_materialization.partition == "2024-01-31"
         of_run = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         assert len(of_run) == 31
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_who_watches_a_run_gets_its_events_while_it_goes_on(settings: Settings) -> None:
+    """A page of the UI, whose process is another one: the run's own keeps the database open."""
+    seen: queue.Queue[str] = queue.Queue()
+    with open_instance(settings.paths.dagster_home) as of_run, open_instance(settings.paths.dagster_home) as of_page:
+        definitions = dg.Definitions(assets=[daily], jobs=[dg.define_asset_job("job", [daily])])
+        run = of_run.create_run_for_job(definitions.resolve_job_def("job"))
+        of_run.report_engine_event("first", run)
+        of_page.event_log_storage.watch(run.run_id, None, lambda event, cursor: seen.put(event.dagster_event.message))
+        of_run.report_engine_event("second", run)
+        assert [seen.get(timeout=20) for _ in range(3)][1:] == ["first", "second"]  # after what it intends to make
+        of_run.report_engine_event("third", run)
+        assert seen.get(timeout=20) == "third"
 
 
 @pytest.mark.usefixtures("home_in_environment")
