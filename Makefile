@@ -113,6 +113,7 @@ wheel: $(READY) ## one file in dist/ that holds everything: pip install dist/*.w
 	@rm -rf build dist
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 	@rm -rf build
+	@ls dist/*.whl
 
 docs-site: $(READY) ## the documentation as a site, links checked, dbt's documentation inside
 	@page=$$($(BIN)/python -m orchestration.runs.dbt docs) && \

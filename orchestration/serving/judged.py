@@ -42,6 +42,17 @@ def more_extreme_text(definitions: int) -> str:
     return f"; even more extreme than claimed under {definitions}" if definitions else ""
 
 
+def other_verdicts_text(false_count: int, more_extreme_count: int, undecided_count: int) -> str:
+    """What follows `TRUE under 4 of 8`: under how many of the others the claim is false, and under how many
+    undecided."""
+    more = ""
+    if more_extreme_count:
+        under = "" if more_extreme_count == false_count else f" under {more_extreme_count}"
+        more = f" (even more extreme than claimed{under})"
+    is_false = f" · FALSE under {false_count}{more}" if false_count else ""
+    return is_false + (f" · CANNOT TELL under {undecided_count}" if undecided_count else "")
+
+
 @dataclass(frozen=True)
 class Studied:
     """A row of the event study. `of_what`: definition, side and horizon, as people name them."""

@@ -28,6 +28,7 @@ class TestUnderstanding:
             "BTCUSDT 2026-01-31: the third-largest bearish spike in two years",
             "2026-01-31 was the 3rd largest bearish spike of BTCUSDT in 2 years.",
             "BTCUSDT 2026-1-31 Bearish #3 in 730 day",
+            "BTCUSDT 2026-01-31: third-largest selling day in two years",
         ],
     )
     def test_the_same_claim_may_be_written_in_many_ways(self, text: str) -> None:
@@ -75,7 +76,11 @@ class TestUnderstanding:
             ("BTCUSDT 2026-01-31 bearish thrid largest", {}, "did you mean `third`?"),
             ("BTCUSDT 2026-02-31 bearish rank 3", {}, "`2026-02-31` is not a day; write YYYY-MM-DD"),
             ("BTCUSDT lately bearish rank 3", {}, "`BTCUSDT` and `lately` cannot all be the market"),
-            ("BTCUSDT bearish", {}, "the claim lacks a day such as 2026-01-31 and a rank such as `rank 3`"),
+            (
+                "BTCUSDT bearish",
+                {},
+                "the claim lacks a day such as 2026-01-31 or yesterday and a rank such as `rank 3`",
+            ),
             ("", {}, 'write it like this: taker claim "BTCUSDT 2026-01-31 bearish rank 3 in 730 days"'),
             ("BTCUSDT 2026-01-31 bearish bullish rank 3", {}, "a claim has one side, and this one has `bearish` and"),
             ("BTCUSDT 2026-01-31 2026-02-01 bearish rank 3", {}, "check them one by one"),

@@ -50,15 +50,15 @@ def test_it_states_what_was_merged_and_what_was_not_and_why(storage: Path) -> No
     assert stated("--dry-run").splitlines() == [
         f"{series} 2024-01: would be merged, 62 to 2 files",
         f"not merged {series} 2024-02: {left}",
-        "1 months to merge, 0 were before, 0 not settled yet, 1 not merged; 68 to 8 files of data and receipts",
+        "1 months to merge, 0 already merged, 0 not settled yet, 1 not merged; 68 to 8 files of data and receipts",
     ]
     assert stated().splitlines() == [
         f"{series} 2024-01: merged, 62 to 2 files",
         f"not merged {series} 2024-02: {left}",
-        "1 months merged, 0 were before, 0 not settled yet, 1 not merged; 68 to 8 files of data and receipts",
+        "1 months merged, 0 already merged, 0 not settled yet, 1 not merged; 68 to 8 files of data and receipts",
     ]
     assert stated().splitlines()[-1] == (
-        "0 months merged, 1 were before, 0 not settled yet, 1 not merged; 8 to 8 files of data and receipts"
+        "0 months merged, 1 already merged, 0 not settled yet, 1 not merged; 8 to 8 files of data and receipts"
     )
 
 
@@ -77,6 +77,17 @@ def test_months_that_ended_too_lately_and_other_markets_and_datasets_stay(storag
     for arguments in (("--older-than", "99999d"), ("--markets", "binance_um:ETHUSDT"), ("--datasets", "metrics")):
         assert "1 months merged" not in stated(*arguments)
     assert len(list(storage.glob("raw/aggTrades/**/data.parquet"))) == 34
+
+
+def test_another_market_s_files_and_an_empty_storage_are_stated_as_such(
+    storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = "there are no daily files to merge; `taker status` shows what is stored"
+    assert stated("--dry-run", "--markets", "simulated:BTCUSDT").splitlines() == [nothing]
+    assert stated("--dry-run", "--demo").splitlines() == [nothing]
+    done = CliRunner().invoke(app, ["merge-months", "--markets", "BTCUSDT"])
+    assert done.exit_code == 2
+    assert "is not `venue:SYMBOL`" in done.stderr
 
 
 def test_it_waits_for_a_build_and_then_gives_up(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:

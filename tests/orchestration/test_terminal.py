@@ -272,7 +272,10 @@ def test_the_last_24_hours_mark_lower_bounds_and_what_was_not_received() -> None
 
 
 def test_a_claim_opens_with_its_verdict_over_the_definitions_that_have_a_say() -> None:
-    assert claim_verdict(answer(True, False, None)) == "TRUE under 1 of 3 definitions: UTC days, USD"
+    assert (
+        claim_verdict(answer(True, False, None))
+        == "TRUE under 1 of 3 definitions: UTC days, USD · FALSE under 1 · CANNOT TELL under 1"
+    )
     assert claim_verdict(answer(False, None)) == "CANNOT TELL under 1 of 2 definitions, false under the others"
     assert claim_verdict(answer(None)) == "CANNOT TELL under 1 of 1 definition"
     assert claim_verdict(answer(False, False)) == "FALSE under all 2 definitions"
@@ -285,7 +288,7 @@ def test_a_claim_that_its_day_outdoes_is_false_and_states_so() -> None:
     fifth = replace(claimed, claim=replace(claimed.claim, rank=5))
     assert (
         claim_verdict(fifth)
-        == "TRUE under 1 of 3 definitions: UTC days, base asset; even more extreme than claimed under 2"
+        == "TRUE under 1 of 3 definitions: UTC days, base asset · FALSE under 2 (even more extreme than claimed)"
     )
     none = answer(False, None)
     outdone = replace(none, claim=replace(none.claim, rank=4))
@@ -302,7 +305,7 @@ def test_a_claim_that_its_day_outdoes_is_false_and_states_so() -> None:
 
 def test_a_claim_is_a_line_of_each_definition_and_the_reason_why_the_data_cannot_tell() -> None:
     text = printed(lambda console: show_claim(console, answer(True, None, simulated=True)))
-    assert text.startswith("TRUE under 1 of 2 definitions: UTC days, USD\n")
+    assert text.startswith("TRUE under 1 of 2 definitions: UTC days, USD · CANNOT TELL under 1\n")
     for expected in ("SIMULATED", "2026-01-31", "-1,598.3 M", "true by bars", "Holds under 4h_usd."):
         assert expected in text
     assert "Holds under daily_usd." not in text
@@ -344,9 +347,14 @@ def test_claims_stand_with_their_verdict_and_the_study_with_what_it_refuses() ->
         return JudgedClaim("c", "simulated:BTCUSDT", "The largest day.", true, false, undecided, None, None, more)
 
     refused = Studied("binance_um:BTCUSDT", "UTC days, USD, bearish, 7 days", "Nothing can be concluded: 3 events.")
-    found = Judged((claim(2, 6, 0), claim(0, 8, 0), claim(0, 3, 5), claim(0, 7, 0, more=5)), (refused,))
+    claims = (claim(2, 6, 0), claim(4, 3, 1, more=1), claim(0, 8, 0), claim(0, 3, 5), claim(0, 7, 0, more=5))
+    found = Judged(claims, (refused,))
     lines = printed(lambda console: show_judged(console, found)).splitlines()
-    assert "TRUE under 2 of 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert "TRUE under 2 of 8 · FALSE under 6 · SIMULATED simulated:BTCUSDT · The largest day." in lines
+    assert (
+        "TRUE under 4 of 8 · FALSE under 3 (even more extreme than claimed under 1) · CANNOT TELL under 1 · "
+        "SIMULATED simulated:BTCUSDT · The largest day." in lines
+    )
     assert "FALSE under all 8 · SIMULATED simulated:BTCUSDT · The largest day." in lines
     assert (
         "FALSE under all 7; even more extreme than claimed under 5 · SIMULATED simulated:BTCUSDT · The largest day."

@@ -53,7 +53,7 @@ def claim(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check a sentence such as "the third-largest bearish spike in two years".
+    """Check a sentence such as "BTCUSDT yesterday: the third-largest selling day in two years".
 
     Exit codes: 0 it holds under at least one spike definition, 1 under none, 2 the data cannot tell, 3 the claim was
     not understood or nothing is published.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, Debug, Quiet, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, Quiet, settings_of
 
 
 def _days(text: str) -> timedelta:
@@ -34,6 +34,16 @@ def _datasets(text: str) -> tuple[str, ...]:
     return names
 
 
+def _market_ids(text: str) -> tuple[str, ...]:
+    from ingestion.domain.markets import UnknownMarket
+    from ingestion.venues import parse_market
+
+    try:
+        return tuple(dict.fromkeys(parse_market(each).market_id for each in text.split(",")))
+    except UnknownMarket as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def merge_months(
     older_than: Annotated[
         timedelta,
@@ -55,6 +65,7 @@ def merge_months(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only state what would be merged.")] = False,
+    demo: Demo = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -68,19 +79,19 @@ def merge_months(
         from ingestion.domain.datasets import MERGEABLE
         from orchestration.cli.render.console import stderr, stdout
         from orchestration.cli.render.merged import MergeProgress, merge_facts, show_merged
-        from orchestration.config.settings import load_settings
         from orchestration.runs.merging import merge
         from orchestration.serving.formats import to_json
 
         chosen = _datasets(datasets) if datasets is not None else tuple(MERGEABLE)
-        settings = load_settings(markets=markets) if markets is not None else settings_of(demo=False)
+        market_ids = _market_ids(markets) if markets is not None else None
+        settings = settings_of(demo)
         with MergeProgress(stderr(), is_shown=not (quiet or as_json)) as progress:
             outcomes = merge(
                 settings,
                 settled_for=older_than,
                 kept_for=keep,
                 datasets=chosen,
-                market_ids=settings.scope.market_ids if markets is not None else None,
+                market_ids=market_ids,
                 is_dry=dry_run,
                 report=progress.month,
                 notice=progress.notice,

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from orchestration.cli.render.fitted import Column, Row, fitted
 from orchestration.serving.formats import amount, bar_time, count, share
-from orchestration.serving.judged import is_more_extreme, more_extreme_text
+from orchestration.serving.judged import is_more_extreme, more_extreme_text, other_verdicts_text
 
 if TYPE_CHECKING:
     from orchestration.serving.claims.evaluate import Answer, Verdict
@@ -86,7 +86,8 @@ def claim_verdict(answer: Answer) -> str:
     more = sum(is_more_extreme(verdict.holds, verdict.actual_rank, answer.claim.rank) for verdict in measured)
     of_all = f"of {len(measured)} definition{'' if len(measured) == 1 else 's'}"
     if names[True]:
-        return f"TRUE under {len(names[True])} {of_all}: {'; '.join(names[True])}{more_extreme_text(more)}"
+        others = other_verdicts_text(len(names[False]), more, len(names[None]))
+        return f"TRUE under {len(names[True])} {of_all}: {'; '.join(names[True])}{others}"
     if names[None]:
         others = ", false under the others" if names[False] else ""
         return f"CANNOT TELL under {len(names[None])} {of_all}{others}{more_extreme_text(more)}"

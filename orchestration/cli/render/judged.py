@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ingestion.venues import is_simulated
-from orchestration.serving.judged import Judged, JudgedClaim, more_extreme_text
+from orchestration.serving.judged import Judged, JudgedClaim, more_extreme_text, other_verdicts_text
 
 
 def show_judged(console: Console, found: Judged) -> None:
@@ -35,7 +35,8 @@ def verdict_line(claim: JudgedClaim) -> str:
     of_all = claim.true_count + claim.false_count + claim.undecided_count
     more = more_extreme_text(claim.more_extreme_count)
     if claim.true_count:
-        return f"[green]TRUE[/] under {claim.true_count} of {of_all}{more}"
+        others = other_verdicts_text(claim.false_count, claim.more_extreme_count, claim.undecided_count)
+        return f"[green]TRUE[/] under {claim.true_count} of {of_all}{others}"
     if claim.undecided_count:
         return f"[yellow]CANNOT TELL[/] under {claim.undecided_count} of {of_all}{more}"
     return f"[red]FALSE[/] under all {of_all}{more}"

@@ -60,12 +60,15 @@ def show_merged(console: Console, outcomes: Sequence[MonthOutcome], *, is_dry: b
     for outcome in outcomes:
         if outcome.status == "left" and outcome.why != _OPEN:
             console.print(f"[yellow]not merged[/] {escape(f'{_series(outcome)}: {outcome.why}')}")
+    if not outcomes:
+        console.print("there are no daily files to merge; `taker status` shows what is stored")
+        return
     states = Counter(outcome.status for outcome in outcomes)
     is_open = sum(outcome.why == _OPEN for outcome in outcomes)
     facts = merge_facts(outcomes)
     console.print(
-        f"{len(done):,} months {'to merge' if is_dry else 'merged'}, {states['unchanged']:,} were before, {is_open:,} "
-        f"not settled yet, {states['left'] - is_open:,} not merged; "
+        f"{len(done):,} months {'to merge' if is_dry else 'merged'}, {states['unchanged']:,} already merged, "
+        f"{is_open:,} not settled yet, {states['left'] - is_open:,} not merged; "
         f"{facts['files_before']:,} to {facts['files_after']:,} files of data and receipts"
     )
     if facts["waiting"]:

@@ -44,7 +44,8 @@ class Claim:
 _NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DAYS_IN: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
 _FILLERS: Final = re.compile(
-    "the|an?|was|were|is|had|on|in|of|its?|by|net|taker|volume|spikes?|largest|biggest|event|utc|ever", re.IGNORECASE
+    "the|an?|was|were|is|had|on|in|of|its?|by|net|taker|volume|spikes?|day|largest|biggest|event|utc|ever",
+    re.IGNORECASE,
 )
 _DAY: Final = r"(?:\d{4}-\d{1,2}-\d{1,2}|today|yesterday|-\d{1,5}d)"
 _COUNT: Final = rf"(?:\d+|a|{'|'.join(_NUMBERS)})"
@@ -57,8 +58,23 @@ _RANK: Final = re.compile(
     r"(?:[ -](?:largest|biggest))?(?!\S)",
     re.IGNORECASE,
 )
-_SIDE: Final = re.compile(r"(?<!\S)(bearish|bullish)(?!\S)", re.IGNORECASE)
-_WORDS: Final = ("bearish", "bullish", "rank", "days", "weeks", "months", "years", "largest", "as of", *ORDINALS)
+_SIDE: Final = re.compile(r"(?<!\S)(bearish|bullish|selling|buying)(?!\S)", re.IGNORECASE)
+# As the headline of the brief has them: "the third-largest selling day".
+_SIDE_OF: Final = {"selling": "bearish", "buying": "bullish"}
+_WORDS: Final = (
+    "bearish",
+    "bullish",
+    "selling",
+    "buying",
+    "rank",
+    "days",
+    "weeks",
+    "months",
+    "years",
+    "largest",
+    "as of",
+    *ORDINALS,
+)
 
 
 def understand(
@@ -94,7 +110,7 @@ def understand(
         if option is not None and terms.setdefault(name, option) != option:
             raise ClaimNotUnderstood(f"the claim has {terms[name]} and the option has {option}; leave one of them out")
     needed = {
-        "event_from": "a day such as 2026-01-31",
+        "event_from": "a day such as 2026-01-31 or yesterday",
         "side": "`bearish` or `bullish`",
         "rank": "a rank such as `rank 3`",
     }
@@ -143,7 +159,8 @@ def _read(text: str) -> dict[str, Any]:
         terms["rank"] = 1
     rest, found = _take(_SIDE, rest, "side")
     if found:
-        terms["side"] = found[1].lower()
+        side = found[1].lower()
+        terms["side"] = _SIDE_OF.get(side, side)
     left = [word for word in rest.split() if not _FILLERS.fullmatch(word)]
     # What is close to one of our words is that word, misspelt; anything else can only be the market.
     for word in left:
