@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -44,6 +44,13 @@ def _market_ids(text: str) -> tuple[str, ...]:
         raise typer.BadParameter(str(error)) from None
 
 
+_KEEP: Final = typer.Option(
+    parser=_hours,
+    metavar="HOURS",
+    help="Keep the files of merged days so long, for builds on other machines. Default: 0h in a folder, 24h on S3.",
+)
+
+
 def merge_months(
     older_than: Annotated[
         timedelta,
@@ -55,15 +62,7 @@ def merge_months(
     datasets: Annotated[
         str | None, typer.Option(help="Comma-separated, such as aggTrades,metrics. Default: each with daily files.")
     ] = None,
-    keep: Annotated[
-        timedelta | None,
-        typer.Option(
-            parser=_hours,
-            metavar="HOURS",
-            help="Keep the files of merged days so long, for builds on other machines. Default: 0h in a folder, 24h on "
-            "S3.",
-        ),
-    ] = None,
+    keep: Annotated[timedelta | None, _KEEP] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only state what would be merged.")] = False,
     demo: Demo = False,
     quiet: Quiet = False,
