@@ -31,7 +31,7 @@ from ingestion.venues import parse_market
 # So many objects, or bytes of merged months, before the index is written and what they replace is removed.
 _MOST_STALE: Final = 20_000
 _MOST_STALE_BYTES: Final = 10 << 30
-Status = Literal["merged", "due", "unchanged", "left"]
+Status = Literal["merged", "due", "unchanged", "open", "left"]
 
 
 class _Unmergeable(Exception):
@@ -42,8 +42,10 @@ class _Unmergeable(Exception):
 class MonthOutcome:
     """What became of a month of a dataset of a market.
 
-    `status`: `merged`, or files of its days were removed; `due`, of a dry run, where that would be; `unchanged`; `left`
-    alone, and `why`. `files_before`, `files_after`: data and receipts, of the days and of the month. `rows`, `bytes`:
+    `status`: `merged`, or files of its days were removed; `due`, of a dry run, where that would be; `unchanged`;
+    `open`, not settled yet; `left` alone, and `why`.
+
+    `files_before`, `files_after`: data and receipts, of the days and of the month. `rows`, `bytes`:
     of the merged object. `waiting`: data of days that nothing reads any more, to be removed by a later call. `beside`:
     days that were stored after their month was merged, such as corrected ones, and stay beside it.
     """
@@ -103,11 +105,12 @@ def merge_months(
     months = _months(zone, datasets, market_ids)
     call = _Call(zone, Inspector(zone.store), now, kept_for, is_dry, scratch, still_alone)
     outcomes: list[MonthOutcome] = []
+    folders: list[str]
     stale: list[str] = []
     stale_bytes = 0
     for month in months:
         if month.object_id.period.last_day >= (now - settled_for).date():
-            outcome, folders = _left(month, "the month is not settled yet")
+            outcome, folders = month.outcome("open", why="the month is not settled yet"), []
         elif not month.days:
             outcome, folders = month.outcome("unchanged"), []
         else:

@@ -44,7 +44,7 @@ def more_extreme_text(definitions: int) -> str:
 
 def other_verdicts_text(false_count: int, more_extreme_count: int, undecided_count: int) -> str:
     """What follows `TRUE under 4 of 8`: under how many of the others the claim is false, and under how many
-    undecided."""
+    it is undecided."""
     more = ""
     if more_extreme_count:
         under = "" if more_extreme_count == false_count else f" under {more_extreme_count}"

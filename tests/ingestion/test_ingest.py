@@ -24,7 +24,6 @@ from ingestion.domain.datasets import AGG_TRADES, FUNDING_RATE, KLINES, LIQUIDAT
 from ingestion.domain.errors import StorageError
 from ingestion.domain.periods import Period, days_between
 from ingestion.http.archives import ArchiveLocation, Archives
-from ingestion.raw.s3 import S3Options
 from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
@@ -49,19 +48,6 @@ COIN_M = parse_market("binance_cm:BTCUSD_PERP")
 FIRST, SECOND, THIRD = (date(2024, 1, n) for n in (1, 2, 3))
 JANUARY = list(days_between(date(2024, 1, 1), date(2024, 1, 31)))
 NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
-def zone(request: pytest.FixtureRequest, tmp_path: Path) -> RawZone:
-    if request.param == "folder":
-        return RawZone(open_store(tmp_path / "store"))
-    options: S3Options = request.getfixturevalue("seaweedfs")
-    return RawZone(open_store(request.getfixturevalue("s3_url"), options))
-
-
-@pytest.fixture
-def local_zone(tmp_path: Path) -> RawZone:
-    return RawZone(open_store(tmp_path / "store"))
 
 
 def run(tasks: list[Task], folder: ArchiveFolder, zone: RawZone, now: datetime = NOON) -> list[Outcome]:

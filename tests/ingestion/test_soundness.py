@@ -17,9 +17,7 @@ import pytest
 from ingestion.archive import Outcome, Task, changed_sources, ingest, plan
 from ingestion.domain.datasets import AGG_TRADES, KLINES
 from ingestion.raw.receipts import Receipt, readable
-from ingestion.raw.s3 import S3Options
 from ingestion.raw.soundness import VERIFIED_KEY
-from ingestion.raw.stores import open_store
 from ingestion.raw.zone import COVERAGE_KEY, DEFECTS_KEY, INDEX_KEY, RawZone
 from ingestion.venues import parse_market
 from tests.support.archives import ArchiveFolder, agg_rows, archives_at
@@ -28,19 +26,6 @@ BTC = parse_market("binance_um:BTCUSDT")
 FIRST, SECOND = date(2024, 1, 1), date(2024, 1, 2)
 NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
-
-
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
-def zone(request: pytest.FixtureRequest, tmp_path: Path) -> RawZone:
-    if request.param == "folder":
-        return RawZone(open_store(tmp_path / "store"))
-    options: S3Options = request.getfixturevalue("seaweedfs")
-    return RawZone(open_store(request.getfixturevalue("s3_url"), options))
-
-
-@pytest.fixture
-def local_zone(tmp_path: Path) -> RawZone:
-    return RawZone(open_store(tmp_path / "store"))
 
 
 def tasks(last: date = SECOND) -> list[Task]:

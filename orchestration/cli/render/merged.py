@@ -17,8 +17,6 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 if TYPE_CHECKING:
     from ingestion.raw.merging import MonthOutcome
 
-_OPEN = "the month is not settled yet"
-
 
 class MergeProgress:
     """How many months are merged, called as each is done; and what is noticed meanwhile."""
@@ -58,17 +56,16 @@ def show_merged(console: Console, outcomes: Sequence[MonthOutcome], *, is_dry: b
             escape(f"{_series(outcome)}: {verb}, {outcome.files_before:,} to {outcome.files_after:,} files{beside}")
         )
     for outcome in outcomes:
-        if outcome.status == "left" and outcome.why != _OPEN:
+        if outcome.status == "left":
             console.print(f"[yellow]not merged[/] {escape(f'{_series(outcome)}: {outcome.why}')}")
     if not outcomes:
         console.print("there are no daily files to merge; `taker status` shows what is stored")
         return
     states = Counter(outcome.status for outcome in outcomes)
-    is_open = sum(outcome.why == _OPEN for outcome in outcomes)
     facts = merge_facts(outcomes)
     console.print(
         f"{len(done):,} months {'to merge' if is_dry else 'merged'}, {states['unchanged']:,} already merged, "
-        f"{is_open:,} not settled yet, {states['left'] - is_open:,} not merged; "
+        f"{states['open']:,} not settled yet, {states['left']:,} not merged; "
         f"{facts['files_before']:,} to {facts['files_after']:,} files of data and receipts"
     )
     if facts["waiting"]:
