@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.browser import new_page
 from tests.support.demos import Demo
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ class Visit:
 
 
 def visit(browser: Browser, report: Path, viewport: ViewportSize) -> Visit:
-    seen = Visit(browser.new_page(viewport=viewport))
+    seen = Visit(new_page(browser, viewport=viewport))
     seen.page.on("console", lambda message: seen.console.append(f"{message.type}: {message.text}"))
     seen.page.on("pageerror", lambda error: seen.console.append(str(error)))
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.goto(report.as_uri())
-    seen.page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    seen.page.wait_for_selector("html[data-drawn]", state="attached")
     return seen
 
 
@@ -166,9 +167,9 @@ def test_the_console_is_silent_and_no_other_host_is_contacted(
 def test_a_link_to_a_section_lands_there_though_charts_are_drawn_above_it(
     browser: Browser, report: Path, viewport: ViewportSize
 ) -> None:
-    page = browser.new_page(viewport=viewport)
+    page = new_page(browser, viewport=viewport)
     page.goto(f"{report.as_uri()}#liquidations")
-    page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    page.wait_for_selector("html[data-drawn]", state="attached")
     heading = page.locator("#liquidations-title").bounding_box()
     bar = page.locator(".bar").bounding_box()
     assert heading is not None
@@ -241,8 +242,7 @@ def test_choosing_a_definition_shows_its_events_and_no_others(browser: Browser, 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser: Browser, report: Path, scheme: str) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport=DESKTOP)  # type: ignore[arg-type]
-    page = context.new_page()
+    page = new_page(browser, color_scheme=scheme, viewport=DESKTOP)
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-drawn]", state="attached")
     for selector in ("p", "td", "summary", ".card dt", ".simulated", "figcaption", "a[href]"):
@@ -250,7 +250,7 @@ def test_text_stands_out_from_its_ground(browser: Browser, report: Path, scheme:
         assert contrast(ink, ground) >= 4.5, (scheme, selector, ink, ground)
     axis = page.locator(".role-axis-label text").first.evaluate("e => getComputedStyle(e).fill")
     assert contrast(axis, page.evaluate("getComputedStyle(document.body).backgroundColor")) >= 4.5
-    context.close()
+    page.close()
 
 
 _COLOURS = """element => {
@@ -274,8 +274,7 @@ def luminance(colour: str) -> float:
 
 
 def test_without_scripts_the_tables_are_all_there(browser: Browser, report: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = new_page(browser, java_script_enabled=False)
     page.goto(report.as_uri())
     assert page.locator("table").count() > 10
     for summary in page.locator("#m1 summary").all():
@@ -283,7 +282,7 @@ def test_without_scripts_the_tables_are_all_there(browser: Browser, report: Path
             summary.click()
     assert page.locator(".controls").first.is_hidden()
     assert page.locator("#day").is_hidden()
-    context.close()
+    page.close()
 
 
 def test_the_page_is_small_enough_to_send(report: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from ingestion.simulator.simulated import publish_correction
+from tests.support.browser import new_page
 from tests.support.commands import ROOT, Taker
 from tests.support.demos import INVERSE, LINEAR, Demo
 from tests.support.superset import VENV, Dashboard, Superset, View, running_superset
@@ -95,7 +96,7 @@ def superset(browser: Browser, taker: Taker, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def dashboard(superset: Superset, browser: Browser) -> Iterator[Dashboard]:
     """On a page tall enough for every chart to be in view and therefore loaded."""
-    page = browser.new_page(viewport={"width": 1440, "height": 6400})
+    page = new_page(browser, viewport={"width": 1440, "height": 6400})
     yield Dashboard(page, superset)
     page.close()
 

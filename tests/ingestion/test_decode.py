@@ -411,7 +411,7 @@ class TestFactsOfADay:
         }
 
     def test_are_joined_over_the_row_groups_of_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 30_000)
+        monkeypatch.setattr("ingestion.decode.parquet.ROW_GROUP", 30_000)
         found, _ = decoded(tmp_path, agg_rows(DAY, 80_000))
         facts = found.day_facts[DAY]
         assert (facts.rows, facts.buyer_maker_rows, facts.max_quantity) == (80_000, 40_000, Decimal("0.9999"))
@@ -639,7 +639,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_same_file_gives_the_same_bytes_in_whichever_blocks_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 100)
+    monkeypatch.setattr("ingestion.decode.parquet.ROW_GROUP", 100)
     stored = []
     for block in (1 << 10, 3 << 10, 1 << 20):
         monkeypatch.setattr("ingestion.decode.parse.CSV_BLOCK", block)
@@ -652,7 +652,7 @@ def test_the_same_file_gives_the_same_bytes_in_whichever_blocks_it_is_read(
 
 
 def test_readers_can_skip_row_groups_by_time_and_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingestion.decode.parquet._ROW_GROUP", 100)
+    monkeypatch.setattr("ingestion.decode.parquet.ROW_GROUP", 100)
     _, table = decoded(tmp_path, agg_rows(DAY, 200))
     second = pq.read_metadata(tmp_path / "data.parquet").row_group(1)
     columns = {second.column(n).path_in_schema: second.column(n) for n in range(second.num_columns)}

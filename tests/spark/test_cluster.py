@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ROOT
+from tests.support.spark import kill_workers
 from tools.spark.cluster import Cluster, ClusterFailed, Process, down, running_cluster, up
 from tools.spark.jars import JarMissing, class_path, relocated_class
 
@@ -38,7 +39,7 @@ def test_a_cluster_that_runs_is_not_started_again(spark_cluster: Cluster) -> Non
 
 def test_a_worker_that_ended_is_started_again_and_nothing_else_is(spark_cluster: Cluster) -> None:
     before = [*spark_cluster.processes]
-    subprocess.run(["kill", "-KILL", "--", f"-{before[1].pid}"], check=True)
+    kill_workers(spark_cluster, before[1].name)
     spark_cluster.processes[:] = up(spark_cluster.folder, thrift=False).processes
     assert {one.name for one in spark_cluster.processes} == {one.name for one in before}
     assert [one for one in before if one not in spark_cluster.processes] == [before[1]]

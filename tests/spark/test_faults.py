@@ -16,7 +16,7 @@ import pytest
 from ingestion.simulator.simulated import simulate
 from orchestration.warehouse.spark.build import PATIENCE
 from tests.support.commands import ROOT, Taker
-from tests.support.spark import missing
+from tests.support.spark import kill_workers, missing
 from tools.spark.cluster import Cluster, up
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -195,10 +195,3 @@ def build_until_a_table_stands(taker: Taker) -> subprocess.Popen[str]:
 
 def revive(cluster: Cluster) -> None:
     cluster.processes[:] = up(cluster.folder, thrift=False).processes
-
-
-def kill_workers(cluster: Cluster, *names: str) -> None:
-    """With their executors, which lead no group of their own."""
-    for process in cluster.processes:
-        if process.name in names:
-            subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=True)

@@ -1,6 +1,6 @@
 """A real Chromium, the machine's own.
 
-Belongs here: finding and starting it. Does not: pages or expectations.
+Belongs here: finding and starting it, and how long a page may take. Does not: what is on pages, or expectations.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
+
+# On a busy machine the browser's own 30 s are too few; what is wrong fails by what the page shows, not by this.
+_PATIENCE_MS: Final = 180_000
 
 
 @contextmanager
@@ -32,3 +35,10 @@ def running_chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def new_page(browser: Browser, **options: Any) -> Page:
+    """A page in a context of its own, with the options of Playwright's `Browser.new_page`."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(_PATIENCE_MS)
+    return page

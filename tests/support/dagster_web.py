@@ -88,8 +88,8 @@ def graphql(address: str, query: str, **variables: Any) -> Any:
     return json.loads(text)["data"]
 
 
-def until(is_true: Callable[[], bool], log: Path, seconds: float = 300.0) -> None:
-    """Wait for another process, which can only be polled; fails with its log."""
+def until(is_true: Callable[[], bool], log: Path, seconds: float = 900.0) -> None:
+    """Wait for another process, which can only be polled; fails with its log, on a machine however busy."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, log.read_text()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import eventually
 from tools.postgres import server_programs
 from tools.spark.cluster import Cluster, down, up
 
@@ -52,3 +54,11 @@ def running_spark(*, thrift: bool = False) -> Iterator[Cluster]:
     finally:
         down(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_workers(cluster: Cluster, *names: str) -> None:
+    """With their executors, which lead no group of their own; returns when they are gone, as a JVM is not at once."""
+    killed = [process for process in cluster.processes if process.name in names]
+    for process in killed:
+        subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=True)
+    assert eventually(lambda: not any(process.is_alive() for process in killed), 120)

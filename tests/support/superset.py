@@ -94,7 +94,7 @@ class Dashboard:
         page.fill("#username", "admin")
         page.fill("input[type=password]", self._superset.password)
         page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: urlsplit(url).path.startswith("/superset/dashboard/"), timeout=90_000)
+        page.wait_for_url(lambda url: urlsplit(url).path.startswith("/superset/dashboard/"))
         return self._drawn()
 
     def refresh(self) -> View:
@@ -121,10 +121,10 @@ class Dashboard:
             listed = self.page.request.get(f"{self._superset.url}/api/v1/dashboard/{SLUG}/charts").json()
             self._names = {chart["id"]: chart["slice_name"] for chart in listed["result"]}
         seen = self._seen
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while len(seen.answers) < len(self._names) - unqueried and not seen.refused and time.monotonic() < deadline:
             self.page.wait_for_timeout(250)
-        self.page.wait_for_function("document.querySelectorAll('.loading').length === 0", timeout=90_000)
+        self.page.wait_for_function("document.querySelectorAll('.loading').length === 0")
         self.page.wait_for_timeout(500)
         named = {self._names[int(chart)]: rows for chart, rows in seen.answers.items()}
         return View(named, seen.refused, seen.foreign_answers, seen.console_errors)
