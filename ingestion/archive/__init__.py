@@ -11,9 +11,22 @@ refused file is not fetched again until it changes. Bytes that differ from their
 transit: they are fetched again in every run.
 """
 
-from ingestion.archive.compare import compare
+from ingestion.archive.compare import Compared, Known, compare
 from ingestion.archive.findings import Findings, Found
 from ingestion.archive.ingest import changed_sources, ingest
-from ingestion.archive.tasks import Outcome, Status, Task, plan
+from ingestion.archive.tasks import Outcome, Series, Status, Task, plan
 
-__all__ = ["Findings", "Found", "Outcome", "Status", "Task", "changed_sources", "compare", "ingest", "plan"]
+__all__ = [
+    "Compared",
+    "Findings",
+    "Found",
+    "Known",
+    "Outcome",
+    "Series",
+    "Status",
+    "Task",
+    "changed_sources",
+    "compare",
+    "ingest",
+    "plan",
+]

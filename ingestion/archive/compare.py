@@ -8,21 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ingestion.archive.findings import Findings
-from ingestion.archive.ingest import expect, ingest
-from ingestion.archive.tasks import Outcome, Task, expected_keys
+from ingestion.archive.ingest import ingest
+from ingestion.archive.tasks import Outcome, Series, Status, Task, expected_keys
+from ingestion.domain.errors import ArchiveUnavailable
+from ingestion.domain.periods import Period
 from ingestion.http.archives import Archives
 from ingestion.raw.index import Listed
 from ingestion.raw.names import RECEIPT
 from ingestion.raw.zone import DryZone
 
 
+class Known(NamedTuple):
+    """An object that was not looked at: what was found of it before still holds."""
+
+    dataset: str
+    period: Period
+    status: Status
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`known`: what was not looked at, in no order that counts. `outcomes`: of the other tasks, in their order, as
+    carrying them out would have them; `due` where that would change, or record, something."""
+
+    known: Sequence[Known]
+    outcomes: Sequence[Outcome]
+
+
 def compare(
-    tasks: Sequence[Task],
+    wanted: Sequence[Series],
     *,
     archives: Archives,
     zone: DryZone,
@@ -31,29 +52,37 @@ def compare(
     now: datetime,
     scratch: Path | None = None,
     notice: Callable[[str], None] = lambda text: None,
-) -> list[Outcome]:
-    """The outcome of each task, in their order, as carrying it out would have it; `due` where that would change, or
-    record, something.
+) -> Compared:
+    """What of these series is as it was found before, and the outcomes of the rest.
 
-    `listed`: the zone. Of a task whose finding holds, neither its receipt nor its files are
-    read, and the outcome has no receipt. Downloads no file.
+    `listed`: the zone. Of what is known neither a receipt nor a file is read, and no task is made: of a large zone that
+    would cost more than to find that nothing changed. Downloads no file.
     """
-    expect(tasks, archives)
-    by_series: dict[tuple[str, str, str], list[int]] = {}
-    for number, task in enumerate(tasks):
-        by_series.setdefault((task.dataset.name, task.market.market_id, task.interval), []).append(number)
-    outcomes: list[Outcome | None] = [None] * len(tasks)
+    venues = {series.market.venue for series in wanted}
+    for venue in venues:
+        with suppress(ArchiveUnavailable):  # it is reported for its objects
+            of_venue = (series for series in wanted if series.market.venue == venue)
+            archives.of(venue).expect(key for each in of_venue for task in each.tasks() for key in expected_keys(task))
 
-    def judge(series: Sequence[int]) -> None:
-        for number in series:
-            outcomes[number] = _as_known(tasks[number], archives, listed, findings)
+    def judged(series: Series) -> tuple[list[Known], list[Task]]:
+        holding, known, unknown = findings.holding(series), [], []
+        for part in series.parts():
+            period, first, last = part
+            found = holding.get(period.partition)
+            if found is not None and found.first_day == first and found.last_day == last:
+                known.append(Known(series.dataset.name, period, found.status))
+            elif (task := series.task(*part)) is not None:
+                unknown.append(task)
+                _look(task, archives)
+        return known, unknown
 
-    # A series at a time: handing over each task costs more than to find that nothing changed.
-    with ThreadPoolExecutor(archives.at_once({task.market.venue for task in tasks})) as pool:
-        list(pool.map(judge, by_series.values()))
-    unknown = [number for number, outcome in enumerate(outcomes) if outcome is None]
+    with ThreadPoolExecutor(archives.at_once(venues)) as pool:
+        parts = list(pool.map(judged, wanted))
+    known = [each for some, _ in parts for each in some]
+    tasks = [task for _, some in parts for task in some]
+    is_stored = [bool(listed.version(task.object_id.folder + RECEIPT)) for task in tasks]
     looked_at = ingest(
-        [tasks[number] for number in unknown],
+        [task for task, stored in zip(tasks, is_stored, strict=True) if stored],
         archives=archives,
         zone=zone,
         now=now,
@@ -62,21 +91,19 @@ def compare(
         listed=listed.objects if listed.parts is None else None,
         notice=notice,
     )
-    for number, outcome in zip(unknown, looked_at, strict=True):
-        outcomes[number] = _to_be_recorded(outcome, findings)
-    return [outcome for outcome in outcomes if outcome is not None]
+    following = iter(looked_at)
+    outcomes = [
+        _to_be_recorded(next(following), findings) if stored else Outcome(task, "due", None)
+        for task, stored in zip(tasks, is_stored, strict=True)
+    ]
+    return Compared(known, outcomes)
 
 
-def _as_known(task: Task, archives: Archives, listed: Listed, findings: Findings) -> Outcome | None:
-    """The outcome where it is known. None where the task must be looked at: what it may request is seen before that."""
-    folder = task.object_id.folder
-    is_stored = bool(listed.version(folder + RECEIPT))
-    if is_stored and (status := findings.holds(task, folder)) is not None:
-        return Outcome(task, status, None)
+def _look(task: Task, archives: Archives) -> None:
+    """What the task may request is seen before it is looked at: what changes meanwhile is noticed by the next run."""
     archive = archives.of(task.market.venue)
     for key in expected_keys(task):
         archive.state(key)
-    return None if is_stored else Outcome(task, "due", None)
 
 
 def _to_be_recorded(outcome: Outcome, findings: Findings) -> Outcome:

@@ -17,12 +17,13 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from ingestion.archive.tasks import Outcome, Status, Task
+from ingestion.archive.tasks import Outcome, Series, Status, Task
 from ingestion.http.archives import Archives
 from ingestion.http.fetch import Archive
 from ingestion.raw.durable import atomic_write
 from ingestion.raw.index import Listed
 from ingestion.raw.names import DATA, RECEIPT
+from ingestion.raw.ordered import shared_values, with_rows, without
 from ingestion.raw.receipts import Receipt
 from ingestion.raw.soundness import read_table, table_bytes
 from ingestion.venues.simulated import SIMULATION_MARKER, SIMULATION_WORD
@@ -91,30 +92,27 @@ class Findings:
         self._path, self._code, self._archives = path, code, archives
         self._archive_of: dict[str, tuple[Archive, str]] = {}
         self._listed = listed
-        self._known = _read(path)
+        self._table = _read(path)
+        self._known = _by_series(self._table)
 
-    def holds(self, task: Task, folder: str) -> Status | None:
-        """The status of the task as it was found, where nothing of that can have changed; None otherwise.
-
-        `folder`: of the task's object.
-        """
-        found = self._known.get(folder)
-        if found is None or not found.origin or not self._is_stored_as(found):
-            return None
-        archive, origin = self._archive(task.market.venue)
-        if found.origin != origin or (found.first_day, found.last_day) != (task.first_day, task.last_day):
-            return None
-        state, keys = archive.state, found.keys
-        if _BETWEEN not in keys:
-            return found.status if state(keys) == found.states else None
-        states = found.states.split(_BETWEEN)
-        is_same = all(state(key) == known for key, known in zip(keys.split(_BETWEEN), states, strict=True))
-        return found.status if is_same else None
+    def holding(self, series: Series) -> dict[str, Finding]:
+        """By the last folder of the object (`date=2024-08-08`), those findings of the series of which nothing can have
+        changed."""
+        known = self._known.get(series.folder)
+        if not known:
+            return {}
+        archive, origin = self._archive(series.market.venue)
+        return {
+            name: found
+            for name, found in known.items()
+            if found.origin == origin and self._is_stored_as(found) and _is_published_as(found, archive)
+        }
 
     def is_recorded(self, folder: str, receipt: Receipt) -> bool:
         """Whether the object was remembered with this receipt, whatever the archive has. A receipt that only got
         another name is the same."""
-        found = self._known.get(folder)
+        series, _, name = folder.rpartition("/")
+        found = self._known.get(series, {}).get(name)
         return found is not None and found.known_at == receipt.known_at.isoformat()
 
     def remember(self, outcomes: Iterable[Found], listed: Listed) -> None:
@@ -124,15 +122,18 @@ class Findings:
         changed meanwhile.
         """
         self._listed = listed
-        for outcome in outcomes:
-            if (found := self._finding(outcome)) is not None:
-                self._known[found.folder] = found
-        rows = [self._known[folder] for folder in sorted(self._known)]
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_SCHEMA)
+        made = [found for outcome in outcomes if (found := self._finding(outcome)) is not None]
+        new = {found.folder: found for found in made}
+        columns = zip(*new.values(), strict=True) if new else ((),) * len(_SCHEMA)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+        others = without(self._table, "folder", new)
+        self._table = with_rows(others, pa.table(arrays, schema=_SCHEMA), ("folder",))
+        for folder, found in new.items():
+            series, _, name = folder.rpartition("/")
+            self._known.setdefault(series, {})[name] = found
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(self._path) as staged:
-            staged.write_bytes(table_bytes(pa.table(arrays, schema=_SCHEMA)))
+            staged.write_bytes(table_bytes(self._table))
 
     def _finding(self, outcome: Found) -> Finding | None:
         task, status = outcome.task, _NEXT.get(outcome.status)
@@ -170,12 +171,27 @@ class Findings:
         return self._archive_of[venue]
 
 
-def _read(path: Path) -> dict[str, Finding]:
+def _read(path: Path) -> pa.Table:
+    """The table in the order of folders; an empty one where there is none, or a torn one."""
     try:
         table = read_table(path.read_bytes(), _SCHEMA)
     except OSError:
         table = None
-    if table is None:
-        return {}
-    columns = (column.to_pylist() for column in table.columns)
-    return {row[0]: Finding(*row) for row in zip(*columns, strict=True)}
+    return table if table is not None else _SCHEMA.empty_table()
+
+
+def _by_series(table: pa.Table) -> dict[str, dict[str, Finding]]:
+    """By the folder of the series, and by the object's own in it."""
+    known: dict[str, dict[str, Finding]] = {}
+    for row in zip(*map(shared_values, table.columns), strict=True):
+        series, _, name = row[0].rpartition("/")
+        known.setdefault(series, {})[name] = Finding._make(row)
+    return known
+
+
+def _is_published_as(found: Finding, archive: Archive) -> bool:
+    keys = found.keys
+    if _BETWEEN not in keys:
+        return archive.state(keys) == found.states
+    states = found.states.split(_BETWEEN)
+    return all(archive.state(key) == known for key, known in zip(keys.split(_BETWEEN), states, strict=True))

@@ -1,6 +1,7 @@
 """What is brought up to date: tasks, their outcomes, and which of them are worth requesting.
 
-Belongs here: one raw object with its days (`Task`), the result (`Outcome`), `plan`, days and keys of a task.
+Belongs here: one raw object with its days (`Task`), all of a dataset of a market (`Series`), the result (`Outcome`),
+`plan`, days and keys of a task.
 Does not: carrying them out (`ingestion.archive.ingest`).
 """
 
@@ -17,7 +18,8 @@ from ingestion.domain.errors import (
     IngestionError,
 )
 from ingestion.domain.markets import Market
-from ingestion.domain.periods import Period, Span, days_between, periods_between
+from ingestion.domain.periods import Period, Span, days_between, parts_between
+from ingestion.raw.receipts import series_folder
 from ingestion.raw.zone import ObjectId, Receipt
 from ingestion.venues import archive_of
 from ingestion.venues.venue import SourceObject, VenueArchive
@@ -47,6 +49,40 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A dataset of a market, at an interval, over the inclusive days: the tasks that `plan` makes of it, without making
+    them. Of a large zone a run has something to do for a few of them."""
+
+    dataset: Dataset
+    market: Market
+    interval: str
+    first_day: date
+    last_day: date
+
+    @property
+    def folder(self) -> str:
+        """The folder of its objects."""
+        return series_folder(self.dataset.name, self.market, self.interval)
+
+    def parts(self) -> tuple[tuple[Period, date, date], ...]:
+        """Each period with its first and last requested day; those of which the venue publishes nothing too."""
+        last_day = min(self.last_day, delivery_day(self.market) or self.last_day)
+        return parts_between(self.first_day, last_day, self.dataset.span)
+
+    def task(self, period: Period, first: date, last: date) -> Task | None:
+        """The task of one of its parts; None where the venue publishes no such data."""
+        archive = archive_of(self.market)
+        if archive is None or not any(
+            archive.publishes(self.dataset, self.market, day) for day in days_between(first, last)
+        ):
+            return None
+        return Task(self.dataset, self.market, self.interval, period, first, last)
+
+    def tasks(self) -> list[Task]:
+        return [task for part in self.parts() if (task := self.task(*part)) is not None]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result of one task.
 
@@ -72,16 +108,7 @@ class Outcome:
 def plan(dataset: Dataset, market: Market, first_day: date, last_day: date, *, interval: str = "") -> list[Task]:
     """The tasks that cover the inclusive range, one per raw object; none where the venue publishes no such data, and
     none for the days after the delivery of a dated contract, though the venue may publish files of them."""
-    archive = archive_of(market)
-    if archive is None:
-        return []
-    last_day = min(last_day, delivery_day(market) or last_day)
-    tasks = []
-    for period in periods_between(first_day, last_day, dataset.span):
-        first, last = max(first_day, period.first_day), min(last_day, period.last_day)
-        if any(archive.publishes(dataset, market, day) for day in days_between(first, last)):
-            tasks.append(Task(dataset, market, interval, period, first, last))
-    return tasks
+    return Series(dataset, market, interval, first_day, last_day).tasks()
 
 
 def shared_keys(task: Task) -> list[str]:

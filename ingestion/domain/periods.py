@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property, lru_cache
 
 
 class Span(StrEnum):
@@ -41,10 +42,15 @@ class Period:
     def holding(cls, day: date, span: Span) -> Period:
         return cls.of_day(day) if span is Span.DAY else cls.of_month(day)
 
-    @property
+    @cached_property
     def label(self) -> str:
         """`2024-08-08` for a day, `2024-08` for a month: as in archive names and raw keys."""
         return f"{self.first_day:%Y-%m-%d}" if self.span is Span.DAY else f"{self.first_day:%Y-%m}"
+
+    @cached_property
+    def partition(self) -> str:
+        """`date=2024-08-08` or `month=2024-08`: the last folder of a raw key."""
+        return f"{self.span}={self.label}"
 
     @property
     def starts_at(self) -> datetime:
@@ -67,6 +73,14 @@ def days_between(first_day: date, last_day: date) -> Iterator[date]:
     return (first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1))
 
 
-def periods_between(first_day: date, last_day: date, span: Span) -> list[Period]:
-    """The periods that touch the inclusive range, in order."""
-    return sorted({Period.holding(day, span) for day in days_between(first_day, last_day)})
+@lru_cache(maxsize=64)
+def periods_between(first_day: date, last_day: date, span: Span) -> tuple[Period, ...]:
+    """The periods that touch the inclusive range, in order. The same ones for every market that is asked for."""
+    return tuple(sorted({Period.holding(day, span) for day in days_between(first_day, last_day)}))
+
+
+@lru_cache(maxsize=64)
+def parts_between(first_day: date, last_day: date, span: Span) -> tuple[tuple[Period, date, date], ...]:
+    """The periods that touch the inclusive range, each with the first and the last day of the range in it."""
+    periods = periods_between(first_day, last_day, span)
+    return tuple((each, max(first_day, each.first_day), min(last_day, each.last_day)) for each in periods)

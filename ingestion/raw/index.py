@@ -14,8 +14,10 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from threading import Semaphore
 from typing import Any, Final, NamedTuple
@@ -31,6 +33,7 @@ from ingestion.raw.names import (
     FORMER_RECEIPT,
     OF_AN_OBJECT,
     RECEIPT,
+    WITHOUT_DATA,
     by_present_key,
     data_key,
     days_of,
@@ -59,7 +62,7 @@ from ingestion.raw.soundness import (
     table_bytes,
 )
 from ingestion.raw.store import ObjectStore, StoredObject
-from ingestion.raw.tables import BESIDE_THE_INDEX, DAMAGED, DEFECTS, INDEX, TABLES, Derived
+from ingestion.raw.tables import ABSENT, BESIDE_THE_INDEX, DAMAGED, DEFECTS, INDEX, TABLES, Derived
 
 _SCHEMA_VERSION_NAME: Final = b"taker.schema_version"
 # Written with the index: the schema version of every object in it.
@@ -73,10 +76,14 @@ _LONGEST_PAUSE: Final = 3.0
 _SET_ASIDE: Final = "raw/set_aside"
 
 
-def table_of(store: ObjectStore, derived: Derived) -> pa.Table:
-    """The table as last written; empty before that, and where it cannot be read: the next update makes it anew."""
-    stored = _stored(store, derived)
-    return stored if stored is not None else derived.schema.empty_table()
+def table_of(store: ObjectStore, derived: Derived, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table as last written, or these columns of it; empty before that, and where it cannot be read: the next update
+    makes it anew."""
+    stored = _stored(store, derived, columns)
+    if stored is not None:
+        return stored
+    empty = derived.schema.empty_table()
+    return empty if columns is None else empty.select(columns)
 
 
 def update(
@@ -197,17 +204,31 @@ def _listing(
     store: ObjectStore, written: pa.Table, parts: Collection[str] | None = None
 ) -> tuple[dict[str, StoredObject], list[str]]:
     """The objects of the zone, or of these parts of it, by key, of those in the index at least the data and the
-    receipt, as `by_present_key` gives them."""
+    receipt, as `by_present_key` gives them.
+
+    An object that the index has as absent has no data as long as its receipt is the same: most objects of a large zone
+    may be such, and to look for a file that is not there costs as much as to look at one that is.
+    """
     if parts is not None:
         return by_present_key(list_parts(store, parts))
-    keys = pc.unique(written["receipt_key"]).to_pylist()
-    known = dict.fromkeys((key.removesuffix(RECEIPT) for key in keys if key.endswith(RECEIPT)), OF_AN_OBJECT)
+    known: dict[str, Sequence[str]] = {}
+    versions: dict[str, str] = {}
+    for key, version, status in _rows_of(written, "receipt_key", "receipt_version", "status"):
+        if key.endswith(RECEIPT):
+            folder = key.removesuffix(RECEIPT)
+            versions[folder] = version
+            if status != ABSENT:
+                known[folder] = OF_AN_OBJECT
+            else:
+                known.setdefault(folder, WITHOUT_DATA)
     listed, former = by_present_key(store.list("raw", only=known))
-    # What was restored from an old copy has the former name, which was not looked for.
-    for folder in [folder for folder in known if folder + RECEIPT not in listed]:
-        found, more = by_present_key(store.list(folder))
-        listed |= found
-        former += [key for key in more if key not in former]
+    for folder, names in known.items():
+        found = listed.get(folder + RECEIPT)
+        # What was restored from an old copy has the former name, which was not looked for.
+        if found is None or (names is WITHOUT_DATA and found.version != versions[folder]):
+            others, more = by_present_key(store.list(folder))
+            listed |= others
+            former += [key for key in more if key not in former]
     return listed, former
 
 
@@ -283,7 +304,8 @@ class _Rows:
         return with_rows(table, new, self.derived.order).replace_schema_metadata(_INDEX_METADATA)
 
 
-class Listed(NamedTuple):
+@dataclass(frozen=True)
+class Listed:
     """The zone at one moment. `objects`: by key, a receipt under its present name whatever it is called; of each object
     in the index at least the data and the receipt. `former`: the keys of receipts that have the former name.
 
@@ -298,18 +320,26 @@ class Listed(NamedTuple):
 
     def version(self, key: str) -> str:
         """Of the object; of one of a day that is not there, of the month that it may be in; empty where neither is."""
+        found = self._own_version(key)
+        if found or not self._has_merged_months:
+            return found
         folder, _, name = key.rpartition("/")
         month = month_of(folder)
-        for each in (key, f"{month}/{name}") if month else (key,):
-            found = self.objects.get(each)
-            if found is not None or each in self.elsewhere:
-                return found.version if found is not None else self.elsewhere[each]
-        return ""
+        return self._own_version(f"{month}/{name}") if month else ""
+
+    def _own_version(self, key: str) -> str:
+        found = self.objects.get(key)
+        return found.version if found is not None else self.elsewhere.get(key, "")
+
+    @cached_property
+    def _has_merged_months(self) -> bool:
+        """Whether there are months that days were merged into: to find out for each day costs more than anything."""
+        return any("/month=" in key and days_of(key.rpartition("/")[0]) for key in chain(self.objects, self.elsewhere))
 
 
 def listed(store: ObjectStore, *, only_noted: bool = False) -> Listed:
     """The zone as it is now; with `only_noted`, as `update` sees it."""
-    index = table_of(store, INDEX)
+    index = table_of(store, INDEX, ("receipt_key", "receipt_version", "status"))
     parts = None if not only_noted or everything_is_due(store) else with_merged(set(noted(store).values()), index)
     inside, outside = split(index, "receipt_key", parts)
     objects, former = _listing(store, inside, parts)
@@ -327,7 +357,8 @@ def is_current(store: ObjectStore, now: Listed) -> bool:
 
     `now`: the zone as `listed` has it.
     """
-    written = _stored(store, INDEX)
+    # What is compared; the bytes of the whole are compared by who asks (`index_sha256`).
+    written = _stored(store, INDEX, ("receipt_key", "receipt_version", "status", "dataset", "stored_sha256"))
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False
     written, _ = split(written, "receipt_key", now.parts)
@@ -391,9 +422,9 @@ def _with_present_keys(table: pa.Table) -> pa.Table:
     return table.set_column(at, table.schema.field(at), pa.array([present_key(key) for key in column.to_pylist()]))
 
 
-def _stored(store: ObjectStore, derived: Derived) -> pa.Table | None:
-    """The table as stored; None where it is missing, damaged or has other columns."""
-    return read_table(store.get_bytes(derived.key), derived.schema)
+def _stored(store: ObjectStore, derived: Derived, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """The table as stored, or these columns of it; None where it is missing, damaged or has other columns."""
+    return read_table(store.get_bytes(derived.key), derived.schema, columns)
 
 
 class _Held(NamedTuple):

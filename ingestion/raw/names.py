@@ -23,6 +23,7 @@ RECEIPT: Final = "/_receipt.json"
 FORMER_RECEIPT: Final = "/receipt.json"
 DATA: Final = "/data.parquet"
 OF_AN_OBJECT: Final = (DATA[1:], RECEIPT[1:])
+WITHOUT_DATA: Final = (RECEIPT[1:],)
 # The folder of a day, of the month of days that it may have been merged into, or what they begin with.
 _DAY: Final = re.compile(r"(raw/([^/]+)/.*)/date=(\d{4}-\d\d)(?:-\d\d)?$")
 _MONTH: Final = re.compile(r"(raw/([^/]+)/.*)/month=(\d{4}-\d\d)$")

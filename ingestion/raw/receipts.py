@@ -32,6 +32,12 @@ _NAMES_ON_DISK: Final = {"subscribed_symbols": "heard_symbols"}
 SCHEMA_VERSION: Final = 2
 
 
+def series_folder(dataset: str, market: Market, interval: str) -> str:
+    """The folder that holds all periods of a dataset of a market (at an interval)."""
+    at = f"/interval={interval}" if interval else ""
+    return f"raw/{dataset}/venue={market.venue}/symbol={market.symbol}{at}"
+
+
 @dataclass(frozen=True, order=True)
 class ObjectId:
     """Which raw object: a dataset of a market (at an interval) over one period."""
@@ -44,11 +50,7 @@ class ObjectId:
     @property
     def folder(self) -> str:
         """Hive partitions, so that every engine reads venue, symbol, interval and day from the path."""
-        interval = f"/interval={self.interval}" if self.interval else ""
-        return (
-            f"raw/{self.dataset}/venue={self.market.venue}/symbol={self.market.symbol}{interval}"
-            f"/{self.period.span}={self.period.label}"
-        )
+        return f"{series_folder(self.dataset, self.market, self.interval)}/{self.period.partition}"
 
     @property
     def data_key(self) -> str:

@@ -232,21 +232,12 @@ class LocalStore:
     def url(self, key: str) -> str:
         return str(self.root / key)
 
-    def _walk(self, prefix: str, only: Mapping[str, Sequence[str]]) -> Iterator[StoredObject]:
+    def _walk(self, prefix: str, only: Mapping[str, Sequence[str]]) -> list[StoredObject]:
         """Keys and paths grow by plain concatenation: to compute them for each file took most of a listing's time."""
-        root = f"{self.root}/"
+        root, found = f"{self.root}/", list[StoredObject]()
         folders = [prefix]
         while folders:
             folder = folders.pop()
-            if folder in only:
-                for name in only[folder]:
-                    key = f"{folder}/{name}"
-                    try:
-                        found = os.stat(root + key)
-                    except FileNotFoundError:
-                        continue
-                    yield _listed(key, found)
-                continue
             try:
                 entries = os.scandir(os.path.join(self.root, folder))
             except FileNotFoundError:
@@ -254,10 +245,22 @@ class LocalStore:
             below = f"{folder}/" if folder else ""
             with entries:
                 for entry in entries:
-                    if entry.is_dir():
-                        folders.append(below + entry.name)
-                    elif not entry.name.startswith("."):
-                        yield _listed(below + entry.name, entry.stat())
+                    key = below + entry.name
+                    if not entry.is_dir():
+                        if not entry.name.startswith("."):
+                            found.append(_listed(key, entry.stat()))
+                        continue
+                    names = only.get(key)
+                    if names is None:
+                        folders.append(key)
+                        continue
+                    for name in names:
+                        of_object = f"{key}/{name}"
+                        try:
+                            found.append(_listed(of_object, os.stat(root + of_object)))
+                        except FileNotFoundError:
+                            continue
+        return found
 
     @contextmanager
     def _staged(self, key: str, durable: bool, put: Callable[[Path, Path], None] | None = None) -> Iterator[Path]:

@@ -93,6 +93,8 @@ DEFECTS_SCHEMA: Final = pa.schema(
 )
 # What the index states for the days of an object that is not as its receipt states: they are not covered.
 DAMAGED: Final = "damaged"
+# What it states for the days that the venue has no file of.
+ABSENT: Final = "absent"
 
 
 def _index_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> list[dict[str, Any]]:
@@ -116,7 +118,7 @@ def _index_rows(found: StoredObject, receipt: Receipt, fault: str | None) -> lis
             # Of the object that holds the day: engines find it by that.
             "period": receipt.within.period if receipt.within else receipt.period,
             "day": day,
-            "status": "absent" if day in absent else DAMAGED if fault else receipt.status,
+            "status": ABSENT if day in absent else DAMAGED if fault else receipt.status,
             "row_count": 0 if fault else receipt.rows if is_day else receipt.day_rows.get(day.isoformat(), 0),
             "id_gaps": receipt.id_gaps,
             "duplicate_rows": receipt.duplicate_rows,

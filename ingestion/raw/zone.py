@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,9 +183,10 @@ class RawZone:
         now = Receipt.from_json(held[1]) if held else receipt_in_month(self.store, object_id.folder)
         return [*(Receipt.from_json(payload) for payload in earlier if payload), *([now] if now else [])]
 
-    def index(self) -> pa.Table:
-        """The index as last written: one row per dataset, market, interval and UTC day; empty before that."""
-        return index.table_of(self.store, INDEX)
+    def index(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The index as last written, or these columns of it: one row per dataset, market, interval and UTC day; empty
+        before that."""
+        return index.table_of(self.store, INDEX, columns)
 
     def coverage(self) -> pa.Table:
         """Which hours were collected, as last written: one row per dataset, venue, symbol and hour."""

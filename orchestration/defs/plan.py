@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ingestion.domain.periods import Span
 
 if TYPE_CHECKING:
-    from ingestion.archive import Task
+    from ingestion.archive import Series, Task
     from ingestion.domain.datasets import Dataset
     from ingestion.raw.zone import RawZone
     from ingestion.venues.venue import VenueApi
@@ -26,18 +26,22 @@ def archived_by_span(scope: Scope) -> dict[Span, list[str]]:
     return {span: [dataset.name for dataset in datasets if dataset.span is span] for span in Span}
 
 
-def archive_tasks(datasets: Iterable[Dataset], scope: Scope, first_day: date, last_day: date) -> list[Task]:
-    """Every raw object of the datasets that the markets and intervals need for the inclusive days."""
-    from ingestion.archive import plan
+def archive_series(datasets: Iterable[Dataset], scope: Scope, first_day: date, last_day: date) -> list[Series]:
+    """The datasets that the markets and intervals need for the inclusive days."""
+    from ingestion.archive import Series
 
     return [
-        task
+        Series(dataset, market, interval, first_day, last_day)
         for dataset in datasets
         for market in scope.markets
         if scope.uses(dataset, market)
         for interval in (scope.kline_intervals if dataset.has_interval else ("",))
-        for task in plan(dataset, market, first_day, last_day, interval=interval)
     ]
+
+
+def archive_tasks(datasets: Iterable[Dataset], scope: Scope, first_day: date, last_day: date) -> list[Task]:
+    """Every raw object of these."""
+    return [task for series in archive_series(datasets, scope, first_day, last_day) for task in series.tasks()]
 
 
 def recent_tasks(

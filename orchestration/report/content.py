@@ -126,7 +126,7 @@ def read_content(serving: Path) -> ReportContent:
         known = [row for row in read.all("dim_markets", "market_id") if row.get("is_ingested") is not False]
         screen = read.where("rpt_market_screen", _SCREEN)
         chosen = largest([row["market_id"] for row in known], screen)
-        markets = [_market(read, row, latest.get(row["market_id"])) for row in known if row["market_id"] in chosen]
+        markets = _markets(read, [row for row in known if row["market_id"] in chosen], latest)
         return ReportContent(
             publication={
                 **publication,
@@ -168,36 +168,52 @@ class _Reader:
     def where(self, table: str, sql: str, *values: Any) -> list[Row]:
         return _rows(self.connection, sql, values) if table in self.tables else []
 
+    def by_market(self, table: str, sql: str, market_ids: Sequence[str], *values: Any) -> dict[str, list[Row]]:
+        """The rows of each of these markets in the query's order: one query for all, since each reads the table. Its
+        first column is the market, its first parameter the list of them."""
+        found: dict[str, list[Row]] = {}
+        if table in self.tables and market_ids:
+            for row in _rows(self.connection, sql, (list(market_ids), *values)):
+                found.setdefault(row.pop(_OF_MARKET), []).append(row)
+        return found
+
     def column(self, table: str, alias: str, name: str) -> str:
         """SQL of a column that an earlier publication may not have."""
         return f"{alias}.{name}" if table in self.tables and name in self.tables[table].columns else "null"
 
 
-def _market(read: _Reader, facts: Row, latest: MarketDay | None) -> MarketContent:
-    market_id = facts["market_id"]
-    briefs = read.where("rpt_market_brief_daily", _BRIEF, market_id)
-    side = rule("side_of", "'sell_ratio'", "p.taker_sell_ratio")
-    return MarketContent(
-        market_id=market_id,
-        is_simulated=bool(facts["is_simulated"]),
-        facts=facts,
-        daily=read.where("fct_net_taker_volume_daily", _daily(read, side), market_id),
-        events=read.where("fct_taker_spike_ranks", _EVENTS, market_id, MARKED_EVENTS),
-        study=read.where("agg_spike_event_study", _STUDY, market_id),
-        returns=read.where("fct_spike_forward_returns", _RETURNS, market_id),
-        brief=briefs[0] if briefs else None,
-        latest=latest,
-        ranks=read.where(
-            "fct_taker_spike_ranks", _RANKS.format(leaning=rule("leaning", "d.unit", "r.value")), market_id, market_id
+def _markets(read: _Reader, known: Sequence[Row], latest: Mapping[str, MarketDay]) -> list[MarketContent]:
+    names = [row["market_id"] for row in known]
+    side, leaning = rule("side_of", "'sell_ratio'", "p.taker_sell_ratio"), rule("leaning", "d.unit", "r.value")
+    has_positions = {"fct_funding_rates", "fct_long_short_ratios"} <= set(read.tables)
+    briefs = read.by_market("rpt_market_brief_daily", _BRIEF, names)
+    daily = read.by_market("fct_net_taker_volume_daily", _daily(read, side), names)
+    events = read.by_market("fct_taker_spike_ranks", _EVENTS, names, MARKED_EVENTS)
+    study = read.by_market("agg_spike_event_study", _STUDY, names)
+    returns = read.by_market("fct_spike_forward_returns", _RETURNS, names)
+    is_ranked = "dim_spike_definitions" in read.tables
+    ranks = read.by_market("fct_taker_spike_ranks", _RANKS.format(leaning=leaning), names) if is_ranked else {}
+    positions = read.by_market("fct_open_interest_daily", _POSITIONS, names) if has_positions else {}
+    context = read.by_market("fct_spike_context", _CONTEXT, names, CONTEXT_HOURS, MARKED_EVENTS)
+    profile = read.by_market("fct_hour_of_week_profile", _PROFILE, names)
+    return [
+        MarketContent(
+            market_id=name,
+            is_simulated=bool(facts["is_simulated"]),
+            facts=facts,
+            daily=daily.get(name, []),
+            events=events.get(name, []),
+            study=study.get(name, []),
+            returns=returns.get(name, []),
+            brief=next(iter(briefs.get(name, [])), None),
+            latest=latest.get(name),
+            ranks=ranks.get(name, []),
+            positions=positions.get(name, []),
+            context=context.get(name, []),
+            profile=profile.get(name, []),
         )
-        if "dim_spike_definitions" in read.tables
-        else [],
-        positions=read.where("fct_open_interest_daily", _POSITIONS, market_id)
-        if {"fct_funding_rates", "fct_long_short_ratios"} <= set(read.tables)
-        else [],
-        context=read.where("fct_spike_context", _CONTEXT, market_id, CONTEXT_HOURS, MARKED_EVENTS),
-        profile=read.where("fct_hour_of_week_profile", _PROFILE, market_id),
-    )
+        for name, facts in zip(names, known, strict=True)
+    ]
 
 
 def _daily(read: _Reader, side: str) -> str:
@@ -229,6 +245,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]
     return [dict(zip(names, row, strict=True)) for row in done.fetchall()]
 
 
+_OF_MARKET: Final = "of_market"
+
 # A day that only the reconciliation or the liquidations know is a day without a bar, not a day to leave out.
 _DAILY: Final = """
     with days as (
@@ -238,7 +256,7 @@ _DAILY: Final = """
         union
         select market_id, bar_date from fct_liquidations_daily
     )
-    select k.bar_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
+    select k.market_id as of_market, k.bar_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
            d.is_provisional, {quality} as flow_quality, {reason} as defect_reason,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
            {side} as side,
@@ -249,7 +267,7 @@ _DAILY: Final = """
     left join fct_taker_dominance_daily as p using (market_id, bar_date)
     left join fct_flow_reconciliation_daily as r using (market_id, bar_date)
     left join fct_liquidations_daily as l using (market_id, bar_date)
-    where market_id = ? and d.is_running is not true
+    where list_contains(?, k.market_id) and d.is_running is not true
     order by bar_date
 """
 
@@ -263,23 +281,30 @@ _LIQUIDATION_DAYS: Final = """
 """
 
 _EVENTS: Final = """
-    select definition_id, side, bar_at, value, spike_rank, event_rank, window_bars, coverage_ratio
+    select market_id as of_market, definition_id, side, bar_at, value, spike_rank, event_rank, window_bars,
+           coverage_ratio
     from fct_taker_spike_ranks
-    where market_id = ? and is_event and event_rank <= ?
+    where list_contains(?, market_id) and is_event and event_rank <= ?
     order by definition_id, side, bar_at
 """
 
 # The window of two years, as every definition has it: a day before it can be picked too, without ranks. The bar is
 # chosen as that of the latest day (`orchestration.serving.days`).
 _RANKS: Final = """
-    select r.definition_id, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars, r.percentile, r.is_event,
-           r.event_rank
-    from fct_taker_spike_ranks as r
+    with ranks as (
+        select * from fct_taker_spike_ranks where list_contains(?, market_id)
+    ),
+    newest as (
+        select market_id, max(bar_at) as bar_at from ranks group by market_id
+    )
+    select r.market_id as of_market, r.definition_id, r.side, r.bar_at, r.value, r.spike_rank, r.window_bars,
+           r.percentile, r.is_event, r.event_rank
+    from ranks as r
+    join newest as n on n.market_id = r.market_id
     join dim_spike_definitions as d on d.definition_id = r.definition_id
-    where r.market_id = ? and r.spike_rank is not null
-      and r.bar_at > (select max(bar_at) from fct_taker_spike_ranks where market_id = ?) - interval 730 days
+    where r.spike_rank is not null and r.bar_at > n.bar_at - interval 730 days
     qualify row_number() over (
-        partition by r.definition_id, cast(r.bar_at as date)
+        partition by r.market_id, r.definition_id, cast(r.bar_at as date)
         order by r.spike_rank, r.percentile desc, abs({leaning}) desc, r.bar_at, r.side
     ) = 1
     order by cast(r.bar_at as date), r.definition_id
@@ -299,50 +324,58 @@ _POSITIONS: Final = """
         from fct_long_short_ratios
         group by market_id, cast(bar_at as date)
     )
-    select coalesce(o.bar_date, f.bar_date) as bar_date, o.open_interest_usd, o.change_24h_ratio,
+    select coalesce(o.market_id, f.market_id) as of_market,
+           coalesce(o.bar_date, f.bar_date) as bar_date, o.open_interest_usd, o.change_24h_ratio,
            f.funding_rate, f.annualised_rate, f.cumulative_rate, r.top_ratio, r.account_ratio
     from fct_open_interest_daily as o
     full join fundings as f on o.market_id = f.market_id and o.bar_date = f.bar_date
     left join ratios as r on r.market_id = coalesce(o.market_id, f.market_id)
       and r.bar_date = coalesce(o.bar_date, f.bar_date)
-    where coalesce(o.market_id, f.market_id) = ?
-    order by 1
+    where list_contains(?, coalesce(o.market_id, f.market_id))
+    order by 2
 """
 
 _CONTEXT: Final = """
-    select definition_id, side, event_at, event_rank, open_interest_change_ratio, funding_rate,
+    select market_id as of_market, definition_id, side, event_at, event_rank, open_interest_change_ratio, funding_rate,
            long_liquidations_usd, short_liquidations_usd, liquidations_coverage_ratio, is_lower_bound
     from fct_spike_context
-    where market_id = ? and horizon_hours = ? and event_rank <= ?
+    where list_contains(?, market_id) and horizon_hours = ? and event_rank <= ?
     order by definition_id, event_at desc, side
 """
 
 _PROFILE: Final = """
-    select weekday, hour_of_day, hour_count, net_taker_ratio, bought_ratio, mean_volume_usd, mean_return
+    select market_id as of_market, weekday, hour_of_day, hour_count, net_taker_ratio, bought_ratio, mean_volume_usd,
+           mean_return
     from fct_hour_of_week_profile
-    where market_id = ?
+    where list_contains(?, market_id)
     order by weekday, hour_of_day
 """
 
 _SCREEN: Final = "select * from rpt_market_screen order by robust_z is null, abs(robust_z) desc, market_id"
 
 _STUDY: Final = """
-    select definition_id, side, horizon_days, sample_size, hit_rate, median_return, mean_return, baseline_size,
+    select market_id as of_market, definition_id, side, horizon_days, sample_size, hit_rate, median_return, mean_return, baseline_size,
            baseline_hit_rate, baseline_median, baseline_mean, p_value, median_return_when_known, p_value_when_known,
            is_conclusive, conclusion
     from agg_spike_event_study
-    where market_id = ?
+    where list_contains(?, market_id)
     order by definition_id, side, horizon_days
 """
 
 _RETURNS: Final = """
-    select definition_id, side, event_at, horizon_days, forward_return
+    select market_id as of_market, definition_id, side, event_at, horizon_days, forward_return
     from fct_spike_forward_returns
-    where market_id = ? and is_complete and forward_return is not null
+    where list_contains(?, market_id) and is_complete and forward_return is not null
     order by definition_id, side, horizon_days, event_at
 """
 
-_BRIEF: Final = "select * from rpt_market_brief_daily where market_id = ? order by bar_date desc limit 1"
+_BRIEF: Final = """
+    select b.market_id as of_market, b.*
+    from rpt_market_brief_daily as b
+    join (select market_id, max(bar_date) as bar_date from rpt_market_brief_daily group by market_id) as newest
+        on newest.market_id = b.market_id and newest.bar_date = b.bar_date
+    where list_contains(?, b.market_id)
+"""
 
 _CLAIMS: Final = """
     select v.claim_id, v.definition_id, v.market_id, v.side, v.claimed_rank, v.window_days, v.as_of_at, v.bar_at,

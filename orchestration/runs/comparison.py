@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,14 +20,14 @@ from ingestion.domain.datasets import DATASETS
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import DryZone
-from orchestration.defs.plan import archive_tasks
+from orchestration.defs.plan import archive_series
 from orchestration.resources import ArchiveResource, StorageResource
 from orchestration.runs.ranges import IngestRange
 from orchestration.state.process import scratch
 from orchestration.warehouse.publish.inputs import code_sha256
 
 if TYPE_CHECKING:
-    from ingestion.archive import Findings, Found, Outcome, Task
+    from ingestion.archive import Findings, Found, Known, Outcome, Series
     from ingestion.raw.index import Listed
     from orchestration.config.endpoints import Endpoints
     from orchestration.config.paths import Paths
@@ -43,17 +43,20 @@ _LISTED_ALONE: Final = 1_000
 @dataclass
 class Comparison:
     """What was found of each requested object; `due` is to be ingested. `zone`: read alone. `listed`: the zone
-    before anything was stored. `notices`: of the archives."""
+    before anything was stored. `known`: the objects that were not looked at, `outcomes`: of the others. `notices`: of
+    the archives."""
 
     zone: DryZone
     listed: Listed
     findings: Findings
-    outcomes: list[Outcome] = field(default_factory=list)
+    known: Sequence[Known] = ()
+    outcomes: Sequence[Outcome] = ()
     notices: list[str] = field(default_factory=list)
 
     @property
     def is_due(self) -> bool:
-        return not self.outcomes or any(outcome.status in ("due", "failed") for outcome in self.outcomes)
+        nothing = not self.known and not self.outcomes
+        return nothing or any(outcome.status in ("due", "failed") for outcome in self.outcomes)
 
     def due(self, ranges: Sequence[IngestRange]) -> list[IngestRange]:
         """Of the requested ranges those parts, whole partitions of them, in which something is to be done."""
@@ -76,18 +79,23 @@ class Comparison:
                 )
         return parts
 
-    def beside(self, parts: Sequence[IngestRange]) -> list[Outcome]:
-        """The outcomes of the objects that belong to none of these ranges."""
-        return [
-            outcome
-            for outcome in self.outcomes
-            if not any(
-                outcome.task.dataset.name in part.datasets
-                and part.first_day <= outcome.task.last_day
-                and outcome.task.first_day <= part.last_day
-                for part in parts
-            )
-        ]
+    def beside(self, parts: Sequence[IngestRange]) -> tuple[list[Known], list[Outcome]]:
+        """What was found of the objects that belong to none of these ranges."""
+
+        def is_beside(dataset: str, first_day: date, last_day: date) -> bool:
+            for part in parts:  # once per object of the zone
+                if first_day <= part.last_day and part.first_day <= last_day and dataset in part.datasets:
+                    return False
+            return True
+
+        return (
+            [each for each in self.known if is_beside(each.dataset, each.period.first_day, each.period.last_day)],
+            [
+                each
+                for each in self.outcomes
+                if is_beside(each.task.dataset.name, each.task.first_day, each.task.last_day)
+            ],
+        )
 
     def remember(self, outcomes: Collection[Found]) -> None:
         """Keep what was found of these objects for the next run, which then looks at none of them again."""
@@ -98,7 +106,7 @@ class Comparison:
         else:
             with ThreadPoolExecutor(store.at_once) as pool:
                 found = [each for part in pool.map(store.list, folders) for each in part]
-            listed = self.listed._replace(objects=self.listed.objects | {each.key: each for each in found})
+            listed = replace(self.listed, objects=self.listed.objects | {each.key: each for each in found})
         self.findings.remember(outcomes, listed)
 
 
@@ -120,8 +128,8 @@ def compared(
             listed = zone.listed()
             found = Comparison(zone, listed, Findings(paths.findings, code_sha256(), archives, listed))
             with scratch(paths) as folder:
-                found.outcomes = compare(
-                    _tasks(scope, ranges),
+                made = compare(
+                    _series(scope, ranges),
                     archives=archives,
                     zone=zone,
                     listed=listed,
@@ -130,6 +138,7 @@ def compared(
                     scratch=folder,
                     notice=found.notices.append,
                 )
+                found.known, found.outcomes = made.known, made.outcomes
         except IngestionError:
             yield None
             return
@@ -141,11 +150,11 @@ def recorded_outcomes(outcomes: Sequence[Found], partitions: Collection[tuple[st
     return [each for each in outcomes if (each.task.dataset.name, each.task.period.label) in partitions]
 
 
-def _tasks(scope: Scope, ranges: Sequence[IngestRange]) -> list[Task]:
+def _series(scope: Scope, ranges: Sequence[IngestRange]) -> list[Series]:
     return [
-        task
+        series
         for wanted in ranges
-        for task in archive_tasks(
+        for series in archive_series(
             [DATASETS[name] for name in wanted.datasets], scope, wanted.first_day, wanted.last_day
         )
     ]

@@ -28,7 +28,7 @@ from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
 from orchestration.runs.unchanged import unchanged
-from orchestration.serving.defects import Losses, losses
+from orchestration.serving.defects import STATED, Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import named
@@ -137,6 +137,7 @@ def _is_up_to_date(
     found = unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
     if found is None:
         return False
+    recorder.known(comparison.known)
     for outcome in found.outcomes:
         recorder.counted(outcome)
     for notice in found.notices:
@@ -200,7 +201,8 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison 
 
     parts = found.due(ranges) if found is not None and session.has_findings else ranges
     if found is not None:
-        beside = found.beside(parts)
+        known, beside = found.beside(parts)
+        session.recorder.known(known)
         for outcome in beside:
             session.recorder.counted(outcome)
         for notice in found.notices:
@@ -241,7 +243,7 @@ def _losses(scope: Scope, storage: Storage, ranges: Sequence[IngestRange]) -> Lo
 
     zone = StorageResource(storage).raw_zone()
     requested = {name: (wanted.first_day, wanted.last_day) for wanted in ranges for name in wanted.datasets}
-    return losses(zone.index(), zone.defects(), scope.markets, requested, scope.trades_dataset)
+    return losses(zone.index(STATED), zone.defects(), scope.markets, requested, scope.trades_dataset)
 
 
 def _execute(

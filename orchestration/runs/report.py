@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from orchestration.progress import Progress
 from orchestration.state.last_run import CheckFinding
 
 if TYPE_CHECKING:
-    from ingestion.archive import Found, Outcome
+    from ingestion.archive import Found, Known, Outcome
     from ingestion.raw.zone import Receipt
     from orchestration.serving.defects import Losses
 
@@ -112,6 +113,13 @@ class Recorder(Progress):
         if outcome.status == "refused":
             self._report.refused.append((str(outcome.task), str(outcome.error)))
             self._report.keeps_former |= outcome.receipt is not None and _keeps_former(outcome.receipt)
+
+    def known(self, objects: Iterable[Known]) -> None:
+        """Into the report alone: what was not looked at, since what was found of it before still holds."""
+        for (dataset, status), count in Counter((each.dataset, each.status) for each in objects).items():
+            self._report.outcomes[status] += count
+            self._report.requested[dataset] += count
+            self._report.absent[dataset] += count if status == "absent" else 0
 
     def noticed(self, notice: str) -> None:
         if notice not in self._report.notices:

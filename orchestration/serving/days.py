@@ -114,8 +114,13 @@ def _days(connection: duckdb.DuckDBPyConnection, day: date | None) -> list[Marke
 
 def _ranks(connection: duckdb.DuckDBPyConnection, chosen: str) -> dict[str, list[Rank]]:
     """Of the chosen days, by market."""
+    # As a literal it leaves out the row groups of all the months before.
+    (first,) = connection.execute(f"select min(day) from ({chosen})").fetchone() or (None,)
+    if first is None:
+        return {}
     sql = _RANKS_OF_DAY.format(
         chosen=chosen,
+        first=first,
         side=rule("side_of", "d.unit", "r.value"),
         leaning=rule("leaning", "d.unit", "cast(r.value as double)"),
     )
@@ -172,6 +177,7 @@ _RANKS_OF_DAY = """
         from fct_taker_spike_ranks as r
         join dim_spike_definitions as d on d.definition_id = r.definition_id
         join ({chosen}) as chosen on chosen.market_id = r.market_id and chosen.day = cast(r.bar_at as date)
+        where r.bar_at >= timestamp '{first}'
     )
     select market_id, definition_id, definition_name, grain, unit, window_days,
            case when spike_rank is null then value_side else side end as side,

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 KLINES: Final = "klines"
 # What the flow of a market can be read from: bars, trades, and what the apis and feeds have of days without a file.
 _FLOW_DATASETS: Final = (KLINES, "aggTrades", "trades", "restKlines", "restTrades", "liveTrades")
+# The columns of the index that state what became of a day.
+STATED: Final = ("dataset", "market_id", "interval", "day", "status", "row_count")
+# Of the states of a day at several intervals the first of these counts.
+_BEST_FIRST: Final = ("used", "implausible", "refused", "empty", "damaged", "absent")
+_OTHERWISE: Final = {"stored": "empty", "damaged": "damaged"}
 _KINDS: Final = ("damaged_object", "refused_source", "implausible", "replaced_source", "quarantined_rows")
 WORDS: Final = {
     "damaged_object": "damaged",
@@ -167,8 +172,9 @@ def _lost_days(state: _States, market: Market, first: date, last: date) -> list[
 
 def _absent_days(state: _States, market_id: str, requested: Mapping[str, tuple[date, date]]) -> Iterator[AbsentDays]:
     for dataset, (first, last) in requested.items():
-        requested_days = [day for day in days_between(first, last) if state.of(dataset, market_id, day) is not None]
-        absent = tuple(day for day in requested_days if state.of(dataset, market_id, day) == "absent")
+        states = state.of_days(dataset, market_id)
+        requested_days = [day for day in states if first <= day <= last]
+        absent = tuple(sorted(day for day in requested_days if states[day] == "absent"))
         if absent:
             yield AbsentDays(dataset, market_id, absent, len(requested_days))
 
@@ -177,32 +183,40 @@ class _States:
     """What became of each dataset, market and day: `used`, `refused`, `implausible`, `empty`, `damaged` or `absent`."""
 
     def __init__(self, index: pa.Table, defects: pa.Table) -> None:
-        self._states: dict[tuple[str, str, date], str] = {}
+        from ingestion.raw.ordered import shared_values
+
+        self._states: dict[tuple[str, str], dict[date, str]] = {}
         rejected: dict[tuple[str, str, str, date], str] = {}
         for row in defects.to_pylist():
             if row["kind"] in ("refused_source", "implausible"):
                 for day in [row["day"]] if row["day"] else _days_of(row["period"]):
                     rejected[row["dataset"], row["market_id"], row["interval"], day] = row["kind"]
-        columns = ("dataset", "market_id", "interval", "day", "status", "row_count")
-        order = ("used", "implausible", "refused", "empty", "damaged", "absent")  # the best of all intervals
-        for row in index.select(columns).to_pylist():
-            defect = rejected.get((row["dataset"], row["market_id"], row["interval"], row["day"]))
-            if row["row_count"] and row["status"] == "stored":
+        columns = (shared_values(index[name]) for name in STATED)
+        order = {state: place for place, state in enumerate(_BEST_FIRST)}
+        for dataset, market_id, interval, day, status, row_count in zip(*columns, strict=True):
+            defect = rejected.get((dataset, market_id, interval, day)) if rejected else None
+            if row_count and status == "stored":
                 state = "implausible" if defect == "implausible" else "used"
-            elif row["status"] == "refused" or defect == "refused_source":
+            elif status == "refused" or defect == "refused_source":
                 state = "refused"
             else:
-                state = {"stored": "empty", "damaged": "damaged"}.get(row["status"], "absent")
-            key = row["dataset"], row["market_id"], row["day"]
-            self._states[key] = min(state, self._states.get(key, state), key=order.index)
+                state = _OTHERWISE.get(status, "absent")
+            days = self._states.setdefault((dataset, market_id), {})
+            known = days.get(day)
+            if known is None or order[state] < order[known]:
+                days[day] = state
         self._flow: dict[str, set[date]] = {}
-        for (dataset, market_id, day), state in self._states.items():
-            if dataset in _FLOW_DATASETS and state == "used":
-                self._flow.setdefault(market_id, set()).add(day)
+        for (dataset, market_id), days in self._states.items():
+            if dataset in _FLOW_DATASETS:
+                self._flow.setdefault(market_id, set()).update(day for day, state in days.items() if state == "used")
+
+    def of_days(self, dataset: str, market_id: str) -> Mapping[date, str]:
+        """Of each day that was requested and did not fail."""
+        return self._states.get((dataset, market_id), {})
 
     def of(self, dataset: str, market_id: str, day: date) -> str | None:
         """None: it was never requested, or failed."""
-        return self._states.get((dataset, market_id, day))
+        return self.of_days(dataset, market_id).get(day)
 
     def has_flow(self, market_id: str, day: date) -> bool:
         return day in self._flow.get(market_id, ())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.archive import Findings, Found, Outcome, Task, compare, ingest, plan
+from ingestion.archive import Compared, Findings, Found, Series, Status, Task, compare, ingest
 from ingestion.domain.datasets import AGG_TRADES, KLINES
 from ingestion.domain.periods import days_between
 from ingestion.http import folder
@@ -59,26 +59,26 @@ class Installation:
         yield archives, Findings(path or self.path, self.code, archives, self.zone.listed())
         archives.close()
 
-    def compared(self, archives: Archives, findings: Findings, tasks: list[Task]) -> list[Outcome]:
+    def compared(self, archives: Archives, findings: Findings, wanted: Sequence[Series]) -> Compared:
         listed = self.zone.listed()
         zone = DryZone(self.zone.store)
-        return compare(tasks, archives=archives, zone=zone, listed=listed, findings=findings, now=NOON)
+        return compare(wanted, archives=archives, zone=zone, listed=listed, findings=findings, now=NOON)
 
-    def run(self, tasks: list[Task]) -> list[str]:
-        """Compare, carry out what is due, remember all of it. Returns what the comparison found."""
+    def run(self, wanted: Sequence[Series]) -> list[Status]:
+        """Compare, carry out what is due, remember all of it. Returns what the comparison found, by task."""
         with self.opened() as (archives, findings):
-            found = self.compared(archives, findings, tasks)
-            due = [outcome.task for outcome in found if outcome.status == "due"]
+            found = self.compared(archives, findings, wanted)
+            due = [outcome.task for outcome in found.outcomes if outcome.status == "due"]
             made = ingest(due, archives=archives_at(self.archive.url), zone=self.zone, now=NOON)
-            known = [Found.of(each) for each in (*made, *found) if each.receipt]
+            known = [Found.of(each) for each in (*made, *found.outcomes) if each.receipt]
             findings.remember(known, self.zone.listed())
-        return [outcome.status for outcome in found]
+        return statuses(found, wanted)
 
-    def looked(self, tasks: list[Task]) -> list[str]:
+    def looked(self, wanted: Sequence[Series]) -> list[Status]:
         """What a comparison finds that remembers nothing but what is recorded."""
         with self.opened() as (archives, findings):
-            findings.holds = lambda task, folder: None  # type: ignore[method-assign]
-            return [outcome.status for outcome in self.compared(archives, findings, tasks)]
+            findings.holding = lambda series: {}  # type: ignore[method-assign]
+            return statuses(self.compared(archives, findings, wanted), wanted)
 
     def touch(self, key: str) -> None:
         """Give the checksum of the object, and the object, another time than any file had before."""
@@ -95,8 +95,26 @@ def installation(tmp_path: Path, archive_folder: ArchiveFolder) -> Installation:
     return Installation(tmp_path, archive_folder)
 
 
-def trades(first: date = FIRST, last: date = THIRD) -> list[Task]:
-    return plan(AGG_TRADES, BTC, first, last)
+def trades(first: date = FIRST, last: date = THIRD) -> list[Series]:
+    return [Series(AGG_TRADES, BTC, "", first, last)]
+
+
+def klines(first: date, last: date) -> list[Series]:
+    return [Series(KLINES, BTC, "4h", first, last)]
+
+
+def tasks_of(wanted: Sequence[Series]) -> list[Task]:
+    return [task for series in wanted for task in series.tasks()]
+
+
+def statuses(found: Compared, wanted: Sequence[Series]) -> list[Status]:
+    """Of each task, in their order: every one is found once."""
+    known = [((each.dataset, each.period), each.status) for each in found.known]
+    looked_at = [((each.task.dataset.name, each.task.period), each.status) for each in found.outcomes]
+    by_task = dict([*known, *looked_at])
+    tasks = [(task.dataset.name, task.period) for task in tasks_of(wanted)]
+    assert len(known) + len(looked_at) == len(by_task) == len(tasks)
+    return [by_task[task] for task in tasks]
 
 
 @pytest.fixture
@@ -129,7 +147,7 @@ def test_a_month_is_not_looked_at_again_though_it_was_made_of_days(
 ) -> None:
     for day in days_between(date(2024, 1, 1), date(2024, 1, 20)):
         installation.archive.klines_of_day(day)
-    tasks = plan(KLINES, BTC, date(2024, 1, 1), date(2024, 1, 20), interval="4h")
+    tasks = klines(date(2024, 1, 1), date(2024, 1, 20))
     installation.run(tasks)
     no_looks()
     assert installation.run(tasks) == ["unchanged"]
@@ -145,19 +163,19 @@ def a_late_file(it: Installation) -> None:
 
 
 def a_lost_receipt(it: Installation) -> None:
-    it.zone.store.delete(trades()[1].object_id.receipt_key)
+    it.zone.store.delete(tasks_of(trades())[1].object_id.receipt_key)
 
 
 def another_receipt(it: Installation) -> None:
-    it.zone.store.put_bytes(trades()[1].object_id.receipt_key, b"{")
+    it.zone.store.put_bytes(tasks_of(trades())[1].object_id.receipt_key, b"{")
 
 
 def lost_data(it: Installation) -> None:
-    it.zone.store.delete(trades()[1].object_id.data_key)
+    it.zone.store.delete(tasks_of(trades())[1].object_id.data_key)
 
 
 def damaged_data(it: Installation) -> None:
-    it.zone.store.put_bytes(trades()[1].object_id.data_key, b"PAR1 is not enough")
+    it.zone.store.put_bytes(tasks_of(trades())[1].object_id.data_key, b"PAR1 is not enough")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +212,7 @@ def test_other_days_of_a_period_are_looked_at(installation: Installation) -> Non
     for day in days_between(date(2024, 1, 1), date(2024, 1, 20)):
         installation.archive.klines_of_day(day)
     for last, found in ((10, "due"), (11, "due"), (11, "unchanged"), (9, "unchanged")):
-        tasks = plan(KLINES, BTC, date(2024, 1, 1), date(2024, 1, last), interval="4h")
+        tasks = klines(date(2024, 1, 1), date(2024, 1, last))
         assert installation.run(tasks) == [found]
 
 
@@ -221,7 +239,7 @@ def test_without_a_finding_everything_is_looked_at(
 
 
 def test_what_is_unchanged_but_was_never_recorded_here_is_due_once(installation: Installation, tmp_path: Path) -> None:
-    ingest(trades(), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
+    ingest(tasks_of(trades()), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
     assert installation.run(trades()) == ["due", "due", "due"]
     assert installation.run(trades()) == ["unchanged", "unchanged", "absent"]
 
@@ -242,14 +260,14 @@ def test_a_file_that_changed_just_now_is_looked_at(installation: Installation, m
     monkeypatch.setattr(Archive, "proof", lambda it, key, known="": (proofs.append(key), plain(it, key, known))[1])
     with installation.opened() as (archives, findings):
         found = installation.compared(archives, findings, trades(FIRST, SECOND))
-    assert [outcome.status for outcome in found] == ["unchanged", "unchanged"]
+    assert statuses(found, trades(FIRST, SECOND)) == ["unchanged", "unchanged"]
     assert sorted(proofs) == [KEY.format(FIRST), KEY.format(SECOND)]
 
 
 def test_a_change_while_the_run_was_at_work_is_noticed_by_the_next(installation: Installation) -> None:
     with installation.opened() as (archives, findings):
         installation.compared(archives, findings, trades())
-        made = ingest(trades(), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
+        made = ingest(tasks_of(trades()), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
         a_correction(installation)
         findings.remember([Found.of(each) for each in made], installation.zone.listed())
     assert installation.run(trades()) == ["unchanged", "due", "absent"]
@@ -300,7 +318,7 @@ def test_what_is_found_with_memory_is_what_is_found_without(runs: list[list[tupl
         patch.setattr(folder, "_SETTLES_AFTER", -1)
         it = Installation(Path(root), ArchiveFolder(Path(root, "archive")))
         days = list(days_between(FIRST, date(2024, 1, 4)))
-        tasks = [*trades(FIRST, days[-1]), *plan(KLINES, BTC, days[0], days[-1], interval="4h")]
+        tasks = [*trades(FIRST, days[-1]), *klines(days[0], days[-1])]
         for rows, events in enumerate(runs, start=3):
             for event, number in events:
                 _happen(it, event, days[number - 1], rows)
@@ -308,7 +326,7 @@ def test_what_is_found_with_memory_is_what_is_found_without(runs: list[list[tupl
 
 
 def _happen(it: Installation, event: str, day: date, rows: int) -> None:
-    key, object_id = KEY.format(day), trades(day, day)[0].object_id
+    key, object_id = KEY.format(day), tasks_of(trades(day, day))[0].object_id
     if event == "publish":
         it.archive.agg_trades(day)
         it.archive.klines_of_day(day)

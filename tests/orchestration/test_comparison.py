@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from ingestion.archive import Outcome, Status, plan
+from ingestion.archive import Known, Outcome, Status, plan
 from ingestion.domain.datasets import AGG_TRADES, KLINES, METRICS
 from ingestion.domain.periods import Span
 from ingestion.venues import parse_market
@@ -25,14 +25,10 @@ def compared(*due: tuple[str, str, str], status: Status = "due") -> Comparison:
         for dataset in (AGG_TRADES, METRICS, KLINES)
         for task in plan(dataset, market, FIRST, LAST, interval="1h" if dataset is KLINES else "")
     ]
-    outcomes = [
-        Outcome(
-            task, status if (task.dataset.name, task.market.symbol, task.period.label) in due else "unchanged", None
-        )
-        for task in tasks
-    ]
+    is_due = {id(task): (task.dataset.name, task.market.symbol, task.period.label) in due for task in tasks}
     found = Comparison.__new__(Comparison)
-    found.outcomes = outcomes
+    found.known = [Known(task.dataset.name, task.period, "unchanged") for task in tasks if not is_due[id(task)]]
+    found.outcomes = [Outcome(task, status, None) for task in tasks if is_due[id(task)]]
     return found
 
 
@@ -40,7 +36,7 @@ def test_nothing_goes_where_nothing_is_to_be_done() -> None:
     found = compared()
     assert not found.is_due
     assert found.due([MONTHS, DAYS]) == []
-    assert len(found.beside([])) == len(found.outcomes)
+    assert found.beside([]) == (found.known, [])
 
 
 def test_a_partition_goes_whole_and_of_the_datasets_that_differ_alone() -> None:
@@ -50,11 +46,12 @@ def test_a_partition_goes_whole_and_of_the_datasets_that_differ_alone() -> None:
         IngestRange(("klines",), Span.MONTH, date(2024, 6, 1), date(2024, 6, 30)),
         IngestRange(("metrics",), Span.DAY, date(2024, 3, 5), date(2024, 3, 5)),
     ]
-    others = {(each.task.dataset.name, each.task.period.label) for each in found.beside(parts)}
+    known, looked_at = found.beside(parts)
+    others = {(each.dataset, each.period.label) for each in known}
     assert ("metrics", "2024-03-05") not in others
     assert {("aggTrades", "2024-03-05"), ("metrics", "2024-03-06"), ("klines", "2024-05")} <= others
     # Two partitions of two markets are carried out.
-    assert len(found.beside(parts)) == len(found.outcomes) - 4
+    assert (len(known), looked_at) == (len(found.known) - 2, [])
 
 
 def test_what_lies_close_together_goes_at_once_and_what_lies_apart_does_not() -> None:

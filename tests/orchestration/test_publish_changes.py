@@ -13,8 +13,13 @@ from tests.support.publications import DAILY, MARKETS, Publisher
 from tests.support.republished import BARS, LABELS, Republished, contents
 
 
-def test_whatever_happens_a_publication_equals_the_one_from_nothing(tmp_path: Path) -> None:
-    """Each happening once or twice; histories drawn at random are in `tests/torture/test_republished.py`."""
+@pytest.mark.parametrize("large_from", [parquet.BY_MONTH_FROM, 1])
+def test_whatever_happens_a_publication_equals_the_one_from_nothing(
+    tmp_path: Path, large_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each happening once or twice; histories drawn at random are in `tests/torture/test_republished.py`. Tables from
+    `large_from` rows on are written by month."""
+    monkeypatch.setattr(parquet, "BY_MONTH_FROM", large_from)
     history = Republished(tmp_path, 2)
     history.publish()
     for happenings in (
@@ -54,9 +59,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     export, replace_changed = parquet.export, changes.replace_changed
 
-    def exported(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> parquet.ParquetFile:
+    def exported(connection: duckdb.DuckDBPyConnection, table: Table, *rest: object) -> parquet.ParquetFile:
         found.append(f"{table.name}.parquet")
-        return export(connection, table, folder)
+        return export(connection, table, *rest)  # type: ignore[arg-type]
 
     def replaced(out: duckdb.DuckDBPyConnection, table: str, *rest: object) -> changes.Change:
         change = replace_changed(out, table, *rest)  # type: ignore[arg-type]
@@ -82,6 +87,35 @@ def test_of_a_large_table_the_months_that_changed_are_written_and_of_others_noth
     ]
     assert f"{LABELS}: false" in written
     assert f"{LABELS}.parquet" not in written
+
+
+def test_of_a_large_table_the_row_groups_of_other_months_are_those_of_the_former_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "BY_MONTH_FROM", 1)
+    copied: list[str] = []
+    plain = parquet._copy
+    monkeypatch.setattr(parquet, "_copy", lambda *rest: (copied.append(rest[1]), plain(*rest)))
+    history = Republished(tmp_path, 0)
+    history.publish()
+    assert len([rows for rows in copied if BARS in rows]) == 4
+    copied.clear()
+    history.a_new_day()
+    history.publish()
+    months = f"\"bar_at\" >= timestamp '2026-02-01' and \"bar_at\" < timestamp '2026-03-01'"
+    assert [rows for rows in copied if BARS in rows] == [f'(from "{BARS}" where {months})']
+
+
+def test_a_file_that_was_written_whole_is_written_by_month_once_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    monkeypatch.setattr(parquet, "BY_MONTH_FROM", 1)
+    history.a_new_day()
+    anew = history.anew()
+    history.publish()
+    assert contents(history.upon) == contents(anew)
 
 
 def test_a_mart_that_has_not_changed_is_one_file_under_the_names_of_every_version(tmp_path: Path) -> None:

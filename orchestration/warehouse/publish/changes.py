@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from orchestration.warehouse.publish.tables import Table
 from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ class Change:
 
 NOTHING: Final = Change("false")
 EVERYTHING: Final = Change("true")
+
+
+@dataclass(frozen=True)
+class Month:
+    """The rows of a table in one month: a condition, as above. `rows`: how many."""
+
+    condition: str
+    rows: int
 
 
 @contextlib.contextmanager
@@ -111,6 +120,25 @@ def replace_changed(
     return change
 
 
+def months_of(out: duckdb.DuckDBPyConnection, table: Table, change: Change) -> tuple[int, list[Month]]:
+    """How many rows come before those that were replaced, and the months of these, in the order of the table; no months
+    where the table has no order of months, or rows of none."""
+    columns = [(column.name, column.type) for column in table.columns]
+    month, relation = _month(columns, table.key), identifier(table.name)
+    if month is None:
+        return 0, []
+    counted = f"select {_number_of(month)}, count(*) from {relation} where {change.rows} group by 1 order by 1"
+    found = out.execute(counted).fetchall()
+    if any(number is None for number, _ in found):
+        return 0, []
+    name, kind = identifier(month), _type_of(columns, month)
+    months = [
+        Month(f"{name} >= {kind} '{_first_of(number)}' and {name} < {kind} '{_first_of(number + 1)}'", rows)
+        for number, rows in found
+    ]
+    return table.rows - sum(each.rows for each in months), months
+
+
 def _compared(
     out: duckdb.DuckDBPyConnection, table: str, source: str, columns: list[tuple[str, str]], month: str | None
 ) -> Change:
@@ -127,7 +155,7 @@ def _compared(
     if month is None or None in was or None in now:
         return EVERYTHING
     first = min(number for number in differing if number is not None)
-    return Change(f"{identifier(month)} >= {_type_of(columns, month)} '{first // 12:04d}-{first % 12 + 1:02d}-01'")
+    return Change(f"{identifier(month)} >= {_type_of(columns, month)} '{_first_of(first)}'")
 
 
 _Months = Mapping[int | None, tuple[int, int, int, int]]
@@ -161,6 +189,11 @@ def _month(columns: Sequence[tuple[str, str]], key: Sequence[str]) -> str | None
 
 def _type_of(columns: Sequence[tuple[str, str]], name: str) -> str:
     return dict(columns)[name].lower()
+
+
+def _first_of(number: int) -> str:
+    """The first day of the month of this number."""
+    return f"{number // 12:04d}-{number % 12 + 1:02d}-01"
 
 
 def _number_of(month: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.raw.store import LocalStore
+from orchestration.warehouse.publish.changes import EVERYTHING, Change, months_of
+from orchestration.warehouse.publish.row_groups import NotDivisible, put_together
 from orchestration.warehouse.publish.tables import Table
 from orchestration.warehouse.sql import identifier, literal
 
@@ -34,6 +37,9 @@ VERSIONS: Final = f"{SERVING}/versions"
 LATEST: Final = f"{SERVING}/latest.json"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+
+# Months of a smaller table would be row groups too small to be read fast, and it is written in no time.
+BY_MONTH_FROM: Final = 1_000_000
 
 # A reader of `latest.json` opens its files later, and a long query keeps opening them. Builds follow each other by a
 # minute at least, so five versions are several minutes for the slowest reader, at the price of five times the marts.
@@ -54,13 +60,52 @@ class ParquetFile:
     stored: str = ""
 
 
-def export(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> ParquetFile:
-    """Write one table to `folder` in the order it has."""
+def export(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    folder: Path,
+    change: Change = EVERYTHING,
+    former: Path | None = None,
+) -> ParquetFile:
+    """Write one table to `folder` in the order it has.
+
+    A large one gets row groups of its own for each month, and those before `change` come from `former`, the file of the
+    table since which it changed so: the same rows give the same bytes, whichever of them were there before.
+    """
     path = folder / f"{table.name}.parquet"
-    connection.execute(f"copy {identifier(table.name)} to {literal(str(path))} (format parquet, compression zstd)")
+    if table.rows < BY_MONTH_FROM or not _by_month(connection, table, path, change, former):
+        _copy(connection, identifier(table.name), path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ParquetFile(table, path, path.stat().st_size, digest)
+
+
+def _by_month(
+    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, change: Change, former: Path | None
+) -> bool:
+    """Write the table of row groups for each month; False where it has no months."""
+    first_rows, months = months_of(connection, table, change)
+    if not months:
+        return change != EVERYTHING and _by_month(connection, table, path, EVERYTHING, None)
+    if first_rows and former is None:
+        return _by_month(connection, table, path, EVERYTHING, None)
+    with tempfile.TemporaryDirectory(dir=path.parent) as parts:
+        files = []
+        for number, month in enumerate(months):
+            files.append(Path(parts, f"{number}.parquet"))
+            _copy(connection, f"(from {identifier(table.name)} where {month.condition})", files[-1])
+        try:
+            put_together(path, files, (former, first_rows) if former is not None and first_rows else None)
+        except NotDivisible:
+            if not first_rows:
+                raise
+            # A file of a version that wrote it whole, or with other settings.
+            return _by_month(connection, table, path, EVERYTHING, None)
+    return True
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
+    connection.execute(f"copy {rows} to {literal(str(path))} (format parquet, compression zstd)")
 
 
 class FormerVersion:
@@ -82,6 +127,13 @@ class FormerVersion:
             return cls(store, latest["marts"] if is_the_same else {})
         except (ValueError, KeyError, TypeError):
             return cls(store, {})
+
+    def path_of(self, table: Table) -> Path | None:
+        """The same as a file on this machine; None on S3."""
+        if not isinstance(self._store, LocalStore):
+            return None
+        file = self.file_of(table)
+        return self._store.root / file.stored if file is not None else None
 
     def file_of(self, table: Table) -> ParquetFile | None:
         """The file of this table, if it still has the bytes that its manifest states; on S3, as many of them."""

@@ -186,10 +186,16 @@ def _files(
     copied: _Copied,
     folder: Path,
 ) -> list[parquet.ParquetFile]:
-    """The Parquet file of each table: the former version's for one that has not changed."""
+    """The Parquet file of each table: the former version's for one that has not changed, and what has not of others."""
     former = parquet.FormerVersion.of(store, copied.since)
-    kept = {table.name: former.file_of(table) for table in tables if copied.changes[table.name] == NOTHING}
-    return [kept.get(table.name) or parquet.export(out, table, folder) for table in tables]
+
+    def file_of(table: Table) -> parquet.ParquetFile:
+        change = copied.changes[table.name]
+        if change == NOTHING:
+            return former.file_of(table) or parquet.export(out, table, folder)
+        return parquet.export(out, table, folder, change, former.path_of(table) if change != EVERYTHING else None)
+
+    return [file_of(table) for table in tables]
 
 
 def _loaded(
