@@ -7,8 +7,8 @@ A new state folder bundles the JavaScript for a second and a half, and what bund
 does it, once. dbt makes a decoder of its parsed project, and schemas of its configuration, for another second. The
 tests of the report itself, and every command that is started anew, make them as users do.
 
-For the source of two flags that no event is about, dbt's adapter asks Python for the files of all imported modules,
-each time for half a second, and for one and a half where SciPy is then imported: it is told.
+For the source of two flags that no event is about, dbt's adapter looks through the files of all imported modules, each
+time for half a second, and for one and a half where SciPy is then imported: the answer is given.
 """
 
 from __future__ import annotations
