@@ -124,6 +124,8 @@ class Findings:
         self._listed = listed
         made = [found for outcome in outcomes if (found := self._finding(outcome)) is not None]
         new = {found.folder: found for found in made}
+        if not new and self._path.is_file():
+            return
         columns = zip(*new.values(), strict=True) if new else ((),) * len(_SCHEMA)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
         others = without(self._table, "folder", new)

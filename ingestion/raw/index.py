@@ -77,8 +77,8 @@ _SET_ASIDE: Final = "raw/set_aside"
 
 
 def table_of(store: ObjectStore, derived: Derived, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table as last written, or these columns of it; empty before that, and where it cannot be read: the next update
-    makes it anew."""
+    """The table as last written, or these columns of it; empty before that, and where it cannot be read: the next
+    update makes it anew."""
     stored = _stored(store, derived, columns)
     if stored is not None:
         return stored
@@ -107,6 +107,8 @@ def update(
     Others may update the tables meanwhile, on this machine and elsewhere: nothing that they wrote is lost.
     """
     noticed: set[str] = set()
+    if rehashes:  # it reads everything anyway: also what no note speaks of
+        store.sweep("raw")
 
     def notice_once(text: str) -> None:
         if text not in noticed:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -74,10 +74,19 @@ def noted(store: ObjectStore) -> dict[str, str]:
     return {key: unquote(key.rpartition("/")[2]) for key in found}
 
 
-def forget(store: ObjectStore, keys: Iterable[str]) -> None:
-    """Remove those of the notes that are so old that their writers have ended."""
+def sweep_noted(store: ObjectStore, parts: Iterable[str]) -> None:
+    """Remove what killed writers left in these parts of objects that they never put in place, and in the folder of the
+    zone itself."""
+    store.sweep_beginning(("raw/.", *parts))
+
+
+def forget(store: ObjectStore, notes: Mapping[str, str]) -> None:
+    """Remove those of the notes (by key, the part that each names) that are so old that their writers have ended, and
+    what writers that were killed left there: nothing else tells where that may be, and to look everywhere costs as much
+    as to list the zone."""
     oldest = f"{utc_now() - KEPT:{_STAMP}}"
-    old = [key for key in keys if key.split("/")[2] < oldest]
+    old = [key for key in notes if key.split("/")[2] < oldest]
+    sweep_noted(store, (notes[key] for key in old))
     with ThreadPoolExecutor(store.at_once) as pool:
         for _ in pool.map(store.delete, old):
             pass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -191,6 +191,9 @@ class S3Store:
 
     def sweep(self, prefix: str) -> None:
         """Nothing: a put that was cut leaves no object. Its parts are the bucket's to expire (a lifecycle rule)."""
+
+    def sweep_beginning(self, texts: Iterable[str]) -> None:
+        """Nothing, as above."""
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"

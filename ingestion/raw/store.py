@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from ingestion.domain.errors import StorageError
-from ingestion.raw.durable import Outrun, atomic_write, exclusively, put_first, sweep, sync
+from ingestion.raw.durable import Outrun, atomic_write, exclusively, put_first, sweep, sweep_beginning, sync
 
 SETTING: Final = "the storage URL"
 BLOCK: Final = 1 << 20
@@ -99,6 +99,10 @@ class ObjectStore(Protocol):
 
     def sweep(self, prefix: str) -> None:
         """Remove what killed writers left below `prefix` of objects that they never put in place."""
+        ...
+
+    def sweep_beginning(self, texts: Iterable[str]) -> None:
+        """The same of objects whose keys begin with one of these texts."""
         ...
 
     def url(self, key: str) -> str:
@@ -228,6 +232,14 @@ class LocalStore:
 
     def sweep(self, prefix: str) -> None:
         sweep(self.root / prefix)
+
+    def sweep_beginning(self, texts: Iterable[str]) -> None:
+        names: dict[str, set[str]] = {}
+        for text in texts:
+            folder, _, name = text.rpartition("/")
+            names.setdefault(folder, set()).add(name)
+        for folder, beginnings in names.items():
+            sweep_beginning(self.root / folder, beginnings)
 
     def url(self, key: str) -> str:
         return str(self.root / key)

@@ -24,7 +24,7 @@ from ingestion.raw import index
 from ingestion.raw.index import Listed
 from ingestion.raw.months import DATE, annotated, receipt_in_month
 from ingestion.raw.names import DATA, FORMER_RECEIPT, RECEIPT, stored_receipt
-from ingestion.raw.notes import Noting
+from ingestion.raw.notes import Noting, noted, sweep_noted
 from ingestion.raw.receipts import (
     SCHEMA_VERSION,
     Defect,
@@ -213,8 +213,8 @@ class RawZone:
         return index.is_current(self.store, now or self.listed())
 
     def sweep(self) -> None:
-        """Remove what killed writers left of files that they never put in place."""
-        self.store.sweep("raw")
+        """Remove what killed writers left of files that they never put in place, wherever a writer is noted."""
+        sweep_noted(self.store, noted(self.store).values())
 
     def write_index(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
@@ -17,6 +18,7 @@ from orchestration.defs.raw import simulated_label
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
+from orchestration.state.whole import note_whole
 from orchestration.warehouse.audit.window import AUDITED, statement_of
 from orchestration.warehouse.engines import named, team_lake, warehouse_of
 from orchestration.warehouse.publish.inputs import (
@@ -92,6 +94,8 @@ def published_asset(
             lock_wait=lock_wait,
             report=report,
         )
+        for path in (dbt.paths.warehouse, dbt.paths.serving):
+            note_whole(path)
         _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))
 
@@ -185,7 +189,7 @@ def refuse_empty(zone: "RawZone", dbt: DbtConfig) -> None:
 
     So it is on a machine whose warehouse is not the one that was built, or was built from other storage.
     """
-    stored = zone.index()["status"].to_pylist().count("stored")
+    stored = pc.sum(pc.equal(zone.index(("status",))["status"], "stored")).as_py() or 0
     if stored and not days_read(warehouse_of(dbt)):
         raise dg.Failure(
             f"nothing was published and the former publication stands: {named(dbt)} was built from no day of the raw "

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from ingestion.domain.datasets import ARCHIVED, DATASETS, Dataset
 from ingestion.domain.periods import Span
@@ -201,8 +202,8 @@ def receipts_asset() -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": index.num_rows,
-                "datasets": sorted(set(index["dataset"].to_pylist())),
-                "markets": sorted(set(index["market_id"].to_pylist())),
+                "datasets": sorted(pc.unique(index["dataset"]).to_pylist()),
+                "markets": sorted(pc.unique(index["market_id"]).to_pylist()),
             }
         )
 

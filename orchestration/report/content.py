@@ -256,8 +256,8 @@ _DAILY: Final = """
         union
         select market_id, bar_date from fct_liquidations_daily
     )
-    select k.market_id as of_market, k.bar_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source, d.coverage_ratio,
-           d.is_provisional, {quality} as flow_quality, {reason} as defect_reason,
+    select k.market_id as of_market, k.bar_date, d.net_taker_usd, d.volume_usd, d.close_price, d.flow_source,
+           d.coverage_ratio, d.is_provisional, {quality} as flow_quality, {reason} as defect_reason,
            p.taker_sell_ratio, p.sell_dominance_percentile, p.coverage_ratio as window_coverage_ratio,
            {side} as side,
            r.verdict, r.difference_usd, r.interval_verdict, r.kline_interval,
@@ -354,7 +354,8 @@ _PROFILE: Final = """
 _SCREEN: Final = "select * from rpt_market_screen order by robust_z is null, abs(robust_z) desc, market_id"
 
 _STUDY: Final = """
-    select market_id as of_market, definition_id, side, horizon_days, sample_size, hit_rate, median_return, mean_return, baseline_size,
+    select market_id as of_market, definition_id, side, horizon_days, sample_size, hit_rate, median_return,
+           mean_return, baseline_size,
            baseline_hit_rate, baseline_median, baseline_mean, p_value, median_return_when_known, p_value_when_known,
            is_conclusive, conclusion
     from agg_spike_event_study

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,21 +79,23 @@ def unchanged(
         return None
     now = datetime.now(UTC)
     note = read_note(dbt.paths)
-    published = _published(dbt.paths, note)
-    if published is None:
-        return None
-    published_at, run_id, inputs = published
     zone = found.zone
     try:
+        # What was published is hashed, which takes no turn of Python's: the index is compared meanwhile.
+        with ThreadPoolExecutor(1) as pool:
+            standing = pool.submit(_standing, dbt.paths, note, zone.store, postgres_url, team_lake(dbt))
+            is_indexed = zone.index_is_current(found.listed)
+        published = standing.result()
+        if published is None or not is_indexed:
+            return None
+        published_at, run_id, inputs = published
         settings = published_settings(scope, dbt.target)
         index = index_sha256(zone.store)
         if note.get("run_id") != run_id or inputs != inputs_sha256(index, settings, dbt.variables(), postgres_url):
             return None
-        stands_everywhere = _stands(zone.store, run_id, postgres_url, team_lake(dbt))
-        is_complete = stands_everywhere and report_path(dbt.paths.serving).is_file()
-        if not (is_complete and is_there(dbt)):
+        if not (report_path(dbt.paths.serving).is_file() and is_there(dbt)):
             return None
-        if not zone.index_is_current(found.listed) or (with_today and finished_hours(dbt.paths.spool, now=now)):
+        if with_today and finished_hours(dbt.paths.spool, now=now):
             return None
         today = _recent(scope, endpoints, dbt, zone, now) if with_today else []
     except IngestionError:
@@ -104,6 +107,14 @@ def unchanged(
         *(_stale(dbt.paths.serving, scope, now) if with_today else ()),
     ]
     return Unchanged([*found.outcomes, *today], checks, found.notices, published_at, run_id)
+
+
+def _standing(
+    paths: Paths, note: Mapping[str, Any], store: ObjectStore, postgres_url: str | None, team: TeamLake | None
+) -> tuple[datetime, str, str] | None:
+    """As `_published`; None also where the publication is not complete on every target."""
+    published = _published(paths, note)
+    return published if published is not None and _stands(store, published[1], postgres_url, team) else None
 
 
 def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, str] | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestration.config.paths import Paths
 from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
+from orchestration.state.whole import take_note
 from orchestration.warehouse.place import NAME, Warehouse, opened
 from orchestration.warehouse.sql import literal
 
@@ -80,15 +81,17 @@ class WarehouseFile:
 def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> str | None:
     """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
 
-    A damaged file is set aside, and the sentence about it returned: the build makes everything anew. For the process
+    A damaged file is set aside, and the sentence about it returned: the build makes everything anew. One that the last
+    run left whole is opened and not read (`orchestration.state.whole`). For the process
     that holds the lock over builds. Programs that are no part of Taker do not take that lock: dbt would try for minutes
     to open what they have open, and report it with the tracebacks of every attempt.
     """
     path = paths.warehouse
+    read = () if take_note(path) else (*KEPT_TABLES, *FORMER_TABLES)
     deadline = time.monotonic() + patience
     while path.exists():
         try:
-            fault = duckdb_fault(path, (*KEPT_TABLES, *FORMER_TABLES))
+            fault = duckdb_fault(path, read)
         except NotDamaged as error:
             reason = str(error)
         else:

@@ -267,7 +267,9 @@ def test_a_file_that_changed_just_now_is_looked_at(installation: Installation, m
 def test_a_change_while_the_run_was_at_work_is_noticed_by_the_next(installation: Installation) -> None:
     with installation.opened() as (archives, findings):
         installation.compared(archives, findings, trades())
-        made = ingest(tasks_of(trades()), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON)
+        made = ingest(
+            tasks_of(trades()), archives=archives_at(installation.archive.url), zone=installation.zone, now=NOON
+        )
         a_correction(installation)
         findings.remember([Found.of(each) for each in made], installation.zone.listed())
     assert installation.run(trades()) == ["unchanged", "due", "absent"]

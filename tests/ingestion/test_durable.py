@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestion.raw.durable import _boot, atomic_write, sweep
+from ingestion.raw import notes
+from ingestion.raw.durable import atomic_write, boot, sweep
+from ingestion.raw.notes import Noting
 from ingestion.raw.store import LocalStore
 from ingestion.raw.zone import RawZone
 
@@ -36,8 +39,9 @@ def half_written(target: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "raw" / "aggTrades" / "venue=binance_um"
+    folder = tmp_path / "raw/aggTrades/venue=binance_um/symbol=BTCUSDT/date=2024-08-08"
     folder.mkdir(parents=True)
+    Noting(LocalStore(tmp_path)).before(str(folder.relative_to(tmp_path)))
     dead, left = half_written(folder / "data.parquet")
     living, being_written = half_written(folder / "_receipt.json")
     try:
@@ -54,6 +58,27 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_stays(t
         living.wait(30)
     assert sweep(folder, deeply=False) == [being_written]
     assert [path.name for path in folder.iterdir()] == ["own"]
+
+
+def test_what_was_left_where_a_writer_was_noted_is_swept_before_the_note_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process brings the index up to date, and whether or not it has swept before."""
+    folder = "raw/aggTrades/venue=binance_um/symbol=BTCUSDT/date={}"
+    left = []
+    store = LocalStore(tmp_path)
+    for day in ("2024-08-08", "2024-09-09"):
+        path = tmp_path / folder.format(day)
+        path.mkdir(parents=True)
+        left.append(path / f".data.parquet.{boot()}-{'0' * 32}.part")
+        left[-1].write_text("half")
+    Noting(store).before(folder.format("2024-08-08"))
+    later = notes.utc_now() + notes.KEPT + timedelta(minutes=1)
+    monkeypatch.setattr(notes, "utc_now", lambda: later)
+    RawZone(store).write_index()
+    assert (notes.noted(store), [path.exists() for path in left]) == ({}, [False, True])
+    RawZone(store).write_index(rehashes=True)
+    assert not left[1].exists()
 
 
 def test_a_file_of_another_boot_is_swept_when_it_is_an_hour_old(tmp_path: Path) -> None:
@@ -89,7 +114,7 @@ def test_a_writer_that_opens_its_file_while_it_is_swept_makes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sweep removes it before it gives up the lock: the writer, which gets it next, sees that it is gone."""
-    left = tmp_path / f".file.{_boot()}-{'0' * 32}.part"
+    left = tmp_path / f".file.{boot()}-{'0' * 32}.part"
     left.write_text("half")
     real, locked_at_the_end = os.unlink, []
 

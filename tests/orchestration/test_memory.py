@@ -36,11 +36,11 @@ def test_another_text_is_refused_with_what_to_write(text: str, monkeypatch: pyte
         (32 * GIB, None, 16, 8192),
         (32 * GIB, "max\n", 16, 8192),
         (32 * GIB, f"{8 * GIB}\n", 16, 2048),
-        (32 * GIB, None, 2, 3072),
+        (32 * GIB, None, 2, 2560),
         (2 * GIB, None, 16, 1024),
     ],
 )
-def test_the_default_is_a_quarter_of_what_there_is_within_1_and_a_half_gib_a_core_and_at_least_1_gib(
+def test_the_default_is_a_quarter_of_what_there_is_within_1_and_a_quarter_gib_a_core_and_at_least_1_gib(
     tmp_path: Path, machine: int, container: str | None, cores: int, size: int
 ) -> None:
     limit = tmp_path / "memory.max"

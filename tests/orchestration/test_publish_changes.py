@@ -102,7 +102,7 @@ def test_of_a_large_table_the_row_groups_of_other_months_are_those_of_the_former
     copied.clear()
     history.a_new_day()
     history.publish()
-    months = f"\"bar_at\" >= timestamp '2026-02-01' and \"bar_at\" < timestamp '2026-03-01'"
+    months = "\"bar_at\" >= timestamp '2026-02-01' and \"bar_at\" < timestamp '2026-03-01'"
     assert [rows for rows in copied if BARS in rows] == [f'(from "{BARS}" where {months})']
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
+from orchestration.state.whole import take_note
 from orchestration.warehouse.publish.database import PUBLICATION, published
 from orchestration.warehouse.publish.parquet import LATEST, MANIFEST, SERVING, VERSIONS
 from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES
@@ -39,7 +40,7 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> tupl
     damage = None
     if serving.is_file():
         try:
-            damage = duckdb_fault(serving, _COMPARED, read_only=True)
+            damage = duckdb_fault(serving, () if take_note(serving) else _COMPARED, read_only=True)
         except NotDamaged:
             return serving, []  # attaching it raises the error, with what to do
         if damage is None and not _has_later(store, serving):

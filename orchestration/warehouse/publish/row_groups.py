@@ -16,8 +16,10 @@ writes behind all row groups. They are copied in one piece, so that each place i
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -109,14 +111,11 @@ def put_together(target: Path, files: Sequence[Path], begins_with: tuple[Path, i
 
 def _first_rows(file: _File, rows: int) -> tuple[list[_Struct], int]:
     """The row groups that hold exactly the first rows, and where their data end."""
-    counted, number = 0, 0
-    for number, group in enumerate([*file.row_groups, None]):
-        if counted >= rows or group is None:
-            break
-        counted += group[_ROWS][1]
+    ends = list(accumulate(group[_ROWS][1] for group in file.row_groups))
+    number = bisect_left(ends, rows) + 1
     kept, rest = file.row_groups[:number], file.row_groups[number:]
     end = min((place for group in rest for place in _places(group)), default=file.data_end)
-    if counted != rows or any(place >= end for group in kept for place in _places(group)):
+    if ends[number - 1 : number] != [rows] or any(place >= end for group in kept for place in _places(group)):
         raise NotDivisible(f"{file.path} cannot be cut after {rows:,} rows")
     return kept, end
 

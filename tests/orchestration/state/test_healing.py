@@ -8,7 +8,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from ingestion.live.status import STATUS_NAME, StatusDamaged, read_status
+from ingestion.raw.durable import boot
 from orchestration.alerts import outbox
 from orchestration.config.days import yesterday
 from orchestration.config.paths import Paths
@@ -25,6 +26,7 @@ from orchestration.resources import ApiResource
 from orchestration.runs import demo
 from orchestration.runs.instance import open_instance, prepare_home
 from orchestration.state.healing import NotDamaged, duckdb_fault, heal, sqlite_fault
+from orchestration.state.whole import note_whole
 from orchestration.warehouse import dbt, opening
 from orchestration.warehouse.profile import write_profile
 from orchestration.warehouse.publish.parquet import LATEST
@@ -167,6 +169,57 @@ def test_one_flipped_bit_in_the_bars_that_a_build_goes_on_from_is_found(warehous
     content[len(content) // 2] ^= 1
     warehouse.write_bytes(content)
     assert "Corrupt database file" in (duckdb_fault(warehouse, ["int_flow_bars"]) or "")
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each look at the warehouse, whether it was read from end to end."""
+    found: list[bool] = []
+
+    def looked(path: Path, tables: Collection[str] = (), **options: bool) -> str | None:
+        found.append(bool(tables))
+        return duckdb_fault(path, tables, **options)
+
+    monkeypatch.setattr(opening, "duckdb_fault", looked)
+    return found
+
+
+def test_a_warehouse_that_the_last_run_left_whole_is_not_read_from_end_to_end(
+    settings: Settings, warehouse: Path, read: list[bool]
+) -> None:
+    note_whole(warehouse)
+    opening.await_warehouse(settings.paths, patience=0)
+    # Nothing has noted it again: the run that began here has failed.
+    opening.await_warehouse(settings.paths, patience=0)
+    assert read == [False, True]
+
+
+def written_again(warehouse: Path) -> None:
+    """Under the same time, size and name."""
+    found = warehouse.stat()
+    with warehouse.open("r+b") as file:
+        file.write(file.read(1))
+    os.utime(warehouse, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def restored(warehouse: Path) -> None:
+    copy = Path(shutil.copy2(warehouse, warehouse.with_name("copy")))
+    os.replace(copy, warehouse)
+
+
+def restarted(warehouse: Path) -> None:
+    note = warehouse.with_name(f".{warehouse.name}.whole")
+    note.write_text(note.read_text().replace(boot(), "another boot"))
+
+
+@pytest.mark.parametrize("happened", [written_again, restored, restarted])
+def test_whatever_happened_to_the_warehouse_since_it_is_read_from_end_to_end(
+    happened: Callable[[Path], None], settings: Settings, warehouse: Path, read: list[bool]
+) -> None:
+    note_whole(warehouse)
+    happened(warehouse)
+    opening.await_warehouse(settings.paths, patience=0)
+    assert read == [True]
 
 
 def test_a_torn_log_beside_a_healthy_warehouse_goes_with_it(settings: Settings, warehouse: Path) -> None:

@@ -1,0 +1,44 @@
+"""Database files that the last run left whole: what need not be read from end to end before it is used again.
+
+Belongs here: the note beside such a file, and whether it still speaks of it. Does not: how a file is read, what follows
+from damage (`orchestration.state.healing` and its callers).
+
+The note is taken away when the file is about to be used, and written again once everything has ended well. So a file
+that another program wrote, that was copied or restored, that a run left which failed, or that a machine left which went
+down, is read from end to end first. A bit that flips under an unchanged time is found by DuckDB when it reads that
+block; that run fails, and the next one reads everything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingestion.raw.durable import atomic_write, boot
+
+
+def note_whole(path: Path) -> None:
+    """The file is as it should be; nothing where there is none. OSError."""
+    if path.is_file():
+        with atomic_write(_note(path)) as staged:
+            staged.write_text(_state(path))
+
+
+def take_note(path: Path) -> bool:
+    """Whether the file is the one that was noted, unchanged since. The note is gone in any case."""
+    note = _note(path)
+    try:
+        was = note.read_text()
+        note.unlink()
+        return was == _state(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f".{path.name}.whole")
+
+
+def _state(path: Path) -> str:
+    """The time of the inode's change cannot be set by a program: a copy with the times of its original has another."""
+    found = path.stat()
+    return f"{boot()} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
