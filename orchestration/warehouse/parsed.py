@@ -106,7 +106,7 @@ def run_dbt(args: Sequence[str]) -> None:
     look_seldom()
     from dbt.cli.main import cli
 
-    from orchestration.compat.dbt_nodes import cheapen_nodes
+    from orchestration.warehouse.dbt_nodes import cheapen_nodes
     from orchestration.warehouse.events import take_events
 
     take_events()

@@ -240,7 +240,7 @@ def _dbt() -> None:
     """
     from dbt.cli.main import dbtRunner
 
-    from orchestration.compat.dbt_nodes import cheapen_nodes
+    from orchestration.warehouse.dbt_nodes import cheapen_nodes
 
     take_events()
     began, path, target = time.time(), parsed_path(PROJECT), Path(sys.argv[-1])

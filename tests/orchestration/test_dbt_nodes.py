@@ -13,8 +13,8 @@ from dbt.contracts.graph.manifest import Manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.compat import dbt_nodes
-from orchestration.compat.dbt_nodes import build_namespace, inject_ctes, write_changed
+from orchestration.warehouse import dbt_nodes
+from orchestration.warehouse.dbt_nodes import build_namespace, inject_ctes, write_changed
 from orchestration.warehouse.parsed import load_parsed, parsed_path
 from orchestration.warehouse.profile import PROJECT_DIR
 

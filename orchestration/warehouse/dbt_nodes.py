@@ -1,6 +1,7 @@
 """dbt's work for each node, without what is the same for all of them.
 
-Belongs here: the overridden functions of dbt-core. Does not: its events (`orchestration.warehouse.events`).
+Belongs here: the overridden functions of dbt-core. Does not: its events (`orchestration.warehouse.events`), or what is
+overridden of Dagster (`orchestration.compat`).
 
 A build of this project has some 170 nodes, each rendered in two or three contexts: that costs as much as their SQL.
 
