@@ -15,6 +15,7 @@ from ingestion.simulator.simulated import simulate
 from tests.support.browser import running_chromium
 from tests.support.commands import Taker
 from tests.support.demos import Demo, made_demo
+from tests.support.installed import Installed, installed_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -23,9 +24,15 @@ REAL_RANGE = ("run", "--markets", "binance_um:BTCUSDT", "--from", "2022-01-01", 
 
 
 @pytest.fixture(scope="session")
-def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, for the modules of the xdist group `demo`."""
+    return installed_in(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="session")
+def finished_demo(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """One for all modules of the xdist group `demo`: look at it, and change only a copy."""
-    return made_demo(tmp_path_factory.mktemp("demo"))
+    return made_demo(tmp_path_factory.mktemp("demo"), installed)
 
 
 @dataclass(frozen=True)

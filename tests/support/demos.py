@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from ingestion.simulator.simulated import DefectKind, SimulationSummary, simulate
 from tests.support.commands import Taker
+from tests.support.installed import Installed
 
 LINEAR, INVERSE, ETHER = "simulated:BTCUSDT", "simulated:BTCUSD_PERP", "simulated:ETHUSDT"
 # Of the second exchange, and the sum over both.
@@ -56,13 +55,11 @@ class Demo:
         return replace(self, folder=folder, simulated=replace(self.simulated, root=folder / _HOME / "archive"))
 
 
-def made_demo(folder: Path) -> Demo:
-    """What `make demo` does."""
+def made_demo(folder: Path, installed: Installed) -> Demo:
+    """What `make demo` does, by the command that the wheel installs."""
     home = folder / _HOME
-    simulated = simulate(home / "archive", last_day=LAST_DAY)
-    (home / "demo.json").write_text(json.dumps({"first_day": str(simulated.first_day), "last_day": str(LAST_DAY)}))
-    made = subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", "demo", "--json"], cwd=folder, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return Demo(folder, simulated, json.loads(made.stdout))
+    home.mkdir(parents=True)
+    (home / "demo.json").write_text(json.dumps({"last_day": str(LAST_DAY)}))
+    facts = json.loads(installed.run(folder, "demo", "--json"))
+    # The archive is there already: what is in it.
+    return Demo(folder, simulate(home / "archive", last_day=LAST_DAY), facts)
