@@ -7,23 +7,33 @@ corrected. Does not: merging itself (`tests/ingestion/test_merging.py`), whole r
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from ingestion.archive import ingest, plan
+from ingestion.domain.datasets import AGG_TRADES, LIQUIDATION_SNAPSHOT, METRICS
+from ingestion.raw.merging import merge_months
+from ingestion.raw.stores import open_store
+from ingestion.raw.zone import RawZone
+from ingestion.venues import parse_market
 from orchestration.config.dbt import DUCKDB, SPARK
-from tests.support.commands import Taker
+from tests.support.archives import archives_at
 from tests.support.spark import in_the_driver
-from tests.torture.test_merged_months import CORRECTED, FEBRUARY, MERGE, RUN, correct, publish, settings_of
+from tests.torture.test_merged_months import CORRECTED, FEBRUARY, FIRST, LAST, correct, publish
 from tests.torture.test_spark_equality import build, differences
 from tools.spark.cluster import Cluster
 
 pytestmark = pytest.mark.xdist_group("spark")
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+MARKET = parse_market("simulated:BTCUSD_PERP")
+DATASETS = (AGG_TRADES, METRICS, LIQUIDATION_SNAPSHOT)
 # Everything that reads a dataset whose days may be merged, and the note of what was built.
-READERS = ("+int_trade_minutes", "+int_raw_row_counts", "+int_metrics_hours", "+int_liquidation_states")
+READERS = ("+int_flow_bars", "+int_raw_row_counts", "+int_metrics_hours", "+int_liquidation_states")
 OF_DAYS = ("--exclude-resource-type", "test", "--select", *READERS, "int_built_receipts")
 
 
@@ -35,24 +45,29 @@ def rows(warehouse: Path, sql: str) -> list[tuple[Any, ...]]:
 def test_merged_days_and_a_corrected_one_beside_them_are_built_as_by_duckdb(
     tmp_path: Path, spark_cluster: Cluster
 ) -> None:
-    archive = tmp_path / "archive"
-    publish(archive)
-    laptop = Taker(tmp_path / "laptop", settings_of(archive))
-    laptop.done(*RUN)
-
+    archive, zone = tmp_path / "archive", RawZone(open_store(tmp_path / "zone"))
     conf = in_the_driver(spark_cluster, tmp_path)
+
+    def ingested() -> None:
+        for dataset in DATASETS:
+            tasks = plan(dataset, MARKET, FIRST, LAST)
+            ingest(tasks, archives=archives_at(archive.as_uri()), zone=zone, now=NOW)
+        zone.write_index()
 
     def built(*more: str) -> dict[str, Path]:
         return {
-            target: build(tmp_path / target, laptop.storage, target, conf, ("1h",), [*OF_DAYS, *more])
+            target: build(tmp_path / target, tmp_path / "zone", target, conf, ("1h",), [*OF_DAYS, *more])
             for target in (DUCKDB, SPARK)
         }
 
+    publish(archive)
+    ingested()
     built()
-    merged = {month["dataset"] for month in laptop.done(*MERGE)["months"] if month["status"] == "merged"}
-    assert {"aggTrades", "metrics", "liquidationSnapshot"} <= merged
+    outcomes = merge_months(zone, now=NOW, settled_for=timedelta(), kept_for=timedelta())
+    merged = {outcome.dataset for outcome in outcomes if outcome.status == "merged"}
+    assert merged == {dataset.name for dataset in DATASETS}
     correct(archive, CORRECTED)
-    laptop.done(*RUN)
+    ingested()
 
     # Of the merged month nothing is built again but the day that has an object of its own now.
     of = built()
