@@ -39,7 +39,7 @@ SLOW_MODULES = re.compile(
 
 # The xdist groups that take longest, longest first: begun before the others, none keeps one worker when all else ended.
 LONGEST = (
-    *("demo", "empty", "real_market", "s3", "test_run", "published_faults", "lost_raw", "answers", "live"),
+    *("demo", "empty", "real_market", "s3", "test_run", "published_faults", "week", "answers", "live"),
     *("test_planted_secrets", "test_provisional", "test_liquidations", "contradicted_facts"),
 )
 

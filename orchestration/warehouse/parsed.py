@@ -106,6 +106,7 @@ def run_dbt(args: Sequence[str]) -> None:
     look_seldom()
     from dbt.cli.main import cli
 
+    from orchestration.warehouse.dbt_nodes import cheapen_nodes
     from orchestration.warehouse.events import take_events
 
     take_events()
@@ -115,6 +116,8 @@ def run_dbt(args: Sequence[str]) -> None:
     artefacts = _option(args, "--target-path")
     path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
     manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
+    if manifest is not None:
+        cheapen_nodes()
     with _engine(args, output, lambda: _descriptions(manifest or load_parsed(path))):
         try:
             cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})

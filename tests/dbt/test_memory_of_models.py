@@ -36,6 +36,5 @@ def test_two_years_of_a_hundred_markets_are_judged_within_the_least_limit(empty:
     shutil.copy(empty.path, held.path)
     with duckdb.connect(str(held.path)) as connection:
         connection.execute(HOURLY_KLINES)
-    held.dbt("run", "--select", "int_archive_bars", "--full-refresh")
-    held.dbt("run", "--select", "int_flow_bar_pairs", "int_flow_price_levels")
+    held.dbt("run", "--full-refresh", "--select", "int_archive_bars", "int_flow_bar_pairs", "int_flow_price_levels")
     assert held.rows("select count(*) from int_flow_price_levels") == [(MARKETS * HOURS,)]

@@ -240,9 +240,13 @@ def _dbt() -> None:
     """
     from dbt.cli.main import dbtRunner
 
+    from orchestration.warehouse.dbt_nodes import cheapen_nodes
+
     take_events()
     began, path, target = time.time(), parsed_path(PROJECT), Path(sys.argv[-1])
     manifest = load_parsed(path)
+    if manifest is not None:
+        cheapen_nodes()
     done = dbtRunner(manifest=manifest).invoke(sys.argv[1:])
     if manifest is None:
         keep_parsed(path, target, began)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestion.simulator.simulated import simulate
 from tests.support.browser import running_chromium
 from tests.support.commands import Taker
 from tests.support.demos import Demo, made_demo
@@ -21,6 +26,39 @@ REAL_RANGE = ("run", "--markets", "binance_um:BTCUSDT", "--from", "2022-01-01", 
 def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """One for all modules of the xdist group `demo`: look at it, and change only a copy."""
     return made_demo(tmp_path_factory.mktemp("demo"))
+
+
+@dataclass(frozen=True)
+class Week:
+    """A week of one simulated market in `folder`: its archive, and below `var` what `taker RUN` made of it."""
+
+    folder: Path
+    first_day = date(2026, 3, 4)
+    last_day = date(2026, 3, 10)
+    market = "simulated:BTCUSD_PERP"
+    run = ("run", "--from", str(first_day), "--to", str(last_day))
+
+    @property
+    def taker(self) -> Taker:
+        settings = {
+            "TAKER_ARCHIVE_URL": (self.folder / "archive").as_uri(),
+            "TAKER_MARKETS": self.market,
+            "TAKER_FIRST_DAY": str(self.first_day),
+        }
+        return Taker(self.folder / "var", settings)
+
+    def copied_to(self, folder: Path) -> Week:
+        """The same in another place, to be changed there."""
+        return Week(Path(shutil.copytree(self.folder, folder, dirs_exist_ok=True)))
+
+
+@pytest.fixture(scope="session")
+def published_week(tmp_path_factory: pytest.TempPathFactory) -> Week:
+    """One for all modules of the xdist group `week`: look at it, and change only a copy."""
+    week = Week(tmp_path_factory.mktemp("week"))
+    simulate(week.folder / "archive", last_day=week.last_day, days=45, trades_days=7, rows_per_day=300)
+    week.taker.done(*week.run)
+    return week
 
 
 @pytest.fixture(scope="session")

@@ -200,22 +200,3 @@ class TestTheLifeOfAWarehouse:
         changed = {key for key in after if after[key] != before[key]}
         # The sum over venues states the quality of the worst of its parts.
         assert changed == {(market, demo.day_of(DefectKind.REPLACED_FILE)) for market in (LINEAR, SUM)}
-
-    def test_3_a_failed_audit_leaves_the_former_publication_standing(self, demo: Demo) -> None:
-        with duckdb.connect(str(demo.taker.storage / "warehouse.duckdb")) as warehouse:
-            # In both, or the trades would contradict the klines, which would be used.
-            for table in ("int_flow_bars", "int_archive_bars"):
-                warehouse.execute(f"update {table} set high_price = 1 where bar_date = ?", [LAST_DAY])
-        before = demo.taker.marts.read_bytes()
-        (demo.taker.storage / "last_run.json").unlink()  # so that the run has something to do
-        answer = again(demo)
-        printed = " ".join((answer.stdout + answer.stderr).split())
-        assert answer.returncode == 1
-        assert "no open or close above the high" in printed
-        assert demo.taker.marts.read_bytes() == before
-
-    def test_4_a_full_refresh_mends_it(self, demo: Demo) -> None:
-        before = dailies(demo)
-        answer = again(demo, "--full-refresh", "--quiet")
-        assert answer.returncode == 0, answer.stderr
-        assert dailies(demo) == before

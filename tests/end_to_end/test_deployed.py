@@ -188,7 +188,7 @@ def test_the_manifests_run_the_commands_of_the_services_with_their_checks() -> N
 
 
 def test_the_values_of_the_chart_have_the_names_and_limits_of_the_manifests() -> None:
-    """The chart's own schema is in no package: its properties were compared by reading (docs/deploy.md)."""
+    """What the chart itself takes: `test_helm_values.py`."""
     values = yaml.safe_load((DEPLOY / "kubernetes-values.yaml").read_text())
     items = yaml.safe_load((DEPLOY / "kubernetes" / "taker.yaml").read_text())["items"]
     named = {(item["kind"], item["metadata"]["name"]) for item in items}

@@ -5,31 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestion.simulator.simulated import simulate
-from tests.support.commands import Taker
+from tests.end_to_end.conftest import Week
 
-pytestmark = pytest.mark.xdist_group("lost_raw")
+pytestmark = pytest.mark.xdist_group("week")
 
-FIRST, LAST = date(2026, 3, 4), date(2026, 3, 10)
 LOST = date(2026, 3, 8)
-MARKET = "simulated:BTCUSD_PERP"
-RUN = ("run", "--from", str(FIRST), "--to", str(LAST))
+MARKET, RUN = Week.market, Week.run
 
 
 class Lost:
     """A storage that was published whole, then without one file of liquidations, then with it again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, week: Week) -> None:
+        self.taker, folder = week.taker, week.folder
         archive = folder / "archive"
-        simulate(archive, last_day=LAST, days=45, trades_days=7, rows_per_day=300)
-        settings = {"TAKER_ARCHIVE_URL": archive.as_uri(), "TAKER_MARKETS": MARKET, "TAKER_FIRST_DAY": str(FIRST)}
-        self.taker = Taker(folder / "var", settings)
-        self.first = self.taker.done(*RUN)
         self.whole = self.published()
         self.sound = self.taker.run("verify", "--json")
 
@@ -60,8 +53,8 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def lost(tmp_path_factory: pytest.TempPathFactory) -> Lost:
-    return Lost(tmp_path_factory.mktemp("lost"))
+def lost(published_week: Week, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    return Lost(published_week.copied_to(tmp_path_factory.mktemp("lost")))
 
 
 def day_of(rows: list[Any]) -> list[Any]:

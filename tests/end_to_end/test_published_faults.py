@@ -25,6 +25,10 @@ SEPTEMBER = [date(2025, 9, 1) + timedelta(days=n) for n in range(30)]
 DAYS = SEPTEMBER[9:12]
 MIDDLE = DAYS[1]
 PRICE = Decimal(100)
+RUN_OF_THREE_DAYS = (
+    *("run", "--markets", ",".join(f"binance_um:{name}USDT" for name in ("FFF", "GGG", "HHH", "III", "JJJ"))),
+    *("--from", str(DAYS[0]), "--to", str(DAYS[2])),
+)
 FUNDING_HEADER = "calc_time,funding_interval_hours,last_funding_rate"
 
 
@@ -239,17 +243,7 @@ def three_days(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     for day in DAYS[:2]:
         archive.day_of_bars("JJJUSDT", day)
     taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
-    names = ("FFF", "GGG", "HHH", "III", "JJJ")
-    taker.printed = sentences(  # type: ignore[attr-defined]
-        taker,
-        "run",
-        "--markets",
-        ",".join(f"binance_um:{name}USDT" for name in names),
-        "--from",
-        str(DAYS[0]),
-        "--to",
-        str(DAYS[2]),
-    )
+    taker.printed = sentences(taker, *RUN_OF_THREE_DAYS)  # type: ignore[attr-defined]
     return taker
 
 
@@ -286,7 +280,5 @@ class TestThreeDaysOfTrades:
         assert str(MIDDLE) in status
 
     def test_are_unchanged_by_a_second_run(self, three_days: Taker) -> None:
-        done = three_days.run(
-            "run", "--markets", "binance_um:FFFUSDT", "--from", str(DAYS[0]), "--to", str(DAYS[2]), "--json"
-        )
+        done = three_days.run(*RUN_OF_THREE_DAYS, "--json")
         assert json.loads(done.stdout)["objects"].keys() == {"unchanged", "absent"}

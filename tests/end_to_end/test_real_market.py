@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import REAL_RANGE as RANGE
 from tests.support.commands import Taker
 
 BTC = "binance_um:BTCUSDT"
@@ -23,16 +22,11 @@ pytestmark = pytest.mark.xdist_group("real_market")
 
 
 @pytest.fixture(scope="module")
-def by_4h(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Taker:
-    """Klines of 4h alone, with the aggregated trades where the archive has them."""
-    taker = Taker(tmp_path_factory.mktemp("by_4h"), {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h"})
-    taker.done(*RANGE)
-    return taker
-
-
-@pytest.fixture(scope="module")
 def by_default(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Taker, str]:
-    """The days of the default window as it was on 2026-11-28, fewer than two years with bars; and what was printed."""
+    """The days of the default window as it was on 2026-11-28, fewer than two years with bars; and what was printed.
+
+    Klines of 4h alone, with the aggregated trades where the archive has them.
+    """
     settings = {"TAKER_ARCHIVE_URL": mirror, "TAKER_KLINE_INTERVAL": "4h", "TAKER_REST": "off"}
     taker = Taker(tmp_path_factory.mktemp("by_default"), settings)
     done = taker.run("run", "--markets", BTC, "--from", "2024-10-29", "--to", "2026-07-30")
@@ -56,24 +50,26 @@ def ranked(taker: Taker, definition: str, bar: str, columns: str = "spike_rank, 
 
 
 class TestTheDayInTheNews:
-    def test_sold_1_598_billion_dollars_net(self, by_4h: Taker) -> None:
-        assert daily(by_4h, "2026-01-31", "net_taker_usd, flow_source, coverage_ratio") == (
-            Decimal("-1598330009.658"),
-            "klines",
-            1.0,
-        )
+    def test_sold_1_598_billion_dollars_net(self, cross_checked: Taker, by_default: tuple[Taker, str]) -> None:
+        """By bars of 4h beside those of a day, and by bars of 4h alone."""
+        for taker in (cross_checked, by_default[0]):
+            assert daily(taker, "2026-01-31", "net_taker_usd, flow_source, coverage_ratio") == (
+                Decimal("-1598330009.658"),
+                "klines",
+                1.0,
+            )
 
     @pytest.mark.parametrize(("definition", "rank"), [("daily_usd", 10), ("daily_base", 11), ("daily_sell_ratio", 6)])
-    def test_was_not_third_by_day(self, by_4h: Taker, definition: str, rank: int) -> None:
-        assert ranked(by_4h, definition, "2026-01-31") == (rank, 730)
+    def test_was_not_third_by_day(self, cross_checked: Taker, definition: str, rank: int) -> None:
+        assert ranked(cross_checked, definition, "2026-01-31") == (rank, 730)
 
-    def test_was_third_by_four_hours_in_dollars(self, by_4h: Taker) -> None:
+    def test_was_third_by_four_hours_in_dollars(self, cross_checked: Taker) -> None:
         columns = "spike_rank, window_bars, is_event, event_rank"
-        assert ranked(by_4h, "4h_usd", "2026-01-31 16:00", columns) == (3, 4380, True, 3)
+        assert ranked(cross_checked, "4h_usd", "2026-01-31 16:00", columns) == (3, 4380, True, 3)
 
-    def test_stood_behind_october_2025_and_march_2024(self, by_4h: Taker) -> None:
-        assert ranked(by_4h, "daily_usd", "2025-10-10", "spike_rank") == (1,)
-        events = by_4h.query(
+    def test_stood_behind_october_2025_and_march_2024(self, cross_checked: Taker) -> None:
+        assert ranked(cross_checked, "daily_usd", "2025-10-10", "spike_rank") == (1,)
+        events = cross_checked.query(
             f"select cast(bar_at as date), event_rank from fct_taker_spike_ranks where market_id = '{BTC}' "
             "and definition_id = '4h_usd' and side = 'bearish' and is_event "
             "and bar_at > timestamp '2024-02-01' and bar_at <= timestamp '2026-01-31 16:00' order by value limit 3"
@@ -81,14 +77,15 @@ class TestTheDayInTheNews:
         assert [day for day, _ in events] == [date(2025, 10, 10), date(2024, 3, 5), date(2026, 1, 31)]
 
 
-def test_every_requested_day_is_published_and_none_after(by_4h: Taker) -> None:
-    assert by_4h.query("select min(bar_date), max(bar_date), count(*) from fct_net_taker_volume_daily") == [
+def test_every_requested_day_is_published_and_none_after(cross_checked: Taker) -> None:
+    assert cross_checked.query("select min(bar_date), max(bar_date), count(*) from fct_net_taker_volume_daily") == [
         (date(2022, 1, 1), date(2026, 7, 30), 1672)
     ]
 
 
-def test_four_hour_bars_make_no_hourly_ones(by_4h: Taker) -> None:
-    assert by_4h.query("select count(*) from fct_net_taker_volume_hourly") == [(0,)]
+def test_four_hour_bars_make_no_hourly_ones(cross_checked: Taker, by_default: tuple[Taker, str]) -> None:
+    for taker in (cross_checked, by_default[0]):
+        assert taker.query("select count(*) from fct_net_taker_volume_hourly") == [(0,)]
 
 
 class TestTheClaimsOfTheNews:
@@ -104,23 +101,23 @@ class TestTheClaimsOfTheNews:
         ],
     )
     def test_are_judged_by_the_definition(
-        self, by_4h: Taker, claim: str, definition: str, holds: bool, ranks: tuple[int, int]
+        self, cross_checked: Taker, claim: str, definition: str, holds: bool, ranks: tuple[int, int]
     ) -> None:
-        assert by_4h.query(
+        assert cross_checked.query(
             "select holds, actual_rank, actual_event_rank from fct_claim_verdicts "
             f"where claim_id = 'news-2026-02-03-{claim}' and definition_id = '{definition}'"
         ) == [(holds, *ranks)]
 
-    def test_are_wrong_about_the_second_largest_which_was_in_march_2024(self, by_4h: Taker) -> None:
-        ((sentence,),) = by_4h.query(
+    def test_are_wrong_about_the_second_largest_which_was_in_march_2024(self, cross_checked: Taker) -> None:
+        ((sentence,),) = cross_checked.query(
             "select verdict_sentence from fct_claim_verdicts "
             "where claim_id = 'news-2026-02-03-second-in-october' and definition_id = '4h_usd'"
         )
         assert "that rank among events is held by 2024-03-05 16:00" in sentence
 
     @pytest.mark.parametrize(("rank", "code"), [(3, 0), (4, 1)])
-    def test_are_answered_by_the_command_too(self, by_4h: Taker, rank: int, code: int) -> None:
-        done = by_4h.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
+    def test_are_answered_by_the_command_too(self, cross_checked: Taker, rank: int, code: int) -> None:
+        done = cross_checked.run("claim", f"BTCUSDT 2026-01-31 bearish rank {rank} in 730 days")
         assert done.returncode == code, done.stdout
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from dbt_common.events.base_types import BaseEvent, EventLevel
@@ -56,10 +57,38 @@ def test_an_event_of_a_level_that_is_logged_is_written() -> None:
     assert "built" in output.getvalue()
 
 
-def test_it_takes_the_place_of_dbts_own_manager() -> None:
+@pytest.fixture
+def late() -> Iterator[None]:
+    """Events as a build makes them, and then again as dbt does."""
     former = get_event_manager()
-    try:
-        take_events()
-        assert isinstance(get_event_manager(), TakenEvents)
-    finally:
-        ctx_set_event_manager(former)
+    methods = {name: getattr(BaseEvent, name) for name in ("__init__", "__getattr__", "__setattr__")}
+    take_events()
+    yield
+    for name, method in methods.items():
+        setattr(BaseEvent, name, method)
+    ctx_set_event_manager(former)
+
+
+@pytest.mark.usefixtures("late")
+class TestTheFieldsOfAnEvent:
+    def test_are_put_into_a_message_when_something_looks_at_them(self) -> None:
+        event = Note(msg="wrong")
+        assert "pb_msg" not in vars(event)
+        assert event.msg == "wrong"
+        assert vars(event)["pb_msg"].msg == "wrong"
+
+    def test_are_those_it_was_made_with_and_those_set_since(self) -> None:
+        event = Note(msg="wrong")
+        event.msg = "set"
+        assert (event.msg, event.message()) == ("set", "set")
+
+    def test_that_do_not_exist_are_an_error(self) -> None:
+        with pytest.raises(AttributeError):
+            _ = Note(msg="wrong").no_such_field
+        with pytest.raises(Exception, match="Unable to parse logging event dictionary"):
+            Note(no_such_field=1).message()
+
+
+@pytest.mark.usefixtures("late")
+def test_it_takes_the_place_of_dbts_own_manager() -> None:
+    assert isinstance(get_event_manager(), TakenEvents)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +27,6 @@ from orchestration.runs.comparison import compared
 from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import Unchanged, unchanged
 from orchestration.warehouse.audit import gx
-from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.publish import inputs
 
 # Whole runs in this process: the tracer would cost half of their CPU again, and their lines have tests of their own.
@@ -85,6 +85,11 @@ def published_at(house: Path) -> object:
         row = connection.execute("select published_at from publication").fetchone()
     assert row is not None
     return row[0]
+
+
+def dailies(house: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(serving(house)), read_only=True) as connection:
+        return connection.execute("select * from fct_net_taker_volume_daily order by all").fetchall()
 
 
 def recorded(house: Path) -> list[tuple[str, str]]:
@@ -348,37 +353,29 @@ def test_when_nothing_at_all_could_be_fetched_the_run_ends_with_the_reason(
     assert published_at(house) == before
 
 
-def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_the_next_one_judges_everything(
+def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_a_full_refresh_mends_it(
     house: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And an index that another state folder writes meanwhile is not the one that a run states to have built from."""
-    before, judge = published_at(house), gx.verdicts
-    found = {
-        "expectation": "expect_nothing",
-        "column": "net_taker_usd",
-        "rule": "net = buy − sell",
-        "severity": "critical",
-        "success": False,
-        "observed": "1 of 9 rows break the rule",
-        "unexpected_count": 1,
-        "sample": [{"bar_date": "2026-03-01"}],
-    }
-    refused = Verdict(False, True, [found])
-    monkeypatch.setattr(gx, "verdicts", lambda connection, counted: {each.suite.name: refused for each in counted})
+    before, published, judge = dailies(house), serving(house).read_bytes(), gx.verdicts
+    with duckdb.connect(str(house / "var" / "warehouse.duckdb")) as warehouse:
+        # In both, or the trades would contradict the klines, which would be used.
+        for table in ("int_flow_bars", "int_archive_bars"):
+            warehouse.execute(f"update {table} set high_price = 1 where bar_date = ?", [LAST_DAY])
     (house / "var" / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
     code, out, err = run("--json")
     assert code == 1
-    facts = json.loads(out)
+    facts, printed = json.loads(out), " ".join(err.split())
     assert not facts["published"]
     assert facts["bytes_downloaded"] == 0  # nothing has changed since the former run
-    assert "net = buy − sell" in err
-    assert "2026-03-01" in err
-    assert "the former publication stands" in err
-    assert published_at(house) == before
+    assert "no open or close above the high" in printed
+    assert str(LAST_DAY) in printed
+    assert "the former publication stands" in printed
+    assert serving(house).read_bytes() == published
     alerts = json.loads(CliRunner().invoke(app, ["alerts", "--dry-run", "--json"]).stdout)
     (refused,) = [alert for alert in alerts["new"] if alert["kind"] == "audit"]
     assert refused["text"].startswith("SIMULATED: Nothing was published at")
-    assert "[critical] net = buy − sell: 1 of 9 rows break the rule" in refused["text"]
+    assert re.search(r"\[critical\] no open or close above the high: \d+ of \d+ rows break the rule", refused["text"])
 
     index = house / "var" / "raw" / "receipts.parquet"
     written = index.read_bytes()
@@ -388,12 +385,14 @@ def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_the_next_one_ju
         return judge(connection, counted)
 
     monkeypatch.setattr(gx, "verdicts", beside_another_writer)
-    code, _, err = run("--json")
+    code, _, err = run("--json", "--full-refresh")
     index.write_bytes(written)
     assert code == 0, err
+    assert dailies(house) == before
     assert published_inputs(house) == inputs_now()
     assert audited(house)["full_audit"]
-    assert audited(house)["judged"] == "everything: the build before this one was not published"
+    # Why everything is judged after a refusal, and else: tests/orchestration/audit/test_window.py.
+    assert audited(house)["judged"] == "everything: the tables were built anew"
 
 
 def test_status_reports_what_the_raw_zone_holds(house: Path) -> None:

@@ -34,8 +34,11 @@ _PRELOADED = [
     "tests.support.as_a_program",
     "orchestration.definitions",
     "orchestration.cli.app",
+    "orchestration.runs.execution",
     "altair",
+    "dagster.daemon",
     "dbt.cli.main",
+    "dbt.task.build",
     "tests.support.prepared",
 ]
 _FORKED.set_forkserver_preload(_PRELOADED)

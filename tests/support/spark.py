@@ -1,7 +1,7 @@
 """A real Spark cluster for the tests.
 
-Belongs here: why there cannot be one here, and one of the tests' own, gone afterwards. Does not: expectations, or how
-it is started (`tools.spark`).
+Belongs here: why there cannot be one here, one of the tests' own, gone afterwards, and its catalog for builds of few
+rows. Does not: expectations, or how it is started (`tools.spark`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ import pytest
 from tests.support.processes import eventually
 from tools.postgres import server_programs
 from tools.spark.cluster import Cluster, down, up
+
+_IN_THE_DRIVER = {
+    "spark.master": "local[2]",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+}
 
 
 def missing() -> str | None:
@@ -54,6 +61,20 @@ def running_spark(*, thrift: bool = False) -> Iterator[Cluster]:
     finally:
         down(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_the_driver(cluster: Cluster, folder: Path) -> Path:
+    """A folder of settings in `folder` with which a build computes in the driver, on the cluster's catalog.
+
+    Of few rows nearly all that a build costs is planned and started: in one partition, planned once, and without code
+    generated for each stage, it costs a part of that.
+    """
+    conf = folder / "conf"
+    shutil.copytree(cluster.conf, conf)
+    path = conf / "spark-defaults.conf"
+    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in _IN_THE_DRIVER]
+    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in _IN_THE_DRIVER.items()), ""]))
+    return conf
 
 
 def kill_workers(cluster: Cluster, *names: str) -> None:

@@ -20,8 +20,10 @@ from ingestion.raw.names import DATA, RECEIPT
 from ingestion.raw.s3 import S3Options
 from ingestion.raw.stores import open_store
 from ingestion.simulator.simulated import simulate
+from orchestration.config.dbt import LAKE
 from tests.support.commands import Taker
 from tests.support.fingerprints import fingerprints
+from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
 
 LAST = date(2026, 3, 10)
 FIRST = date(2026, 1, 25)
@@ -33,13 +35,31 @@ OF_PUBLICATIONS = {"fct_spike_rank_revisions", "publication_tables"}
 MERGE = ("merge-months", "--older-than", "0d", "--keep", "0h")
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
-def taker(request: pytest.FixtureRequest, tmp_path: Path) -> Taker:
-    environment = {
-        "TAKER_ARCHIVE_URL": (tmp_path / "archive").as_uri(),
+def publish(archive: Path) -> None:
+    """A venue's files of the last days of a month, a whole one, and the first days of the next."""
+    simulate(archive, last_day=LAST, days=45, trades_days=45, rows_per_day=300)
+
+
+def settings_of(archive: Path) -> dict[str, str]:
+    return {
+        "TAKER_ARCHIVE_URL": archive.as_uri(),
         "TAKER_MARKETS": "simulated:BTCUSD_PERP",
         "TAKER_FIRST_DAY": str(FIRST),
     }
+
+
+@pytest.fixture(
+    params=[
+        "folder",
+        pytest.param("s3", marks=pytest.mark.xdist_group("s3")),
+        pytest.param("lake", marks=[pytest.mark.xdist_group("lake"), pytest.mark.postgres]),
+    ]
+)
+def taker(request: pytest.FixtureRequest, tmp_path: Path) -> Taker:
+    environment = settings_of(tmp_path / "archive")
+    if request.param == "lake":
+        catalog = new_catalog(request.getfixturevalue("postgres_server"))
+        environment |= {"TAKER_TARGET": LAKE, "TAKER_LAKE_CATALOG_URL": catalog}
     if request.param == "s3":
         options: S3Options = request.getfixturevalue("seaweedfs")
         environment |= {
@@ -74,6 +94,9 @@ def correct(archive: Path, day: date) -> None:
 
 
 def built(taker: Taker, table: str) -> list[tuple[Any, ...]]:
+    if catalog := taker.environment.get("TAKER_LAKE_CATALOG_URL"):
+        lakes = opened_lakes(lake_config(catalog, taker.storage))
+        return Look(lakes.built).query(f"select * from {table} order by all")
     with duckdb.connect(str(taker.storage / "warehouse.duckdb"), read_only=True) as connection:
         return connection.execute(f"select * from {table} order by all").fetchall()
 
@@ -82,7 +105,7 @@ def test_what_was_built_stays_built_and_a_correction_is_followed(
     taker: Taker, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     archive = tmp_path / "archive"
-    simulate(archive, last_day=LAST, days=45, trades_days=45, rows_per_day=300)
+    publish(archive)
     taker.done(*RUN)
     before, marts, daily = files(taker, request), fingerprints(taker.marts), built(taker, "int_flow_bars")
     status, notes = taker.done("status"), built(taker, "int_built_receipts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,10 +28,17 @@ OF_THE_WAY = {"int_rank_changes"}
 EMPTY = {"int_flow_hour_shapes", "int_flow_kline_lengths", "int_flow_price_contradictions", "int_venue_taker_ratios"}
 
 
-def build(folder: Path, zone: Path, target: str, cluster: Cluster, intervals: tuple[str, ...] = ("1d",)) -> Path:
+def build(
+    folder: Path,
+    zone: Path,
+    target: str,
+    conf: Path,
+    intervals: tuple[str, ...] = ("1d",),
+    more: Sequence[str] = (),
+) -> Path:
     """The warehouse file that a build of this zone leaves in `folder`; every data test of it passed."""
-    config = DbtConfig(Paths(folder), Storage(str(zone)), target, "aggTrades", intervals, spark_conf=cluster.conf)
-    assert run_dbt(["build", "--exclude-resource-type", "unit_test", "--no-write-json"], config) == 0
+    config = DbtConfig(Paths(folder), Storage(str(zone)), target, "aggTrades", intervals, spark_conf=conf)
+    assert run_dbt(["build", "--exclude-resource-type", "unit_test", "--no-write-json", *more], config) == 0
     return config.paths.warehouse
 
 
@@ -65,7 +73,7 @@ def zone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(zone: Path, spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("built")
-    return {target: build(folder / target, zone, target, spark_cluster) for target in (DUCKDB, SPARK)}
+    return {target: build(folder / target, zone, target, spark_cluster.conf) for target in (DUCKDB, SPARK)}
 
 
 class TestEveryTable:
@@ -95,7 +103,7 @@ def test_a_corrected_and_a_withdrawn_day_are_replaced_as_by_duckdb(
 ) -> None:
     """In the warehouses that the tests before have read."""
     correct(whole_zone(zone))
-    again = {target: build(path.parent, zone, target, spark_cluster) for target, path in built.items()}
+    again = {target: build(path.parent, zone, target, spark_cluster.conf) for target, path in built.items()}
     assert set(differences(again[DUCKDB], again[SPARK])) <= OF_THE_WAY
     with duckdb.connect(str(again[SPARK]), read_only=True) as connection:
         window = connection.execute("select source, count(*) from int_build_window group by source").fetchall()
@@ -120,7 +128,9 @@ def test_every_table_of_the_real_mirror_is_equal_to_that_of_duckdb(recorded: Pat
     if reason := missing():
         pytest.skip(reason)
     with running_spark() as cluster:
-        of = {target: build(tmp_path / target, recorded, target, cluster, ("4h", "1d")) for target in (DUCKDB, SPARK)}
+        of = {
+            target: build(tmp_path / target, recorded, target, cluster.conf, ("4h", "1d")) for target in (DUCKDB, SPARK)
+        }
     assert differences(of[DUCKDB], of[SPARK]) == {}
     with duckdb.connect(str(of[SPARK]), read_only=True) as connection:
         sold = "select net_taker_usd from fct_net_taker_volume_daily where bar_date = date '2026-01-31'"

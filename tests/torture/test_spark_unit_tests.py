@@ -1,13 +1,12 @@
 """dbt's own unit tests on Spark: each rule of a model holds there as on DuckDB (`tests/dbt/test_unit_tests.py`).
 
 The tables that they take their columns from are built empty on the cluster's catalog. They compute in the driver, since
-a fixture has a few rows: in one partition, planned once, and without code generated for each stage.
+a fixture has a few rows.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
@@ -17,27 +16,18 @@ from orchestration.config.storage import Storage
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.profile import target_dir
 from tests.dbt.test_unit_tests import UNIT_TESTS
+from tests.support.spark import in_the_driver
 from tools.spark.cluster import Cluster
 
 pytestmark = pytest.mark.xdist_group("spark")
-
-IN_THE_DRIVER = {
-    "spark.master": "local[2]",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-}
 
 
 @pytest.fixture(scope="module")
 def verdicts(spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By unit test, `pass` or what is wrong."""
     folder = tmp_path_factory.mktemp("unit_tests")
-    shutil.copytree(spark_cluster.conf, folder / "conf")
-    path = folder / "conf" / "spark-defaults.conf"
-    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in IN_THE_DRIVER]
-    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in IN_THE_DRIVER.items()), ""]))
-    config = DbtConfig(Paths(folder), Storage(str(folder)), SPARK, "aggTrades", ("1h",), spark_conf=folder / "conf")
+    conf = in_the_driver(spark_cluster, folder)
+    config = DbtConfig(Paths(folder), Storage(str(folder)), SPARK, "aggTrades", ("1h",), spark_conf=conf)
     assert run_dbt(["build", "--quiet", "--exclude-resource-type", "unit_test", "test"], config) == 0
     run_dbt(["test", "--quiet", "--select", "test_type:unit"], config)
     results = json.loads((target_dir(config) / "run_results.json").read_bytes())["results"]

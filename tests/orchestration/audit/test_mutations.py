@@ -31,6 +31,10 @@ from tests.orchestration.audit.auditing import ALL_SUITES, columns
 from tests.orchestration.audit.corruption import Corruption
 from tests.orchestration.audit.corruptions import CORRUPTIONS
 
+# Hundreds of audits by the same lines, which test_evidence.py and test_unknowns.py run too: the tracer would cost half
+# of their CPU again.
+pytestmark = pytest.mark.no_cover
+
 
 def is_broken(rule: Rule, frame: pd.DataFrame, suite: AuditSuite) -> bool:
     """Whether any row breaks the rule; NULL breaks `Holds`, `Zero` and `Known` only."""

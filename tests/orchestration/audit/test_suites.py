@@ -20,6 +20,10 @@ from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME, audit,
 from tests.orchestration.audit.corruption import Corruption
 from tests.orchestration.audit.corruptions import CORRUPTIONS
 
+# Hundreds of audits by the same lines, which test_evidence.py and test_unknowns.py run too: the tracer would cost half
+# of their CPU again.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("suite", ALL_SUITES, ids=lambda suite: suite.name)
 def test_good_marts_pass(marts: duckdb.DuckDBPyConnection, suite: AuditSuite) -> None:
