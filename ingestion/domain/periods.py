@@ -75,7 +75,7 @@ def days_between(first_day: date, last_day: date) -> Iterator[date]:
 
 @lru_cache(maxsize=64)
 def periods_between(first_day: date, last_day: date, span: Span) -> tuple[Period, ...]:
-    """The periods that touch the inclusive range, in order. The same ones for every market that is asked for."""
+    """The periods that touch the inclusive range, in order. The same ones for every market."""
     return tuple(sorted({Period.holding(day, span) for day in days_between(first_day, last_day)}))
 
 

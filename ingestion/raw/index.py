@@ -359,7 +359,7 @@ def is_current(store: ObjectStore, now: Listed) -> bool:
 
     `now`: the zone as `listed` has it.
     """
-    # What is compared; the bytes of the whole are compared by who asks (`index_sha256`).
+    # What is compared; the bytes of the whole are compared by the caller (`index_sha256`).
     written = _stored(store, INDEX, ("receipt_key", "receipt_version", "status", "dataset", "stored_sha256"))
     if written is None or not _is_current(written) or any(_stored(store, each) is None for each in BESIDE_THE_INDEX):
         return False

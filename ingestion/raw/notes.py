@@ -82,7 +82,7 @@ def sweep_noted(store: ObjectStore, parts: Iterable[str]) -> None:
 
 def forget(store: ObjectStore, notes: Mapping[str, str]) -> None:
     """Remove those of the notes (by key, the part that each names) that are so old that their writers have ended, and
-    what writers that were killed left there: nothing else tells where that may be, and to look everywhere costs as much
+    what killed writers left there: nothing else states where that may be, and to look everywhere costs as much
     as to list the zone."""
     oldest = f"{utc_now() - KEPT:{_STAMP}}"
     old = [key for key in notes if key.split("/")[2] < oldest]

@@ -244,7 +244,7 @@ class LocalStore:
     def url(self, key: str) -> str:
         return str(self.root / key)
 
-    def _walk(self, prefix: str, only: Mapping[str, Sequence[str]]) -> list[StoredObject]:
+    def _walk(self, prefix: str, only: Mapping[str, Sequence[str]]) -> Sequence[StoredObject]:
         """Keys and paths grow by plain concatenation: to compute them for each file took most of a listing's time."""
         root, found = f"{self.root}/", list[StoredObject]()
         folders = [prefix]

@@ -108,8 +108,9 @@ class Paths:
     @property
     def written(self) -> tuple[Path, ...]:
         """The folders in which single files are replaced, beside those of the raw zone and of publications."""
-        report = self.serving.parent / "report"
-        return (self.state, self.dbt, self.dagster_home, self.alerts.parent, self.docs_page.parent, report)
+        serving = self.serving.parent
+        report, docs, alerts = serving / "report", self.docs_page.parent, self.alerts.parent
+        return (self.state, serving, report, self.dbt, self.dagster_home, alerts, docs)
 
     @property
     def docs_page(self) -> Path:

@@ -87,7 +87,7 @@ def test_files_of_different_columns_are_not_put_together(folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("payload", [b"", b"PAR1", b"PAR1\x15\x02\x04\x00\x00\x00PAR1", b"x" * 100])
-def test_what_is_no_parquet_file_is_said_to_be_none(folder: Path, tmp_path: Path, payload: bytes) -> None:
+def test_what_is_no_parquet_file_is_refused(folder: Path, tmp_path: Path, payload: bytes) -> None:
     (tmp_path / "torn").write_bytes(payload)
     with pytest.raises(NotDivisible):
         put_together(tmp_path / "put", [folder / "a"], (tmp_path / "torn", 1))
