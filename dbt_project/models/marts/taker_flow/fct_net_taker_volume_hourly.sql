@@ -15,21 +15,7 @@ with hours as (
     where bars.grain_hours = 1
 ),
 
-sums_before as (
-    select
-        hours.market_id,
-        sum(hours.net_taker_usd) as net_usd_before,
-        sum(hours.net_taker_base) as net_base_before,
-        sum(hours.coverage_ratio) as coverage_before
-    from hours
-    {%- if replaces %}
-    inner join {{ changes }} as changes on hours.market_id = changes.market_id and hours.bar_at < changes.from_at
-    where hours.bar_at >= hours.first_at
-    {%- else %}
-    where false
-    {%- endif %}
-    group by hours.market_id
-),
+sums_before as ({{ sums_before('hours', changes if replaces else none) }}),
 
 continued_hours as (
     select hours.*, sums_before.net_usd_before, sums_before.net_base_before, sums_before.coverage_before
