@@ -56,8 +56,9 @@ were tested when they were made. A rule about a key holds among the former rows 
     {%- if model.resource_type != 'unit_test' -%}{{ return(ref(name)) }}{%- endif -%}
 {%- endmacro %}
 
-{#- A relation: rows and hash of each market and day of `relation`. The sum of hashes depends on no order. -#}
-{% macro hashed_days(relation, columns, where=none) -%}
+{#- A relation: rows and hash of each market and day of `relation`; of the days that `days`, a model that compares them, finds changed, if that is
+given. The sum of hashes depends on no order. -#}
+{% macro hashed_days(relation, columns, where=none, days=none) -%}
     (
         select
             market_id,
@@ -65,6 +66,10 @@ were tested when they were made. A rule about a key holds among the former rows 
             count(*) as row_count,
             sum(cast({{ taker.row_hash(["'" ~ relation ~ "'"] + columns) }} as decimal(38,0))) as row_hashes
         from {{ ref(relation) }} as hashed_rows
+        {%- if days %}
+        inner join (select market_id, bar_date from {{ ref(days) }} where is_changed) as changed_days
+            using (market_id, bar_date)
+        {%- endif %}
         {%- if where %}
         where {{ where }}
         {%- endif %}
@@ -81,19 +86,14 @@ the note on `layer` has it, and its rows are not read. -#}
     {%- if not note -%}
         {{ return(taker.hashed_days(relation, columns)) }}
     {%- endif -%}
-    {%- set is_unchanged -%}
-        unchanged.market_id = {rows}.market_id and unchanged.bar_date = {rows}.bar_date and not unchanged.is_changed
-    {%- endset -%}
-    {%- set where -%}
-        not exists (select 1 from {{ compared }} as unchanged where {{ is_unchanged | replace('{rows}', 'hashed_rows') }})
-    {%- endset -%}
     (
         select market_id, bar_date, row_count, row_hashes
-        from {{ taker.hashed_days(relation, columns, where) }} as hashed_anew
+        from {{ taker.hashed_days(relation, columns, days=days) }} as hashed_anew
         union all
         select noted.market_id, noted.bar_date, noted.row_count, noted.row_hashes
         from {{ note }} as noted
-        inner join {{ compared }} as unchanged on {{ is_unchanged | replace('{rows}', 'noted') }}
+        inner join {{ compared }} as unchanged
+            on noted.market_id = unchanged.market_id and noted.bar_date = unchanged.bar_date and not unchanged.is_changed
         where noted.layer = '{{ layer }}'
     )
 {%- endmacro %}
@@ -160,12 +160,9 @@ build that did not complete stay changes: some of its tables may already be thos
 {% macro is_of_changed_day(rows, changes, table=none) -%}
     {%- set days = taker.changes_in(changes) -%}
     {%- if taker.replaces_changes(table) -%}
-        exists (
-            select 1
-            from {{ days }} as changed_days
-            where changed_days.is_changed
-                and changed_days.market_id = {{ rows }}.market_id
-                and changed_days.bar_date = {{ rows }}.bar_date
+        {#- By `in`: of `exists`, DuckDB makes a join that the scan of the rows gets no filter from. #}
+        ({{ rows }}.market_id, {{ rows }}.bar_date) in (
+            select changed_days.market_id, changed_days.bar_date from {{ days }} as changed_days where changed_days.is_changed
         )
     {%- else -%}
         true
@@ -184,6 +181,11 @@ and not by a join. -#}
 {#- What a definition of a spike is, in one number. -#}
 {% macro definition_hash() -%}
     {{ taker.row_hash(['grain', 'smoothing_bars', 'unit', 'window_days', 'decluster_hours', "coalesce(venue, '')"]) }}
+{%- endmacro %}
+
+{#- The value of a definition with the sign that makes lower mean more selling. -#}
+{% macro pressure_of(value, unit) -%}
+    case when {{ unit }} = 'sell_ratio' then -{{ value }} else {{ value }} end
 {%- endmacro %}
 
 {#- Before and after every bar there is. -#}

@@ -197,7 +197,7 @@ class BarHistories:
         day = self.rng.choice(self.days(market))
         self.rng.choice(list(self.hours[market, day].values())).update(buy=0, sell=0, count=7)
 
-    def hear_trades(self, market: str) -> None:
+    def store_trades(self, market: str) -> None:
         """A file of trades: as the klines, with more in some hours; or at prices that are none of the market's."""
         day = self.rng.choice(self.days(market))
         held = self.hours[market, day]
@@ -211,9 +211,9 @@ class BarHistories:
         }
 
     def lose_trades(self, market: str) -> None:
-        heard = sorted(key for key in self.trades if key[0] == market)
-        if heard:
-            del self.trades[self.rng.choice(heard)]
+        stored = sorted(key for key in self.trades if key[0] == market)
+        if stored:
+            del self.trades[self.rng.choice(stored)]
 
     def run_on(self, market: str) -> None:
         """Hours of a day that has not ended, which is never ranked."""
@@ -229,7 +229,7 @@ class BarHistories:
             self.defects[market, day] = {"kind": kind, "source": source, "row_count": self.rng.randint(1, 3)}
 
     def contradict(self, market: str) -> None:
-        """What a witness says of an hour, now or no longer: it need not change with the files of its day."""
+        """A witness contradicts an hour, or no longer: it need not change with the files of its day."""
         found = (market, self.rng.choice(self.days(market)), self.rng.randrange(24))
         self.contradicted ^= {found}
 
@@ -271,7 +271,7 @@ class BarHistories:
             self.withdraw,
             self.withdraw_latest,
             self.doubt,
-            self.hear_trades,
+            self.store_trades,
             self.lose_trades,
             self.run_on,
             self.judge,

@@ -1,8 +1,8 @@
 -- One row per bar with trades of the archive's trades or klines, beside the bars before and after it, with the number
 -- of the level of prices to which it belongs. A level is what follows upon each other without a step in price.
 --
--- Of bars that `int_price_changes` names alone, where `int_flow_price_levels` replaces these: levels are counted on from
--- that of the last bar before.
+-- Where `int_flow_price_levels` replaces what `int_price_changes` names, of those bars alone: levels are counted on
+-- from that of the last bar before.
 {{ config(materialized='ephemeral') }}
 {%- set changes = changes_in('int_price_changes') %}
 {%- set replaces = replaces_changes('int_flow_price_levels') %}

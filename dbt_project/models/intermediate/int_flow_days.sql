@@ -5,7 +5,7 @@
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_judged_days', 'keys': ['market_id', 'bar_date']}},
 ) }}
--- depends_on: {{ ref('int_judged_days') }}
+{%- set changes = changes_in('int_judged_days') %}
 
 with defects as (
     select

@@ -4,7 +4,7 @@
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_price_changes', 'keys': ['market_id'], 'instant': 'bar_at'}},
 ) }}
--- depends_on: {{ ref('int_price_changes') }}
+{%- set changes = changes_in('int_price_changes') %}
 with usual_gaps_of_months as (
     select
         market_id,

@@ -36,6 +36,12 @@ entries as (
         on opens.market_id = changes.market_id and horizons.horizon_days = changes.horizon_days
         and opens.bar_at >= changes.from_at and opens.bar_at < changes.to_at
     {%- endif %}
+),
+
+exits as (
+    select market_id, grain_hours, bar_at, open_price
+    from opens
+    where bar_at >= (select min(exit_at) from entries)
 )
 
 select
@@ -53,7 +59,7 @@ select
         as decimal(18,12)
     ) as price_return
 from entries
-inner join opens as exits
+inner join exits
     on entries.market_id = exits.market_id
     and entries.grain_hours = exits.grain_hours
     and entries.exit_at = exits.bar_at

@@ -1,5 +1,5 @@
--- One row per market and day with a file of the archive, now or in the last build: which may be judged otherwise than by
--- the last build. A bar that is contradicted now, or no longer, may be far from the files that changed.
+-- One row per market and day with a file of the archive, now or in the last build: which may be judged otherwise than
+-- by the last build. A bar that is contradicted now, or no longer, may be far from the files that changed.
 with parts as (
     select market_id, bar_date, row_count, row_hashes
     from {{ ref('int_source_days') }}

@@ -1,5 +1,5 @@
--- One row per market and day, now or in the last build: which differ in anything that `int_market_bars` is made of. What
--- follows from the klines of a day, their buckets and doubtful bars, is compared as these klines.
+-- One row per market and day, now or in the last build: which differ in anything that `int_market_bars` is made of.
+-- What follows from the klines of a day, their buckets and doubtful bars, is compared as these klines.
 {%- set bars = [
     'source', 'source_bar_hours', 'grain_hours', 'bar_at', 'taker_buy_usd', 'taker_sell_usd', 'taker_buy_base',
     'taker_sell_base', 'open_price', 'high_price', 'low_price', 'close_price', 'trade_count', 'covered_minutes',

@@ -1,5 +1,6 @@
--- One row per market of which files of the archive changed: the bars of `int_flow_price_levels` that this build replaces,
--- `from_at` until before `to_at`. What is usual is judged by months, and levels are counted from the first bar on.
+-- One row per market of which files of the archive changed: the bars of `int_flow_price_levels` that this build
+-- replaces, `from_at` until before `to_at`. What is usual is judged by months, and levels are counted from the first
+-- bar on.
 select
     market_id,
     date_trunc('month', cast(min(bar_date) as timestamp)) as from_at,

@@ -137,15 +137,20 @@ former_events as (
         kept.market_id,
         kept.side,
         kept.bar_at,
-        case kept.side when 'bearish' then bars.pressure else -bars.pressure end as side_pressure,
+        case kept.side
+            when 'bearish' then {{ pressure_of('kept.value', 'definitions.unit') }}
+            else -{{ pressure_of('kept.value', 'definitions.unit') }}
+        end as side_pressure,
         kept.bar_coverage_ratio,
-        bars.window_hours
+        cast(definitions.window_hours as bigint) as window_hours
     from {{ this }} as kept
     inner join few_changes as changes
         on kept.definition_id = changes.definition_id and kept.market_id = changes.market_id
         and kept.bar_at < changes.from_at
-    inner join few_series as bars on changes.series_id = bars.series_id and kept.bar_at = bars.bar_at
+    inner join {{ ref('int_spike_definitions') }} as definitions on kept.definition_id = definitions.definition_id
     where kept.is_event
+        and kept.bar_at
+        >= changes.from_at - {{ hours_as_interval('definitions.window_hours + definitions.decluster_hours') }}
 ),
 {% endif %}
 windowed_bars as (

@@ -26,6 +26,12 @@ bars as (
     where bar_at >= (select min(entry_at) from positions)
 ),
 
+returns as (
+    select market_id, grain_hours, horizon_days, entry_at, exit_price, price_return
+    from {{ ref('int_forward_returns') }}
+    where entry_at >= (select min(entry_at) from positions)
+),
+
 -- Highest and lowest price from entry to exit. A path that lacks a bar may lack its extreme, so it has none.
 price_paths as (
     select
@@ -60,12 +66,12 @@ priced_positions as (
         on positions.market_id = entries.market_id
         and positions.grain_hours = entries.grain_hours
         and positions.entry_at = entries.bar_at
-    left join {{ ref('int_forward_returns') }} as forward
+    left join returns as forward
         on positions.market_id = forward.market_id
         and positions.grain_hours = forward.grain_hours
         and positions.horizon_days = forward.horizon_days
         and positions.entry_at = forward.entry_at
-    left join {{ ref('int_forward_returns') }} as known
+    left join returns as known
         on positions.market_id = known.market_id
         and positions.grain_hours = known.grain_hours
         and positions.horizon_days = known.horizon_days
