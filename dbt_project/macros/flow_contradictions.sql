@@ -91,7 +91,7 @@ differ by 3 and 4 % on two days of five years, and nothing shows which are right
     (greatest({{ price }}, {{ other }}) / nullif(least({{ price }}, {{ other }}), 0) - 1)
 {%- endmacro %}
 
-{#- The markets whose asset another market has too, with it: the others' bars are witnesses of theirs. -#}
+{#- The markets whose asset another market has too, with it: the bars of the others are its witnesses. -#}
 {% macro markets_with_others() -%}
     (
         select market_id, base_asset

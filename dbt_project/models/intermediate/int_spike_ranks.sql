@@ -11,6 +11,7 @@
 ) }}
 {%- set keys = ['definition_id', 'market_id'] %}
 {%- set changes = changes_in('int_rank_changes') %}
+{%- set definitions = changes_in('int_spike_definitions') %}
 {%- set replaces = replaces_changes() %}
 {%- set compares_few = replaces and bars_compared_singly() > 0 %}
 {%- set ranked_columns = [
@@ -147,7 +148,7 @@ former_events as (
     inner join few_changes as changes
         on kept.definition_id = changes.definition_id and kept.market_id = changes.market_id
         and kept.bar_at < changes.from_at
-    inner join {{ ref('int_spike_definitions') }} as definitions on kept.definition_id = definitions.definition_id
+    inner join {{ definitions }} as definitions on kept.definition_id = definitions.definition_id
     where kept.is_event
         and kept.bar_at
         >= changes.from_at - {{ hours_as_interval('definitions.window_hours + definitions.decluster_hours') }}
