@@ -68,6 +68,8 @@ MODELS = (
 # What states which rows are replaced differs from a full refresh by its nature.
 TABLES = tuple(name for name in MODELS if name == "int_flow_days" or not name.endswith(("_days", "_changes")))
 MARKETS = ("binance_um:BTCUSDT", "binance_cm:BTCUSD_PERP", "okx:BTC-USDT-SWAP", "bybit:ETHUSDT")
+# One of six weeks without a gap, in which little happens at a time; and one that hardly trades.
+LONG, THIN = "okx:SOL-USDT-SWAP", "okx:XRP-USDT-SWAP"
 FIRST = date(2024, 3, 1)
 
 Row = dict[str, Any]
@@ -125,6 +127,9 @@ class BarHistories:
                     self.add_day(market, FIRST + timedelta(days=n))
                 if self.rng.random() < 0.9:
                     self.observe(market, FIRST + timedelta(days=n))
+        for n in range(42):
+            self.add_day(LONG, FIRST + timedelta(days=n))
+        self.hours[THIN, FIRST] = {hour: _quiet() | ({"buy": 9, "count": 90} if hour < 2 else {}) for hour in range(24)}
         return self
 
     def add_day(self, market: str, day: date) -> None:
@@ -134,7 +139,7 @@ class BarHistories:
         """Small amounts, so that values tie. Some hours are quiet, which is doubted where the market trades often."""
         buy, sell, price = self.rng.randint(0, 9), self.rng.randint(1, 9), self.rng.randint(90, 110)
         row = {"buy": buy, "sell": sell, "open": price, "close": self.rng.randint(90, 110), "count": (buy + sell) * 10}
-        return row if self.rng.random() < 0.97 else row | {"buy": 0, "sell": 0, "close": price, "count": 0}
+        return row if self.rng.random() < 0.97 else _quiet()
 
     def observe(self, market: str, day: date) -> None:
         """Open interest and a ratio at the end of some hours; the file ends with the first moment of the next day.
@@ -294,16 +299,21 @@ class BarHistories:
         return ", ".join(happened)
 
     def happen_all(self, step: int) -> str:
-        """Everything that may happen, each to some market. Two are left to one thing at a time, which the rest would
-        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected."""
+        """Everything that may happen, each to some market. Some are left to one thing at a time, which the rest would
+        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected; the long one
+        goes on, and an early hour is contradicted; of the thin one a third bar tells that it is no quiet market."""
         first, second, *_ = self.markets
+        alone = (first, second, LONG, THIN)
+        self.add_day(LONG, self.days(LONG)[-1] + timedelta(days=1))
+        self.contradicted ^= {(LONG, FIRST + timedelta(days=3), 1)}
+        self.hours[THIN, FIRST + timedelta(days=5)] = {0: _quiet() | {"buy": 9 - step, "count": 90}}
         if step % 2:
             self.withdraw_latest(first)
             self.hours[second, self.days(second)[1]] |= {0: self.hour() | {"sell": 300}}
         else:
             self.add_day(first, self.days(first)[-1] + timedelta(days=4))
         for event in self.events:
-            others = [market for market in self.markets if market not in (first, second)]
+            others = [market for market in self.markets if market not in alone]
             event(self.rng.choice(others or self.markets))
         return "every event"
 
@@ -550,6 +560,11 @@ def _numbers(bar: Row) -> Row:
     buy, sell = bar["taker_buy_base"], bar["taker_sell_base"]
     amounts = {"buy_base": buy, "sell_base": sell, "volume_base": buy + sell}
     return kept | amounts | {"volume_usd": bar["taker_buy_usd"] + bar["taker_sell_usd"]}
+
+
+def _quiet() -> Row:
+    """An hour without a trade."""
+    return {"buy": 0, "sell": 0, "open": 100, "close": 100, "count": 0}
 
 
 def _instant(day: date, hour: int) -> datetime:
