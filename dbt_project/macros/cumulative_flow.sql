@@ -24,8 +24,9 @@ one is that of all bars. -#}
     ) as cvd_missing_hours
 {%- endmacro %}
 
-{#- The sums of `bars` before those that `changes` names, which are continued; none without `changes`. A text of SQL. -#}
-{% macro sums_before(bars, changes) %}
+{#- The sums of `bars` before those that `changes` names, which are continued; none without `changes`. A relation. -#}
+{% macro sums_before(bars, changes) -%}
+    (
     select
         bars.market_id,
         sum(bars.net_taker_usd) as net_usd_before,
@@ -39,7 +40,8 @@ one is that of all bars. -#}
     where false
     {%- endif %}
     group by bars.market_id
-{% endmacro %}
+    )
+{%- endmacro %}
 
 {#- The mean of so many days, of their sum and number: none may be missing. -#}
 {% macro mean_of_days(sum, found, days) -%}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,7 @@ import pytest
 
 from orchestration.warehouse.opening import FORMER_TABLES, KEPT_TABLES
 from tests.dbt.warehouse import PROJECT, Warehouse
-from tests.support.bar_histories import MODELS, BarHistories, differing
+from tests.support.bar_histories import LONG, MODELS, BarHistories, differing
 
 pytestmark = pytest.mark.xdist_group("empty")
 
@@ -45,7 +46,7 @@ def test_a_build_tests_the_rows_that_it_replaces_and_dbt_test_all_of_them(empty:
     with pytest.raises(AssertionError, match=rule):
         kept.dbt("test", "--select", rule)
 
-    histories.append(histories.markets[0])
+    histories.add_day(LONG, histories.days(LONG)[-1] + timedelta(days=1))
     histories.write(kept.path)
     with duckdb.connect(str(kept.path)) as connection:
         connection.execute(copied.format("int_flow_bars", "max"))

@@ -301,7 +301,7 @@ class BarHistories:
     def happen_all(self, step: int) -> str:
         """Everything that may happen, each to some market. Some are left to one thing at a time, which the rest would
         hide: the first has a last day after a gap, and loses it; of the second an early day is corrected; the long one
-        goes on, and an early hour is contradicted; of the thin one a third bar tells that it is no quiet market."""
+        goes on, and an early hour is contradicted; of the thin one a third bar shows that it is no quiet market."""
         first, second, *_ = self.markets
         alone = (first, second, LONG, THIN)
         self.add_day(LONG, self.days(LONG)[-1] + timedelta(days=1))

@@ -3,6 +3,7 @@
 --
 -- Where `int_flow_price_levels` replaces what `int_price_changes` names, of those bars alone: levels are counted on
 -- from that of the last bar before.
+-- Longer than 100 lines: what is counted on from is read beside what is counted.
 {{ config(materialized='ephemeral') }}
 {%- set changes = changes_in('int_price_changes') %}
 {%- set replaces = replaces_changes('int_flow_price_levels') %}

@@ -13,6 +13,7 @@
 --   that trades a few times a day has smaller bars, and keeps its empty ones.
 --
 -- Days that `int_judged_days` names are replaced.
+-- Longer than 100 lines: when a bar is wrong is stated first.
 {{ config(
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_judged_days', 'keys': ['market_id', 'bar_date']}},

@@ -1,5 +1,6 @@
 -- One row per definition, market, side, event and horizon: the return of a position against the crowd, entered at the
 -- next bar's open. Positions of events that `int_rank_changes` names are replaced.
+-- Longer than 100 lines: entry, exit and path are priced side by side.
 {{ config(
     materialized='changed_rows',
     meta={'replaced': {

@@ -16,7 +16,9 @@ with days as (
     where bars.grain_hours = 24
 ),
 
-sums_before as ({{ sums_before('days', changes if replaces else none) }}),
+sums_before as (
+    select * from {{ sums_before('days', changes if replaces else none) }} as sums
+),
 
 -- With the days before the first one that its means are of.
 days_in_reach as (

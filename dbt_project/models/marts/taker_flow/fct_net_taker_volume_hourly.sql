@@ -15,7 +15,9 @@ with hours as (
     where bars.grain_hours = 1
 ),
 
-sums_before as ({{ sums_before('hours', changes if replaces else none) }}),
+sums_before as (
+    select * from {{ sums_before('hours', changes if replaces else none) }} as sums
+),
 
 continued_hours as (
     select hours.*, sums_before.net_usd_before, sums_before.net_base_before, sums_before.coverage_before
