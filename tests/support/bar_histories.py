@@ -301,11 +301,12 @@ class BarHistories:
     def happen_all(self, step: int) -> str:
         """Everything that may happen, each to some market. Some are left to one thing at a time, which the rest would
         hide: the first has a last day after a gap, and loses it; of the second an early day is corrected; the long one
-        goes on, and an early hour is contradicted; of the thin one a third bar shows that it is no quiet market."""
+        goes on, and then an early hour is contradicted; of the thin one a third bar shows that it is not quiet."""
         first, second, *_ = self.markets
         alone = (first, second, LONG, THIN)
         self.add_day(LONG, self.days(LONG)[-1] + timedelta(days=1))
-        self.contradicted ^= {(LONG, FIRST + timedelta(days=3), 1)}
+        if step:
+            self.contradicted.add((LONG, FIRST + timedelta(days=3), 1))
         self.hours[THIN, FIRST + timedelta(days=5)] = {0: _quiet() | {"buy": 9 - step, "count": 90}}
         if step % 2:
             self.withdraw_latest(first)
