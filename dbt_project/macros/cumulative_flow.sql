@@ -24,6 +24,25 @@ one is that of all bars. -#}
     ) as cvd_missing_hours
 {%- endmacro %}
 
+{#- The sums of `bars` before those that `changes` names, which are continued; none without `changes`. A relation. -#}
+{% macro sums_before(bars, changes) -%}
+    (
+    select
+        bars.market_id,
+        sum(bars.net_taker_usd) as net_usd_before,
+        sum(bars.net_taker_base) as net_base_before,
+        sum(bars.coverage_ratio) as coverage_before
+    from {{ bars }} as bars
+    {%- if changes %}
+    inner join {{ changes }} as changes on bars.market_id = changes.market_id and bars.bar_at < changes.from_at
+    where bars.bar_at >= bars.first_at
+    {%- else %}
+    where false
+    {%- endif %}
+    group by bars.market_id
+    )
+{%- endmacro %}
+
 {#- The mean of so many days, of their sum and number: none may be missing. -#}
 {% macro mean_of_days(sum, found, days) -%}
     cast(case when {{ found }} = {{ days }} then {{ taker.exact_quotient(sum, days) }} end as decimal(38,8))

@@ -1,6 +1,6 @@
 {#- A relation: `bar_number`, `rank_from_lowest`, `rank_from_highest`, `window_bars`, `covered_bars` and `prior_quartiles` of each row of `bars`, as
 `windowed` gives them. `series` (a CTE) holds every bar of the windows, and few others; `bars` (another) some of its last bars, numbered. Both have
-`series_id`, `bar_at` and `window_hours`.
+`series_id`, `bar_at` and `window_hours`. The `pressure` of a series is its `value`, or that with the other sign: so it is sorted once.
 
 A bar stands in its window as it does in the series, less the bars outside of the window: the series is sorted once, and a bar is compared with the
 few outside. To compare it with each bar of its window costs bars × window, and for quartiles the memory of all these pairs.
@@ -18,21 +18,37 @@ the bars outside, the value at place k of n is at place k + those of them that s
                 value,
                 pressure,
                 coverage_ratio,
-                row_number() over (partition by series_id order by value) as value_place,
-                rank() over by_pressure as place_from_lowest,
-                count(*) over by_pressure as bars_up_to
+                row_number() over by_value as value_place,
+                rank() over by_value as place_from_least,
+                count(*) over by_value as bars_up_to
             from {{ series }}
-            window by_pressure as (partition by series_id order by pressure)
+            window by_value as (partition by series_id order by value)
         ),
 
         totals as (
-            select series_id, count(*) as series_bars, sum(coverage_ratio) as series_covered
+            select
+                series_id,
+                count(*) as series_bars,
+                sum(coverage_ratio) as series_covered,
+                max(case when pressure <> value then 1 else 0 end) = 1 as is_turned
             from {{ series }}
             group by series_id
         ),
 
         compared_bars as (
-            select bars.bar_number, ordered_series.*, totals.series_bars, totals.series_covered
+            select
+                bars.bar_number,
+                ordered_series.*,
+                totals.series_bars,
+                totals.series_covered,
+                case
+                    when totals.is_turned then totals.series_bars - ordered_series.bars_up_to + 1
+                    else ordered_series.place_from_least
+                end as place_from_lowest,
+                case
+                    when totals.is_turned then ordered_series.place_from_least
+                    else totals.series_bars - ordered_series.bars_up_to + 1
+                end as place_from_highest
             from {{ bars }} as bars
             inner join ordered_series
                 on bars.series_id = ordered_series.series_id and bars.bar_at = ordered_series.bar_at
@@ -81,7 +97,7 @@ the bars outside, the value at place k of n is at place k + those of them that s
                 compared_bars.series_id,
                 compared_bars.place_from_lowest - sum(case when is_outside and is_lower then 1 else 0 end)
                     as rank_from_lowest,
-                compared_bars.series_bars - compared_bars.bars_up_to + 1
+                compared_bars.place_from_highest
                 - sum(case when is_outside and is_higher then 1 else 0 end) as rank_from_highest,
                 compared_bars.series_bars - sum(case when is_outside then 1 else 0 end) as window_bars,
                 compared_bars.series_covered
@@ -91,7 +107,7 @@ the bars outside, the value at place k of n is at place k + those of them that s
             inner join not_prior on compared_bars.bar_number = not_prior.bar_number
             group by
                 compared_bars.bar_number, compared_bars.series_id, compared_bars.place_from_lowest,
-                compared_bars.bars_up_to, compared_bars.series_bars, compared_bars.series_covered
+                compared_bars.place_from_highest, compared_bars.series_bars, compared_bars.series_covered
         ),
 
         wanted_values as (

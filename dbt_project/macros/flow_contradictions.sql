@@ -91,6 +91,15 @@ differ by 3 and 4 % on two days of five years, and nothing shows which are right
     (greatest({{ price }}, {{ other }}) / nullif(least({{ price }}, {{ other }}), 0) - 1)
 {%- endmacro %}
 
+{#- The markets whose asset another market has too, with it: the bars of the others are its witnesses. -#}
+{% macro markets_with_others() -%}
+    (
+        select market_id, base_asset
+        from {{ ref('int_markets') }}
+        where base_asset in (select base_asset from {{ ref('int_markets') }} group by base_asset having count(*) > 1)
+    )
+{%- endmacro %}
+
 {#- The bars of the archive's trades and klines, which are judged, in the numbers that are compared: six models read them, and making them of
 exact decimals costs more than what these do with them, so they are kept. Unit tests give the bars themselves. -#}
 {% macro archive_bars() -%}

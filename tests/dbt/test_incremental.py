@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration.warehouse.opening import FORMER_TABLES, KEPT_TABLES
 from tests.dbt.warehouse import PROJECT, Warehouse
-from tests.support.bar_histories import MODELS, differing
+from tests.support.bar_histories import LONG, MODELS, BarHistories, differing
 
 pytestmark = pytest.mark.xdist_group("empty")
 
@@ -25,6 +29,29 @@ def test_whatever_happens_to_the_bars_every_table_ends_as_a_full_refresh_makes_i
     The long version draws hundreds of histories (`tests/torture/test_incremental.py`).
     """
     assert not differing(tmp_path, empty, seed="3", steps=2, events_per_step=0)
+
+
+def test_a_build_tests_the_rows_that_it_replaces_and_dbt_test_all_of_them(empty: Warehouse, tmp_path: Path) -> None:
+    judged, rule = ("int_source_days", "int_judged_days", "int_flow_klines"), "rules_of_int_flow_klines"
+    shutil.copytree(empty.folder, tmp_path / "kept")
+    kept = Warehouse(tmp_path / "kept", empty.raw_url)
+    histories = BarHistories(random.Random("rows")).begin()
+    histories.write(kept.path)
+    kept.dbt("run", "--select", *MODELS)
+    copied = "insert into {0} select * from {0} where source = 'klines' and bar_at = (select {1}(bar_at) from {0})"
+
+    with duckdb.connect(str(kept.path)) as connection:
+        connection.execute(copied.format("int_flow_klines", "min"))
+    kept.dbt("build", "--select", *judged)
+    with pytest.raises(AssertionError, match=rule):
+        kept.dbt("test", "--select", rule)
+
+    histories.add_day(LONG, histories.days(LONG)[-1] + timedelta(days=1))
+    histories.write(kept.path)
+    with duckdb.connect(str(kept.path)) as connection:
+        connection.execute(copied.format("int_flow_bars", "max"))
+    with pytest.raises(AssertionError, match=rule):
+        kept.dbt("build", "--select", *judged)
 
 
 def test_a_table_of_which_rows_are_kept_is_noted_tried_and_read_before_it_is_relied_on() -> None:

@@ -1,8 +1,8 @@
 """Random histories of the bars that ranks are made of, in a warehouse of their own, and the build of what follows.
 
-Belongs here: judged klines and what else `int_market_bars` reads, written as tables; what may happen to them; the part
-of dbt's project between them and the marts. Does not: the raw zone, which such a history would need a build of
-everything for (`tests/dbt/warehouse.py`).
+Belongs here: the archive's bars, their receipts and what else is judged of them, written as tables; what may happen to
+them; the part of dbt's project between them and the marts. Does not: the raw zone, which such a history would need a
+build of everything for (`tests/dbt/warehouse.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 # In the order of the graph; the note comes last.
 MODELS = (
+    "int_source_days",
+    "int_price_changes",
+    "int_flow_price_levels",
+    "int_flow_trade_days",
+    "int_judged_days",
+    "int_flow_klines",
     "int_kline_days",
+    "int_flow_days",
     "int_kline_buckets",
     "int_market_bar_days",
     "int_market_bars",
@@ -38,6 +45,7 @@ MODELS = (
     "int_bar_days",
     "int_flow_changes",
     "fct_net_taker_volume_hourly",
+    "fct_net_taker_volume_daily",
     "fct_hour_of_week_profile",
     "int_entry_changes",
     "int_forward_returns",
@@ -46,6 +54,10 @@ MODELS = (
     "int_rank_changes",
     "int_spike_ranks",
     "fct_taker_spike_ranks",
+    "int_brief_changes",
+    "int_brief_ranks",
+    "int_study_positions",
+    "fct_spike_forward_returns",
     "int_metrics_days",
     "int_open_interest_daily",
     "int_metrics_changes",
@@ -53,8 +65,11 @@ MODELS = (
     "fct_long_short_ratios",
     "int_built_days",
 )
-TABLES = tuple(name for name in MODELS if not name.endswith(("_days", "_changes")))
+# What states which rows are replaced differs from a full refresh by its nature.
+TABLES = tuple(name for name in MODELS if name == "int_flow_days" or not name.endswith(("_days", "_changes")))
 MARKETS = ("binance_um:BTCUSDT", "binance_cm:BTCUSD_PERP", "okx:BTC-USDT-SWAP", "bybit:ETHUSDT")
+# One of six weeks without a gap, in which little happens at a time; and one that hardly trades.
+LONG, THIN = "okx:SOL-USDT-SWAP", "okx:XRP-USDT-SWAP"
 FIRST = date(2024, 3, 1)
 
 Row = dict[str, Any]
@@ -74,22 +89,24 @@ class Definition:
 
 def definitions() -> dict[str, Definition]:
     return {
-        "hourly_ma3": Definition("1h", 3, "usd", 2, 6),
+        "hourly_usd": Definition("1h", 3, "usd", 2, 6),
         "4h_ratio": Definition("4h", 1, "sell_ratio", 3, 12),
         "4h_far": Definition("4h", 2, "base", 2, 60),
-        "daily": Definition("1d", 1, "usd", 5, 24),
+        "daily_usd": Definition("1d", 1, "usd", 5, 24),
         "daily_of_one_venue": Definition("1d", 1, "base", 3, 48, "binance_um"),
     }
 
 
 @dataclass
 class BarHistories:
-    """What the warehouse is to be built from: hours by market and day, and what is known of days."""
+    """What the warehouse is to be built from: hours by market and day, of klines and of trades, and what is known of
+    days."""
 
     rng: random.Random
     hours: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
+    trades: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
     running: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
-    quality: dict[tuple[str, date], int] = field(default_factory=dict)
+    defects: dict[tuple[str, date], Row] = field(default_factory=dict)
     contradicted: set[tuple[str, date, int]] = field(default_factory=set)
     metrics: dict[tuple[str, date], dict[int, Row]] = field(default_factory=dict)
     parts: set[str] = field(default_factory=lambda: set(MARKETS[:2]))
@@ -110,15 +127,19 @@ class BarHistories:
                     self.add_day(market, FIRST + timedelta(days=n))
                 if self.rng.random() < 0.9:
                     self.observe(market, FIRST + timedelta(days=n))
+        for n in range(42):
+            self.add_day(LONG, FIRST + timedelta(days=n))
+        self.hours[THIN, FIRST] = {hour: _quiet() | ({"buy": 9, "count": 90} if hour < 2 else {}) for hour in range(24)}
         return self
 
     def add_day(self, market: str, day: date) -> None:
         self.hours[market, day] = {hour: self.hour() for hour in range(24) if self.rng.random() < 0.99}
 
     def hour(self) -> Row:
-        """Small amounts, so that values tie."""
+        """Small amounts, so that values tie. Some hours are quiet, which is doubted where the market trades often."""
         buy, sell, price = self.rng.randint(0, 9), self.rng.randint(1, 9), self.rng.randint(90, 110)
-        return {"buy": buy, "sell": sell, "open": price, "close": self.rng.randint(90, 110), "state": "published"}
+        row = {"buy": buy, "sell": sell, "open": price, "close": self.rng.randint(90, 110), "count": (buy + sell) * 10}
+        return row if self.rng.random() < 0.97 else _quiet()
 
     def observe(self, market: str, day: date) -> None:
         """Open interest and a ratio at the end of some hours; the file ends with the first moment of the next day.
@@ -179,7 +200,25 @@ class BarHistories:
 
     def doubt(self, market: str) -> None:
         day = self.rng.choice(self.days(market))
-        self.rng.choice(list(self.hours[market, day].values()))["state"] = "doubtful"
+        self.rng.choice(list(self.hours[market, day].values())).update(buy=0, sell=0, count=7)
+
+    def store_trades(self, market: str) -> None:
+        """A file of trades: as the klines, with more in some hours; or at prices that are none of the market's."""
+        day = self.rng.choice(self.days(market))
+        held = self.hours[market, day]
+        price = self.rng.choice((100, 100, 100, 900))
+        self.trades[market, day] = {
+            hour: held.get(hour, self.hour())
+            | {"open": price, "close": price}
+            | ({"buy": 30, "count": 400} if self.rng.random() < 0.1 else {})
+            for hour in range(24)
+            if self.rng.random() < 0.95
+        }
+
+    def lose_trades(self, market: str) -> None:
+        stored = sorted(key for key in self.trades if key[0] == market)
+        if stored:
+            del self.trades[self.rng.choice(stored)]
 
     def run_on(self, market: str) -> None:
         """Hours of a day that has not ended, which is never ranked."""
@@ -187,10 +226,17 @@ class BarHistories:
         self.running[market, day] = {hour: self.hour() for hour in range(self.rng.randint(1, 20))}
 
     def judge(self, market: str) -> None:
-        self.quality[market, self.rng.choice(self.days(market))] = self.rng.randint(0, 3)
+        """Something is wrong with a file, or no longer."""
+        day = self.rng.choice(self.days(market))
+        if self.defects.pop((market, day), None) is None:
+            kind = self.rng.choice(("quarantined_rows", "replaced_source", "refused_source", "implausible"))
+            source = self.rng.choice(("klines", "trades"))
+            self.defects[market, day] = {"kind": kind, "source": source, "row_count": self.rng.randint(1, 3)}
 
     def contradict(self, market: str) -> None:
-        self.contradicted.add((market, self.rng.choice(self.days(market)), self.rng.randrange(24)))
+        """A witness contradicts an hour, or no longer: it need not change with the files of its day."""
+        found = (market, self.rng.choice(self.days(market)), self.rng.randrange(24))
+        self.contradicted ^= {found}
 
     def list_market(self, market: str) -> None:
         """Another market of the same days, or one that goes."""
@@ -230,6 +276,8 @@ class BarHistories:
             self.withdraw,
             self.withdraw_latest,
             self.doubt,
+            self.store_trades,
+            self.lose_trades,
             self.run_on,
             self.judge,
             self.contradict,
@@ -251,25 +299,33 @@ class BarHistories:
         return ", ".join(happened)
 
     def happen_all(self, step: int) -> str:
-        """Everything that may happen, each to some market. Two are left to one thing at a time, which the rest would
-        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected."""
+        """Everything that may happen, each to some market. Some are left to one thing at a time, which the rest would
+        hide: the first has a last day after a gap, and loses it; of the second an early day is corrected; the long one
+        goes on, and then an early hour is contradicted; of the thin one a third bar shows that it is not quiet."""
         first, second, *_ = self.markets
+        alone = (first, second, LONG, THIN)
+        self.add_day(LONG, self.days(LONG)[-1] + timedelta(days=1))
+        if step:
+            self.contradicted.add((LONG, FIRST + timedelta(days=3), 1))
+        self.hours[THIN, FIRST + timedelta(days=5)] = {0: _quiet() | {"buy": 9 - step, "count": 90}}
         if step % 2:
             self.withdraw_latest(first)
             self.hours[second, self.days(second)[1]] |= {0: self.hour() | {"sell": 300}}
         else:
             self.add_day(first, self.days(first)[-1] + timedelta(days=4))
         for event in self.events:
-            others = [market for market in self.markets if market not in (first, second)]
+            others = [market for market in self.markets if market not in alone]
             event(self.rng.choice(others or self.markets))
         return "every event"
 
     def write(self, warehouse: Path) -> None:
         """The tables that the models read."""
         with duckdb.connect(str(warehouse)) as connection:
-            _replace(connection, "int_flow_klines", self._klines())
+            _replace(connection, "int_flow_bars", self._bars())
+            _replace(connection, "int_archive_bars", map(_numbers, self._bars()))
+            _replace(connection, "int_flow_receipts", self._receipts())
+            _replace(connection, "int_flow_defects", self._defects())
             _replace(connection, "int_recent_buckets", self._recent())
-            _replace(connection, "int_flow_days", self._days())
             _replace(connection, "int_flow_contradictions", self._contradictions())
             _replace(connection, "int_metrics_receipts", self._metrics_receipts())
             _replace(connection, "int_metrics_hours", self._metrics_hours())
@@ -279,15 +335,41 @@ class BarHistories:
             rows = [{"definition_id": name, **vars(one)} for name, one in self.definitions.items()]
             _replace(connection, "spike_definitions", rows)
 
-    def _klines(self) -> Iterable[Row]:
-        for (market, day), rows in self.hours.items():
+    @property
+    def _files(self) -> Iterable[tuple[str, str, date, dict[int, Row]]]:
+        for source, files in (("klines", self.hours), ("trades", self.trades)):
+            for (market, day), rows in files.items():
+                yield source, market, day, rows
+
+    def _bars(self) -> Iterable[Row]:
+        for source, market, day, rows in self._files:
             for hour, row in rows.items():
-                yield _bar(market, day, hour, row) | {
-                    "bar_hours": 1,
-                    "state": row["state"],
-                    "source": "klines",
-                    "is_contradicted": False,
-                }
+                yield _bar(market, day, hour, row) | {"source": source, "bar_hours": 1, "reported_minutes": 60}
+
+    def _receipts(self) -> Iterable[Row]:
+        for source, market, day, rows in self._files:
+            yield {
+                "dataset": "klines" if source == "klines" else "aggTrades",
+                "source": source,
+                "market_id": market,
+                "kline_interval": "1h" if source == "klines" else "",
+                "bar_date": day,
+                "status": "stored",
+                "row_count": len(rows),
+                "id_gaps": 0,
+                "build_state": str(rows).replace("'", ""),
+            }
+
+    def _defects(self) -> Iterable[Row]:
+        for (market, day), defect in self.defects.items():
+            yield defect | {
+                "market_id": market,
+                "bar_date": day,
+                "hour_at": _instant(day, 3),
+                "reason": "invented",
+                "source_key": "file",
+                "used_instead": "",
+            }
 
     def _recent(self) -> Iterable[Row]:
         for (market, day), rows in self.running.items():
@@ -299,11 +381,6 @@ class BarHistories:
                     "coverage_ratio": 1,
                     "is_running": hour == max(rows),
                 }
-
-    def _days(self) -> Iterable[Row]:
-        for market, day in self.hours:
-            quality = self.quality.get((market, day), 0)
-            yield {"market_id": market, "bar_date": day, "kline_bar_hours": 1, "quality": quality}
 
     def _metrics_receipts(self) -> Iterable[Row]:
         for (market, day), rows in self.metrics.items():
@@ -331,7 +408,16 @@ class BarHistories:
 
     def _contradictions(self) -> Iterable[Row]:
         for market, day, hour in self.contradicted:
-            yield {"market_id": market, "bar_date": day, "bar_at": _instant(day, hour), "bar_hours": 1}
+            yield {
+                "market_id": market,
+                "source": "klines" if hour % 3 else "trades",
+                "bar_date": day,
+                "bar_at": _instant(day, hour),
+                "bar_hours": 1,
+                "witness": "own_prices" if hour % 3 else "klines",
+                "measure": "price",
+                "effect": ("stated", "uncovered")[hour % 2] if hour % 3 else "replaced",
+            }
 
 
 class HistoryDiffers(AssertionError):
@@ -464,9 +550,22 @@ def _bar(market: str, day: date, hour: int, row: Row) -> Row:
         "high_price": max(opened, closed),
         "low_price": min(opened, closed),
         "close_price": closed,
-        "trade_count": buy + sell,
+        "trade_count": row["count"],
         "covered_minutes": 60,
     }
+
+
+def _numbers(bar: Row) -> Row:
+    """The bar as `int_archive_bars` has it."""
+    kept = {name: value for name, value in bar.items() if not name.startswith(("taker_", "covered_"))}
+    buy, sell = bar["taker_buy_base"], bar["taker_sell_base"]
+    amounts = {"buy_base": buy, "sell_base": sell, "volume_base": buy + sell}
+    return kept | amounts | {"volume_usd": bar["taker_buy_usd"] + bar["taker_sell_usd"]}
+
+
+def _quiet() -> Row:
+    """An hour without a trade."""
+    return {"buy": 0, "sell": 0, "open": 100, "close": 100, "count": 0}
 
 
 def _instant(day: date, hour: int) -> datetime:

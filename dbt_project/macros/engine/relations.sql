@@ -24,7 +24,7 @@ relation until the commit: of an empty warehouse's build that is a quarter of th
 
 {#- A table of which a build replaces the rows that changed. The model gives those rows (all of them where `replaces_changes` is false);
 `meta.replaced` states which former rows they replace: those that share `keys` with a row of the model `changes`, and whose `instant` lies
-from its `from_at` until before its `to_at`; without an `instant`, where the row `is_changed`, of the day of `day_of` if that is given;
+from its `from_at` (or the column that `from` names) until before its `to_at`; without an `instant`, where the row `is_changed`, of the day of `day_of` if that is given;
 with `is_all`, every row there. New rows are made before former ones are cleared, so that a model may read these. One transaction: other
 connections see all of it or nothing. -#}
 {% materialization changed_rows, adapter='duckdb' %}
@@ -62,7 +62,7 @@ times the work. -#}
     true
     {%- for key in replaced['keys'] %} and {{ changes }}.{{ key }} = {{ former }}.{{ key }}{% endfor %}
     {%- if replaced.instant %}
-        and {{ former }}.{{ replaced.instant }} >= {{ changes }}.from_at and {{ former }}.{{ replaced.instant }} < {{ changes }}.to_at
+        and {{ former }}.{{ replaced.instant }} >= {{ changes }}.{{ replaced.get('from', 'from_at') }} and {{ former }}.{{ replaced.instant }} < {{ changes }}.to_at
     {%- elif not replaced.is_all %}
         and {{ changes }}.is_changed
     {%- endif %}

@@ -6,13 +6,7 @@
 ) }}
 -- depends_on: {{ ref('int_build_window') }}
 {%- set is_of_window -%}
-    exists (
-        select 1
-        from {{ ref('int_build_window') }} as build_window
-        where build_window.market_id = flow_bars.market_id
-            and build_window.source = flow_bars.source
-            and build_window.bar_date = flow_bars.bar_date
-    )
+    (market_id, source, bar_date) in (select market_id, source, bar_date from {{ ref('int_build_window') }})
 {%- endset %}
 
 select bars.*

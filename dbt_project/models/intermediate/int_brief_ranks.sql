@@ -1,5 +1,10 @@
 -- One row per market, UTC day and side: the ranks that the brief of the day has, under every definition, and the events
--- that were larger.
+-- that were larger. Days that `int_brief_changes` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_brief_changes', 'keys': ['market_id'], 'instant': 'bar_date'}},
+) }}
+{%- set changes = changes_in('int_brief_changes') %}
 with headline_definition as (
     select max(window_days) as window_days
     from {{ ref('spike_definitions') }}
@@ -9,9 +14,9 @@ with headline_definition as (
 -- Of a definition with several bars a day, the day's most extreme one.
 day_ranks as (
     select
-        market_id,
-        cast(bar_at as date) as bar_date,
-        side,
+        ranks.market_id,
+        cast(ranks.bar_at as date) as bar_date,
+        ranks.side,
         {%- for definition in brief_definitions() %}
         min(case when definition_id = '{{ definition }}' then spike_rank end) as "{{ definition }}_rank",
         {%- endfor %}
@@ -20,8 +25,13 @@ day_ranks as (
         max(case when definition_id = 'daily_usd' then window_bars end) as daily_usd_window_bars,
         max(case when definition_id = 'daily_usd' then coverage_ratio end) as daily_usd_window_coverage,
         max(case when definition_id = 'daily_usd' then unranked_reason end) as daily_usd_unranked_reason
-    from {{ ref('int_spike_ranks') }}
-    group by market_id, cast(bar_at as date), side
+    from {{ ref('int_spike_ranks') }} as ranks
+    {%- if replaces_changes() %}
+    inner join {{ changes }} as changes
+        on ranks.market_id = changes.market_id and cast(ranks.bar_at as date) >= changes.from_at
+        and cast(ranks.bar_at as date) < changes.to_at
+    {%- endif %}
+    group by ranks.market_id, cast(ranks.bar_at as date), ranks.side
 ),
 
 daily_events as (

@@ -3,7 +3,13 @@
 -- At an end of the data the neighbour is enough where both trade so often that no price can be old.
 {{ config(materialized='ephemeral') }}
 
-with levels as (
+with series_of_levels as (
+    select distinct market_id, source, bar_hours
+    from {{ ref('int_flow_price_levels') }}
+    where price_level > 0
+),
+
+levels as (
     select
         market_id,
         source,
@@ -14,7 +20,8 @@ with levels as (
         {{ value_at_last('close_price', 'bar_at') }} as close_price,
         {{ value_at_first('trade_count', 'bar_at') }} as first_trade_count,
         {{ value_at_last('trade_count', 'bar_at') }} as last_trade_count
-    from {{ ref('int_flow_bars_in_levels') }}
+    from {{ ref('int_flow_price_levels') }}
+    inner join series_of_levels using (market_id, source, bar_hours)
     group by market_id, source, bar_hours, price_level
 ),
 

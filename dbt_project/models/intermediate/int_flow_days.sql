@@ -1,6 +1,13 @@
 -- One row per market and day: what trades and klines each report, whether they agree, and which one the bars are taken
 -- from. Volumes and verdict are those of the files as published; the choice is made with the klines as
--- `int_flow_klines` judges them.
+-- `int_flow_klines` judges them. Days that `int_judged_days` names are replaced.
+-- Longer than 100 lines: each reason that a day may state is a case of its own.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_judged_days', 'keys': ['market_id', 'bar_date']}},
+) }}
+{%- set changes = changes_in('int_judged_days') %}
+
 with defects as (
     select
         market_id,

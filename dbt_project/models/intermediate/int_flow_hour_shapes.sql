@@ -3,6 +3,7 @@
 with busy_hours as (
     select market_id, source, bar_at, bar_date, volume_usd
     from {{ archive_bars() }} as archive_bars
+    inner join {{ markets_with_others() }} as markets using (market_id)
     where bar_hours = 1 and volume_usd > 0 and trade_count >= {{ fewest_trades_to_judge() }}
 ),
 

@@ -10,8 +10,8 @@ with published_klines as (
         cast(sum(taker_buy_usd + taker_sell_usd) as decimal(38,8)) as volume_usd,
         cast(sum(taker_buy_usd - taker_sell_usd) as decimal(38,8)) as net_usd,
         {{ share('sum(covered_minutes)', 1440) }} as published_coverage_ratio
-    from {{ ref('int_flow_bars') }}
-    where source = 'klines'
+    from {{ ref('int_flow_bars') }} as bars
+    where source = 'klines' and {{ is_of_changed_day('bars', 'int_judged_days', 'int_flow_days') }}
     group by market_id, bar_date, bar_hours
 ),
 
@@ -29,7 +29,8 @@ judged_klines as (
         sum(case when state in ('replaced', 'filled') then 1 else 0 end) as replaced_bars,
         sum(case when state = 'doubtful' then 1 else 0 end) as doubtful_bars,
         sum(case when state = 'doubtful' and is_contradicted is not true then 1 else 0 end) as empty_bars
-    from {{ ref('int_flow_klines') }}
+    from {{ ref('int_flow_klines') }} as klines
+    where {{ is_of_changed_day('klines', 'int_judged_days', 'int_flow_days') }}
     group by market_id, bar_date, bar_hours
 )
 

@@ -3,6 +3,13 @@
 with klines as (
     select * from {{ archive_bars() }} as archive_bars
     where source = 'klines'
+        and market_id in (
+            select market_id
+            from {{ archive_bars() }} as bars
+            where source = 'klines'
+            group by market_id
+            having min(bar_hours) < max(bar_hours)
+        )
 ),
 
 kline_days as (

@@ -11,6 +11,13 @@
 -- - no trades prove it quiet, and of the bars with volume of the week before and after nine in ten count 20 trades an
 --   hour or more (`int_flow_usual_trade_rates`): at such a rate an hour without one has a probability of 2e-9. A market
 --   that trades a few times a day has smaller bars, and keeps its empty ones.
+--
+-- Days that `int_judged_days` names are replaced.
+-- Longer than 100 lines: when a bar is wrong is stated first.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_judged_days', 'keys': ['market_id', 'bar_date']}},
+) }}
 {%- set least_trades_an_hour = 20 %}
 
 with klines as (
@@ -18,7 +25,7 @@ with klines as (
         bars.*,
         bars.taker_buy_usd + bars.taker_sell_usd as volume_usd
     from {{ ref('int_flow_bars') }} as bars
-    where bars.source = 'klines'
+    where bars.source = 'klines' and {{ is_of_changed_day('bars', 'int_judged_days') }}
 ),
 
 contradicted_bars as (

@@ -10,12 +10,15 @@ with bars as (
             price_distance(
                 'volume_usd / nullif(volume_base, 0)', 'volume_usd / nullif(volume_base, 0)', 'low_price', 'high_price'
             )
-        }} > {{ bar_price_tolerance() }} as is_average_off,
-        sum(trade_count) over of_day as day_trade_count,
-        sum(buy_base) over of_day as day_buy_base,
-        sum(sell_base) over of_day as day_sell_base
+        }} > {{ bar_price_tolerance() }} as is_average_off
     from {{ archive_bars() }} as archive_bars
-    window of_day as (partition by market_id, source, bar_hours, bar_date)
+),
+
+one_sided_days as (
+    select market_id, source, bar_hours, bar_date
+    from {{ archive_bars() }} as archive_bars
+    group by market_id, source, bar_hours, bar_date
+    having sum(trade_count) >= {{ fewest_trades_to_judge() }} and least(sum(buy_base), sum(sell_base)) = 0
 ),
 
 -- Where most of a market's bars are beside their own prices its contract size is wrong, which the audit refuses.
@@ -42,8 +45,8 @@ union all
 select market_id, source, bar_hours, bar_at, 'own_sides', 'taker_buy_share', buy_base / volume_base, 0.5,
     {{ taker_share_tolerance() }}
 from bars
-where volume_base > 0 and day_trade_count >= {{ fewest_trades_to_judge() }}
-    and least(day_buy_base, day_sell_base) = 0
+inner join one_sided_days using (market_id, source, bar_hours, bar_date)
+where volume_base > 0
 union all
 select
     market_id,

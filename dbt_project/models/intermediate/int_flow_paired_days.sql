@@ -6,6 +6,12 @@ with kline_days as (
     select *
     from {{ ref('int_flow_kline_choices') }}
     where choice = 1
+),
+
+trade_days as (
+    select *
+    from {{ ref('int_flow_trade_days') }} as days
+    where {{ is_of_changed_day('days', 'int_judged_days', 'int_flow_days') }}
 )
 
 select
@@ -31,6 +37,6 @@ select
     coalesce(klines.replaced_bars, 0) as replaced_bars,
     coalesce(klines.doubtful_bars, 0) as doubtful_bars,
     coalesce(klines.empty_bars, 0) as empty_bars
-from {{ ref('int_flow_trade_days') }} as trades
+from trade_days as trades
 full outer join kline_days as klines
     on trades.market_id = klines.market_id and trades.bar_date = klines.bar_date

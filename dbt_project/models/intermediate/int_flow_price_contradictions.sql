@@ -41,12 +41,14 @@ contradictions as (
         bars.bar_hours,
         bars.bar_at,
         'price_level',
-        bars.level_price,
-        bars.other_level_price,
-        {{ price_step() }} * least(bars.level_price, bars.other_level_price)
+        levels.own_price,
+        levels.other_price,
+        {{ price_step() }} * least(levels.own_price, levels.other_price)
     from {{ ref('int_flow_price_levels') }} as bars
+    inner join {{ ref('int_flow_contradicted_levels') }} as levels
+        using (market_id, source, bar_hours, price_level)
     left join confirmed_levels as confirmed using (market_id, source, bar_hours, price_level)
-    where bars.level_price is not null and confirmed.market_id is null
+    where confirmed.market_id is null
     union all
     select
         bars.market_id,

@@ -1,5 +1,10 @@
 -- One row per bar with trades of the archive's trades or klines, the level of prices to which it belongs, and what its
--- neighbours say of both.
+-- neighbours say of both. Bars that `int_price_changes` names are replaced.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_price_changes', 'keys': ['market_id'], 'instant': 'bar_at'}},
+) }}
+{%- set changes = changes_in('int_price_changes') %}
 with usual_gaps_of_months as (
     select
         market_id,
@@ -22,6 +27,8 @@ select
     bars.low_price,
     bars.high_price,
     bars.open_price,
+    bars.close_price,
+    bars.trade_count,
     bars.former_close,
     usual.tolerance * least(bars.open_price, bars.former_close) as gap_tolerance,
     -- Neither its neighbours' prices fit, and none of the three can be old.
@@ -29,14 +36,9 @@ select
     and least(bars.gap_before, bars.gap_after) > usual.tolerance
     and least(bars.former_count, bars.trade_count, bars.next_count)
     >= {{ fewest_trades_for_a_price() }} * bars.bar_hours as is_apart,
-    cast(bars.price_level as integer) as price_level,
-    levels.own_price as level_price,
-    levels.other_price as other_level_price
+    cast(bars.price_level as integer) as price_level
 from {{ ref('int_flow_bars_in_levels') }} as bars
 left join usual_gaps_of_months as usual
     on bars.market_id = usual.market_id and bars.source = usual.source
     and bars.bar_hours = usual.bar_hours and date_trunc('month', bars.bar_at) = usual.month_at
-left join {{ ref('int_flow_contradicted_levels') }} as levels
-    on bars.market_id = levels.market_id and bars.source = levels.source
-    and bars.bar_hours = levels.bar_hours and bars.price_level = levels.price_level
 order by market_id, source, bar_hours, bar_at

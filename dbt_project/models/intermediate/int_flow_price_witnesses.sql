@@ -3,9 +3,14 @@
 {{ config(materialized='ephemeral') }}
 
 with bars as (
+    select *
+    from {{ ref('int_flow_price_levels') }}
+),
+
+bars_with_others as (
     select levels.*, markets.base_asset
     from {{ ref('int_flow_price_levels') }} as levels
-    left join {{ ref('int_markets') }} as markets on levels.market_id = markets.market_id
+    inner join {{ markets_with_others() }} as markets on levels.market_id = markets.market_id
 ),
 
 open_interest_prices as (
@@ -22,8 +27,8 @@ other_markets_prices as (
         bars.bar_at,
         min(others.low_price) as lowest_price,
         max(others.high_price) as highest_price
-    from bars
-    inner join bars as others
+    from bars_with_others as bars
+    inner join bars_with_others as others
         on bars.base_asset = others.base_asset and bars.bar_hours = others.bar_hours and bars.bar_at = others.bar_at
         and bars.market_id <> others.market_id
     group by bars.market_id, bars.source, bars.bar_hours, bars.bar_at

@@ -21,6 +21,7 @@ trade_days as (
         {{ each_hour('days.first_bar_at', 'days.last_bar_at') }} as bar_at
     from {{ ref('int_flow_trade_days') }} as days
     where days.implausible_reason is null and days.first_bar_at is not null
+        and {{ is_of_changed_day('days', 'int_judged_days', 'int_flow_klines') }}
 ),
 
 -- Between the first and the last trade of a whole file nothing is missing: its quiet hours are quiet.

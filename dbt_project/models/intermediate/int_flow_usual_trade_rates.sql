@@ -19,7 +19,7 @@ with klines as (
 empty_days as (
     select distinct market_id, bar_hours, bar_date
     from klines
-    where volume_usd = 0
+    where volume_usd = 0 and {{ is_of_changed_day('klines', 'int_judged_days', 'int_flow_klines') }}
 )
 
 select

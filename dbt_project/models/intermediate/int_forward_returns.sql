@@ -2,7 +2,9 @@
 -- many days later. Bars whose exit is not there have no row. Entries that `int_entry_changes` names are replaced.
 {{ config(
     materialized='changed_rows',
-    meta={'replaced': {'changes': 'int_entry_changes', 'keys': ['market_id'], 'instant': 'entry_at'}},
+    meta={'replaced': {
+        'changes': 'int_entry_changes', 'keys': ['market_id', 'horizon_days'], 'instant': 'entry_at',
+    }},
 ) }}
 {%- set changes = changes_in('int_entry_changes') %}
 {%- set replaces = replaces_changes() %}
@@ -31,8 +33,15 @@ entries as (
     cross join horizons
     {%- if replaces %}
     inner join {{ changes }} as changes
-        on opens.market_id = changes.market_id and opens.bar_at >= changes.from_at and opens.bar_at < changes.to_at
+        on opens.market_id = changes.market_id and horizons.horizon_days = changes.horizon_days
+        and opens.bar_at >= changes.from_at and opens.bar_at < changes.to_at
     {%- endif %}
+),
+
+exits as (
+    select market_id, grain_hours, bar_at, open_price
+    from opens
+    where bar_at >= (select min(exit_at) from entries)
 )
 
 select
@@ -50,7 +59,7 @@ select
         as decimal(18,12)
     ) as price_return
 from entries
-inner join opens as exits
+inner join exits
     on entries.market_id = exits.market_id
     and entries.grain_hours = exits.grain_hours
     and entries.exit_at = exits.bar_at

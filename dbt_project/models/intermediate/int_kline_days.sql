@@ -7,7 +7,7 @@
 
 with found as (
     select market_id, bar_date, row_count, row_hashes
-    from {{ hashed_days('int_flow_klines', columns) }} as hashed
+    from {{ hashed_changed_days('int_flow_klines', columns, 'klines', 'int_judged_days') }} as hashed
 )
 
 select market_id, bar_date, row_count, row_hashes, is_changed, build_id

@@ -11,6 +11,7 @@
 ) }}
 {%- set keys = ['definition_id', 'market_id'] %}
 {%- set changes = changes_in('int_rank_changes') %}
+{%- set definitions = changes_in('int_spike_definitions') %}
 {%- set replaces = replaces_changes() %}
 {%- set compares_few = replaces and bars_compared_singly() > 0 %}
 {%- set ranked_columns = [
@@ -19,6 +20,9 @@
 ] %}
 {%- set event_columns = [
     'definition_id', 'market_id', 'side', 'bar_at', 'side_pressure', 'bar_coverage_ratio', 'window_hours',
+] %}
+{%- set series_columns = [
+    'bar_at', 'value', 'pressure', 'coverage_ratio', 'window_hours', 'decluster_hours', 'is_running',
 ] %}
 {%- set bar_columns = [
     'definition_id', 'market_id', 'venue', 'venue_set', 'bar_at', 'is_provisional', 'is_running', 'flow_quality',
@@ -61,7 +65,9 @@ few_series as (
         changes.from_at,
         changes.to_at,
         changes.values_from_at,
-        bars.*
+        {%- for column in series_columns %}
+        bars.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from {{ ref('int_spike_values') }} as bars
     inner join few_changes as changes
         on bars.definition_id = changes.definition_id and bars.market_id = changes.market_id
@@ -70,7 +76,7 @@ few_series as (
 ),
 
 few_bars as (
-    select few_series.*, row_number() over (order by series_id, bar_at) as bar_number
+    select series_id, bar_at, window_hours, row_number() over (order by series_id, bar_at) as bar_number
     from few_series
     where bar_at >= values_from_at and bar_at < to_at
 ),
@@ -104,32 +110,48 @@ few_ends as (
     group by series_id
 ),
 
-kept_ranks as (
-    select ranks.*
-    from {{ this }} as ranks
-    inner join few_changes as changes
-        on ranks.definition_id = changes.definition_id and ranks.market_id = changes.market_id
-    where ranks.is_event or ranks.bar_at >= changes.from_at
-),
-
--- What stands of these series before the first bar with another window.
+-- What stands of these series before the first bar with another window: rows that may be events no longer, and the
+-- events before them.
 kept_bars as (
     select
         kept.*,
         case kept.side when 'bearish' then bars.pressure else -bars.pressure end as side_pressure,
         bars.window_hours,
         bars.decluster_hours,
-        bars.from_at,
         neighbours.lowest_nearby,
         neighbours.highest_nearby,
         ends.last_bar_at
-    from kept_ranks as kept
-    inner join few_series as bars
-        on kept.definition_id = bars.definition_id and kept.market_id = bars.market_id and kept.bar_at = bars.bar_at
+    from {{ this }} as kept
+    inner join few_changes as changes
+        on kept.definition_id = changes.definition_id and kept.market_id = changes.market_id
+        and kept.bar_at >= changes.from_at and kept.bar_at < changes.values_from_at
+    inner join few_series as bars on changes.series_id = bars.series_id and kept.bar_at = bars.bar_at
     left join few_neighbours as neighbours
         on bars.series_id = neighbours.series_id and bars.bar_at = neighbours.bar_at
     inner join few_ends as ends on bars.series_id = ends.series_id
-    where bars.bar_at < bars.values_from_at
+    where kept.bar_at >= {{ least_of(changes, 'from_at', 'is_few') }}
+),
+
+former_events as (
+    select
+        kept.definition_id,
+        kept.market_id,
+        kept.side,
+        kept.bar_at,
+        case kept.side
+            when 'bearish' then {{ pressure_of('kept.value', 'definitions.unit') }}
+            else -{{ pressure_of('kept.value', 'definitions.unit') }}
+        end as side_pressure,
+        kept.bar_coverage_ratio,
+        cast(definitions.window_hours as bigint) as window_hours
+    from {{ this }} as kept
+    inner join few_changes as changes
+        on kept.definition_id = changes.definition_id and kept.market_id = changes.market_id
+        and kept.bar_at < changes.from_at
+    inner join {{ definitions }} as definitions on kept.definition_id = definitions.definition_id
+    where kept.is_event
+        and kept.bar_at
+        >= changes.from_at - {{ hours_as_interval('definitions.window_hours + definitions.decluster_hours') }}
 ),
 {% endif %}
 windowed_bars as (
@@ -138,7 +160,7 @@ windowed_bars as (
     union all
     select
         {%- for column in bar_columns %}
-        few_bars.{{ column }},
+        bars.{{ column }},
         {%- endfor %}
         standings.rank_from_lowest,
         standings.rank_from_highest,
@@ -149,6 +171,10 @@ windowed_bars as (
         neighbours.highest_nearby,
         ends.last_bar_at
     from few_bars
+    inner join few_changes as changes on few_bars.series_id = changes.series_id
+    inner join {{ ref('int_spike_values') }} as bars
+        on changes.definition_id = bars.definition_id and changes.market_id = bars.market_id
+        and few_bars.bar_at = bars.bar_at
     inner join few_standings as standings on few_bars.bar_number = standings.bar_number
     inner join few_neighbours as neighbours
         on few_bars.series_id = neighbours.series_id and few_bars.bar_at = neighbours.bar_at
@@ -234,7 +260,6 @@ ranked_bars as (
         kept.side_pressure,
         kept.window_hours
     from kept_bars as kept
-    where kept.bar_at >= kept.from_at
     {%- endif %}
 ),
 
@@ -245,8 +270,7 @@ events as (
     {%- if compares_few %}
     union all
     select {{ event_columns | join(', ') }}
-    from kept_bars
-    where is_event and bar_at < from_at
+    from former_events
     {%- endif %}
 ),
 

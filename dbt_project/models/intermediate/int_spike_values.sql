@@ -80,7 +80,7 @@ select
     cast(decluster_hours as bigint) as decluster_hours,
     bar_at,
     {{ value }} as value,
-    case when unit = 'sell_ratio' then -{{ value }} else {{ value }} end as pressure,
+    {{ pressure_of(value, 'unit') }} as pressure,
     {{ share('coverage_sum', 'smoothing_bars') }} as coverage_ratio,
     provisional_bars > 0 as is_provisional,
     is_running,

@@ -1,28 +1,53 @@
--- One row per market, or aggregate over venues, and UTC day, with the net so far and its means.
+-- One row per market, or aggregate over venues, and UTC day, with the net so far and its means. What `int_flow_changes`
+-- names is replaced: from the first changed day on, with sums that continue those of the days before it.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_flow_changes', 'keys': ['market_id'], 'instant': 'bar_date'}},
+) }}
 {%- set mean_days = [7, 30] %}
+{%- set changes = changes_in('int_flow_changes') %}
+{%- set replaces = replaces_changes() %}
 
 with days as (
-    select
-        bars.*,
-        beginnings.first_at,
-        cast(null as decimal(38,8)) as net_usd_before,
-        cast(null as decimal(38,8)) as net_base_before,
-        cast(null as decimal(38,8)) as coverage_before
+    select bars.*, beginnings.first_at
     from {{ ref('int_bars') }} as bars
     left join {{ ref('int_flow_beginnings') }} as beginnings
         on bars.market_id = beginnings.market_id and bars.grain_hours = beginnings.grain_hours
     where bars.grain_hours = 24
 ),
 
-days_with_sums as (
+sums_before as (
+    select * from {{ sums_before('days', changes if replaces else none) }} as sums
+),
+
+-- With the days before the first one that its means are of.
+days_in_reach as (
     select
         days.*,
+        sums_before.net_usd_before,
+        sums_before.net_base_before,
+        sums_before.coverage_before
+        {%- if replaces %},
+        days.bar_at >= changes.from_at as is_replaced
+        {%- endif %}
+    from days
+    {%- if replaces %}
+    inner join {{ changes }} as changes
+        on days.market_id = changes.market_id
+        and days.bar_at >= changes.from_at - interval '{{ mean_days | max - 1 }}' day
+    {%- endif %}
+    left join sums_before on days.market_id = sums_before.market_id
+),
+
+days_with_sums as (
+    select
+        days_in_reach.*,
         {%- for days in mean_days %}
         sum(net_taker_usd) over last_{{ days }}_days as net_usd_{{ days }}d,
         sum(net_taker_base) over last_{{ days }}_days as net_base_{{ days }}d,
         count(*) over last_{{ days }}_days as found_{{ days }}d{{ ',' if not loop.last }}
         {%- endfor %}
-    from days
+    from days_in_reach
     window
         {%- for days in mean_days %}
         last_{{ days }}_days as {{ last_days(days) }}{{ ',' if not loop.last }}
@@ -65,5 +90,8 @@ select
     {%- endfor %}
     {{ cumulative_columns(24) }}
 from days_with_sums
+{%- if replaces %}
+where is_replaced
+{%- endif %}
 window until_here as (partition by market_id order by bar_at rows between unbounded preceding and current row)
 order by market_id, bar_at

@@ -16,19 +16,7 @@ with hours as (
 ),
 
 sums_before as (
-    select
-        hours.market_id,
-        sum(hours.net_taker_usd) as net_usd_before,
-        sum(hours.net_taker_base) as net_base_before,
-        sum(hours.coverage_ratio) as coverage_before
-    from hours
-    {%- if replaces %}
-    inner join {{ changes }} as changes on hours.market_id = changes.market_id and hours.bar_at < changes.from_at
-    where hours.bar_at >= hours.first_at
-    {%- else %}
-    where false
-    {%- endif %}
-    group by hours.market_id
+    select * from {{ sums_before('hours', changes if replaces else none) }} as sums
 ),
 
 continued_hours as (
