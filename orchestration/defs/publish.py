@@ -94,8 +94,6 @@ def published_asset(
             lock_wait=lock_wait,
             report=report,
         )
-        for path in (dbt.paths.warehouse, dbt.paths.serving):
-            note_whole(path)
         _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))
 
@@ -109,7 +107,7 @@ def _published(
     from orchestration.warehouse.publish.publication import publish
 
     with workplace.scratch() as scratch:
-        return publish(
+        publication = publish(
             warehouse_of(dbt),
             dbt.paths.serving,
             store,
@@ -122,6 +120,9 @@ def _published(
             still_alone=workplace.refuse_unless_alone,
             **stated,
         )
+    for path in (dbt.paths.warehouse, dbt.paths.serving):
+        note_whole(path)
+    return publication
 
 
 def _stated(
