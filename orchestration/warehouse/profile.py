@@ -41,6 +41,7 @@ VALUING_MACROS: Final = (
     "engine/doubles.sql",
     "engine/exact_quotient.sql",
     "engine/raw_relation.sql",
+    "engine/relations.sql",
     "engine/time.sql",
     "metrics.sql",
     "recent_trades.sql",
