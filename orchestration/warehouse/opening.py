@@ -90,9 +90,9 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     """Return once the warehouse can be written, or raise WarehouseLocked after `patience` seconds.
 
     A damaged file is set aside, and the sentence about it returned: the build makes everything anew. One that the last
-    run left whole is opened and not read (`orchestration.state.whole`). For the process
-    that holds the lock over builds. Programs that are no part of Taker do not take that lock: dbt would try for minutes
-    to open what they have open, and report it with the tracebacks of every attempt.
+    run left whole is opened and not read (`orchestration.state.whole`). For the process that holds the lock over
+    builds. Programs that are no part of Taker do not take that lock: dbt would try for minutes to open what they have
+    open, and report it with the tracebacks of every attempt.
     """
     path = paths.warehouse
     read = () if take_note(path) else (*KEPT_TABLES, *FORMER_TABLES)
