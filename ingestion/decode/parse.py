@@ -34,9 +34,9 @@ from ingestion.venues.venue import Layout, SourceColumn
 MICROSECONDS_FROM: Final = 10**15
 # Each block costs a millisecond beside its rows. It is read, parsed and written at the same time as its neighbours.
 CSV_BLOCK: Final = 2 << 20
-# A file that is this small, packed and plain, is read at once, and together with others like it.
-_SHORT_FILE: Final = 128 << 10
-_SHORT_TEXT: Final = 512 << 10
+# A file of at most this part of a block is read at once, and together with others like it; packed, of a sixteenth.
+_SHORT: Final = 4
+_SHORT_PACKED: Final = 16
 _TRUE: Final = ("true", "True", "TRUE", "1")
 _FALSE: Final = ("false", "False", "FALSE", "0")
 
@@ -91,12 +91,12 @@ class _Short:
 
 def _short(source: SourceFile, dataset: Dataset, layout: Layout) -> _Short | None:
     """The rows of a file that has few, and none of what lets its lines differ from its rows; None for any other."""
-    if source.is_shared or source.holds is not None or source.path.stat().st_size > _SHORT_FILE:
+    if source.is_shared or source.holds is not None or source.path.stat().st_size > CSV_BLOCK // _SHORT_PACKED:
         return None
     with csv_text(source, layout, dataset.files) as text:
         names = column_names(text, source, layout, dataset.files)
-        rows = text.read(_SHORT_TEXT + 1)
-    if len(rows) > _SHORT_TEXT or b"\r" in rows or b"\n\n" in rows or rows.startswith((b"\n", codecs.BOM_UTF8)):
+        rows = text.read(CSV_BLOCK // _SHORT + 1)
+    if len(rows) > CSV_BLOCK // _SHORT or b"\r" in rows or b"\n\n" in rows or rows.startswith((b"\n", codecs.BOM_UTF8)):
         return None
     return _Short(source, names, rows if rows.endswith(b"\n") or not rows else rows + b"\n")
 
