@@ -101,9 +101,7 @@ def _short(source: SourceFile, dataset: Dataset, layout: Layout) -> _Short | Non
     return _Short(source, names, rows if rows.endswith(b"\n") or not rows else rows + b"\n")
 
 
-def _read_together(
-    files: Sequence[_Short], dataset: Dataset, layout: Layout
-) -> Iterator[tuple[SourceFile, pa.Table]]:
+def _read_together(files: Sequence[_Short], dataset: Dataset, layout: Layout) -> Iterator[tuple[SourceFile, pa.Table]]:
     """The rows of each file, read and checked at once."""
     for each in files:
         check_row_count(each.row_count, each.source, dataset)

@@ -268,8 +268,8 @@ def _as_json(values: Mapping[str, Any]) -> bytes:
 
 
 def _laid_out(value: Any) -> str:
-    """What `json.dumps` makes of it with `indent=1` and `sort_keys=True`, for which it has no fast encoder: a run writes
-    tens of thousands of receipts of absent files."""
+    """What `json.dumps` makes of it with `indent=1` and `sort_keys=True`, for which it has no fast encoder: a run may
+    write tens of thousands of receipts of absent files."""
     if isinstance(value, Source | Defect):
         value = vars(value)
     if isinstance(value, Mapping) and value:

@@ -77,8 +77,8 @@ def test_a_row_of_another_day_is_found_though_its_day_is_in_the_object(tmp_path:
     assert found.source_rows == [7, 5]
 
 
-def _broken(rows: list[str], how: str) -> str:
-    """The text of a file whose rows or lines are written in another way, or are wrong."""
+def _written(rows: list[str]) -> dict[str, str]:
+    """Texts of a file whose rows or lines are written in another way, or are wrong, by what is so about them."""
     reversed_columns = [",".join(reversed(row.split(","))) for row in rows]
     return {
         "usual": text_of(rows),
@@ -103,14 +103,10 @@ def _broken(rows: list[str], how: str) -> str:
         "backwards": text_of(rows[::-1]),
         "twice": text_of([*rows, rows[0]]),
         "contradicting": text_of([*rows, rows[0].replace(",110,", ",111,")]),
-    }[how]
+    }
 
 
-_WAYS = tuple(
-    "usual|without header|without a last line break|lines of DOS|lines of an old Macintosh|blank lines|byte order mark|"
-    "byte order mark without header|columns reversed|one column more|header alone|nothing|blanks around numbers|"
-    "a column too few|no number|negative|exponent|quoted|an open quote|backwards|twice|contradicting".split("|")
-)
+_WAYS = tuple(_written(kline_rows(FIRST)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -124,7 +120,7 @@ def test_any_files_together_are_what_each_is_alone(
     rows = [kline_rows(day) for day in days(len(ways))]
     if moved is not None and max(moved) < len(rows):
         rows[moved[0]].append(rows[moved[1]][3])
-    texts = [_broken(own, how) for own, how in zip(rows, ways, strict=True)]
+    texts = [_written(own)[how] for own, how in zip(rows, ways, strict=True)]
     together = decoded(tmp_path_factory.mktemp("together"), texts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parse, "_short", lambda *given: None)
@@ -133,10 +129,8 @@ def test_any_files_together_are_what_each_is_alone(
 
 
 @pytest.mark.parametrize("how", _WAYS)
-def test_a_short_file_is_what_it_is_as_a_long_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    text = _broken(kline_rows(FIRST), how)
+def test_a_short_file_is_what_it_is_as_a_long_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    text = _written(kline_rows(FIRST))[how]
     short = decoded(tmp_path / "short", [text])
     monkeypatch.setattr(parse, "_short", lambda *given: None)
     assert short == decoded(tmp_path / "long", [text])
@@ -146,12 +140,10 @@ def test_a_short_file_is_what_it_is_as_a_long_one(
     "how",
     ["lines of DOS", "blank lines", "byte order mark", "without a last line break", "columns reversed", "header alone"],
 )
-def test_no_row_is_judged_alone_where_none_is_faulty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+def test_no_row_is_judged_alone_where_none_is_faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr("ingestion.decode.order.judged_blocks", lambda *given: pytest.fail("the rows were judged"))
     first, second, third = (kline_rows(day) for day in days(3))
-    found, *_ = decoded(tmp_path, [text_of(first), _broken(second, how), text_of(third)])
+    found, *_ = decoded(tmp_path, [text_of(first), _written(second)[how], text_of(third)])
     assert isinstance(found, Decoded)
     assert (found.source_rows, found.quarantined) == ([6, 0 if how == "header alone" else 6, 6], ())
 
