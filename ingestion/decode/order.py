@@ -170,7 +170,7 @@ def _read_good(
     sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None, found: Decoded
 ) -> pa.Table:
     """The rows of all sources in one table, which has none that is faulty; `found` gets the row counts."""
-    tables = [read_schema(dataset, layout).empty_table() if carried is None else carried]
+    tables = [_no_rows(read_schema(dataset, layout)) if carried is None else carried]
     rows, held = dict.fromkeys(sources, 0), 0
     for source, table in typed_tables(sources, dataset, layout):
         tables.append(rows_of_period(table, source, dataset))
@@ -181,11 +181,16 @@ def _read_good(
     return pa.concat_tables(tables)
 
 
+def _no_rows(schema: pa.Schema) -> pa.Table:
+    """As `schema.empty_table()`, which imports pandas (`ingestion.decode.memory`)."""
+    return pa.Table.from_batches([], schema)
+
+
 def _read_judged(
     sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None, found: Decoded
 ) -> tuple[pa.Table, Any]:
     """The good rows of all sources in one table, and their origins; `found` gets the row counts."""
-    tables = [read_schema(dataset, layout).empty_table() if carried is None else carried]
+    tables = [_no_rows(read_schema(dataset, layout)) if carried is None else carried]
     origins = [np.full(tables[0].num_rows, _CARRIED)]
     held = 0
     for place, source in enumerate(sources):
