@@ -272,12 +272,16 @@ def _laid_out(value: Any) -> str:
     write tens of thousands of receipts of absent files."""
     if isinstance(value, Source | Defect):
         value = vars(value)
-    if isinstance(value, Mapping) and value:
-        lines, (begin, end) = [f"{_encode(name)}: {_laid_out(value[name])}" for name in sorted(value)], "{}"
-    elif isinstance(value, list | tuple) and value:
-        lines, (begin, end) = [_laid_out(each) for each in value], "[]"
+    if isinstance(value, Mapping):
+        lines, begin, end = [f"{_encode(name)}: {_laid_out(value[name])}" for name in sorted(value)], "{", "}"
+    elif isinstance(value, list | tuple):
+        lines, begin, end = [_laid_out(each) for each in value], "[", "]"
+    elif value is None:
+        return "null"
     else:
-        return _encode(value)
+        return str(value) if type(value) is int else _encode(value)
+    if not lines:
+        return begin + end
     # No text has a line break: in JSON it is written as an escape.
     inside = ",\n".join(lines).replace("\n", "\n ")
     return f"{begin}\n {inside}\n{end}"

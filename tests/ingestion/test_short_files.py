@@ -50,7 +50,8 @@ def decoded(folder: Path, texts: Sequence[str]) -> tuple[Decoded | str, bytes, b
         )
     except (SourceDefect, ContractViolation) as error:
         found = str(error)
-    return found, *(path.read_bytes() if path.exists() else b"" for path in (target, aside))
+    stored, set_aside = (path.read_bytes() if path.exists() else b"" for path in (target, aside))
+    return found, stored, set_aside
 
 
 def test_files_of_a_month_are_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
