@@ -69,6 +69,12 @@ def row_faults(
     `holds`: the first instant of a file that is not cut at the period's, and the one that ends it (exclusive).
     `is_inverse`: the rows are trades of an inverse contract, whose quantity is divided by the price.
     """
+    yield from value_faults(rows, dataset, is_inverse=is_inverse)
+    yield from time_faults(rows, dataset, period, holds)
+
+
+def value_faults(rows: pa.Table | pa.RecordBatch, dataset: Dataset, *, is_inverse: bool = False) -> Iterator[RowFault]:
+    """Of `row_faults` those that do not depend on the period, so that rows of several files are looked at together."""
     bounds: dict[str, tuple[Any, Any]] = {}
     for column in dataset.columns:
         values = rows.column(column.name)
@@ -96,6 +102,12 @@ def row_faults(
             failing = pc.greater_equal(apart, float(span))
             if pc.any(failing).as_py():
                 yield _fault(last, f"is {span:.0e} or more after `{first}`", failing, rows.column(last))
+
+
+def time_faults(
+    rows: pa.Table | pa.RecordBatch, dataset: Dataset, period: Period, holds: tuple[datetime, datetime] | None = None
+) -> Iterator[RowFault]:
+    """Of `row_faults` the one of rows that lie outside their period."""
     times = rows.column(dataset.time_column)
     earliest, latest = bounds_of(dataset, period, holds)
     found = _whole_extremes(times)
@@ -120,9 +132,10 @@ def _text_faults(column: Column, values: Any) -> Iterator[RowFault]:
 
 
 def _instant_faults(column: Column, values: Any) -> Iterator[RowFault]:
-    micros = values.cast(pa.int64())
-    failing = pc.or_(pc.less(micros, _EARLIEST), pc.greater_equal(micros, _LATEST))
-    if pc.any(failing).as_py():
+    found = _whole_extremes(values)
+    if found is not None and (found[0] < _EARLIEST or found[1] >= _LATEST):
+        micros = values.cast(pa.int64())
+        failing = pc.or_(pc.less(micros, _EARLIEST), pc.greater_equal(micros, _LATEST))
         yield _fault(column.name, f"lies outside {EARLIEST.year} to {LATEST.year - 1}", failing, values)
 
 

@@ -22,7 +22,7 @@ from ingestion.decode.contracts import extremes, shown
 from ingestion.decode.judge import judged_blocks
 from ingestion.decode.memory import integers
 from ingestion.decode.parquet import Decoded, Item
-from ingestion.decode.parse import Faulty, read_schema, rows_of_period, typed_batches
+from ingestion.decode.parse import Faulty, read_schema, rows_of_period, typed_tables
 from ingestion.decode.quarantine import Fault, Quarantined, QuarantineFile, Tally
 from ingestion.decode.unpack import SourceFile
 from ingestion.domain.arrow import INSTANT
@@ -46,7 +46,7 @@ def stream(source: SourceFile, dataset: Dataset, layout: Layout) -> Iterator[Ite
     """
     found = Decoded()
     order = _IdOrder(dataset)
-    for table in typed_batches(source, dataset, layout):
+    for _, table in typed_tables([source], dataset, layout):
         found.rows += table.num_rows
         wanted = rows_of_period(table, source, dataset)
         if wanted.num_rows:
@@ -112,8 +112,15 @@ def sorted_rows(
     aside.
     """
     found = Decoded()
-    table, origins = _read_all(sources, dataset, layout, carried, found, is_judged=aside is not None)
     order_by = (None if layout.numbers_rows else dataset.id_column) or dataset.time_column
+    if aside is None:
+        table = _read_good(sources, dataset, layout, carried, found)
+        if layout.identity is None and _is_increasing(table.column(order_by)):
+            # Nearly always: nothing to sort, and no row twice.
+            yield from _counted(table.combine_chunks(), dataset, layout, found)
+            return
+    else:
+        table, origins = _read_judged(sources, dataset, layout, carried, found)
     # Every column takes part, so that equal rows are neighbours and the same rows always give the same bytes.
     order = order_of(table, order_by)
     ordered = table.take(pa.array(order))
@@ -125,10 +132,10 @@ def sorted_rows(
         if any(_clashing(ordered.column(key), repeated).any() for key in keys):
             raise Faulty
     else:
-        contradictions = _contradictions(sources, ordered, repeated, keys, np.concatenate(origins)[order])
+        contradictions = _contradictions(sources, ordered, repeated, keys, origins[order])
         found.quarantined = _set_aside(sources, dataset, layout, contradictions, aside)
         if contradictions:
-            usable = ~np.isin(np.concatenate(origins)[order], list(contradictions))
+            usable = ~np.isin(origins[order], list(contradictions))
             order, repeated, ordered = order[usable], repeated[usable], ordered.filter(pa.array(usable))
     found.duplicate_rows = int(repeated.sum())
     kept = ordered.filter(pa.array(~repeated)) if found.duplicate_rows else ordered
@@ -137,49 +144,68 @@ def sorted_rows(
     in_file = as_integers(kept.column(order_by))[np.argsort(order[~repeated])]
     if len(in_file):
         found.out_of_order_rows = int((in_file < np.maximum.accumulate(in_file)).sum())
+    yield from _counted(kept, dataset, layout, found)
+
+
+def _counted(kept: pa.Table, dataset: Dataset, layout: Layout, found: Decoded) -> Iterator[Item]:
+    """The sorted rows as they are stored, then the counts."""
     kept = _as_stored(kept, dataset, layout)
     if dataset.id_column is not None and kept.num_rows:
-        ids = kept.column(dataset.id_column).to_numpy()
+        ids = integers(kept.column(dataset.id_column))
         found.first_id, found.last_id = int(ids[0]), int(ids[-1])
         found.id_gaps = found.last_id - found.first_id + 1 - len(ids)
     yield without_zero_rows(kept, dataset, found)
     yield found
 
 
-def _read_all(
-    sources: Sequence[SourceFile],
-    dataset: Dataset,
-    layout: Layout,
-    carried: pa.Table | None,
-    found: Decoded,
-    *,
-    is_judged: bool,
-) -> tuple[pa.Table, list[Any]]:
-    """The rows of all sources in one table, and, where they are judged, their origins; `found` gets the row counts."""
-    tables = [read_schema(dataset, layout).empty_table() if carried is None else carried]
+def _is_increasing(values: pa.ChunkedArray) -> bool:
+    """Whether no value is missing, and each is greater than the one before."""
+    if values.null_count:
+        return False
+    words = integers(values)
+    return bool((words[1:] > words[:-1]).all())
+
+
+def _read_good(
+    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None, found: Decoded
+) -> pa.Table:
+    """The rows of all sources in one table, which has none that is faulty; `found` gets the row counts."""
+    tables = [_no_rows(read_schema(dataset, layout)) if carried is None else carried]
+    rows, held = dict.fromkeys(sources, 0), 0
+    for source, table in typed_tables(sources, dataset, layout):
+        tables.append(rows_of_period(table, source, dataset))
+        held += tables[-1].num_rows
+        _check_memory(held, source, dataset)
+        rows[source] += table.num_rows
+    found.source_rows = [rows[source] for source in sources]
+    return pa.concat_tables(tables)
+
+
+def _no_rows(schema: pa.Schema) -> pa.Table:
+    """As `schema.empty_table()`, which imports pandas (`ingestion.decode.memory`)."""
+    return pa.Table.from_batches([], schema)
+
+
+def _read_judged(
+    sources: Sequence[SourceFile], dataset: Dataset, layout: Layout, carried: pa.Table | None, found: Decoded
+) -> tuple[pa.Table, Any]:
+    """The good rows of all sources in one table, and their origins; `found` gets the row counts."""
+    tables = [_no_rows(read_schema(dataset, layout)) if carried is None else carried]
     origins = [np.full(tables[0].num_rows, _CARRIED)]
     held = 0
     for place, source in enumerate(sources):
-        rows = 0
-        if is_judged:
-            tally = Tally(source.key, source.period, is_cut_elsewhere=source.holds is not None)
-            first_at = None
-            for block in judged_blocks(source, dataset, layout):
-                tables.append(block.good)
-                held += block.good.num_rows
-                _check_memory(held, source, dataset)
-                origins.append(place * _PER_SOURCE + block.good_numbers)
-                tally.add(block.set_aside)
-                rows, first_at = rows + block.row_count, block.first_at
-            tally.finish(rows, first_at)
-        else:
-            for table in typed_batches(source, dataset, layout):
-                tables.append(rows_of_period(table, source, dataset))
-                held += tables[-1].num_rows
-                _check_memory(held, source, dataset)
-                rows += table.num_rows
+        tally = Tally(source.key, source.period, is_cut_elsewhere=source.holds is not None)
+        rows, first_at = 0, None
+        for block in judged_blocks(source, dataset, layout):
+            tables.append(block.good)
+            held += block.good.num_rows
+            _check_memory(held, source, dataset)
+            origins.append(place * _PER_SOURCE + block.good_numbers)
+            tally.add(block.set_aside)
+            rows, first_at = rows + block.row_count, block.first_at
+        tally.finish(rows, first_at)
         found.source_rows.append(rows)
-    return pa.concat_tables(tables), origins
+    return pa.concat_tables(tables), np.concatenate(origins)
 
 
 def _check_memory(rows: int, source: SourceFile, dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ Does not: which rows there are and in which order (`ingestion.decode.order`), wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +31,7 @@ from ingestion.venues.venue import Layout
 ROW_GROUP: Final = 1 << 17
 # In the quote asset: older files print the product of price and quantity with two decimals.
 NOTIONAL_TOLERANCE: Final = 0.01
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,14 @@ class _Counts:
         if not rows.num_rows:
             return
         self._bounds += extremes(rows.column(self._dataset.time_column)) or ()
-        for day, of_day in _by_day(rows, self._dataset):
-            self._day_rows[day] = self._day_rows.get(day, 0) + of_day.num_rows
+        days = _days_of(rows, self._dataset)
+        distinct, counts = (days[:1], [len(days)]) if days.min() == days.max() else np.unique(days, return_counts=True)
+        for number, count in zip(distinct, counts, strict=True):
+            day = date.fromordinal(_EPOCH_DAY + int(number))
+            self._day_rows[day] = self._day_rows.get(day, 0) + int(count)
             if self._layout is not None and self._dataset.name in FLOW_DATASETS:
+                # Nearly always of one day: then nothing is copied.
+                of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == number))
                 facts = _facts(of_day, self._dataset, self._layout)
                 held = self._day_facts.get(day)
                 self._day_facts[day] = held.joined(facts) if held is not None else facts
@@ -186,14 +192,10 @@ class _Counts:
         found.day_facts = dict(sorted(self._day_facts.items()))
 
 
-def _by_day(rows: pa.Table, dataset: Dataset) -> Iterator[tuple[date, pa.Table]]:
-    """The rows by UTC day; a table of one day, as nearly all are, is not copied."""
+def _days_of(rows: pa.Table, dataset: Dataset) -> Any:
+    """The UTC day of each row, in days since the epoch."""
     micros = integers(rows.column(dataset.time_column))
-    days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
-    distinct = days[:1] if days.min() == days.max() else np.unique(days)
-    for day in distinct:
-        of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == day))
-        yield date.fromordinal(date(1970, 1, 1).toordinal() + int(day)), of_day
+    return (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
 
 
 def _facts(trades: pa.Table, dataset: Dataset, layout: Layout) -> DayFacts:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ingestion.domain.kinds import AMOUNT, FLAG, INSTANT, PRICE, RATIO, TEXT, WHOLE, Kind
@@ -151,7 +152,7 @@ class Dataset:
     longest_span: tuple[tuple[str, str, int], ...] = ()
     files: FileLimits = _SMALL_FILES
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The stored Arrow schema. All fields are nullable here: missing values are reported by the contract."""
         import pyarrow as pa

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -207,7 +207,10 @@ class Receipt(_Coverage, _Stored):
 
     def to_json(self) -> bytes:
         values = _values(self)
-        return _as_json({**values, _OWN_SHA256: hashlib.sha256(_as_json(values)).hexdigest()})
+        without = _as_json(values)
+        # The fields are sorted, so this one has its line before the first that follows it.
+        place = without.index(b'\n "%b":' % min(name for name in values if name > _OWN_SHA256).encode())
+        return without[:place] + _OWN_LINE % hashlib.sha256(without).hexdigest().encode() + without[place:]
 
     def of_day(self, folder: str) -> Receipt | None:
         """Of a merged month, the receipt of the day whose object lay in that folder; None for any other."""
@@ -249,9 +252,7 @@ _market_of: Final = lru_cache(1 << 12)(parse_market)
 
 def _values(receipt: Receipt) -> dict[str, Any]:
     """The fields as they are written. Most objects were not merged: those without a list of days have none."""
-    values = asdict(replace(receipt, merged=(), within=None))
-    del values["within"], values["merged"]
-    values = {_NAMES_ON_DISK.get(name, name): value for name, value in values.items()}
+    values = {on_disk: getattr(receipt, name) for on_disk, name in _NAMES.items() if name != "merged"}
     return {**values, "merged": [_values(day) for day in receipt.merged]} if receipt.merged else values
 
 
@@ -263,7 +264,30 @@ def _is_as_written(payload: bytes, stated: str, values: Mapping[str, Any]) -> bo
 
 
 def _as_json(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, indent=1, sort_keys=True, default=lambda value: value.isoformat()).encode()
+    return _laid_out(values).encode()
+
+
+def _laid_out(value: Any) -> str:
+    """What `json.dumps` makes of it with `indent=1` and `sort_keys=True`, for which it has no fast encoder: a run may
+    write tens of thousands of receipts of absent files."""
+    if isinstance(value, Source | Defect):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        lines, begin, end = [f"{_encode(name)}: {_laid_out(value[name])}" for name in sorted(value)], "{", "}"
+    elif isinstance(value, list | tuple):
+        lines, begin, end = [_laid_out(each) for each in value], "[", "]"
+    elif value is None:
+        return "null"
+    else:
+        return str(value) if type(value) is int else _encode(value)
+    if not lines:
+        return begin + end
+    # No text has a line break: in JSON it is written as an escape.
+    inside = ",\n".join(lines).replace("\n", "\n ")
+    return f"{begin}\n {inside}\n{end}"
+
+
+_encode: Final = json.JSONEncoder(default=lambda value: value.isoformat()).encode
 
 
 def receipt_of(

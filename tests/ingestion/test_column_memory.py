@@ -14,29 +14,36 @@ import pytest
 from ingestion.decode.memory import column_of, integers, use_fast_pool
 from ingestion.decode.parse import MICROSECONDS_FROM, instants
 from ingestion.domain.arrow import INSTANT
-from tests.support.archives import AGG_HEADER, ArchiveFolder, agg_rows
+from tests.support.archives import AGG_HEADER, KLINE_HEADER, ArchiveFolder, agg_rows, kline_rows
 
 _DECODE = """
 import sys
 from datetime import date
 from pathlib import Path
 from ingestion.decode.decoder import SourceFile, decode
-from ingestion.domain.datasets import AGG_TRADES
+from ingestion.domain.datasets import DATASETS
 from ingestion.domain.periods import Period
 from ingestion.venues import archive_of, parse_market
 
-market = parse_market("binance_um:BTCUSDT")
+market, dataset = parse_market("binance_um:BTCUSDT"), DATASETS[sys.argv[3]]
 source = SourceFile(Path(sys.argv[1]), "file.zip", Period.of_day(date(2024, 1, 2)))
-found = decode([source], AGG_TRADES, archive_of(market).layout(AGG_TRADES, market), Path(sys.argv[2]))
+found = decode([source], dataset, archive_of(market).layout(dataset, market), Path(sys.argv[2]))
 print(found.rows, "pandas" in sys.modules)
 """
 
 
-def test_a_good_file_of_trades_is_decoded_without_importing_pandas(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dataset", "rows", "header"),
+    [("aggTrades", agg_rows(date(2024, 1, 2)), AGG_HEADER), ("klines", kline_rows(date(2024, 1, 2)), KLINE_HEADER)],
+    ids=["trades", "bars"],
+)
+def test_a_good_file_is_decoded_without_importing_pandas(
+    tmp_path: Path, dataset: str, rows: list[str], header: str
+) -> None:
     archive = ArchiveFolder(tmp_path)
-    key = archive.put("file.zip", agg_rows(date(2024, 1, 2)), AGG_HEADER)
-    command = [sys.executable, "-c", _DECODE, str(archive.root / key), str(tmp_path / "data.parquet")]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "5 False\n"
+    key = archive.put("file.zip", rows, header)
+    command = [sys.executable, "-c", _DECODE, str(archive.root / key), str(tmp_path / "data.parquet"), dataset]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{len(rows)} False\n"
 
 
 @pytest.mark.parametrize(

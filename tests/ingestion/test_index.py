@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def test_a_receipt_is_accepted_in_any_layout_and_refused_with_any_other_fact(tmp
     payload = zone.store.get_bytes(an_object(0, 0).receipt_key)
     assert payload is not None
     receipt = Receipt.from_json(payload)
-    assert receipt.to_json() == payload
+    assert receipt.to_json() == payload == json.dumps(json.loads(payload), indent=1, sort_keys=True).encode()
     for layout in (json.dumps(json.loads(payload)).encode(), payload.replace(b"\n", b"\r\n"), payload + b"\n"):
         assert readable(layout) == receipt
     stated = json.loads(payload)["receipt_sha256"].encode()
@@ -153,6 +154,17 @@ def test_a_receipt_is_accepted_in_any_layout_and_refused_with_any_other_fact(tmp
     ):
         assert altered != payload
         assert readable(altered) is None
+
+
+def test_a_receipt_with_everything_is_written_as_json_lays_it_out_and_reads_as_it_was(tmp_path: Path) -> None:
+    zone, odd = a_zone(tmp_path, days=1), 'two\n lines, "quotes", \\ and 合约'
+    put(zone, an_object(0, 0), b"1", (Defect("refused_source", odd, FIRST), Defect("implausible", odd, None, "h", 3)))
+    day = zone.receipt(an_object(0, 0))
+    assert day is not None
+    month = replace(day, period="2024-01", merged=(day, replace(day, sources=())), day_rows={"2024-01-02": 7, odd: 0})
+    payload = month.to_json()
+    assert payload == json.dumps(json.loads(payload), indent=1, sort_keys=True).encode()
+    assert Receipt.from_json(payload) == month
 
 
 def test_rows_are_put_in_their_places_as_sorting_all_of_them_does() -> None:
