@@ -47,3 +47,6 @@ class Progress:
 
     def publishing(self, marts: int) -> None:
         """The audited marts are being published."""
+
+    def failed(self) -> None:
+        """What began last did not end as it should; the report states why."""

@@ -5,7 +5,7 @@ Belongs here: an option, its help, the settings it selects. Does not: options of
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,10 +62,17 @@ def settings_of(demo: bool) -> Settings:
 
 def source_of(demo: bool, as_of: datetime | None) -> Source:
     """What is queried: the published file, or what the lake had published `as_of` a time. NoHistory where there is no
-    lake."""
+    lake.
+
+    A machine of a team that has published nothing itself reads what the team has published.
+    """
     settings = settings_of(demo)
     if as_of is None:
-        return settings.serving_path
+        from orchestration.config.dbt import LAKE
+
+        if settings.target != LAKE or settings.serving_path.is_file():
+            return settings.serving_path
+        as_of = datetime.now(UTC)
     from orchestration.warehouse.engines import team_lake
     from orchestration.warehouse.extensions import install_extensions
     from orchestration.warehouse.lake.history import AsOf, NoHistory

@@ -235,6 +235,8 @@ def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: boo
     options = {"warehouse": {"full_refresh": full_refresh}, AUDIT: {"full_audit": full_audit}}
     config = {"ops": {name: {"config": values} for name, values in options.items()}}
     _execute(session, BUILD_AND_PUBLISH, config=config)
+    if not session.report.published:
+        session.recorder.failed()
 
 
 def _losses(scope: Scope, storage: Storage, ranges: Sequence[IngestRange]) -> Losses:

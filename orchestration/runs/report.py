@@ -92,6 +92,9 @@ class Recorder(Progress):
     def preparing(self) -> None:
         self._progress.preparing()
 
+    def failed(self) -> None:
+        self._progress.failed()
+
     def ingesting(self, dataset: str, objects: int) -> None:
         self._progress.ingesting(dataset, objects)
 

@@ -166,7 +166,7 @@ def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnect
         except duckdb.Error as error:
             # The lines after the first only draw an arrow below the query, or name tables of DuckDB's own.
             reason = str(error).strip().splitlines()[0]
-            raise QueryFailed(reason + _nearest(connection, reason)) from error
+            raise QueryFailed(reason + _nearest(connection, reason, sql)) from error
 
 
 # What is no name: texts, quoted names and comments.
@@ -187,21 +187,26 @@ def _refuse_halves_of_names(connection: duckdb.DuckDBPyConnection, sql: str) -> 
 
 # What DuckDB calls a name that it does not find.
 _NO_TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
+_WORD: Final = re.compile(r"\w+")
 _NO_COLUMN: Final = re.compile(r'[Cc]olumn(?: named)? "(\w+)"|does not have a column named "(\w+)"')
 
 
-def _nearest(connection: duckdb.DuckDBPyConnection, reason: str) -> str:
-    """`; did you mean …?` where a table or column is misspelt, and where the names stand."""
+def _nearest(connection: duckdb.DuckDBPyConnection, reason: str, sql: str) -> str:
+    """`; did you mean …?` where a table or column is misspelt, and where the names stand. Of columns, those of the
+    tables that the query names come first."""
+    of_query: set[str] = set()
     if found := _NO_TABLE.search(reason):
-        names = connection.execute("select table_name from duckdb_tables()").fetchall()
+        names = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
     elif found := _NO_COLUMN.search(reason):
-        names = connection.execute("select distinct column_name from duckdb_columns() where not internal").fetchall()
+        rows = connection.execute("select table_name, column_name from duckdb_columns() where not internal").fetchall()
+        words = set(_WORD.findall(sql.lower()))
+        names, of_query = {name for _, name in rows}, {name for table, name in rows if table in words}
     else:
         return ""
-    written = next(group for group in found.groups() if group)
-    if (written.lower(),) in names:
-        return f"; {_tables_with(connection, written.lower())}"
-    close = closest(written.lower(), sorted(name for (name,) in names))
+    written = next(group for group in found.groups() if group).lower()
+    if written in names:
+        return f"; {_tables_with(connection, written)}"
+    close = closest(written, sorted(of_query)) or closest(written, sorted(names))
     return f"; did you mean `{close}`?" if close else "; `taker tables` lists the tables and their columns"
 
 

@@ -159,13 +159,14 @@ def test_two_forms_of_a_result_are_one_too_many(marts: Path) -> None:
         ("select * from fct_net_taker_volume_dayly", "did you mean `fct_net_taker_volume_daily`?"),
         ("select markt_id from fct_net_taker_volume_daily", "did you mean `market_id`?"),
         ("select d.markt_id from fct_net_taker_volume_daily as d", "did you mean `market_id`?"),
+        ("select market from fct_net_taker_volume_daily", "did you mean `market_id`?"),
         ("select * from prices", "`taker tables` lists the tables"),
         ("select elsewhere from fct_net_taker_volume_daily", "it is a column of another"),
     ],
 )
 def test_a_misspelt_name_in_a_query_gets_the_nearest_one(marts: Path, query: str, message: str) -> None:
     with duckdb.connect(str(marts)) as connection:
-        connection.execute("create table another as select 1 as elsewhere")
+        connection.execute("create table another as select 1 as elsewhere, '' as markets")
     done = taker("sql", query)
     assert done.exit_code == 1
     assert message in done.stderr

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from ingestion.domain.errors import StorageError
+from orchestration.cli.options import source_of
 from orchestration.config.dbt import DbtConfig
 from orchestration.serving.published import QueryFailed, query
 from orchestration.state.locks import Busy
@@ -101,6 +102,19 @@ class TestAFormerPublication:
         publisher.publish_days(1)
         with pytest.raises(NoHistory, match=r"the first known is of 20.*TAKER_LAKE_HISTORY_DAYS"):
             query(AsOf(team.published, datetime(2020, 1, 1, tzinfo=UTC)), DAYS)
+
+    def test_of_the_team_is_read_by_a_machine_that_has_published_nothing_itself(
+        self, config: DbtConfig, publisher: Publisher, team: TeamLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publisher.publish_days(2)
+        assert config.lake is not None
+        monkeypatch.setenv("TAKER_TARGET", "lake")
+        monkeypatch.setenv("TAKER_LAKE_CATALOG_URL", config.lake.catalog_url.get_secret_value())
+        monkeypatch.setenv("TAKER_STORAGE_URL", config.storage.url)
+        monkeypatch.setenv("TAKER_STATE_DIR", str(tmp_path / "reader"))
+        assert query(source_of(demo=False, as_of=None), DAYS)[1] == [(2,)]
+        monkeypatch.setenv("TAKER_STATE_DIR", str(config.paths.state))
+        assert source_of(demo=False, as_of=None) == config.paths.serving
 
     def test_cannot_be_changed_by_a_query_and_lets_no_other_file_be_read(
         self, publisher: Publisher, team: TeamLake

@@ -573,6 +573,20 @@ def test_what_failed_of_a_dataset_still_shows_when_the_next_one_begins() -> None
     assert "1 failed" in shown[-1]
 
 
+def test_a_step_that_failed_has_a_cross_and_the_count_of_what_was_done() -> None:
+    def build(console: Console) -> None:
+        with TerminalProgress(console) as progress:
+            progress.preparing()
+            progress.building(3)
+            progress.built("dim_markets", "success")
+            progress.failed()
+
+    before, failed = printed(build).splitlines()[-2:]
+    assert before.startswith("✓ load Dagster and dbt")
+    assert failed.startswith("✗ build")
+    assert " 1/3 " in failed
+
+
 def lossy(**changes: Any) -> RunReport:
     days = tuple(date(2025, 9, n) for n in range(1, 31))
     why = (("klines", "refused"), ("aggTrades", "not ingested"))

@@ -92,7 +92,7 @@ def run_and_show(
             debug=debug,
         )
     _show(settings, report, quiet=quiet, as_json=as_json)
-    _fail_unless_published(report, has_former=settings.serving_path.exists())
+    _fail_unless_published(report, _standing(settings))
 
 
 def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) -> None:
@@ -114,8 +114,16 @@ def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) 
     show_report(stderr(), report, notes, problems_only=quiet or as_json)
 
 
-def _fail_unless_published(report: RunReport, *, has_former: bool) -> None:
-    standing = "the former publication stands" if has_former else "nothing is published yet"
+def _standing(settings: Settings) -> str:
+    """What readers have after a run that published nothing. A lake's publication may be another machine's."""
+    from orchestration.config.dbt import LAKE
+
+    if settings.target == LAKE:
+        return "what the lake has published stands"
+    return "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
+
+
+def _fail_unless_published(report: RunReport, standing: str) -> None:
     if not report.published:
         if report.nothing_ingested:
             fail(f"nothing could be ingested, {standing}; the reason is above")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from orchestration.progress import Progress
 
@@ -29,12 +30,19 @@ class WaitingOnly(Progress):
         self._console.print(escape(text), soft_wrap=True)
 
 
+class _Ended(SpinnerColumn):
+    """How a step ended: a tick, or a cross where it failed, whose count then is what was done of what was planned."""
+
+    def render(self, task: Task) -> RenderableType:
+        return Text("✗", style="red") if task.fields["failed"] else super().render(task)
+
+
 class TerminalProgress(Progress):
     """One bar per dataset, one for dbt, one for the audit. Use as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
-            SpinnerColumn(finished_text="✓"),
+            _Ended(finished_text="✓"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
@@ -93,9 +101,15 @@ class TerminalProgress(Progress):
     def publishing(self, marts: int) -> None:
         self._begin("publish", None)
 
+    def failed(self) -> None:
+        if self._current is not None:
+            self._bars.update(self._current, failed=True)
+            self._bars.stop_task(self._current)
+            self._current = None
+
     def _begin(self, what: str, total: int | None) -> None:
         self._finish()
-        self._current = self._bars.add_task(what, total=total, note="")
+        self._current = self._bars.add_task(what, total=total, note="", failed=False)
 
     def _step(self, note: str) -> None:
         if self._current is not None:

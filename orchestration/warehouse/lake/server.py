@@ -152,6 +152,6 @@ def _holder(connection: psycopg.Connection[Any]) -> str:
 def _sentence(lake: LakeConfig, error: Exception) -> str:
     reason = without_password(" ".join(str(error).split()), lake).rstrip(".")
     return (
-        f"the lake's catalog at {place_of(lake)} cannot be used ({reason}); nothing was built and the former "
-        "publication stands. Check TAKER_LAKE_CATALOG_URL and the server, then run the same command again"
+        f"the lake's catalog at {place_of(lake)} cannot be used ({reason}); nothing was built, and what is "
+        "published stands. Check TAKER_LAKE_CATALOG_URL and the server, then run the same command again"
     )
