@@ -10,7 +10,7 @@ Belongs here: the overridden methods. Does not: which commands are run (`orchest
 which would hold the DuckDB file while dbt needs it.
     Upstream: https://github.com/dagster-io/dagster/pull/20778 (added); no issue is known that requests a switch.
     Remove when: DbtCliResource creates the adapter only when metadata is fetched with it, or has an option not to.
-`told`: the original starts a process of its own in each case, by `subprocess.Popen` of its module.
+`started_by`: the original starts a process of its own in each case, by `subprocess.Popen` of its module.
     Upstream: dagster_dbt/core/dbt_cli_invocation.py; no issue is known that requests it.
     Remove when: DbtCliInvocation.run takes a process, or a function that starts it.
 """
@@ -43,7 +43,7 @@ class ProjectDbt(DbtCliResource):
 
 
 @contextlib.contextmanager
-def told(start: Callable[..., subprocess.Popen[bytes]] | None) -> Iterator[None]:
+def started_by(start: Callable[..., subprocess.Popen[bytes]] | None) -> Iterator[None]:
     """In this block, a command of dbt gets the process that `start` returns, which takes the arguments of
     `subprocess.Popen`; without one, a process of its own."""
     invocation = import_module("dagster_dbt.core.dbt_cli_invocation")

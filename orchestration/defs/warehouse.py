@@ -19,7 +19,7 @@ from orchestration.compat.dagster_dbt import (
     DagsterDbtTranslatorSettings,
     dbt_assets,
 )
-from orchestration.compat.dbt_cli import ProjectDbt, told
+from orchestration.compat.dbt_cli import ProjectDbt, started_by
 from orchestration.config.dbt import DbtConfig
 from orchestration.defs.raw import WAREHOUSE_STEP
 from orchestration.progress import Progress
@@ -153,7 +153,7 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
         workplace.index_read = index_sha256(zone.store)
         target = target_dir(dbt_config)
         begun = workplace.kept(_BEGUN)
-        with told(begun.told if begun else None):
+        with started_by(begun.instructed if begun else None):
             invocation = dbt.cli(
                 [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],
                 context=context,
@@ -165,7 +165,7 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
 
 
 def begin_dbt(dbt_config: DbtConfig) -> Callable[[Workplace], None]:
-    """What begins dbt for the build of a run, ahead of that step: `warehouse` tells it what to build."""
+    """What begins dbt for the build of a run, ahead of that step: `warehouse` instructs it."""
     return lambda workplace: workplace.keep(_BEGUN, begun_dbt(dbt_config))
 
 

@@ -1,6 +1,6 @@
 """A dbt that is begun before it is known what it has to build.
 
-Belongs here: starting it, telling it, and ending one that nothing was told. Does not: what it is told
+Belongs here: starting it, instructing it, and ending one that was not. Does not: its instructions
 (`orchestration.warehouse.profile`), or when it is begun (`orchestration.defs`).
 
 Importing dbt and reading its parsed project takes two seconds of one core. The index of the receipts, which a build has
@@ -23,17 +23,17 @@ from orchestration.warehouse.profile import PROJECT_DIR, target_dir
 
 
 class BegunDbt:
-    """A process that has dbt in memory, or will in a moment, and does nothing until it is told."""
+    """A process that has dbt in memory, or will in a moment, and does nothing until it is instructed."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
 
-    def told(
+    def instructed(
         self, args: Sequence[str], stdout: int, stderr: int, env: Mapping[str, str], cwd: str | os.PathLike[str]
     ) -> subprocess.Popen[bytes]:
         """The process, which goes on as `subprocess.Popen` would have started one.
 
-        One that was killed meanwhile is returned as it is: its exit code says so, as that of any other dbt.
+        One that was killed meanwhile is returned as it is: its exit code states so, as that of any other dbt.
         """
         own = len(DBT_COMMAND)
         assert tuple(args[:own]) == DBT_COMMAND, args
@@ -48,8 +48,8 @@ class BegunDbt:
 
 @contextlib.contextmanager
 def begun_dbt(config: DbtConfig) -> Iterator[BegunDbt]:
-    """A dbt for this target, which the block may tell what to do. It is killed when the block ends, if it is still there:
-    nothing was told, or nobody waits for it."""
+    """A dbt for this target, which the block may instruct. It is killed when the block ends, if it is still there: it
+    was not instructed, or its caller no longer waits for it."""
     folder = None if is_checkout(PROJECT_DIR) else target_dir(config)
     command = [*DBT_COMMAND, WAITS, str(parsed_path(PROJECT_DIR, config.target, folder=folder))]
     with subprocess.Popen(
@@ -57,7 +57,7 @@ def begun_dbt(config: DbtConfig) -> Iterator[BegunDbt]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        # Read when Python starts: each line is an event of Dagster's that somebody waits for.
+        # Read when Python starts: each line is an event that Dagster waits for.
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         cwd=Path(PROJECT_DIR),
     ) as process:

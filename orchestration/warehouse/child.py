@@ -1,7 +1,7 @@
 """dbt as a child that ends with the process that started it: `python -P -m orchestration.warehouse.child build …`.
 
 Belongs here: what makes a killed `taker run` take its dbt with it, which would go on writing the warehouse; and a child
-that waits to be told what to build. Does not: when dbt is started, and with which arguments
+that waits for its arguments. Does not: when dbt is started, and with which arguments
 (`orchestration.warehouse.dbt`, `orchestration.warehouse.begun`).
 
 On Linux the kernel kills the child the moment its parent is gone (PR_SET_PDEATHSIG, which the thread that starts dbt
@@ -45,14 +45,14 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_when_told(path: Path) -> None:
+def run_when_instructed(path: Path) -> None:
     """Import dbt and read the parsed project at `path`, then run dbt with the arguments, the environment and the folder
     that one line of standard input states as JSON. Nothing where it ends without a line."""
     import_dbt()
     loaded = {path: load_parsed(path)}
-    if not (told := sys.stdin.buffer.readline()):
+    if not (line := sys.stdin.buffer.readline()):
         return
-    arguments, environment, folder = json.loads(told)
+    arguments, environment, folder = json.loads(line)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -63,7 +63,7 @@ def run_when_told(path: Path) -> None:
 def main() -> None:
     end_with_parent()
     if sys.argv[1:2] == [WAITS]:
-        run_when_told(Path(sys.argv[2]))
+        run_when_instructed(Path(sys.argv[2]))
     else:
         run_dbt(sys.argv[1:])
 
