@@ -34,7 +34,7 @@ from orchestration.defs.publish import published_asset
 from orchestration.defs.raw import archive_source, raw_assets, receipts_asset
 from orchestration.defs.recent import api_assets, api_source, feed_assets, feed_source
 from orchestration.defs.report import report_asset
-from orchestration.defs.warehouse import dbt_resource, warehouse_assets
+from orchestration.defs.warehouse import begin_dbt, dbt_resource, warehouse_assets
 from orchestration.progress import Progress
 from orchestration.resources import (
     ApiResource,
@@ -93,7 +93,7 @@ def build_definitions(
         *raw_assets(scope),
         api_assets(scope, paths.spool),
         feed_assets(scope, paths.spool),
-        receipts_asset(),
+        receipts_asset(begin_dbt(settings.dbt)),
         warehouse,
         _published(settings, manifest),
         report_asset(paths.serving, is_simulated=scope.is_simulated),

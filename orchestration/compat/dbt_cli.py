@@ -10,13 +10,20 @@ Belongs here: the overridden methods. Does not: which commands are run (`orchest
 which would hold the DuckDB file while dbt needs it.
     Upstream: https://github.com/dagster-io/dagster/pull/20778 (added); no issue is known that requests a switch.
     Remove when: DbtCliResource creates the adapter only when metadata is fetched with it, or has an option not to.
+`started_by`: the original starts a process of its own in each case, by `subprocess.Popen` of its module.
+    Upstream: dagster_dbt/core/dbt_cli_invocation.py; no issue is known that requests it.
+    Remove when: DbtCliInvocation.run takes a process, or a function that starts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from importlib import import_module
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 from packaging.version import Version
@@ -33,3 +40,18 @@ class ProjectDbt(DbtCliResource):
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
         return None
+
+
+@contextlib.contextmanager
+def started_by(start: Callable[..., subprocess.Popen[bytes]] | None) -> Iterator[None]:
+    """In this block, a command of dbt gets the process that `start` returns, which takes the arguments of
+    `subprocess.Popen`; without one, a process of its own."""
+    invocation = import_module("dagster_dbt.core.dbt_cli_invocation")
+    original = vars(invocation)["subprocess"]
+    if start is not None:
+        stated = SimpleNamespace(Popen=start, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+        vars(invocation)["subprocess"] = stated
+    try:
+        yield
+    finally:
+        vars(invocation)["subprocess"] = original

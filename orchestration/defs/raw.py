@@ -4,7 +4,7 @@ Belongs here: partitions in, receipts out, as asset events. Does not: how an obj
 or what the archive does not have yet (`orchestration.defs.recent`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ARCHIVE_KEY: Final = dg.AssetKey(["archive", "futures"])
 RECEIPTS_KEY: Final = dg.AssetKey(["raw", "receipts"])
+# The step that builds from the receipts.
+WAREHOUSE_STEP: Final = "warehouse"
 
 # How many partitions one run of a backfill takes: a run costs seconds to start, a failure costs its whole run.
 _PARTITIONS_PER_RUN: Final = {Span.DAY: 31, Span.MONTH: 24}
@@ -177,8 +179,11 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
     )
 
 
-def receipts_asset() -> dg.AssetsDefinition:
-    """The index over all receipts: the only thing dbt trusts about what the raw zone holds."""
+def receipts_asset(before_build: Callable[[Workplace], None] = lambda workplace: None) -> dg.AssetsDefinition:
+    """The index over all receipts: the only thing dbt trusts about what the raw zone holds.
+
+    `before_build`: called first, in a run that goes on with a build.
+    """
 
     @dg.asset(
         key=RECEIPTS_KEY,
@@ -195,6 +200,8 @@ def receipts_asset() -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         # A build reads the index more than once: none is written while another run builds.
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
+        if context.job_def.has_node_named(WAREHOUSE_STEP):
+            before_build(workplace)
         zone = storage.raw_zone()
         zone.sweep()
         with workplace.scratch() as scratch:

@@ -7,7 +7,7 @@ Does not: which days are rebuilt (dbt reads the receipts) or how dbt is started 
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +19,13 @@ from orchestration.compat.dagster_dbt import (
     DagsterDbtTranslatorSettings,
     dbt_assets,
 )
-from orchestration.compat.dbt_cli import ProjectDbt
+from orchestration.compat.dbt_cli import ProjectDbt, started_by
 from orchestration.config.dbt import DbtConfig
+from orchestration.defs.raw import WAREHOUSE_STEP
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import Workplace
+from orchestration.warehouse.begun import begun_dbt
 from orchestration.warehouse.dbt import DBT_COMMAND, DbtFailed, build_args, nodes_to_build
 from orchestration.warehouse.dbt_output import killed_sentence
 from orchestration.warehouse.engines import await_writable, require_engine, warehouse_of
@@ -41,6 +43,8 @@ from orchestration.warehouse.publish.inputs import index_sha256
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation, DbtProject
 
+# What the workplace keeps the dbt under that was begun ahead of its step.
+_BEGUN: Final = "dbt"
 _RESULT_EVENTS: Final = ("LogModelResult", "LogSeedResult", "LogTestResult", "SkippingDetails")
 
 
@@ -125,7 +129,7 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
 
     @dbt_assets(
         manifest={**manifest, "unit_tests": {}},
-        name="warehouse",
+        name=WAREHOUSE_STEP,
         dagster_dbt_translator=TakerTranslator(),
     )
     def warehouse(
@@ -148,14 +152,21 @@ def warehouse_assets(dbt_config: DbtConfig, manifest: Mapping[str, Any]) -> dg.A
                 zone.write_index(scratch, rehashes=True, notice=progress.noticed)
         workplace.index_read = index_sha256(zone.store)
         target = target_dir(dbt_config)
-        invocation = dbt.cli(
-            [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],
-            context=context,
-            target_path=target,
-        )
+        begun = workplace.kept(_BEGUN)
+        with started_by(begun.instructed if begun else None):
+            invocation = dbt.cli(
+                [*build_args(variables(dbt_config), full_refresh=full_refresh), "--target-path", str(target)],
+                context=context,
+                target_path=target,
+            )
         yield from _reported(invocation, progress)
 
     return warehouse
+
+
+def begin_dbt(dbt_config: DbtConfig) -> Callable[[Workplace], None]:
+    """What begins dbt for the build of a run, ahead of that step: `warehouse` instructs it."""
+    return lambda workplace: workplace.keep(_BEGUN, begun_dbt(dbt_config))
 
 
 def _reported(invocation: "DbtCliInvocation", progress: Progress) -> Iterator[Any]:

@@ -153,6 +153,7 @@ class Workplace:
         self._refuse_unless_alone: Callable[[], None] = lambda: None
         self._held = contextlib.ExitStack()
         self._has_warehouse = False
+        self._kept: dict[str, Any] = {}
         self.index_read = ""
 
     def hold_warehouse(self, report: Report, run_id: str | None = None) -> None:
@@ -181,9 +182,20 @@ class Workplace:
         """A folder that is gone when the block ends."""
         return scratch(self.paths)
 
+    def keep(self, name: str, held: contextlib.AbstractContextManager[Any]) -> None:
+        """Enter this block, which ends with the run; `kept` has what it gives, for later steps. The run holds the
+        warehouse."""
+        assert self._has_warehouse, name
+        self._kept[name] = self._held.enter_context(held)
+
+    def kept(self, name: str) -> Any:
+        """What `keep` was given under this name; None for nothing."""
+        return self._kept.get(name)
+
     def close(self) -> None:
         self._has_warehouse = False
         self._refuse_unless_alone = lambda: None
+        self._kept.clear()
         self._held.close()
 
     def _alone(self, name: str, report: Report, run_id: str | None) -> contextlib.AbstractContextManager[None]:

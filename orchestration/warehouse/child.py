@@ -1,7 +1,8 @@
 """dbt as a child that ends with the process that started it: `python -P -m orchestration.warehouse.child build …`.
 
-Belongs here: what makes a killed `taker run` take its dbt with it, which would go on writing the warehouse. Does not:
-when dbt is started, and with which arguments (`orchestration.warehouse.dbt`).
+Belongs here: what makes a killed `taker run` take its dbt with it, which would go on writing the warehouse; and a child
+that waits for its arguments. Does not: when dbt is started, and with which arguments
+(`orchestration.warehouse.dbt`, `orchestration.warehouse.begun`).
 
 On Linux the kernel kills the child the moment its parent is gone (PR_SET_PDEATHSIG, which the thread that starts dbt
 must outlive: it waits for it). Elsewhere, and should the kernel refuse, a thread notices within half a second that the
@@ -11,17 +12,21 @@ parent is another process.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
-from orchestration.warehouse.parsed import run_dbt
+from orchestration.warehouse.parsed import import_dbt, load_parsed, run_dbt
 
 # `-P`: the folder dbt is started in is no place for modules.
 DBT_COMMAND: Final = (sys.executable, "-P", "-m", "orchestration.warehouse.child")
+# In place of dbt's arguments: the path of the parsed project follows, and the arguments come on standard input.
+WAITS: Final = "--wait-for-arguments"
 _PR_SET_PDEATHSIG: Final = 1
 _WATCHED_EVERY: Final = 0.5
 
@@ -40,9 +45,27 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def run_when_instructed(path: Path) -> None:
+    """Import dbt and read the parsed project at `path`, then run dbt with the arguments, the environment and the folder
+    that one line of standard input states as JSON. Nothing where it ends without a line."""
+    import_dbt()
+    loaded = {path: load_parsed(path)}
+    if not (line := sys.stdin.buffer.readline()):
+        return
+    arguments, environment, folder = json.loads(line)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv[1:] = arguments
+    run_dbt(arguments, loaded)
+
+
 def main() -> None:
     end_with_parent()
-    run_dbt(sys.argv[1:])
+    if sys.argv[1:2] == [WAITS]:
+        run_when_instructed(Path(sys.argv[2]))
+    else:
+        run_dbt(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write, sweep
@@ -98,10 +100,18 @@ def keep_parsed(path: Path, target: Path, since: float) -> None:
         return
 
 
-def run_dbt(args: Sequence[str]) -> None:
+def import_dbt() -> None:
+    """Import what every build of dbt imports."""
+    look_seldom()
+    for module in ("dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "orchestration.warehouse.dbt_nodes"):
+        import_module(module)
+
+
+def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = MappingProxyType({})) -> None:
     """dbt's command line in this process, as `dbt ARGS` would run: it ends with SystemExit.
 
-    A build starts from the parsed project where one is kept, and keeps it where none is.
+    A build starts from the parsed project where one is kept, and keeps it where none is. `loaded`: what was read of
+    kept ones already, by path.
     """
     look_seldom()
     from dbt.cli.main import cli
@@ -115,7 +125,7 @@ def run_dbt(args: Sequence[str]) -> None:
     project = Path(_option(args, "--project-dir") or os.getcwd())
     artefacts = _option(args, "--target-path")
     path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
-    manifest = load_parsed(path) if {"build", "run", "test"} & set(args) else None
+    manifest = (loaded.get(path) or load_parsed(path)) if {"build", "run", "test"} & set(args) else None
     if manifest is not None:
         cheapen_nodes()
     with _engine(args, output, lambda: _descriptions(manifest or load_parsed(path))):

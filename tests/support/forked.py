@@ -105,6 +105,8 @@ def _command(
 
 
 def _fork_dbt() -> None:
+    # There is nothing to import ahead of the build.
+    vars(import_module("orchestration.defs.warehouse"))["begun_dbt"] = lambda config: contextlib.nullcontext()
     invocation = import_module("dagster_dbt.core.dbt_cli_invocation")
     invocation.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
         Popen=_ForkedDbt, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT

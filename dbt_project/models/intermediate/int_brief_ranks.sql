@@ -30,6 +30,8 @@ day_ranks as (
     inner join {{ changes }} as changes
         on ranks.market_id = changes.market_id and cast(ranks.bar_at as date) >= changes.from_at
         and cast(ranks.bar_at as date) < changes.to_at
+    {#- As a bound of the stored column: what ended before it is not read. #}
+    where ranks.bar_at >= {{ least_of(changes, 'from_at') }}
     {%- endif %}
     group by ranks.market_id, cast(ranks.bar_at as date), ranks.side
 ),

@@ -8,9 +8,14 @@ with horizons as (
     {%- endfor %}
 ),
 
+ranked_sides as (
+    select distinct definition_id, market_id, side
+    from {{ ref('fct_taker_spike_ranks') }}
+),
+
 questions as (
-    select distinct ranks.definition_id, ranks.market_id, ranks.side, horizons.horizon_days
-    from {{ ref('fct_taker_spike_ranks') }} as ranks
+    select ranked_sides.definition_id, ranked_sides.market_id, ranked_sides.side, horizons.horizon_days
+    from ranked_sides
     cross join horizons
 ),
 

@@ -7,7 +7,18 @@
 {%- set changes = changes_in('int_flow_changes') %}
 {%- set window_days = 730 %}
 
-with complete_hours as (
+with latest_hours as (
+    select market_id, max(bar_at) as latest_at
+    from {{ ref('fct_net_taker_volume_hourly') }}
+    where coverage_ratio = 1
+    {%- if replaces_changes() %}
+        and market_id in (select market_id from {{ changes }})
+    {%- endif %}
+    group by market_id
+),
+
+-- The fifth of January 1970 was a Monday.
+hours_of_week as (
     select
         hours.market_id,
         hours.venue,
@@ -15,26 +26,11 @@ with complete_hours as (
         hours.net_taker_usd,
         hours.volume_usd,
         hours.price_return,
-        max(hours.bar_at) over (partition by hours.market_id) as latest_at
+        mod({{ minutes_between("timestamp '1970-01-05 00:00:00'", 'hours.bar_at') }}, 10080) as minute_of_week
     from {{ ref('fct_net_taker_volume_hourly') }} as hours
+    inner join latest_hours on hours.market_id = latest_hours.market_id
     where hours.coverage_ratio = 1
-    {%- if replaces_changes() %}
-        and hours.market_id in (select market_id from {{ changes }})
-    {%- endif %}
-),
-
--- The fifth of January 1970 was a Monday.
-hours_of_week as (
-    select
-        market_id,
-        venue,
-        bar_at,
-        net_taker_usd,
-        volume_usd,
-        price_return,
-        mod({{ minutes_between("timestamp '1970-01-05 00:00:00'", 'bar_at') }}, 10080) as minute_of_week
-    from complete_hours
-    where bar_at > latest_at - interval '{{ window_days }}' day
+        and hours.bar_at > latest_hours.latest_at - interval '{{ window_days }}' day
 ),
 
 profiles as (

@@ -1,9 +1,14 @@
 -- One row per definition, market, side and horizon that has ranks or a row in the mart.
 {% from "macros.sql" import distance, horizons %}
 
-with due as (
-    select distinct ranks.definition_id, ranks.market_id, ranks.side, horizons.horizon_days
-    from fct_taker_spike_ranks as ranks
+with ranked_sides as (
+    select distinct definition_id, market_id, side
+    from fct_taker_spike_ranks
+),
+
+due as (
+    select ranked_sides.definition_id, ranked_sides.market_id, ranked_sides.side, horizons.horizon_days
+    from ranked_sides
     cross join {{ horizons }}
 ),
 
