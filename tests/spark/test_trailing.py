@@ -11,15 +11,15 @@ from orchestration.warehouse.spark.trailing import trailing
 HOUR = 3_600_000_000
 
 
-def one_series(places: list[int], hours: list[int], window: int, near: int = 0) -> dict[str, list[object]]:
-    """What the function gives for one series, by column."""
+def one_series(places: list[int], hours: list[int], window: int | list[int], near: int = 0) -> dict[str, list[object]]:
+    """What the function gives for one series, by column. `window`: that of each bar, or one of all."""
     row = [
         np.array(hours, dtype="int64") * HOUR,
         np.array(places, dtype="int64"),
         np.array(places, dtype="float64") * 10,
         np.full(len(places), 100_000_000, dtype="int64"),
-        window * HOUR,
-        near * HOUR,
+        np.full(len(places), window, dtype="int64") * HOUR,
+        np.full(len(places), near, dtype="int64") * HOUR,
     ]
     found = trailing(*(pd.Series([value]) for value in row)).iloc[0]
     return {str(name): list(values) for name, values in found.items()}
@@ -30,6 +30,12 @@ def test_the_left_edge_of_the_window_is_outside() -> None:
     assert found["window_bars"] == [1, 2, 2]
     assert found["rank_from_lowest"] == [1, 1, 2]
     assert found["rank_from_highest"] == [1, 2, 1]
+
+
+def test_each_bar_has_a_window_of_its_own() -> None:
+    found = one_series([3, 1, 2], [0, 1, 2], window=[1, 1, 3])
+    assert found["window_bars"] == [1, 1, 3]
+    assert found["rank_from_lowest"] == [1, 1, 2]
 
 
 def test_ties_share_the_lower_rank() -> None:

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.xdist_group("spark")
 
 # Of a build and its engine, not of what was built.
 OF_THE_BUILD = {"build_id", "former_build_id", "row_hashes", "definition_hash", "logic_version", "build_state"}
-# How ranks are replaced: DuckDB compares a few bars with their windows, where Spark ranks the series again.
-OF_THE_WAY = {"int_rank_changes"}
+# How ranks, and the briefs made of them, are replaced: DuckDB compares a few bars with their windows, where Spark ranks
+# the series again.
+OF_THE_WAY = {"int_rank_changes", "int_brief_changes"}
 # Judged by rules that no row of this zone breaks; each has unit tests of its own.
 EMPTY = {"int_flow_hour_shapes", "int_flow_kline_lengths", "int_flow_price_contradictions", "int_venue_taker_ratios"}
 

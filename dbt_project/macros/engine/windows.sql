@@ -73,8 +73,12 @@ among all values of the series, and coverage as a whole number of 1e-8. -#}
                     transform(bars, bar -> cast(0 as double)),
                     {%- endif %}
                     transform(bars, bar -> cast(bar.held.{{ coverage }} * 100000000 as bigint)),
-                    cast(bars[0].held.window_hours as bigint) * 3600000000,
-                    {{ 'cast(bars[0].held.decluster_hours as bigint) * 3600000000' if has_neighbours else 'cast(0 as bigint)' }}
+                    transform(bars, bar -> cast(bar.held.window_hours as bigint) * 3600000000),
+                    {%- if has_neighbours %}
+                    transform(bars, bar -> cast(bar.held.decluster_hours as bigint) * 3600000000)
+                    {%- else %}
+                    transform(bars, bar -> cast(0 as bigint))
+                    {%- endif %}
                 ) as frames
                 {%- if has_neighbours %},
                 array_max(transform(bars, bar -> case when bar.held.is_running is not true then bar.held.bar_at end)) as last_bar_at

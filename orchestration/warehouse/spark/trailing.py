@@ -22,7 +22,10 @@ _RETURNS: Final = (
     "covered: array<bigint>, lower_quartile: array<double>, median: array<double>, upper_quartile: array<double>, "
     "lowest_nearby: array<bigint>, highest_nearby: array<bigint>>"
 )
+# What each bar of a series has, in the order of the arguments: whole numbers of 64 bits, and the value as a double.
+_GIVEN: Final = ("bar_at", "place", "value", "coverage", "window_length", "near")
 # One row per bar, in the order of the series. Instants are microseconds; a bar at the window's left edge is outside.
+# Each bar has a window of its own, as in the frames of `duckdb__windowed`.
 _FRAMES: Final = """
     select
         rank(order by place) over trailing_window,
@@ -34,9 +37,9 @@ _FRAMES: Final = """
         max(place) over neighbours
     from bars
     window
-        trailing_window as (order by bar_at range between $window - 1 preceding and current row),
-        prior_window as (order by bar_at range between $window - 1 preceding and 1 preceding),
-        neighbours as (order by bar_at range between $near preceding and $near following)
+        trailing_window as (order by bar_at range between window_length - 1 preceding and current row),
+        prior_window as (order by bar_at range between window_length - 1 preceding and 1 preceding),
+        neighbours as (order by bar_at range between near preceding and near following)
     order by bar_at
 """
 
@@ -57,7 +60,8 @@ def register(session: SparkSession) -> None:
 def trailing(
     bar_at: pd.Series, place: pd.Series, value: pd.Series, coverage: pd.Series, window: pd.Series, near: pd.Series
 ) -> pd.DataFrame:
-    """Each row a series in order of time. `place`: the dense rank of the pressure among all of its bars, from 1.
+    """Each row a series in order of time, whose bars have their elements in each array. `place`: the dense rank of the
+    pressure among all of its bars, from 1. `window`, `near`: how far the frames of the bar reach, in microseconds.
 
     `covered` is in the unit of `coverage`; `lowest_nearby` and `highest_nearby` are positions in the series, from 0.
     """
@@ -71,16 +75,15 @@ def trailing(
     return pd.DataFrame(made, columns=[part.split(":")[0].strip() for part in _RETURNS[7:-1].split(",")])
 
 
-def _of_one_series(connection: Any, bar_at: Any, place: Any, value: Any, coverage: Any, window: int, near: int) -> Any:
+def _of_one_series(connection: Any, *arrays: Any) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    names = {"bar_at": pa.int64(), "place": pa.int64(), "value": pa.float64(), "coverage": pa.int64()}
-    arrays = [pa.array(one, type_) for one, type_ in zip((bar_at, place, value, coverage), names.values(), strict=True)]
-    bars = pa.Table.from_arrays(arrays, names=list(names))
-    connection.register("bars", bars)
-    text = _FRAMES.replace("$window", str(int(window))).replace("$near", str(int(near)))
-    found = connection.execute(text).to_arrow_table()
+    given = dict(zip(_GIVEN, arrays, strict=True))
+    types = {**dict.fromkeys(_GIVEN, pa.int64()), "value": pa.float64()}
+    connection.register("bars", pa.table({name: pa.array(given[name], types[name]) for name in _GIVEN}))
+    place = given["place"]
+    found = connection.execute(_FRAMES).to_arrow_table()
     columns = [column.combine_chunks() for column in found.columns]
     position = np.empty(len(place) + 1, dtype=np.int64)
     position[np.asarray(place, dtype=np.int64)] = np.arange(len(place))
