@@ -112,6 +112,8 @@ def run(
                 return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
+            if not report.published:
+                recorder.failed()
             report.losses = _losses(settings.scope, settings.storage, ranges)
     if last_day is not None:
         # Days long past were requested: that they are not fresh is expected.
@@ -235,8 +237,6 @@ def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: boo
     options = {"warehouse": {"full_refresh": full_refresh}, AUDIT: {"full_audit": full_audit}}
     config = {"ops": {name: {"config": values} for name, values in options.items()}}
     _execute(session, BUILD_AND_PUBLISH, config=config)
-    if not session.report.published:
-        session.recorder.failed()
 
 
 def _losses(scope: Scope, storage: Storage, ranges: Sequence[IngestRange]) -> Losses:
