@@ -133,6 +133,7 @@ class BarHistories:
         return self
 
     def add_day(self, market: str, day: date) -> None:
+        self.running.pop((market, day), None)  # what an API has of a day is not read once the archive has it
         self.hours[market, day] = {hour: self.hour() for hour in range(24) if self.rng.random() < 0.99}
 
     def hour(self) -> Row:
