@@ -223,10 +223,9 @@ class TotalCheck:
         self._where = where
         self._value = self._quantity = 0.0
 
-    def add(self, trades: pa.Table) -> None:
-        if not trades.num_rows:
-            return
-        price, quantity = (float(_largest_in(trades.column(name))) for name in ("price", "quantity"))
+    def add(self, trades: pa.Table, highest_price: Decimal, most: Decimal) -> None:
+        """`highest_price` and `most`: the largest price and quantity of the trades."""
+        price, quantity = float(highest_price), float(most)
         value, amount = price * quantity * trades.num_rows, quantity * trades.num_rows
         if self._value + value >= LARGEST_TOTAL_VALUE or self._quantity + amount >= LARGEST_TOTAL_QUANTITY:
             prices, quantities = (trades.column(name).cast(pa.float64()) for name in ("price", "quantity"))
@@ -256,6 +255,15 @@ def extremes(values: Any) -> tuple[Any, Any] | None:
     return found
 
 
+def has_zero(decimals: Any) -> bool:
+    """Whether one of the decimals, of which none is missing, may be zero: never false where one is."""
+    for chunk in decimals.chunks if isinstance(decimals, pa.ChunkedArray) else [decimals]:
+        words = np.frombuffer(chunk.buffers()[1], "<i8").reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)]
+        if not words[:, 0].all():
+            return True
+    return False
+
+
 def _whole_extremes(values: Any) -> tuple[int, int] | None:
     """The same of integers, or of times in microseconds."""
     if values.null_count:
@@ -274,7 +282,7 @@ def _plain_extremes(decimals: Any) -> tuple[Decimal, Decimal] | None:
             return None
         if len(chunk):
             words = np.frombuffer(chunk.buffers()[1], "<i8").reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)]
-            units = words[:, 0]
+            units = np.ascontiguousarray(words[:, 0])
             least, most = int(units.min()), int(units.max())
             if least < 0 or words[:, 1].any():
                 return None
@@ -283,11 +291,6 @@ def _plain_extremes(decimals: Any) -> tuple[Decimal, Decimal] | None:
         return None
     lowest, highest = (Decimal(each).scaleb(-decimals.type.scale, _EXACT) for each in (min(found), max(found)))
     return lowest, highest
-
-
-def _largest_in(values: Any) -> Any:
-    found = extremes(values)
-    return 0 if found is None else found[1]
 
 
 def _span(period: Period, holds: tuple[datetime, datetime] | None) -> str:

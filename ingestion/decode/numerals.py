@@ -99,26 +99,41 @@ def _of_rows(scales: Sequence[int], columns: Sequence[pa.Array]) -> Any:
 def _units(texts: bytes, ends: Any, scale: Any) -> tuple[Any, Any] | None:
     """The digits of each text as an integer, and what gives units of the last of `scale` places when it is multiplied
     by that; None where a text is not plain, or does not fit. `ends`: where each text ends."""
-    digits = np.frombuffer(texts.translate(None, _POINT), np.uint8)
-    if (digits - ord("0") > 9).any():
+    bare = texts.translate(None, _POINT)
+    digits = np.frombuffer(bare, np.uint8)
+    if len(digits) and (digits.min() < ord("0") or digits.max() > ord("9")):
         return None
-    located = _places(np.frombuffer(texts, np.uint8), ends)
+    data = np.frombuffer(texts, np.uint8)
+    located = _same_places(data, ends, len(texts) - len(bare)) or _places(data, ends)
     if located is None:
         return None
     places, ends = located
     factor = scale - places
-    if factor.min() < 0:
+    if np.min(factor) < 0:
         return None
     bounds = np.zeros(len(ends) + 1, np.int32)
     bounds[1:] = ends
     try:
-        bare = pa.Array.from_buffers(pa.string(), len(ends), [None, pa.py_buffer(bounds), pa.py_buffer(digits)])
-        units = integers(bare.cast(pa.int64()))
+        column = pa.Array.from_buffers(pa.string(), len(ends), [None, pa.py_buffer(bounds), pa.py_buffer(bare)])
+        units = integers(column.cast(pa.int64()))
     except pa.ArrowInvalid:  # more than 64 bits, or no digit at all
         return None
-    if units.max() > _LARGEST[factor.max()] and (units > _LARGEST[factor]).any():
+    if units.max() > _LARGEST[np.max(factor)] and (units > _LARGEST[factor]).any():
         return None
     return units, _POWERS[factor]
+
+
+def _same_places(data: Any, ends: Any, points: int) -> tuple[int, Any] | None:
+    """`_places` where every text has one point, and as many digits after it as the first: as nearly all columns of
+    trades are printed. None for others. `points`: how many there are in all texts."""
+    if points != len(ends):
+        return None
+    first = bytes(data[: ends[0]])
+    places = len(first) - 1 - first.find(_POINT)
+    is_long_enough = ends[0] > places and (len(ends) == 1 or np.diff(ends).min() > places)
+    if not is_long_enough or (data[ends - (places + 1)] != ord(_POINT)).any():
+        return None
+    return places, ends - np.arange(1, len(ends) + 1, dtype=ends.dtype)
 
 
 def _places(data: Any, ends: Any) -> tuple[Any, Any] | None:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.decode.contracts import extremes, shown
+from ingestion.decode.contracts import has_zero, shown
 from ingestion.decode.judge import judged_blocks
 from ingestion.decode.memory import integers
 from ingestion.decode.parquet import Decoded, Item
@@ -310,8 +310,8 @@ def as_integers(values: Any) -> Any:
 
 def without_zero_rows(table: pa.Table, dataset: Dataset, found: Decoded) -> pa.Table:
     """Drop rows with a zero price or quantity (a known defect of the venue's files), and count them."""
-    bounds = [extremes(table.column(name)) for name in dataset.positive]
-    if all(found is not None and found[0] > 0 for found in bounds):
+    positive = [table.column(name) for name in dataset.positive]
+    if not any(values.null_count or has_zero(values) for values in positive):
         return table
     keep = None
     for name in dataset.positive:

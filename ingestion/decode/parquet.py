@@ -7,7 +7,7 @@ Does not: which rows there are and in which order (`ingestion.decode.order`), wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -165,42 +165,59 @@ class _Counts:
         self._total = TotalCheck(where) if dataset.is_trades else None
         self._day_rows: dict[date, int] = {}
         self._day_facts: dict[date, DayFacts] = {}
-        self._bounds: list[datetime] = []
+        self._times: list[datetime] = []
 
     def add(self, rows: pa.Table) -> None:
         """ContractViolation for trades that, with those added before, are more than a bar can hold."""
-        if self._total is not None:
-            self._total.add(rows)
         if not rows.num_rows:
             return
-        self._bounds += extremes(rows.column(self._dataset.time_column)) or ()
-        days = _days_of(rows, self._dataset)
-        distinct, counts = (days[:1], [len(days)]) if days.min() == days.max() else np.unique(days, return_counts=True)
-        for number, count in zip(distinct, counts, strict=True):
-            day = date.fromordinal(_EPOCH_DAY + int(number))
-            self._day_rows[day] = self._day_rows.get(day, 0) + int(count)
+        bounds = _bounds(rows, self._dataset)
+        if self._total is not None:
+            self._total.add(rows, bounds["price"][1], bounds["quantity"][1])
+        times = bounds[self._dataset.time_column]
+        self._times += times
+        days, counts = _days_of(rows, self._dataset, *times)
+        for day, count in counts.items():
+            self._day_rows[day] = self._day_rows.get(day, 0) + count
             if self._layout is not None and self._dataset.name in FLOW_DATASETS:
-                # Nearly always of one day: then nothing is copied.
-                of_day = rows if len(distinct) == 1 else rows.filter(pa.array(days == number))
-                facts = _facts(of_day, self._dataset, self._layout)
+                of_day, own = rows, bounds
+                if len(counts) > 1:
+                    of_day = rows.filter(pa.array(days == day.toordinal() - _EPOCH_DAY))
+                    own = _bounds(of_day, self._dataset)
+                facts = _facts(of_day, self._dataset, self._layout, own)
                 held = self._day_facts.get(day)
                 self._day_facts[day] = held.joined(facts) if held is not None else facts
 
     def complete(self, found: Decoded) -> None:
         found.rows, found.day_rows = sum(self._day_rows.values()), dict(sorted(self._day_rows.items()))
-        found.min_at, found.max_at = min(self._bounds, default=None), max(self._bounds, default=None)
+        found.min_at, found.max_at = min(self._times, default=None), max(self._times, default=None)
         found.day_facts = dict(sorted(self._day_facts.items()))
 
 
-def _days_of(rows: pa.Table, dataset: Dataset) -> Any:
-    """The UTC day of each row, in days since the epoch."""
+def _bounds(rows: pa.Table, dataset: Dataset) -> dict[str, tuple[Any, Any]]:
+    """The least and the largest time of the rows, at least one, and of trades their prices and quantities."""
+    names = [dataset.time_column, *(("price", "quantity") if dataset.is_trades else ())]
+    found = {name: extremes(rows.column(name)) for name in names}
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def _days_of(rows: pa.Table, dataset: Dataset, first: datetime, last: datetime) -> tuple[Any, dict[date, int]]:
+    """The UTC day of each row, in days since the epoch, and how many rows each day has. `first` and `last`: the bounds
+    of their times; where those are of one day, as they nearly always are, no row is looked at, and the former is None.
+    """
+    earliest, latest = ((at + dataset.jitter).date() for at in (first, last))
+    if earliest == latest:
+        return None, {earliest: rows.num_rows}
     micros = integers(rows.column(dataset.time_column))
-    return (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
+    days = (micros + dataset.jitter // timedelta(microseconds=1)) // 86_400_000_000
+    numbers, counts = np.unique(days, return_counts=True)
+    return days, {date.fromordinal(_EPOCH_DAY + int(n)): int(count) for n, count in zip(numbers, counts, strict=True)}
 
 
-def _facts(trades: pa.Table, dataset: Dataset, layout: Layout) -> DayFacts:
-    bounds: list[Any] = [extremes(trades.column(name)) for name in ("price", "quantity", dataset.time_column)]
-    (lowest, highest), (least, most), (first, last) = bounds
+def _facts(trades: pa.Table, dataset: Dataset, layout: Layout, bounds: Mapping[str, tuple[Any, Any]]) -> DayFacts:
+    (lowest, highest), (least, most), (first, last) = (
+        bounds[name] for name in ("price", "quantity", dataset.time_column)
+    )
     return DayFacts(
         rows=trades.num_rows,
         buyer_maker_rows=pc.sum(trades.column("is_buyer_maker")).as_py(),

@@ -120,9 +120,8 @@ class LocalStore:
         self._setting = setting
 
     def put_file(self, key: str, path: Path, *, durable: bool = False) -> None:
-        with self._staged(key, durable) as staged, path.open("rb") as source, staged.open("wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
+        with self._staged(key, durable) as staged:
+            shutil.copyfile(path, staged)
 
     def put_bytes(self, key: str, payload: bytes, *, only_if_absent: bool = False, durable: bool = False) -> bool:
         if only_if_absent and (self.root / key).exists():

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,11 @@ def computed(table: pa.Table, *queries: str) -> Iterator[list[tuple[Any, ...]]]:
             yield connection.sql(query).fetchall()
 
 
+def check_total(table: pa.Table) -> None:
+    if table.num_rows:
+        TotalCheck("file").add(table, *(pc.max(table[name]).as_py() for name in ("price", "quantity")))
+
+
 PRICES = extremes(Decimal(10) ** 10, 12)
 AMOUNTS = extremes(Decimal(10) ** 14, 8)
 fast = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -93,7 +99,7 @@ def test_trades_are_valued_and_summed(pairs: list[tuple[Decimal, Decimal]], cont
     ]
     table = accepted(TRADES, rows, is_inverse=kind == "inverse")
     try:
-        TotalCheck("file").add(table)
+        check_total(table)
     except ContractViolation:
         return
     usd, base = (
@@ -238,4 +244,4 @@ def test_the_sum_of_what_is_accepted_of_one_trade_is_not_accepted_of_a_file() ->
     table = accepted(AGG_TRADES, rows)
     assert table.num_rows == 12
     with pytest.raises(ContractViolation, match="of all rows is 1e\\+17 or more, which no day is"):
-        TotalCheck("file").add(table)
+        check_total(table)

@@ -97,6 +97,30 @@ def test_plain_numbers_of_any_mixture_are_read_without_arrows_decimals(
 
 
 @pytest.mark.parametrize(
+    "texts",
+    [
+        ["1..", "5"],
+        ["12.5", "3..5"],
+        ["1.5", "15", "1..5"],
+        [".5", "5."],
+        ["1.25", "1.5"],
+        ["2.50", ""],
+        ["1.2.", "55"],
+    ],
+)
+def test_as_many_points_as_numbers_are_not_taken_for_one_in_each(texts: list[str]) -> None:
+    def read(column: list[str]) -> list[Decimal] | None:
+        try:
+            return decimals(pa.array([text.encode() for text in column]), STORED[0]).to_pylist()
+        except pa.ArrowInvalid:
+            return None
+
+    alone = [read([text]) for text in texts]
+    expected = None if None in alone else [number for each in alone for number in each or ()]
+    assert read(texts) == expected
+
+
+@pytest.mark.parametrize(
     "number", [".", "", "-", ".-5", "1.-5", "0x1.5", "1..5", "1.2.3", "1,5", "½", "١", "1_0", "nan"]
 )
 @pytest.mark.parametrize("stored", STORED)
