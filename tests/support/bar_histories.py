@@ -58,8 +58,8 @@ MODELS = (
     "int_brief_ranks",
     "int_study_positions",
     "fct_spike_forward_returns",
-    "int_open_interest_daily",
     "int_metrics_days",
+    "int_open_interest_daily",
     "int_metrics_changes",
     "fct_open_interest_hourly",
     "fct_long_short_ratios",
@@ -68,8 +68,8 @@ MODELS = (
 # What states which rows are replaced differs from a full refresh by its nature.
 TABLES = tuple(name for name in MODELS if name == "int_flow_days" or not name.endswith(("_days", "_changes")))
 MARKETS = ("binance_um:BTCUSDT", "binance_cm:BTCUSD_PERP", "okx:BTC-USDT-SWAP", "bybit:ETHUSDT")
-# One of six weeks without a gap, in which little happens at a time; and one that hardly trades.
-LONG, THIN = "okx:SOL-USDT-SWAP", "okx:XRP-USDT-SWAP"
+# One of six weeks without a gap, in which little happens at a time; one that hardly trades; and one with weeks between.
+LONG, THIN, APART = "okx:SOL-USDT-SWAP", "okx:XRP-USDT-SWAP", "okx:ADA-USDT-SWAP"
 FIRST = date(2024, 3, 1)
 
 Row = dict[str, Any]
@@ -130,6 +130,10 @@ class BarHistories:
         for n in range(42):
             self.add_day(LONG, FIRST + timedelta(days=n))
         self.hours[THIN, FIRST] = {hour: _quiet() | ({"buy": 9, "count": 90} if hour < 2 else {}) for hour in range(24)}
+        for n in (0, 20, 21, 22):
+            day = FIRST + timedelta(days=n)
+            self.hours[APART, day] = {hour: _quiet() | {"buy": 1, "count": 10} for hour in range(24)}
+            self.metrics[APART, day] = {23: {"base": 100 if n == 20 else 90000, "price": 100, "ratio": 1}}
         return self
 
     def add_day(self, market: str, day: date) -> None:
@@ -302,9 +306,11 @@ class BarHistories:
     def happen_all(self, step: int) -> str:
         """Everything that may happen, each to some market. Some are left to one thing at a time, which the rest would
         hide: the first has a last day after a gap, and loses it; of the second an early day is corrected; the long one
-        goes on, and then an early hour is contradicted; of the thin one a third bar shows that it is not quiet."""
+        goes on, and then an early hour is contradicted; of the thin one a third bar shows that it is not quiet; and one
+        loses the day weeks before its others."""
         first, second, *_ = self.markets
-        alone = (first, second, LONG, THIN)
+        alone = (first, second, LONG, THIN, APART)
+        self.hours.pop((APART, FIRST), None)
         self.add_day(LONG, self.days(LONG)[-1] + timedelta(days=1))
         if step:
             self.contradicted.add((LONG, FIRST + timedelta(days=3), 1))

@@ -1,6 +1,8 @@
 -- One row per market and day whose open interest is compared with that of other days within three of it, and whether
 -- more than half of these contradict it: open interest changes by no more than is traded.
 {{ config(materialized='ephemeral') }}
+{%- set traded_base
+    = 'cast(later_traded.volume_base - former_traded.volume_base + former_traded.day_base as double)' %}
 
 with days as (
     select
@@ -11,12 +13,14 @@ with days as (
     where open_interest_base is not null
 ),
 
--- What was traded until the end of each day, and how many days that counts: days without a complete bar are missing.
+-- What was traded until the end of each day with a complete bar, and how many such days there were. Exact, so that what
+-- was traded between two days depends on nothing but the bars between them.
 traded_until as (
     select
         market_id,
         cast(bar_at as date) as bar_date,
-        sum(cast(volume_base as double)) over until_day as volume_base,
+        cast(volume_base as decimal(36,8)) as day_base,
+        cast(sum(volume_base) over until_day as decimal(36,8)) as volume_base,
         count(*) over until_day as bar_count
     from {{ ref('int_market_bars') }}
     where grain_hours = 24 and coverage_ratio = 1 and is_running is not true
@@ -31,10 +35,10 @@ pairs as (
         later_days.bar_date as later_date,
         {{ is_open_interest_jump('later_days.open_interest_base', 'former_days.open_interest_base') }}
         and abs(cast(later_days.open_interest_base - former_days.open_interest_base as double))
-        > later_traded.volume_base - coalesce(former_traded.volume_base, 0) as is_contradiction,
+        > {{ traded_base }} as is_contradiction,
         cast(former_days.open_interest_base as double) as former_base,
         cast(later_days.open_interest_base as double) as later_base,
-        later_traded.volume_base - coalesce(former_traded.volume_base, 0) as traded_base
+        {{ traded_base }} as traded_base
     from days as former_days
     inner join days as later_days
         on former_days.market_id = later_days.market_id
@@ -42,12 +46,11 @@ pairs as (
         and later_days.bar_date <= former_days.bar_date + interval '3' day
     inner join traded_until as later_traded
         on later_days.market_id = later_traded.market_id and later_days.bar_date = later_traded.bar_date
-    left join traded_until as former_traded
-        on former_days.market_id = former_traded.market_id
-        and former_days.bar_date - interval '1' day = former_traded.bar_date
+    inner join traded_until as former_traded
+        on former_days.market_id = former_traded.market_id and former_days.bar_date = former_traded.bar_date
     -- Every day between has a complete bar.
-    where later_traded.bar_count - coalesce(former_traded.bar_count, 0)
-        = {{ days_between('former_days.bar_date', 'later_days.bar_date') }} + 1
+    where later_traded.bar_count - former_traded.bar_count
+        = {{ days_between('former_days.bar_date', 'later_days.bar_date') }}
 ),
 
 sides_of_pairs as (
