@@ -230,7 +230,8 @@ def _assert_dbt_ends(taker: Taker, within: float = 5.0) -> None:
 
 
 def _leftovers(storage: Path) -> list[str]:
-    """What no process needs after a run has ended well."""
+    """What no process needs after a run has ended well. A state folder keeps its own identity among its processes."""
     staged = [path for path in storage.rglob("*") if path.name.endswith((".part", ".building", ".healing"))]
     claimed = [path for folder in ("tmp", "processes") for path in (storage / folder).glob("*")]
-    return [str(path.relative_to(storage)) for path in (*staged, *claimed)]
+    found = [str(path.relative_to(storage)) for path in (*staged, *claimed)]
+    return [path for path in found if path != "processes/.state-id"]
