@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, source_of
+from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, marts_of
 
 
 def sql(
@@ -34,7 +34,7 @@ def sql(
         from orchestration.serving import exports, published
         from orchestration.serving.formats import to_json
 
-        serving, text = source_of(demo, as_of), sys.stdin.read() if query == "-" else query
+        serving, text = marts_of(demo, as_of), sys.stdin.read() if query == "-" else query
         if parquet is not None:
             columns = published.query_columns(serving, text)
             exports.write_parquet(columns, parquet)
