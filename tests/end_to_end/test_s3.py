@@ -126,9 +126,8 @@ def assert_another_machine_reads_it(builder: Taker, folder: Path) -> None:
         older.execute("create table publication as select 'older' as run_id")
     ((market, day),) = builder.query("select max(market_id), max(bar_date) from fct_net_taker_volume_daily")
     ((run,),) = builder.query(RUN_ID)
-    answered = answers(reader, market, day)
+    answered = answers(reader, market, day)  # of which the older one could give none
     assert answered["sql"].splitlines()[1] == answered["report"] == run
-    assert answered == answers(builder, market, day)
     own = reader.run("sql", "--csv", RUN_ID, read_from="machine")
     assert own.stdout.splitlines() == ["run_id", "older"]
     assert "and not from the lake" in own.stderr
