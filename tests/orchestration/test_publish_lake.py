@@ -22,6 +22,7 @@ from orchestration.serving.published import (
     PublicationUnreadable,
     QueryFailed,
     attach,
+    opening,
     query,
 )
 from orchestration.state.locks import Busy
@@ -116,6 +117,23 @@ class TestWhatIsRead:
             assert connection.execute(f"select count(*) from published.{DAILY}").fetchall() == [(2,)]
             with pytest.raises(duckdb.Error, match="read-only"):
                 connection.execute(f"delete from published.{DAILY}")
+
+    def test_is_opened_by_superset_s_process_read_only_and_nothing_else_is(
+        self, config: DbtConfig, publisher: Publisher
+    ) -> None:
+        publisher.publish_days(2)
+        with duckdb.connect() as connection:
+            for statement in opening(published_marts(config), "marts"):
+                connection.execute(statement)
+            assert connection.execute(f"{DAYS} where bar_date > date '2026-01-01'").fetchall() == [(1,)]
+            for sql in (
+                f"delete from {DAILY}",
+                f"from '{publisher.serving}'",
+                "set threads = 1",
+                "attach 'other.duckdb'",
+            ):
+                with pytest.raises(duckdb.Error):
+                    connection.execute(sql)
 
     def test_is_an_error_that_names_the_lake_where_it_cannot_be_reached(
         self, config: DbtConfig, publisher: Publisher, postgres_server: PostgresServer
