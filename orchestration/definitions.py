@@ -36,6 +36,7 @@ from orchestration.defs.recent import api_assets, api_source, feed_assets, feed_
 from orchestration.defs.report import report_asset
 from orchestration.defs.warehouse import begin_dbt, dbt_resource, warehouse_assets
 from orchestration.progress import Progress
+from orchestration.report.write import report_path
 from orchestration.resources import (
     ApiResource,
     ArchiveResource,
@@ -96,11 +97,11 @@ def build_definitions(
         receipts_asset(begin_dbt(settings.dbt)),
         warehouse,
         _published(settings, manifest),
-        report_asset(paths.serving, is_simulated=scope.is_simulated),
+        report_asset(settings.marts, report_path(paths.serving), is_simulated=scope.is_simulated),
     ]
     return dg.Definitions(
         assets=_attributed(assets, settings),
-        asset_checks=[audit_checks(settings.dbt, scope), *completeness_checks(paths.serving, scope.market_ids)],
+        asset_checks=[audit_checks(settings.dbt, scope), *completeness_checks(settings.marts, scope.market_ids)],
         jobs=[all_jobs.days, all_jobs.months, all_jobs.today, all_jobs.build],
         schedules=[hourly_schedule(all_jobs), *daily_schedules(scope, all_jobs), full_audit_schedule(all_jobs)],
         sensors=[

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from ingestion.raw.receipts import DefectKind, Status
 from orchestration.config.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +36,18 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(document: Path) -> No
         if not target.is_file() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_the_page_of_defects_names_every_kind_and_verdict_of_the_code() -> None:
+    text = (ROOT / "docs" / "defects.md").read_text()
+    named = set(re.findall(r"`([a-z_]+)`", text))
+    models = yaml.safe_load((ROOT / "dbt_project/models/marts/taker_flow/_taker_flow.yml").read_text())["models"]
+    rules = [test["rules"]["arguments"] for model in models for test in model["data_tests"]]
+    accepted = [rule.get("accepted_values", {}) for rule in rules]
+    columns = ("verdict", "interval_verdict", "flow_quality")
+    values = {value for each in accepted for column in columns for value in each.get(column, ())}
+    assert len(values) > 10
+    assert values | {*get_args(DefectKind), *get_args(Status)} - {"stored"} <= named
 
 
 def test_the_readme_has_at_most_900_words() -> None:

@@ -9,7 +9,9 @@ Runs in the project's venv and starts Superset in its own, `.venv-superset`: the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import json
 import os
 import secrets
 import subprocess
@@ -21,9 +23,10 @@ from typing import Final
 import yaml
 
 from ingestion.domain.redaction import redacted
+from orchestration.config.marts import Marts
 from orchestration.config.settings import SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
-from orchestration.serving.published import PublicationUnreadable, connect
+from orchestration.serving.published import REFUSED, NothingPublished, PublicationUnreadable, connect, named, opening
 
 HERE: Final = Path(__file__).resolve().parent
 BUNDLE: Final = HERE / "dashboard"
@@ -56,18 +59,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def published(*, demo: bool = False) -> Path:
-    """The file to show: real data when it is published, else the demo's."""
-    real = load_settings().serving_path
-    if real.is_file() and not demo:
-        return real
-    simulated = demo_settings().serving_path
-    if not simulated.is_file():
-        raise NothingToServe("nothing is published yet; run `make demo` or `make run` first")
-    return simulated
+def published(*, demo: bool = False) -> Marts:
+    """What to show: real data when it is published, else the demo's. PublicationUnreadable."""
+    for marts in (*([] if demo else [load_settings().marts]), demo_settings().marts):
+        with contextlib.suppress(NothingPublished), connect(marts):
+            return marts
+    raise NothingToServe("nothing is published yet; run `make demo` or `make run` first")
 
 
-def serve(marts: Path, home: Path, port: int) -> None:
+def serve(marts: Marts, home: Path, port: int) -> None:
     """Prepare Superset's home and replace this process by its server."""
     gunicorn = VENV / "bin" / "gunicorn"
     if not gunicorn.is_file():
@@ -80,7 +80,7 @@ def serve(marts: Path, home: Path, port: int) -> None:
     prepare(marts, home, password, environment)
     # The address answers a few seconds later: Superset takes that long to start.
     print(f"Taker's dashboard: http://127.0.0.1:{port}/superset/dashboard/taker/", flush=True)
-    print(f"numbers            {marts}", flush=True)
+    print(f"numbers            {named(marts)}", flush=True)
     print(f"user               admin, password {password if is_new else f'as in {secret}'}", flush=True)
     command = [
         str(gunicorn),
@@ -92,22 +92,23 @@ def serve(marts: Path, home: Path, port: int) -> None:
     os.execve(command[0], command, environment)
 
 
-def superset_environment(marts: Path, home: Path) -> dict[str, str]:
+def superset_environment(marts: Marts, home: Path) -> dict[str, str]:
     """What Superset's processes get: its configuration, telemetry off, and none of Taker's addresses and credentials,
-    which it does not need and could log."""
+    which it does not need and could log; but for those of a lake, in the statements that open it."""
     foreign = ("SUPERSET_", "PYTHONPATH", "TAKER_", "AWS_", "DAGSTER_")
     outside = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return outside | {
         "FLASK_APP": "superset.app:create_app()",
         "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
         "SUPERSET_HOME": str(home),
-        "SUPERSET_MARTS": str(marts),
+        "SUPERSET_OPENING": json.dumps(opening(marts, "marts")),
+        "SUPERSET_REFUSED": REFUSED.pattern,
         "SCARF_ANALYTICS": "false",
         "DO_NOT_TRACK": "1",
     }
 
 
-def prepare(marts: Path, home: Path, password: str, environment: dict[str, str]) -> None:
+def prepare(marts: Marts, home: Path, password: str, environment: dict[str, str]) -> None:
     """Migrate and import, unless exactly this has been done in this home before."""
     bundle = write_bundle(marts, home / "taker-dashboard.zip")
     wanted = hashlib.sha256()
@@ -134,14 +135,14 @@ def prepare(marts: Path, home: Path, password: str, environment: dict[str, str])
     stamp.write_text(wanted.hexdigest())
 
 
-def write_bundle(marts: Path, target: Path) -> Path:
+def write_bundle(marts: Marts, target: Path) -> Path:
     """The dashboard as the zip that `superset import-dashboards` takes, pointed at `marts`; a pure function of both."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bundle:
         for path in sorted(BUNDLE.rglob("*.yaml")):
             name = path.relative_to(BUNDLE).as_posix()
             text = path.read_text()
             if name == DATABASE:
-                text = yaml.safe_dump(yaml.safe_load(text) | {"sqlalchemy_uri": f"duckdb:///{marts.absolute()}"})
+                text = yaml.safe_dump(yaml.safe_load(text) | {"sqlalchemy_uri": _uri(marts)})
             elif name == DASHBOARD and _is_simulated(marts):
                 content = yaml.safe_load(text)
                 title = f"SIMULATED · {content['dashboard_title']}"
@@ -152,7 +153,12 @@ def write_bundle(marts: Path, target: Path) -> Path:
     return target
 
 
-def _is_simulated(marts: Path) -> bool:
+def _uri(marts: Marts) -> str:
+    """Of the file. Of the lake there is none: its statements make every connection, whatever the address is."""
+    return f"duckdb:///{marts.absolute()}" if isinstance(marts, Path) else "duckdb:///:memory:"
+
+
+def _is_simulated(marts: Marts) -> bool:
     with connect(marts) as connection:
         found = connection.execute("select coalesce(bool_or(is_simulated), false) from dim_markets").fetchone()
     return bool(found and found[0])

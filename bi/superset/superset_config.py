@@ -1,11 +1,13 @@
-"""Superset's configuration: one person's server on 127.0.0.1 over one published file.
+"""Superset's configuration: one person's server on 127.0.0.1 over what is published.
 
 Belongs here: what Superset reads at start. Does not: charts (`dashboard/`), who starts it (`serve.py`).
 
 Superset imports this file in its own venv; `serve.py` sets the two variables it reads.
 """
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from duckdb_engine import ConnectionWrapper
 from sqlalchemy.pool import NullPool
 
 HOME = Path(os.environ["SUPERSET_HOME"])
-MARTS = Path(os.environ["SUPERSET_MARTS"])
+# The statements that open the marts in an empty DuckDB, and what of SQL is refused beside them.
+OPENING = json.loads(os.environ["SUPERSET_OPENING"])
+REFUSED = re.compile(os.environ["SUPERSET_REFUSED"], re.IGNORECASE)
 
 SECRET_KEY = (HOME / "secret_key").read_text().strip()
 SQLALCHEMY_DATABASE_URI = f"sqlite:///{HOME / 'superset.db'}?check_same_thread=false"
@@ -65,20 +69,24 @@ HTML_SANITIZATION_SCHEMA_EXTENSIONS = {"attributes": {"*": ["className"]}}
 
 
 def _open_current_marts() -> ConnectionWrapper:
-    """A read-only connection to the file that stands at MARTS right now.
+    """A read-only connection to the publication that stands right now.
 
     DuckDB keeps one instance per path and process for as long as any connection to it is open: two overlapping charts
     would keep a replaced file alive, and with it the former numbers. An in-memory instance belongs to its connection
     alone, so attaching the file to one always opens what stands there (13 ms).
     """
     connection = duckdb.connect(":memory:")
-    connection.execute("set timezone = 'UTC'")
-    connection.execute(f"attach '{str(MARTS).replace(chr(39), chr(39) * 2)}' as marts (read_only)")
-    connection.execute("use marts")
-    # SQL Lab may read the marts and no other file of this machine.
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
+    # The last of them keep SQL Lab from reading any other file of this machine.
+    for statement in OPENING:
+        connection.execute(statement)
     return ConnectionWrapper(connection)
+
+
+def SQL_QUERY_MUTATOR(sql: str, **_: Any) -> str:  # noqa: N802 - Superset's name
+    """Refuse what a SELECT could change with the rights of the connection."""
+    if found := REFUSED.search(sql):
+        raise ValueError(f"the published marts are read-only; write a query, without {found[0]}")
+    return sql
 
 
 def DB_CONNECTION_MUTATOR(  # noqa: N802 - Superset's name

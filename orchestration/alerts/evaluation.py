@@ -21,7 +21,7 @@ from orchestration.alerts.outbox import Alert, Outbox, Sorted
 from orchestration.alerts.publication import Newest
 from orchestration.alerts.webhook import Outcome, Webhook
 from orchestration.config.alerts import AlertConfig
-from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed
+from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, run_of
 
 _READ: Final = "publication"
 _RECEIVER: Final = "receiver"
@@ -193,12 +193,13 @@ def _audit(config: AlertConfig, latest_run: LatestRun | None, now: datetime) -> 
 
 
 def _state(config: AlertConfig) -> str | None:
-    """What the result of reading the marts depends on; None while there are none."""
-    of_file = publication.state_of(config.serving)
-    if of_file is None:
-        return None
+    """What the result of reading the marts depends on; None while there are none that can be read."""
+    try:
+        standing = run_of(config.marts)
+    except (NothingPublished, PublicationUnreadable, QueryFailed):
+        return None  # reading the marts states it
     markets = ",".join(config.market_ids)
-    return "|".join([of_file, config.definition, str(config.rank), str(config.liquidation_percentile), markets])
+    return "|".join([standing, config.definition, str(config.rank), str(config.liquidation_percentile), markets])
 
 
 def _read(config: AlertConfig, now: datetime) -> tuple[tuple[Found, ...], tuple[Newest, ...] | None]:

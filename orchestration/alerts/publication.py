@@ -1,6 +1,6 @@
 """What the published marts hold that deserves an alert: spikes, liquidations, and each market's newest day.
 
-Belongs here: queries to serving/marts.duckdb, with facts as their result; the file is open only while they run. Does
+Belongs here: queries to the published marts, with facts as their result; they are open only while these run. Does
 not: what lasts rather than happens at a bar (`orchestration.alerts.conditions`), what was recorded already (`outbox`).
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestion.venues import is_simulated
@@ -57,21 +56,12 @@ class Read:
 
 def read(config: AlertConfig, now: datetime) -> Read:
     """Query the published marts. Raises NothingPublished when there are none, duckdb.Error when they cannot be read."""
-    with connect(config.serving) as connection:
+    with connect(config.marts) as connection:
         columns: dict[str, set[str]] = {}
         for table, column in connection.execute("select table_name, column_name from duckdb_columns()").fetchall():
             columns.setdefault(table, set()).add(column)
         found = (_spikes(connection, columns, config, now), _liquidations(connection, columns, config, now))
         return Read(found, _newest(connection, columns, config))
-
-
-def state_of(serving: Path) -> str | None:
-    """What changes whenever another publication is put in place; None while there is none."""
-    try:
-        stat = serving.stat()
-    except FileNotFoundError:
-        return None
-    return f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _spikes(

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ingestion.domain.datasets import ARCHIVED
+from orchestration.config.marts import Marts
 from orchestration.defs.publish import PUBLISHED_KEY
 from orchestration.defs.raw import RECEIPTS_KEY
 from orchestration.resources import NAMES_THE_PROCESS, StorageResource
@@ -62,7 +62,7 @@ def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
     return [(earlier + one, later - one) for earlier, later in itertools.pairwise(ordered) if later - earlier > one]
 
 
-def completeness_checks(serving: Path, market_ids: Sequence[str]) -> list[dg.AssetChecksDefinition]:
+def completeness_checks(serving: Marts, market_ids: Sequence[str]) -> list[dg.AssetChecksDefinition]:
     """Three on the receipts: missing days, damaged objects, unused data; `is_fresh` on the published marts."""
     return [_no_missing_days(), _no_damaged_objects(), _no_unused_data(), _is_fresh(serving, market_ids)]
 
@@ -159,7 +159,7 @@ def _no_unused_data() -> dg.AssetChecksDefinition:
     return no_unused_data
 
 
-def _is_fresh(serving: Path, market_ids: Sequence[str]) -> dg.AssetChecksDefinition:
+def _is_fresh(serving: Marts, market_ids: Sequence[str]) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED_KEY,
         name="is_fresh",

@@ -5,7 +5,8 @@ Belongs here: an option, its help, the settings it selects. Does not: options of
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import sys
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +14,8 @@ import typer
 from orchestration.serving.written_days import NoDay, day_from, time_from
 
 if TYPE_CHECKING:
+    from orchestration.config.marts import Marts
     from orchestration.config.settings import Settings
-    from orchestration.serving.published import Source
 
 
 def day_of(text: str) -> date:
@@ -60,28 +61,15 @@ def settings_of(demo: bool) -> Settings:
     return load_settings()
 
 
-def source_of(demo: bool, as_of: datetime | None) -> Source:
-    """What is queried: the published file, or what the lake had published `as_of` a time. NoHistory where there is no
-    lake.
+def marts_of(demo: bool, as_of: datetime | None = None) -> Marts:
+    """What is read: what is published, or was `as_of` a time. NoHistory where the target keeps no history.
 
-    A machine of a team that has published nothing itself reads what the team has published.
+    Where others publish too and this machine's own publication is read, standard error states it.
     """
+    from orchestration.config.dbt import LAKE
+
     settings = settings_of(demo)
-    if as_of is None:
-        from orchestration.config.dbt import LAKE
-
-        if settings.target != LAKE or settings.serving_path.is_file():
-            return settings.serving_path
-        as_of = datetime.now(UTC)
-    from orchestration.warehouse.engines import team_lake
-    from orchestration.warehouse.extensions import install_extensions
-    from orchestration.warehouse.lake.history import AsOf, NoHistory
-
-    team = team_lake(settings.dbt)
-    if team is None:
-        raise NoHistory(
-            f"TAKER_TARGET is {settings.target}, and only the target `lake` keeps former publications; leave out "
-            "--as-of"
-        )
-    install_extensions(settings.dbt)
-    return AsOf(team.published, as_of)
+    marts = settings.marts_at(as_of)
+    if settings.target == LAKE and marts == settings.paths.serving:
+        print(f"note: read from {marts}, which this machine published last, and not from the lake", file=sys.stderr)
+    return marts

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from orchestration.config.marts import Marts
+
 
 @dataclass(frozen=True)
 class AlertConfig:
-    """`serving`, `spool` and `outbox` are files and folders, `webhook_url` is None without a receiver.
+    """`marts` are read; `spool` and `outbox` are files and folders, `webhook_url` is None without a receiver.
 
     `definition`, `rank`, `liquidation_percentile`: which spikes and liquidations deserve an alert.
     """
 
-    serving: Path
+    marts: Marts
     spool: Path
     outbox: Path
     market_ids: tuple[str, ...]

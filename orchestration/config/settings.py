@@ -12,7 +12,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
@@ -46,6 +46,7 @@ from orchestration.config.errors import SettingsError as SettingsError
 from orchestration.config.hosts import allowed_hosts
 from orchestration.config.lake import HISTORY_DAYS as LAKE_HISTORY_DAYS
 from orchestration.config.lake import LakeConfig
+from orchestration.config.marts import Marts, published_marts
 from orchestration.config.memory import default_mebibytes, mebibytes
 from orchestration.config.paths import Paths
 from orchestration.config.scope import Scope
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     spark_conf: Path = Path()
     lake_catalog_url: SecretStr | None = None
     lake_history_days: Annotated[int, Field(ge=0, le=36_500)] = LAKE_HISTORY_DAYS
+    read_from: Literal["target", "machine"] = "target"
     state_dir: Path = Path()
     lock_wait_seconds: Annotated[int, Field(ge=0)] = 3600
     collector: Annotated[str, StringConstraints(pattern=rf"^({COLLECTOR_NAME})?$")] = ""
@@ -354,6 +356,15 @@ class Settings(BaseSettings):
         )
 
     @property
+    def marts(self) -> Marts:
+        """What readers read."""
+        return self.marts_at(None)
+
+    def marts_at(self, at: datetime | None) -> Marts:
+        """The same as it was published at that time; NoHistory where the target keeps no history."""
+        return published_marts(self.dbt, read_from=self.read_from, at=at)
+
+    @property
     def _lake(self) -> LakeConfig | None:
         if self.target != LAKE or self.lake_catalog_url is None:
             return None
@@ -362,7 +373,7 @@ class Settings(BaseSettings):
     @property
     def alerts(self) -> AlertConfig:
         return AlertConfig(
-            serving=self.paths.serving,
+            marts=self.marts,
             spool=self.paths.spool,
             outbox=self.paths.alerts,
             market_ids=tuple(self.scope.market_ids),
@@ -430,6 +441,7 @@ class Settings(BaseSettings):
             "TAKER_SPARK_CONF": str(self.spark_conf),
             "TAKER_LAKE_CATALOG_URL": revealed(self.lake_catalog_url) or OFF,
             "TAKER_LAKE_HISTORY_DAYS": str(self.lake_history_days),
+            "TAKER_READ_FROM": self.read_from,
             "TAKER_STATE_DIR": str(self.state_dir),
             "TAKER_LOCK_WAIT_SECONDS": str(self.lock_wait_seconds),
             "TAKER_COLLECTOR": self.collector or OFF,

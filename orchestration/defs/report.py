@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from orchestration.config.marts import Marts
 from orchestration.defs.publish import PUBLISHED_DAILY, PUBLISHED_KEY
 from orchestration.defs.raw import simulated_label
 from orchestration.resources import NAMES_THE_PROCESS
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 REPORT_KEY: Final = dg.AssetKey(["published", "report"])
 
 
-def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
-    """The page of the standing publication. A failure here leaves the publication and the former page as they are."""
+def report_asset(marts: Marts, page: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
+    """The `page` of the standing publication. A failure here leaves the publication and the former page as they are."""
 
     @dg.asset(
         key=REPORT_KEY,
@@ -35,10 +36,9 @@ def report_asset(serving: Path, *, is_simulated: bool) -> dg.AssetsDefinition:
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from orchestration.report.content import read_content
         from orchestration.report.previews import previews
-        from orchestration.report.write import report_path, write_report
+        from orchestration.report.write import write_report
 
-        content = read_content(serving)
-        page = report_path(serving)
+        content = read_content(marts)
         size = write_report(content, page)
         shown = previews(content)
         for observation in observations(content, shown):

@@ -8,19 +8,17 @@ from __future__ import annotations
 import webbrowser
 from pathlib import Path
 
+from orchestration.config.marts import Marts
 from orchestration.report.content import read_content
-from orchestration.report.write import report_path, write_report
-from orchestration.serving.published import NothingPublished
+from orchestration.report.write import run_on, write_report
+from orchestration.serving.published import run_of
 
 
-def show_report(serving: Path, *, browser: bool = True) -> tuple[Path, bool]:
+def show_report(marts: Marts, page: Path, *, browser: bool = True) -> tuple[Path, bool]:
     """The page, and whether a browser took it. Raises NothingPublished.
 
-    It is made here when the marts at `serving` are newer than it: published by a run whose page failed.
+    It is made here where the page is of another publication: that of a run whose page failed, or of another machine.
     """
-    page = report_path(serving)
-    if not serving.is_file():
-        raise NothingPublished(f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look")
-    if not page.is_file() or page.stat().st_mtime_ns < serving.stat().st_mtime_ns:
-        write_report(read_content(serving), page)
+    if run_on(page) != run_of(marts):
+        write_report(read_content(marts), page)
     return page, browser and webbrowser.open(page.absolute().as_uri())

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.config.marts import Marts
 from orchestration.serving.days import latest_days
 from orchestration.serving.liquidations import last_liquidations
 from orchestration.serving.published import connect
@@ -114,8 +114,8 @@ class ReportContent:
         return "daily_usd" if "daily_usd" in names or not names else names[0]
 
 
-def read_content(serving: Path) -> ReportContent:
-    """Read the page's content from `serving` (marts.duckdb). Raises NothingPublished."""
+def read_content(serving: Marts) -> ReportContent:
+    """Read the page's content from `serving`. Raises NothingPublished."""
     latest = {day.market_id: day for day in latest_days(serving)}
     liquidations = last_liquidations(serving)
     with connect(serving) as connection:

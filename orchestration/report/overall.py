@@ -17,7 +17,7 @@ from ingestion.venues import is_simulated
 from orchestration.report import texts
 from orchestration.report.content import ReportContent, Row
 from orchestration.report.elements import Defined, Table, code, column_comments, table
-from orchestration.serving.liquidations import of_symbols
+from orchestration.serving.liquidations import each_once, of_symbols
 
 _SHOWN_TABLES: Final = ("dim_", "fct_", "agg_", "rpt_", "publication")
 _UNITS: Final = {"usd": "net taker volume in USD", "base": "net taker volume in base", "sell_ratio": "taker sell ratio"}
@@ -110,7 +110,7 @@ def liquidations_view(content: ReportContent) -> AllLiquidationsView | None:
                     texts.whole_number(row.unvalued_order_count),
                     texts.share(row.coverage_ratio),
                 ]
-                for row in content.liquidations
+                for row in each_once(content.liquidations)
             ],
         ),
         days=days if content.liquidation_days else None,

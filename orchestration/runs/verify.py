@@ -13,9 +13,8 @@ from ingestion.raw.verify import RawVerdict
 from ingestion.raw.verify import verify as verify_raw
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource, WarehouseResource
-from orchestration.serving.published import outdated, unreadable
+from orchestration.serving.published import NothingPublished, PublicationUnreadable, attach, named, outdated, unreadable
 from orchestration.serving.verified import MartFault, MartVerdict, verify_marts
-from orchestration.warehouse.sql import literal
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,20 @@ def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], N
 
     storage = StorageResource(settings.storage)
     raw = verify_raw(storage.store(), report)
-    if raw_only or not settings.serving_path.is_file():
+    if raw_only:
         return Verification(raw, None)
+    marts = settings.marts
     try:
         with WarehouseResource(settings.dbt).open_raw() as connection:
-            connection.execute(f"attach {literal(str(settings.serving_path))} as published (read_only)")
+            attach(marts, connection, "published")
             index = storage.raw_zone().index()
             return Verification(raw, verify_marts(connection, storage.store(), index, settings.scope.trades_dataset))
+    except NothingPublished:
+        return Verification(raw, None)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
-        return Verification(raw, None, str(outdated(settings.serving_path, error)))
-    except duckdb.Error as error:
-        what, _, remedy = str(unreadable(settings.serving_path, error)).rpartition("; ")
-        fault = MartFault(str(settings.serving_path), what, remedy)
+        return Verification(raw, None, str(outdated(marts, error)))
+    except (duckdb.Error, PublicationUnreadable) as error:
+        sentence = error if isinstance(error, PublicationUnreadable) else unreadable(marts, error)
+        what, _, remedy = str(sentence).rpartition("; ")
+        fault = MartFault(named(marts), what, remedy)
         return Verification(raw, MartVerdict(0, 0, 0, (fault,)))

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from orchestration.serving.published import DayNotPublished, Source, connect, resolve_market
+from orchestration.config.marts import Marts
+from orchestration.serving.published import DayNotPublished, connect, resolve_market
 from orchestration.warehouse.sql import literal
 
 
-def briefs(serving: Source, day: date | None = None, market: str | None = None) -> list[dict[str, Any]]:
+def briefs(serving: Marts, day: date | None = None, market: str | None = None) -> list[dict[str, Any]]:
     """Rows of rpt_market_brief_daily: of `day`, by default each market's latest, and of `market`, by default all.
 
     Raises MarketNotPublished, and DayNotPublished when there is none of that day.

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from orchestration.serving.published import Source, connect
+from orchestration.config.marts import Marts
+from orchestration.serving.published import connect
 from orchestration.serving.rules import rule
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class MarketDay:
     running: RunningDay | None = None
 
 
-def latest_days(serving: Source, markets: Sequence[str] | None = None) -> list[MarketDay]:
+def latest_days(serving: Marts, markets: Sequence[str] | None = None) -> list[MarketDay]:
     """The latest ended day of each market (default: all), with its ranks, and what is known of a day since.
 
     With markets, the sums over venues that one of them is part of are among the answers.
@@ -98,7 +99,7 @@ def latest_days(serving: Source, markets: Sequence[str] | None = None) -> list[M
     ]
 
 
-def ended_days(serving: Source, day: date | None, markets: Sequence[str]) -> list[MarketDay]:
+def ended_days(serving: Marts, day: date | None, markets: Sequence[str]) -> list[MarketDay]:
     """That day of each of the markets, None: the latest ended one; markets that have not got it are left out."""
     with connect(serving) as connection:
         return [found for found in _days(connection, day) if found.market_id in markets]
@@ -193,7 +194,7 @@ _RANKS_OF_DAY = """
 """
 
 
-def unvalued(serving: Source, markets: Sequence[str]) -> list[str]:
+def unvalued(serving: Marts, markets: Sequence[str]) -> list[str]:
     """Those of `markets` whose contract size is unknown, one sentence each."""
     with connect(serving) as connection:
         rows = connection.execute(_UNVALUED).fetchall()
@@ -208,7 +209,7 @@ def unvalued(serving: Source, markets: Sequence[str]) -> list[str]:
 _UNVALUED = "select market_id from dim_markets where is_ingested and contract_size is null order by market_id"
 
 
-def unfilled(serving: Source, markets: Sequence[str]) -> list[str]:
+def unfilled(serving: Marts, markets: Sequence[str]) -> list[str]:
     """Definitions without a bar of those of `markets` that have days, one sentence for each set of definitions."""
     with connect(serving) as connection:
         rows = connection.execute(_UNFILLED).fetchall()
@@ -235,7 +236,7 @@ _UNFILLED = """
 """
 
 
-def disagreements(serving: Source, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
+def disagreements(serving: Marts, markets: Sequence[str] | None = None, limit: int = 10) -> list[str]:
     """Newest days on which sources contradict each other, or trades are incomplete or can be no market's."""
     with connect(serving) as connection:
         rows = connection.execute(_DISAGREEMENTS).fetchall()

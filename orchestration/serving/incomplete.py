@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from ingestion.domain.datasets import ARCHIVED, KLINE_INTERVALS
 from ingestion.domain.periods import Span, days_between
-from orchestration.serving.published import connect
+from orchestration.config.marts import Marts
+from orchestration.serving.published import NothingPublished, connect
 
 ROWS_PER_DAY: Final = {
     **{("klines", name): 24 // hours for name, hours in KLINE_INTERVALS.items()},
@@ -53,12 +53,13 @@ class LostTrades:
     flow_source: str | None
 
 
-def lost_trades(serving: Path) -> dict[tuple[str, date], LostTrades]:
+def lost_trades(serving: Marts) -> dict[tuple[str, date], LostTrades]:
     """By market and day; none before the first publication. Raises PublicationOutdated for another version's."""
-    if not serving.is_file():
+    try:
+        with connect(serving) as connection:
+            rows = connection.execute(_LOST_TRADES).fetchall()
+    except NothingPublished:
         return {}
-    with connect(serving) as connection:
-        rows = connection.execute(_LOST_TRADES).fetchall()
     return {(market_id, day): LostTrades(*figures) for market_id, day, *figures in rows}
 
 
@@ -143,15 +144,16 @@ def _partial(row: Mapping[str, Any], lost: LostTrades | None) -> str:
     return ""
 
 
-def uncovered_bars(serving: Path) -> tuple[IncompleteDays, ...]:
+def uncovered_bars(serving: Marts) -> tuple[IncompleteDays, ...]:
     """Published days of which a part is not covered, by market and in order; a running day is not among them.
 
     None before the first publication. Raises PublicationOutdated for another version's.
     """
-    if not serving.is_file():
+    try:
+        with connect(serving) as connection:
+            rows = connection.execute(_UNCOVERED).fetchall()
+    except NothingPublished:
         return ()
-    with connect(serving) as connection:
-        rows = connection.execute(_UNCOVERED).fetchall()
     return tuple(IncompleteDays("bars", market_id, "", "partial", (day,), what) for market_id, day, what in rows)
 
 

@@ -7,9 +7,9 @@ Belongs here: the queries. Does not: judging (dbt), a claim of the command line 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from orchestration.config.marts import Marts
 from orchestration.serving.published import connect
 
 
@@ -102,7 +102,7 @@ _STUDY: Final = """
 """
 
 
-def judged(serving: Path) -> Judged:
+def judged(serving: Marts) -> Judged:
     """NothingPublished, PublicationUnreadable."""
     with connect(serving) as connection:
         claims = connection.execute(_CLAIMS).fetchall()

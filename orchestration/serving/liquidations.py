@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from orchestration.serving.published import Source, connect
+from ingestion.domain.markets import SUMS_OF_VENUES
+from orchestration.config.marts import Marts
+from orchestration.serving.published import connect
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Liquidated:
     subscribed_symbol_count: int | None = None
 
 
-def last_liquidations(serving: Source, markets: Sequence[str] | None = None) -> list[Liquidated]:
+def last_liquidations(serving: Marts, markets: Sequence[str] | None = None) -> list[Liquidated]:
     """The newest 24 hours: of all venues, of each venue, and of each market (default: every ingested one).
 
     Only those as new as the published flow; none where this publication holds no liquidations.
@@ -49,6 +51,16 @@ def last_liquidations(serving: Source, markets: Sequence[str] | None = None) -> 
         except (duckdb.CatalogException, duckdb.BinderException):  # a publication made before there was such a mart
             return []
     return [row for row in rows if markets is None or row.market_id.endswith(":ALL") or row.market_id in markets]
+
+
+def each_once(rows: Sequence[Liquidated]) -> list[Liquidated]:
+    """The rows for people: without a sum over one venue alone beside the row of that venue, which states the same."""
+    listed = {row.market_id for row in rows}
+
+    def is_repeated(row: Liquidated) -> bool:
+        return row.market_id.partition(":")[0] in SUMS_OF_VENUES and f"{row.venue_set}:ALL" in listed
+
+    return [row for row in rows if not is_repeated(row)]
 
 
 _LAST_LIQUIDATIONS = """

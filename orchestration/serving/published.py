@@ -1,8 +1,8 @@
 """A connection to the published marts, and what can be wrong with a question to them.
 
-Belongs here: opening marts.duckdb, or a former publication in the lake, read-only, one query, naming a published
-market, the errors of all of these. Does not: what is queried (the modules beside this one), how it is printed
-(`orchestration.cli`). Imports no dagster, so that `taker sql` answers at once.
+Belongs here: opening marts.duckdb or the lake read-only, one query, naming a published market, the errors of all of
+these. Does not: which of the two is read (`orchestration.config.marts`), what is queried (the modules beside this one),
+how it is printed (`orchestration.cli`). Imports no dagster, so that `taker sql` answers at once.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from orchestration.config.marts import MACHINE, LakeMarts, Marts
 from orchestration.state.healing import NotDamaged, damage_in
+from orchestration.warehouse.lake import published as lake
 from orchestration.warehouse.lake.catalog import without_password
-from orchestration.warehouse.lake.history import AsOf
-from orchestration.warehouse.sql import literal
+from orchestration.warehouse.opening import WarehouseUnusable
+from orchestration.warehouse.publish.database import PUBLICATION
+from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _T = TypeVar("_T")
-# The published file, or what the lake had published at a former time.
-Source = Path | AsOf
 
 # A query reads the marts: no other file, no address, no extension, no variable of this program; and no query changes
 # that. Connections of one process to one file share a database, so the first one sets this for all of them.
@@ -41,10 +42,13 @@ _CONFIGURING: Final = threading.Lock()
 _READING: Final = ("SELECT", "EXPLAIN")
 # Functions of a SELECT that change the running database, or a lake and its catalog; writing its log to a file, which is
 # refused, ends the process.
-_SWITCH: Final = re.compile(
+REFUSED: Final = re.compile(
     r"\b(?:(?:en|dis)able_(?:logging|profiling|profile|checkpoint)\w*|(?:ducklake|postgres)_\w+(?=\s*\())",
     re.IGNORECASE,
 )
+
+
+_FIRST_STEPS: Final = "run `taker run`, or `taker demo` for a first look (then add --demo)"
 
 
 class NothingPublished(Exception):
@@ -52,7 +56,7 @@ class NothingPublished(Exception):
 
 
 class PublicationUnreadable(Exception):
-    """The published file is there and cannot be read. The text states why, and what to do."""
+    """What is published is there, or may be, and cannot be read. The text states why, and what to do."""
 
 
 class QueryFailed(Exception):
@@ -73,23 +77,20 @@ class MarketNotPublished(ValueError):
 
 
 @contextmanager
-def connect(serving: Source) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(serving: Marts) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published marts.
 
     Raises NothingPublished; PublicationUnreadable, also when damage is noticed only as the file is read;
-    PublicationOutdated for a publication without a table or column that is queried; NoHistory or LakeUnusable for a
-    former one.
+    PublicationOutdated for a publication without a table or column that is queried; NoHistory for a time before the
+    history of the lake begins.
     """
     import duckdb
 
-    if isinstance(serving, AsOf):
-        with _former(serving) as connection:
+    if isinstance(serving, LakeMarts):
+        with _in_lake(serving) as connection:
             yield connection
         return
-    if not serving.is_file():
-        raise NothingPublished(
-            f"nothing is published at {serving}; run `taker run`, or `taker demo` for a first look (then add --demo)"
-        )
+    _require_file(serving)
     try:
         with duckdb.connect(str(serving), read_only=True) as connection:
             with _CONFIGURING:
@@ -104,29 +105,97 @@ def connect(serving: Source) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _former(source: AsOf) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to what was published then, under the same restrictions as to the file."""
+def _in_lake(marts: LakeMarts) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what the lake has published, under the same restrictions as to the file."""
+    import duckdb
+
+    with _sentences_of(marts), duckdb.connect() as connection:
+        lake.enter(marts, connection)
+        for statement in (_only_files_of(marts), *_CONFIGURATION):
+            connection.execute(statement)
+        yield connection
+
+
+@contextmanager
+def _sentences_of(marts: LakeMarts) -> Iterator[None]:
+    """What can be wrong with the lake as errors of this module, without the password in them."""
     import duckdb
 
     try:
-        with duckdb.connect() as connection:
-            source.enter(connection)
-            # Its Parquet files are the only ones that a query may read.
-            connection.execute(f"set global allowed_directories = [{literal(source.lake.data_url)}]")
-            for statement in _CONFIGURATION:
-                connection.execute(statement)
-            yield connection
+        yield
+    except lake.NoPublication as error:
+        raise NothingPublished(f"{error}; {_FIRST_STEPS}") from None
     except (duckdb.CatalogException, duckdb.BinderException) as error:
-        raise outdated(source, error) from error
+        raise outdated(marts, error) from error
+    except WarehouseUnusable as error:
+        raise PublicationUnreadable(f"{error}{_instead(marts)}") from None
     except duckdb.Error as error:
-        reason = without_password(str(error).strip().splitlines()[0], source.lake.config)
-        raise PublicationUnreadable(
-            f"the publication {source} cannot be read ({reason}); check the catalog and the storage, and try again"
-        ) from None
+        raise unreadable(marts, error) from None
 
 
-def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
-    """The error of a published file whose content, version or lock keeps it from being read."""
+def _instead(marts: LakeMarts) -> str:
+    """What can be read without the lake, where there is anything."""
+    if not marts.own_file.is_file():
+        return ""
+    return f". What this machine published last itself is read with TAKER_READ_FROM={MACHINE}"
+
+
+def _require_file(serving: Path) -> None:
+    if not serving.is_file():
+        raise NothingPublished(f"nothing is published at {serving}; {_FIRST_STEPS}")
+
+
+def attach(serving: Marts, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Make the published marts readable as the database `name` in a connection that reads other things too.
+
+    NothingPublished; of a file duckdb.Error (`unreadable`, `outdated`), of the lake what `connect` raises.
+    """
+    if isinstance(serving, LakeMarts):
+        with _sentences_of(serving):
+            lake.attach(serving, connection, name)
+        return
+    _require_file(serving)
+    connection.execute(_attaching(serving, name))
+
+
+def opening(serving: Marts, name: str) -> list[str]:
+    """The statements by which another program opens the published marts as `connect` does, as the database `name`.
+
+    For the lake they hold its password and need the extensions, which are put in their place here. WarehouseUnusable.
+    """
+    if not isinstance(serving, LakeMarts):
+        return [_attaching(serving, name), f"use {identifier(name)}", *_CONFIGURATION]
+    statements = lake.opening(serving, name)
+    return [*statements, f"use {identifier(name)}", _only_files_of(serving), *_CONFIGURATION]
+
+
+def _attaching(serving: Path, name: str) -> str:
+    return f"attach {literal(str(serving))} as {identifier(name)} (read_only)"
+
+
+def _only_files_of(marts: LakeMarts) -> str:
+    """Its Parquet files are the only ones that a query may read."""
+    return f"set global allowed_directories = [{literal(lake.lake_read(marts).data_url)}]"
+
+
+def run_of(serving: Marts) -> str:
+    """The run whose publication stands: another publication is of another run. Raises what `connect` raises."""
+    with connect(serving) as connection:
+        found = connection.execute(f"select run_id from {PUBLICATION}").fetchone()
+    return str(found[0]) if found else ""
+
+
+def named(serving: Marts) -> str:
+    """What is read, in words."""
+    return lake.described(serving) if isinstance(serving, LakeMarts) else str(serving)
+
+
+def unreadable(serving: Marts, error: Exception) -> PublicationUnreadable:
+    """The error of a publication that cannot be read: of a file its content, version or lock, of a lake a server."""
+    if isinstance(serving, LakeMarts):
+        why = without_password(str(error).strip().splitlines()[0], lake.lake_read(serving).config)
+        remedy = f"check the catalog and the storage, and try again{_instead(serving)}"
+        return PublicationUnreadable(f"the publication {named(serving)} cannot be read ({why}); {remedy}")
     try:
         why, remedy = f"it is damaged: {damage_in(error)}", "`taker run` sets it aside and publishes it anew"
     except NotDamaged as other:
@@ -136,17 +205,17 @@ def unreadable(serving: Path, error: Exception) -> PublicationUnreadable:
     return PublicationUnreadable(f"the publication {serving} cannot be read ({why}); {remedy}")
 
 
-def query(serving: Source, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(serving: Marts, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a query over the published marts. Raises QueryFailed and what `connect` raises."""
     return _answered(serving, sql, lambda done: ([column[0] for column in done.description or ()], done.fetchall()))
 
 
-def query_columns(serving: Source, sql: str) -> pa.Table:
+def query_columns(serving: Marts, sql: str) -> pa.Table:
     """The same as columns with their types, exact decimals included."""
     return _answered(serving, sql, lambda done: done.to_arrow_table())
 
 
-def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
+def _answered(serving: Marts, sql: str, taken: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
     import duckdb
 
     sql.encode()  # UnicodeEncodeError: DuckDB takes text alone, and would report another
@@ -156,7 +225,7 @@ def _answered(serving: Source, sql: str, taken: Callable[[duckdb.DuckDBPyConnect
             statements = connection.extract_statements(sql)
             if len(statements) != 1:
                 raise QueryFailed("write one query: " + ("there is none" if not statements else "there are several"))
-            kind, switch = statements[0].type.name, _SWITCH.search(sql)
+            kind, switch = statements[0].type.name, REFUSED.search(sql)
             if kind not in _READING or switch:
                 what = switch[0] if switch else kind
                 raise QueryFailed(f"the published marts are read-only; write a query, without {what}")
@@ -218,13 +287,14 @@ def _tables_with(connection: duckdb.DuckDBPyConnection, column: str) -> str:
     return f"it is a column of {', '.join(tables[:3])}{more}"
 
 
-def outdated(serving: Source, error: Exception) -> PublicationOutdated:
+def outdated(serving: Marts, error: Exception) -> PublicationOutdated:
     """The error of a publication that lacks a table or column which is read."""
-    remedy = "name a later time" if isinstance(serving, AsOf) else "`taker run` publishes anew"
+    is_former = isinstance(serving, LakeMarts) and serving.at is not None
+    remedy = "name a later time" if is_former else "`taker run` publishes anew"
     reason = re.sub(r"^\w+ Error: ", "", str(error).strip().splitlines()[0]).rstrip("!.")
     return PublicationOutdated(
-        f"the publication {serving} was written by another version of Taker and lacks what this one reads ({reason}); "
-        f"{remedy}"
+        f"the publication {named(serving)} was written by another version of Taker and lacks what this one reads "
+        f"({reason}); {remedy}"
     )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.config.marts import Marts
 from orchestration.serving.defects import Unused, unused
 from orchestration.serving.incomplete import IncompleteDays, LostTrades, incomplete_days, lost_trades
 from orchestration.serving.published import NothingPublished, PublicationOutdated
@@ -53,10 +53,10 @@ class SeriesStatus:
     incomplete: tuple[IncompleteDays, ...] = ()
 
 
-def raw_status(zone: RawZone, serving: Path, notice: Callable[[str], None]) -> list[SeriesStatus]:
+def raw_status(zone: RawZone, serving: Marts, notice: Callable[[str], None]) -> list[SeriesStatus]:
     """Each dataset and market of the raw zone, from the receipts' index as of the last build, and what was lost since.
 
-    `serving`: marts.duckdb, for the days whose trades are incomplete; it may be absent, and where another version has
+    `serving`: for the days whose trades are incomplete; nothing may be published, and where another version has
     written it, `notice` gets the sentence and no day is counted so. Raises NothingPublished for a
     zone without an index.
     """

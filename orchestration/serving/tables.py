@@ -6,8 +6,8 @@ Belongs here: names, types, counts and comments. Does not: rows (`orchestration.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from orchestration.config.marts import Marts
 from orchestration.serving.published import closest, connect
 
 
@@ -33,7 +33,7 @@ class PublishedColumn:
     comment: str
 
 
-def published_tables(serving: Path) -> list[PublishedTable]:
+def published_tables(serving: Marts) -> list[PublishedTable]:
     """Every published table, by name."""
     with connect(serving) as connection:
         rows = connection.execute(
@@ -43,7 +43,7 @@ def published_tables(serving: Path) -> list[PublishedTable]:
     return [PublishedTable(*row) for row in rows]
 
 
-def columns_of(serving: Path, table: str) -> list[PublishedColumn]:
+def columns_of(serving: Marts, table: str) -> list[PublishedColumn]:
     """The columns of a table in their order. Raises TableNotPublished."""
     names = [one.name for one in published_tables(serving)]
     if table.lower() not in names:

@@ -35,12 +35,16 @@ _QUERY: Final = re.compile(r"\?[^'\s]*")
 
 def reach_bucket(connection: duckdb.DuckDBPyConnection, storage: Storage) -> None:
     """Let the connection read and write the storage; nothing where that is a folder."""
+    for statement in reaching_bucket(storage):
+        connection.execute(statement)
+
+
+def reaching_bucket(storage: Storage) -> list[str]:
+    """The statements that do so, with the credentials in the last one; none where the storage is a folder."""
     if not storage.is_s3:
-        return
-    connection.execute("load httpfs")
-    for name, value in PATIENCE.items():
-        connection.execute(f"set {name} = {value}")
-    connection.execute(create_secret(storage.duckdb_secret(storage.dbt_environment())))
+        return []
+    patience = [f"set {name} = {value}" for name, value in PATIENCE.items()]
+    return ["load httpfs", *patience, create_secret(storage.duckdb_secret(storage.dbt_environment()))]
 
 
 def create_secret(secret: Mapping[str, Any]) -> str:

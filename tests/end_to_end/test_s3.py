@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from pydantic import SecretStr
 
@@ -17,6 +18,7 @@ from tests.support.commands import Taker
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.lakes import Look, lake_config, new_catalog, opened_lakes
 from tests.support.postgres import PASSWORD, PostgresServer
+from tests.support.readers import RUN_ID, answers
 
 LAST_DAY = date(2026, 6, 30)
 
@@ -113,3 +115,19 @@ def test_a_run_in_a_lake_publishes_what_a_run_on_a_folder_does(
     ]
     assert not (on_s3.storage / "warehouse.duckdb").exists()
     assert files_with(PASSWORD, on_s3.storage) == []
+    assert_another_machine_reads_it(on_s3, tmp_path / "another")
+
+
+def assert_another_machine_reads_it(builder: Taker, folder: Path) -> None:
+    """One that has an older publication of its own. With a correction between: tests/torture/test_lake_readers.py."""
+    reader = Taker(folder, builder.environment | {"TAKER_STATE_DIR": str(folder)})
+    reader.marts.parent.mkdir(parents=True)
+    with duckdb.connect(str(reader.marts)) as older:
+        older.execute("create table publication as select 'older' as run_id")
+    ((market, day),) = builder.query("select max(market_id), max(bar_date) from fct_net_taker_volume_daily")
+    ((run,),) = builder.query(RUN_ID)
+    answered = answers(reader, market, day)  # of which the older one could give none
+    assert answered["sql"].splitlines()[1] == answered["report"] == run
+    own = reader.run("sql", "--csv", RUN_ID, read_from="machine")
+    assert own.stdout.splitlines() == ["run_id", "older"]
+    assert "and not from the lake" in own.stderr

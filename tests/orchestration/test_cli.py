@@ -147,6 +147,15 @@ def test_sql_into_a_file_leaves_what_was_there_when_the_query_fails(marts: Path,
     assert target.read_text() == "kept"
 
 
+def test_sql_shows_a_record_a_row_on_request(marts: Path) -> None:
+    lines = taker("sql", "--records", "select 'x' as a, 2 as b union all select 'y', 3").stdout.splitlines()
+    assert [line.split() for line in lines] == [
+        *(["row", "1"], ["a", "x"], ["b", "2"]),
+        *(["row", "2"], ["a", "y"], ["b", "3"]),
+        ["2", "rows"],
+    ]
+
+
 def test_two_forms_of_a_result_are_one_too_many(marts: Path) -> None:
     done = taker("sql", "select 1", "--csv", "--json")
     assert done.exit_code == 2

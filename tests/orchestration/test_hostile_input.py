@@ -73,6 +73,8 @@ def refused() -> Iterator[tuple[str, ...]]:
         yield "simulate", out, "--days", "1", "--trades-days", "0"
     for query in ("", " ", ";", "--", "\x00", "select '\udce9'", "select 1; select 2", "(" * 3000, "select $1"):
         yield "sql", query
+    yield "sql", "select 1", "--records", "--json"
+    yield "sql", "select 1", "--records", "--csv"
     for option in ("--parquet", "--excel"):
         for out in ("", ".", "file/below", "no/folder/f", "/proc/none", "a\x00b", "x" * 5000):
             yield "sql", "select 1", option, out

@@ -53,7 +53,7 @@ def test_the_password_is_in_the_environment_of_dbt_and_not_in_the_profile(tmp_pa
 def test_what_the_secret_cannot_hold_is_in_the_address_of_the_catalog(tmp_path: Path) -> None:
     lake = lake_config(URL, tmp_path).lake
     assert lake is not None
-    assert attach_path(lake) == "ducklake:postgres:sslmode=require"
+    assert attach_path(lake) == "ducklake:postgres:connect_timeout=10 sslmode=require"
 
 
 def test_without_an_extension_its_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,26 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 from pydantic import SecretStr
 
 from ingestion.domain.errors import StorageError
-from orchestration.cli.options import source_of
 from orchestration.config.dbt import DbtConfig
-from orchestration.serving.published import QueryFailed, query
+from orchestration.config.marts import MACHINE, LakeMarts, NoHistory, published_marts
+from orchestration.config.paths import Paths
+from orchestration.serving.published import (
+    NothingPublished,
+    PublicationUnreadable,
+    QueryFailed,
+    attach,
+    opening,
+    query,
+)
 from orchestration.state.locks import Busy
 from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake
 from orchestration.warehouse.lake.expiry import superfluous, tidy
-from orchestration.warehouse.lake.history import AsOf, NoHistory
 from orchestration.warehouse.lake.server import alone_in, require_usable
 from orchestration.warehouse.publish import publication
 from tests.support.lakes import Look, files_below, lake_config, new_catalog, opened_lakes
@@ -84,43 +92,89 @@ class TestAPublication:
         assert published.query(DAYS) == [(2,)]
 
 
+class TestWhatIsRead:
+    """On every machine: what the team's lake has published last, whatever the machine has published itself."""
+
+    def test_is_the_publication_of_another_machine_also_where_this_one_has_an_older_one(
+        self, config: DbtConfig, publisher: Publisher, tmp_path: Path
+    ) -> None:
+        here = replace(config, paths=Paths(tmp_path / "here"))
+        opened_lakes(here)
+        own = replace(publisher, folder=here.paths.state)
+        for reader in (here, config):
+            with pytest.raises(NothingPublished, match=r"nothing is published in the lake at 127.*`taker run`"):
+                query(published_marts(reader), DAYS)
+        own.publish_days(1)
+        publisher.publish_days(2)
+        assert query(here.paths.serving, DAYS)[1] == [(1,)]
+        for reader in (here, config):
+            assert query(published_marts(reader), DAYS)[1] == [(2,)]
+
+    def test_is_attached_beside_other_data(self, config: DbtConfig, publisher: Publisher) -> None:
+        publisher.publish_days(2)
+        with duckdb.connect() as connection:
+            attach(published_marts(config), connection, "published")
+            assert connection.execute(f"select count(*) from published.{DAILY}").fetchall() == [(2,)]
+            with pytest.raises(duckdb.Error, match="read-only"):
+                connection.execute(f"delete from published.{DAILY}")
+
+    def test_is_opened_by_superset_s_process_read_only_and_nothing_else_is(
+        self, config: DbtConfig, publisher: Publisher
+    ) -> None:
+        publisher.publish_days(2)
+        with duckdb.connect() as connection:
+            for statement in opening(published_marts(config), "marts"):
+                connection.execute(statement)
+            assert connection.execute(f"{DAYS} where bar_date > date '2026-01-01'").fetchall() == [(1,)]
+            for sql in (
+                f"delete from {DAILY}",
+                f"from '{publisher.serving}'",
+                "set threads = 1",
+                "attach 'other.duckdb'",
+            ):
+                with pytest.raises(duckdb.Error):
+                    connection.execute(sql)
+
+    def test_is_an_error_that_names_the_lake_where_it_cannot_be_reached(
+        self, config: DbtConfig, publisher: Publisher, postgres_server: PostgresServer
+    ) -> None:
+        assert config.lake is not None
+        url = config.lake.catalog_url.get_secret_value().replace(str(postgres_server.port), str(free_port()))
+        cut_off = replace(config, lake=replace(config.lake, catalog_url=SecretStr(url)))
+        with pytest.raises(PublicationUnreadable, match=r"the lake at 127.*check TAKER_LAKE_CATALOG_URL") as why:
+            query(published_marts(cut_off), DAYS)
+        assert "TAKER_READ_FROM" not in str(why.value)
+        assert PASSWORD not in str(why.value)
+        publisher.publish_days(1)
+        with pytest.raises(PublicationUnreadable, match=r"published last itself is read with TAKER_READ_FROM=machine"):
+            query(published_marts(cut_off), DAYS)
+        assert query(published_marts(cut_off, read_from=MACHINE), DAYS)[1] == [(1,)]
+
+
 class TestAFormerPublication:
-    def test_is_read_as_of_a_time(self, publisher: Publisher, team: TeamLake) -> None:
+    def test_is_read_as_of_a_time(self, config: DbtConfig, publisher: Publisher, team: TeamLake) -> None:
         publisher.publish_days(1)
         between = datetime.now(UTC)
         publisher.publish_days(2)
-        assert query(AsOf(team.published, between), DAYS)[1] == [(1,)]
+        assert query(LakeMarts(config, between), DAYS)[1] == [(1,)]
         ((first,),) = Look(team.published).query(
             "select min(snapshot_time) from ducklake_snapshots('warehouse') where commit_message = 'publication'"
         )
-        assert query(AsOf(team.published, first.astimezone(UTC)), DAYS)[1] == [(1,)]
-        assert query(AsOf(team.published, datetime.now(UTC)), DAYS)[1] == [(2,)]
+        assert query(LakeMarts(config, first.astimezone(UTC)), DAYS)[1] == [(1,)]
+        assert query(LakeMarts(config, datetime.now(UTC)), DAYS)[1] == [(2,)]
 
     def test_that_was_never_made_is_an_error_that_states_since_when_there_is_one(
-        self, publisher: Publisher, team: TeamLake
+        self, config: DbtConfig, publisher: Publisher
     ) -> None:
         publisher.publish_days(1)
         with pytest.raises(NoHistory, match=r"the first known is of 20.*TAKER_LAKE_HISTORY_DAYS"):
-            query(AsOf(team.published, datetime(2020, 1, 1, tzinfo=UTC)), DAYS)
-
-    def test_of_the_team_is_read_by_a_machine_that_has_published_nothing_itself(
-        self, config: DbtConfig, publisher: Publisher, team: TeamLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        publisher.publish_days(2)
-        assert config.lake is not None
-        monkeypatch.setenv("TAKER_TARGET", "lake")
-        monkeypatch.setenv("TAKER_LAKE_CATALOG_URL", config.lake.catalog_url.get_secret_value())
-        monkeypatch.setenv("TAKER_STORAGE_URL", config.storage.url)
-        monkeypatch.setenv("TAKER_STATE_DIR", str(tmp_path / "reader"))
-        assert query(source_of(demo=False, as_of=None), DAYS)[1] == [(2,)]
-        monkeypatch.setenv("TAKER_STATE_DIR", str(config.paths.state))
-        assert source_of(demo=False, as_of=None) == config.paths.serving
+            query(LakeMarts(config, datetime(2020, 1, 1, tzinfo=UTC)), DAYS)
 
     def test_cannot_be_changed_by_a_query_and_lets_no_other_file_be_read(
-        self, publisher: Publisher, team: TeamLake
+        self, config: DbtConfig, publisher: Publisher
     ) -> None:
         publisher.publish_days(1)
-        now = AsOf(team.published, datetime.now(UTC))
+        now = LakeMarts(config)
         for sql, why in (
             ("select * from ducklake_cleanup_old_files('warehouse', cleanup_all => true)", "read-only"),
             ("select * from postgres_query('__ducklake_metadata_warehouse', 'select 1')", "read-only"),
@@ -131,7 +185,7 @@ class TestAFormerPublication:
                 query(now, sql)
 
     def test_stays_for_its_days_and_then_ends_with_the_files_that_only_it_needs(
-        self, publisher: Publisher, team: TeamLake, published: Look
+        self, config: DbtConfig, publisher: Publisher, team: TeamLake, published: Look
     ) -> None:
         for days in (1, 2, 3):
             publisher.publish_days(days)
@@ -140,7 +194,7 @@ class TestAFormerPublication:
         assert [message for _, message in published.snapshots()].count("publication") == 3
         tidy(team, now + timedelta(days=8), memory_limit="512MiB", readers=timedelta())
         assert [message for _, message in published.snapshots()].count("publication") == 1
-        assert query(AsOf(team.published, now), DAYS)[1] == [(3,)]
+        assert query(LakeMarts(config, now), DAYS)[1] == [(3,)]
         folder = Path(team.published.data_url)
         assert files_below(folder) == published.needed()
 

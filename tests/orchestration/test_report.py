@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from orchestration.config.marts import Marts
 from orchestration.report import charts, command, rows, texts
 from orchestration.report.content import ReportContent, largest
 from orchestration.report.page import render
@@ -446,32 +448,40 @@ def test_the_charts_library_is_bundled_once_and_again_when_its_file_is_torn(
 
 def test_before_anything_is_published_the_error_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(NothingPublished, match="taker demo"):
-        command.show_report(tmp_path / "serving" / "marts.duckdb")
+        command.show_report(tmp_path / "serving" / "marts.duckdb", tmp_path / "index.html")
 
 
-def test_the_command_makes_the_page_when_the_marts_are_newer(
+def test_the_command_makes_the_page_when_another_publication_stands(
     full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marts = tmp_path / "marts.duckdb"
-    marts.touch()
-    read: list[Path] = []
-    monkeypatch.setattr(command, "read_content", lambda serving: read.append(serving) or full)
-    page, opened = command.show_report(marts, browser=False)
-    assert (page, opened, page.is_file()) == (report_path(marts), False, True)
-    command.show_report(marts, browser=False)
+    marts, page = tmp_path / "marts.duckdb", tmp_path / "report" / "index.html"
+    publish_run(marts, full.publication["run_id"])
+    read: list[Marts] = []
+    monkeypatch.setattr(command, "read_content", lambda marts: read.append(marts) or full)
+    assert command.show_report(marts, page, browser=False) == (page, False)
+    assert page.is_file()
+    command.show_report(marts, page, browser=False)
     assert read == [marts]
+    publish_run(marts, "another")
+    command.show_report(marts, page, browser=False)
+    assert read == [marts, marts]
+
+
+def publish_run(marts: Path, run: str) -> None:
+    with duckdb.connect(str(marts)) as connection:
+        connection.execute("create or replace table publication as select ?::varchar as run_id", [run])
 
 
 def test_without_a_browser_the_command_only_returns_the_path(
     full: ReportContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marts = tmp_path / "marts.duckdb"
-    marts.touch()
+    marts, page = tmp_path / "marts.duckdb", tmp_path / "index.html"
+    publish_run(marts, "run")
     urls: list[str] = []
-    monkeypatch.setattr(command, "read_content", lambda serving: full)
+    monkeypatch.setattr(command, "read_content", lambda marts: full)
     monkeypatch.setattr("webbrowser.open", lambda url: bool(urls.append(url)))
-    page, opened = command.show_report(marts)
-    assert (urls, opened) == ([page.as_uri()], False)
+    assert command.show_report(marts, page) == (page, False)
+    assert urls == [page.as_uri()]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ from orchestration.runs.demo import demo_settings
 from tests.support import reports
 
 
+def page_of(settings: Settings) -> Path:
+    return report_path(settings.paths.serving)
+
+
 def test_it_stands_on_the_publication_and_is_built_with_it(manifest: Path, settings: Settings) -> None:
     definitions = build_definitions(settings)
     graph = definitions.resolve_asset_graph()
@@ -29,7 +33,8 @@ def test_it_stands_on_the_publication_and_is_built_with_it(manifest: Path, setti
 def test_the_ui_labels_a_simulated_market(settings: Settings) -> None:
     label = "**SIMULATED, not a real market.** "
     described = [
-        report_asset(of.paths.serving, is_simulated=of.scope.is_simulated).specs_by_key[REPORT_KEY].description or ""
+        report_asset(of.marts, page_of(of), is_simulated=of.scope.is_simulated).specs_by_key[REPORT_KEY].description
+        or ""
         for of in (settings, demo_settings())
     ]
     assert [text.startswith(label) for text in described] == [False, True]
@@ -39,11 +44,11 @@ def test_a_run_writes_the_page_and_shows_its_charts_on_the_marts(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(charts, "library", lambda kept_in=None: "/* vega */")
-    monkeypatch.setattr("orchestration.report.content.read_content", lambda serving: reports.content())
+    monkeypatch.setattr("orchestration.report.content.read_content", lambda marts: reports.content())
     page = report_path(settings.paths.serving)
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            [report_asset(settings.paths.serving, is_simulated=False)],
+            [report_asset(settings.marts, page, is_simulated=False)],
             instance=instance,
             resources={"workplace": workplace_resource(settings.paths, 0)},
         )

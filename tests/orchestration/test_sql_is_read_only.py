@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from bi.superset.serve import superset_environment
 from orchestration.serving import published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,6 +169,13 @@ def test_superset_refuses_them(superset: ModuleType) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("statement", ["from enable_logging()", "select * from postgres_execute('x', 'drop table t')"])
+def test_superset_refuses_functions_that_change_what_is_read(superset: ModuleType, statement: str) -> None:
+    with pytest.raises(ValueError, match="read-only; write a query, without"):
+        superset.SQL_QUERY_MUTATOR(statement, security_manager=None, database=None)
+    assert superset.SQL_QUERY_MUTATOR("from t") == "from t"
+
+
 def test_superset_has_a_key_of_its_own_and_takes_no_form_of_another_page(superset: ModuleType) -> None:
     assert superset.SECRET_KEY == "k" * 42, "the one in the file that serve.py makes at random"
     assert (superset.WTF_CSRF_ENABLED, superset.SESSION_COOKIE_SAMESITE) == (True, "Strict")
@@ -182,8 +190,8 @@ def superset(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     engine.ConnectionWrapper = lambda connection: connection  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "duckdb_engine", engine)
-        patch.setenv("SUPERSET_HOME", str(home))
-        patch.setenv("SUPERSET_MARTS", str(folder / "marts.duckdb"))
+        for name, value in superset_environment(folder / "marts.duckdb", home).items():
+            patch.setenv(name, value)
         spec = importlib.util.spec_from_file_location("superset_config", ROOT / "bi/superset/superset_config.py")
         assert spec is not None
         assert spec.loader is not None

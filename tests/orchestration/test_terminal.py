@@ -35,7 +35,7 @@ from orchestration.serving.days import MarketDay, Rank, RunningDay, disagreement
 from orchestration.serving.defects import AbsentDays, Losses, LostFlow, MissingLatest, Unused
 from orchestration.serving.incomplete import IncompleteDays
 from orchestration.serving.judged import Judged, JudgedClaim, Studied
-from orchestration.serving.liquidations import Liquidated, last_liquidations
+from orchestration.serving.liquidations import Liquidated, each_once, last_liquidations
 from orchestration.serving.raw_status import SeriesStatus
 from orchestration.state.last_run import CheckFinding
 from tests.support import reports
@@ -269,6 +269,17 @@ def test_the_last_24_hours_mark_lower_bounds_and_what_was_not_received() -> None
     text = printed(lambda console: show_liquidations(console, reports.last_liquidations()))
     assert "all of binance_um, bybit, okx" in text
     assert printed(lambda console: show_liquidations(console, [])) == ""
+
+
+def test_a_sum_over_one_venue_alone_is_not_listed_beside_the_row_of_that_venue() -> None:
+    over_three, *_ = reports.last_liquidations()
+    over_one, venue, market = (
+        replace(over_three, market_id=market_id, venue_set="bybit") for market_id in ("all:ALL", "bybit:ALL", "bybit:X")
+    )
+    assert each_once([over_one, venue, market]) == [venue, market]
+    assert each_once([over_three, venue]) == [over_three, venue]
+    assert each_once([over_one, market]) == [over_one, market]
+    assert "all of bybit" not in printed(lambda console: show_liquidations(console, [over_one, venue]))
 
 
 def test_a_claim_opens_with_its_verdict_over_the_definitions_that_have_a_say() -> None:
@@ -585,6 +596,34 @@ def test_a_step_that_failed_has_a_cross_and_the_count_of_what_was_done() -> None
     assert before.startswith("✓ load Dagster and dbt")
     assert failed.startswith("✗ build")
     assert " 1/3 " in failed
+
+
+def test_in_a_file_each_step_is_one_plain_line_as_soon_as_it_has_ended() -> None:
+    (task,) = plan(DATASETS["fundingRate"], parse_market("binance_um:BTCUSDT"), date(2026, 1, 1), date(2026, 1, 31))
+    seen: list[str] = []
+
+    def run(console: Console) -> None:
+        with TerminalProgress(console) as progress:
+            progress.comparing()
+            progress.ingesting("fundingRate", 3)
+            seen.append(console.file.getvalue())  # type: ignore[attr-defined]
+            for _ in range(3):
+                progress.ingested(Outcome(task, "failed", None, ArchiveUnavailable("down")))
+            progress.ingesting("trades", 0)
+            progress.building(2)
+            seen.append(console.file.getvalue())  # type: ignore[attr-defined]
+            progress.built("dim_markets", "success")
+            progress.built("dim_spike_definitions", "success")
+            progress.auditing("markets")
+            progress.auditing("spikes")
+            progress.publishing(20)
+
+    lines = printed(run).splitlines()
+    steps = ["compare with the archive", "ingest fundingRate  3/3", "build  2/2", "audit  2/2", "publish"]
+    assert [line.startswith(f"✓ {step}  ") for line, step in zip(lines, steps, strict=True)] == [True] * 5
+    assert lines[1].endswith("  3 failed")
+    assert [text.splitlines() for text in seen] == [lines[:1], lines[:2]]
+    assert all(line.isprintable() for line in lines)
 
 
 def lossy(**changes: Any) -> RunReport:

@@ -125,6 +125,7 @@ class Marts:
         with duckdb.connect(str(staged)) as out:
             for statement in self.statements:
                 out.execute(statement)
+            out.execute("create table publication as select uuid()::varchar as run_id")
         os.replace(staged, self.path)
 
     def _add(self, table: str, row: list[object]) -> Marts:

@@ -13,10 +13,11 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
+from orchestration.config.dbt import DbtConfig
+from orchestration.config.marts import LakeMarts
 from orchestration.serving.published import PublicationUnreadable, query
 from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake
 from orchestration.warehouse.lake.expiry import tidy
-from orchestration.warehouse.lake.history import AsOf
 from orchestration.warehouse.publish import lake, publication
 from orchestration.warehouse.publish.tables import PublicationError
 from tests.support.lakes import Look, files_below
@@ -77,12 +78,14 @@ class TestAPublication:
 
 
 class TestAFormerPublication:
-    def test_whose_files_are_gone_cannot_be_read_and_this_is_stated(self, publisher: Publisher, team: TeamLake) -> None:
+    def test_whose_files_are_gone_cannot_be_read_and_this_is_stated(
+        self, config: DbtConfig, publisher: Publisher, team: TeamLake
+    ) -> None:
         publisher.publish_days(1)
         for path in Path(team.published.data_url).rglob("*.parquet"):
             path.unlink()
         with pytest.raises(PublicationUnreadable, match="check the catalog and the storage"):
-            query(AsOf(team.published, datetime.now(UTC)), f"from {DAILY}")
+            query(LakeMarts(config), f"from {DAILY}")
 
     def test_keeps_its_files_for_an_hour_since_someone_may_be_reading_them(
         self, publisher: Publisher, team: TeamLake, published: Look

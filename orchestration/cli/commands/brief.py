@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, day_of, source_of
+from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, day_of, marts_of
 
 
 def brief(
@@ -32,7 +32,7 @@ def brief(
         from orchestration.serving.formats import to_json
         from orchestration.serving.liquidations import last_liquidations
 
-        serving = source_of(demo, as_of)
+        serving = marts_of(demo, as_of)
         found = briefs.briefs(serving, day, market)
         if as_json:
             print(to_json(found))

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from orchestration.cli.errors import USAGE, reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, marts_of
 
 # Of `taker claim`, where 1 and 2 are verdicts.
 CLAIM_CODES = {"HOLDS": 0, "FAILS": 1, "UNKNOWN": 2}
@@ -76,7 +76,7 @@ def claim(
             window_days=days,
             as_of=as_of,
         )
-        answered = check(settings_of(demo).serving_path, claim_made)
+        answered = check(marts_of(demo), claim_made)
         if as_json:
             print(to_json(facts(answered)))
         else:

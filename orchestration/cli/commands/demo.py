@@ -38,5 +38,5 @@ def demo(
             from orchestration.cli.render.judged import show_judged
             from orchestration.serving.judged import judged
 
-            show_judged(stdout(), judged(settings.serving_path))
+            show_judged(stdout(), judged(settings.marts))
             stdout().print(demonstration.next_steps())

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, source_of
+from orchestration.cli.options import AsJson, AsOfTime, Debug, Demo, marts_of
 
 
 def sql(
@@ -22,19 +22,20 @@ def sql(
     parquet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A Parquet file, with exact decimals.", dir_okay=False)
     ] = None,
+    as_records: Annotated[bool, typer.Option("--records", help="A line a value, also where a table has room.")] = False,
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="An Excel file.", dir_okay=False)] = None,
     debug: Debug = False,
 ) -> None:
     """Query the published marts; `taker tables` lists them."""
-    if sum((as_json, as_csv, parquet is not None, excel is not None)) > 1:
-        raise typer.BadParameter("choose one of --json, --csv, --parquet and --excel")
+    if sum((as_json, as_csv, as_records, parquet is not None, excel is not None)) > 1:
+        raise typer.BadParameter("choose one of --json, --csv, --records, --parquet and --excel")
     with reporting_errors(debug):
         from orchestration.cli.render.console import stdout
         from orchestration.cli.render.rows import show_rows
         from orchestration.serving import exports, published
         from orchestration.serving.formats import to_json
 
-        serving, text = source_of(demo, as_of), sys.stdin.read() if query == "-" else query
+        serving, text = marts_of(demo, as_of), sys.stdin.read() if query == "-" else query
         if parquet is not None:
             columns = published.query_columns(serving, text)
             exports.write_parquet(columns, parquet)
@@ -50,7 +51,7 @@ def sql(
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerows([names, *rows])
         else:
-            show_rows(stdout(), names, rows)
+            show_rows(stdout(), names, rows, as_records=as_records)
 
 
 def _written(rows: int, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, marts_of, settings_of
 
 
 def status(
@@ -39,12 +39,12 @@ def status(
         from orchestration.serving.published import PublicationOutdated
         from orchestration.serving.raw_status import raw_status
 
-        settings = settings_of(demo)
+        settings, marts = settings_of(demo), marts_of(demo)
         # Before what may fail, and beside the series: those are a list that others parse.
         show_undelivered(stderr(), outbox.undelivered(settings.alerts_path, stderr().print))
         series = raw_status(
             StorageResource(settings.storage).raw_zone(),
-            settings.serving_path,
+            marts,
             lambda text: stderr().print(f"note: {text}", markup=False, highlight=False, soft_wrap=True),
         )
         if as_json:
@@ -53,7 +53,7 @@ def status(
             choices = read_choices(settings.paths.choices) if settings.patterns else {}
             show_choices(stdout(), {str(each): choices.get(str(each), ()) for each in settings.patterns})
             try:
-                bars = uncovered_bars(settings.serving_path) if every_defect else ()
+                bars = uncovered_bars(marts) if every_defect else ()
             except PublicationOutdated:
                 bars = ()  # `raw_status` has stated it
             show_status(stdout(), series, every_defect=every_defect, bars=bars)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, marts_of
 
 
 def tables(
@@ -25,7 +25,7 @@ def tables(
         from orchestration.serving.formats import to_json
         from orchestration.serving.tables import columns_of, published_tables
 
-        serving = settings_of(demo).serving_path
+        serving = marts_of(demo)
         every = published_tables(serving)
         columns = None if table is None else columns_of(serving, table)
         if as_json:

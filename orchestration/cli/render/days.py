@@ -16,7 +16,7 @@ from ingestion.venues import is_simulated
 from orchestration.cli.render.fitted import Column, Row, fitted
 from orchestration.serving.answers import NOTABLE_RANK, answer
 from orchestration.serving.formats import amount, bar_time, change, count, millions, number, share
-from orchestration.serving.liquidations import of_symbols
+from orchestration.serving.liquidations import each_once, of_symbols
 
 if TYPE_CHECKING:
     from orchestration.serving.days import MarketDay, Rank, RunningDay
@@ -113,7 +113,7 @@ def show_liquidations(console: Console, rows: Sequence[Liquidated]) -> None:
     """What was liquidated in the last 24 hours, each total beside its coverage."""
     if not rows:
         return
-    shown = [liquidation_row(row) for row in rows]
+    shown = [liquidation_row(row) for row in each_once(rows)]
     # Most days every order has a value: the column is there when one has none.
     has_notes = any(row[-1] for row in shown)
     columns = (*_LIQUIDATION_COLUMNS, Column("note")) if has_notes else _LIQUIDATION_COLUMNS

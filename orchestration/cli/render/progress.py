@@ -1,11 +1,12 @@
-"""Progress of a run as bars in the terminal.
+"""Progress of a run: bars in a terminal, and one line per step that has ended in a file or a pipe.
 
-Belongs here: the callbacks of `orchestration.progress` as bars. Does not: the result of the run
+Belongs here: the callbacks of `orchestration.progress` as text. Does not: the result of the run
 (`orchestration.cli.render.run_report`).
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
@@ -38,7 +39,10 @@ class _Ended(SpinnerColumn):
 
 
 class TerminalProgress(Progress):
-    """One bar per dataset, one for dbt, one for the audit. Use as a context manager."""
+    """One bar per dataset, one for dbt, one for the audit. Use as a context manager.
+
+    Where the console is no terminal nothing can be drawn anew: the line of a step is written when the step ends.
+    """
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
@@ -49,8 +53,7 @@ class TerminalProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
-            # In a file no thread draws anew; the last state is written when the bars end.
-            auto_refresh=console.is_terminal,
+            disable=not console.is_terminal,
             refresh_per_second=4,
         )
         self._current: TaskID | None = None
@@ -104,8 +107,7 @@ class TerminalProgress(Progress):
     def failed(self) -> None:
         if self._current is not None:
             self._bars.update(self._current, failed=True)
-            self._bars.stop_task(self._current)
-            self._current = None
+            self._end(self._current)
 
     def _begin(self, what: str, total: int | None) -> None:
         self._finish()
@@ -124,5 +126,21 @@ class TerminalProgress(Progress):
             done = max(1, self._bars.tasks[self._current].completed)
             self._bars.update(self._current, total=done, completed=done, note=", ".join(self._faults()))
             self._failed = self._refused = 0
-            self._bars.stop_task(self._current)
-            self._current = None
+            self._end(self._current)
+
+    def _end(self, step: TaskID) -> None:
+        self._bars.stop_task(step)
+        self._current = None
+        if self._bars.disable:
+            self._bars.console.print(_line(self._bars.tasks[step]), soft_wrap=True)
+
+
+def _line(step: Task) -> Text:
+    """A step that has ended, as its bar is: how it ended, what of it was done, how long it took."""
+    text = Text("✗ " if step.fields["failed"] else "✓ ").append(step.description)
+    if step.total is not None and step.total > 1:
+        text.append(f"  {step.completed:.0f}/{step.total:.0f}")
+    text.append(f"  {timedelta(seconds=int(step.finished_time or step.elapsed or 0))}")
+    if step.fields["note"]:
+        text.append("  ").append(Text.from_markup(step.fields["note"]))
+    return text

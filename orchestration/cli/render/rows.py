@@ -20,9 +20,11 @@ _ROWS_SHOWN = 500
 _UNBOUNDED = 100_000
 
 
-def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A query's result: a table with numbers to the right, or a record of each row where a table would be wider than
-    the console, and of no rows the names alone; of a very long result the beginning."""
+def show_rows(
+    console: Console, names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_records: bool = False
+) -> None:
+    """A query's result: a table with numbers to the right, or a record of each row where `as_records` or where a table
+    would be wider than the console, and of no rows the names alone; of a very long result the beginning."""
     table = Table()
     for position, name in enumerate(names):
         numeric = any(isinstance(row[position], int | float | Decimal) for row in rows)
@@ -31,7 +33,7 @@ def show_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[An
     for row in shown:
         table.add_row(*row)
     unbounded = console.options.update(max_width=_UNBOUNDED)
-    if Measurement.get(console, unbounded, table).maximum <= console.width:
+    if not as_records and Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table)
     elif not rows:
         console.print(escape(f"columns: {', '.join(names)}"))

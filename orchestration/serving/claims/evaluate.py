@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.config.marts import Marts
 from orchestration.serving.claims.parse import Claim
 from orchestration.serving.published import connect, resolve_market
 from orchestration.warehouse.sql import literal
@@ -77,7 +78,7 @@ class Answer:
         return Outcome.UNKNOWN if None in outcomes or not outcomes else Outcome.FAILS
 
 
-def check(serving: Path, claim: Claim) -> Answer:
+def check(serving: Marts, claim: Claim) -> Answer:
     """Every definition's verdict, from the published marts.
 
     Raises NothingPublished before the first publication, MarketNotPublished, and QueryFailed when the publication is

@@ -23,7 +23,7 @@ from orchestration.config.storage import Storage
 from orchestration.warehouse.extensions import LAKE_EXTENSIONS, extensions_folder
 from orchestration.warehouse.opening import WarehouseUnusable
 from orchestration.warehouse.place import NAME
-from orchestration.warehouse.s3_reads import create_secret, reach_bucket
+from orchestration.warehouse.s3_reads import create_secret, reaching_bucket
 from orchestration.warehouse.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BUILT: Final = ("taker_warehouse", "warehouse")
 PUBLISHED: Final = ("taker_published", "published")
 SECRET: Final = "taker_catalog"
+# After that long without an answer the catalog's server counts as gone.
+CONNECT_SECONDS: Final = 10
 # dbt hides the values of variables with this prefix from its logs.
 PASSWORD_VARIABLE: Final = "DBT_ENV_SECRET_LAKE_PASSWORD"
 # libpq's name of what DuckDB's secret holds, and the secret's own.
@@ -41,6 +43,10 @@ _IN_SECRET: Final = {"host": "host", "port": "port", "dbname": "database", "user
 
 class LakeUnusable(WarehouseUnusable):
     """The lake cannot be opened. The text states why and what to do, without the password."""
+
+
+class NoLake(LakeUnusable):
+    """The lake has not been made yet."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +75,27 @@ class Lake:
     ) -> None:
         """Attach it under this name, as it is now or was `at` that time; LakeUnusable.
 
-        A lake that does not exist yet is made, unless `read_only`.
+        A lake that does not exist yet is made, unless `read_only` (NoLake).
         """
         import duckdb
 
+        try:
+            for statement in self.attaching(name, read_only=read_only, at=at):
+                connection.execute(statement)
+        except duckdb.Error as error:
+            raise fault_of(self, error) from None
+
+    def attaching(self, name: str, *, read_only: bool = True, at: datetime | None = None) -> list[str]:
+        """The statements that attach it in any DuckDB of this version, with the catalog's password in one of them."""
         options = attach_options(self) | ({"read_only": True} if read_only else {})
         if at is not None:
             options["snapshot_time"] = at.isoformat()
-        try:
-            load(connection, self.storage, self.extensions)
-            connection.execute(create_secret(catalog_secret(self.config)))
-            stated = ", ".join(f"{key} {_value(value)}" for key, value in options.items())
-            connection.execute(f"attach {literal(attach_path(self.config))} as {identifier(name)} ({stated})")
-        except duckdb.Error as error:
-            raise LakeUnusable(fault_sentence(self, error)) from None
+        stated = ", ".join(f"{key} {_value(value)}" for key, value in options.items())
+        return [
+            *loading(self.storage, self.extensions),
+            create_secret(catalog_secret(self.config)),
+            f"attach {literal(attach_path(self.config))} as {identifier(name)} ({stated})",
+        ]
 
 
 @dataclass(frozen=True)
@@ -100,10 +113,12 @@ def lake_of(config: DbtConfig, place: tuple[str, str]) -> Lake:
 
 
 def attach_path(config: LakeConfig) -> str:
-    """What dbt and DuckDB attach: what the secret does not hold, such as `sslmode`."""
+    """What dbt and DuckDB attach: what the secret does not hold, such as `sslmode`, and how long a server that does
+    not answer is waited for."""
     from psycopg.conninfo import make_conninfo
 
     rest = {key: value for key, value in parts_of(config).items() if key not in _IN_SECRET}
+    rest = {"connect_timeout": CONNECT_SECONDS} | rest
     return f"ducklake:postgres:{make_conninfo('', **rest)}"
 
 
@@ -144,28 +159,30 @@ def place_of(config: LakeConfig) -> str:
     return f"{parts.get('host') or 'the local socket'}{port}/{parts.get('dbname')}"
 
 
-def load(connection: duckdb.DuckDBPyConnection, storage: Storage, extensions: Path) -> None:
-    """Load what the lake needs into the connection, from our own folder, and how the bucket is reached."""
-    connection.execute(f"set extension_directory = {literal(str(extensions))}")
-    connection.execute("set autoinstall_known_extensions = false")
-    for name in LAKE_EXTENSIONS:
-        connection.execute(f"load {name}")
-    reach_bucket(connection, storage)
+def loading(storage: Storage, extensions: Path) -> list[str]:
+    """The statements that load what the lake needs, from our own folder, and state how the bucket is reached."""
+    return [
+        f"set extension_directory = {literal(str(extensions))}",
+        "set autoinstall_known_extensions = false",
+        *(f"load {name}" for name in LAKE_EXTENSIONS),
+        *reaching_bucket(storage),
+    ]
 
 
-def fault_sentence(lake: Lake, error: Exception) -> str:
+def fault_of(lake: Lake, error: Exception) -> LakeUnusable:
     """Why the lake cannot be opened, and what to do."""
     reason = without_password(" ".join(str(error).split()), lake.config)
+    kind = LakeUnusable
     if "not match existing data path" in reason:
         what = (
             "its files lie elsewhere than TAKER_STORAGE_URL states, which is the same for all who share a lake; set it "
             "to the former place, or TAKER_LAKE_CATALOG_URL to another database"
         )
     elif "does not exist" in reason and "Existing DuckLake" in reason:
-        what = "there is no lake yet; `taker run` makes it"
+        kind, what = NoLake, "there is no lake yet; `taker run` makes it"
     else:
         what = "check TAKER_LAKE_CATALOG_URL, the server and the storage, then run the same command again"
-    return f"the lake at {place_of(lake.config)}, schema {lake.schema}, cannot be opened ({reason}); {what}"
+    return kind(f"the lake at {place_of(lake.config)}, schema {lake.schema}, cannot be opened ({reason}); {what}")
 
 
 def without_password(text: str, config: LakeConfig) -> str:

@@ -21,12 +21,18 @@ from orchestration.config.dbt import DbtConfig
 from orchestration.config.lake import LakeConfig
 from orchestration.state.locks import Busy, Report, Waiting
 from orchestration.warehouse.extensions import extensions_fault
-from orchestration.warehouse.lake.catalog import BUILT, PUBLISHED, LakeUnusable, place_of, without_password
+from orchestration.warehouse.lake.catalog import (
+    BUILT,
+    CONNECT_SECONDS,
+    PUBLISHED,
+    LakeUnusable,
+    place_of,
+    without_password,
+)
 
 if TYPE_CHECKING:
     import psycopg
 
-_CONNECT_SECONDS: Final = 10
 _TRIED_EVERY: Final = 0.5
 # "takerlake" does not fit: "takerlak" in ASCII.
 _BUILDERS: Final = 0x74616B65726C616B
@@ -131,7 +137,7 @@ def _connect(lake: LakeConfig, name: str = "taker") -> psycopg.Connection[Any]:
 
     given = conninfo_to_dict(lake.catalog_url.get_secret_value())
     options = f"{given.get('options') or ''} {_KEEPALIVE}".strip()
-    usual = {"connect_timeout": _CONNECT_SECONDS} | given | {"application_name": name, "options": options}
+    usual = {"connect_timeout": CONNECT_SECONDS} | given | {"application_name": name, "options": options}
     return psycopg.connect(make_conninfo("", **usual), autocommit=True)
 
 
