@@ -19,6 +19,7 @@ from tests.support.commands import ROOT, Taker
 from tests.support.fingerprints import differences, fingerprints
 from tests.support.killing import NODE, Aim, children_running_dbt, taker_with_aim
 from tests.support.planted import LAST, PLANTED, RUN, standing
+from tests.support.spark import of_few_rows
 from tests.torture.test_faulty_models import REFUSED_BY_DBT, run_from, with_hook
 from tools.spark.cluster import Cluster
 
@@ -57,7 +58,7 @@ def both(spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Bo
         "TAKER_ARCHIVE_URL": (folder / "archive").as_uri(),
         "TAKER_MARKETS": "simulated:BTCUSDT,simulated:BTCUSD_PERP",
     }
-    of_spark = {**settings, "TAKER_TARGET": "spark", "TAKER_SPARK_CONF": str(spark_cluster.conf)}
+    of_spark = {**settings, "TAKER_TARGET": "spark", "TAKER_SPARK_CONF": str(of_few_rows(spark_cluster, folder))}
     return Both(
         folder / "archive", Taker(folder / "laptop", settings), Taker(folder / "spark", of_spark), spark_cluster
     )
