@@ -56,6 +56,19 @@ def test_another_model_contract_or_macro_is_another_version(tmp_path: Path, name
     assert (profile.logic_version(tmp_path) != version) is is_another
 
 
+def test_constraints_of_changed_rows_are_declared_as_ones_that_are_enforced(manifest: Path) -> None:
+    """Of a materialization that it does not know, dbt warns that they are ignored."""
+    models = [node for node in json.loads(manifest.read_text())["nodes"].values() if node["resource_type"] == "model"]
+    ours = [node for node in models if node["config"]["materialized"] == "changed_rows"]
+    warned_about = {
+        f"{node['name']}.{column['name']}"
+        for node in ours
+        for column in node["columns"].values()
+        if any(constraint["warn_unsupported"] for constraint in column["constraints"])
+    }
+    assert warned_about == set() != {node["name"] for node in ours}
+
+
 def test_bars_and_metrics_depend_on_the_version_of_every_macro_that_they_call(manifest: Path) -> None:
     """Beside those that decide which days are built at all."""
     parsed = json.loads(manifest.read_text())

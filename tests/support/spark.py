@@ -20,8 +20,7 @@ from tests.support.processes import eventually
 from tools.postgres import server_programs
 from tools.spark.cluster import Cluster, down, up
 
-_IN_THE_DRIVER = {
-    "spark.master": "local[2]",
+_OF_FEW_ROWS = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
@@ -63,8 +62,8 @@ def running_spark(*, thrift: bool = False) -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_the_driver(cluster: Cluster, folder: Path) -> Path:
-    """A folder of settings in `folder` with which a build computes in the driver, on the cluster's catalog.
+def of_few_rows(cluster: Cluster, folder: Path, *, in_the_driver: bool = False) -> Path:
+    """A folder of settings in `folder` for builds of few rows on this cluster, or in the driver with its catalog.
 
     Of few rows nearly all that a build costs is planned and started: in one partition, planned once, and without code
     generated for each stage, it costs a part of that.
@@ -72,8 +71,9 @@ def in_the_driver(cluster: Cluster, folder: Path) -> Path:
     conf = folder / "conf"
     shutil.copytree(cluster.conf, conf)
     path = conf / "spark-defaults.conf"
-    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in _IN_THE_DRIVER]
-    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in _IN_THE_DRIVER.items()), ""]))
+    changed = _OF_FEW_ROWS | ({"spark.master": "local[2]"} if in_the_driver else {})
+    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in changed]
+    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in changed.items()), ""]))
     return conf
 
 

@@ -22,7 +22,7 @@ from ingestion.raw.zone import RawZone
 from ingestion.venues import parse_market
 from orchestration.config.dbt import DUCKDB, SPARK
 from tests.support.archives import archives_at
-from tests.support.spark import in_the_driver
+from tests.support.spark import of_few_rows
 from tests.torture.test_merged_months import CORRECTED, FEBRUARY, FIRST, LAST, correct, publish
 from tests.torture.test_spark_equality import build, differences
 from tools.spark.cluster import Cluster
@@ -46,7 +46,7 @@ def test_merged_days_and_a_corrected_one_beside_them_are_built_as_by_duckdb(
     tmp_path: Path, spark_cluster: Cluster
 ) -> None:
     archive, zone = tmp_path / "archive", RawZone(open_store(tmp_path / "zone"))
-    conf = in_the_driver(spark_cluster, tmp_path)
+    conf = of_few_rows(spark_cluster, tmp_path, in_the_driver=True)
 
     def ingested() -> None:
         for dataset in DATASETS:

@@ -16,7 +16,7 @@ from orchestration.config.storage import Storage
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.profile import target_dir
 from tests.dbt.test_unit_tests import UNIT_TESTS
-from tests.support.spark import in_the_driver
+from tests.support.spark import of_few_rows
 from tools.spark.cluster import Cluster
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("spark")
 def verdicts(spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By unit test, `pass` or what is wrong."""
     folder = tmp_path_factory.mktemp("unit_tests")
-    conf = in_the_driver(spark_cluster, folder)
+    conf = of_few_rows(spark_cluster, folder, in_the_driver=True)
     config = DbtConfig(Paths(folder), Storage(str(folder)), SPARK, "aggTrades", ("1h",), spark_conf=conf)
     assert run_dbt(["build", "--quiet", "--exclude-resource-type", "unit_test", "test"], config) == 0
     run_dbt(["test", "--quiet", "--select", "test_type:unit"], config)

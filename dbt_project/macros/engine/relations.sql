@@ -165,7 +165,8 @@ the new ones. -#}
 allowed where all that is done is to delete it. -#}
 {% macro merged_changes(target, rows) -%}
     {%- set replaced = config.get('meta').replaced -%}
-    {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | list -%}
+    {%- set found = adapter.get_columns_in_relation(target) -%}
+    {%- set columns = found | map(attribute='quoted') | list -%}
     merge into {{ target }} as former
     using (
         select false as is_new, struct(changes.*) as changes
@@ -174,7 +175,7 @@ allowed where all that is done is to delete it. -#}
         union all
         select true as is_new, null as changes, {{ columns | join(', ') }}
         from (
-            {{ rows }}
+            {{ taker.without_nulls(rows, found | map(attribute='name') | list, taker.never_null()) }}
         ) as new_rows
     ) as made
     on not made.is_new and {{ taker.is_replaced(replaced, 'former', 'made.changes') }}
@@ -191,7 +192,8 @@ allowed where all that is done is to delete it. -#}
     {%- else -%}
         {%- if config.get('contract').enforced -%}
             {{ get_assert_columns_equivalent(compiled_code) }}
-            {%- set compiled_code = get_select_subquery(compiled_code) -%}
+            {%- set columns = model.columns.values() | map(attribute='name') | list -%}
+            {%- set compiled_code = taker.without_nulls(compiled_code, columns, taker.never_null()) -%}
         {%- endif -%}
         create or replace table {{ relation }} using iceberg as
         {{ compiled_code }}
