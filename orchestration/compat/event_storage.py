@@ -18,9 +18,9 @@ time. A run of 1,000 events spent a third of its time there. Here a connection s
     Upstream: dagster/_core/storage/event_log/sqlite/sqlite_event_log.py, where `_connect` makes an engine each time.
     Remove when: SqliteEventLogStorage._connect keeps its engines.
 
-For each materialization Dagster looks whether the tables and columns of later releases are there, over a connection of
-its own: a twentieth of a run's CPU. A table, or a finished migration, stays as long as its file: what was found once is
-not looked for again.
+For each materialization and check Dagster looks whether the tables of later releases are there, over a connection of
+its own that takes half a millisecond. A table, or a finished migration, stays as long as its file: what was found once
+is not looked for again.
     Upstream: `has_table` in the same module, and `has_secondary_index` in ../sql_event_log.py; no issue is known.
     Remove when: they keep what they found.
 
