@@ -18,6 +18,12 @@ time. A run of 1,000 events spent a third of its time there. Here a connection s
     Upstream: dagster/_core/storage/event_log/sqlite/sqlite_event_log.py, where `_connect` makes an engine each time.
     Remove when: SqliteEventLogStorage._connect keeps its engines.
 
+For each materialization and check Dagster looks whether the tables of later releases are there, over a connection of
+its own that takes half a millisecond. A table, or a finished migration, stays as long as its file: what was found once
+is not looked for again.
+    Upstream: `has_table` in the same module, and `has_secondary_index` in ../sql_event_log.py; no issue is known.
+    Remove when: they keep what they found.
+
 What is written then stays in the write-ahead log until the connection closes, and Dagster watches the database's file
 alone for a page that shows a run: it showed no event before its next look, 15 s later. Here the log is watched too.
     Upstream: SqliteEventLogStorageWatchdog, in the same module.
@@ -28,7 +34,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +70,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._open: OrderedDict[str, tuple[Engine, _Identity]] = OrderedDict()
+        # Tables and migrations that the index has.
+        self._found: set[tuple[str, str]] = set()
         # A run's database before its first event: every one begins so, and Alembic takes its time to make it.
         self._empty = b""
         super().__init__(base_dir, inst_data)
@@ -86,6 +94,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         if engine is not None:
             self._close(shard)
             self._initialized_dbs.discard(shard)
+            self._found.clear()
         address, options = self.conn_string_for_shard(shard), {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
         if shard not in self._initialized_dbs:
             if not (self._empty and _created(path, self._empty)):
@@ -107,6 +116,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         engine, identity = self._open.pop(shard)
         # A connection of the process that this one was forked from is that one's to close.
         engine.dispose(close=identity is not None and identity[0] == os.getpid())
+
+    def has_table(self, table_name: str) -> bool:
+        return self._has("table", table_name, super().has_table)
+
+    def has_secondary_index(self, name: str) -> bool:
+        return self._has("migration", name, super().has_secondary_index)
+
+    def _has(self, kind: str, name: str, look: Callable[[str], bool]) -> bool:
+        if (kind, name) not in self._found and look(name):
+            self._found.add((kind, name))
+        return (kind, name) in self._found
 
     def dispose(self) -> None:
         with self._db_lock:

@@ -1,26 +1,29 @@
 """Wrong facts with valid checksums, in trades and klines, through the public command: none is published as a fact.
 
 Every market trades alike, at prices that rise by the hour, and has another fault on the middle of three days. What
-trades and bars hold is computed here from one list of trades. Belongs here: verdict, coverage and what is stated of
-each planted fault. Does not: the single rules (unit tests of `int_flow_contradictions` and of what it reads).
+trades and bars hold is computed here from one list of trades. Beside them, in the same run, are five markets with
+faults in their trades that users of public archives have reported. Belongs here: verdict, coverage and what is stated
+of each planted fault. Does not: the single rules (unit tests of `int_flow_contradictions` and of what it reads).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from tests.support import faulty_archives
 from tests.support.archives import KLINE_HEADER, METRIC_HEADER, ArchiveFolder, millis
 from tests.support.commands import Taker
+from tests.support.faulty_archives import DAYS, MIDDLE
 
 pytestmark = pytest.mark.xdist_group("contradicted_flow")
 
-DAYS = [date(2025, 9, 10) + timedelta(days=n) for n in range(3)]
-MIDDLE = DAYS[1]
 FAULTY_HOUR, OTHER_HOUR = 5, 9
 _OF_HOUR = 20
 
@@ -143,6 +146,46 @@ IN_BARS = {"EEEUSDT": tenfold, "FFFUSDT": SOLD_ALONE, "GGGUSDT": LOWER, "HHHUSDT
 WITH_METRICS = {"IIIUSDT": SOLD_ALONE_FOR_AN_HOUR, "JJJUSDT": LOWER}
 LONGER, TRADES_ALONE, GOOD, OTHER_MARKET = "KKKUSDT", "LLLUSDT", "MMMUSDT", "EEEUSDC"
 MARKETS = [*IN_TRADES, *IN_BARS, *WITH_METRICS, LONGER, TRADES_ALONE, GOOD, OTHER_MARKET]
+REALLY_PUBLISHED = ["PPPUSDT", "QQQUSDT", "RRRUSDT", "SSSUSDT", "TTTUSDT"]
+RUN = (
+    *("run", "--markets", ",".join(f"binance_um:{symbol}" for symbol in [*MARKETS, *REALLY_PUBLISHED])),
+    *("--from", str(DAYS[0]), "--to", str(DAYS[2])),
+)
+
+
+def publish_what_venues_do(archive: faulty_archives.Faulty) -> None:
+    """Five markets with faults that users of public archives have reported, one each."""
+
+    def write(symbol: str, *, with_bars: bool = True) -> None:
+        for place, day in enumerate(DAYS):
+            if with_bars:
+                archive.day_of_bars(symbol, day)
+            archive.agg_trades(day, faulty_archives.trades(day, first_id=1 + place * 960), symbol=symbol)
+
+    # Bars of ten hours are empty where the trades, whole and numbered without a gap, are not.
+    write("PPPUSDT")
+    empty = [faulty_archives.bar(MIDDLE, hour, bought=Decimal(0), volume=Decimal(0), count=0) for hour in range(6, 16)]
+    archive.day_of_bars(
+        "PPPUSDT", MIDDLE, [*faulty_archives.bars(MIDDLE)[:6], *empty, *faulty_archives.bars(MIDDLE)[16:]]
+    )
+    # Every row of the day is on one side: without bars, and with them.
+    one_sided = faulty_archives.trades(MIDDLE, one_sided=True, first_id=961)
+    more = [
+        f"{1921 + n},{faulty_archives.PRICE},0.5,{1921 + n},{1921 + n},{millis(MIDDLE, 86_000 + n)},true"
+        for n in range(100)
+    ]
+    write("QQQUSDT", with_bars=False)
+    archive.agg_trades(MIDDLE, [*one_sided, *more], symbol="QQQUSDT")
+    archive.agg_trades(DAYS[2], faulty_archives.trades(DAYS[2], first_id=2021), symbol="QQQUSDT")
+    write("RRRUSDT")
+    archive.agg_trades(MIDDLE, [*one_sided, *more], symbol="RRRUSDT")
+    # A row of the day after, by a fraction of a millisecond.
+    write("SSSUSDT", with_bars=False)
+    late = f"1921,{faulty_archives.PRICE},5000,1921,1921,{millis(DAYS[2]) * 1000 + 300},false"
+    archive.agg_trades(MIDDLE, [*faulty_archives.trades(MIDDLE, first_id=961), late], symbol="SSSUSDT")
+    # Nothing at all of the last day.
+    for day in DAYS[:2]:
+        archive.day_of_bars("TTTUSDT", day)
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +204,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Taker:
     archive.trades(TRADES_ALONE, HALVED)
     archive.bars(GOOD)
     archive.trades(GOOD)
-    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off"})
-    markets = ",".join(f"binance_um:{symbol}" for symbol in MARKETS)
-    taker.done("run", "--markets", markets, "--from", str(DAYS[0]), "--to", str(DAYS[2]))
+    publish_what_venues_do(faulty_archives.Faulty(archive.root))
+    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
+    taker.printed = faulty_archives.sentences(taker, *RUN)  # type: ignore[attr-defined]
     return taker
 
 
@@ -266,3 +309,47 @@ def test_a_rank_and_a_brief_that_rest_on_a_contradicted_bar_say_so(published: Ta
     assert "(another source contradicts part of it)" in headline
     report = (published.storage / "serving" / "report" / "index.html").read_text()
     assert "2 bars are contradicted and not used, by neighbouring_bars" in report
+
+
+def bars_of(taker: Taker, market: str, columns: str) -> dict[date, tuple[Any, ...]]:
+    rows = taker.query(f"select bar_date, {columns} from fct_net_taker_volume_daily where market_id = '{market}'")
+    return {day: tuple(values) for day, *values in rows}
+
+
+class TestThreeDaysOfTrades:
+    """With the faults that venues really publish; hours and amounts are those of `faulty_archives`."""
+
+    def test_win_where_bars_are_empty_and_they_are_whole(self, published: Taker) -> None:
+        found = bars_of(published, "binance_um:PPPUSDT", "net_taker_usd, coverage_ratio")
+        assert found == {day: (faulty_archives.net_usd(day), 1.0) for day in DAYS}
+
+    def test_on_one_side_alone_are_no_flow(self, published: Taker) -> None:
+        assert MIDDLE not in bars_of(published, "binance_um:QQQUSDT", "net_taker_usd")
+        ((verdict, reason),) = published.query(
+            "select verdict, defect_reason from fct_flow_reconciliation_daily "
+            f"where market_id = 'binance_um:QQQUSDT' and bar_date = date '{MIDDLE}'"
+        )
+        assert verdict == "trades_implausible"
+        assert "1060" in reason.replace(",", "")
+
+    def test_on_one_side_alone_leave_the_day_to_the_bars(self, published: Taker) -> None:
+        found = bars_of(published, "binance_um:RRRUSDT", "net_taker_usd, flow_source")
+        assert found[MIDDLE] == (faulty_archives.net_usd(MIDDLE), "klines")
+
+    def test_with_a_row_of_the_day_after_are_used_without_it(self, published: Taker) -> None:
+        found = bars_of(published, "binance_um:SSSUSDT", "net_taker_usd, flow_quality, coverage_ratio < 1")
+        assert found[MIDDLE] == (faulty_archives.net_usd(MIDDLE), "rows_quarantined", True)
+
+    def test_of_which_the_last_day_is_missing_say_so_first(self, published: Taker) -> None:
+        printed = published.printed  # type: ignore[attr-defined]
+        assert printed.startswith("missing binance_um:TTTUSDT")
+        assert str(DAYS[2]) in printed[:200]
+
+    def test_name_every_unused_day_in_the_status(self, published: Taker) -> None:
+        status = faulty_archives.sentences(published, "status")
+        assert "QQQUSDT" in status
+        assert str(MIDDLE) in status
+
+    def test_are_unchanged_by_a_second_run(self, published: Taker) -> None:
+        done = published.run(*RUN, "--json")
+        assert json.loads(done.stdout)["objects"].keys() == {"unchanged", "absent"}

@@ -1,6 +1,7 @@
 """Dagster's own UI in a real Chromium: launch a partition, watch it succeed, read a check's evidence.
 
-And the same server reached by others than its own pages, and beside a run of the command line.
+And the same server reached by others than its own pages, and beside a run of the command line. Both are commands of
+the wheel, which writes in its folder alone.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,6 @@ from ingestion.simulator.simulated import DefectKind
 from orchestration.config.paths import Paths
 from orchestration.state.locks import Workplace
 from tests.support.browser import new_page
-from tests.support.commands import ROOT, Taker
 from tests.support.dagster_web import (
     answering,
     free_port,
@@ -33,10 +32,10 @@ from tests.support.dagster_web import (
     run_status,
     running,
     until,
-    without_settings,
 )
 from tests.support.demos import Demo
 from tests.support.fingerprints import differences, fingerprints
+from tests.support.installed import Installed
 from tests.support.observed import Watched
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ LAUNCH_BUILD = """mutation { launchRun(executionParams: { selector: {
 LAUNCH_BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
     assetSelection: [{ path: ["raw", "aggTrades"] }], partitionNames: %s
 }) { __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+ASSETS = "{ assetNodes { id } repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"
 WAITING = "waiting since"
 SECRET = "planted-secret-4711"
 
@@ -64,8 +64,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")
-def demo(browser: Browser, finished_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """After `browser`: without one nothing needs to be made."""
+def demo(finished_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return finished_demo.copied_to(tmp_path_factory.mktemp("dagster_ui"))
 
 
@@ -81,14 +80,15 @@ def processes(started: tuple[str, Watched]) -> Watched:
 
 
 @pytest.fixture(scope="module")
-def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
-    """The UI over a published warehouse, as `taker ui` starts it, with secrets in its environment."""
-    taker, port = demo.taker, free_port()
+def started(
+    demo: Demo, installed: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Watched]]:
+    """The UI over a published warehouse, by `taker ui`, with secrets in its environment."""
+    port, log = free_port(), tmp_path_factory.mktemp("ui") / "ui.log"
     secrets = {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
-    command = [sys.executable, "-m", "orchestration.cli", "ui", "--port", str(port)]
-    environment, log = _settings_of(taker) | secrets, taker.storage / "ui.log"
+    command = installed.command("ui", "--demo", "--port", str(port))
     with (
-        running(command, cwd=ROOT, environment=environment, log=log) as ui,
+        running(command, cwd=demo.folder, environment=installed.environment() | secrets, log=log) as ui,
         Watched(ui.pid).all_the_time() as watched,
     ):
         address = answering(port, ui, log)
@@ -97,10 +97,6 @@ def started(demo: Demo) -> Iterator[tuple[str, Watched]]:
         graphql(address, STOP_SENSOR % next(one["id"] for one in sensors if one["name"] == BUILD_SENSOR))
         assert _sensor_status(address, BUILD_SENSOR) == "STOPPED"
         yield address, watched
-
-
-def _settings_of(taker: Taker) -> dict[str, str]:
-    return without_settings() | {"TAKER_STORAGE_URL": str(taker.storage)} | taker.environment
 
 
 @pytest.fixture
@@ -158,7 +154,7 @@ def test_the_published_asset_labels_its_numbers_as_simulated(page: Page) -> None
 
 
 def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
-    address: str, demo: Demo, tmp_path: Path
+    address: str, demo: Demo, installed: Installed, tmp_path: Path
 ) -> None:
     """Who cannot work at once waits and states for whom; all end well, and the facts are those of the demo."""
     taker, before = demo.taker, fingerprints(demo.taker.marts)
@@ -170,9 +166,9 @@ def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
         backfill = graphql(address, LAUNCH_BACKFILL % json.dumps(days))["launchPartitionBackfill"]["backfillId"]
         build = graphql(address, LAUNCH_BUILD)["launchRun"]["run"]["runId"]
         run = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.cli", "run", "-q", *demo.days],
-            cwd=ROOT,
-            env=_settings_of(taker),
+            installed.command("run", "-q", *demo.days),
+            cwd=demo.folder,
+            env=installed.environment(storage_url=str(taker.storage)) | taker.environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -261,3 +257,15 @@ def test_its_processes_listen_on_loopback_alone_and_show_no_secret(address: str,
     assert processes.listening() == {f"127.0.0.1:{address.rpartition(':')[2]}"}
     assert len(processes.command_lines) > 3
     assert SECRET not in "".join(processes.command_lines)
+
+
+def test_what_the_wheel_installed_is_all_it_takes_and_it_writes_nothing_beside_its_folder(
+    address: str, demo: Demo, installed: Installed
+) -> None:
+    """After all that the UI and the command line did above."""
+    found = graphql(address, ASSETS)
+    assert [node["location"]["name"] for node in found["repositoriesOrError"]["nodes"]] == ["taker_SIMULATED"]
+    assert len(found["assetNodes"]) > 50
+    assert installed.files() == installed.as_installed
+    assert [path.name for path in demo.folder.iterdir()] == ["var"]
+    assert list(installed.home.iterdir()) == []

@@ -2,113 +2,23 @@
 
 Each market of the archive below has one fault of a kind that users of public archives have reported; every expected
 number is computed here, from the amounts that the archive's good files hold. Belongs here: what is published and what
-it is reported. Does not: the single rules (`tests/ingestion`, `tests/dbt`).
+it is reported. Does not: the single rules (`tests/ingestion`, `tests/dbt`); three days of trades, which are in the
+run of `test_contradicted_flow.py`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.support.archives import KLINE_HEADER, METRIC_HEADER, ArchiveFolder, millis
+from tests.support.archives import millis
 from tests.support.commands import Taker
+from tests.support.faulty_archives import DAYS, MIDDLE, SEPTEMBER, Faulty, bar, bars, hour_of, net_usd, sentences
 
 pytestmark = pytest.mark.xdist_group("published_faults")
-
-SEPTEMBER = [date(2025, 9, 1) + timedelta(days=n) for n in range(30)]
-DAYS = SEPTEMBER[9:12]
-MIDDLE = DAYS[1]
-PRICE = Decimal(100)
-RUN_OF_THREE_DAYS = (
-    *("run", "--markets", ",".join(f"binance_um:{name}USDT" for name in ("FFF", "GGG", "HHH", "III", "JJJ"))),
-    *("--from", str(DAYS[0]), "--to", str(DAYS[2])),
-)
-FUNDING_HEADER = "calc_time,funding_interval_hours,last_funding_rate"
-
-
-@dataclass(frozen=True)
-class Hour:
-    """What takers did in an hour, in base; every trade is at 100 quote."""
-
-    bought: Decimal
-    sold: Decimal
-
-    @property
-    def net_usd(self) -> Decimal:
-        return (self.bought - self.sold) * PRICE
-
-
-def hour_of(day: date, hour: int) -> Hour:
-    """Different in every hour, so that an hour lost or taken twice shows in every sum."""
-    return Hour(Decimal(day.day) + Decimal(hour) / 8, Decimal(10) + Decimal(hour * hour) / 16)
-
-
-def net_usd(day: date, hours: Sequence[int] = range(24)) -> Decimal:
-    return sum((hour_of(day, hour).net_usd for hour in hours), Decimal(0))
-
-
-def bar(day: date, hour: int, *, bought: Decimal | None = None, volume: Decimal | None = None, count: int = 400) -> str:
-    """A bar of an hour as Binance writes it for a linear contract."""
-    flow = hour_of(day, hour)
-    bought = flow.bought if bought is None else bought
-    volume = flow.bought + flow.sold if volume is None else volume
-    starts, ends = millis(day, hour * 3600), millis(day, (hour + 1) * 3600) - 1
-    return (
-        f"{starts},{PRICE},{PRICE + 1},{PRICE - 1},{PRICE},{volume},{ends},{volume * PRICE},{count},"
-        f"{bought},{bought * PRICE},0"
-    )
-
-
-def bars(day: date) -> list[str]:
-    return [bar(day, hour) for hour in range(24)]
-
-
-def trades(day: date, *, one_sided: bool = False, first_id: int = 1) -> list[str]:
-    """Forty aggregates an hour, half of them on each side, that sum up to the hour's bar."""
-    rows = []
-    for hour in range(24):
-        flow = hour_of(day, hour)
-        for n in range(40):
-            sells = n % 2 == 0
-            quantity = (flow.sold if sells else flow.bought) / 20
-            # Prices move, and by the hour are 100 on average weighted by quantity: one up, one down, on each side.
-            price = PRICE + (Decimal(1) if n % 4 < 2 else Decimal(-1))
-            number = first_id + hour * 40 + n
-            at = millis(day, hour * 3600 + n * 80)
-            maker = "true" if sells or one_sided else "false"
-            rows.append(f"{number},{price},{quantity},{number},{number},{at},{maker}")
-    return rows
-
-
-class Faulty(ArchiveFolder):
-    """Writes the files of a market of linear contracts."""
-
-    def month_of_bars(self, symbol: str, rows: Sequence[str]) -> str:
-        return self.put(f"data/futures/um/monthly/klines/{symbol}/1h/{symbol}-1h-2025-09.zip", list(rows), KLINE_HEADER)
-
-    def day_of_bars(self, symbol: str, day: date, rows: Sequence[str] | None = None) -> str:
-        key = f"data/futures/um/daily/klines/{symbol}/1h/{symbol}-1h-{day}.zip"
-        return self.put(key, bars(day) if rows is None else rows, KLINE_HEADER)
-
-    def metrics(self, symbol: str, day: date, rows: Sequence[str], header: str = METRIC_HEADER) -> str:
-        return self.put(f"data/futures/um/daily/metrics/{symbol}/{symbol}-metrics-{day}.zip", list(rows), header)
-
-    def funding(self, symbol: str, rows: Sequence[str]) -> str:
-        key = f"data/futures/um/monthly/fundingRate/{symbol}/{symbol}-fundingRate-2025-09.zip"
-        return self.put(key, list(rows), FUNDING_HEADER)
-
-
-def sentences(taker: Taker, *arguments: str, code: int = 0) -> str:
-    """All that a person reads of `taker ARGUMENTS`."""
-    done = taker.run(*arguments)
-    assert done.returncode == code, done.stdout + done.stderr
-    return " ".join((done.stdout + done.stderr).split())
 
 
 @pytest.fixture(scope="module")
@@ -208,77 +118,3 @@ class TestAuxiliaryData:
         )
         assert dict(rows)[SEPTEMBER[0]] == 0.0003
         assert dict(rows)[MIDDLE] == 0.0003
-
-
-@pytest.fixture(scope="module")
-def three_days(tmp_path_factory: pytest.TempPathFactory) -> Taker:
-    """Three days in which each market has another fault in its trades or bars."""
-    folder = tmp_path_factory.mktemp("days")
-    archive = Faulty(folder / "archive")
-
-    def write(symbol: str, *, with_bars: bool = True) -> Iterator[date]:
-        for place, day in enumerate(DAYS):
-            if with_bars:
-                archive.day_of_bars(symbol, day)
-            archive.agg_trades(day, trades(day, first_id=1 + place * 960), symbol=symbol)
-            yield day
-
-    # Bars of ten hours are empty where the trades, whole and numbered without a gap, are not.
-    list(write("FFFUSDT"))
-    empty = [bar(MIDDLE, hour, bought=Decimal(0), volume=Decimal(0), count=0) for hour in range(6, 16)]
-    archive.day_of_bars("FFFUSDT", MIDDLE, [*bars(MIDDLE)[:6], *empty, *bars(MIDDLE)[16:]])
-    # Every row of the day is on one side: without bars, and with them.
-    one_sided = trades(MIDDLE, one_sided=True, first_id=961)
-    more = [f"{1921 + n},{PRICE},0.5,{1921 + n},{1921 + n},{millis(MIDDLE, 86_000 + n)},true" for n in range(100)]
-    list(write("GGGUSDT", with_bars=False))
-    archive.agg_trades(MIDDLE, [*one_sided, *more], symbol="GGGUSDT")
-    archive.agg_trades(DAYS[2], trades(DAYS[2], first_id=2021), symbol="GGGUSDT")
-    list(write("HHHUSDT"))
-    archive.agg_trades(MIDDLE, [*one_sided, *more], symbol="HHHUSDT")
-    # A row of the day after, by a fraction of a millisecond.
-    list(write("IIIUSDT", with_bars=False))
-    late = f"1921,{PRICE},5000,1921,1921,{millis(DAYS[2]) * 1000 + 300},false"
-    archive.agg_trades(MIDDLE, [*trades(MIDDLE, first_id=961), late], symbol="IIIUSDT")
-    # Nothing at all of the last day.
-    for day in DAYS[:2]:
-        archive.day_of_bars("JJJUSDT", day)
-    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
-    taker.printed = sentences(taker, *RUN_OF_THREE_DAYS)  # type: ignore[attr-defined]
-    return taker
-
-
-class TestThreeDaysOfTrades:
-    def test_win_where_bars_are_empty_and_they_are_whole(self, three_days: Taker) -> None:
-        found = days_of(three_days, "binance_um:FFFUSDT", "net_taker_usd, coverage_ratio")
-        assert found == {day: (net_usd(day), 1.0) for day in DAYS}
-
-    def test_on_one_side_alone_are_no_flow(self, three_days: Taker) -> None:
-        assert MIDDLE not in days_of(three_days, "binance_um:GGGUSDT", "net_taker_usd")
-        ((verdict, reason),) = three_days.query(
-            "select verdict, defect_reason from fct_flow_reconciliation_daily "
-            f"where market_id = 'binance_um:GGGUSDT' and bar_date = date '{MIDDLE}'"
-        )
-        assert verdict == "trades_implausible"
-        assert "1060" in reason.replace(",", "")
-
-    def test_on_one_side_alone_leave_the_day_to_the_bars(self, three_days: Taker) -> None:
-        found = days_of(three_days, "binance_um:HHHUSDT", "net_taker_usd, flow_source")
-        assert found[MIDDLE] == (net_usd(MIDDLE), "klines")
-
-    def test_with_a_row_of_the_day_after_are_used_without_it(self, three_days: Taker) -> None:
-        found = days_of(three_days, "binance_um:IIIUSDT", "net_taker_usd, flow_quality, coverage_ratio < 1")
-        assert found[MIDDLE] == (net_usd(MIDDLE), "rows_quarantined", True)
-
-    def test_of_which_the_last_day_is_missing_say_so_first(self, three_days: Taker) -> None:
-        printed = three_days.printed  # type: ignore[attr-defined]
-        assert printed.startswith("missing binance_um:JJJUSDT")
-        assert str(DAYS[2]) in printed[:200]
-
-    def test_name_every_unused_day_in_the_status(self, three_days: Taker) -> None:
-        status = sentences(three_days, "status")
-        assert "GGGUSDT" in status
-        assert str(MIDDLE) in status
-
-    def test_are_unchanged_by_a_second_run(self, three_days: Taker) -> None:
-        done = three_days.run(*RUN_OF_THREE_DAYS, "--json")
-        assert json.loads(done.stdout)["objects"].keys() == {"unchanged", "absent"}

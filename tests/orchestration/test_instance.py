@@ -153,3 +153,13 @@ def test_a_database_of_events_is_opened_once(settings: Settings, monkeypatch: py
         monkeypatch.setattr("orchestration.compat.event_storage.create_engine", None)
         instance.report_runless_asset_event(dg.AssetMaterialization("second"))
         assert len(instance.all_asset_keys()) == 2
+
+
+@pytest.mark.usefixtures("home_in_environment")
+def test_the_tables_that_a_log_has_are_looked_for_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_instance(settings.paths.dagster_home) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("made"))
+        assert instance.get_event_tags_for_asset(dg.AssetKey("made")) == []
+        # What Dagster's own storage makes for each look.
+        monkeypatch.setattr("dagster._core.storage.event_log.sqlite.sqlite_event_log.create_engine", None)
+        assert instance.get_event_tags_for_asset(dg.AssetKey("made")) == []

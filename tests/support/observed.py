@@ -60,7 +60,7 @@ class Watched:
         return addresses
 
     @contextlib.contextmanager
-    def all_the_time(self, seconds: float = 0.25) -> Iterator[Watched]:
+    def all_the_time(self, seconds: float = 1.0) -> Iterator[Watched]:
         """Look again and again until the block ends: a process that lives for seconds is met too."""
         ended = threading.Event()
 
