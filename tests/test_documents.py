@@ -44,7 +44,7 @@ def test_the_page_of_defects_names_every_kind_and_verdict_of_the_code() -> None:
     models = yaml.safe_load((ROOT / "dbt_project/models/marts/taker_flow/_taker_flow.yml").read_text())["models"]
     rules = [test["rules"]["arguments"] for model in models for test in model["data_tests"]]
     accepted = [rule.get("accepted_values", {}) for rule in rules]
-    columns = ("verdict", "interval_verdict", "flow_quality")
+    columns = ("verdict", "interval_verdict", "rest_verdict", "flow_quality")
     values = {value for each in accepted for column in columns for value in each.get(column, ())}
     assert len(values) > 10
     assert values | {*get_args(DefectKind), *get_args(Status)} - {"stored"} <= named

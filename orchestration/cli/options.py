@@ -62,14 +62,16 @@ def settings_of(demo: bool) -> Settings:
 
 
 def marts_of(demo: bool, as_of: datetime | None = None) -> Marts:
-    """What is read: what is published, or was `as_of` a time. NoHistory where the target keeps no history.
-
-    Where others publish too and this machine's own publication is read, standard error states it.
-    """
-    from orchestration.config.dbt import LAKE
-
+    """What is read: what is published, or was `as_of` a time. NoHistory where the target keeps no history."""
     settings = settings_of(demo)
     marts = settings.marts_at(as_of)
+    note_own_publication(settings, marts)
+    return marts
+
+
+def note_own_publication(settings: Settings, marts: Marts) -> None:
+    """Where others publish too and this machine's own publication is read, standard error states it."""
+    from orchestration.config.dbt import LAKE
+
     if settings.target == LAKE and marts == settings.paths.serving:
         print(f"note: read from {marts}, which this machine published last, and not from the lake", file=sys.stderr)
-    return marts

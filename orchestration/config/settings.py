@@ -269,10 +269,7 @@ class Settings(BaseSettings):
     @classmethod
     def _state_beside_local_storage(cls, values: dict[str, Any]) -> dict[str, Any]:
         if not values.get("state_dir"):
-            storage = str(values.get("storage_url") or "./var")
-            parts = urlsplit(storage)
-            local = unquote(parts.path) if parts.scheme == "file" else storage
-            values["state_dir"] = "./var" if parts.scheme == "s3" else local
+            values["state_dir"] = _local_folder(str(values.get("storage_url") or "./var")) or "./var"
         values["state_dir"] = Path(values["state_dir"]).expanduser().absolute()
         values["spark_conf"] = Path(values.get("spark_conf") or Paths(values["state_dir"]).spark_conf).absolute()
         return values
@@ -297,6 +294,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "TAKER_TARGET is lake and TAKER_LAKE_CATALOG_URL is not set; write the PostgreSQL database of the "
                 "catalog, postgresql://user:password@host:5432/database"
+            )
+        if self.target == LAKE and self.state_dir == _local_folder(self.storage_url):
+            raise ValueError(
+                f"TAKER_TARGET is lake and TAKER_STATE_DIR is the storage, {self.state_dir}, which the team shares; "
+                "set TAKER_STATE_DIR to a folder of this machine alone"
             )
         return self
 
@@ -503,6 +505,14 @@ def _sentence(fault: Any) -> str:
     else:
         reason = fault["msg"].removeprefix("Value error, ")
     return f"{name}: {reason}" if where else reason
+
+
+def _local_folder(storage_url: str) -> Path | None:
+    """The folder that is the storage; None for a bucket."""
+    parts = urlsplit(storage_url)
+    if parts.scheme == "s3":
+        return None
+    return Path(unquote(parts.path) if parts.scheme == "file" else storage_url).expanduser().absolute()
 
 
 def _listed(value: Any) -> list[Any]:

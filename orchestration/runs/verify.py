@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ingestion.raw.verify import RawVerdict
 from ingestion.raw.verify import verify as verify_raw
+from orchestration.config.marts import LakeMarts
 from orchestration.config.settings import Settings
 from orchestration.resources import StorageResource, WarehouseResource
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, attach, named, outdated, unreadable
@@ -19,17 +20,17 @@ from orchestration.serving.verified import MartFault, MartVerdict, verify_marts
 
 @dataclass(frozen=True)
 class Verification:
-    """`marts` is None where they were not requested, nothing is published, or another version has published it; then
-    `outdated` states so.
+    """`marts` is None where they were not requested, nothing is published, another version has published it, or the
+    lake cannot be reached; of the last two `uncompared` states which.
     """
 
     raw: RawVerdict
     marts: MartVerdict | None
-    outdated: str = ""
+    uncompared: str = ""
 
     @property
     def is_sound(self) -> bool:
-        return not self.raw.faults and not (self.marts and self.marts.faults) and not self.outdated
+        return not self.raw.faults and not (self.marts and self.marts.faults) and not self.uncompared
 
 
 def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], None]) -> Verification:
@@ -51,6 +52,8 @@ def verify(settings: Settings, *, raw_only: bool, report: Callable[[int, int], N
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         return Verification(raw, None, str(outdated(marts, error)))
     except (duckdb.Error, PublicationUnreadable) as error:
+        if isinstance(marts, LakeMarts) and isinstance(error, PublicationUnreadable):
+            return Verification(raw, None, str(error))
         sentence = error if isinstance(error, PublicationUnreadable) else unreadable(marts, error)
         what, _, remedy = str(sentence).rpartition("; ")
         fault = MartFault(named(marts), what, remedy)

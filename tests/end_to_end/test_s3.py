@@ -131,3 +131,4 @@ def assert_another_machine_reads_it(builder: Taker, folder: Path) -> None:
     own = reader.run("sql", "--csv", RUN_ID, read_from="machine")
     assert own.stdout.splitlines() == ["run_id", "older"]
     assert "and not from the lake" in own.stderr
+    assert "and not from the lake" in reader.run("alerts", "--dry-run", read_from="machine").stderr

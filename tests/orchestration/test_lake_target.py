@@ -14,6 +14,7 @@ from ingestion.raw.stores import open_store
 from orchestration.config.dbt import DUCKDB
 from orchestration.config.settings import SettingsError, load_settings
 from orchestration.runs.demo import demo_settings
+from orchestration.runs.verify import verify
 from orchestration.serving.written_days import NoDay, time_from
 from orchestration.warehouse.engines import team_lake, warehouse_of
 from orchestration.warehouse.extensions import extensions_fault, install_extensions
@@ -22,6 +23,7 @@ from orchestration.warehouse.lake.server import failed_catalog, failed_catalog_s
 from orchestration.warehouse.opening import WarehouseFile, WarehouseUnusable
 from orchestration.warehouse.profile import engine_environment, profile, write_profile
 from orchestration.warehouse.publish.former import former_publication
+from tests.support.dagster_web import free_port
 from tests.support.lakes import lake_config
 from tests.support.publications import DAILY, Publisher
 
@@ -76,6 +78,34 @@ def test_a_lake_needs_the_address_of_its_catalog(monkeypatch: pytest.MonkeyPatch
     assert "planted-secret" not in str(refused.value)
 
 
+def test_a_lake_in_a_folder_is_not_the_state_folder_of_a_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TAKER_TARGET", "lake")
+    monkeypatch.setenv("TAKER_LAKE_CATALOG_URL", URL)
+    for storage in (str(tmp_path / "shared"), (tmp_path / "shared").as_uri()):
+        monkeypatch.setenv("TAKER_STORAGE_URL", storage)
+        with pytest.raises(SettingsError, match="which the team shares; set TAKER_STATE_DIR to a folder of this mach"):
+            load_settings()
+    monkeypatch.setenv("TAKER_STATE_DIR", str(tmp_path / "own"))
+    assert load_settings().paths.serving.is_relative_to(tmp_path / "own")
+    monkeypatch.delenv("TAKER_STATE_DIR")
+    monkeypatch.setenv("TAKER_STORAGE_URL", "s3://bucket/taker")
+    assert load_settings().target == "lake"
+
+
+def test_a_lake_that_cannot_be_reached_is_no_difference_between_what_is_stored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TAKER_TARGET", "lake")
+    monkeypatch.setenv("TAKER_LAKE_CATALOG_URL", f"postgresql://taker:x@127.0.0.1:{free_port()}/taker")
+    monkeypatch.setenv("TAKER_STORAGE_URL", str(tmp_path / "shared"))
+    monkeypatch.setenv("TAKER_STATE_DIR", str(tmp_path / "own"))
+    found = verify(load_settings(), raw_only=False, report=lambda done, total: None)
+    assert (found.is_sound, found.raw.faults, found.marts) == (False, (), None)
+    assert "the lake at 127.0.0.1" in found.uncompared
+
+
 def test_the_history_is_a_number_of_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAKER_LAKE_HISTORY_DAYS", "-1")
     with pytest.raises(SettingsError, match="TAKER_LAKE_HISTORY_DAYS: `-1` is not allowed; write a whole number"):
@@ -86,6 +116,7 @@ def test_the_settings_of_a_lake_lie_below_the_storage(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TAKER_TARGET", "lake")
     monkeypatch.setenv("TAKER_LAKE_CATALOG_URL", URL)
     monkeypatch.setenv("TAKER_STORAGE_URL", str(tmp_path))
+    monkeypatch.setenv("TAKER_STATE_DIR", str(tmp_path / "own"))
     settings = load_settings()
     team = team_lake(settings.dbt)
     assert team is not None

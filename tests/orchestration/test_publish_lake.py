@@ -299,8 +299,9 @@ class TestWhatIsFoundOutBeforeARun:
         publisher.publish_days(1)
         assert config.lake is not None
         moved = replace(config, lake=replace(config.lake, data_url=str(tmp_path / "moved")))
-        with pytest.raises(LakeUnusable, match="lie elsewhere than TAKER_STORAGE_URL states"):
+        with pytest.raises(LakeUnusable, match="lie elsewhere than TAKER_STORAGE_URL states") as refused:
             lake_query(opened_lakes(moved))
+        assert "overrid" not in str(refused.value).lower()
 
 
 def lake_query(team: TeamLake) -> None:

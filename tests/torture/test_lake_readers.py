@@ -103,3 +103,5 @@ def test_without_the_lake_a_reader_states_it_and_reads_its_own_publication_where
         assert PASSWORD not in sentence
         own = reader.run(*command, read_from="machine")
         assert own.returncode == 0, own.stderr
+    for command in (("verify",), ("alerts", "--dry-run")):
+        assert "and not from the lake" in reader.run(*command, read_from="machine").stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli.errors import fail, reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, note_own_publication, settings_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -40,6 +40,7 @@ def alerts(
         from orchestration.serving.formats import to_json
 
         settings = settings_of(demo)
+        note_own_publication(settings, settings.marts)
         with instance_if_any(settings) as instance:
             latest_run = _latest_run(instance) if instance is not None else None
             if dry_run:

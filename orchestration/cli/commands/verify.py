@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.errors import fail, reporting_errors
-from orchestration.cli.options import AsJson, Debug, Demo, Quiet, settings_of
+from orchestration.cli.options import AsJson, Debug, Demo, Quiet, note_own_publication, settings_of
 
 
 def verify(
@@ -30,18 +30,18 @@ def verify(
         from orchestration.serving.formats import to_json
 
         settings = settings_of(demo)
+        note_own_publication(settings, settings.marts)
         with HashProgress(stderr(), is_shown=not (quiet or as_json)) as report:
             found = verified(settings, raw_only=raw_only, report=report)
         if as_json:
-            print(
-                to_json({"sound": found.is_sound, "raw": found.raw, "marts": found.marts, "outdated": found.outdated})
-            )
+            facts = {"raw": found.raw, "marts": found.marts, "uncompared": found.uncompared}
+            print(to_json({"sound": found.is_sound, **facts}))
         else:
             show_verification(stdout(), found.raw, found.marts, faults_only=quiet)
         faults = len(found.raw.faults) + len(found.marts.faults if found.marts else ())
-        if found.outdated and not faults:
-            fail(found.outdated)
+        if found.uncompared and not faults:
+            fail(found.uncompared)
         if faults:
-            if found.outdated:
-                stderr().print(found.outdated, markup=False, highlight=False)
+            if found.uncompared:
+                stderr().print(found.uncompared, markup=False, highlight=False)
             fail(f"{faults:,} thing(s) are not as they should be, listed above")

@@ -158,7 +158,7 @@ def _compared(connection: duckdb.DuckDBPyConnection, judged_by: str) -> Window:
     if stated.get("build_id") == build:
         return everything("this build was published before")
     if stated.get("build_id") != former:
-        return everything("the build before this one was not published")
+        return everything("the build before this one was not published here")
     connection.execute(_DAYS)
     connection.execute(_RANKS)
     for table in _KEPT:

@@ -174,6 +174,7 @@ def fault_of(lake: Lake, error: Exception) -> LakeUnusable:
     reason = without_password(" ".join(str(error).split()), lake.config)
     kind = LakeUnusable
     if "not match existing data path" in reason:
+        reason = reason.partition(" You can override")[0]  # DuckDB's advice would give the lake a second place
         what = (
             "its files lie elsewhere than TAKER_STORAGE_URL states, which is the same for all who share a lake; set it "
             "to the former place, or TAKER_LAKE_CATALOG_URL to another database"

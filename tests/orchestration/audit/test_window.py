@@ -124,7 +124,7 @@ def test_where_nothing_was_built_nothing_of_these_suites_is_judged_again(
     ("sql", "why"),
     [
         # A build was refused, or nothing was published after it: the next one compared itself with that.
-        ("update int_built_days set former_build_id = 'refused'", "the build before this one was not published"),
+        ("update int_built_days set former_build_id = 'refused'", "the build before this one was not published here"),
         ("update int_built_days set former_build_id = null", "the tables were built anew"),
         ("delete from int_built_days", "the tables were built anew"),
         ("update int_built_days set build_id = 'first'", "a part was built after the last whole build"),
