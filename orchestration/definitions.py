@@ -109,7 +109,7 @@ def build_definitions(
             seal_sensor(paths.spool, all_jobs),
             build_sensor(all_jobs),
             abandoned_sensor(paths),
-            note_sensor(paths, all_jobs),
+            note_sensor(paths, StorageResource(settings.storage), all_jobs),
             _alerts(settings),
         ],
         resources={

@@ -6,18 +6,23 @@ Belongs here: which runs are noted. Does not: the note (`orchestration.state.las
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.automation.jobs import Jobs
 from orchestration.config.paths import Paths
 from orchestration.defs.publish import evaluations
+from orchestration.resources import StorageResource
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, query
 from orchestration.state.last_run import CheckFinding, note_run, read_note
 from orchestration.warehouse.publish.database import PUBLICATION
 
+if TYPE_CHECKING:
+    from ingestion.raw.store import ObjectStore
 
-def note_sensor(paths: Paths, jobs: Jobs) -> dg.SensorDefinition:
+
+def note_sensor(paths: Paths, storage: StorageResource, jobs: Jobs) -> dg.SensorDefinition:
     """Running by default: it reads Dagster's own records and the publication."""
 
     @dg.run_status_sensor(
@@ -27,16 +32,16 @@ def note_sensor(paths: Paths, jobs: Jobs) -> dg.SensorDefinition:
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Keeps what a publication's checks found, so that the next `taker run` knows that nothing is to be "
-        "done. Makes no request.",
+        "done. On S3 it stores one object.",
     )
     def note_publications(context: dg.RunStatusSensorContext) -> dg.SkipReason:
         run_id = context.dagster_run.run_id
-        return dg.SkipReason(noted(paths, run_id, evaluations(context.instance, run_id).values()))
+        return dg.SkipReason(noted(paths, storage.store(), run_id, evaluations(context.instance, run_id).values()))
 
     return note_publications
 
 
-def noted(paths: Paths, run_id: str, found: Iterable[dg.AssetCheckEvaluation]) -> str:
+def noted(paths: Paths, store: "ObjectStore", run_id: str, found: Iterable[dg.AssetCheckEvaluation]) -> str:
     """Note the run if its publication is the one that stands; a sentence for the sensor's tick."""
     try:
         _, ((standing,),) = query(paths.serving, f"select run_id from {PUBLICATION}")
@@ -46,7 +51,7 @@ def noted(paths: Paths, run_id: str, found: Iterable[dg.AssetCheckEvaluation]) -
         return f"the publication that stands is of another run, {standing}"
     if read_note(paths).get("run_id") == run_id:
         return "noted by the run itself"
-    note_run(paths, run_id, findings(found))
+    note_run(paths, store, run_id, findings(found))
     return f"noted run {run_id}"
 
 

@@ -17,13 +17,14 @@ from orchestration.config.dbt import DbtConfig
 from orchestration.config.scope import Scope
 from orchestration.defs.publish import AUDIT, IS_FULL, JUDGED
 from orchestration.progress import Progress
-from orchestration.resources import WarehouseResource, waiting
+from orchestration.resources import StorageResource, WarehouseResource, waiting
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.audit import gx
 from orchestration.warehouse.audit.gx import Verdict
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.audit.window import Window, count_all, window_of
+from orchestration.warehouse.publish.catch_up import catch_up
 from orchestration.warehouse.publish.inputs import judged_by_sha256, published_settings
 
 # The columns of the table: what a result calls them, and what people read.
@@ -68,9 +69,15 @@ def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SU
         warehouse: dg.ResourceParam[WarehouseResource],
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
+        storage: dg.ResourceParam[StorageResource],
     ) -> Iterator[dg.AssetCheckResult]:
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         wanted = [suite for suite in suites if audit_key(suite) in context.selected_asset_check_keys]
+        with workplace.scratch() as scratch:
+            # What was built is compared with what stands, whichever machine has published it.
+            caught = catch_up(dbt.paths.serving, storage.store(), scratch, memory_limit=dbt.memory_limit)
+        if caught:
+            context.log.info(caught)
         judged_by = judged_by_sha256(published_settings(scope, dbt.target), dbt.variables())
         with warehouse.open() as connection:
             window = window_of(connection, dbt.paths.serving, judged_by, full=config.full_audit)

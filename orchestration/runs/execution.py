@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestration.config.settings import Settings
 from orchestration.defs.choosing import choose, due
 from orchestration.progress import Progress
+from orchestration.resources import StorageResource
+from orchestration.runs.catching_up import caught_up
 from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
-from orchestration.runs.unchanged import unchanged
+from orchestration.runs.unchanged import Unchanged, unchanged
 from orchestration.serving.defects import STATED, Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
@@ -96,20 +98,30 @@ def run(
     settings = settings.model_copy(update={"first_day": first})
     recorder.comparing()
     with ExitStack() as until_ingested:
-        found = until_ingested.enter_context(
-            compared(settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
-        )
+        comparing = partial(compared, settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
+        found = until_ingested.enter_context(comparing())
+        look = partial(_standing, settings, recorder=recorder, with_today=last_day is None)
         is_wanted = full_refresh or full_audit
-        if not is_wanted and _is_up_to_date(settings, ranges, found, recorder, report, with_today=last_day is None):
+        if not is_wanted and found is not None and (standing := look(found)):
+            _counted(recorder, found, standing)
+            _state(settings, ranges, report, standing)
             return report
         require_engine(settings.dbt)
         with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
             _ingest(session, ranges, found)
+            was_due = found is not None and found.is_due
             # Of a large zone, what was found takes memory that the build needs.
             found = None
             until_ingested.close()
             if report.every_object_failed or report.nothing_ingested:
                 return report
+            if not is_wanted and was_due and report.nothing_stored:
+                # It was new to this machine alone: another one may have published it.
+                with comparing() as now:
+                    standing = look(now)
+                if standing is not None:
+                    _state(settings, ranges, report, standing)
+                    return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
             if not report.published:
@@ -119,35 +131,36 @@ def run(
         # Days long past were requested: that they are not fresh is expected.
         report.checks = [check for check in report.checks if check.name != FRESHNESS]
     if report.succeeded:
-        note_run(settings.paths, report.run_ids[-1], report.checks)
+        note_run(settings.paths, StorageResource(settings.storage).store(), report.run_ids[-1], report.checks)
     return report
 
 
-def _is_up_to_date(
-    settings: Settings,
-    ranges: Sequence[IngestRange],
-    comparison: Comparison | None,
-    recorder: Recorder,
-    report: RunReport,
-    *,
-    with_today: bool,
-) -> bool:
-    """Whether the run has nothing to do; then the report is filled with what there is to say."""
-    if comparison is None:
-        return False
+def _standing(
+    settings: Settings, comparison: Comparison | None, recorder: Recorder, *, with_today: bool
+) -> Unchanged | None:
+    """What a run that has nothing to do reports; None where it has something to do, or this cannot be known."""
+    if comparison is None or comparison.is_due:
+        return None
+    if caught := caught_up(settings.dbt, comparison.zone.store):
+        recorder.noticed(caught)
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    found = unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
-    if found is None:
-        return False
+    return unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
+
+
+def _counted(recorder: Recorder, comparison: Comparison, standing: Unchanged) -> None:
+    """The objects of a run that looked at them, and at nothing else, into its report."""
     recorder.known(comparison.known)
-    for outcome in found.outcomes:
+    for outcome in standing.outcomes:
         recorder.counted(outcome)
-    for notice in found.notices:
+    for notice in standing.notices:
         recorder.noticed(notice)
-    report.checks = list(found.checks)
+
+
+def _state(settings: Settings, ranges: Sequence[IngestRange], report: RunReport, standing: Unchanged) -> None:
+    """What stands, into the report of a run that has nothing to publish."""
+    report.checks = list(standing.checks)
     report.losses = _losses(settings.scope, settings.storage, ranges)
-    report.published, report.up_to_date = True, found.published_at
-    return True
+    report.published, report.up_to_date = True, standing.published_at
 
 
 @contextlib.contextmanager
@@ -241,8 +254,6 @@ def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: boo
 
 def _losses(scope: Scope, storage: Storage, ranges: Sequence[IngestRange]) -> Losses:
     """What the raw zone, as indexed by the build, lacks of the requested days."""
-    from orchestration.resources import StorageResource
-
     zone = StorageResource(storage).raw_zone()
     requested = {name: (wanted.first_day, wanted.last_day) for wanted in ranges for name in wanted.datasets}
     return losses(zone.index(STATED), zone.defects(), scope.markets, requested, scope.trades_dataset)

@@ -64,6 +64,11 @@ class RunReport:
         return set(self.outcomes) == {"failed"}
 
     @property
+    def nothing_stored(self) -> bool:
+        """The storage had all that was requested, as far as the venue has it."""
+        return set(self.outcomes) <= {"unchanged", "absent"}
+
+    @property
     def nothing_ingested(self) -> bool:
         """Not one requested object could be fetched or used, for a reason other than that the venue has none: the
         archive is down, or the address is not an archive."""

@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ingestion.raw.store import LocalStore
 from orchestration.automation.note_publications import noted
 from orchestration.config.paths import Paths
 from orchestration.state.last_run import CheckFinding, read_note
@@ -39,24 +40,29 @@ def paths(tmp_path: Path) -> Paths:
     return made
 
 
-def test_the_run_whose_publication_stands_is_noted_with_what_its_checks_found(paths: Paths) -> None:
-    assert noted(paths, "ours", [WARNED, PASSED, STALE]) == "noted run ours"
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "storage")
+
+
+def test_the_run_whose_publication_stands_is_noted_with_what_its_checks_found(paths: Paths, store: LocalStore) -> None:
+    assert noted(paths, store, "ours", [WARNED, PASSED, STALE]) == "noted run ours"
     note = read_note(paths)
     assert note["run_id"] == "ours"
     # That days are late depends on when it is looked at: who reads the note looks again.
     assert [CheckFinding(**check).name for check in note["checks"]] == ["gx_fct_flow_reconciliation_daily"]
 
 
-def test_a_run_whose_publication_was_replaced_is_not_noted(paths: Paths) -> None:
-    assert "of another run, ours" in noted(paths, "former", [])
+def test_a_run_whose_publication_was_replaced_is_not_noted(paths: Paths, store: LocalStore) -> None:
+    assert "of another run, ours" in noted(paths, store, "former", [])
     assert read_note(paths) == {}
 
 
-def test_the_note_of_the_command_line_is_kept(paths: Paths) -> None:
-    noted(paths, "ours", [WARNED])
-    assert noted(paths, "ours", []) == "noted by the run itself"
+def test_the_note_of_the_command_line_is_kept(paths: Paths, store: LocalStore) -> None:
+    noted(paths, store, "ours", [WARNED])
+    assert noted(paths, store, "ours", []) == "noted by the run itself"
     assert len(read_note(paths)["checks"]) == 1
 
 
 def test_without_a_publication_there_is_nothing_to_note(tmp_path: Path) -> None:
-    assert "nothing is published" in noted(Paths(tmp_path), "ours", [])
+    assert "nothing is published" in noted(Paths(tmp_path), LocalStore(tmp_path), "ours", [])

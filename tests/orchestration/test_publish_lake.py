@@ -301,6 +301,8 @@ class TestWhatIsFoundOutBeforeARun:
         moved = replace(config, lake=replace(config.lake, data_url=str(tmp_path / "moved")))
         with pytest.raises(LakeUnusable, match="lie elsewhere than TAKER_STORAGE_URL states") as refused:
             lake_query(opened_lakes(moved))
+        with pytest.raises(LakeUnusable, match="lie elsewhere than TAKER_STORAGE_URL states"):
+            require_usable(moved)
         assert "overrid" not in str(refused.value).lower()
 
 

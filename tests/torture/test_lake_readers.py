@@ -6,8 +6,9 @@ Each test goes on from where the one before it left the lake, as days do.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from ingestion.raw.s3 import S3Options
 from ingestion.simulator.simulated import publish_correction, simulate
 from tests.support.commands import Taker
 from tests.support.lakes import new_catalog
-from tests.support.planted import LAST, MARKET, RUN
+from tests.support.planted import FIRST, LAST, MARKET
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.readers import RUN_ID, answers
 from tools.postgres import free_port
+
+# The last day of the archive is left for the last of the runs.
+RUN = ("run", "-q", "--from", str(FIRST), "--to", str(LAST - timedelta(days=1)))
 
 pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.postgres]
 
@@ -76,6 +80,29 @@ def test_a_correction_that_one_machine_publishes_is_read_by_the_one_that_publish
     changed = {command for command in found if found[command] != machines.seen[command]}
     assert {"sql", "status", "report"} <= changed
     assert machines.early.query(RUN_ID)[0][0] == machines.seen["report"]
+
+
+def test_a_machine_that_runs_after_another_one_finds_nothing_to_do(machines: Machines) -> None:
+    """And goes on from what that one has published, as if it had published it itself."""
+    standing = machines.late.query(RUN_ID)
+    done = machines.early.run(*RUN, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["up_to_date"], done.stdout + done.stderr
+    assert "was made anew of the Parquet files" in done.stdout
+    assert machines.early.query(RUN_ID) == standing
+    assert machines.late.run("sql", "--csv", RUN_ID).stdout == machines.early.run("sql", "--csv", RUN_ID).stdout
+
+
+def test_a_following_day_is_built_and_judged_by_what_it_changed_whichever_machine_published_before(
+    machines: Machines,
+) -> None:
+    standing = machines.early.query(RUN_ID)
+    done = machines.early.run("run", "-q", "--from", str(FIRST), "--to", str(LAST))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert machines.early.query(RUN_ID) != standing
+    (((audited,),)) = machines.early.query("select settings -> 'audited' ->> 'judged' from publication")
+    assert audited.startswith("what was built since the publication of")
+    assert machines.late.run("sql", "--csv", RUN_ID).stdout == machines.early.run("sql", "--csv", RUN_ID).stdout
 
 
 def test_what_was_published_before_is_read_as_of_then(machines: Machines) -> None:

@@ -39,7 +39,7 @@ class BinanceSymbols:
         return None
 
 
-LINEAR_SHAPE: Final = f"ending in one of {', '.join(DOLLARS)}"
+LINEAR_SHAPE: Final = f"like BTCUSDT: an asset and one of {', '.join(DOLLARS)}"
 
 
 def is_inverse(symbol: str) -> bool:

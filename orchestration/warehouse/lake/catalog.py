@@ -40,6 +40,11 @@ PASSWORD_VARIABLE: Final = "DBT_ENV_SECRET_LAKE_PASSWORD"
 # libpq's name of what DuckDB's secret holds, and the secret's own.
 _IN_SECRET: Final = {"host": "host", "port": "port", "dbname": "database", "user": "user", "password": "password"}
 
+ELSEWHERE: Final = (
+    "its files lie elsewhere than TAKER_STORAGE_URL states, which is the same for all who share a lake; set it to the "
+    "former place, or TAKER_LAKE_CATALOG_URL to another database"
+)
+
 
 class LakeUnusable(WarehouseUnusable):
     """The lake cannot be opened. The text states why and what to do, without the password."""
@@ -175,10 +180,7 @@ def fault_of(lake: Lake, error: Exception) -> LakeUnusable:
     kind = LakeUnusable
     if "not match existing data path" in reason:
         reason = reason.partition(" You can override")[0]  # DuckDB's advice would give the lake a second place
-        what = (
-            "its files lie elsewhere than TAKER_STORAGE_URL states, which is the same for all who share a lake; set it "
-            "to the former place, or TAKER_LAKE_CATALOG_URL to another database"
-        )
+        what = ELSEWHERE
     elif "does not exist" in reason and "Existing DuckLake" in reason:
         kind, what = NoLake, "there is no lake yet; `taker run` makes it"
     else:

@@ -24,8 +24,10 @@ from orchestration.warehouse.extensions import extensions_fault
 from orchestration.warehouse.lake.catalog import (
     BUILT,
     CONNECT_SECONDS,
+    ELSEWHERE,
     PUBLISHED,
     LakeUnusable,
+    lake_of,
     place_of,
     without_password,
 )
@@ -57,7 +59,8 @@ _HOLDER: Final = """
 
 
 def require_usable(config: DbtConfig) -> None:
-    """LakeUnusable where DuckDB's extensions are missing, or the catalog's server cannot be used by this user."""
+    """LakeUnusable where DuckDB's extensions are missing, the catalog's server cannot be used by this user, or the lake
+    there is one of other storage."""
     import psycopg
 
     assert config.lake is not None, config.target
@@ -71,13 +74,29 @@ def require_usable(config: DbtConfig) -> None:
                 "or (select count(*) from pg_namespace where nspname = any(%s)) = 2",
                 [[BUILT[0], PUBLISHED[0]]],
             ).fetchone()
+            places = {place: _data_path(connection, place[0]) for place in (BUILT, PUBLISHED)}
     except psycopg.Error as error:
         raise LakeUnusable(_sentence(lake, error)) from None
+    for place, held in places.items():
+        if held not in (None, lake_of(config, place).data_url):
+            raise LakeUnusable(f"the lake at {place_of(lake)} has its files at {held}: {ELSEWHERE}")
     if may_create != (True,):
         raise LakeUnusable(
             f"the user of TAKER_LAKE_CATALOG_URL may not create schemas in {place_of(lake)}; grant it once: "
             "grant create on database … to …"
         )
+
+
+def _data_path(connection: psycopg.Connection[Any], schema: str) -> str | None:
+    """Where the files of the lake with its catalog in this schema lie; None for no lake."""
+    from psycopg.sql import SQL, Identifier
+
+    if connection.execute("select to_regclass(%s)", [f"{schema}.ducklake_metadata"]).fetchone() == (None,):
+        return None
+    found = connection.execute(
+        SQL("select value from {}.ducklake_metadata where key = 'data_path'").format(Identifier(schema))
+    ).fetchone()
+    return str(found[0]) if found else None
 
 
 @contextlib.contextmanager

@@ -156,15 +156,19 @@ def version_of(now: datetime) -> str:
 
 def manifest(
     files: Sequence[ParquetFile],
+    span: tuple[date | None, date | None, Sequence[str]],
     *,
-    now: datetime,
     run_id: str,
-    first_day: date | None,
-    last_day: date | None,
-    markets: Sequence[str],
+    settings: Mapping[str, Any],
+    audit: Mapping[str, str],
+    now: datetime,
 ) -> dict[str, Any]:
-    """The content of `latest.json`. File names are relative to `serving/`, so that the whole folder can be copied."""
+    """The content of `latest.json`. File names are relative to `serving/`, so that the whole folder can be copied.
+
+    With all that the table `publication` states: from the files alone the whole publication can be made again.
+    """
     version = version_of(now)
+    first_day, last_day, markets = span
     return {
         "format": FORMAT,
         "version": version,
@@ -173,6 +177,8 @@ def manifest(
         "first_day": first_day.isoformat() if first_day else None,
         "last_day": last_day.isoformat() if last_day else None,
         "markets": list(markets),
+        "settings": dict(settings),
+        "audit": dict(audit),
         "marts": {
             file.table.name: {
                 "file": f"{VERSIONS.removeprefix(SERVING + '/')}/{version}/{file.table.name}.parquet",

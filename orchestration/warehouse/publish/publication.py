@@ -119,7 +119,7 @@ def publish(
                 database.write_publication(out, span, run_id=run_id, settings=settings, audit=audit, now=now)
                 database.write_tables(out, exported)
             files = _files(out, store, exported, copied, folder)
-            manifest = parquet.manifest(files, now=now, run_id=run_id, first_day=first, last_day=last, markets=markets)
+            manifest = parquet.manifest(files, span, run_id=run_id, settings=settings, audit=audit, now=now)
             parquet.store_version(store, files, manifest)
             described = [*exported, *_about(out)]
             with _loaded(postgres_url, out, described, copied, folder) as loaded:
