@@ -29,7 +29,7 @@ from orchestration.runs.comparison import Comparison, compared, recorded_outcome
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
-from orchestration.runs.unchanged import Unchanged, unchanged
+from orchestration.runs.unchanged import unchanged
 from orchestration.serving.defects import STATED, Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
@@ -87,80 +87,106 @@ def run(
     """
     report = RunReport()
     recorder = Recorder(progress or Progress(), report)
-    if due(settings.patterns, settings.paths.choices):
-        check_reachable(settings.endpoints, settings.storage, settings.paths.state)
-        recorder.comparing()
-        choose(settings.patterns, settings.paths.choices, settings.endpoints, settings.kline_interval, recorder.noticed)
+    _choose_if_due(settings, recorder)
     ranges = ingest_ranges(settings.scope, first_day, last_day, begins)
     check_reachable(settings.endpoints, settings.storage, settings.paths.state)
-    # Partitions begin with the earliest requested day, if that is before TAKER_FIRST_DAY.
-    first = min(settings.first_day, *(wanted.first_day for wanted in ranges))
-    settings = settings.model_copy(update={"first_day": first})
+    settings = _beginning_with(settings, ranges)
     recorder.comparing()
     with ExitStack() as until_ingested:
         comparing = partial(compared, settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
         found = until_ingested.enter_context(comparing())
-        look = partial(_standing, settings, recorder=recorder, with_today=last_day is None)
+        stands = partial(_stands, settings, ranges, recorder, report, with_today=last_day is None)
         is_wanted = full_refresh or full_audit
-        if not is_wanted and found is not None and (standing := look(found)):
-            _counted(recorder, found, standing)
-            _state(settings, ranges, report, standing)
+        if not is_wanted and stands(found, counted=False):
             return report
         require_engine(settings.dbt)
         with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
             _ingest(session, ranges, found)
-            was_due = found is not None and found.is_due
             # Of a large zone, what was found takes memory that the build needs.
             found = None
             until_ingested.close()
             if report.every_object_failed or report.nothing_ingested:
                 return report
-            if not is_wanted and was_due and report.nothing_stored:
-                # It was new to this machine alone: another one may have published it.
-                with comparing() as now:
-                    standing = look(now)
-                if standing is not None:
-                    _state(settings, ranges, report, standing)
-                    return report
+            if not is_wanted and _stands_all_the_same(recorder, report, comparing, stands):
+                return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
             if not report.published:
                 recorder.failed()
             report.losses = _losses(settings.scope, settings.storage, ranges)
-    if last_day is not None:
+    _conclude(settings, report, with_today=last_day is None)
+    return report
+
+
+def _conclude(settings: Settings, report: RunReport, *, with_today: bool) -> None:
+    """What the checks mean for this run, and the note of one that published."""
+    if not with_today:
         # Days long past were requested: that they are not fresh is expected.
         report.checks = [check for check in report.checks if check.name != FRESHNESS]
     if report.succeeded:
         note_run(settings.paths, StorageResource(settings.storage).store(), report.run_ids[-1], report.checks)
-    return report
 
 
-def _standing(
-    settings: Settings, comparison: Comparison | None, recorder: Recorder, *, with_today: bool
-) -> Unchanged | None:
-    """What a run that has nothing to do reports; None where it has something to do, or this cannot be known."""
+def _beginning_with(settings: Settings, ranges: Sequence[IngestRange]) -> Settings:
+    """Partitions begin with the earliest requested day, if that is before TAKER_FIRST_DAY."""
+    first = min(settings.first_day, *(wanted.first_day for wanted in ranges))
+    return settings.model_copy(update={"first_day": first})
+
+
+def _choose_if_due(settings: Settings, recorder: Recorder) -> None:
+    """Choose the markets that patterns stand for, where that was not done this month."""
+    if due(settings.patterns, settings.paths.choices):
+        check_reachable(settings.endpoints, settings.storage, settings.paths.state)
+        recorder.comparing()
+        choose(settings.patterns, settings.paths.choices, settings.endpoints, settings.kline_interval, recorder.noticed)
+
+
+def _stands_all_the_same(
+    recorder: Recorder,
+    report: RunReport,
+    comparing: Callable[[], contextlib.AbstractContextManager[Comparison | None]],
+    stands: Callable[..., bool],
+) -> bool:
+    """`stands` after an ingestion that stored nothing: what was due was new to this machine alone, and another one may
+    have published it."""
+    if not (recorder.carried_out and report.nothing_stored):
+        return False
+    with comparing() as found:
+        return stands(found, counted=True)
+
+
+def _stands(
+    settings: Settings,
+    ranges: Sequence[IngestRange],
+    recorder: Recorder,
+    report: RunReport,
+    comparison: Comparison | None,
+    *,
+    with_today: bool,
+    counted: bool,
+) -> bool:
+    """Whether all that this run would publish is published; then the report is filled with what there is to say.
+
+    `counted`: the report has the objects of the comparison already.
+    """
     if comparison is None or comparison.is_due:
-        return None
+        return False
     if caught := caught_up(settings.dbt, comparison.zone.store):
         recorder.noticed(caught)
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
-    return unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
-
-
-def _counted(recorder: Recorder, comparison: Comparison, standing: Unchanged) -> None:
-    """The objects of a run that looked at them, and at nothing else, into its report."""
-    recorder.known(comparison.known)
-    for outcome in standing.outcomes:
-        recorder.counted(outcome)
-    for notice in standing.notices:
-        recorder.noticed(notice)
-
-
-def _state(settings: Settings, ranges: Sequence[IngestRange], report: RunReport, standing: Unchanged) -> None:
-    """What stands, into the report of a run that has nothing to publish."""
-    report.checks = list(standing.checks)
+    found = unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
+    if found is None:
+        return False
+    if not counted:
+        recorder.known(comparison.known)
+        for outcome in found.outcomes:
+            recorder.counted(outcome)
+        for notice in found.notices:
+            recorder.noticed(notice)
+    report.checks = list(found.checks)
     report.losses = _losses(settings.scope, settings.storage, ranges)
-    report.published, report.up_to_date = True, standing.published_at
+    report.published, report.up_to_date = True, found.published_at
+    return True
 
 
 @contextlib.contextmanager

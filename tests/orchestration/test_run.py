@@ -220,6 +220,17 @@ def test_whatever_is_lost_or_differs_is_something_to_do(house: Path, pattern: st
         assert not is_up_to_date()
 
 
+def test_a_publication_that_this_machine_lacks_is_made_of_the_files_on_the_storage_and_nothing_is_built(
+    house: Path,
+) -> None:
+    before, note = published_at(house), house / "var" / "last_run.json"
+    with altered(serving(house), None), altered(note, None):
+        code, out, err = run()
+        assert (code, published_at(house)) == (0, before), err
+    assert "up to date" in out
+    assert "made anew of the Parquet files" in " ".join((out + err).split())
+
+
 @pytest.mark.parametrize(
     "pattern", ["var/serving/marts.duckdb", "var/serving/versions/*/fct_taker_spike_ranks.parquet"]
 )
