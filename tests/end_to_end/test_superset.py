@@ -89,7 +89,7 @@ class TestTheBundle:
 def superset(browser: Browser, taker: Taker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     if not (VENV / "bin" / "gunicorn").is_file():
         pytest.skip("no Superset: `make superset-setup` installs it into .venv-superset")
-    with running_superset(taker.storage, tmp_path_factory.mktemp("served")) as running:
+    with running_superset(taker, tmp_path_factory.mktemp("served")) as running:
         yield running
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, Taker
 
 VENV = ROOT / ".venv-superset"
 SLUG = "taker"
@@ -40,22 +39,23 @@ class Superset:
 
 
 @contextlib.contextmanager
-def running_superset(storage: Path, folder: Path) -> Iterator[Superset]:
-    """`make superset` for the publication under `storage`, until the block ends; `folder` keeps its output."""
+def running_superset(taker: Taker, folder: Path) -> Iterator[Superset]:
+    """`make superset` with the settings of `taker`, until the block ends; `folder` keeps its output."""
     port = _free_port()
-    outside = {k: v for k, v in os.environ.items() if not k.startswith(("TAKER_", "SUPERSET_"))}
+    outside = {k: v for k, v in taker.settings().items() if not k.startswith("SUPERSET_")}
     printed = folder / "superset.log"
     with printed.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "bi" / "superset" / "serve.py"), "--port", str(port)],
             cwd=folder,
-            env=outside | {"TAKER_STORAGE_URL": str(storage), "PYTHONPATH": str(ROOT)},
+            env=outside | {"PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/health", process, printed)
-        yield Superset(f"http://127.0.0.1:{port}", storage / "superset", printed)
+        state = Path(outside.get("TAKER_STATE_DIR", outside["TAKER_STORAGE_URL"]))
+        yield Superset(f"http://127.0.0.1:{port}", state / "superset", printed)
     finally:
         # serve.py has become gunicorn's master, which ends its worker before it ends itself.
         process.terminate()
