@@ -20,7 +20,7 @@ from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
 from orchestration.state.whole import note_whole
 from orchestration.warehouse.audit.window import AUDITED, statement_of
-from orchestration.warehouse.engines import named, team_lake, warehouse_of
+from orchestration.warehouse.engines import cluster_of, named, team_lake, warehouse_of
 from orchestration.warehouse.publish.inputs import (
     INPUTS,
     days_read,
@@ -117,6 +117,7 @@ def _published(
             scratch=scratch,
             memory_limit=dbt.memory_limit,
             team=team_lake(dbt),
+            cluster=cluster_of(dbt),
             still_alone=workplace.refuse_unless_alone,
             **stated,
         )
@@ -170,6 +171,8 @@ def _metadata(publication: "Publication", serving: Path, storage_url: str) -> Ma
         metadata |= {"postgres": publication.postgres.place, "postgres_reader": publication.postgres.reader}
     if publication.lake:
         metadata["lake"] = publication.lake.place
+    if publication.cluster:
+        metadata["iceberg"] = publication.cluster.schema
     return metadata
 
 

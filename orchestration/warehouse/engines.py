@@ -18,6 +18,7 @@ from orchestration.warehouse.lake.catalog import BUILT, PUBLISHED, TeamLake, lak
 from orchestration.warehouse.lake.server import alone_in, require_usable
 from orchestration.warehouse.opening import WarehouseFile, WarehouseUnusable, await_warehouse
 from orchestration.warehouse.place import Warehouse, opened
+from orchestration.warehouse.spark.published import Cluster
 from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ def is_there(config: DbtConfig) -> bool:
 def alone_of(config: DbtConfig) -> Alone | None:
     """How one builder excludes those of other state folders; None where no other one writes the same tables."""
     return _ENGINES[config.target].alone(config)
+
+
+def cluster_of(config: DbtConfig) -> Cluster | None:
+    """The catalog of the cluster that a publication is shown in beside the files; None for other targets."""
+    return Cluster(config.spark_conf) if config.target == SPARK else None
 
 
 def team_lake(config: DbtConfig) -> TeamLake | None:

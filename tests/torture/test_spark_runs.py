@@ -83,6 +83,18 @@ def test_what_is_published_is_read_as_on_the_laptop(both: Both) -> None:
         assert answers[0].returncode == answers[1].returncode
 
 
+def test_readers_on_the_cluster_have_what_is_published(both: Both) -> None:
+    ((run_id, days, net),) = both.spark.query(
+        "select max(run_id), count(*), sum(net_taker_usd) from publication, fct_net_taker_volume_daily"
+    )
+    shown = shown_by_dbt(
+        both.spark,
+        "select 'agrees' as verdict from lake.published.publication, lake.published.fct_net_taker_volume_daily "
+        f"group by run_id having run_id = '{run_id}' and count(*) = {days} and sum(net_taker_usd) = {net}",
+    )
+    assert "agrees" in shown
+
+
 def test_a_run_that_has_nothing_to_do_starts_no_spark(both: Both) -> None:
     before = both.programs()
     assert both.spark.done(*RUN[:1], *RUN[2:])["up_to_date"]

@@ -27,11 +27,12 @@ from orchestration.state.exclusive import Right, alone_on
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
 from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake, without_password
 from orchestration.warehouse.lake.expiry import tidy
-from orchestration.warehouse.place import Warehouse
+from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.publish import database, lake, parquet, postgres, revisions
 from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
+from orchestration.warehouse.spark.published import Cluster, ClusterReport, audited_snapshots, shown
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Publication:
     """What was published.
 
     `rows` per table, the days covered (None when there is no bar at all), the markets, the `version` of the Parquet
-    files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL and the lake hold, None
-    without one.
+    files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL, the lake and
+    the catalog of the cluster hold, None without one.
     `notices`: what was found damaged, and what that means for the history.
     """
 
@@ -67,6 +68,7 @@ class Publication:
     revised_ranks: int
     postgres: postgres.PostgresReport | None
     lake: lake.LakeReport | None = None
+    cluster: ClusterReport | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -83,14 +85,15 @@ def publish(
     keys: Mapping[str, Sequence[str]] | None = None,
     postgres_url: str | None = None,
     team: TeamLake | None = None,
+    cluster: Cluster | None = None,
     still_alone: Callable[[], None] = lambda: None,
     scratch: Path | None = None,
     memory_limit: str = "1024MiB",
     lock_wait: float = DEFAULT_WAIT_SECONDS,
     report: Report = lambda text: None,
 ) -> Publication:
-    """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL and the lake of
-    the `team` where there is one.
+    """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL, the lake of
+    the `team` and the catalog of the `cluster` where there is one.
 
     `keys`: key columns by mart. Readers that hold the former file, version or transaction keep it; new ones get the new
     publication. When anything fails before the switch, the former publication is untouched on every target.
@@ -126,7 +129,13 @@ def publish(
                 out.execute("checkpoint")  # closing the file would not report that it failed
                 out.close()
                 lay = partial(lake.laid, spill=folder / "spill", run_id=run_id, memory_limit=memory_limit)
-                with _laid(team, lay, staged, described, copied) as laid:
+                state = partial(
+                    shown, tables=exported, span=span, run_id=run_id, settings=settings, audit=audit, now=now
+                )
+                with (
+                    _laid(team, lay, staged, described, copied) as laid,
+                    _shown(cluster, state, warehouse) as on_cluster,
+                ):
                     refuse_unless_alone()
                     still_alone()
                     _refuse_full_disk(store, files)
@@ -135,7 +144,9 @@ def publish(
             notices = [*notices, *_tidied(team, now, memory_limit)]
     rows = {table.name: table.rows for table in exported}
     version = manifest["version"]
-    return Publication(rows, first, last, tuple(markets), version, copied.revised, loaded, laid, tuple(notices))
+    return Publication(
+        rows, first, last, tuple(markets), version, copied.revised, loaded, laid, on_cluster, tuple(notices)
+    )
 
 
 @dataclass(frozen=True)
@@ -223,6 +234,19 @@ def _laid(
     if team is None:
         return contextlib.nullcontext()
     return lay(team.published, staged, tables, since=copied.since, changes=copied.changes)
+
+
+def _shown(
+    cluster: Cluster | None,
+    state: Callable[..., contextlib.AbstractContextManager[ClusterReport]],
+    warehouse: Warehouse,
+) -> contextlib.AbstractContextManager[ClusterReport | None]:
+    """A block after which readers on the cluster have the tables that were copied into the warehouse."""
+    if cluster is None:
+        return contextlib.nullcontext()
+    with opened(warehouse) as connection:
+        snapshots = audited_snapshots(connection)
+    return state(cluster, snapshots=snapshots)
 
 
 def _tidied(team: TeamLake | None, now: datetime, memory_limit: str) -> list[str]:

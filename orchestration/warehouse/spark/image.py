@@ -21,6 +21,10 @@ from orchestration.warehouse.sql import identifier, literal
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# The table of the file that states which snapshot each of the others is a copy of: in a schema of its own, since it is
+# nothing that dbt has built.
+SNAPSHOTS: Final = "iceberg.snapshots"
+
 _TYPES: Final = {"string": "varchar"}
 # Table to its description, and to those of its columns.
 Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -44,10 +48,20 @@ def _fill(path: Path, session: SparkSession, descriptions: Descriptions) -> None
     names = sorted(row["tableName"] for row in session.sql(f"show tables in {SCHEMA}").collect())
     with duckdb.connect(str(path)) as out:
         out.execute("set timezone = 'UTC'")
+        out.execute(f"create schema {SNAPSHOTS.partition('.')[0]}")
+        out.execute(f"create table {SNAPSHOTS} (table_name varchar, snapshot_id bigint)")
         for name in names:
+            out.execute(f"insert into {SNAPSHOTS} values (?, ?)", [name, _snapshot(session, name)])
             columns = [(field.name, field.dataType.simpleString()) for field in session.table(name).schema.fields]
             out.execute(_statement(name, columns, _data_files(session, name)))
             _comment(out, name, descriptions.get(name))
+
+
+def _snapshot(session: SparkSession, name: str) -> int | None:
+    """The number of the current snapshot; None for a table without any."""
+    spark3 = session._jvm.org.apache.iceberg.spark.Spark3Util
+    found = spark3.loadIcebergTable(session._jsparkSession, f"{SCHEMA}.{name}").currentSnapshot()
+    return None if found is None else int(found.snapshotId())
 
 
 def _data_files(session: SparkSession, name: str) -> list[str]:
