@@ -4,8 +4,8 @@ Belongs here: for how long they stay. Does not: files that no snapshot ever name
 those, a folder must be listed (docs/spark.md).
 
 Each build adds a snapshot to the tables that it changes, and replaces most tables whole: their former files would stay
-for ever. What is published beside is a copy, which needs none of them; on the cluster it is a branch of each mart, whose
-snapshot stays.
+for ever. What is published in files is a copy, which needs none of them; on the cluster it is a branch of each mart,
+whose snapshot stays.
 """
 
 from __future__ import annotations
