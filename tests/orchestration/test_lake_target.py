@@ -170,6 +170,10 @@ def test_what_is_no_time_is_refused_with_how_to_write_one() -> None:
             'IO Error: Unable to connect to Postgres at "": connection to server at "h", port 1 failed: refused',
             'IO Error: Unable to connect to Postgres at "": connection to server at "h", port 1 failed: refused',
         ),
+        (
+            'TransactionContext Error: Failed to commit: Failed to execute query "ROLLBACK":',
+            'TransactionContext Error: Failed to commit: Failed to execute query "ROLLBACK"',
+        ),
         ("Binder Error: no such column", None),
     ],
 )

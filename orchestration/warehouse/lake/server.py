@@ -40,10 +40,12 @@ _TRIED_EVERY: Final = 0.5
 _BUILDERS: Final = 0x74616B65726C616B
 # So that the server notices within two minutes that the machine of a builder is gone.
 _KEEPALIVE: Final = "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
-# What libpq states of a server that ends a connection, or that there is none to.
+# What libpq states of a server that ends a connection, or that there is none to; and what DuckDB does where it states
+# nothing: a transaction of the catalog that can neither be committed nor rolled back has no server any more.
 _GONE: Final = re.compile(
     r"[^\n]*(?:server closed the connection|terminating connection|connection to server at|no connection to the server|"
-    r"SSL connection has been closed|could not receive data from server|connection not open)[^\n]*",
+    r"SSL connection has been closed|could not receive data from server|connection not open|"
+    r'Failed to execute query "(?:COMMIT|ROLLBACK)")[^\n]*',
     re.IGNORECASE,
 )
 _HOLDER: Final = """
@@ -139,7 +141,7 @@ def alone_in(
 def failed_catalog(text: str) -> str | None:
     """What DuckDB reports of a catalog whose server went, one line; None for any other error."""
     found = _GONE.search(text)
-    return found[0].strip().rstrip(".") if found else None
+    return found[0].strip().rstrip(".:") if found else None
 
 
 def failed_catalog_sentence(step: str, lake: LakeConfig, reason: str) -> str:
