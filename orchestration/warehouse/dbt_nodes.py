@@ -28,22 +28,22 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from dbt import compilation
 from dbt.artifacts.resources.v1.components import InjectedCTE
 from dbt.clients.jinja import MacroGenerator
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
+from dbt.context.manifest import ManifestContext
 from dbt.contracts.graph import nodes
 from dbt.contracts.graph.nodes import Macro
 from dbt.include.global_project import PROJECT_NAME as GLOBAL_PROJECT
 from dbt_common.clients import agate_helper
 from dbt_common.clients.system import write_file
 
-_Macros = dict[str, dict[str, Macro]]
+_ByPackage = dict[str, dict[str, Macro]]
 
 # What goes before the first common table expression: space, comments, and `with`; or `select`, where there is none.
 _BEGINNING: Final = re.compile(
@@ -51,86 +51,160 @@ _BEGINNING: Final = re.compile(
 )
 
 
-class _Callable(MacroGenerator):
-    """dbt's own, made by one call where it takes three."""
+class _Macros:
+    """The macros of one context, each made when it is looked up for the first time."""
 
-    def __init__(self, macro: Macro, context: dict[str, Any], node: Any, stack: Any) -> None:
-        self.macro, self.context, self.node, self.stack = macro, context, node, stack
+    def __init__(self, macros: Sequence[Macro], context: dict[str, Any], node: Any, stack: Any) -> None:
+        self._macros, self._arguments = macros, (context, node, stack)
+        self._made: dict[int, MacroGenerator] = {}
+
+    def __getitem__(self, number: int) -> MacroGenerator:
+        made = self._made.get(number)
+        if made is None:
+            made = self._made[number] = MacroGenerator(self._macros[number], *self._arguments)
+        return made
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The names of one namespace, and what picks their macros of all."""
+class _Named(Mapping[str, MacroGenerator]):
+    """The macros of one namespace by name."""
 
-    names: tuple[str, ...]
-    pick: Callable[[Sequence[MacroGenerator]], Sequence[MacroGenerator]]
+    def __init__(self, numbers: Mapping[str, int], macros: _Macros) -> None:
+        self._numbers, self._macros = numbers, macros
 
-    def filled(self, made: Sequence[MacroGenerator]) -> dict[str, MacroGenerator]:
-        return dict(zip(self.names, self.pick(made), strict=True))
+    def __getitem__(self, name: str) -> MacroGenerator:
+        return self._macros[self._numbers[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 class _Namespace(MacroNamespace):
     """dbt's own, whose names were searched for once."""
 
-    def __init__(self, flat: Mapping[str, Any], **by_package: Any) -> None:
+    def __init__(self, names: Mapping[str, int | str], macros: _Macros, **by_package: Any) -> None:
         super().__init__(**by_package)
-        self._flat = flat
+        self._names, self._macros = names, macros
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._flat)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._flat)
+        return len(self._names)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._flat[key]
+    def __getitem__(self, name: str) -> Any:
+        found = self._names[name]
+        if isinstance(found, int):
+            return self._macros[found]
+        return self.global_project_namespace if found == GLOBAL_PROJECT else self.packages[found]
 
 
 class _Places:
     """Where each macro is found from the nodes of a package: as dbt found it for the first of them."""
 
-    def __init__(self, builder: MacroNamespaceBuilder, by_package: _Macros) -> None:
+    def __init__(self, builder: MacroNamespaceBuilder, by_package: _ByPackage) -> None:
         self.by_package = by_package  # kept, so that no other project gets its identity
         self._macros = [macro for package in by_package.values() for macro in package.values()]
         found = _original_namespace(builder, by_package, {})
-        self._global = self._place(found.global_namespace)
-        self._local = self._place(found.local_namespace)
-        self._project = self._place(found.global_project_namespace)
-        self._packages = {name: self._place(package) for name, package in found.packages.items()}
+        self._global = self._numbers(found.global_namespace)
+        self._local = self._numbers(found.local_namespace)
+        self._project = self._numbers(found.global_project_namespace)
+        self._packages = {name: self._numbers(package) for name, package in found.packages.items()}
+        # In the order in which dbt searches: what comes first is found.
+        packages = {name: name for name in (GLOBAL_PROJECT, *self._packages)}
+        self._names: dict[str, int | str] = {**self._project, **packages, **self._global, **self._local}
 
-    def _place(self, namespace: Mapping[str, MacroGenerator]) -> _Place:
+    def _numbers(self, namespace: Mapping[str, MacroGenerator]) -> dict[str, int]:
         numbers = {id(macro): number for number, macro in enumerate(self._macros)}
-        chosen = [numbers[id(generator.macro)] for generator in namespace.values()]
-        if len(chosen) > 1:
-            return _Place(tuple(namespace), itemgetter(*chosen))
-        return _Place(tuple(namespace), lambda made: [made[number] for number in chosen])
+        return {name: numbers[id(generator.macro)] for name, generator in namespace.items()}
 
     def namespace(self, context: dict[str, Any], node: Any, stack: Any) -> MacroNamespace:
-        made = [_Callable(macro, context, node, stack) for macro in self._macros]
-        root, local, project = (place.filled(made) for place in (self._global, self._local, self._project))
-        packages = {name: place.filled(made) for name, place in self._packages.items()}
-        # In the order in which dbt searches: what comes first is found.
-        flat = {**project, GLOBAL_PROJECT: project, **packages, **root, **local}
+        macros = _Macros(self._macros, context, node, stack)
         return _Namespace(
-            flat,
-            global_namespace=root,
-            local_namespace=local,
-            global_project_namespace=project,
-            packages=packages,
+            self._names,
+            macros,
+            global_namespace=_Named(self._global, macros),
+            local_namespace=_Named(self._local, macros),
+            global_project_namespace=_Named(self._project, macros),
+            packages={name: _Named(package, macros) for name, package in self._packages.items()},
         )
+
+
+def _whole(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a dictionary that is about all of its names."""
+
+    def of_all(self: Context, *args: Any, **fields: Any) -> Any:
+        macros, self.macros = self.macros, {}
+        for name in macros:
+            if name not in self:
+                self[name] = macros[name]
+        return method(self, *args, **fields)
+
+    return of_all
+
+
+class Context(dict[str, Any]):
+    """What a template sees by name. Its macros are looked up in `macros`, where the name is not in the dictionary."""
+
+    macros: Mapping[str, Any] = MappingProxyType({})
+
+    def __missing__(self, name: str) -> Any:
+        return self.macros[name]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.macros
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+for _name in ("__delitem__", "__eq__", "__iter__", "__len__", "__ne__", "__or__", "__reversed__", "__ror__"):
+    setattr(Context, _name, _whole(getattr(dict, _name)))
+for _name in ("copy", "items", "keys", "pop", "popitem", "setdefault", "values"):
+    setattr(Context, _name, _whole(getattr(dict, _name)))
 
 
 _original_namespace = MacroNamespaceBuilder.build_namespace
 _original_injection = compilation.inject_ctes_into_sql
+_original_beginning = ManifestContext._build_namespace
+_original_context: Callable[[ManifestContext], dict[str, Any]] = ManifestContext.to_dict
 _found: dict[tuple[int, str, str, tuple[str, ...]], _Places] = {}
 
 
-def build_namespace(self: MacroNamespaceBuilder, macros_by_package: _Macros, ctx: dict[str, Any]) -> MacroNamespace:
+def build_namespace(self: MacroNamespaceBuilder, macros_by_package: _ByPackage, ctx: dict[str, Any]) -> MacroNamespace:
     key = (id(macros_by_package), self.root_package, self.search_package, tuple(self.internal_package_names_order))
     places = _found.get(key)
     if places is None:
         places = _found[key] = _Places(self, macros_by_package)
     return places.namespace(ctx, self.node, self.thread_ctx)
+
+
+def begin_context(self: ManifestContext) -> MacroNamespace:
+    """The namespace of a context that nothing has been put into yet."""
+    self._ctx = Context()
+    return _original_beginning(self)
+
+
+def context_of(self: ManifestContext) -> dict[str, Any]:
+    """The context as a template gets it. A macro hides what dbt has under its name."""
+    if not (isinstance(self._ctx, Context) and isinstance(self.namespace, _Namespace)):
+        return _original_context(self)
+    filled: Context = super(ManifestContext, self).to_dict()
+    for name in [name for name in filled if name in self.namespace]:
+        del filled[name]
+    filled.macros = self.namespace
+    return filled
 
 
 def inject_ctes(sql: str, ctes: list[InjectedCTE]) -> str:
@@ -158,6 +232,8 @@ def write_changed(path: str, contents: str = "") -> bool:
 def cheapen_nodes() -> None:
     """From now on dbt, in this process, does these as above. The project has been parsed: no macro is added."""
     MacroNamespaceBuilder.build_namespace = build_namespace  # type: ignore[method-assign]
+    ManifestContext._build_namespace = begin_context  # type: ignore[method-assign]
+    ManifestContext.to_dict = context_of  # type: ignore[method-assign]
     compilation.inject_ctes_into_sql = inject_ctes
     nodes.write_file = write_changed  # type: ignore[attr-defined]
     empty = agate_helper.empty_table()  # type: ignore[no-untyped-call]
