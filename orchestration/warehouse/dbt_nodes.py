@@ -27,12 +27,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import agate
 from dbt import compilation
+from dbt.adapters.duckdb.environments import Environment
 from dbt.artifacts.resources.v1.components import InjectedCTE
 from dbt.clients.jinja import MacroGenerator
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
@@ -179,6 +183,8 @@ _original_namespace = MacroNamespaceBuilder.build_namespace
 _original_injection = compilation.inject_ctes_into_sql
 _original_beginning = ManifestContext._build_namespace
 _original_context: Callable[[ManifestContext], dict[str, Any]] = ManifestContext.to_dict
+_original_tester = agate_helper.build_type_tester
+_original_cursor = vars(Environment)["initialize_cursor"].__func__
 _found: dict[tuple[int, str, str, tuple[str, ...]], _Places] = {}
 
 
@@ -229,6 +235,27 @@ def write_changed(path: str, contents: str = "") -> bool:
     return written
 
 
+@cache
+def _types(text_null_values: tuple[str, ...]) -> list[agate.data_types.DataType]:
+    found: list[agate.data_types.DataType] = _original_tester((), text_null_values)._possible_types
+    return found
+
+
+def type_tester(
+    text_columns: Iterable[str], string_null_values: Iterable[str] = ("null", "")
+) -> agate.TypeTester:
+    """dbt's own, of types that are made once."""
+    types = _types(tuple(string_null_values))
+    return agate.TypeTester(force=dict.fromkeys(text_columns, types[-1]), types=types)
+
+
+def initialize_cursor(cls: type[Environment], creds: Any, cursor: Any, *args: Any) -> Any:
+    """dbt-duckdb's own, of the settings that are no variables."""
+    fewer = copy(creds)
+    fewer.settings = {name: value for name, value in creds.settings.items() if not name.startswith("VARIABLE ")}
+    return _original_cursor(cls, fewer, cursor, *args)
+
+
 def cheapen_nodes() -> None:
     """From now on dbt, in this process, does these as above. The project has been parsed: no macro is added."""
     MacroNamespaceBuilder.build_namespace = build_namespace  # type: ignore[method-assign]
@@ -238,3 +265,5 @@ def cheapen_nodes() -> None:
     nodes.write_file = write_changed  # type: ignore[attr-defined]
     empty = agate_helper.empty_table()  # type: ignore[no-untyped-call]
     agate_helper.empty_table = lambda: empty
+    agate_helper.build_type_tester = type_tester
+    Environment.initialize_cursor = classmethod(initialize_cursor)  # type: ignore[assignment]
