@@ -27,11 +27,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import agate
@@ -39,12 +38,14 @@ from dbt import compilation
 from dbt.adapters.duckdb.environments import Environment
 from dbt.artifacts.resources.v1.components import InjectedCTE
 from dbt.clients.jinja import MacroGenerator
+from dbt.context.base import BaseContext
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
 from dbt.context.manifest import ManifestContext
 from dbt.contracts.graph import nodes
 from dbt.contracts.graph.nodes import Macro
 from dbt.include.global_project import PROJECT_NAME as GLOBAL_PROJECT
 from dbt_common.clients import agate_helper
+from dbt_common.clients.jinja import MacroFuzzTemplate, NativeSandboxTemplate
 from dbt_common.clients.system import write_file
 
 _ByPackage = dict[str, dict[str, Macro]]
@@ -69,46 +70,56 @@ class _Macros:
         return made
 
 
-class _Named(Mapping[str, MacroGenerator]):
-    """The macros of one namespace by name."""
+class _Named(MutableMapping[str, MacroGenerator]):
+    """The macros of one namespace by name. A unit test puts others in their place."""
 
     def __init__(self, numbers: Mapping[str, int], macros: _Macros) -> None:
         self._numbers, self._macros = numbers, macros
+        self._others: dict[str, MacroGenerator] | None = None
 
     def __getitem__(self, name: str) -> MacroGenerator:
-        return self._macros[self._numbers[name]]
+        return self._macros[self._numbers[name]] if self._others is None else self._others[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._numbers
+        return name in (self._numbers if self._others is None else self._others)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._numbers)
+        return iter(self._numbers if self._others is None else self._others)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._numbers if self._others is None else self._others)
+
+    def __setitem__(self, name: str, macro: MacroGenerator) -> None:
+        self._changed()[name] = macro
+
+    def __delitem__(self, name: str) -> None:
+        del self._changed()[name]
+
+    def _changed(self) -> dict[str, MacroGenerator]:
+        if self._others is None:
+            self._others = dict(self)
+        return self._others
 
 
 class _Namespace(MacroNamespace):
-    """dbt's own, whose names were searched for once."""
+    """dbt's own, whose names were searched for once. `places`: the attribute that has the macro, by name."""
 
-    def __init__(self, names: Mapping[str, int | str], macros: _Macros, **by_package: Any) -> None:
+    def __init__(self, places: Mapping[str, str], **by_package: Any) -> None:
         super().__init__(**by_package)
-        self._names, self._macros = names, macros
+        self._places = places
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._places)
 
     def __getitem__(self, name: str) -> Any:
-        found = self._names[name]
-        if isinstance(found, int):
-            return self._macros[found]
-        return self.global_project_namespace if found == GLOBAL_PROJECT else self.packages[found]
+        found = getattr(self, self._places[name])
+        return found if name == GLOBAL_PROJECT and name not in found else found[name]
 
 
 class _Places:
@@ -123,8 +134,12 @@ class _Places:
         self._project = self._numbers(found.global_project_namespace)
         self._packages = {name: self._numbers(package) for name, package in found.packages.items()}
         # In the order in which dbt searches: what comes first is found.
-        packages = {name: name for name in (GLOBAL_PROJECT, *self._packages)}
-        self._names: dict[str, int | str] = {**self._project, **packages, **self._global, **self._local}
+        self._places = {
+            **dict.fromkeys((*self._project, GLOBAL_PROJECT), "global_project_namespace"),
+            **dict.fromkeys(self._packages, "packages"),
+            **dict.fromkeys(self._global, "global_namespace"),
+            **dict.fromkeys(self._local, "local_namespace"),
+        }
 
     def _numbers(self, namespace: Mapping[str, MacroGenerator]) -> dict[str, int]:
         numbers = {id(macro): number for number, macro in enumerate(self._macros)}
@@ -133,8 +148,7 @@ class _Places:
     def namespace(self, context: dict[str, Any], node: Any, stack: Any) -> MacroNamespace:
         macros = _Macros(self._macros, context, node, stack)
         return _Namespace(
-            self._names,
-            macros,
+            self._places,
             global_namespace=_Named(self._global, macros),
             local_namespace=_Named(self._local, macros),
             global_project_namespace=_Named(self._project, macros),
@@ -142,29 +156,60 @@ class _Places:
         )
 
 
+class _Members(Mapping[str, Any]):
+    """What dbt puts into a context beside macros: each is computed when it is looked up for the first time."""
+
+    def __init__(self, of: BaseContext) -> None:
+        self._of, self._members = of, of._context_members_
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            member = self._members[name]
+            self._found[name] = member.__get__(self._of) if hasattr(member, "__get__") else member
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
 def _whole(method: Callable[..., Any]) -> Callable[..., Any]:
     """The method of a dictionary that is about all of its names."""
 
     def of_all(self: Context, *args: Any, **fields: Any) -> Any:
-        macros, self.macros = self.macros, {}
-        for name in macros:
-            if name not in self:
-                self[name] = macros[name]
+        others, self.others = self.others, ()
+        for mapping in others:
+            for name in mapping:
+                if not dict.__contains__(self, name):
+                    self[name] = mapping[name]
         return method(self, *args, **fields)
 
     return of_all
 
 
 class Context(dict[str, Any]):
-    """What a template sees by name. Its macros are looked up in `macros`, where the name is not in the dictionary."""
+    """What a template sees by name: what is in the dictionary, else in the first of `others` that has the name."""
 
-    macros: Mapping[str, Any] = MappingProxyType({})
+    others: Sequence[Mapping[str, Any]] = ()
 
     def __missing__(self, name: str) -> Any:
-        return self.macros[name]
+        for mapping in self.others:
+            if name in mapping:
+                found = self[name] = mapping[name]
+                return found
+        raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self.macros
+        return super().__contains__(name) or any(name in mapping for mapping in self.others)
+
+    def __bool__(self) -> bool:
+        return super().__len__() > 0 or any(self.others)
 
     def get(self, name: str, default: Any = None) -> Any:
         try:
@@ -206,11 +251,11 @@ def context_of(self: ManifestContext) -> dict[str, Any]:
     """The context as a template gets it. A macro hides what dbt has under its name."""
     if not (isinstance(self._ctx, Context) and isinstance(self.namespace, _Namespace)):
         return _original_context(self)
-    filled: Context = super(ManifestContext, self).to_dict()
-    for name in [name for name in filled if name in self.namespace]:
-        del filled[name]
-    filled.macros = self.namespace
-    return filled
+    members = _Members(self)
+    beside = {"context": self._ctx, "builtins": members}
+    self._ctx.others = (self.namespace, members, beside)
+    _ = members["var"]  # its making reads the packages of the project, which macros look for too
+    return self._ctx
 
 
 def inject_ctes(sql: str, ctes: list[InjectedCTE]) -> str:
@@ -241,9 +286,7 @@ def _types(text_null_values: tuple[str, ...]) -> list[agate.data_types.DataType]
     return found
 
 
-def type_tester(
-    text_columns: Iterable[str], string_null_values: Iterable[str] = ("null", "")
-) -> agate.TypeTester:
+def type_tester(text_columns: Iterable[str], string_null_values: Iterable[str] = ("null", "")) -> agate.TypeTester:
     """dbt's own, of types that are made once."""
     types = _types(tuple(string_null_values))
     return agate.TypeTester(force=dict.fromkeys(text_columns, types[-1]), types=types)
@@ -266,4 +309,5 @@ def cheapen_nodes() -> None:
     empty = agate_helper.empty_table()  # type: ignore[no-untyped-call]
     agate_helper.empty_table = lambda: empty
     agate_helper.build_type_tester = type_tester
+    NativeSandboxTemplate.new_context = MacroFuzzTemplate.new_context  # type: ignore[assignment]
     Environment.initialize_cursor = classmethod(initialize_cursor)  # type: ignore[assignment]
