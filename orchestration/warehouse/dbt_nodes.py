@@ -33,7 +33,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import agate
+import agate  # type: ignore[import-untyped]
 from dbt import compilation
 from dbt.adapters.duckdb.environments import Environment
 from dbt.artifacts.resources.v1.components import InjectedCTE
@@ -288,7 +288,7 @@ def _types(text_null_values: tuple[str, ...]) -> list[agate.data_types.DataType]
 
 def type_tester(text_columns: Iterable[str], string_null_values: Iterable[str] = ("null", "")) -> agate.TypeTester:
     """dbt's own, of types that are made once."""
-    types = _types(tuple(string_null_values))
+    types = _types(tuple(string_null_values or ()))
     return agate.TypeTester(force=dict.fromkeys(text_columns, types[-1]), types=types)
 
 

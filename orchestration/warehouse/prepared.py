@@ -8,8 +8,9 @@ Jinja compiles the text of each macro and node to Python, for a second of each b
 same in every environment of a class: names, macros and variables are looked up when it runs. dbt makes a schema of each
 class of its configuration before it looks whether profile and project have that form.
 
-A file is made from the whole parsed project, so that two processes which make it at once write the same. It is code
-that is run: it lies where the parsed project does, whose templates are run too, in a folder of the one who builds.
+The first build of a version keeps them, made from the whole parsed project: two that do so at once write the same.
+They are code that is run, as the parsed project is, whose templates become code: both lie in a folder of the one who
+builds.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _ADAPTERS: Final = {"spark": "dbt-spark"}
 _PACKAGES: Final = ("dbt-core", "dbt-common", "dbt-adapters", "jinja2", "mashumaro")
 _KEPT: Final = "prepared-{}-{}.bin"
 _DIGEST_BYTES: Final = 32
+# The last version in which the same code has the same bytes: later ones mark what the process refers to elsewhere.
+_MARSHAL: Final = 2
 
 
 class Prepared:
@@ -73,7 +76,7 @@ def keep_prepared(path: Path, manifest: Manifest) -> None:
     """
     if not os.access(path.parent, os.W_OK):
         return
-    payload = marshal.dumps((_compiled(manifest), dict(sorted(_made.items()))))
+    payload = marshal.dumps((_compiled(manifest), dict(sorted(_made.items()))), _MARSHAL)
     target, digest, _ = path.stem.removeprefix("prepared-").split("-")
     try:
         for former in path.parent.glob(_KEPT.format(target, "*")):
@@ -104,8 +107,8 @@ def use_prepared(prepared: Prepared) -> None:
             found = _made[name] = _schema(cls)
         return found
 
-    jinja.MacroFuzzEnvironment.compile = compiled  # type: ignore[method-assign]
-    dbtClassMixin.json_schema = classmethod(schema)  # type: ignore[method-assign,assignment]
+    jinja.MacroFuzzEnvironment.compile = compiled  # type: ignore[method-assign, assignment]
+    dbtClassMixin.json_schema = classmethod(schema)  # type: ignore[method-assign, assignment]
 
 
 _compile = jinja.MacroFuzzEnvironment.compile
@@ -117,7 +120,7 @@ def _compiled(manifest: Manifest) -> dict[bytes, bytes]:
     texts = [macro.macro_sql for macro in manifest.macros.values()]
     texts += [node.raw_code for node in manifest.nodes.values() if node.resource_type in ("model", "test")]
     environment = jinja.get_environment()
-    return {_key(text): marshal.dumps(environment.compile(text)) for text in sorted(set(texts))}
+    return {_key(text): marshal.dumps(environment.compile(text), _MARSHAL) for text in sorted(set(texts))}
 
 
 def _key(text: str) -> bytes:
