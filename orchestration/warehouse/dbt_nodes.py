@@ -286,7 +286,7 @@ def _types(text_null_values: tuple[str, ...]) -> list[agate.data_types.DataType]
     return found
 
 
-def type_tester(text_columns: Iterable[str], string_null_values: Iterable[str] = ("null", "")) -> agate.TypeTester:
+def type_tester(text_columns: Iterable[str], string_null_values: Iterable[str] | None = ("null", "")) -> Any:
     """dbt's own, of types that are made once."""
     types = _types(tuple(string_null_values or ()))
     return agate.TypeTester(force=dict.fromkeys(text_columns, types[-1]), types=types)
