@@ -1,14 +1,20 @@
 """dbt's work for each node, without what is the same for all of them.
 
-Belongs here: the overridden functions of dbt-core. Does not: its events (`orchestration.warehouse.events`), or what is
-overridden of Dagster (`orchestration.compat`).
+Belongs here: the overridden functions of dbt-core and dbt-duckdb. Does not: its events
+(`orchestration.warehouse.events`), what it prepares (`orchestration.warehouse.prepared`), or what is overridden of
+Dagster (`orchestration.compat`).
 
 A build of this project has some 170 nodes, each rendered in two or three contexts: that costs as much as their SQL.
 
 `MacroNamespaceBuilder.build_namespace`: the original sorts each of 800 macros into its place, by name and package, for
-each context. The places depend on the package of the node alone: here they are found once.
+each context, and makes a callable of each. The places depend on the package of the node alone: here they are found
+once, and a macro becomes a callable when a template looks it up.
     Upstream: https://github.com/dbt-labs/dbt-core/issues/12886, https://github.com/dbt-labs/dbt-core/pull/15526.
     Remove when: dbt-core has that change, which makes a macro when it is called (1.11 has not).
+`ManifestContext.to_dict`, `_build_namespace`: the original computes all that a template may look up, such as the node
+as a dictionary and the arguments of the command line. Here each is computed when it is looked up, and once.
+    Upstream: https://github.com/dbt-labs/dbt-core/issues/12886; dbt/context/base.py (`generate_builtins`).
+    Remove when: a context of dbt-core computes what is looked up.
 `inject_ctes_into_sql`: the original parses all of a model's SQL with sqlparse, to find whether it begins with `with`.
 Here the beginning is read. SQL that begins with anything but `with` or `select` is left to the original.
     Upstream: https://github.com/dbt-labs/dbt-core/pull/7919 (closed, sqlparse was kept), dbt/compilation.py.
@@ -17,10 +23,18 @@ Here the beginning is read. SQL that begins with anything but `with` or `select`
 anew waits for the disk; here what is there already stays.
     Upstream: dbt_common/clients/system.py; no issue is known that requests it.
     Remove when: dbt compares, or has an option to write none.
-`empty_table`: the original makes a table without rows for each statement, and with it a parser of dates. Here all
-share one, which nothing changes.
+`empty_table`, `build_type_tester`: the original makes a table without rows for each statement, types for each query,
+and with them parsers of dates. Here all share one, which nothing changes.
     Upstream: dbt_common/clients/agate_helper.py; no issue is known that requests it.
     Remove when: agate makes what guesses types when there is something to guess.
+`NativeSandboxTemplate.new_context`: the original copies the whole context for each argument of a data test. Here it is
+looked at where it is, as dbt does for all other templates.
+    Upstream: dbt_common/clients/jinja.py (`MacroFuzzTemplate.new_context`); no issue is known that requests it.
+    Remove when: both templates have the same `new_context`.
+`initialize_cursor`: the original sets each setting of the profile for each node, also those that are variables for a
+plain `dbt build` (`target.settings`), which no statement reads.
+    Upstream: dbt/adapters/duckdb/environments/__init__.py; no issue is known that requests it.
+    Remove when: a plain build gets its variables otherwise.
 """
 
 from __future__ import annotations
