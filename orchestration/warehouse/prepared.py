@@ -9,8 +9,8 @@ same in every environment of a class: names, macros and variables are looked up 
 class of its configuration before it looks whether profile and project have that form.
 
 The first build of a version keeps them, made from the whole parsed project: two that do so at once write the same.
-They are code that is run, as the parsed project is, whose templates become code: both lie in a folder of the one who
-builds.
+They are code that is run, and lie beside the parsed project, in a folder of the one who builds. What another user has
+written there is not read.
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ def prepared_path(parsed: Path) -> Path:
 
 
 def load_prepared(path: Path) -> Prepared | None:
-    """What is kept there; None where nothing is, or what no build of these versions has written whole."""
+    """What is kept there; None where nothing is, or what no build of this user and these versions has written whole."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            is_own = os.fstat(file.fileno()).st_uid == os.geteuid()
+            content = file.read() if is_own else b""
     except OSError:
         return None
     digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]

@@ -238,8 +238,8 @@ def test_a_session_has_its_settings_and_no_variables_that_no_statement_reads() -
     creds = DuckDBCredentials(database="memory", schema="main", path=":memory:", settings=settings)
     with duckdb.connect() as connection:
         cursor = initialize_cursor(Environment, creds, connection.cursor())  # type: ignore[type-abstract]
-        asked = "select current_setting('TimeZone'), current_setting('memory_limit'), getvariable('taker_raw_url')"
-        assert cursor.execute(asked).fetchall() == [("Asia/Tokyo", "300.0 MiB", None)]
+        query = "select current_setting('TimeZone'), current_setting('memory_limit'), getvariable('taker_raw_url')"
+        assert cursor.execute(query).fetchall() == [("Asia/Tokyo", "300.0 MiB", None)]
     assert creds.settings == settings  # what macros read: `target.settings`
     for path in PROJECT_DIR.rglob("*.sql"):
         assert "getvariable" not in path.read_text(encoding="utf-8"), path

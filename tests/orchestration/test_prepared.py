@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import os
 import shutil
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_a_file_of_another_python_or_dbt_is_not_read(
     assert load_prepared(other) is None
     shutil.copyfile(path, other)
     assert load_prepared(other) is None
+
+
+def test_a_file_that_another_user_has_written_is_not_run(
+    project: Manifest, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_prepared(path, project)
+    assert load_prepared(path) is not None
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    assert load_prepared(path) is None
 
 
 def test_files_of_former_states_of_the_project_are_removed_and_those_of_another_python_stay(
