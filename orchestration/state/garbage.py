@@ -6,7 +6,9 @@ Belongs here: that one setting of Python's, for every process that Taker starts.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 from typing import Final
 
 # How many more young objects, and how many looks at those and at older ones, until the next look. By Python's own (700,
@@ -19,3 +21,14 @@ THRESHOLDS: Final = (50_000, 20, 10)
 def look_seldom() -> None:
     """From now on, for the whole process. Called before what is large is imported."""
     gc.set_threshold(*THRESHOLDS)
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Of what the block loads, and of what was there before, nothing is looked at: it stays until the process ends."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -11,6 +11,7 @@ parent is another process.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from orchestration.warehouse.parsed import import_dbt, load_parsed, run_dbt
 
@@ -62,10 +63,26 @@ def run_when_instructed(path: Path) -> None:
 
 def main() -> None:
     end_with_parent()
-    if sys.argv[1:2] == [WAITS]:
-        run_when_instructed(Path(sys.argv[2]))
-    else:
-        run_dbt(sys.argv[1:])
+    try:
+        if sys.argv[1:2] == [WAITS]:
+            run_when_instructed(Path(sys.argv[2]))
+        else:
+            run_dbt(sys.argv[1:])
+    except SystemExit as end:
+        leave(end)
+
+
+def leave(end: SystemExit) -> NoReturn:
+    """End the process as Python would, but for freeing each object of dbt's manifest and contexts."""
+    if not (end.code is None or isinstance(end.code, int)):
+        raise end
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(end.code or 0)
 
 
 if __name__ == "__main__":

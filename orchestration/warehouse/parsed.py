@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingestion.raw.durable import atomic_write, sweep
 from orchestration.config.dbt import DUCKDB, SPARK
-from orchestration.state.garbage import look_seldom
+from orchestration.state.garbage import loading, look_seldom
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -71,13 +71,14 @@ def load_parsed(path: Path) -> Manifest | None:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
-    try:
-        manifest: Manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
-    except Exception:  # torn, or of another dbt: dbt parses anew, which is slower and right
-        return None
-    manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
-    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-    return manifest
+    with loading():
+        try:
+            manifest: Manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+        except Exception:  # torn, or of another dbt: dbt parses anew, which is slower and right
+            return None
+        manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
+        manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+        return manifest
 
 
 def keep_parsed(path: Path, target: Path, since: float) -> None:
@@ -103,8 +104,9 @@ def keep_parsed(path: Path, target: Path, since: float) -> None:
 def import_dbt() -> None:
     """Import what every build of dbt imports."""
     look_seldom()
-    for module in ("dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "orchestration.warehouse.dbt_nodes"):
-        import_module(module)
+    with loading():
+        for module in ("dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "orchestration.warehouse.dbt_nodes"):
+            import_module(module)
 
 
 def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = MappingProxyType({})) -> None:
@@ -113,11 +115,12 @@ def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = Mappin
     A build starts from the parsed project where one is kept, and keeps it where none is. `loaded`: what was read of
     kept ones already, by path.
     """
-    look_seldom()
+    import_dbt()
     from dbt.cli.main import cli
 
     from orchestration.warehouse.dbt_nodes import cheapen_nodes
     from orchestration.warehouse.events import take_events
+    from orchestration.warehouse.prepared import NOTHING, keep_prepared, load_prepared, prepared_path, use_prepared
 
     take_events()
     began = time.time()
@@ -126,6 +129,8 @@ def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = Mappin
     artefacts = _option(args, "--target-path")
     path = parsed_path(project, output, folder=None if is_checkout(project) or not artefacts else Path(artefacts))
     manifest = (loaded.get(path) or load_parsed(path)) if {"build", "run", "test"} & set(args) else None
+    prepared = load_prepared(prepared_path(path))
+    use_prepared(prepared or NOTHING)
     if manifest is not None:
         cheapen_nodes()
     with _engine(args, output, lambda: _descriptions(manifest or load_parsed(path))):
@@ -134,6 +139,8 @@ def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = Mappin
         finally:
             if manifest is None and artefacts:
                 keep_parsed(path, Path(artefacts), began)
+            if manifest is not None and prepared is None:
+                keep_prepared(prepared_path(path), manifest)
 
 
 def _engine(
