@@ -40,7 +40,7 @@ SLOW_MODULES = re.compile(
 # The xdist groups that take longest, longest first: begun before the others, none keeps one worker when all else ended.
 LONGEST = (
     *("demo", "empty", "real_market", "s3", "test_run", "week", "answers", "live", "test_planted_secrets"),
-    *("contradicted_flow", "published_faults", "test_provisional", "test_liquidations", "contradicted_facts"),
+    *("contradicted_flow", "published_faults", "test_provisional", "test_liquidations"),
 )
 
 
