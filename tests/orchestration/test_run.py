@@ -28,6 +28,7 @@ from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import Unchanged, unchanged
 from orchestration.warehouse.audit import gx
 from orchestration.warehouse.publish import inputs
+from tests.support.forked import fork_dbt_here
 
 # Whole runs in this process: the tracer would cost half of their CPU again, and their lines have tests of their own.
 pytestmark = pytest.mark.no_cover
@@ -48,6 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setenv("DAGSTER_HOME", "")
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
+        fork_dbt_here(patch)
         yield folder
 
 
