@@ -120,7 +120,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             feeds["bybit"].say(messages.all_liquidation(("Buy", "0.5", "60000"), ("Sell", "0.1", "60000"), at=at))
             # The same order again: what is repeated counts once. What is on disk no kill takes away.
             feeds["binance_um"].say(messages.force_order(at=at))
-            wait_for(lambda: on_disk(spool) >= Counter(binance_um=2, bybit=1), "what was said, on disk")
+            wait_for(lambda: on_disk(spool) >= Counter(binance_um=2, bybit=1), "what was sent, on disk")
             assert first.ended(signal.SIGKILL) == -signal.SIGKILL
         with collecting(storage, urls, markets=MARKETS) as second:
             second.prints("okx: connected")
