@@ -10,7 +10,8 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ SLOW_MODULES = re.compile(
 # The xdist groups that take longest, longest first: begun before the others, none keeps one worker when all else ended.
 LONGEST = (
     *("demo", "empty", "real_market", "s3", "test_run", "week", "answers", "live", "test_planted_secrets"),
-    *("contradicted_flow", "published_faults", "test_provisional", "test_liquidations", "contradicted_facts"),
+    *("contradicted_flow", "published_faults", "test_provisional", "test_liquidations"),
 )
 
 
@@ -67,6 +68,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # Their lines run in other processes, and what runs in this one would cost half as much again.
             item.add_marker("no_cover")
     items.sort(key=_place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    with _unmeasured(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    with _unmeasured(item):
+        return (yield)
+
+
+@contextmanager
+def _unmeasured(item: pytest.Item) -> Iterator[None]:
+    """No tracing of what is made for a test marked `no_cover`, whole runs among it: pytest-cov's own is of its call."""
+    plugin = item.config.pluginmanager.getplugin("_cov") if item.get_closest_marker("no_cover") else None
+    controller = plugin and plugin.cov_controller
+    if not controller:
+        yield
+        return
+    controller.pause()
+    try:
+        yield
+    finally:
+        controller.resume()
 
 
 def _place(item: pytest.Item) -> int:

@@ -15,6 +15,7 @@ from ingestion.simulator.simulated import simulate
 from tests.support.browser import running_chromium
 from tests.support.commands import Taker
 from tests.support.demos import Demo, made_demo
+from tests.support.faulty_month import FaultyMonth, published_month
 from tests.support.installed import Installed, installed_in
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def published_week(tmp_path_factory: pytest.TempPathFactory) -> Week:
     simulate(week.folder / "archive", last_day=week.last_day, days=45, trades_days=7, rows_per_day=300)
     week.taker.done(*week.run)
     return week
+
+
+@pytest.fixture(scope="session")
+def faulty_month(tmp_path_factory: pytest.TempPathFactory) -> FaultyMonth:
+    """One for all modules of the xdist group `published_faults`, which look at it alone."""
+    return published_month(tmp_path_factory.mktemp("faulty_month"))
 
 
 @pytest.fixture(scope="session")

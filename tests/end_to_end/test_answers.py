@@ -111,6 +111,11 @@ class TestACorrectedFile:
             ("corrected_file", corrected)
         ]
 
+    def test_is_judged_as_what_was_built_since_the_publication_before(self, published: Taker, corrected: str) -> None:
+        ((audited,),) = published.query("select settings -> 'audited' from publication")
+        assert not json.loads(audited)["full_audit"]
+        assert json.loads(audited)["judged"].startswith("what was built since the publication of ")
+
     def test_leaves_what_does_not_depend_on_it(self, published: Taker, corrected: str) -> None:
         assert published.query(
             f"select count(*) from fct_spike_rank_revisions where bar_at < timestamp '{CORRECTED}' - interval 1 day"

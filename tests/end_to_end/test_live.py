@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import Any
 import pytest
 
 from ingestion.live.seal import seal
-from ingestion.live.spool import CoveredMinute, SpoolWriter
+from ingestion.live.spool import CoveredMinute, ReceivedMessage, SpoolReader, SpoolWriter, segments
 from ingestion.raw.stores import open_store
 from ingestion.raw.zone import RawZone
 from tests.support import messages
@@ -31,6 +32,7 @@ from tests.support.collecting import collecting
 from tests.support.commands import Taker
 from tests.support.venue_http import VenueServer as ApiServer
 from tests.support.venue_server import VenueServer as FeedServer
+from tests.support.venue_server import wait_for
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -88,6 +90,16 @@ def cover(spool: Path, venue: str, minutes: int, at_ms: int, *symbols: str) -> N
     asyncio.run(write())
 
 
+def on_disk(spool: Path) -> Counter[str]:
+    """How many messages of each venue the files of the spool hold."""
+    return Counter(
+        segment.venue
+        for segment in segments(spool)
+        for record in SpoolReader(segment.path)
+        if isinstance(record, ReceivedMessage)
+    )
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     root = tmp_path_factory.mktemp("live")
@@ -106,10 +118,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
                 first.prints(f"{connection}: connected")
             feeds["binance_um"].say(messages.force_order(at=at))
             feeds["bybit"].say(messages.all_liquidation(("Buy", "0.5", "60000"), ("Sell", "0.1", "60000"), at=at))
-            # Longer than the last interval that a kill may cost, the same order again: what is repeated counts once.
-            started = time.monotonic()
-            while time.monotonic() - started < 3:
-                feeds["binance_um"].say(messages.force_order(at=at))
+            # The same order again: what is repeated counts once. What is on disk no kill takes away.
+            feeds["binance_um"].say(messages.force_order(at=at))
+            wait_for(lambda: on_disk(spool) >= Counter(binance_um=2, bybit=1), "what was sent, on disk")
             assert first.ended(signal.SIGKILL) == -signal.SIGKILL
         with collecting(storage, urls, markets=MARKETS) as second:
             second.prints("okx: connected")

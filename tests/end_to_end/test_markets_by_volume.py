@@ -16,6 +16,7 @@ from orchestration.config.choices import read_choices
 from orchestration.config.settings import load_settings
 from orchestration.defs import choosing
 from orchestration.resources import StorageResource
+from tests.support.forked import fork_dbt_here
 
 pytestmark = [pytest.mark.xdist_group("markets_by_volume"), pytest.mark.slow]
 LAST_DAY = date(2026, 3, 10)
@@ -46,7 +47,8 @@ def test_1_nothing_is_known_of_a_pattern_before_the_first_run() -> None:
     assert "`simulated:top1` stands for was not chosen yet; `taker run` chooses them" in answer.stderr
 
 
-def test_2_a_run_ingests_and_publishes_the_markets_that_it_stands_for() -> None:
+def test_2_a_run_ingests_and_publishes_the_markets_that_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork_dbt_here(monkeypatch)
     answer = CliRunner().invoke(app, ["run", "--json", "--from", "2026-03-04", "--to", str(LAST_DAY)])
     assert answer.exit_code == 0, answer.stderr
     published = [day["market_id"] for day in json.loads(answer.stdout)["markets"]]

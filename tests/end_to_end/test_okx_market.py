@@ -1,6 +1,7 @@
 """OKX's files through the public command, on an archive of the test's own making: a market of trades alone.
 
-Three UTC days are made of four files, each a day of UTC+8; one hour is checked on either side of every cut.
+Three UTC days are made of four files, each a day of UTC+8; one hour is checked on either side of every cut. Beside them
+is a market of Binance, so that what a market of three days is: published, not ranked, and on the side of its numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ SWAP, INVERSE, DATED, UNSIZED = "BTC-USDT-SWAP", "BTC-USD-SWAP", "BTC-USD-260106
 BINANCE = "binance_um:BTCUSDT"
 SYMBOLS = (SWAP, INVERSE, DATED, UNSIZED)
 MARKETS = ",".join([BINANCE, *(f"okx:{symbol}" for symbol in SYMBOLS)])
+RUN = ("run", "--markets", MARKETS, "--from", str(DAYS[0]), "--to", str(LAST))
+# What takers bought of every BTC that Binance traded on a day. Of both venues, the last day's sell ratio is 0.5368.
+BOUGHT = dict(zip(DAYS, (Decimal("0.6125"), Decimal("0.45"), Decimal("0.4425504")), strict=True))
+SUM = "all:BTC"
 
 pytestmark = pytest.mark.xdist_group("okx_market")
 
@@ -41,9 +46,10 @@ def trades(symbol: str, day: date) -> list[str]:
 
 
 def binance_bars(day: date) -> list[str]:
-    """Hourly bars of 2 BTC, of which takers bought 0.5."""
+    """Hourly bars alike, of 20 BTC at 50,000 each."""
+    bought = f"{BOUGHT[day] * 20},{BOUGHT[day] * 1_000_000}"
     return [
-        f"{millis(day, n * 3600)},50000,50000,50000,50000,2,{millis(day, (n + 1) * 3600) - 1},100000,7,0.5,25000,0"
+        f"{millis(day, n * 3600)},50000,50000,50000,50000,20,{millis(day, (n + 1) * 3600) - 1},1000000,7,{bought},0"
         for n in range(24)
     ]
 
@@ -72,7 +78,7 @@ def taker(okx: ArchiveFolder, tmp_path_factory: pytest.TempPathFactory) -> Taker
 
 @pytest.fixture(scope="module")
 def facts(taker: Taker) -> dict[str, object]:
-    found: dict[str, object] = taker.done("run", "--markets", MARKETS, "--from", str(DAYS[0]), "--to", str(LAST))
+    found: dict[str, object] = taker.done(*RUN)
     return found
 
 
@@ -116,10 +122,10 @@ def test_a_day_of_which_a_file_is_not_there_yet_is_no_bar_and_named_with_the_fil
 def test_both_venues_make_one_asset(taker: Taker, facts: dict[str, Any]) -> None:
     (day,) = taker.query(
         "select taker_buy_usd, taker_sell_usd from fct_net_taker_volume_daily "
-        f"where market_id = 'all:BTC' and bar_date = date '{DAYS[2]}'"
+        f"where market_id = '{SUM}' and bar_date = date '{DAYS[2]}'"
     )
-    # Binance 24 × 25,000 and 75,000; OKX as above.
-    assert day == (Decimal(600_000 + 1_296_000), Decimal(1_800_000 + 432_000))
+    # Binance 24 × 442,550.40 and 557,449.60; OKX as above.
+    assert day == (Decimal("10621209.6") + 1_296_000, Decimal("13378790.4") + 432_000)
 
 
 def test_a_market_of_unknown_contract_size_is_named_with_what_to_do(taker: Taker, facts: dict[str, Any]) -> None:
@@ -133,3 +139,34 @@ def test_a_market_of_unknown_contract_size_is_named_with_what_to_do(taker: Taker
     assert sentence.startswith("okx:SOL-USDT-SWAP: its trades are kept and not valued")
     assert "TAKER_REST=on" in sentence
     assert "markets.csv" in sentence
+
+
+class TestAMarketOfThreeDays:
+    def test_is_published_with_every_day_and_none_is_ranked(self, taker: Taker, facts: dict[str, Any]) -> None:
+        assert taker.query(
+            f"select bar_date, coverage_ratio from fct_net_taker_volume_daily where market_id = '{BINANCE}' order by 1"
+        ) == [(day, 1.0) for day in DAYS]
+        assert taker.query("select count(*) > 0, count(spike_rank), count(percentile) from fct_taker_spike_ranks") == [
+            (True, 0, 0)
+        ]
+        assert taker.query("select count(sell_dominance_percentile) from fct_taker_dominance_daily") == [(0,)]
+
+    def test_gives_no_claim_a_verdict_or_a_reason(self, taker: Taker, facts: dict[str, Any]) -> None:
+        assert taker.query("select distinct holds, holds_by from fct_claim_verdicts") == [(None, None)]
+
+    def test_is_shown_as_bearish_where_its_sell_ratio_is_above_one_half(
+        self, taker: Taker, facts: dict[str, Any]
+    ) -> None:
+        printed = taker.run(*RUN).stdout
+        shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
+        sides = {definition: (side, value, rank) for _, definition, side, _, value, rank, *_ in shown}
+        assert sides["daily_sell_ratio"] == ("bearish", "0.5368", "–")
+        assert {side for side, *_ in sides.values()} == {"bearish"}
+        reason = "not ranked under daily_usd, since 0 % of the 730 days to it are covered"
+        for market in (SUM, BINANCE):
+            assert f"{market} · {DAYS[2]} UTC · Cannot tell: {reason}" in printed.splitlines()
+
+    def test_leaves_the_claim_of_its_own_last_day_undecided(self, taker: Taker, facts: dict[str, Any]) -> None:
+        done = taker.run("claim", f"BTCUSDT {DAYS[2]} bearish rank 1 in 730 days")
+        assert done.returncode not in (0, 1), done.stdout
+        assert "less than 95 % of the window is covered" in done.stdout

@@ -1,76 +1,28 @@
 """Faults that venues really publish, through the public command: the smallest proven loss, and never a wrong number.
 
-Each market of the archive below has one fault of a kind that users of public archives have reported; every expected
-number is computed here, from the amounts that the archive's good files hold. Belongs here: what is published and what
-it is reported. Does not: the single rules (`tests/ingestion`, `tests/dbt`); three days of trades, which are in the
-run of `test_contradicted_flow.py`.
+Each market has one fault of a kind that users of public archives have reported; every expected number is computed here,
+from the amounts that the archive's good files hold. Belongs here: what is published and what it is reported. Does not:
+the archive (`tests/support/faulty_month.py`); the single rules (`tests/ingestion`, `tests/dbt`); three days of trades,
+which are in the run of `test_contradicted_flow.py`.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.support.archives import millis
 from tests.support.commands import Taker
-from tests.support.faulty_archives import DAYS, MIDDLE, SEPTEMBER, Faulty, bar, bars, hour_of, net_usd, sentences
+from tests.support.faulty_archives import MIDDLE, SEPTEMBER, net_usd, sentences
+from tests.support.faulty_month import FaultyMonth
 
 pytestmark = pytest.mark.xdist_group("published_faults")
 
 
-@pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Taker:
-    """A whole month of bars in which each market's month has another fault."""
-    folder = tmp_path_factory.mktemp("month")
-    archive = Faulty(folder / "archive")
-    # Its zip differs from its checksum; the thirty days lie beside it.
-    broken = archive.month_of_bars("AAAUSDT", [row for day in SEPTEMBER for row in bars(day)])
-    archive.claim(broken, "0" * 64)
-    for day in SEPTEMBER:
-        archive.day_of_bars("AAAUSDT", day)
-    # One bar of 720 has a taker's share above its volume by the last digit.
-    too_much = hour_of(MIDDLE, 7).bought + hour_of(MIDDLE, 7).sold + Decimal("0.00000001")
-    with_a_bad_bar = [
-        bar(day, hour, bought=too_much) if (day, hour) == (MIDDLE, 7) else bar(day, hour)
-        for day in SEPTEMBER
-        for hour in range(24)
-    ]
-    archive.month_of_bars("BBBUSDT", with_a_bad_bar)
-    archive.day_of_bars("BBBUSDT", MIDDLE)
-    archive.month_of_bars("CCCUSDT", with_a_bad_bar)
-    # Days of auxiliary data that are unusable.
-    archive.month_of_bars("DDDUSDT", [row for day in SEPTEMBER for row in bars(day)])
-    archive.metrics("DDDUSDT", MIDDLE, ["1,2"], header="what,ever")
-    archive.metrics(
-        "DDDUSDT",
-        DAYS[0],
-        [
-            f"{DAYS[0]} 00:00:00,DDDUSDT,1.5E+3,150000,NaN,,1.2,6.1e-05",
-            f"{DAYS[0]} 00:05:00,DDDUSDT,1500,150000,1.1,1.2,1.3,1.4",
-        ],
-    )
-    eight_hours = [
-        f"{millis(day, hour * 3600) + jitter},8,0.0001"
-        for day, hour, jitter in [
-            (day, hour, -2 if (day, hour) == (SEPTEMBER[0], 0) else 1) for day in SEPTEMBER for hour in (0, 8, 16)
-        ]
-    ]
-    archive.funding("DDDUSDT", eight_hours)
-    taker = Taker(folder / "storage", {"TAKER_ARCHIVE_URL": archive.url, "TAKER_REST": "off", "COLUMNS": "200"})
-    taker.printed = sentences(  # type: ignore[attr-defined]
-        taker,
-        "run",
-        "--markets",
-        ",".join(f"binance_um:{name}USDT" for name in ("AAA", "BBB", "CCC", "DDD")),
-        "--from",
-        "2025-09-01",
-        "--to",
-        "2025-09-30",
-    )
-    return taker
+@pytest.fixture
+def month(faulty_month: FaultyMonth) -> Taker:
+    return faulty_month.taker
 
 
 def days_of(taker: Taker, market: str, columns: str) -> dict[date, tuple[Any, ...]]:
@@ -97,12 +49,13 @@ class TestAMonthOfBars:
     def test_states_on_the_day_what_its_numbers_rest_on(self, month: Taker, name: str, quality: str) -> None:
         assert days_of(month, f"binance_um:{name}USDT", "flow_quality")[MIDDLE] == (quality,)
 
-    def test_names_in_the_run_and_in_the_status_what_was_lost_and_what_was_used(self, month: Taker) -> None:
-        status = sentences(month, "status")
-        for text in (month.printed, status):  # type: ignore[attr-defined]
+    def test_names_in_the_run_and_in_the_status_what_was_lost_and_what_was_used(
+        self, faulty_month: FaultyMonth
+    ) -> None:
+        for text in (faulty_month.printed, sentences(faulty_month.taker, "status")):
             assert "AAAUSDT" in text
             assert "CCCUSDT" in text
-            assert "2025-09-11" in text
+            assert "2024-09-11" in text
 
 
 class TestAuxiliaryData:
@@ -110,7 +63,7 @@ class TestAuxiliaryData:
         assert days_of(month, "binance_um:DDDUSDT", "net_taker_usd")[MIDDLE] == (net_usd(MIDDLE),)
 
     def test_is_refused_with_the_columns_that_its_file_lacks(self, month: Taker) -> None:
-        assert "DDDUSDT-metrics-2025-09-11.zip" in sentences(month, "status")
+        assert "DDDUSDT-metrics-2024-09-11.zip" in sentences(month, "status")
 
     def test_of_which_one_funding_came_two_milliseconds_early_is_whole(self, month: Taker) -> None:
         rows = month.query(

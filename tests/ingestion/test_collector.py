@@ -454,30 +454,31 @@ def test_a_second_collector_does_not_begin(tmp_path: Path, venue: VenueServer) -
 
 
 def test_minutes_are_proven_by_pongs_and_recorded_in_the_spool(tmp_path: Path, venue: VenueServer) -> None:
-    """A clock that runs two hundred times too fast: two seconds are more than six minutes of it."""
-    begin, factor = time.time_ns(), 200
-    whole_hour = begin // 3_600_000_000_000 * 3_600_000_000_000
+    """A clock that goes on by a quarter of a minute with each pong, so that seven minutes need no time at all."""
+    whole_hour, passed = now_ms() // 3_600_000 * 3_600_000_000_000, 0
 
     def clock() -> int:
-        return whole_hour + (time.time_ns() - begin) * factor
+        return whole_hour + passed
+
+    def covered() -> list[int]:
+        records = [record for segment in segments(tmp_path) for record in SpoolReader(segment.path)]
+        found = [record.minute_ns for record in records if isinstance(record, CoveredMinute)]
+        return [(minute - whole_hour) // 60_000_000_000 for minute in found]
 
     async def scenario(running: Running) -> None:
+        nonlocal passed
         await running.reported("binance_um: connected")
-        await until(lambda: clock() - whole_hour > 400 * 1_000_000_000, "six minutes of that clock")
+        (connection,) = running.collector.connections
+        for _ in range(4 * 7):
+            passed += 15_000_000_000
+            await until(lambda: (connection.last_frame_ns or 0) >= clock(), "a pong")
+        await until(lambda: 6 in covered(), "the seventh minute on disk")
 
-    # The window is of that clock too: three real tenths of a second between pongs are a minute of it.
     planned = [
-        replace(
-            each,
-            subscriptions=tuple(replace(s, silence_seconds=60, heartbeat_seconds=0.05) for s in each.subscriptions),
-        )
+        replace(each, subscriptions=tuple(replace(s, heartbeat_seconds=0.05) for s in each.subscriptions))
         for each in plans_of(venue.url)
     ]
     Running(tmp_path, planned, clock=clock).run(scenario)
-    records = [record for segment in segments(tmp_path) for record in SpoolReader(segment.path)]
-    minutes = [
-        (record.minute_ns - whole_hour) // 60_000_000_000 for record in records if isinstance(record, CoveredMinute)
-    ]
-    assert minutes[0] <= 2
-    assert minutes == [*range(minutes[0], minutes[0] + len(minutes))]
-    assert len(minutes) >= 3
+    minutes = covered()
+    assert minutes[0] <= 1
+    assert minutes == [*range(minutes[0], 7)]

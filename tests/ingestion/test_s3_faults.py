@@ -154,7 +154,8 @@ class TestBeforeARun:
         began = time.monotonic()
         with pytest.raises(StorageError, match=rf"(?i)cannot reach s3://.*({STATED[fault]}).*AWS_"):
             check_s3(s3_url, through)
-        assert time.monotonic() - began < 10
+        # Far from boto3's own minute for a connection and another one for an answer, with attempts.
+        assert time.monotonic() - began < 30
         assert len(proxy.requests) == 1
 
     @pytest.mark.parametrize("fault", ["busy", "broken"])

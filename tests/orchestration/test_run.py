@@ -28,6 +28,7 @@ from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import Unchanged, unchanged
 from orchestration.warehouse.audit import gx
 from orchestration.warehouse.publish import inputs
+from tests.support.forked import fork_dbt_here
 
 # Whole runs in this process: the tracer would cost half of their CPU again, and their lines have tests of their own.
 pytestmark = pytest.mark.no_cover
@@ -48,6 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setenv("DAGSTER_HOME", "")
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
+        fork_dbt_here(patch)
         yield folder
 
 
@@ -318,32 +320,6 @@ def test_the_closing_table_states_simulated_and_shows_every_definition(run_over_
     assert code == 0, err
     assert "SIMULATED" in out
     assert "daily_usd" in out
-
-
-def test_a_file_that_cannot_be_fetched_is_listed_the_rest_is_published_and_the_exit_code_is_1(house: Path) -> None:
-    before, recorded_before = published_at(house), recorded(house)
-    (broken,) = (house / "archive").rglob(f"BTCUSDT-metrics-{LAST_DAY}.zip")
-    good, claim = broken.read_bytes(), broken.with_name(f"{broken.name}.CHECKSUM")
-    claimed = claim.read_text()
-    claim.write_text(f"{'0' * 64}  {broken.name}\n")
-    broken.unlink()
-    try:
-        code, out, err = run("--json")
-    finally:
-        broken.write_bytes(good)
-        claim.write_text(claimed)
-    assert code == 1
-    facts = json.loads(out)
-    assert facts["published"]
-    assert [failed["object"] for failed in facts["failed_objects"]] == [f"{MARKET} metrics {LAST_DAY}"]
-    assert "published, but 1" in err
-    assert published_at(house) != before
-    # One run for the day that differs, in which nothing was stored, and one that builds.
-    assert len(facts["run_ids"]) == 2
-    assert recorded(house) == recorded_before
-    # The build before was published: what was built since is judged.
-    assert not audited(house)["full_audit"]
-    assert audited(house)["judged"].startswith("what was built since the publication of ")
 
 
 def test_when_nothing_at_all_could_be_fetched_the_run_ends_with_the_reason(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # On a busy machine the browser's own 30 s are too few; what is wrong fails by what the page shows, not by this.
 _PATIENCE_MS: Final = 180_000
+# A page that only waits would cost a third of a core for a graphics card that is computed.
+_WITHOUT_GPU: Final = ("--disable-gpu", "--disable-software-rasterizer")
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def running_chromium() -> Iterator[Browser]:
     with playwright.sync_playwright() as driver:
         # Chromium's sandbox refuses to run as root, which is what containers are.
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = driver.chromium.launch(executable_path=executable, args=sandbox)
+        browser = driver.chromium.launch(executable_path=executable, args=[*sandbox, *_WITHOUT_GPU])
         try:
             yield browser
         finally:

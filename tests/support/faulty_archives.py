@@ -13,7 +13,8 @@ from decimal import Decimal
 from tests.support.archives import KLINE_HEADER, METRIC_HEADER, ArchiveFolder, millis
 from tests.support.commands import Taker
 
-SEPTEMBER = [date(2025, 9, 1) + timedelta(days=n) for n in range(30)]
+# One of the months of which Binance published liquidations.
+SEPTEMBER = [date(2024, 9, 1) + timedelta(days=n) for n in range(30)]
 DAYS = SEPTEMBER[9:12]
 MIDDLE = DAYS[1]
 PRICE = Decimal(100)
@@ -78,7 +79,7 @@ class Faulty(ArchiveFolder):
     """Writes the files of a market of linear contracts."""
 
     def month_of_bars(self, symbol: str, rows: Sequence[str]) -> str:
-        return self.put(f"data/futures/um/monthly/klines/{symbol}/1h/{symbol}-1h-2025-09.zip", list(rows), KLINE_HEADER)
+        return self.put(f"data/futures/um/monthly/klines/{symbol}/1h/{symbol}-1h-2024-09.zip", list(rows), KLINE_HEADER)
 
     def day_of_bars(self, symbol: str, day: date, rows: Sequence[str] | None = None) -> str:
         key = f"data/futures/um/daily/klines/{symbol}/1h/{symbol}-1h-{day}.zip"
@@ -88,7 +89,7 @@ class Faulty(ArchiveFolder):
         return self.put(f"data/futures/um/daily/metrics/{symbol}/{symbol}-metrics-{day}.zip", list(rows), header)
 
     def funding(self, symbol: str, rows: Sequence[str]) -> str:
-        key = f"data/futures/um/monthly/fundingRate/{symbol}/{symbol}-fundingRate-2025-09.zip"
+        key = f"data/futures/um/monthly/fundingRate/{symbol}/{symbol}-fundingRate-2024-09.zip"
         return self.put(key, list(rows), FUNDING_HEADER)
 
 

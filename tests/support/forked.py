@@ -24,7 +24,9 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.forkserver import _forkserver
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+
+import pytest
 
 from orchestration.warehouse.child import DBT_COMMAND
 from orchestration.warehouse.parsed import run_dbt
@@ -110,11 +112,25 @@ def _command(
 
 
 def _fork_dbt() -> None:
-    # There is nothing to import ahead of the build.
-    vars(import_module("orchestration.defs.warehouse"))["begun_dbt"] = lambda config: contextlib.nullcontext()
-    invocation = import_module("dagster_dbt.core.dbt_cli_invocation")
-    invocation.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
-        Popen=_ForkedDbt, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT
+    for module, name, replaced in _of_forked_dbt():
+        vars(module)[name] = replaced
+    # Of a process that the server forked itself, Python would start another server, and not find the first one's.
+    _forkserver.ensure_running = lambda: None  # type: ignore[method-assign]
+
+
+def fork_dbt_here(patch: pytest.MonkeyPatch) -> None:
+    """Let Dagster in this very process start dbt from the fork server, until the patch is undone."""
+    start_server()
+    for module, name, replaced in _of_forked_dbt():
+        patch.setattr(module, name, replaced)
+
+
+def _of_forked_dbt() -> Sequence[tuple[ModuleType, str, object]]:
+    """In which module which name becomes what. There is nothing to import ahead of the build."""
+    popen = SimpleNamespace(Popen=_ForkedDbt, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+    return (
+        (import_module("orchestration.defs.warehouse"), "begun_dbt", lambda config: contextlib.nullcontext()),
+        (import_module("dagster_dbt.core.dbt_cli_invocation"), "subprocess", popen),
     )
 
 
@@ -130,8 +146,6 @@ class _ForkedDbt:
         ends, self._alive = _FORKED.Pipe(duplex=False)
         arguments = ([*args[len(DBT_COMMAND) :]], dict(env), Path(cwd), written, ends)
         self._process = _FORKED.Process(target=_dbt, args=arguments)
-        # Of a process that the server forked itself, Python would start another server, and not find the first one's.
-        _forkserver.ensure_running = lambda: None  # type: ignore[method-assign]
         self._process.start()
         written.close()
         ends.close()

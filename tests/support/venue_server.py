@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 @dataclass(eq=False)
