@@ -18,7 +18,7 @@ from orchestration.warehouse.lake.catalog import BUILT, PUBLISHED, TeamLake, lak
 from orchestration.warehouse.lake.server import alone_in, require_usable
 from orchestration.warehouse.opening import WarehouseFile, WarehouseUnusable, await_warehouse
 from orchestration.warehouse.place import Warehouse, opened
-from orchestration.warehouse.spark.published import Cluster
+from orchestration.warehouse.publish.cluster import Cluster
 from orchestration.warehouse.spark.reach import require_reachable
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from orchestration.warehouse.publish import cluster
+from orchestration.warehouse.publish.cluster import shown
 from orchestration.warehouse.publish.tables import PublicationError
-from orchestration.warehouse.spark import published
-from orchestration.warehouse.spark.published import shown
 from tests.support.commands import ROOT
 from tools.spark.cluster import Cluster
 
@@ -28,7 +28,8 @@ from pathlib import Path
 from orchestration.warehouse.opening import WarehouseFile
 from orchestration.warehouse.place import opened
 from orchestration.warehouse.publish.tables import PublicationError, Table
-from orchestration.warehouse.spark import expiry, image, published
+from orchestration.warehouse.publish import cluster
+from orchestration.warehouse.spark import expiry, image
 from orchestration.warehouse.spark.session import start
 
 conf, warehouse = Path(sys.argv[1]), Path(sys.argv[2])
@@ -44,10 +45,10 @@ def built(number):
 
 def publish(run_id, names=NAMES, fault=None):
     with opened(WarehouseFile(warehouse)) as connection:
-        snapshots = published.audited_snapshots(connection)
+        snapshots = cluster.audited_snapshots(connection)
     tables = [Table(name, "", (), (), 1) for name in (*names, "fct_of_the_files_alone")]
-    with published.shown(
-        published.Cluster(conf), tables, snapshots, (date(2026, 1, 1), None, ["simulated:BTCUSDT"]), run_id=run_id,
+    with cluster.shown(
+        cluster.Cluster(conf), tables, snapshots, (date(2026, 1, 1), None, ["simulated:BTCUSDT"]), run_id=run_id,
         settings={"a": 'quote " and \\ and é'}, audit={"gx": "passed"},
         now=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     ) as report:
@@ -161,7 +162,7 @@ def test_a_catalog_that_cannot_be_used_is_one_sentence(
     with (
         pytest.raises(PublicationError, match=f"^the catalog lake of .*{why}.*Nothing was published.*stands$"),
         shown(
-            published.Cluster(tmp_path),
+            cluster.Cluster(tmp_path),
             [],
             {},
             (None, None, []),

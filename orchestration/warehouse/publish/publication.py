@@ -30,9 +30,9 @@ from orchestration.warehouse.lake.expiry import tidy
 from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.publish import database, lake, parquet, postgres, revisions
 from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
+from orchestration.warehouse.publish.cluster import Cluster, ClusterReport, audited_snapshots, shown
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
-from orchestration.warehouse.spark.published import Cluster, ClusterReport, audited_snapshots, shown
 from orchestration.warehouse.sql import literal
 
 if TYPE_CHECKING:
