@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ingestion.raw.s3 import S3Options
 from orchestration.state.garbage import look_seldom
@@ -23,6 +24,9 @@ from tests.support.postgres import PostgresServer, running_postgres, server_prog
 from tests.support.s3 import running_seaweedfs
 
 look_seldom()
+# A machine that is busy is no failure of what is tested.
+settings.register_profile("taker", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("taker")
 
 TESTS = Path(__file__).resolve().parent
 REAL_DATA = TESTS.parents[1] / "shared"

@@ -74,7 +74,7 @@ def check_total(table: pa.Table) -> None:
 
 PRICES = extremes(Decimal(10) ** 10, 12)
 AMOUNTS = extremes(Decimal(10) ** 14, 8)
-fast = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+fast = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 @fast

@@ -21,7 +21,7 @@ from tests.support.fuzzing import CORPUS, DAY, TOKENS, attempt, decode_bytes, pa
 
 SEEDS = seeds()
 AGG = "aggTrades", "binance_um:BTCUSDT"
-quick = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

@@ -124,7 +124,7 @@ def _records(events: Received, minutes: set[int], which: Sequence[int]) -> Itera
         yield covered(NOON + timedelta(minutes=minute))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(_EVENTS, _MINUTES, _MINUTES, st.lists(st.sampled_from([("a", 1), ("b", 1), ("a", 2), ("b", 2)]), max_size=4))
 def test_two_with_gaps_are_as_one_that_received_what_either_did(
     events: Received, of_a: set[int], of_b: set[int], order: list[tuple[str, int]]

@@ -300,7 +300,7 @@ def test_each_checksum_of_a_server_without_a_listing_is_requested(
     assert installation.run(trades(FIRST, FIRST)) == ["due"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.lists(

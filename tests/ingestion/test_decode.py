@@ -661,7 +661,7 @@ def test_readers_can_skip_row_groups_by_time_and_id(tmp_path: Path, monkeypatch:
         assert (columns[name].statistics.min, columns[name].statistics.max) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.decimals(-(10**14), 10**14, places=8, allow_nan=False), min_size=1, max_size=12), data=st.data()
 )
@@ -688,7 +688,7 @@ _PRICES = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal("9999999999.
 _SIZES = st.decimals(min_value=Decimal("1e-8"), max_value=Decimal("99999.99999999"), places=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.lists(st.tuples(_PRICES, _SIZES, st.booleans()), min_size=1, max_size=30), data=st.data())
 def test_any_order_of_any_rows_is_stored_exactly_and_once(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[Decimal, Decimal, bool]], data: st.DataObject
@@ -723,7 +723,7 @@ _BROKEN = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     places=st.lists(st.none() | st.sampled_from(_BROKEN), min_size=1, max_size=40),
     in_order=st.booleans(),

@@ -11,7 +11,6 @@ TestAnyHistoryEndsAsAFreshIngestionDoes = Histories.TestCase
 TestAnyHistoryEndsAsAFreshIngestionDoes.settings = settings(
     max_examples=8,
     stateful_step_count=6,
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

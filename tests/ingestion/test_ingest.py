@@ -670,7 +670,7 @@ class TestAMonthThatCannotBeUsed:
         archive_folder.put(key, [f"{millis(FIRST)},8,0.0001"], "calc_time,funding_interval_hours,last_funding_rate")
         assert statuses(run(tasks, archive_folder, local_zone)) == ["stored"]
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(
         month=st.sampled_from(["good", "no zip", "another checksum", "absent"]),
         days=st.lists(st.sampled_from(["good", "no zip", "another checksum", "absent"]), min_size=31, max_size=31),

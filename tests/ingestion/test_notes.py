@@ -119,7 +119,7 @@ def test_only_months_in_which_something_was_stored_are_listed(store: Listed, tmp
     assert as_from_nothing(zone)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.one_of(

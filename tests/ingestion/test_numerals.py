@@ -66,7 +66,7 @@ def test_what_arrow_would_misread_is_refused_with_blanks_beside_it_too(numeral: 
             decimals(pa.array([(numeral + padding).encode()]), stored)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(numerals, min_size=1, max_size=4), st.sampled_from(STORED))
 def test_a_column_is_read_exactly_or_refused(texts: list[str], stored: pa.Decimal128Type) -> None:
     try:
@@ -76,7 +76,7 @@ def test_a_column_is_read_exactly_or_refused(texts: list[str], stored: pa.Decima
     assert values == [Decimal(text) for text in texts]
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(numerals, st.sampled_from(DECIMALS))
 def test_whatever_arrow_receives_it_reads_exactly_or_refuses(numeral: str, stored: pa.DataType) -> None:
     try:
@@ -86,7 +86,7 @@ def test_whatever_arrow_receives_it_reads_exactly_or_refuses(numeral: str, store
     assert value == Decimal(numeral)
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(plain_numbers, min_size=4, max_size=40), st.integers(0, 3), st.sampled_from(STORED))
 def test_plain_numbers_of_any_mixture_are_read_without_arrows_decimals(
     texts: list[str], first: int, stored: pa.Decimal128Type
@@ -148,7 +148,7 @@ def test_an_empty_cell_is_no_value_and_blanks_around_a_number_do_not_count() -> 
     assert decimals(pa.array([b"1.5", None, b" 2 "]), STORED[0]).to_pylist() == [Decimal("1.5"), None, Decimal(2)]
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.from_regex(r"[-+]?0{0,3}[0-9]{1,45}", fullmatch=True))
 def test_a_whole_number_of_a_file_is_read_exactly_or_refused(numeral: str) -> None:
     convert = pacsv.ConvertOptions(column_types={"n": pa.int64()})

@@ -110,7 +110,7 @@ def _written(rows: list[str]) -> dict[str, str]:
 _WAYS = tuple(_written(kline_rows(FIRST)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     ways=st.lists(st.sampled_from(_WAYS) | st.just("usual"), min_size=2, max_size=5),
     moved=st.none() | st.tuples(st.integers(0, 4), st.integers(0, 4)),

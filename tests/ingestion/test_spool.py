@@ -69,7 +69,7 @@ def wrote(folder: Path, *written: Record, clock: int = HOUR, name: str = "okx") 
 
 
 @given(records)
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_record_comes_back_as_it_was(tmp_path: Path, written: list[Record]) -> None:
     path = tmp_path / "file"
     path.write_bytes(FORMAT + b"".join(map(encoded, written)))
@@ -77,7 +77,7 @@ def test_every_record_comes_back_as_it_was(tmp_path: Path, written: list[Record]
 
 
 @given(records, st.data())
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_cut_leaves_the_whole_records_before_it_and_counts_the_rest(
     tmp_path: Path, written: list[Record], data: st.DataObject
 ) -> None:
@@ -94,7 +94,7 @@ def test_any_cut_leaves_the_whole_records_before_it_and_counts_the_rest(
 
 
 @given(records, st.binary(min_size=1, max_size=100))
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_noise_after_the_records_takes_none_of_them_away(tmp_path: Path, written: list[Record], noise: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(FORMAT + b"".join(map(encoded, written)) + noise)
@@ -102,7 +102,7 @@ def test_noise_after_the_records_takes_none_of_them_away(tmp_path: Path, written
 
 
 @given(records.filter(bool), st.data())
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_bit_that_flipped_ends_the_file_there(tmp_path: Path, written: list[Record], data: st.DataObject) -> None:
     whole = bytearray(FORMAT + b"".join(map(encoded, written)))
     at = data.draw(st.integers(len(FORMAT), len(whole) - 1))

@@ -93,7 +93,7 @@ def test_what_is_no_parquet_file_is_refused(folder: Path, tmp_path: Path, payloa
         put_together(tmp_path / "put", [folder / "a"], (tmp_path / "torn", 1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 3_000), min_size=1, max_size=6), st.data())
 def test_a_file_put_together_upon_a_former_one_is_that_of_all_parts(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject

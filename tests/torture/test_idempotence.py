@@ -19,7 +19,6 @@ def test_any_history_ends_as_a_fresh_ingestion_does(scaled: Callable[[int], int]
         settings=settings(
             max_examples=scaled(500),
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
