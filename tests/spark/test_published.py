@@ -154,8 +154,9 @@ def test_a_snapshot_that_is_no_longer_there_is_not_published(found: dict[str, An
     ],
 )
 def test_a_catalog_that_cannot_be_used_is_one_sentence(
-    spark_cluster: Cluster, tmp_path: Path, setting: str, other: str, why: str
+    spark_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, other: str, why: str
 ) -> None:
+    monkeypatch.setenv("SPARK_CONF_DIR", "")  # what is set meanwhile ends with this test
     lines = (spark_cluster.conf / "spark-defaults.conf").read_text().splitlines()
     kept = [line for line in lines if not line.startswith(setting)]
     (tmp_path / "spark-defaults.conf").write_text("\n".join([*kept, f"{setting} {other}"]))

@@ -211,16 +211,9 @@ def _opened(cluster: Cluster) -> Iterator[_Catalog]:
 
     from orchestration.warehouse.spark.build import reason_of
 
-    former = os.environ.get(_CONF)
     if cluster.conf is not None:
         os.environ[_CONF] = str(cluster.conf)
-    try:
-        gateway = launch_gateway(popen_kwargs={"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
-    finally:
-        if former is None:
-            os.environ.pop(_CONF, None)
-        else:
-            os.environ[_CONF] = former
+    gateway = launch_gateway(popen_kwargs={"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
     try:
         try:
             catalog = _Catalog(gateway)
