@@ -121,8 +121,8 @@ def _published(
             still_alone=workplace.refuse_unless_alone,
             **stated,
         )
-    for path in (dbt.paths.warehouse, dbt.paths.serving):
-        note_whole(path)
+    note_whole(dbt.paths.warehouse)
+    note_whole(dbt.paths.serving, publication.contents.statement())
     return publication
 
 

@@ -11,27 +11,35 @@ block; that run fails, and the next one reads everything.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
 from ingestion.raw.durable import atomic_write, boot
 
 
-def note_whole(path: Path) -> None:
-    """The file is as it should be; nothing where there is none. OSError."""
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def note_whole(path: Path, stated: Mapping[str, Any] = _NOTHING) -> None:
+    """The file is as it should be; nothing where there is none. `stated`: what JSON can hold, for who takes the note.
+    OSError."""
     if path.is_file():
         with atomic_write(_note(path)) as staged:
-            staged.write_text(_state(path))
+            staged.write_text(json.dumps({"state": _state(path), "stated": dict(stated)}))
 
 
-def take_note(path: Path) -> bool:
-    """Whether the file is the one that was noted, unchanged since. The note is gone in any case."""
+def take_note(path: Path) -> Mapping[str, Any] | None:
+    """What was stated of the file, where it is the one that was noted, unchanged since. The note is gone in any case."""
     note = _note(path)
     try:
-        was = note.read_text()
+        was = json.loads(note.read_bytes())
         note.unlink()
-        return was == _state(path)
-    except (OSError, UnicodeDecodeError):
-        return False
+        return dict(was["stated"]) if was["state"] == _state(path) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _note(path: Path) -> Path:

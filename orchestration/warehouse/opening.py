@@ -95,7 +95,7 @@ def await_warehouse(paths: Paths, patience: float = _LOCK_PATIENCE_SECONDS) -> s
     open, and report it with the tracebacks of every attempt.
     """
     path = paths.warehouse
-    read = () if take_note(path) else (*KEPT_TABLES, *FORMER_TABLES)
+    read = () if take_note(path) is not None else (*KEPT_TABLES, *FORMER_TABLES)
     deadline = time.monotonic() + patience
     while path.exists():
         try:

@@ -73,6 +73,55 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tables of former files whose rows are read."""
+    found: list[str] = []
+    plain = changes._content_in_order
+    monkeypatch.setattr(changes, "_content_in_order", lambda *rest: (found.append(rest[1]), plain(*rest))[1])
+    return found
+
+
+def test_rows_of_a_file_that_the_last_publication_left_are_not_read(tmp_path: Path, read: list[str]) -> None:
+    """The first one upon another reads them: what is made from nothing is compared with nothing."""
+    history = Republished(tmp_path, 0)
+    history.publish()
+    history.a_new_day()
+    history.publish()
+    assert {BARS, LABELS} <= set(read)
+    read.clear()
+    history.a_corrected_row()
+    anew = history.anew()
+    history.publish()
+    assert read == []
+    assert contents(history.upon) == contents(anew)
+
+
+def test_rows_of_a_file_in_which_another_program_wrote_are_read(tmp_path: Path, read: list[str]) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    history.publish()
+    read.clear()
+    history.another_program_changes_rows()
+    anew = history.anew()
+    history.publish()
+    assert {BARS, LABELS} <= set(read)
+    assert contents(history.upon) == contents(anew)
+
+
+def test_sums_of_another_version_of_duckdb_are_not_compared(
+    tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb, "__version__", "0.1")
+        history.publish()
+    read.clear()
+    history.publish()
+    assert {BARS, LABELS} <= set(read)
+
+
 def test_of_a_large_table_the_months_that_changed_are_written_and_of_others_nothing(
     tmp_path: Path, written: list[str]
 ) -> None:

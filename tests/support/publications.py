@@ -15,6 +15,7 @@ import duckdb
 
 from ingestion.raw.store import ObjectStore
 from ingestion.raw.stores import open_store
+from orchestration.state.whole import note_whole
 from orchestration.warehouse.lake.catalog import TeamLake
 from orchestration.warehouse.opening import WarehouseFile
 from orchestration.warehouse.publish.publication import Publication, publish
@@ -92,7 +93,7 @@ class Publisher:
     ) -> Publication:
         now = self.now
         self.now += timedelta(seconds=1)
-        return publish(
+        publication = publish(
             WarehouseFile(self.warehouse),
             self.serving,
             self.store,
@@ -105,6 +106,8 @@ class Publisher:
             postgres_url=self.postgres_url,
             team=self.team,
         )
+        note_whole(self.serving, publication.contents.statement())  # as a run does
+        return publication
 
     def publish_days(self, days: int) -> Publication:
         self.build_days(days)

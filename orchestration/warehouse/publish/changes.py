@@ -7,15 +7,18 @@ The staged file begins as a copy of the former one. Its rows are compared with t
 month by month: their number and a sum of their hashes. From the first month that differs, rows are deleted and copied
 anew, so that a table is always in the order that it has when it is written whole: by month, and within a month by its
 key. What cannot be compared (other columns, another key, another order) is written whole.
+
+What a table holds once it was compared is that of its source: where the former file is the one that was left, its rows
+need not be read.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestration.warehouse.publish.tables import Table
 from orchestration.warehouse.sql import identifier, literal
@@ -51,6 +54,34 @@ class Change:
 
 NOTHING: Final = Change("false")
 EVERYTHING: Final = Change("true")
+
+# By month (its number since the year 0; None without one): how many rows, and the sum of their hashes.
+_Content = Mapping[int | None, tuple[int, int]]
+
+
+@dataclass
+class Contents:
+    """What the tables of a publication hold, as far as it was compared; those of a file that is brought to other rows
+    become those of its sources."""
+
+    by_table: dict[str, _Content] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any] | None) -> Contents:
+        """What `statement` gave; nothing where that was of a version of DuckDB that may hash otherwise."""
+        import duckdb
+
+        if not stated or stated["duckdb"] != duckdb.__version__:
+            return cls()
+        tables = stated["tables"].items()
+        return cls({name: {month: (rows, total) for month, rows, total in months} for name, months in tables})
+
+    def statement(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        import duckdb
+
+        tables = {name: [[month, *found] for month, found in months.items()] for name, months in self.by_table.items()}
+        return {"duckdb": duckdb.__version__, "tables": tables}
 
 
 @dataclass(frozen=True)
@@ -98,17 +129,29 @@ def exists(out: duckdb.DuckDBPyConnection, table: str) -> bool:
 
 
 def replace_changed(
-    out: duckdb.DuckDBPyConnection, table: str, source: str, key: Sequence[str], former_key: Sequence[str] | None
+    out: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    key: Sequence[str],
+    former_key: Sequence[str] | None,
+    contents: Contents,
 ) -> Change:
     """Make `table` hold the rows of the relation `source` in their order; returns what was replaced.
 
-    `former_key`: the key that the table had when it was written, None for a table that was not published.
+    `former_key`: the key that the table had when it was written, None for a table that was not published. `contents`:
+    of the file, where they are known, and afterwards those of now.
     """
     columns = columns_of(out, source)
     month = _month(columns, key)
-    change = EVERYTHING
+    change, former = EVERYTHING, contents.by_table.pop(table, None)
     if former_key is not None and tuple(former_key) == tuple(key) and exists(out, table):
-        change = _compared(out, table, source, columns, month)
+        names = [name for name, _ in columns]
+        if columns_of(out, identifier(table)) == columns:
+            if former is None:
+                former = _content_in_order(out, table, names, month)
+            if former is not None:
+                contents.by_table[table] = now = _content(out, source, names, month)
+                change = _differing(former, now, columns, month)
     # Of a table without a key, all columns decide.
     order = ", ".join([*([_number_of(month)] if month else []), *map(identifier, key)]) or "all"
     target = identifier(table)
@@ -139,46 +182,40 @@ def months_of(out: duckdb.DuckDBPyConnection, table: Table, change: Change) -> t
     return table.rows - sum(each.rows for each in months), months
 
 
-def _compared(
-    out: duckdb.DuckDBPyConnection, table: str, source: str, columns: list[tuple[str, str]], month: str | None
-) -> Change:
-    if columns_of(out, identifier(table)) != columns:
-        return EVERYTHING
-    names = [name for name, _ in columns]
-    was = _months(out, identifier(table), names, month, "min(rowid), max(rowid)")
-    now = _months(out, source, names, month, "0, 0")
-    if not _is_in_order(was):
-        return EVERYTHING
-    differing = [number for number in was.keys() | now.keys() if _content(was, number) != _content(now, number)]
+def _differing(former: _Content, now: _Content, columns: Sequence[tuple[str, str]], month: str | None) -> Change:
+    """The rows from the first month on in which the two differ."""
+    none = (0, 0)
+    differing = [number for number in former.keys() | now.keys() if former.get(number, none) != now.get(number, none)]
     if not differing:
         return NOTHING
-    if month is None or None in was or None in now:
+    if month is None or None in former or None in now:
         return EVERYTHING
     first = min(number for number in differing if number is not None)
     return Change(f"{identifier(month)} >= {_type_of(columns, month)} '{_first_of(first)}'")
 
 
-_Months = Mapping[int | None, tuple[int, int, int, int]]
+def _content(out: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], month: str | None) -> _Content:
+    return {number: (rows, int(total)) for number, rows, total in _by_month(out, relation, columns, month)}
 
 
-def _months(
-    out: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], month: str | None, place: str
-) -> _Months:
-    """By month (its number since the year 0; None without one): rows, sum of their hashes, first and last place."""
+def _content_in_order(
+    out: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], month: str | None
+) -> _Content | None:
+    """None unless every month begins after the one before it has ended, as in a table that this module has written."""
+    found = _by_month(out, identifier(table), columns, month, "min(rowid), max(rowid)")
+    places = sorted(((number is None, number or 0), first, last) for number, _, _, first, last in found)
+    if any(before[2] >= after[1] for before, after in pairwise(places)):
+        return None
+    return {number: (rows, int(total)) for number, rows, total, *_ in found}
+
+
+def _by_month(
+    out: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], month: str | None, *more: str
+) -> list[tuple[Any, ...]]:
+    """The number of each month, its rows, the sum of their hashes, and `more` aggregates."""
     number = _number_of(month) if month else "null::integer"
     hashes = f"sum(hash({', '.join(map(identifier, columns))}))"
-    query = f"select {number}, count(*), {hashes}, {place} from {relation} group by 1"
-    return {found: (rows, int(total), first, last) for found, rows, total, first, last in out.execute(query).fetchall()}
-
-
-def _content(months: _Months, number: int | None) -> tuple[int, int]:
-    return months.get(number, (0, 0))[:2]
-
-
-def _is_in_order(months: _Months) -> bool:
-    """Whether every month begins after the one before it has ended, as in a table that was written by this module."""
-    places = [months[number][2:] for number in sorted(months, key=lambda number: (number is None, number or 0))]
-    return all(before[1] < after[0] for before, after in pairwise(places))
+    return out.execute(f"select {', '.join([number, 'count(*)', hashes, *more])} from {relation} group by 1").fetchall()
 
 
 def _month(columns: Sequence[tuple[str, str]], key: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestration.warehouse.publish.changes import Change, comment, exists, replace_changed
+from orchestration.warehouse.publish.changes import Change, Contents, comment, exists, replace_changed
 from orchestration.warehouse.publish.tables import PublicationError, Table
 from orchestration.warehouse.sql import identifier
 
@@ -40,18 +40,20 @@ _TABLES_COMMENTS: Final = {
 def copy_mart(
     out: duckdb.DuckDBPyConnection,
     mart: str,
-    key: Sequence[str] = (),
-    former_key: Sequence[str] | None = None,
+    key: Sequence[str],
+    former_key: Sequence[str] | None,
+    contents: Contents,
     warehouse: str = "warehouse",
 ) -> Change:
     """Bring one mart to its rows in the attached warehouse, and to the comments there; returns what was replaced.
 
     In an order that its rows decide: the warehouse keeps them in the order in which builds replaced them, and the same
-    rows must give the same bytes. `former_key`: the key of this mart in the former publication, None without one.
+    rows must give the same bytes. `former_key`: the key of this mart in the former publication, None without one;
+    `contents`: of the staged file, as `replace_changed` reads and keeps them.
     """
     schema = _schema_of(out, mart, warehouse)
     source = f"{identifier(warehouse)}.{identifier(schema)}.{identifier(mart)}"
-    change = replace_changed(out, mart, source, key, former_key)
+    change = replace_changed(out, mart, source, key, former_key, contents)
     there = "where database_name = ? and schema_name = ? and table_name = ?"
     place = [warehouse, schema, mart]
     table = out.execute(f"select comment from duckdb_tables() {there}", place).fetchone()

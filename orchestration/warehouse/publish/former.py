@@ -15,10 +15,11 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
 from orchestration.state.whole import take_note
+from orchestration.warehouse.publish.changes import Contents
 from orchestration.warehouse.publish.database import PUBLICATION, published
 from orchestration.warehouse.publish.parquet import LATEST, MANIFEST, SERVING, VERSIONS
 from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES
@@ -32,22 +33,29 @@ _COMPARED: Final = (REVISIONS, SOURCES, "fct_taker_spike_ranks", PUBLICATION)
 _NEEDED: Final = (REVISIONS, SOURCES)
 
 
-def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> tuple[Path | None, list[str]]:
-    """The former publication as a DuckDB file, None for the first one; and what there is to report.
+class Former(NamedTuple):
+    """The former publication as a DuckDB file, None for the first one; what there is to report; and what is known of
+    the contents of that file."""
 
-    A damaged `serving` is set aside. Files are written to `scratch`.
-    """
-    damage = None
+    path: Path | None
+    notices: list[str]
+    contents: Contents
+
+
+def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> Former:
+    """The former publication. A damaged `serving` is set aside. Files are written to `scratch`."""
+    damage = stated = None
     if serving.is_file():
+        stated = take_note(serving)
         try:
-            damage = duckdb_fault(serving, () if take_note(serving) else _COMPARED, read_only=True)
+            damage = duckdb_fault(serving, () if stated is not None else _COMPARED, read_only=True)
         except NotDamaged:
-            return serving, []  # attaching it raises the error, with what to do
+            return Former(serving, [], Contents())  # attaching it raises the error, with what to do
         if damage is None and not _has_later(store, serving):
-            return serving, []
+            return Former(serving, [], Contents.of(stated))
     restored, version = _from_parquet(store, scratch)
     if damage is None and serving.is_file():
-        return restored or serving, []
+        return Former(restored or serving, [], Contents() if restored else Contents.of(stated))
     if damage is not None:
         what = (
             f"it is published anew, and the history of revised ranks comes from the Parquet files of {version}"
@@ -55,12 +63,11 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> tupl
             else "it is published anew; the history of revised ranks is lost, since no Parquet version has it either, "
             f"and {REVISIONS} starts again"
         )
-        return restored, [set_aside(serving, damage, what)]
+        return Former(restored, [set_aside(serving, damage, what)], Contents())
     if restored:
-        return restored, [
-            f"{serving} was missing; the history of revised ranks comes from the Parquet files of {version}"
-        ]
-    return None, []
+        missing = f"{serving} was missing; the history of revised ranks comes from the Parquet files of {version}"
+        return Former(restored, [missing], Contents())
+    return Former(None, [], Contents())
 
 
 def _has_later(store: ObjectStore, serving: Path) -> bool:

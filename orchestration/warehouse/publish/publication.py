@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake, without
 from orchestration.warehouse.lake.expiry import tidy
 from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.publish import database, lake, parquet, postgres, revisions
-from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, at_once, is_basis
+from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, Contents, at_once, is_basis
 from orchestration.warehouse.publish.cluster import Cluster, ClusterReport, audited_snapshots, shown
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
@@ -57,7 +57,8 @@ class Publication:
     `rows` per table, the days covered (None when there is no bar at all), the markets, the `version` of the Parquet
     files, how many ranks a corrected file changed (`revised_ranks`), and what PostgreSQL, the lake and
     the catalog of the cluster hold, None without one.
-    `notices`: what was found damaged, and what that means for the history.
+    `notices`: what was found damaged, and what that means for the history. `contents`: of the DuckDB file, so far as
+    they are known.
     """
 
     rows: Mapping[str, int]
@@ -70,6 +71,7 @@ class Publication:
     lake: lake.LakeReport | None = None
     cluster: ClusterReport | None = None
     notices: tuple[str, ...] = ()
+    contents: Contents = field(default_factory=Contents)
 
 
 def publish(
@@ -112,9 +114,17 @@ def publish(
         alone_on(store, PUBLICATION, wait=lock_wait, report=report, run_id=run_id) as refuse_unless_alone,
     ):
         folder = Path(name)
-        former, notices = former_publication(serving, store, folder)
+        former, notices, contents = former_publication(serving, store, folder)
         marts_with_keys = {mart: keys.get(mart, ()) for mart in marts}
-        fill = partial(_copy, warehouse=warehouse, marts=marts_with_keys, former=former, run_id=run_id, now=now)
+        fill = partial(
+            _copy,
+            warehouse=warehouse,
+            marts=marts_with_keys,
+            former=former,
+            contents=contents,
+            run_id=run_id,
+            now=now,
+        )
         with _filled(serving, former, fill, memory_limit, folder / "spill") as (staged, out, copied):
             first, last, markets = span = database.span_of(out, marts)
             exported = [describe(out, mart, keys.get(mart, ())) for mart in (*marts, *revisions.TABLES)]
@@ -145,7 +155,7 @@ def publish(
     rows = {table.name: table.rows for table in exported}
     version = manifest["version"]
     return Publication(
-        rows, first, last, tuple(markets), version, copied.revised, loaded, laid, on_cluster, tuple(notices)
+        rows, first, last, tuple(markets), version, copied.revised, loaded, laid, on_cluster, tuple(notices), contents
     )
 
 
@@ -164,18 +174,21 @@ def _copy(
     warehouse: Warehouse,
     marts: Mapping[str, Sequence[str]],
     former: Path | None,
+    contents: Contents,
     run_id: str,
     now: datetime,
 ) -> _Copied:
     """Bring the staged file to the marts and the history of their ranks.
 
-    `marts`: the key columns of each.
+    `marts`: the key columns of each. `contents`: of the file that it is a copy of, and afterwards its own.
     """
     since, former_keys = database.published(out), database.former_keys(out)
     warehouse.attach(out)
     with at_once(out):
         database.drop_others(out, {*marts, *revisions.TABLES})
-        changes = {mart: database.copy_mart(out, mart, key, former_keys.get(mart)) for mart, key in marts.items()}
+        changes = {
+            mart: database.copy_mart(out, mart, key, former_keys.get(mart), contents) for mart, key in marts.items()
+        }
     carried = revisions.carry_revisions(
         out,
         former,
@@ -183,6 +196,7 @@ def _copy(
         run_id=run_id,
         former_keys=former_keys,
         ranks=changes.get(revisions.RANKS, EVERYTHING),
+        contents=contents,
     )
     out.execute("detach warehouse")
     revisions.refuse_broken(out)

@@ -21,6 +21,7 @@ from orchestration.warehouse.publish.changes import (
     EVERYTHING,
     NOTHING,
     Change,
+    Contents,
     at_once,
     columns_of,
     comment,
@@ -105,13 +106,15 @@ def carry_revisions(
     warehouse: str = "warehouse",
     former_keys: Mapping[str, Sequence[str]] | None = None,
     ranks: Change = EVERYTHING,
+    contents: Contents | None = None,
 ) -> Carried:
     """Bring both tables of the publication that is being built to what is known now.
 
     `new`: a connection to the staged file with the marts in it and the warehouse attached under the name `warehouse`.
     `former`: the publication that people read now, None for the first one. Its history is copied unchanged, and what
     this publication states differently is appended. Raises HistoryBroken when `former` cannot be read.
-    `former_keys`: of the tables that the staged file has from `former`; `ranks`: what differs in the ranks.
+    `former_keys`: of the tables that the staged file has from `former`; `ranks`: what differs in the ranks; `contents`:
+    of the staged file, where they are kept.
     """
     keys = former_keys or {}
     receipts = _relation(new, warehouse, "stg_raw__receipts")
@@ -120,7 +123,7 @@ def carry_revisions(
         if not stands:
             new.execute(f"create or replace table {REVISIONS} ({_declared(_REVISIONS_TABLE)})")
         _describe(new, REVISIONS, _REVISIONS_TABLE, "Append-only: every rank that a publication changed, and why.")
-        sources = _carry_sources(new, receipts, keys.get(SOURCES))
+        sources = _carry_sources(new, receipts, keys.get(SOURCES), contents or Contents())
     revised = 0
     if former is not None:
         _attach(new, former)
@@ -134,12 +137,14 @@ def carry_revisions(
     return Carried(revised, {REVISIONS: EVERYTHING, SOURCES: sources})
 
 
-def _carry_sources(new: duckdb.DuckDBPyConnection, receipts: str | None, former_key: Sequence[str] | None) -> Change:
+def _carry_sources(
+    new: duckdb.DuckDBPyConnection, receipts: str | None, former_key: Sequence[str] | None, contents: Contents
+) -> Change:
     new.execute(f"create or replace temp table {_STAGED_SOURCES} ({_declared(_SOURCES_TABLE)})")
     staged = f"temp.main.{_STAGED_SOURCES}"
     if receipts is not None:
         new.execute(f"insert into {staged}\n{_sql('sources', receipts=receipts)}")
-    change = replace_changed(new, SOURCES, staged, KEYS[SOURCES], former_key)
+    change = replace_changed(new, SOURCES, staged, KEYS[SOURCES], former_key, contents)
     new.execute(f"drop table {staged}")
     what = "The venue's files that the bars of these marts were built from, day by day."
     _describe(new, SOURCES, _SOURCES_TABLE, what)
