@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -102,7 +101,6 @@ def found(spark_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> d
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(spark_cluster.conf), str(warehouse)],
         cwd=ROOT,
-        env=os.environ | {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
         capture_output=True,
         text=True,
         check=False,
