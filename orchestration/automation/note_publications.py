@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ingestion.domain.errors import StorageError
 from orchestration.automation.jobs import Jobs
 from orchestration.config.paths import Paths
 from orchestration.defs.publish import evaluations
@@ -17,6 +18,7 @@ from orchestration.resources import StorageResource
 from orchestration.serving.published import NothingPublished, PublicationUnreadable, QueryFailed, query
 from orchestration.state.last_run import CheckFinding, note_run, read_note
 from orchestration.warehouse.publish.database import PUBLICATION
+from orchestration.warehouse.publish.parquet import latest_manifest
 
 if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
@@ -32,7 +34,7 @@ def note_sensor(paths: Paths, storage: StorageResource, jobs: Jobs) -> dg.Sensor
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Keeps what a publication's checks found, so that the next `taker run` knows that nothing is to be "
-        "done. On S3 it stores one object.",
+        "done. It reads and stores an object beside the publication.",
     )
     def note_publications(context: dg.RunStatusSensorContext) -> dg.SkipReason:
         run_id = context.dagster_run.run_id
@@ -42,13 +44,16 @@ def note_sensor(paths: Paths, storage: StorageResource, jobs: Jobs) -> dg.Sensor
 
 
 def noted(paths: Paths, store: "ObjectStore", run_id: str, found: Iterable[dg.AssetCheckEvaluation]) -> str:
-    """Note the run if its publication is the one that stands; a sentence for the sensor's tick."""
+    """Note the run if its publication is the one that stands, here and on the storage, where other machines may have
+    published since; a sentence for the sensor's tick."""
     try:
         _, ((standing,),) = query(paths.serving, f"select run_id from {PUBLICATION}")
-    except (NothingPublished, PublicationUnreadable, QueryFailed) as error:
+        of_storage = (latest_manifest(store) or {}).get("run_id")
+    except (NothingPublished, PublicationUnreadable, QueryFailed, StorageError) as error:
         return str(error)
-    if standing != run_id:
-        return f"the publication that stands is of another run, {standing}"
+    if {standing, of_storage} != {run_id}:
+        other = standing if standing != run_id else of_storage
+        return f"the publication that stands is of another run, {other}"
     if read_note(paths).get("run_id") == run_id:
         return "noted by the run itself"
     note_run(paths, store, run_id, findings(found))

@@ -7,12 +7,14 @@ dagster, no dbt.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestration.config.dbt import DbtConfig
+from orchestration.report.command import show_report
 from orchestration.report.write import report_path
-from orchestration.serving.published import run_of
-from orchestration.state.last_run import adopt_note
+from orchestration.serving.published import PublicationUnreadable, QueryFailed, run_if_any
+from orchestration.state.last_run import adopt_note, read_note
 from orchestration.state.process import scratch
 from orchestration.warehouse.publish.catch_up import catch_up
 
@@ -20,15 +22,21 @@ if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
 
 
-def caught_up(dbt: DbtConfig, store: ObjectStore) -> str | None:
-    """This machine's marts.duckdb, the page of the report and the note of the run as those of the publication that
-    stands on the storage, where it is a later one; then what was done, as a sentence."""
+def follow_publication(dbt: DbtConfig, store: ObjectStore) -> str | None:
+    """Make this machine's marts.duckdb, the note of its run and the page of the report those of the publication that
+    stands on the storage; a sentence where the file was made anew.
+
+    Each by what it is itself: a note that the other machine left later, or a page that failed, is made up for by the
+    next run. One that cannot be made stays as it is; the run then goes its usual way.
+    """
     paths = dbt.paths
     with scratch(paths) as folder:
         caught = catch_up(paths.serving, store, folder, memory_limit=dbt.memory_limit)
-    if caught is not None:
-        from orchestration.report.command import show_report
-
-        adopt_note(paths, store, run_of(paths.serving))
+    run_id = run_if_any(paths.serving)
+    if run_id is None:
+        return caught
+    with suppress(PublicationUnreadable, QueryFailed, OSError):
+        if read_note(paths).get("run_id") != run_id:
+            adopt_note(paths, store, run_id)
         show_report(paths.serving, report_path(paths.serving), browser=False)
     return caught

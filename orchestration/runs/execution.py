@@ -24,7 +24,7 @@ from orchestration.config.settings import Settings
 from orchestration.defs.choosing import choose, due
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
-from orchestration.runs.catching_up import caught_up
+from orchestration.runs.catching_up import follow_publication
 from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
@@ -95,20 +95,23 @@ def run(
     with ExitStack() as until_ingested:
         comparing = partial(compared, settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
         found = until_ingested.enter_context(comparing())
-        stands = partial(_stands, settings, ranges, recorder, report, with_today=last_day is None)
+        is_published = partial(_is_published, settings, ranges, recorder, report, with_today=last_day is None)
         is_wanted = full_refresh or full_audit
-        if not is_wanted and stands(found, counted=False):
+        if not is_wanted and is_published(found, counted=False):
             return report
         require_engine(settings.dbt)
         with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
-            _ingest(session, ranges, found)
+            has_ingested = _ingest(session, ranges, found)
             # Of a large zone, what was found takes memory that the build needs.
             found = None
             until_ingested.close()
             if report.every_object_failed or report.nothing_ingested:
                 return report
-            if not is_wanted and _stands_all_the_same(recorder, report, comparing, stands):
-                return report
+            if not is_wanted and has_ingested and report.nothing_stored:
+                # What was due was new to this machine alone: another one may have published it.
+                with comparing() as again:
+                    if is_published(again, counted=True):
+                        return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
             if not report.published:
@@ -141,21 +144,7 @@ def _choose_if_due(settings: Settings, recorder: Recorder) -> None:
         choose(settings.patterns, settings.paths.choices, settings.endpoints, settings.kline_interval, recorder.noticed)
 
 
-def _stands_all_the_same(
-    recorder: Recorder,
-    report: RunReport,
-    comparing: Callable[[], contextlib.AbstractContextManager[Comparison | None]],
-    stands: Callable[..., bool],
-) -> bool:
-    """`stands` after an ingestion that stored nothing: what was due was new to this machine alone, and another one may
-    have published it."""
-    if not (recorder.carried_out and report.nothing_stored):
-        return False
-    with comparing() as found:
-        return stands(found, counted=True)
-
-
-def _stands(
+def _is_published(
     settings: Settings,
     ranges: Sequence[IngestRange],
     recorder: Recorder,
@@ -171,7 +160,7 @@ def _stands(
     """
     if comparison is None or comparison.is_due:
         return False
-    if caught := caught_up(settings.dbt, comparison.zone.store):
+    if caught := follow_publication(settings.dbt, comparison.zone.store):
         recorder.noticed(caught)
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
     found = unchanged(settings.scope, settings.endpoints, settings.dbt, comparison, url, with_today=with_today)
@@ -230,8 +219,9 @@ def _explained(settings: Settings, step: str, text: str) -> str | None:
     return None
 
 
-def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison | None) -> None:
-    """One run per range in which something is to be done, until it is clear that the archive answers nothing.
+def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison | None) -> bool:
+    """One run per range in which something is to be done, until it is clear that the archive answers nothing. Whether
+    anything was done in any of them.
 
     Where nothing was found before, and where what was found speaks of a history that is lost, that is each range.
     """
@@ -250,6 +240,7 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison 
             session.recorder.noticed(notice)
         # Those without a receipt were known before.
         found.remember([Found.of(outcome) for outcome in beside if outcome.receipt is not None])
+    has_ingested = False
     for part in parts:
         session.recorder.carried_out.clear()
         recorded = _execute(
@@ -262,8 +253,10 @@ def _ingest(session: _Session, ranges: Sequence[IngestRange], found: Comparison 
         )
         if found is not None:
             found.remember(recorded_outcomes(session.recorder.carried_out, recorded))
+        has_ingested = has_ingested or bool(session.recorder.carried_out)
         if session.report.every_object_failed:
-            return
+            break
+    return has_ingested
 
 
 def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: bool, full_audit: bool) -> None:

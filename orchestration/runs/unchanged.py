@@ -11,7 +11,6 @@ In doubt the answer is no: then the run goes its usual way, which judges, heals 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from orchestration.warehouse.engines import is_there, team_lake
 from orchestration.warehouse.publish import lake, postgres
 from orchestration.warehouse.publish.database import PUBLICATION
 from orchestration.warehouse.publish.inputs import INPUTS, index_sha256, inputs_sha256, published_settings
-from orchestration.warehouse.publish.parquet import LATEST, stands
+from orchestration.warehouse.publish.parquet import latest_manifest, stands
 
 if TYPE_CHECKING:
     from ingestion.archive import Outcome
@@ -141,10 +140,10 @@ def _published(paths: Paths, note: Mapping[str, Any]) -> tuple[datetime, str, st
 def _stands(store: ObjectStore, run_id: str, postgres_url: str | None, team: TeamLake | None) -> bool:
     """The publication is complete on the storage, and in PostgreSQL and the lake if it goes there."""
     try:
-        latest = json.loads(store.get_bytes(LATEST) or b"null")
+        latest = latest_manifest(store)
         if latest is None or latest["run_id"] != run_id or not stands(store, latest):
             return False
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return False
     return (postgres_url is None or postgres.published_run(postgres_url) == run_id) and (
         team is None or lake.published_run(team.published) == run_id

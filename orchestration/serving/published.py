@@ -185,6 +185,14 @@ def run_of(serving: Marts) -> str:
     return str(found[0]) if found else ""
 
 
+def run_if_any(serving: Marts) -> str | None:
+    """The run whose publication stands; None where none does, or it cannot be read."""
+    try:
+        return run_of(serving)
+    except (NothingPublished, PublicationUnreadable, QueryFailed):
+        return None
+
+
 def named(serving: Marts) -> str:
     """What is read, in words."""
     return lake.described(serving) if isinstance(serving, LakeMarts) else str(serving)

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from ingestion.raw.durable import atomic_write, boot
 
-
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -32,7 +31,7 @@ def note_whole(path: Path, stated: Mapping[str, Any] = _NOTHING) -> None:
 
 
 def take_note(path: Path) -> Mapping[str, Any] | None:
-    """What was stated of the file, where it is the one that was noted, unchanged since. The note is gone in any case."""
+    """What was stated of the file, where it is as it was noted; None for any other. The note is gone in any case."""
     note = _note(path)
     try:
         was = json.loads(note.read_bytes())

@@ -76,9 +76,7 @@ def leave(end: SystemExit) -> NoReturn:
     """End the process as Python would, but for freeing each object of dbt's manifest and contexts."""
     if not (end.code is None or isinstance(end.code, int)):
         raise end
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # what Python calls first: idle pools end, and threads are joined
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

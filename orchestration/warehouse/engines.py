@@ -134,7 +134,7 @@ def alone_of(config: DbtConfig) -> Alone | None:
 
 def cluster_of(config: DbtConfig) -> Cluster | None:
     """The catalog of the cluster that a publication is shown in beside the files; None for other targets."""
-    return Cluster(config.spark_conf) if config.target == SPARK else None
+    return Cluster(config.spark_conf) if config.target == SPARK and config.spark_conf else None
 
 
 def team_lake(config: DbtConfig) -> TeamLake | None:

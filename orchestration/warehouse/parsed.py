@@ -23,9 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from ingestion.raw.durable import atomic_write, sweep
+from ingestion.raw.durable import sweep
 from orchestration.config.dbt import DUCKDB, SPARK
 from orchestration.state.garbage import loading, look_seldom
+from orchestration.state.own_files import read_own, write_own
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -73,7 +74,7 @@ def load_parsed(path: Path) -> Manifest | None:
 
     with loading():
         try:
-            manifest: Manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+            manifest: Manifest = Manifest.from_msgpack(read_own(path) or b"", decoder=extended_mashumuro_decoder)
         except Exception:  # torn, or of another dbt: dbt parses anew, which is slower and right
             return None
         manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
@@ -89,14 +90,13 @@ def keep_parsed(path: Path, target: Path, since: float) -> None:
     """
     fresh = target / "partial_parse.msgpack"
     try:
-        if path.exists() or fresh.stat().st_mtime < since:
+        if read_own(path) is not None or fresh.stat().st_mtime < since:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         for former in path.parent.glob(_KEPT.format(path.name.split("-")[1], "*")):
             former.unlink(missing_ok=True)
         sweep(path.parent, deeply=False)
-        with atomic_write(path) as staged:
-            staged.write_bytes(fresh.read_bytes())
+        write_own(path, fresh.read_bytes())
     except OSError:
         return
 
@@ -136,11 +136,12 @@ def run_dbt(args: Sequence[str], loaded: Mapping[Path, Manifest | None] = Mappin
     with _engine(args, output, lambda: _descriptions(manifest or load_parsed(path))):
         try:
             cli(list(args), prog_name="dbt", obj={} if manifest is None else {"manifest": manifest})
-        finally:
+        except SystemExit:
             if manifest is None and artefacts:
                 keep_parsed(path, Path(artefacts), began)
             if manifest is not None and prepared is None:
                 keep_prepared(prepared_path(path), manifest)
+            raise
 
 
 def _engine(

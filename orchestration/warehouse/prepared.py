@@ -9,8 +9,8 @@ same in every environment of a class: names, macros and variables are looked up 
 class of its configuration before it looks whether profile and project have that form.
 
 The first build of a version keeps them, made from the whole parsed project: two that do so at once write the same.
-They are code that is run, and lie beside the parsed project, in a folder of the one who builds. What another user has
-written there is not read.
+They are code that is run, and lie beside the parsed project, in a folder of the one who builds. What another user may
+have written there is not read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dbt_common.clients import jinja
 from dbt_common.dataclass_schema import dbtClassMixin
 
-from ingestion.raw.durable import atomic_write, sweep
+from ingestion.raw.durable import sweep
+from orchestration.state.own_files import read_own, write_own
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -59,12 +60,7 @@ def prepared_path(parsed: Path) -> Path:
 
 def load_prepared(path: Path) -> Prepared | None:
     """What is kept there; None where nothing is, or what no build of this user and these versions has written whole."""
-    try:
-        with path.open("rb") as file:
-            is_own = os.fstat(file.fileno()).st_uid == os.geteuid()
-            content = file.read() if is_own else b""
-    except OSError:
-        return None
+    content = read_own(path) or b""
     digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if digest != _digest(path, payload):  # marshal trusts what it reads
         return None
@@ -78,16 +74,15 @@ def keep_prepared(path: Path, manifest: Manifest) -> None:
     """
     if not os.access(path.parent, os.W_OK):
         return
-    payload = marshal.dumps((_compiled(manifest), dict(sorted(_made.items()))), _MARSHAL)
     target, digest, _ = path.stem.removeprefix("prepared-").split("-")
     try:
+        payload = marshal.dumps((_compiled(manifest), dict(sorted(_made.items()))), _MARSHAL)
         for former in path.parent.glob(_KEPT.format(target, "*")):
             if digest not in former.name:
                 former.unlink(missing_ok=True)
         sweep(path.parent, deeply=False)
-        with atomic_write(path) as staged:
-            staged.write_bytes(_digest(path, payload) + payload)
-    except OSError:
+        write_own(path, _digest(path, payload) + payload)
+    except Exception:  # a template that no build renders may have a fault, and no build fails for want of the file
         return
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,28 @@ def test_the_latest_file_stays_as_it_is(here: Publisher, there: Publisher) -> No
     assert there.serving.read_bytes() == content
 
 
+def test_what_took_the_place_of_the_file_is_newer_whatever_the_clocks_show(tmp_path: Path, here: Publisher) -> None:
+    here.publish_days(40)
+    there = Publisher(tmp_path / "there", here.store, now=here.now - timedelta(minutes=5))
+    there.folder.mkdir()
+    there.publish_days(41)
+    assert caught(here) is not None
+    assert here.query(f"select count(*) from {DAILY}") == [(41,)]
+    assert caught(there) is None
+
+
+def test_a_storage_of_another_history_does_not_take_the_place_of_the_file(tmp_path: Path, here: Publisher) -> None:
+    """As where a backup was restored that is older than what this machine has published since."""
+    here.publish_days(40)
+    backup = tmp_path / "backup"
+    shutil.copytree(tmp_path / "serving", backup)
+    here.publish_days(41)
+    shutil.rmtree(tmp_path / "serving" / "versions")
+    shutil.copytree(backup, tmp_path / "serving", dirs_exist_ok=True, ignore=lambda *_: ["marts.duckdb"])
+    assert caught(here) is None
+    assert here.query(f"select count(*) from {DAILY}") == [(41,)]
+
+
 def test_a_file_that_is_gone_is_made_anew(there: Publisher) -> None:
     there.serving.unlink()
     assert caught(there) is not None
@@ -102,7 +126,7 @@ def test_of_a_version_that_is_not_whole_nothing_is_made(here: Publisher, there: 
     content = here.serving.read_bytes()
     assert caught(here) is None
     assert here.serving.read_bytes() == content
-    assert [path.name for path in here.serving.parent.glob(".marts*")] == []
+    assert {path.name for path in here.serving.parent.glob(".marts*")} <= {".marts.duckdb.whole"}
 
 
 def test_a_file_that_is_damaged_is_left_to_the_next_publication(here: Publisher, there: Publisher) -> None:

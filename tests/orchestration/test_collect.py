@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from inspect import signature
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +17,6 @@ from ingestion.domain.datasets import INSTRUMENTS
 from ingestion.domain.errors import IngestionError
 from ingestion.domain.markets import Market
 from ingestion.domain.periods import Period
-from ingestion.live.collector import Collector
 from ingestion.live.seal import seal
 from ingestion.live.spool import CoveredMinute, SpoolReader, is_held, segments
 from ingestion.live.status import read_status
@@ -57,7 +55,7 @@ def torn_bytes(path: Path) -> int:
     return reader.torn_bytes
 
 
-def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_path: Path, venue: VenueServer) -> None:
+def test_after_a_kill_records_are_whole_and_the_next_run_goes_on(tmp_path: Path, venue: VenueServer) -> None:
     spool, at = tmp_path / "spool", time.time_ns() // 1_000_000
     number = 0
 
@@ -77,10 +75,8 @@ def test_a_kill_loses_at_most_the_last_interval_and_the_next_run_goes_on(tmp_pat
         assert first.ended(signal.SIGKILL) == -signal.SIGKILL
     assert read_status(spool).stopped_at is None
     kept = quantities(spool)
-    # Of what came in the last interval nothing is promised. That it is kept: tests/ingestion/test_spool.py.
-    assert signature(Collector).parameters["fsync_seconds"].default == 1.0
+    # How long a record may be in memory alone: tests/ingestion/test_spool.py.
     assert kept == [*range(1, len(kept) + 1)]
-    assert len(kept) >= 400
 
     # A kill may have torn a record in the middle of its write, or not: here the tail is always torn.
     *_, open_file = (segment.path for segment in segments(spool))

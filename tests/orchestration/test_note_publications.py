@@ -11,7 +11,8 @@ import pytest
 from ingestion.raw.store import LocalStore
 from orchestration.automation.note_publications import noted
 from orchestration.config.paths import Paths
-from orchestration.state.last_run import CheckFinding, read_note
+from orchestration.state.last_run import SHARED, CheckFinding, read_note
+from orchestration.warehouse.publish.parquet import LATEST
 
 
 def evaluated(check: str, *, passed: bool = False) -> dg.AssetCheckEvaluation:
@@ -42,7 +43,10 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "storage")
+    """A storage on which that publication stands."""
+    made = LocalStore(tmp_path / "storage")
+    made.put_bytes(LATEST, b'{"run_id": "ours"}')
+    return made
 
 
 def test_the_run_whose_publication_stands_is_noted_with_what_its_checks_found(paths: Paths, store: LocalStore) -> None:
@@ -56,6 +60,12 @@ def test_the_run_whose_publication_stands_is_noted_with_what_its_checks_found(pa
 def test_a_run_whose_publication_was_replaced_is_not_noted(paths: Paths, store: LocalStore) -> None:
     assert "of another run, ours" in noted(paths, store, "former", [])
     assert read_note(paths) == {}
+
+
+def test_a_run_after_which_another_machine_has_published_is_not_noted(paths: Paths, store: LocalStore) -> None:
+    store.put_bytes(LATEST, b'{"run_id": "theirs"}')
+    assert "of another run, theirs" in noted(paths, store, "ours", [])
+    assert (read_note(paths), store.get_bytes(SHARED)) == ({}, None)
 
 
 def test_the_note_of_the_command_line_is_kept(paths: Paths, store: LocalStore) -> None:

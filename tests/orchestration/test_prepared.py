@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import marshal
-import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -14,6 +15,7 @@ from dbt.contracts.project import Project
 from dbt_common.clients import jinja
 from dbt_common.dataclass_schema import ValidationError, dbtClassMixin
 
+from orchestration.state import own_files
 from orchestration.warehouse import prepared
 from orchestration.warehouse.parsed import load_parsed, parsed_path
 from orchestration.warehouse.prepared import (
@@ -121,13 +123,17 @@ def test_a_file_of_another_python_or_dbt_is_not_read(
     assert load_prepared(other) is None
 
 
-def test_a_file_that_another_user_has_written_is_not_run(
-    project: Manifest, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_others_may_have_written_is_not_run(project: Manifest, path: Path) -> None:
     keep_prepared(path, project)
     assert load_prepared(path) is not None
-    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    path.chmod(0o664)
     assert load_prepared(path) is None
+
+
+def test_a_template_with_a_fault_that_no_build_renders_fails_none(path: Path) -> None:
+    faulty: Any = SimpleNamespace(macros={"m": SimpleNamespace(macro_sql="{% if %}")}, nodes={})
+    keep_prepared(path, faulty)
+    assert not path.exists()
 
 
 def test_files_of_former_states_of_the_project_are_removed_and_those_of_another_python_stay(
@@ -157,6 +163,6 @@ def test_a_full_disk_is_no_error_of_the_build(project: Manifest, path: Path, mon
     def full(target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepared, "atomic_write", full)
+    monkeypatch.setattr(own_files, "atomic_write", full)
     keep_prepared(path, project)
     assert not path.exists()

@@ -11,15 +11,17 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import eventually
 from tools.postgres import server_programs
-from tools.spark.cluster import Cluster, down, up
+from tools.spark.cluster import ONE_COMPILER, Cluster, down, up
 
+# No test computes for long enough that Java's second compiler would pay.
+_OF_EVERY_TEST = {"spark.executor.extraJavaOptions": f"{ONE_COMPILER} -Duser.timezone=UTC"}
 _OF_FEW_ROWS = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
@@ -56,7 +58,9 @@ def running_spark(*, thrift: bool = False) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="taker-spark-"))
     folder.chmod(0o755)
     try:
-        yield up(folder, thrift=thrift)
+        cluster = up(folder, thrift=thrift)
+        _set(cluster.conf, _OF_EVERY_TEST)
+        yield cluster
     finally:
         down(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,11 +74,14 @@ def of_few_rows(cluster: Cluster, folder: Path, *, in_the_driver: bool = False) 
     """
     conf = folder / "conf"
     shutil.copytree(cluster.conf, conf)
-    path = conf / "spark-defaults.conf"
-    changed = _OF_FEW_ROWS | ({"spark.master": "local[2]"} if in_the_driver else {})
-    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in changed]
-    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in changed.items()), ""]))
+    _set(conf, _OF_FEW_ROWS | ({"spark.master": "local[2]"} if in_the_driver else {}))
     return conf
+
+
+def _set(conf: Path, values: Mapping[str, str]) -> None:
+    path = conf / "spark-defaults.conf"
+    kept = [line for line in path.read_text().splitlines() if line.split(" ")[0] not in values]
+    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in values.items()), ""]))
 
 
 def kill_workers(cluster: Cluster, *names: str) -> None:

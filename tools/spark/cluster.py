@@ -35,9 +35,9 @@ MEMORY: Final = "1g"
 # What a worker may give away: an executor takes a part beside its heap.
 _WORKER_MEMORY: Final = "1536m"
 _DAEMON_MEMORY: Final = "256m"
-# Most of what a build costs here is the planning of small queries, each of them another one, for which Java's second
-# compiler costs more than it saves.
-_SHORT_LIVED: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Of what plans queries or waits: each query is another one, and Java's second compiler costs more there than it saves
+# (docs/spark.md). Executors have it: of many rows it nearly halves what each costs.
+ONE_COMPILER: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _WORKER: Final = "worker-"
 # Java alone takes a minute where other work has the cores; a part that ends is noticed at once.
 _START_SECONDS: Final = 300.0
@@ -195,8 +195,8 @@ def _write_conf(cluster: Cluster, classes: Sequence[Path], password: str, master
         # By class path and not `spark.jars`: the catalog's classes are looked up by the loader of Spark's own.
         "spark.driver.extraClassPath": ":".join(map(str, classes)),
         "spark.executor.extraClassPath": ":".join(map(str, classes)),
-        "spark.driver.extraJavaOptions": f"{_SHORT_LIVED} -Duser.timezone=UTC -Dderby.system.home={folder / 'hive'}",
-        "spark.executor.extraJavaOptions": f"{_SHORT_LIVED} -Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": f"{ONE_COMPILER} -Duser.timezone=UTC -Dderby.system.home={folder / 'hive'}",
+        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
         "spark.sql.shuffle.partitions": "4",
         f"spark.sql.catalog.{CATALOG}": "org.apache.iceberg.spark.SparkCatalog",
         f"spark.sql.catalog.{CATALOG}.catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
@@ -241,6 +241,8 @@ def _start_thrift(cluster: Cluster, home: Path) -> None:
     """The server for BI tools computes in its own process: it would hold the workers' cores from every build."""
     cluster.thrift_port = postgres.free_port()
     command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", "--name", "taker-thrift"]
+    # It computes, and for long.
+    command += ["--driver-java-options", f"-Duser.timezone=UTC -Dderby.system.home={cluster.folder / 'hive'}"]
     command += ["--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"]
     command += ["--hiveconf", f"hive.server2.thrift.port={cluster.thrift_port}"]
     command += ["--hiveconf", "hive.server2.thrift.bind.host=127.0.0.1", "spark-internal"]
@@ -255,7 +257,7 @@ def _started(cluster: Cluster, name: str, command: list[str], sign: str) -> str:
         "SPARK_LOCAL_IP": "127.0.0.1",
         # Of a master and of a worker; Spark counts its server for BI tools among the daemons.
         "SPARK_DAEMON_MEMORY": MEMORY if name == "thrift" else _DAEMON_MEMORY,
-        "SPARK_DAEMON_JAVA_OPTS": _SHORT_LIVED,
+        "SPARK_DAEMON_JAVA_OPTS": "" if name == "thrift" else ONE_COMPILER,
         "SPARK_NO_DAEMONIZE": "1",
     }
     with log.open("wb") as output:

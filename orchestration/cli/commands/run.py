@@ -92,7 +92,7 @@ def run_and_show(
             debug=debug,
         )
     _show(settings, report, quiet=quiet, as_json=as_json)
-    _fail_unless_published(report, _standing(settings))
+    _fail_unless_published(report, settings)
 
 
 def _show(settings: Settings, report: RunReport, *, quiet: bool, as_json: bool) -> None:
@@ -123,8 +123,13 @@ def _standing(settings: Settings) -> str:
     return "the former publication stands" if settings.serving_path.exists() else "nothing is published yet"
 
 
-def _fail_unless_published(report: RunReport, standing: str) -> None:
+def _fail_unless_published(report: RunReport, settings: Settings) -> None:
+    from orchestration.serving.published import run_if_any
+
     if not report.published:
+        if run_if_any(settings.serving_path) in report.run_ids:
+            fail("the files are published, and not every other target is; the reasons are above; run it again")
+        standing = _standing(settings)
         if report.nothing_ingested:
             fail(f"nothing could be ingested, {standing}; the reason is above")
         fail(f"the marts were not published, {standing}; the reasons are above")

@@ -25,6 +25,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestration.warehouse.publish.database import PUBLICATION
 from orchestration.warehouse.publish.tables import PublicationError, Table
 from orchestration.warehouse.spark.conf import CATALOG, SCHEMA
 from orchestration.warehouse.spark.image import SNAPSHOTS
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 BRANCH: Final = "published"
 PUBLISHED: Final = "published"
-PUBLICATION: Final = "publication"
 
 _CONF: Final = "SPARK_CONF_DIR"
 _CATALOG_SETTINGS: Final = f"spark.sql.catalog.{CATALOG}."
@@ -52,22 +52,31 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """The catalog that `spark-defaults.conf` in the folder `conf` states; None: where Spark itself looks for it."""
+    """The catalog that `spark-defaults.conf` in the folder `conf` states."""
 
-    conf: Path | None
+    conf: Path
 
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """How many marts readers on the cluster have, as of which schema of the catalog."""
+    """Where readers on the cluster have the marts."""
 
-    marts: int
     schema: str = f"{CATALOG}.{PUBLISHED}"
 
 
 def audited_snapshots(warehouse: duckdb.DuckDBPyConnection, name: str = "warehouse") -> dict[str, int]:
-    """The snapshot of each table that was copied into the attached warehouse, which is what its audit has judged."""
-    return dict(warehouse.execute(f"select table_name, snapshot_id from {name}.{SNAPSHOTS}").fetchall())
+    """The snapshot of each table that was copied into the attached warehouse, which is what its audit has judged.
+    PublicationError where the copy does not state them."""
+    import duckdb
+
+    known = f"select table_name, snapshot_id from {name}.{SNAPSHOTS} where snapshot_id is not null"
+    try:
+        return dict(warehouse.execute(known).fetchall())
+    except duckdb.CatalogException:
+        raise PublicationError(
+            "nothing was published and the former publication stands: a former version of Taker has copied the tables "
+            "that Spark built, and did not note their snapshots; run `build_and_publish`"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -92,7 +101,7 @@ def shown(
         with _one_sentence("Nothing was published, the former publication stands"):
             catalog = until_shown.enter_context(_opened(cluster))
             held = {name: catalog.table(name, snapshot) for name, snapshot in marts.items()}
-        yield ClusterReport(len(marts))
+        yield ClusterReport()
         with _one_sentence(
             "The files are published; readers on the cluster may have the former publication of some marts"
         ):
@@ -131,7 +140,7 @@ class _Catalog:
     """The catalog of the tables, by Iceberg's own interface in a JVM behind `gateway`."""
 
     def __init__(self, gateway: JavaGateway) -> None:
-        from py4j.java_gateway import JavaPackage, is_instance_of
+        from py4j.java_gateway import JavaPackage
 
         self._gateway, self._jvm = gateway, gateway.jvm
         settings = self._jvm.org.apache.spark.SparkConf(True)
@@ -143,8 +152,6 @@ class _Catalog:
         if isinstance(catalogs, JavaPackage):
             raise OSError("Iceberg is not in its spark.driver.extraClassPath")
         self._catalog = catalogs.buildIcebergCatalog(CATALOG, stated, hadoop)
-        # A catalog of Hive or of a folder has no views: its readers have the branch.
-        self._has_views = is_instance_of(gateway, self._catalog, "org.apache.iceberg.catalog.ViewCatalog")
 
     def table(self, name: str, snapshot: int) -> Any:
         """The table; PublicationError where it no longer has this snapshot."""
@@ -166,8 +173,6 @@ class _Catalog:
 
     def view(self, name: str, schema: Any, query: str) -> None:
         """A view of this query, in the place of the former one, where that is another."""
-        if not self._has_views:
-            return
         namespace, identifier = self._namespace(PUBLISHED), self._identifier(PUBLISHED, name)
         if not self._catalog.namespaceExists(namespace):
             self._catalog.createNamespace(namespace)
@@ -177,11 +182,10 @@ class _Catalog:
         builder.withDefaultCatalog(CATALOG).withDefaultNamespace(self._namespace(SCHEMA)).createOrReplace()
 
     def drop_other_views(self, names: Collection[str]) -> None:
-        """Of marts that are no longer published."""
-        if self._has_views:
-            for view in list(self._catalog.listViews(self._namespace(PUBLISHED))):
-                if view.name() not in names:
-                    self._catalog.dropView(view)
+        """Of marts that are no longer published: the schema is of what is published alone."""
+        for view in list(self._catalog.listViews(self._namespace(PUBLISHED))):
+            if view.name() not in names:
+                self._catalog.dropView(view)
 
     def _sql_of(self, view: Any) -> str:
         return str(self._catalog.loadView(view).sqlFor("spark").sql())
@@ -211,8 +215,7 @@ def _opened(cluster: Cluster) -> Iterator[_Catalog]:
 
     from orchestration.warehouse.spark.build import reason_of
 
-    if cluster.conf is not None:
-        os.environ[_CONF] = str(cluster.conf)
+    os.environ[_CONF] = str(cluster.conf)
     gateway = launch_gateway(popen_kwargs={"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
     try:
         try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,7 +20,7 @@ from orchestration.state.healing import NotDamaged, duckdb_fault, set_aside
 from orchestration.state.whole import take_note
 from orchestration.warehouse.publish.changes import Contents
 from orchestration.warehouse.publish.database import PUBLICATION, published
-from orchestration.warehouse.publish.parquet import LATEST, MANIFEST, SERVING, VERSIONS
+from orchestration.warehouse.publish.parquet import LATEST, MANIFEST, SERVING, VERSIONS, is_newer, published_at
 from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES
 from orchestration.warehouse.sql import identifier, literal
 
@@ -51,7 +50,7 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> Form
             damage = duckdb_fault(serving, () if stated is not None else _COMPARED, read_only=True)
         except NotDamaged:
             return Former(serving, [], Contents())  # attaching it raises the error, with what to do
-        if damage is None and not _has_later(store, serving):
+        if damage is None and not _has_newer(store, serving):
             return Former(serving, [], Contents.of(stated))
     restored, version = _from_parquet(store, scratch)
     if damage is None and serving.is_file():
@@ -70,20 +69,19 @@ def former_publication(serving: Path, store: ObjectStore, scratch: Path) -> Form
     return Former(None, [], Contents())
 
 
-def _has_later(store: ObjectStore, serving: Path) -> bool:
-    """Whether the storage has a publication that was made after that of the file."""
+def _has_newer(store: ObjectStore, serving: Path) -> bool:
+    """Whether the storage has a publication that took the place of that of the file."""
     latest = next(_manifests(store), None)
     if latest is None:
         return False
     import duckdb
 
     try:
-        at = datetime.fromisoformat(str(latest["published_at"])).astimezone(UTC)
         with duckdb.connect(str(serving), read_only=True) as connection:
-            found = published(connection)
+            own = published(connection)
+        return own is not None and is_newer(store, latest, own)
     except (KeyError, ValueError, duckdb.Error):
         return False
-    return found is not None and at > found[0]
 
 
 def _from_parquet(store: ObjectStore, scratch: Path) -> tuple[Path | None, str]:
@@ -114,7 +112,7 @@ def _made(store: ObjectStore, manifest: Mapping[str, Any], scratch: Path) -> Pat
     target = scratch / "former.duckdb"
     target.unlink(missing_ok=True)
     try:
-        published_at = datetime.fromisoformat(str(manifest["published_at"])).astimezone(UTC).replace(tzinfo=None)
+        at = published_at(manifest).replace(tzinfo=None)
         with duckdb.connect(str(target)) as made:
             for name in _COMPARED:
                 entry = manifest["marts"].get(name)
@@ -127,7 +125,7 @@ def _made(store: ObjectStore, manifest: Mapping[str, Any], scratch: Path) -> Pat
                 file.write_bytes(payload)
                 made.execute(f"create table {identifier(name)} as from read_parquet({literal(str(file))})")
             made.execute(f"create table {PUBLICATION} (published_at timestamp, run_id varchar)")
-            made.execute(f"insert into {PUBLICATION} values (?, ?)", [published_at, str(manifest["run_id"])])
+            made.execute(f"insert into {PUBLICATION} values (?, ?)", [at, str(manifest["run_id"])])
     except (KeyError, TypeError, ValueError, duckdb.Error):
         return None
     return target

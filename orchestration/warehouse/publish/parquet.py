@@ -220,6 +220,33 @@ def make_latest(store: ObjectStore, files: Sequence[ParquetFile], contents: Mapp
     store.put_bytes(LATEST, _as_json(contents))
 
 
+def latest_manifest(store: ObjectStore) -> Mapping[str, Any] | None:
+    """The content of `latest.json`; None where there is none, or it is none. StorageError."""
+    try:
+        latest = json.loads(store.get_bytes(LATEST) or b"null")
+    except ValueError:
+        return None
+    return latest if isinstance(latest, dict) else None
+
+
+def is_newer(store: ObjectStore, latest: Mapping[str, Any], own: tuple[datetime, str]) -> bool:
+    """Whether this manifest is of a publication that took the place of the `own` one: its time and run. KeyError and
+    ValueError for no manifest.
+
+    The clocks of two machines may differ: where its time is not a later one, the own publication was replaced if the
+    storage has it as a former version. One that it does not have is of another history, such as that of a backup.
+    """
+    at, _ = own
+    if (published_at(latest), latest["run_id"]) == own:
+        return False
+    return published_at(latest) > at or store.get_bytes(f"{VERSIONS}/{version_of(at)}/{MANIFEST}") is not None
+
+
+def published_at(latest: Mapping[str, Any]) -> datetime:
+    """When the publication of this manifest was made. KeyError and ValueError for no manifest."""
+    return datetime.fromisoformat(str(latest["published_at"])).astimezone(UTC)
+
+
 def stands(store: ObjectStore, latest: Mapping[str, Any]) -> bool:
     """Whether every file that this manifest names is there with its size, at both places; in a folder also with its
     bytes. KeyError for no manifest.

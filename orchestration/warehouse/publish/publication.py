@@ -25,6 +25,7 @@ from ingestion.raw.store import LocalStore
 from orchestration.state.disk import full_disk_sentence
 from orchestration.state.exclusive import Right, alone_on
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Report
+from orchestration.warehouse.database_file import remove, staged_for
 from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake, without_password
 from orchestration.warehouse.lake.expiry import tidy
 from orchestration.warehouse.place import Warehouse, opened
@@ -309,10 +310,10 @@ def _filled(
     """
     import duckdb
 
-    staged = serving.with_name(f".{serving.name}.building")
+    staged = staged_for(serving)
     with contextlib.ExitStack() as stack:
-        stack.callback(_remove, staged)
-        _remove(staged)
+        stack.callback(remove, staged)
+        remove(staged)
         if former == serving:
             _copy_basis(serving, staged)
         out = stack.enter_context(_open(staged, memory_limit, spill))
@@ -323,7 +324,7 @@ def _filled(
                 raise
             with contextlib.suppress(duckdb.Error):
                 out.close()
-            _remove(staged)
+            remove(staged)
             out = stack.enter_context(_open(staged, memory_limit, spill))
             copied = fill(out)
         yield staged, out, copied
@@ -351,9 +352,4 @@ def _copy_basis(serving: Path, staged: Path) -> None:
     except duckdb.Error:
         usable = False
     if not usable:
-        _remove(staged)
-
-
-def _remove(staged: Path) -> None:
-    staged.unlink(missing_ok=True)
-    staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)
+        remove(staged)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestion.raw.durable import atomic_write
+from orchestration.warehouse.database_file import replaced
 from orchestration.warehouse.spark.conf import SCHEMA
 from orchestration.warehouse.sql import identifier, literal
 
@@ -37,8 +37,7 @@ class NotCopied(Exception):
 def write(session: SparkSession, path: Path, descriptions: Descriptions) -> None:
     """Replace the file at `path`, at once, by the tables of the schema with their comments."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as staged:
-        staged.unlink()  # DuckDB makes the file, and takes none that is empty for one of its own
+    with replaced(path) as staged:
         _fill(staged, session, descriptions)
 
 
@@ -55,6 +54,7 @@ def _fill(path: Path, session: SparkSession, descriptions: Descriptions) -> None
             columns = [(field.name, field.dataType.simpleString()) for field in session.table(name).schema.fields]
             out.execute(_statement(name, columns, _data_files(session, name)))
             _comment(out, name, descriptions.get(name))
+        out.execute("checkpoint")
 
 
 def _snapshot(session: SparkSession, name: str) -> int | None:
