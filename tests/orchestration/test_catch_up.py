@@ -11,6 +11,9 @@ import pytest
 
 from ingestion.raw.stores import open_store
 from orchestration.config.paths import Paths
+from orchestration.config.settings import Settings
+from orchestration.report.write import report_path
+from orchestration.runs.catching_up import follow_publication
 from orchestration.state.last_run import CheckFinding, adopt_note, note_run, read_note
 from orchestration.warehouse.publish.catch_up import catch_up
 from tests.support.publications import DAILY, EVERY_TYPE, MARKETS, Publisher
@@ -146,6 +149,22 @@ def test_with_the_publication_comes_what_its_run_had_to_report(here: Publisher, 
     assert (note["run_id"], note["checks"]) == (other["run_id"], other["checks"])
     # Each file has bytes of its own: what a run finds unchanged is that of its machine.
     assert note["serving_sha256"] != other["serving_sha256"]
+
+
+def test_what_the_other_machine_leaves_later_is_made_up_for_by_the_next_run(settings: Settings) -> None:
+    """Its note comes at the end of its run. A page that cannot be drawn of its marts is no error of this run."""
+    paths = settings.paths
+    paths.state.mkdir()
+    here = Publisher.on(paths.state)
+    here.publish_days(40)
+    there = Publisher(paths.state / "there", here.store, now=here.now)
+    there.folder.mkdir()
+    there.publish_days(41)
+    assert "was made anew" in (follow_publication(settings.dbt, here.store) or "")
+    assert (read_note(paths), report_path(paths.serving).exists()) == ({}, False)
+    note_run(Paths(there.folder), there.store, "run-1", [])
+    assert follow_publication(settings.dbt, here.store) is None
+    assert read_note(paths)["run_id"] == "run-1"
 
 
 def test_a_publication_is_stated_by_the_files_alone(there: Publisher) -> None:

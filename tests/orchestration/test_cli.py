@@ -14,18 +14,20 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from ingestion.domain.periods import Span
 from orchestration.cli.app import app
-from orchestration.cli.commands.run import _facts, _Published
-from orchestration.config.settings import Settings, yesterday
+from orchestration.cli.commands.run import _facts, _fail_unless_published, _Published
+from orchestration.config.settings import Settings, load_settings, yesterday
 from orchestration.runs import ui
 from orchestration.runs.ranges import IngestRange, RangeError, ingest_ranges
 from orchestration.runs.report import RunReport
 from orchestration.serving.formats import to_json
 from orchestration.state.last_run import CheckFinding
 from tests.support.claimed import publish_for_claims
+from tests.support.publications import Publisher
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -436,6 +438,21 @@ def test_quick_commands_load_neither_dagster_nor_dbt(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_target_that_failed_after_the_switch_does_not_let_the_former_publication_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(storage_url=str(tmp_path))
+    publisher = Publisher.on(tmp_path)
+    publisher.publish_days(1)  # as run-1
+    for run_ids, sentence in (
+        (["run-1"], "the files are published, and not every other target is; the reasons are above; run it again"),
+        (["run-2"], "the marts were not published, the former publication stands; the reasons are above"),
+    ):
+        with pytest.raises(typer.Exit):
+            _fail_unless_published(RunReport(run_ids=run_ids, problems=["published__marts: the catalog"]), settings)
+        assert capsys.readouterr().err == f"error: {sentence}\n"
 
 
 def test_without_days_history_is_long_and_trades_are_a_week(settings: Settings) -> None:

@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     print(f"Spark: {started.master}, catalog: PostgreSQL on port {started.catalog_port}")
     if started.thrift_port:
-        print(f"BI: jdbc:hive2://127.0.0.1:{started.thrift_port}/main")
+        print(f"BI: jdbc:hive2://127.0.0.1:{started.thrift_port}/published")
     print("Build on it with TAKER_TARGET=spark; end it with `make spark-down`")
 
 
