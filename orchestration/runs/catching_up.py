@@ -16,6 +16,7 @@ from orchestration.report.write import report_path
 from orchestration.serving.published import PublicationUnreadable, QueryFailed, run_if_any
 from orchestration.state.last_run import adopt_note, read_note
 from orchestration.state.process import scratch
+from orchestration.state.whole import is_whole, note_whole
 from orchestration.warehouse.publish.catch_up import catch_up
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def follow_publication(dbt: DbtConfig, store: ObjectStore) -> str | None:
     if run_id is None:
         return caught
     with suppress(PublicationUnreadable, QueryFailed, OSError):
-        if read_note(paths).get("run_id") != run_id:
+        if caught:
+            note_whole(paths.serving)
+        # The note states the bytes of the file: of one that something else has written to, it would be no proof.
+        if read_note(paths).get("run_id") != run_id and is_whole(paths.serving):
             adopt_note(paths, store, run_id)
         show_report(paths.serving, report_path(paths.serving), browser=False)
     return caught

@@ -30,12 +30,24 @@ def note_whole(path: Path, stated: Mapping[str, Any] = _NOTHING) -> None:
             staged.write_text(json.dumps({"state": _state(path), "stated": dict(stated)}))
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the file is as it was noted; the note stays."""
+    return _noted(path) is not None
+
+
 def take_note(path: Path) -> Mapping[str, Any] | None:
     """What was stated of the file, where it is as it was noted; None for any other. The note is gone in any case."""
-    note = _note(path)
+    stated = _noted(path)
     try:
-        was = json.loads(note.read_bytes())
-        note.unlink()
+        _note(path).unlink()
+    except OSError:
+        return None
+    return stated
+
+
+def _noted(path: Path) -> Mapping[str, Any] | None:
+    try:
+        was = json.loads(_note(path).read_bytes())
         return dict(was["stated"]) if was["state"] == _state(path) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -158,7 +158,8 @@ def test_a_run_of_the_command_line_beside_a_backfill_and_a_build_of_the_ui(
 ) -> None:
     """Who cannot work at once waits and states for whom; all end well, and the facts are those of the demo."""
     taker, before = demo.taker, fingerprints(demo.taker.marts)
-    (taker.storage / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
+    for note in ("last_run.json", "serving/last_run.json"):  # so that the run has something to do
+        (taker.storage / note).unlink(missing_ok=True)
     days = [str(demo.simulated.first_trades_day + timedelta(days=number)) for number in range(2)]
     log = tmp_path / "run.log"
     with log.open("wb") as output, contextlib.closing(Workplace(Paths(taker.storage))) as first:

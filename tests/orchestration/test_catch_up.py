@@ -15,6 +15,7 @@ from orchestration.config.settings import Settings
 from orchestration.report.write import report_path
 from orchestration.runs.catching_up import follow_publication
 from orchestration.state.last_run import CheckFinding, adopt_note, note_run, read_note
+from orchestration.state.whole import note_whole
 from orchestration.warehouse.publish.catch_up import catch_up
 from tests.support.publications import DAILY, EVERY_TYPE, MARKETS, Publisher
 
@@ -163,6 +164,11 @@ def test_what_the_other_machine_leaves_later_is_made_up_for_by_the_next_run(sett
     assert "was made anew" in (follow_publication(settings.dbt, here.store) or "")
     assert (read_note(paths), report_path(paths.serving).exists()) == ({}, False)
     note_run(Paths(there.folder), there.store, "run-1", [])
+    content = paths.serving.read_bytes()
+    paths.serving.write_bytes(content)  # the note would state the bytes of who wrote last
+    assert follow_publication(settings.dbt, here.store) is None
+    assert read_note(paths) == {}
+    note_whole(paths.serving)
     assert follow_publication(settings.dbt, here.store) is None
     assert read_note(paths)["run_id"] == "run-1"
 

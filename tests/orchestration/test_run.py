@@ -26,6 +26,7 @@ from orchestration.resources import StorageResource
 from orchestration.runs.comparison import compared
 from orchestration.runs.ranges import ingest_ranges
 from orchestration.runs.unchanged import Unchanged, unchanged
+from orchestration.state.whole import note_whole
 from orchestration.warehouse.audit import gx
 from orchestration.warehouse.publish import inputs
 from tests.support.forked import fork_dbt_here
@@ -222,6 +223,26 @@ def test_whatever_is_lost_or_differs_is_something_to_do(house: Path, pattern: st
         assert not is_up_to_date()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "payload"),
+    [
+        ("var/serving/report/index.html", None),
+        ("var/last_run.json", None),
+        ("var/last_run.json", b'{"run_id": "another", "checks": []}'),
+    ],
+)
+def test_a_page_or_a_note_that_is_lost_is_made_anew_and_nothing_is_built(
+    house: Path, pattern: str, payload: bytes | None
+) -> None:
+    (path,) = house.glob(pattern)
+    note_whole(serving(house))  # as its run has left it: other tests wrote to it
+    before, content = published_at(house), path.read_text()
+    with altered(path, payload):
+        code, out, err = run()
+        assert (code, published_at(house), path.read_text()) == (0, before, content), err
+    assert "up to date" in out
+
+
 def test_a_publication_that_this_machine_lacks_is_made_of_the_files_on_the_storage_and_nothing_is_built(
     house: Path,
 ) -> None:
@@ -349,7 +370,8 @@ def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_a_full_refresh_
         # In both, or the trades would contradict the klines, which would be used.
         for table in ("int_flow_bars", "int_archive_bars"):
             warehouse.execute(f"update {table} set high_price = 1 where bar_date = ?", [LAST_DAY])
-    (house / "var" / "last_run.json").unlink(missing_ok=True)  # so that the run has something to do
+    for note in ("last_run.json", "serving/last_run.json"):  # so that the run has something to do
+        (house / "var" / note).unlink(missing_ok=True)
     code, out, err = run("--json")
     assert code == 1
     facts, printed = json.loads(out), " ".join(err.split())
