@@ -13,7 +13,7 @@ import pytest
 from ingestion.raw.store import LocalStore
 from tests.support.archives import ArchiveFolder
 from tests.support.histories import DAYS, NOON, ingested, parquet_of, put_klines, put_trades, untrue_receipts
-from tests.support.killing import Aim, Processes, assert_one_publication, assert_raw_is_whole
+from tests.support.killing import Aim, Processes, assert_nothing_is_left, assert_one_publication, assert_raw_is_whole
 from tests.support.publications import NOW, Publisher
 
 ONE_AT_A_TIME = 16  # connections of one ingestion
@@ -57,4 +57,4 @@ def test_a_kill_in_any_stage_of_publication_leaves_one_publication_and_the_next_
     again.now = NOW + timedelta(hours=1)
     assert again.publish_days(9).rows["fct_net_taker_volume_daily"] == 9
     assert_one_publication(serving, tmp_path)
-    assert [path.name for path in serving.parent.glob(".*")] == []
+    assert_nothing_is_left(serving)

@@ -30,6 +30,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from ingestion.raw.store import LocalStore
+from orchestration.state.whole import is_whole
 from tests.support.archives import ArchiveFolder
 from tests.support.histories import DAYS, ingested, untrue_receipts
 from tests.support.publications import Publisher
@@ -223,6 +224,12 @@ def assert_one_publication(serving: Path, root: Path) -> tuple[int, dict[str, in
         payload = (root / "serving" / mart["file"]).read_bytes()
         assert hashlib.sha256(payload).hexdigest() == mart["sha256"], name
     return sum(held.values()), {name: mart["rows"] for name, mart in latest["marts"].items()}
+
+
+def assert_nothing_is_left(serving: Path) -> None:
+    """Beside the published file stands its note of being whole, and nothing that a killed process had begun."""
+    assert is_whole(serving)
+    assert [path.name for path in serving.parent.glob(".*")] == [f".{serving.name}.whole"]
 
 
 def taker_with_aim(aim: Aim, log: Path) -> None:

@@ -32,6 +32,7 @@ from tests.support.killing import (
     Aim,
     Processes,
     Victim,
+    assert_nothing_is_left,
     assert_one_publication,
     assert_raw_is_whole,
     children_running_dbt,
@@ -102,7 +103,7 @@ def test_publication(processes: Processes, tmp_path: Path, rng: random.Random, s
     again = Publisher.on(tmp_path)
     again.now = NOW + timedelta(days=1)
     assert again.publish_days(9).rows["fct_net_taker_volume_daily"] == 9
-    assert [path.name for path in serving.parent.glob(".*")] == []
+    assert_nothing_is_left(serving)
     print(f"kills of publication by stage: {dict(fell)}")
 
 
