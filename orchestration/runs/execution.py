@@ -24,8 +24,8 @@ from orchestration.config.settings import Settings
 from orchestration.defs.choosing import choose, due
 from orchestration.progress import Progress
 from orchestration.resources import StorageResource
-from orchestration.runs.catching_up import follow_publication
 from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
+from orchestration.runs.follow_publication import follow_publication
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
@@ -95,9 +95,9 @@ def run(
     with ExitStack() as until_ingested:
         comparing = partial(compared, settings.scope, settings.endpoints, settings.storage, settings.paths, ranges)
         found = until_ingested.enter_context(comparing())
-        is_published = partial(_is_published, settings, ranges, recorder, report, with_today=last_day is None)
+        nothing_is_due = partial(_nothing_is_due, settings, ranges, recorder, report, with_today=last_day is None)
         is_wanted = full_refresh or full_audit
-        if not is_wanted and is_published(found, counted=False):
+        if not is_wanted and nothing_is_due(found, counted=False):
             return report
         require_engine(settings.dbt)
         with _quiet(debug), _session(settings, recorder, report, debug=debug) as session:
@@ -110,7 +110,7 @@ def run(
             if not is_wanted and has_ingested and report.nothing_stored:
                 # What was due was new to this machine alone: another one may have published it.
                 with comparing() as again:
-                    if is_published(again, counted=True):
+                    if nothing_is_due(again, counted=True):
                         return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
@@ -144,7 +144,7 @@ def _choose_if_due(settings: Settings, recorder: Recorder) -> None:
         choose(settings.patterns, settings.paths.choices, settings.endpoints, settings.kline_interval, recorder.noticed)
 
 
-def _is_published(
+def _nothing_is_due(
     settings: Settings,
     ranges: Sequence[IngestRange],
     recorder: Recorder,
@@ -154,7 +154,7 @@ def _is_published(
     with_today: bool,
     counted: bool,
 ) -> bool:
-    """Whether all that this run would publish is published; then the report is filled with what there is to say.
+    """Follow what another machine has published; whether nothing is left to do then. The report is filled in that case.
 
     `counted`: the report has the objects of the comparison already.
     """

@@ -69,8 +69,9 @@ def unchanged(
     """The report of a run that would change nothing; None where anything is, or may be, to be done.
 
     `found`: of the requested days. Nothing changed when no source of them differs, the publication was made of the same
-    inputs and stands on every target, the warehouse is there, the index describes what is stored, and, `with_today`, no
-    hour has ended since that an API or a collector could have.
+    inputs and stands in the file, on the storage, in PostgreSQL and in the lake, the warehouse is there, the index
+    describes what is stored, and, `with_today`, no hour has ended since that an API or a collector could have. The
+    views on a Spark cluster are not looked at: that would start a JVM.
     """
     from ingestion.live.seal import finished_hours
 

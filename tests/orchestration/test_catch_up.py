@@ -13,7 +13,7 @@ from ingestion.raw.stores import open_store
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
 from orchestration.report.write import report_path
-from orchestration.runs.catching_up import follow_publication
+from orchestration.runs.follow_publication import follow_publication
 from orchestration.state.last_run import CheckFinding, adopt_note, note_run, read_note
 from orchestration.state.whole import note_whole
 from orchestration.warehouse.publish.catch_up import catch_up
