@@ -48,5 +48,8 @@ class Progress:
     def publishing(self, marts: int) -> None:
         """The audited marts are being published."""
 
+    def published(self) -> None:
+        """Readers have them."""
+
     def failed(self) -> None:
         """What began last did not end as it should; the report states why."""

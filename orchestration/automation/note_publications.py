@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ingestion.domain.errors import StorageError
+from ingestion.raw.receipts import sha256_of
 from orchestration.automation.jobs import Jobs
 from orchestration.config.paths import Paths
 from orchestration.defs.publish import evaluations
@@ -56,7 +57,7 @@ def noted(paths: Paths, store: "ObjectStore", run_id: str, found: Iterable[dg.As
         return f"the publication that stands is of another run, {other}"
     if read_note(paths).get("run_id") == run_id:
         return "noted by the run itself"
-    note_run(paths, store, run_id, findings(found))
+    note_run(paths, store, run_id, findings(found), sha256_of(paths.serving))
     return f"noted run {run_id}"
 
 

@@ -94,6 +94,7 @@ def published_asset(
             lock_wait=lock_wait,
             report=report,
         )
+        progress.published()
         _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))
 

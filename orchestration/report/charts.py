@@ -109,6 +109,14 @@ def net_volume() -> Spec:
     return _spec(alt.layer(bars, zero, _noted_days(300), *events), 300)
 
 
+def make_all() -> None:
+    """Make every specification that needs no rows, of which the first waits for Altair's schema."""
+    for chart in (net_volume, price, dominance, liquidations, positions, profile):
+        chart()
+    for side in ("bearish", "bullish"):
+        event_study(side)
+
+
 def _event_marks(side: str, shape: str, offset: int) -> list[alt.Chart]:
     """The events of one side under the chosen definition: a sign at the bar's end, and beyond it the rank."""
     import altair as alt

@@ -11,6 +11,7 @@ import copy
 import json
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from orchestration.report import charts, rows
@@ -33,6 +34,19 @@ def previews(content: ReportContent) -> dict[str, str]:
     if content.claims:
         found["fct_claim_verdicts"] = _claims(content.claims)
     return found
+
+
+def load_charts(page_folder: Path) -> None:
+    """Make what the first charts of a process wait for: their specifications, and the library that draws them.
+
+    `page_folder`: where the page will be, and keeps the script of its charts.
+    """
+    import vl_convert
+
+    charts.make_all()
+    page_folder.mkdir(parents=True, exist_ok=True)
+    charts.library(page_folder)
+    vl_convert.vegalite_to_svg(charts.net_volume(), vl_version=charts.library_version())
 
 
 def market_title(market: MarketContent) -> str:

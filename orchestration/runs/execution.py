@@ -26,11 +26,11 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource
 from orchestration.runs.comparison import Comparison, compared, recorded_outcomes
 from orchestration.runs.follow_publication import follow_publication
+from orchestration.runs.meanwhile import Meanwhile, losses_of
 from orchestration.runs.preflight import check_reachable
 from orchestration.runs.ranges import IngestRange, ingest_ranges, today_keys
 from orchestration.runs.report import Recorder, RunReport
 from orchestration.runs.unchanged import unchanged
-from orchestration.serving.defects import STATED, Losses, losses
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import named
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from orchestration.compat.types import SerializableErrorInfo
-    from orchestration.config.scope import Scope
-    from orchestration.config.storage import Storage
 
 _ERROR_CLASS: Final = re.compile(r"^(?:ingestion|orchestration)\.[\w.]+: ")
 
@@ -113,21 +111,23 @@ def run(
                     if nothing_is_due(again, counted=True):
                         return report
             today = today_keys(settings.endpoints, settings.paths.spool) if last_day is None else []
+            meanwhile = recorder.meanwhile = Meanwhile(settings, ranges)
             _build(session, today, full_refresh=full_refresh, full_audit=full_audit)
             if not report.published:
                 recorder.failed()
-            report.losses = _losses(settings.scope, settings.storage, ranges)
-    _conclude(settings, report, with_today=last_day is None)
+            report.losses = meanwhile.losses()
+    _conclude(settings, report, meanwhile.serving_sha256, with_today=last_day is None)
     return report
 
 
-def _conclude(settings: Settings, report: RunReport, *, with_today: bool) -> None:
+def _conclude(settings: Settings, report: RunReport, serving_sha256: Callable[[], str], *, with_today: bool) -> None:
     """What the checks mean for this run, and the note of one that published."""
     if not with_today:
         # Days long past were requested: that they are not fresh is expected.
         report.checks = [check for check in report.checks if check.name != FRESHNESS]
     if report.succeeded:
-        note_run(settings.paths, StorageResource(settings.storage).store(), report.run_ids[-1], report.checks)
+        store = StorageResource(settings.storage).store()
+        note_run(settings.paths, store, report.run_ids[-1], report.checks, serving_sha256())
 
 
 def _beginning_with(settings: Settings, ranges: Sequence[IngestRange]) -> Settings:
@@ -173,7 +173,7 @@ def _nothing_is_due(
         for notice in found.notices:
             recorder.noticed(notice)
     report.checks = list(found.checks)
-    report.losses = _losses(settings.scope, settings.storage, ranges)
+    report.losses = losses_of(settings, ranges)
     report.published, report.up_to_date = True, found.published_at
     return True
 
@@ -269,13 +269,6 @@ def _build(session: _Session, today: Sequence[dg.AssetKey], *, full_refresh: boo
     options = {"warehouse": {"full_refresh": full_refresh}, AUDIT: {"full_audit": full_audit}}
     config = {"ops": {name: {"config": values} for name, values in options.items()}}
     _execute(session, BUILD_AND_PUBLISH, config=config)
-
-
-def _losses(scope: Scope, storage: Storage, ranges: Sequence[IngestRange]) -> Losses:
-    """What the raw zone, as indexed by the build, lacks of the requested days."""
-    zone = StorageResource(storage).raw_zone()
-    requested = {name: (wanted.first_day, wanted.last_day) for wanted in ranges for name in wanted.datasets}
-    return losses(zone.index(STATED), zone.defects(), scope.markets, requested, scope.trades_dataset)
 
 
 def _execute(

@@ -6,7 +6,6 @@ Belongs here: `RunReport`, and the progress callback that fills it while the run
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from orchestration.state.last_run import CheckFinding
 if TYPE_CHECKING:
     from ingestion.archive import Found, Known, Outcome
     from ingestion.raw.zone import Receipt
+    from orchestration.runs.meanwhile import Meanwhile
     from orchestration.serving.defects import Losses
 
 
@@ -82,7 +82,7 @@ class RunReport:
 class Recorder(Progress):
     """Keeps what the report needs and passes every call on to another progress callback.
 
-    `carried_out`: the outcomes of the raw objects of the present run.
+    `carried_out`: the outcomes of the raw objects of the present run. `meanwhile`: what is begun as steps begin.
     """
 
     def __init__(self, progress: Progress, report: RunReport) -> None:
@@ -90,6 +90,7 @@ class Recorder(Progress):
         self._report = report
         self._objects_by_fault: dict[str, list[str]] = {}
         self.carried_out: list[Found] = []
+        self.meanwhile: Meanwhile | None = None
 
     def comparing(self) -> None:
         self._progress.comparing()
@@ -153,10 +154,8 @@ class Recorder(Progress):
         self._report.failed_objects[index] = (f"{objects[0]} and {len(objects) - 1} more", fault)
 
     def building(self, nodes: int) -> None:
-        from orchestration.warehouse.audit.gx import load_great_expectations
-
-        # Great Expectations takes seconds to import and is needed once dbt is through; until then this process waits.
-        threading.Thread(target=load_great_expectations, daemon=True).start()
+        if self.meanwhile is not None:
+            self.meanwhile.dbt_builds()
         self._progress.building(nodes)
 
     def built(self, node: str, status: str) -> None:
@@ -167,6 +166,11 @@ class Recorder(Progress):
 
     def publishing(self, marts: int) -> None:
         self._progress.publishing(marts)
+
+    def published(self) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile.readers_are_switched()
+        self._progress.published()
 
 
 def _keeps_former(receipt: Receipt) -> bool:

@@ -39,15 +39,18 @@ class CheckFinding:
     description: str
 
 
-def note_run(paths: Paths, store: ObjectStore, run_id: str, checks: Sequence[CheckFinding]) -> None:
+def note_run(
+    paths: Paths, store: ObjectStore, run_id: str, checks: Sequence[CheckFinding], serving_sha256: str
+) -> None:
     """Keep what the run `run_id` that published found, for runs that find nothing to do.
 
-    A storage that refuses it does not fail the run: another machine then goes its usual way once.
+    `serving_sha256`: of the marts.duckdb that it left. A storage that refuses the note does not fail the run: another
+    machine then goes its usual way once.
     """
     kept = [asdict(check) for check in checks if check.name != FRESHNESS]
     with suppress(StorageError):
         store.put_bytes(SHARED, json.dumps({"run_id": run_id, "checks": kept}).encode())
-    _keep(paths, run_id, kept)
+    _keep(paths, run_id, kept, serving_sha256)
 
 
 def adopt_note(paths: Paths, store: ObjectStore, run_id: str) -> None:
@@ -55,7 +58,7 @@ def adopt_note(paths: Paths, store: ObjectStore, run_id: str) -> None:
     with suppress(StorageError):
         note = _checked(store.get_bytes(SHARED) or b"")
         if note.get("run_id") == run_id:
-            _keep(paths, run_id, note["checks"])
+            _keep(paths, run_id, note["checks"], sha256_of(paths.serving))
 
 
 def read_note(paths: Paths) -> dict[str, Any]:
@@ -66,8 +69,8 @@ def read_note(paths: Paths) -> dict[str, Any]:
         return {}
 
 
-def _keep(paths: Paths, run_id: str, checks: Sequence[dict[str, Any]]) -> None:
-    note = {"run_id": run_id, "checks": checks, "serving_sha256": sha256_of(paths.serving)}
+def _keep(paths: Paths, run_id: str, checks: Sequence[dict[str, Any]], serving_sha256: str) -> None:
+    note = {"run_id": run_id, "checks": checks, "serving_sha256": serving_sha256}
     with atomic_write(paths.last_run) as staged:
         staged.write_text(json.dumps(note))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.raw.receipts import sha256_of
 from ingestion.raw.stores import open_store
 from orchestration.config.paths import Paths
 from orchestration.config.settings import Settings
@@ -141,7 +142,7 @@ def test_a_file_that_is_damaged_is_left_to_the_next_publication(here: Publisher,
 
 def test_with_the_publication_comes_what_its_run_had_to_report(here: Publisher, there: Publisher) -> None:
     finding = CheckFinding("marts", "gx", blocks=False, description="2 of 7 rows break the rule")
-    note_run(Paths(there.folder), there.store, "run-1", [finding])
+    note_run(Paths(there.folder), there.store, "run-1", [finding], sha256_of(there.serving))
     caught(here)
     adopt_note(Paths(here.folder), here.store, "another")
     assert read_note(Paths(here.folder)) == {}
@@ -163,7 +164,7 @@ def test_what_the_other_machine_leaves_later_is_made_up_for_by_the_next_run(sett
     there.publish_days(41)
     assert "was made anew" in (follow_publication(settings.dbt, here.store) or "")
     assert (read_note(paths), report_path(paths.serving).exists()) == ({}, False)
-    note_run(Paths(there.folder), there.store, "run-1", [])
+    note_run(Paths(there.folder), there.store, "run-1", [], sha256_of(there.serving))
     content = paths.serving.read_bytes()
     paths.serving.write_bytes(content)  # the note would state the bytes of who wrote last
     assert follow_publication(settings.dbt, here.store) is None

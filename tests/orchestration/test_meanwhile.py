@@ -1,0 +1,62 @@
+"""What a run makes before its end needs it: once, when its step begins, and with its error where it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestration.config.settings import Settings
+from orchestration.progress import Progress
+from orchestration.runs import meanwhile
+from orchestration.runs.meanwhile import Meanwhile
+from orchestration.runs.report import Recorder, RunReport
+from orchestration.serving.defects import Losses
+
+
+class _Calls:
+    """Counts what is made, in the place of the work itself."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[str] = []
+        monkeypatch.setattr(meanwhile, "losses_of", lambda *_: self._made("losses", Losses()))
+        monkeypatch.setattr(meanwhile, "sha256_of", lambda _: self._made("sha256", "0" * 64))
+        monkeypatch.setattr(meanwhile, "_load", lambda _: None)
+
+    def _made(self, name: str, result: object) -> object:
+        self.made.append(name)
+        return result
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> _Calls:
+    return _Calls(monkeypatch)
+
+
+def test_each_is_begun_by_its_step_and_made_once(calls: _Calls, settings: Settings) -> None:
+    recorder = Recorder(Progress(), RunReport())
+    recorder.meanwhile = begun = Meanwhile(settings, [])
+    recorder.building(7)
+    assert (begun.losses(), calls.made) == (Losses(), ["losses"])
+    recorder.published()
+    assert (begun.serving_sha256(), begun.losses()) == ("0" * 64, Losses())
+    assert calls.made == ["losses", "sha256"]
+
+
+def test_what_no_step_began_is_made_where_it_is_needed(calls: _Calls, settings: Settings) -> None:
+    begun = Meanwhile(settings, [])
+    assert calls.made == []
+    assert (begun.serving_sha256(), begun.losses()) == ("0" * 64, Losses())
+    assert calls.made == ["sha256", "losses"]
+
+
+def test_an_error_is_raised_where_the_result_is_needed(settings: Settings) -> None:
+    begun = Meanwhile(settings, [])
+    begun.readers_are_switched()
+    with pytest.raises(FileNotFoundError, match=r"marts\.duckdb"):
+        begun.serving_sha256()
+
+
+def test_what_cannot_be_loaded_is_left_to_the_step_that_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("a file where the folder of the page would be")
+    meanwhile._load(tmp_path / "report" / "index.html")
