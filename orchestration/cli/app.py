@@ -27,6 +27,7 @@ from orchestration.cli.commands.tables import tables
 from orchestration.cli.commands.ui import ui
 from orchestration.cli.commands.verify import verify
 from orchestration.state.garbage import look_seldom
+from orchestration.state.leaving import leave
 
 app = typer.Typer(
     name="taker",
@@ -78,4 +79,7 @@ def main() -> None:
         # A terminal of another encoding shows `\u2265` for `≥`, instead of an error after half of the answer.
         if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end)

@@ -94,7 +94,6 @@ def published_asset(
             lock_wait=lock_wait,
             report=report,
         )
-        progress.published()
         _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))
 
@@ -141,10 +140,11 @@ def _stated(
 def _announce(
     publication: "Publication", marts: Iterable[str], context: dg.AssetExecutionContext, progress: Progress
 ) -> None:
-    """What was healed, and the rows of each mart.
+    """That readers have the marts, what was healed, and the rows of each mart.
 
     dbt cannot count what it built without holding the file; here the rows are known, and the UI plots numbers.
     """
+    progress.published()
     for notice in publication.notices:
         context.log.warning(notice)
         progress.healed(notice)

@@ -11,7 +11,6 @@ parent is another process.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import json
 import os
@@ -20,8 +19,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
+from orchestration.state.leaving import leave
 from orchestration.warehouse.parsed import import_dbt, load_parsed, run_dbt
 
 # `-P`: the folder dbt is started in is no place for modules.
@@ -70,17 +70,6 @@ def main() -> None:
             run_dbt(sys.argv[1:])
     except SystemExit as end:
         leave(end)
-
-
-def leave(end: SystemExit) -> NoReturn:
-    """End the process as Python would, but for freeing each object of dbt's manifest and contexts."""
-    if not (end.code is None or isinstance(end.code, int)):
-        raise end
-    threading._shutdown()  # type: ignore[attr-defined]  # what Python calls first: idle pools end, and threads are joined
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(end.code or 0)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from orchestration.config.settings import Settings
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.begun import begun_dbt
-from orchestration.warehouse.child import DBT_COMMAND, leave
+from orchestration.warehouse.child import DBT_COMMAND
 
 
 def test_it_goes_on_with_the_arguments_environment_and_folder_it_gets(settings: Settings, tmp_path: Path) -> None:
@@ -41,27 +40,3 @@ def test_one_that_was_killed_meanwhile_states_so_by_its_exit_code(settings: Sett
         begun.process.wait()
         process = begun.instructed([*DBT_COMMAND, "build"], subprocess.PIPE, subprocess.STDOUT, {}, tmp_path)
         assert process.wait() == -9
-
-
-@pytest.mark.parametrize(("code", "stated"), [("", 0), ("0", 0), ("3", 3)])
-def test_a_dbt_ends_with_its_exit_code_and_with_what_is_registered_for_the_end(code: str, stated: int) -> None:
-    program = f"""
-import atexit, threading
-from orchestration.warehouse.child import leave
-atexit.register(print, "closed")
-leaving = threading.Event()
-threading.Thread(target=lambda: (leaving.wait(), sum(range(10**6)), print("worked"))).start()
-class Freed:
-    def __del__(self): print("freed")
-kept = Freed()
-print("left", end=" ")
-leaving.set()
-leave(SystemExit({code}))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (stated, "left worked\nclosed\n", "")
-
-
-def test_an_exit_with_words_is_python_s_own() -> None:
-    with pytest.raises(SystemExit, match="no such command"):
-        leave(SystemExit("no such command"))
