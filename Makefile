@@ -149,10 +149,10 @@ format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: $(READY) ## resolve the dependencies anew; Spark's and the image's change none of the others
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra spark --group spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal --python-version 3.11 --extra workers --constraint requirements.lock pyproject.toml --output-file requirements-deploy.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras --no-header --no-annotate --universal --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras --no-header --no-annotate --universal --python-version 3.11 bi/superset/requirements.in --output-file bi/superset/requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras --no-header --no-annotate --universal --python-version 3.11 --extra spark --group spark --constraint requirements.lock pyproject.toml --output-file requirements-spark.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras --no-header --no-annotate --universal --python-version 3.11 --extra workers --constraint requirements.lock pyproject.toml --output-file requirements-deploy.lock
 
 bench: setup ## figures against their budgets
 	@$(BIN)/python -m benchmarks

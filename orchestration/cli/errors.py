@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import typer
 
+from orchestration.cli.hints import as_typed
+
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -83,5 +85,5 @@ def fail(sentence: str, code: int = FAILED) -> NoReturn:
     from ingestion.domain.redaction import redacted
     from orchestration.serving.formats import without_colours
 
-    print(f"error: {redacted(without_colours(sentence))}", file=sys.stderr)
+    print(f"error: {redacted(without_colours(as_typed(sentence)))}", file=sys.stderr)
     raise typer.Exit(code)

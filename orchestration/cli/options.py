@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestration.cli.hints import hint_at_demo
 from orchestration.serving.written_days import NoDay, day_from, time_from
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ FullAudit = Annotated[
 
 
 def settings_of(demo: bool) -> Settings:
+    hint_at_demo(demo)
     if demo:
         from orchestration.runs.demo import demo_settings
 

@@ -48,7 +48,7 @@ REFUSED: Final = re.compile(
 )
 
 
-_FIRST_STEPS: Final = "run `taker run`, or `taker demo` for a first look (then add --demo)"
+FIRST_STEPS: Final = "run `taker run`, or `taker demo` for a first look (then add --demo)"
 
 
 class NothingPublished(Exception):
@@ -124,7 +124,7 @@ def _sentences_of(marts: LakeMarts) -> Iterator[None]:
     try:
         yield
     except lake.NoPublication as error:
-        raise NothingPublished(f"{error}; {_FIRST_STEPS}") from None
+        raise NothingPublished(f"{error}; {FIRST_STEPS}") from None
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise outdated(marts, error) from error
     except WarehouseUnusable as error:
@@ -142,7 +142,7 @@ def _instead(marts: LakeMarts) -> str:
 
 def _require_file(serving: Path) -> None:
     if not serving.is_file():
-        raise NothingPublished(f"nothing is published at {serving}; {_FIRST_STEPS}")
+        raise NothingPublished(f"nothing is published at {serving}; {FIRST_STEPS}")
 
 
 def attach(serving: Marts, connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -321,8 +321,8 @@ def resolve_market(written: str | None, published: Sequence[str]) -> str:
         raise MarketNotPublished(f"`{written}` may be {' or '.join(found)}; name the market with its venue")
     names = {name.lower(): name for market in published for name in (market, market.partition(":")[2])}
     close = closest(written.lower(), list(names))
-    hint = f"did you mean `{names[close]}`?" if close else f"published are: {choices or 'none'}"
-    raise MarketNotPublished(f"the market `{written}` is not published; {hint}")
+    hint = f"did you mean `{names[close]}`? " if close else ""
+    raise MarketNotPublished(f"the market `{written}` is not published; {hint}published are: {choices or 'none'}")
 
 
 def closest(word: str, words: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.config.marts import Marts
 from orchestration.serving.defects import Unused, unused
 from orchestration.serving.incomplete import IncompleteDays, LostTrades, incomplete_days, lost_trades
-from orchestration.serving.published import NothingPublished, PublicationOutdated
+from orchestration.serving.published import FIRST_STEPS, NothingPublished, PublicationOutdated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +62,7 @@ def raw_status(zone: RawZone, serving: Marts, notice: Callable[[str], None]) -> 
     """
     index, defects = zone.as_of_now()
     if index.num_rows == 0:
-        raise NothingPublished(f"nothing is indexed in {zone.url}; run `taker run`, or `taker demo` for a first look")
+        raise NothingPublished(f"nothing is indexed in {zone.url}; {FIRST_STEPS}")
     try:
         lost = lost_trades(serving)
     except PublicationOutdated as error:

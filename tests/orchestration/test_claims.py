@@ -125,7 +125,7 @@ class TestTheMarket:
             resolve_market("BTCUSDT", self.PUBLISHED)
 
     def test_misspelt_gets_a_suggestion_and_unknown_the_list(self) -> None:
-        with pytest.raises(MarketNotPublished, match="did you mean `BTCUSD_PERP`"):
+        with pytest.raises(MarketNotPublished, match=r"did you mean `BTCUSD_PERP`\? published are: all:BTC, "):
             resolve_market("BTCUSDPERP", self.PUBLISHED)
         with pytest.raises(MarketNotPublished, match="published are: all:BTC, binance_cm:BTCUSD_PERP, "):
             resolve_market("DOGE", self.PUBLISHED)
@@ -186,6 +186,13 @@ class TestTheVerdict:
         assert (before.flow_quality, before.contradicted_bars) == ("as_published", 0)
         nothing = daily("2024-06-01 bearish rank 1 in 20 days")
         assert (nothing.flow_quality, nothing.contradicted_bars) == (None, 0)
+
+    def test_about_days_that_are_not_published_is_unknown_and_names_the_latest(self, published: Path) -> None:
+        later, latest = (
+            self.ask(published, f"{day} bearish rank 1 in 20 days") for day in ("2999-01-01", "2024-04-09")
+        )
+        assert (later.outcome, later.is_of_later_days) == (Outcome.UNKNOWN, True)
+        assert (latest.latest_day, latest.is_of_later_days) == (date(2024, 4, 9), False)
 
     def test_a_definition_without_bars_has_no_say(self, published: Path) -> None:
         answer = self.ask(published, "2024-03-25 bearish rank 5 in 20 days")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from rich.console import Console
 
 from ingestion.archive import Outcome, plan
@@ -191,6 +192,15 @@ def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
     assert second == BRIEF["headline"]
 
 
+@pytest.mark.parametrize(("is_event", "shown"), [(None, "not known yet"), (False, "no event"), (True, "7")])
+def test_a_brief_states_why_a_day_has_no_rank_among_events(is_event: bool | None, shown: str) -> None:
+    ranks = (replace(day().ranks[0], definition_id="daily_usd", side=BRIEF["side"], is_event=is_event),)
+    brief = {**BRIEF, "bar_date": day().bar_date, "daily_usd_event_rank": 7 if is_event else None}
+    assert dict(brief_rows(brief, replace(day(), ranks=ranks)))["rank among events"] == f"daily_usd {shown}"
+    another = replace(day(), ranks=ranks, bar_date=date(2020, 1, 1))
+    assert dict(brief_rows(brief, another))["rank among events"] == f"daily_usd {7 if is_event else '–'}"
+
+
 def test_a_brief_shows_what_was_not_measured_as_a_dash() -> None:
     rows = dict(brief_rows(BRIEF))
     assert (rows["liquidations"], rows["open interest"]) == ("–", "–")
@@ -321,6 +331,17 @@ def test_a_claim_is_a_line_of_each_definition_and_the_reason_why_the_data_cannot
         assert expected in text
     assert "Holds under daily_usd." not in text
     assert "Larger" not in text
+
+
+def test_a_claim_about_days_that_are_not_published_states_it_once() -> None:
+    """Every definition would state that it has no bar there; with --verbose each does."""
+    later = replace(answer(None, None), latest_day=date(2026, 1, 30))
+    text = printed(lambda console: show_claim(console, later))
+    assert text.startswith("CANNOT TELL: the latest published day of this market is 2026-01-30\n")
+    assert len(text.splitlines()) == 2
+    assert "Holds under 4h_usd." in printed(lambda console: show_claim(console, later, is_verbose=True))
+    of_latest = replace(later, latest_day=date(2026, 1, 31))
+    assert "CANNOT TELL under 2 of 2" in printed(lambda console: show_claim(console, of_latest))
 
 
 def test_a_verbose_claim_shows_each_sentence_and_the_larger_events() -> None:
@@ -735,7 +756,7 @@ def test_status_lists_each_day_that_lacks_something_with_what_and_why() -> None:
     bars = IncompleteDays("bars", "v:BTC", "", "partial", (date(2025, 9, 5),), "95.83% of the day covered")
     one = replace(status_of(), incomplete=(absent, partial))
     folded = " ".join(shown_status([one], 80).split())
-    assert "3 of these days lack something: `taker status --defects` lists them with the reason" in folded
+    assert "3 days of single datasets lack something, which another dataset may have: `taker status" in folded
     assert "no file" not in folded
     text = shown_status([one], 80, every_defect=True, bars=(bars,))
     listed = text.partition("days that lack something\n")[2]

@@ -10,6 +10,7 @@ import typer
 from orchestration.cli.commands.run import run_and_show
 from orchestration.cli.commands.simulate import simulation_progress
 from orchestration.cli.errors import reporting_errors
+from orchestration.cli.hints import hint_at_demo
 from orchestration.cli.options import AsJson, Debug, Quiet
 
 
@@ -21,6 +22,7 @@ def demo(
 ) -> None:
     """Simulate two exchanges, archive and feed, in ./var/demo and run everything on it."""
     with reporting_errors(debug):
+        hint_at_demo(True)
         from orchestration.runs import demo as demonstration
 
         if fresh:

@@ -33,13 +33,14 @@ def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]], days: Seq
         table = Table(show_header=False)
         table.add_column()
         table.add_column(overflow="fold")
-        for name, text in brief_rows(brief):
+        for name, text in brief_rows(brief, of_market.get(brief["market_id"])):
             table.add_row(name, escape(text))
         console.print(table)
 
 
-def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The brief as label and text. What was not measured is a dash and never a zero."""
+def brief_rows(brief: Mapping[str, Any], day: MarketDay | None = None) -> list[tuple[str, str]]:
+    """The brief as label and text. What was not measured is a dash and never a zero. `day`: the same one, with what is
+    known of its events."""
     ranks = {
         name.removesuffix("_rank"): value
         for name, value in brief.items()
@@ -52,7 +53,7 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{number(brief['taker_sell_ratio'], 4)}, percentile {share(brief['sell_dominance_percentile'])}",
         ),
         (f"{brief['side']} ranks", ", ".join(f"{name} {count(rank)}" for name, rank in ranks.items())),
-        ("rank among events", f"daily_usd {count(brief['daily_usd_event_rank'])}"),
+        ("rank among events", f"daily_usd {_event_rank(brief, day)}"),
         ("larger events", brief["larger_events"] or "–"),
         (
             "close",
@@ -80,6 +81,18 @@ def brief_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("source", f"{brief['flow_source']}, coverage {share(brief['coverage_ratio'])}"),
     ]
+
+
+def _event_rank(brief: Mapping[str, Any], day: MarketDay | None) -> str:
+    """Also why there is none, where the day is known: it is no event, or the bars that decide it are still to come."""
+    of_day = [
+        rank
+        for rank in (day.ranks if day is not None and day.bar_date == brief.get("bar_date") else ())
+        if (rank.definition_id, rank.side) == ("daily_usd", brief["side"])
+    ]
+    if of_day and of_day[0].is_event is None:
+        return "not known yet"
+    return "no event" if of_day and not of_day[0].is_event else count(brief["daily_usd_event_rank"])
 
 
 def _liquidation_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:

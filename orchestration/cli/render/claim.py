@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def show_claim(console: Console, answer: Answer, *, is_verbose: bool = False) -> None:
     """The verdict, the claim as it was understood, and a line of each definition.
 
-    Why the data cannot tell is always stated; with `is_verbose` every definition's sentence and the larger events.
+    Why the data cannot tell is always stated, once where the days are not published yet; with `is_verbose` every
+    definition's sentence and the larger events.
     """
     claim = answer.claim
     days = f"{claim.event_from}" if claim.event_from == claim.event_to else f"{claim.event_from} to {claim.event_to}"
@@ -31,6 +32,8 @@ def show_claim(console: Console, answer: Answer, *, is_verbose: bool = False) ->
         + f"{escape(answer.market_id)} · {days} UTC · {claim.side}, rank {claim.rank} in {claim.window_days} days"
         + (f" · as of {claim.as_of}" if claim.as_of else "")
     )
+    if answer.is_of_later_days and not is_verbose:
+        return  # every definition would state the same
     rows = [
         Row(verdict_row(verdict, claim.rank), "dim" if verdict.holds is None else None) for verdict in answer.verdicts
     ]
@@ -83,6 +86,8 @@ def claim_verdict(answer: Answer) -> str:
     }
     if not measured:
         return "CANNOT TELL: this market has no bars of any definition"
+    if answer.is_of_later_days:
+        return f"CANNOT TELL: the latest published day of this market is {answer.latest_day}"
     more = sum(is_more_extreme(verdict.holds, verdict.actual_rank, answer.claim.rank) for verdict in measured)
     of_all = f"of {len(measured)} definition{'' if len(measured) == 1 else 's'}"
     if names[True]:

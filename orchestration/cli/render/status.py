@@ -89,7 +89,10 @@ def _show_incomplete(console: Console, found: Sequence[IncompleteDays], every_da
         return
     if not every_day:
         count = sum(len(part.days) for part in found)
-        console.print(f"\n{count:,} of these days lack something: `taker status --defects` lists them with the reason")
+        console.print(
+            f"\n{count:,} days of single datasets lack something, which another dataset may have: "
+            "`taker status --defects` lists them with the reason"
+        )
         return
     console.print("\n[bold]days that lack something[/]")
     found = sorted(

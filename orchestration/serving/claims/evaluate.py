@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -62,12 +62,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Answer:
-    """The claim, the market that it is about, and every definition's verdict."""
+    """The claim, the market that it is about, and every definition's verdict. `latest_day`: the last published one."""
 
     claim: Claim
     market_id: str
     is_simulated: bool
     verdicts: tuple[Verdict, ...]
+    latest_day: date | None = None
+
+    @property
+    def is_of_later_days(self) -> bool:
+        """The claim is about days that are not published yet, and may not have begun."""
+        return self.latest_day is not None and self.claim.event_from > self.latest_day
 
     @property
     def outcome(self) -> Outcome:
@@ -87,8 +93,10 @@ def check(serving: Marts, claim: Claim) -> Answer:
     with connect(serving) as connection:
         markets = dict(connection.execute("select market_id, is_simulated from dim_markets").fetchall())
         market_id = resolve_market(claim.market, sorted(markets))
+        of_market = f"select max(bar_date) from fct_net_taker_volume_daily where market_id = {literal(market_id)}"
+        ((latest_day,),) = connection.execute(of_market).fetchall()
         rows = _verdicts(connection, claim, market_id)
-    return Answer(claim, market_id, markets[market_id], tuple(rows))
+    return Answer(claim, market_id, markets[market_id], tuple(rows), latest_day)
 
 
 # The models of claims, each reading those before it, and what stands for their other inputs in the published marts.
@@ -167,6 +175,7 @@ def facts(answer: Answer) -> Mapping[str, Any]:
     return {
         "claim": claim,
         "outcome": answer.outcome.value,
+        "latest_day": answer.latest_day,
         "is_simulated": answer.is_simulated,
         "verdicts": [asdict(verdict) for verdict in answer.verdicts],
     }

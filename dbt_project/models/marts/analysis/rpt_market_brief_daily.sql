@@ -80,16 +80,14 @@ select
         || ' (net taker volume of the UTC day in USD, '
         || source_text || '), ' || rank_text || '; ' || price_text || '; '
         || coalesce(
-            liquidations_text || case
+            liquidations_text,
+            case when all_liquidations_text is null then 'liquidations unknown' else 'its own liquidations unknown' end
+        ) || coalesce(
+            case
                 when all_liquidations_subscribed_symbol_count is null then '; all markets '
                 else '; of the subscribed symbols '
             end || all_liquidations_text,
-            liquidations_text,
-            case
-                when all_liquidations_subscribed_symbol_count is null then 'liquidated '
-                else 'liquidated of the subscribed symbols '
-            end || all_liquidations_text,
-            'liquidations unknown'
+            ''
         ) || '.' || coalesce(' In conflict with other data and not used: ' || conflict_text || '.', '') as headline,
     open_interest_conflict,
     funding_conflict,
