@@ -15,6 +15,8 @@ _TERMS: Final = {
     "Sell ratio": "share of the volume that takers sold; above 0.5 they sold more.",
     "Sell percentile": "share of the other days of its trailing 730 with a smaller sell ratio; 100 % is the highest.",
     "Rank": "1 is the most extreme bar of the trailing window that ends with it; nothing later counts.",
+    "Best rank": "the smallest under any definition, which is named beside it; a market's sentence has that of UTC "
+    "days in USD.",
     "Event": "a bar with no more extreme one within a day of it, so that one crash is one spike; its event rank is "
     "among those.",
     "z": "distance from the median of the bars before, in robust standard deviations.",

@@ -76,7 +76,7 @@ def screen_view(content: ReportContent) -> ScreenView | None:
             ],
             [_screened(row) for row in content.screen],
         ),
-        gloss=glossed("Net taker volume", "Net ratio", "z", "Funding", "≥"),
+        gloss=glossed("Net taker volume", "Net ratio", "Best rank", "z", "Funding", "≥"),
         others=content.other_markets,
     )
 

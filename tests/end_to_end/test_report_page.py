@@ -20,7 +20,7 @@ from tests.support.demos import Demo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
 
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 pytestmark = pytest.mark.xdist_group("demo")
