@@ -39,13 +39,12 @@ def previews(content: ReportContent) -> dict[str, str]:
 def load_charts(page_folder: Path) -> None:
     """Make what the first charts of a process wait for: their specifications, and the library that draws them.
 
-    `page_folder`: where the page will be, and keeps the script of its charts.
+    `page_folder`: where the page will be, and keeps the script of its charts; nothing is made there.
     """
     import vl_convert
 
     charts.make_all()
-    page_folder.mkdir(parents=True, exist_ok=True)
-    charts.library(page_folder)
+    charts.library(page_folder if page_folder.is_dir() else None)
     vl_convert.vegalite_to_svg(charts.net_volume(), vl_version=charts.library_version())
 
 

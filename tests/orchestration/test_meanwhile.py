@@ -8,6 +8,7 @@ import pytest
 
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
+from orchestration.report import charts
 from orchestration.runs import meanwhile
 from orchestration.runs.meanwhile import Meanwhile
 from orchestration.runs.report import Recorder, RunReport
@@ -57,6 +58,10 @@ def test_an_error_is_raised_where_the_result_is_needed(settings: Settings) -> No
         begun.serving_sha256()
 
 
-def test_what_cannot_be_loaded_is_left_to_the_step_that_needs_it(tmp_path: Path) -> None:
-    (tmp_path / "report").write_text("a file where the folder of the page would be")
+def test_what_is_loaded_writes_nothing_and_what_cannot_be_is_left_to_the_step_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile._load(tmp_path / "report" / "index.html")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(charts, "make_all", lambda: 1 / 0)
     meanwhile._load(tmp_path / "report" / "index.html")
