@@ -192,6 +192,20 @@ def test_a_brief_opens_with_the_answer_and_then_its_sentence() -> None:
     assert second == BRIEF["headline"]
 
 
+def test_briefs_show_what_is_of_all_markets_once() -> None:
+    received = {
+        "all_long_liquidations_usd": Decimal(2_000_000),
+        "all_short_liquidations_usd": Decimal(1_000_000),
+        "all_liquidations_coverage_ratio": 1.0,
+        "all_liquidations_venue_set": "v",
+    }
+    briefs = [{**BRIEF, **received, "market_id": name} for name in ("v:A", "v:B")]
+    others = {**briefs[0], "market_id": "w:A", "all_liquidations_venue_set": "w"}
+    text = printed(lambda console: show_briefs(console, [*briefs, others], []))
+    assert text.count("on all markets received") == 2
+    assert text.count("net taker volume ") == 3
+
+
 @pytest.mark.parametrize(("is_event", "shown"), [(None, "not known yet"), (False, "no event"), (True, "7")])
 def test_a_brief_states_why_a_day_has_no_rank_among_events(is_event: bool | None, shown: str) -> None:
     ranks = (replace(day().ranks[0], definition_id="daily_usd", side=BRIEF["side"], is_event=is_event),)

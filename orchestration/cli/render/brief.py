@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
     from orchestration.serving.days import MarketDay
 
 
+# Where every market of the venues was received, and where some were subscribed to.
+_OF_ALL_MARKETS: Final = ("on all markets received", "of the subscribed symbols")
+
+
 def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]], days: Sequence[MarketDay]) -> None:
-    """Each brief: the line that answers, where its day is among `days`, its headline, then what that is made of."""
+    """Each brief: the line that answers, where its day is among `days`, its headline, then what that is made of.
+
+    What is of all markets is shown once, with the first brief that states it.
+    """
     of_market = {day.market_id: day for day in days}
+    of_all: set[str] = set()
     for brief in briefs:
         console.print()
         if brief["market_id"] in of_market:
@@ -34,6 +42,9 @@ def show_briefs(console: Console, briefs: Sequence[Mapping[str, Any]], days: Seq
         table.add_column()
         table.add_column(overflow="fold")
         for name, text in brief_rows(brief, of_market.get(brief["market_id"])):
+            if name in _OF_ALL_MARKETS and text in of_all:
+                continue
+            of_all |= {text} if name in _OF_ALL_MARKETS else set()
             table.add_row(name, escape(text))
         console.print(table)
 
@@ -109,7 +120,7 @@ def _liquidation_rows(brief: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     return [
         ("liquidations", of_market or dash(brief.get("liquidations_missing_reason"), "liquidations")),
-        ("on all markets received" if symbols is None else "of the subscribed symbols", of_all or "–"),
+        (_OF_ALL_MARKETS[symbols is not None], of_all or "–"),
     ]
 
 
