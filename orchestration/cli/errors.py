@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from orchestration.cli.hints import as_typed
+from orchestration.cli.hints import as_typed, hints_of_one_command
 
 FAILED = 1
 USAGE = 2
@@ -23,6 +23,12 @@ INTERRUPTED = 130
 @contextlib.contextmanager
 def reporting_errors(debug: bool, *, failed: int = FAILED, usage: int = USAGE) -> Iterator[None]:
     """Expected errors become one sentence and an exit code; a traceback only with --debug."""
+    with hints_of_one_command(), _as_sentences(debug, failed, usage):
+        yield
+
+
+@contextlib.contextmanager
+def _as_sentences(debug: bool, failed: int, usage: int) -> Iterator[None]:
     try:
         yield
     except (typer.Exit, typer.BadParameter, BrokenPipeError):

@@ -6,6 +6,8 @@ Belongs here: the option that a named command needs. Does not: the sentences.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -14,6 +16,16 @@ _of_demo: Final = ContextVar("of_demo", default=False)
 _READING: Final = re.compile(
     r"(`taker (?:alerts|brief|claim|merge-months|report|sql|status|tables|verify))\b(?![^`]*--demo)"
 )
+
+
+@contextmanager
+def hints_of_one_command() -> Iterator[None]:
+    """What the command states of its data holds until it ends."""
+    before = _of_demo.set(_of_demo.get())
+    try:
+        yield
+    finally:
+        _of_demo.reset(before)
 
 
 def hint_at_demo(demo: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestration.cli.errors import fail
+from orchestration.cli.errors import fail, reporting_errors
 from orchestration.cli.hints import as_typed, hint_at_demo
 from orchestration.cli.render.console import stderr, stdout
 
@@ -32,6 +32,16 @@ def test_of_the_demo_they_have_its_option(sentence: str, typed: str) -> None:
     assert as_typed(sentence) == typed
     hint_at_demo(False)
     assert as_typed(sentence) == sentence
+
+
+def test_until_the_command_ends() -> None:
+    hint_at_demo(False)
+    with reporting_errors(debug=False):
+        hint_at_demo(True)
+        with reporting_errors(debug=False):
+            hint_at_demo(False)
+        assert as_typed("`taker status`") == "`taker status --demo`"
+    assert as_typed("`taker status`") == "`taker status`"
 
 
 def test_wherever_they_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ def fault_of(arguments: tuple[str, ...]) -> str | None:
         return f"{arguments}: exit code {done.exit_code}: {done.output[-300:]}"
     if "--debug for the details" in done.stderr or "Traceback" in done.output:
         return f"{arguments}: {done.stderr.strip()[-300:]}"
-    return None if done.stderr.strip() or "cannot tell" in done.stdout else f"{arguments}: no sentence"
+    return None if done.stderr.strip() or "cannot tell" in done.stdout.lower() else f"{arguments}: no sentence"
 
 
 @pytest.mark.parametrize("command", sorted({each[0] for each in refused()}))

@@ -84,7 +84,7 @@ def test_another_market_s_files_and_an_empty_storage_are_stated_as_such(
 ) -> None:
     nothing = "there are no daily files to merge; `taker status` shows what is stored"
     assert stated("--dry-run", "--markets", "simulated:BTCUSDT").splitlines() == [nothing]
-    assert stated("--dry-run", "--demo").splitlines() == [nothing]
+    assert stated("--dry-run", "--demo").splitlines() == [nothing.replace("status", "status --demo")]
     done = CliRunner().invoke(app, ["merge-months", "--markets", "BTCUSDT"])
     assert done.exit_code == 2
     assert "is not `venue:SYMBOL`" in done.stderr
