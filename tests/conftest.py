@@ -38,7 +38,7 @@ BY_FOLDER = {"dbt": "slow", "end_to_end": "slow", "golden": "slow", "spark": "sp
 # Modules outside of these folders that simulate archives, run jobs, start processes, draw or validate much.
 SLOW_MODULES = re.compile(
     r".*/(audit/.*|state/.*|test_(hostile_network|kills|idempotence|bombs|bad_bytes|contract_values|full_disk|soundness)\.py|"
-    r"test_(simulated|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
+    r"test_(simulated|grown_months|run|docs|revisions|definitions|collect|collector|report|report_asset|recent_assets|"
     r"publish_parquet|index_writers|notes|queue|sealing|collectors|today|instance|audit_of_packages|hostile_input|unreadable_publication)\.py)"
 )
 

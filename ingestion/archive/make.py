@@ -1,7 +1,7 @@
 """Making a raw object from the files that are offered.
 
 Belongs here: decoding all files of a period together, days from their own files where those are better, rows that
-stay from an earlier version, rows after the delivery of a contract.
+stay from an earlier version, rows after the delivery of a contract, files whose rows are stored already.
 Does not: which files are offered (`ingestion.archive.offer`), parsing (`ingestion.decode`), receipts
 (`ingestion.archive.defects`).
 """
@@ -25,12 +25,9 @@ from ingestion.decode.api_rows import usable
 from ingestion.decode.decoder import DECODER_VERSION, Decoded, SourceFile, decode, rewrite
 from ingestion.decode.quarantine import Quarantined
 from ingestion.domain.datasets import Dataset
-from ingestion.domain.errors import (
-    ContractViolation,
-    SourceDefect,
-)
+from ingestion.domain.errors import ContractViolation, SourceDefect, StorageError
 from ingestion.domain.periods import Span
-from ingestion.raw.receipts import Defect, Receipt, Source
+from ingestion.raw.receipts import SCHEMA_VERSION, Defect, Receipt, Source
 from ingestion.raw.zone import RawZone
 
 STAYS: Final = "; what was stored of the day before stays in use"
@@ -84,21 +81,68 @@ def make(offer: Offer, published: Published, zone: RawZone, folder: Path, decodi
     work = _Work(offer, zone, folder, decoding)
     task = offer.task
     units = [published.units[0]] if published.is_for_period else list(published.units)
-    for unit in sorted(units, key=offer.is_retried, reverse=True):  # what may fail at once comes first
+    stored, carried = _stored_rows(work, published)
+    read = [unit for unit in units if unit not in stored]
+    for unit in sorted(read, key=offer.is_retried, reverse=True):  # what may fail at once comes first
         offer.fetched(unit, folder)
-    decoded = _decoded(work, units, work.data, work.quarantine)
+    decoded = _decoded(work, read, work.data, work.quarantine, carried)
     # A daily file without rows means that nothing happened.
     lacking = [day for day in days_of(task) if day not in decoded.day_rows] if task.period.span is Span.MONTH else []
     if published.is_for_period:
         return _with_days(work, units[0], decoded, lacking)
-    carried = _held_rows(offer.held, lacking, zone, task)
-    if carried is not None:
-        files = work.files(units)
+    staying = _held_rows(offer.held, lacking, zone, task)
+    if staying is not None:
+        rows = staying if carried is None else pa.concat_tables([carried, staying])
+        files = work.files(read)
         with decoding:
-            decoded = _decode(files, task, work.data, carried, work.quarantine)
+            decoded = _decode(files, task, work.data, rows, work.quarantine)
     used = {unit.period.first_day: unit.keys for unit in units}
     absent = [day for day in lacking if day not in decoded.day_rows]
-    return Made(work.data, work.quarantine, decoded, work.sources(units, decoded), absent, used)
+    sources = _in_order(units, [*work.sources(read, decoded), *_sources_of(stored, offer.held)])
+    return Made(work.data, work.quarantine, decoded, sources, absent, used)
+
+
+def _sources_of(stored: Sequence[Unit], held: Receipt | None) -> list[Source]:
+    keys = {source.key for unit in stored for source, _ in unit.parts}
+    return [source for source in held.sources if source.key in keys] if held is not None else []
+
+
+def _in_order(units: Sequence[Unit], sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources in the order of the units' files, which may be files of several units."""
+    places = {source.key: n for n, (source, _) in enumerate(part for unit in units for part in unit.parts)}
+    return tuple(sorted(sources, key=lambda source: places[source.key]))
+
+
+def _stored_rows(work: _Work, published: Published) -> tuple[list[Unit], pa.Table | None]:
+    """The objects of days whose rows are stored as decoding them again would give them, and these rows.
+
+    A month of bars is made of its days until the month's own file is published: each day is one file more.
+    """
+    held, task = work.offer.held, work.offer.task
+    # Which file has rows after a delivery is stated where one file was read alone.
+    if held is None or published.is_for_period or task.market.delivers_at is not None or not _is_current(held):
+        return [], None
+    sources = {source.key: source for source in held.sources}
+    units = [unit for unit in published.units if _is_stored(held, sources, unit)]
+    try:
+        return units, _held_rows(held, [unit.period.first_day for unit in units], work.zone, task)
+    except StorageError:  # its bytes have changed since they were looked at
+        return [], None
+
+
+def _is_current(held: Receipt) -> bool:
+    """Whether the object was stored by the current decoder, from files in order."""
+    versions = (held.decoder_version, held.schema_version)
+    return held.status == "stored" and versions == (DECODER_VERSION, SCHEMA_VERSION) and not held.out_of_order_rows
+
+
+def _is_stored(held: Receipt, sources: Mapping[str, Source], unit: Unit) -> bool:
+    """Whether every row of the unit's files, which have not changed since, is a stored row of its day."""
+    read = [sources.get(source.key) for source, _ in unit.parts]
+    states = [source and (source.fingerprint or source.sha256) for source in read]
+    rows = sum(source.rows for source in read if source)
+    is_same = states == [proof.fingerprint or proof.sha256 for _, proof in unit.parts]
+    return is_same and rows == held.day_rows.get(unit.period.first_day.isoformat(), 0)
 
 
 def _with_days(work: _Work, unit: Unit, decoded: Decoded, lacking: Sequence[date]) -> Made:
@@ -202,13 +246,16 @@ def _replaced(
     )
 
 
-def _decoded(work: _Work, units: Sequence[Unit], target: Path, quarantine: Path) -> Decoded:
-    """The rows of all files of the units in one. `Unusable` when it cannot be made; the files at fault are noted."""
+def _decoded(
+    work: _Work, units: Sequence[Unit], target: Path, quarantine: Path, carried: pa.Table | None = None
+) -> Decoded:
+    """The rows of all files of the units in one, and those `carried`. `Unusable` when it cannot be made; the files at
+    fault are noted."""
     offer = work.offer
     files = work.files(units)
     with work.decoding:
         try:
-            return _decode(files, offer.task, target, None, quarantine)
+            return _decode(files, offer.task, target, carried, quarantine)
         except (SourceDefect, ContractViolation) as error:
             together = error
         faults: dict[str, str] = {}

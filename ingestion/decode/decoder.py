@@ -55,7 +55,7 @@ def decode(
 ) -> Decoded:
     """Write the rows of `sources` to the Parquet file `target`, in id order (time order where there is no id).
 
-    `carried`: rows stored earlier, with the dataset's schema, that no source holds any more and that stay.
+    `carried`: rows stored earlier, with the dataset's schema, that are not among those of `sources` and stay.
     `quarantine`: the Parquet file for rows that cannot be used; not written when there are no such rows.
 
     Raises SourceDefect or ContractViolation for a file of which nothing can be trusted: damaged, without a column, or

@@ -140,8 +140,10 @@ def sorted_rows(
     found.duplicate_rows = int(repeated.sum())
     kept = ordered.filter(pa.array(~repeated)) if found.duplicate_rows else ordered
     del ordered
-    # Back in file order, without the duplicates: which rows follow a higher one?
-    in_file = as_integers(kept.column(order_by))[np.argsort(order[~repeated])]
+    # Back in file order, without the duplicates and those of no file: which rows follow a higher one?
+    places = order[~repeated]
+    of_no_file = int((places < (carried.num_rows if carried is not None else 0)).sum())
+    in_file = as_integers(kept.column(order_by))[np.argsort(places)][of_no_file:]
     if len(in_file):
         found.out_of_order_rows = int((in_file < np.maximum.accumulate(in_file)).sum())
     yield from _counted(kept, dataset, layout, found)
