@@ -124,10 +124,13 @@ def _stored_rows(work: _Work, published: Published) -> tuple[list[Unit], pa.Tabl
         return [], None
     sources = {source.key: source for source in held.sources}
     units = [unit for unit in published.units if _is_stored(held, sources, unit)]
+    if not units:
+        return [], None
     try:
-        return units, _held_rows(held, [unit.period.first_day for unit in units], work.zone, task)
+        rows = work.zone.rows(task.object_id)
     except StorageError:  # its bytes have changed since they were looked at
         return [], None
+    return units, _rows_of_days(rows, task.dataset, [unit.period.first_day for unit in units])
 
 
 def _is_current(held: Receipt) -> bool:
