@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -217,11 +218,14 @@ def _files(
 
     def file_of(table: Table) -> parquet.ParquetFile:
         change = copied.changes[table.name]
-        if change == NOTHING:
-            return former.file_of(table) or parquet.export(out, table, folder)
-        return parquet.export(out, table, folder, change, former.path_of(table) if change != EVERYTHING else None)
+        with out.cursor() as own:
+            if change == NOTHING:
+                return former.file_of(table) or parquet.export(own, table, folder)
+            return parquet.export(own, table, folder, change, former.path_of(table) if change != EVERYTHING else None)
 
-    return [file_of(table) for table in tables]
+    # One file at a time would leave cores idle: hashing, and a table of few rows, take one.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(file_of, tables))
 
 
 def _loaded(
@@ -335,7 +339,7 @@ def _open(staged: Path, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnec
     import duckdb
 
     out = duckdb.connect(str(staged))
-    out.execute("set timezone = 'UTC'")
+    out.execute("set global timezone = 'UTC'")  # also of the cursors that write files
     out.execute(f"set memory_limit = {literal(memory_limit)}")
     out.execute(f"set temp_directory = {literal(str(spill))}")
     return out
