@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -121,7 +122,8 @@ def children_running_dbt(parent: int | None = None, mention: str = "") -> list[i
 
 
 def watch(aim: Aim | None, log: Path, *, callbacks: bool = False) -> None:
-    """From now on this process records its stage, and ends as aimed."""
+    """From now on this process records its stage, and ends as aimed. What it leaves lies beside the log."""
+    tempfile.tempdir = str(log.parent)
     watching = _Watch(aim, log)
     for stage, (module_name, name) in _FUNCTIONS.items():
         holder: Any = importlib.import_module(module_name)
