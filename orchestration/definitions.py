@@ -45,6 +45,7 @@ from orchestration.resources import (
     workplace_resource,
 )
 from orchestration.state.garbage import look_seldom
+from orchestration.warehouse.audit.gx import HERE, Judge
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.dbt import ensure_manifest, load_manifest, marts_in
 from orchestration.warehouse.engines import alone_of
@@ -74,9 +75,14 @@ def defs() -> dg.Definitions:
 
 
 def build_definitions(
-    settings: Settings, progress: Progress | None = None, *, manifest_file: Path | None = None
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    judge: Judge = HERE,
+    manifest_file: Path | None = None,
 ) -> dg.Definitions:
-    """The whole graph for these settings. `progress` is called back while a run proceeds.
+    """The whole graph for these settings. `progress` is called back while a run proceeds, and `judge`
+    applies what is expected of the marts.
 
     The days of a run are its partitions and its run config (`orchestration.defs.raw.IngestConfig`): one graph serves
     every run of a process. Raises ManifestMissing with the next step.
@@ -120,6 +126,7 @@ def build_definitions(
             "warehouse": WarehouseResource(settings.dbt),
             "dbt": dbt_resource(settings.dbt),
             "progress": progress or Progress(),
+            "judge": judge,
         },
         executor=dg.in_process_executor,
     )

@@ -20,7 +20,7 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource, WarehouseResource, waiting
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.audit import gx
-from orchestration.warehouse.audit.gx import Verdict
+from orchestration.warehouse.audit.gx import Judge, Verdict
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.audit.window import Window, count_all, window_of
@@ -70,6 +70,7 @@ def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SU
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
         storage: dg.ResourceParam[StorageResource],
+        judge: dg.ResourceParam[Judge],
     ) -> Iterator[dg.AssetCheckResult]:
         workplace.hold_warehouse(waiting(progress, context), context.run.run_id)
         wanted = [suite for suite in suites if audit_key(suite) in context.selected_asset_check_keys]
@@ -83,7 +84,7 @@ def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SU
             window = window_of(connection, dbt.paths.serving, judged_by, full=config.full_audit)
             context.log.info(f"judging {window.text}")
             counted, faults = count_all(connection, wanted, window, lambda suite: progress.auditing(suite.name))
-            verdicts = gx.verdicts(connection, counted)
+            verdicts = gx.verdicts(connection, counted, judge)
         for each in counted:
             yield check_result(verdicts[each.suite.name], each.suite, window)
         if faults:

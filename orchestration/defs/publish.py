@@ -19,6 +19,7 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource, waiting
 from orchestration.state.locks import DEFAULT_WAIT_SECONDS, Workplace
 from orchestration.state.whole import note_whole
+from orchestration.warehouse.audit.gx import Judge
 from orchestration.warehouse.audit.window import AUDITED, statement_of
 from orchestration.warehouse.engines import cluster_of, named, team_lake, warehouse_of
 from orchestration.warehouse.publish.inputs import (
@@ -42,6 +43,10 @@ JUDGED: Final = "judged"
 PUBLISHED_KEY: Final = dg.AssetKey(["published", "marts"])
 # The archive has a day from 02:30 UTC on, and the build follows. What is in a publication is judged by `is_fresh`.
 PUBLISHED_DAILY: Final = dg.FreshnessPolicy.cron("0 12 * * *", lower_bound_delta=timedelta(hours=12), timezone="UTC")
+_DESCRIPTION: Final = (
+    "serving/marts.duckdb, serving/latest.json with its Parquet files, and PostgreSQL if there is one: "
+    "the audited marts, switched over at once."
+)
 
 
 def published_asset(
@@ -64,15 +69,14 @@ def published_asset(
         group_name="published",
         freshness_policy=PUBLISHED_DAILY,
         kinds={"duckdb", "parquet"} | ({"postgres"} if postgres_url else set()),
-        description=simulated_label(scope.is_simulated)
-        + "serving/marts.duckdb, serving/latest.json with its Parquet files, and PostgreSQL if there is one: "
-        "the audited marts, switched over at once.",
+        description=simulated_label(scope.is_simulated) + _DESCRIPTION,
     )
     def published(
         context: dg.AssetExecutionContext,
         storage: dg.ResourceParam[StorageResource],
         progress: dg.ResourceParam[Progress],
         workplace: dg.ResourceParam[Workplace],
+        judge: dg.ResourceParam[Judge],
     ) -> dg.MaterializeResult[None]:
         report = waiting(progress, context)
         workplace.hold_warehouse(report, context.run.run_id)
@@ -93,6 +97,7 @@ def published_asset(
             postgres_url=postgres_url,
             lock_wait=lock_wait,
             report=report,
+            judge=judge,
         )
         _announce(publication, marts, context, progress)
         return dg.MaterializeResult(metadata=_metadata(publication, dbt.paths.serving, storage.storage.url))

@@ -34,6 +34,7 @@ from orchestration.runs.unchanged import unchanged
 from orchestration.state.disk import full_disk_sentence, means_full_disk
 from orchestration.state.last_run import FRESHNESS, note_run
 from orchestration.state.process import named
+from orchestration.warehouse.audit.begun import begun_judge
 from orchestration.warehouse.engines import require_engine
 from orchestration.warehouse.lake.server import failed_catalog, failed_catalog_sentence
 from orchestration.warehouse.s3_reads import failed_read, failed_read_sentence
@@ -186,22 +187,23 @@ def _session(settings: Settings, recorder: Recorder, report: RunReport, *, debug
     from orchestration.warehouse.dbt import ensure_manifest
 
     recorder.preparing()
-    # Loading Dagster takes about as long as dbt takes to parse its project, in a process of its own.
-    with ThreadPoolExecutor(1) as pool:
-        parsed = pool.submit(ensure_manifest, settings.dbt)
-        from orchestration.definitions import build_definitions
+    with begun_judge() as judge:
+        # Loading Dagster takes about as long as dbt takes to parse its project, in a process of its own.
+        with ThreadPoolExecutor(1) as pool:
+            parsed = pool.submit(ensure_manifest, settings.dbt)
+            from orchestration.definitions import build_definitions
 
-        parsed.result()
-    definitions = build_definitions(settings, recorder)
-    process = named(settings.paths)
-    with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
-        for sentence in end_abandoned_runs(instance, settings.paths):
-            recorder.healed(sentence)
-        show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
-        has_findings, explain = settings.paths.findings.is_file(), partial(_explained, settings)
-        yield _Session(
-            definitions, instance, report, recorder, has_findings, debug, process, _folders(settings), explain
-        )
+            parsed.result()
+        definitions = build_definitions(settings, recorder, judge=judge)
+        process = named(settings.paths)
+        with open_instance(settings.paths.dagster_home, report=recorder.healed) as instance:
+            for sentence in end_abandoned_runs(instance, settings.paths):
+                recorder.healed(sentence)
+            show_runs_in(instance, "orchestration.definitions", location_name(is_simulated=settings.is_simulated))
+            has_findings, explain = settings.paths.findings.is_file(), partial(_explained, settings)
+            yield _Session(
+                definitions, instance, report, recorder, has_findings, debug, process, _folders(settings), explain
+            )
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:

@@ -1,10 +1,10 @@
 """What the end of a run needs and nothing has to wait for, made while this process waits or draws.
 
-Belongs here: which work that is, and when it begins. Does not: the work itself, or who reports that a step begins
-(`orchestration.runs.report.Recorder`).
+Belongs here: which work that is, and when it begins. Does not: the work itself, who reports that a step begins
+(`orchestration.runs.report.Recorder`), or what a process of its own loads (`orchestration.warehouse.audit.begun`).
 
-While dbt builds in a process of its own, this one has nothing to do but to pass its events on: what the audit and the
-report load takes seconds. While the page is drawn, by Python and so by one core, another one reads the published file.
+While dbt builds in a process of its own, this one has nothing to do but to pass its events on: the report's charts take
+a second to load. While the page is drawn, by Python and so by one core, another one reads the published file.
 """
 
 from __future__ import annotations
@@ -81,10 +81,8 @@ def _carry_out(work: Callable[[], T], outcome: Future[T]) -> None:
 
 
 def _load(page: Path) -> None:
-    """Great Expectations, the charts of the report and what draws them."""
+    """The charts of the report and what draws them."""
     from orchestration.report.previews import load_charts
-    from orchestration.warehouse.audit.gx import load_great_expectations
 
     with suppress(Exception):
-        load_great_expectations()
         load_charts(page.parent)

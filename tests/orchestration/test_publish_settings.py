@@ -18,6 +18,7 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource
 from orchestration.runs.demo import demo_settings
 from orchestration.state.locks import Workplace
+from orchestration.warehouse.audit.gx import HERE
 from orchestration.warehouse.publish.postgres import place_of
 from tests.ingestion.test_index import an_object, put
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
@@ -99,6 +100,7 @@ def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.Execute
         "storage": StorageResource(settings.storage),
         "progress": Progress(),
         "workplace": Workplace(settings.paths),
+        "judge": HERE,
     }
     with contextlib.closing(resources["workplace"]):  # type: ignore[type-var]
         return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)

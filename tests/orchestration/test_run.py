@@ -389,9 +389,9 @@ def test_a_failed_audit_publishes_nothing_shows_the_evidence_and_a_full_refresh_
     index = house / "var" / "raw" / "receipts.parquet"
     written = index.read_bytes()
 
-    def beside_another_writer(connection: Any, counted: Any) -> Any:
+    def beside_another_writer(*about: Any) -> Any:
         index.write_bytes(written + b"of another state folder on the same storage")
-        return judge(connection, counted)
+        return judge(*about)
 
     monkeypatch.setattr(gx, "verdicts", beside_another_writer)
     code, _, err = run("--json", "--full-refresh")

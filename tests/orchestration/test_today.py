@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from orchestration.runs import execution
 from orchestration.runs.ranges import today_keys
 from orchestration.runs.report import Recorder, RunReport
 from orchestration.warehouse import dbt
+from orchestration.warehouse.audit.gx import HERE
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, set[str]]]:
         jobs.append((job, {key.path[-1] for key in options.get("keys") or ()}))
 
     monkeypatch.setattr(execution, "_execute", record)
+    monkeypatch.setattr(execution, "begun_judge", lambda: nullcontext(HERE))
     monkeypatch.setattr(dbt, "ensure_manifest", lambda config: None)
     monkeypatch.setattr(definitions, "build_definitions", lambda *arguments, **options: None)
     return jobs

@@ -4,7 +4,8 @@ Belongs here: starting such a process with its own environment, folder and outpu
 
 Importing Dagster, dbt and Great Expectations takes ten seconds of CPU, more than half of a small run. Each test process
 imports them once, in Python's own fork server, and every command starts from there with nothing of another one's: its
-settings, DuckDB, pools of threads and open files are made after the fork. So does the dbt that such a command starts.
+settings, DuckDB, pools of threads and open files are made after the fork. So does the dbt that such a command starts,
+and since Great Expectations is there already, none begins another process for it.
 What a person starts is tried by the demo's and the UI's tests, which start new processes.
 """
 
@@ -28,6 +29,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from orchestration.warehouse.audit.gx import HERE
 from orchestration.warehouse.child import DBT_COMMAND
 from orchestration.warehouse.parsed import run_dbt
 
@@ -102,6 +104,8 @@ def _command(
     os.environ.update(environment)
     os.chdir(cwd)
     sys.argv = ["taker", *arguments]
+    for module, name, replaced in _of_judging_here():
+        vars(module)[name] = replaced
     if with_dbt:
         _fork_dbt()
     try:
@@ -119,9 +123,10 @@ def _fork_dbt() -> None:
 
 
 def fork_dbt_here(patch: pytest.MonkeyPatch) -> None:
-    """Let Dagster in this very process start dbt from the fork server, until the patch is undone."""
+    """Let Dagster in this very process start dbt from the fork server, and the audit judge here, until the patch is
+    undone."""
     start_server()
-    for module, name, replaced in _of_forked_dbt():
+    for module, name, replaced in (*_of_forked_dbt(), *_of_judging_here()):
         patch.setattr(module, name, replaced)
 
 
@@ -132,6 +137,10 @@ def _of_forked_dbt() -> Sequence[tuple[ModuleType, str, object]]:
         (import_module("orchestration.defs.warehouse"), "begun_dbt", lambda config: contextlib.nullcontext()),
         (import_module("dagster_dbt.core.dbt_cli_invocation"), "subprocess", popen),
     )
+
+
+def _of_judging_here() -> Sequence[tuple[ModuleType, str, object]]:
+    return ((import_module("orchestration.runs.execution"), "begun_judge", lambda: contextlib.nullcontext(HERE)),)
 
 
 class _ForkedDbt:

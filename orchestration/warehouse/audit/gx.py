@@ -1,8 +1,8 @@
 """The verdict and its evidence, by Great Expectations.
 
 Belongs here: everything that touches Great Expectations, and nothing else imports it. It takes seconds to import, so it
-is imported when the first verdict is due. Does not: what is expected (`suites`), counting (`broken`), Dagster
-(`orchestration.checks`).
+is imported when the first verdict is due, or by a process of its own (`begun`). Does not: what is expected (`suites`),
+counting (`broken`), Dagster (`orchestration.checks`).
 
 Great Expectations is given no mart. One frame holds, for each rule of all suites, the number of rows that break it, and
 every number but zero is refused. The rows that are shown of a broken rule, ten at most, are judged by the rule's own
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pandas as pd
 
@@ -54,6 +54,22 @@ class Verdict:
     judged: int = 0
 
 
+class Judge(Protocol):
+    """Where expectations are applied: in this process (`HERE`), or in one that a run has begun (`begun`)."""
+
+    def unexpected(self, frame: pd.DataFrame, kind: str, arguments: Mapping[str, Any]) -> list[int]:
+        """The rows of the frame that the expectation refuses; AuditNotEvaluated when it cannot be evaluated."""
+        ...
+
+
+class _Here:
+    def unexpected(self, frame: pd.DataFrame, kind: str, arguments: Mapping[str, Any]) -> list[int]:
+        return _unexpected(frame, kind, arguments)
+
+
+HERE: Final[Judge] = _Here()
+
+
 def load_great_expectations() -> Any:
     """The one way Great Expectations is imported: its telemetry is switched off before."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -65,26 +81,31 @@ def load_great_expectations() -> Any:
     return great_expectations
 
 
-def audit(connection: duckdb.DuckDBPyConnection, suite: AuditSuite, frame: str | None = None) -> Verdict:
+def audit(
+    connection: duckdb.DuckDBPyConnection, suite: AuditSuite, frame: str | None = None, judge: Judge = HERE
+) -> Verdict:
     """Judge one suite. `frame`: the SQL that draws its rows, all of the mart's by default.
 
     Raises AuditNotEvaluated rather than guess.
     """
-    return verdicts(connection, [count_broken(connection, suite, suite.query if frame is None else frame)])[suite.name]
+    counted = count_broken(connection, suite, suite.query if frame is None else frame)
+    return verdicts(connection, [counted], judge)[suite.name]
 
 
-def verdicts(connection: duckdb.DuckDBPyConnection, counted: Sequence[Counted]) -> dict[str, Verdict]:
+def verdicts(
+    connection: duckdb.DuckDBPyConnection, counted: Sequence[Counted], judge: Judge = HERE
+) -> dict[str, Verdict]:
     """The verdict on each suite, by its name. Leaves no file behind."""
-    refused = _refused([count for each in counted for count in each.broken])
+    refused = _refused([count for each in counted for count in each.broken], judge)
     found, first = {}, 0
     for each in counted:
         last = first + len(each.broken)
-        found[each.suite.name] = _verdict(connection, each, {n - first for n in refused if first <= n < last})
+        found[each.suite.name] = _verdict(connection, each, {n - first for n in refused if first <= n < last}, judge)
         first = last
     return found
 
 
-def _verdict(connection: duckdb.DuckDBPyConnection, counted: Counted, refused: set[int]) -> Verdict:
+def _verdict(connection: duckdb.DuckDBPyConnection, counted: Counted, refused: set[int], judge: Judge) -> Verdict:
     results = []
     for number, (rule, count) in enumerate(zip(counted.suite.rules, counted.broken, strict=True)):
         kind, arguments = expectation_of(rule, counted.suite.key)
@@ -98,7 +119,7 @@ def _verdict(connection: duckdb.DuckDBPyConnection, counted: Counted, refused: s
                 "success": not broken,
                 "observed": _observed(rule, count, counted.judged),
                 "unexpected_count": count,
-                "sample": _sample(connection, counted, rule) if broken else [],
+                "sample": _sample(connection, counted, rule, judge) if broken else [],
             }
         )
     # A reader wants what failed first, the worst on top.
@@ -111,20 +132,20 @@ def _observed(rule: Rule, count: int, judged: int) -> str:
     return str(judged) if isinstance(rule, NotEmpty) else f"{count} of {judged} rows break the rule"
 
 
-def _refused(counts: Sequence[int]) -> set[int]:
+def _refused(counts: Sequence[int], judge: Judge) -> set[int]:
     """The places of the numbers of rows that Great Expectations refuses: all but zero."""
     if not counts:
         return set()
     frame = pd.DataFrame({"broken_rows": counts})
-    return set(_unexpected(frame, "ExpectColumnValuesToBeInSet", {"column": "broken_rows", "value_set": [0]}))
+    return set(judge.unexpected(frame, "ExpectColumnValuesToBeInSet", {"column": "broken_rows", "value_set": [0]}))
 
 
-def _sample(connection: duckdb.DuckDBPyConnection, counted: Counted, rule: Rule) -> list[dict[str, Any]]:
+def _sample(connection: duckdb.DuckDBPyConnection, counted: Counted, rule: Rule, judge: Judge) -> list[dict[str, Any]]:
     """Rows that break the rule: those that its expectation finds unexpected among the rows that the count is of."""
     rows = failing_rows(connection, counted, rule)
     kind, arguments = expectation_of(rule, counted.suite.key)
     shown = list(dict.fromkeys([*counted.suite.key, *columns_of(arguments), *rule.shows]))
-    found = _unexpected(_unknown_as_broken(rows, rule), kind, arguments) if len(rows) else []
+    found = judge.unexpected(_unknown_as_broken(rows, rule), kind, arguments) if len(rows) else []
     return [
         {str(name): _json_value(str(name), value) for name, value in row.items()}
         # What the database counts is broken, also where Great Expectations would let it pass.
@@ -133,7 +154,6 @@ def _sample(connection: duckdb.DuckDBPyConnection, counted: Counted, rule: Rule)
 
 
 def _unexpected(frame: pd.DataFrame, kind: str, arguments: Mapping[str, Any]) -> list[int]:
-    """The rows of the frame that the expectation refuses; raises AuditNotEvaluated when it cannot be evaluated."""
     gx = load_great_expectations()
     batch = _asset().get_batch(batch_parameters={"dataframe": frame})
     outcome = batch.validate(getattr(gx.expectations, kind)(**arguments), result_format="COMPLETE")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ingestion.raw.store import ObjectStore
+    from orchestration.warehouse.audit.gx import Judge
 
 PUBLICATION: Final = Right(
     what="the publication to {}",
@@ -95,6 +96,7 @@ def publish(
     memory_limit: str = "1024MiB",
     lock_wait: float = DEFAULT_WAIT_SECONDS,
     report: Report = lambda text: None,
+    judge: Judge | None = None,
 ) -> Publication:
     """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL, the lake of
     the `team` and the catalog of the `cluster` where there is one.
@@ -105,7 +107,7 @@ def publish(
     The caller alone builds and publishes from this state folder, and to the lake as long as `still_alone`, which is
     called before the switch, raises nothing. Of those that publish to the same `store`, one waits for the other at most
     `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put together, and DuckDB
-    writes what exceeds `memory_limit`.
+    writes what exceeds `memory_limit`. `judge`: of the history of ranks; this process by default.
 
     Longer than 50 lines: what is prepared and what is switched are one block, in the order in which it must end.
     """
@@ -126,6 +128,7 @@ def publish(
             contents=contents,
             run_id=run_id,
             now=now,
+            judge=judge,
         )
         with _filled(serving, former, fill, memory_limit, folder / "spill") as (staged, out, copied):
             first, last, markets = span = database.span_of(out, marts)
@@ -179,6 +182,7 @@ def _copy(
     contents: Contents,
     run_id: str,
     now: datetime,
+    judge: Judge | None,
 ) -> _Copied:
     """Bring the staged file to the marts and the history of their ranks.
 
@@ -201,7 +205,7 @@ def _copy(
         contents=contents,
     )
     out.execute("detach warehouse")
-    revisions.refuse_broken(out)
+    revisions.refuse_broken(out, judge)
     out.execute("checkpoint")  # a page that cannot be carried over is found here, and not when the file is closed
     return _Copied(since, {**changes, **carried.changes}, carried.revised)
 

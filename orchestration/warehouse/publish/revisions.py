@@ -33,6 +33,8 @@ from orchestration.warehouse.sql import identifier, literal, render
 if TYPE_CHECKING:
     import duckdb
 
+    from orchestration.warehouse.audit.gx import Judge
+
 REVISIONS: Final = "fct_spike_rank_revisions"
 SOURCES: Final = "publication_sources"
 RANKS: Final = "fct_taker_spike_ranks"
@@ -195,15 +197,16 @@ def _former_sources(new: duckdb.DuckDBPyConnection) -> str | None:
     return f"(select * rename (trade_date as bar_date) from {sources})"
 
 
-def refuse_broken(new: duckdb.DuckDBPyConnection) -> None:
-    """Judge the history in the staged publication; HistoryBroken names the rules that it breaks."""
+def refuse_broken(new: duckdb.DuckDBPyConnection, judge: Judge | None = None) -> None:
+    """Judge the history in the staged publication; HistoryBroken names the rules that it breaks. By this process, where
+    there is no other `judge`."""
     ranks, counted = _relation(new, _current(new), RANKS), f"select count(*) from {REVISIONS}"
     if ranks is None or new.execute(counted).fetchone() == (0,):
         return
-    from orchestration.warehouse.audit.gx import audit
+    from orchestration.warehouse.audit.gx import HERE, audit
     from orchestration.warehouse.audit.suites import HISTORY_SUITE
 
-    verdict = audit(new, HISTORY_SUITE)
+    verdict = audit(new, HISTORY_SUITE, judge=judge or HERE)
     if not verdict.blocking:
         return
     failed = [result for result in verdict.results if not result["success"]]

@@ -190,7 +190,7 @@ def test_a_run_holds_the_lock_from_the_step_that_takes_it_to_its_end_and_names_i
 
 def test_dbt_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     child = (
-        "import time; from orchestration.warehouse.child import end_with_parent; end_with_parent(); "
+        "import time; from orchestration.state.parent import end_with_parent; end_with_parent(); "
         "print('tied', flush=True); time.sleep(600)"
     )
     start = f"import subprocess; child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE)"
