@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from orchestration.config.settings import Settings
 from orchestration.progress import Progress
 from orchestration.report import charts
-from orchestration.runs import meanwhile
+from orchestration.runs import execution, meanwhile
 from orchestration.runs.meanwhile import Meanwhile
 from orchestration.runs.report import Recorder, RunReport
 from orchestration.serving.defects import Losses
+from orchestration.warehouse.audit import gx
+
+# Those that judge: the audit, and the publication with its history.
+STEPS = ("audit", "published__marts")
 
 
 class _Calls:
@@ -61,7 +67,22 @@ def test_an_error_is_raised_where_the_result_is_needed(settings: Settings) -> No
 def test_what_is_loaded_writes_nothing_and_what_cannot_be_is_left_to_the_step_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(gx, "load_great_expectations", lambda: loaded.append("here"))
     meanwhile._load(tmp_path / "report" / "index.html")
+    assert loaded == []  # another process does
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(charts, "make_all", lambda: 1 / 0)
     meanwhile._load(tmp_path / "report" / "index.html")
+
+
+def test_the_steps_of_a_run_have_the_judge_that_it_began(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = object()
+    monkeypatch.setattr(execution, "begun_judge", lambda: nullcontext(begun))
+    report = RunReport()
+    with execution._session(settings, Recorder(Progress(), report), report, debug=False) as session:
+        resources = session.definitions.resources or {}
+        steps = session.definitions.resolve_job_def("build_and_publish").all_node_defs
+    keys = {step.name: step.required_resource_keys for step in steps if isinstance(step, dg.OpDefinition)}
+    assert resources["judge"] is begun
+    assert all("judge" in keys[step] for step in STEPS)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
+from orchestration.warehouse.audit.suites import HISTORY_SUITE
 from orchestration.warehouse.publish import revisions
 from orchestration.warehouse.publish.revisions import REVISIONS, SOURCES, HistoryBroken, carry_revisions, refuse_broken
 from orchestration.warehouse.sql import render
@@ -302,6 +304,20 @@ def test_a_history_that_contradicts_the_marts_is_refused(tmp_path: Path) -> None
         connection.execute(f"update {REVISIONS} set new_value = 0")
         with pytest.raises(HistoryBroken, match="the latest revision of a bar agrees with the marts"):
             refuse_broken(connection)
+
+
+def test_a_history_is_judged_by_whom_the_run_has_begun(tmp_path: Path) -> None:
+    class Recorded:
+        def unexpected(self, frame: pd.DataFrame, kind: str, arguments: Mapping[str, Any]) -> list[int]:
+            judged.append(len(frame))
+            return []
+
+    judged: list[int] = []
+    publish(tmp_path, HISTORY)
+    publish(tmp_path, HISTORY.with_days({6: -28}, checksum="corrected"))
+    with duckdb.connect(str(tmp_path / "marts.duckdb")) as connection:
+        refuse_broken(connection, Recorded())
+    assert judged == [len(HISTORY_SUITE.rules)]
 
 
 def test_without_ranks_there_is_nothing_to_compare(tmp_path: Path) -> None:
