@@ -4,8 +4,7 @@ Belongs here: missing days of the raw zone, what venues published and was not us
 `orchestration.serving.staleness` finds. Does not: whether numbers are right (`suites`).
 """
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 # What the UI shows of defects; `taker status --defects` lists all.
 _DEFECTS_IN_METADATA = 500
 _SERIES_NAMED = 5
+# The columns of the index that name a series, and its day.
+SERIES_DAYS = ("dataset", "market_id", "interval", "day")
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,25 @@ class Gap:
 
 
 def missing_days(index: "pa.Table") -> list[Gap]:
-    """Gaps in the receipt index. A day the venue has no file for is explained: it has an `absent` row."""
-    series: dict[tuple[str, str, str], set[date]] = {}
-    columns = ("dataset", "market_id", "interval", "day")
-    for *name, day in zip(*(index[column].to_pylist() for column in columns), strict=True):
-        if name[0] not in ARCHIVED:
-            continue  # what was not collected cannot be requested later; coverage reports it
-        series.setdefault((name[0], name[1], name[2]), set()).add(day)
-    return [Gap(*name, first, last) for name, days in sorted(series.items()) for first, last in _holes(days)]
+    """Gaps in the receipt index, of which the columns `SERIES_DAYS` are read. A day the venue has no file for is
+    explained: it has an `absent` row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-def _holes(days: Iterable[date]) -> list[tuple[date, date]]:
+    # What was not collected cannot be requested later; coverage reports it.
+    archived = index.select(SERIES_DAYS).filter(pc.is_in(index["dataset"], pa.array(sorted(ARCHIVED))))
+    days = archived.sort_by([(name, "ascending") for name in SERIES_DAYS]).combine_chunks()
+    earlier, later = days.slice(0, max(0, days.num_rows - 1)), days.slice(1)
+    # A series after the other: rows that follow each other are of one series where no name differs.
+    is_hole = pc.greater(pc.subtract(*(rows["day"].cast(pa.int32()) for rows in (later, earlier))), 1)
+    for name in SERIES_DAYS[:-1]:
+        is_hole = pc.and_(is_hole, pc.equal(earlier[name], later[name]))
     one = timedelta(days=1)
-    ordered = sorted(days)
-    return [(earlier + one, later - one) for earlier, later in itertools.pairwise(ordered) if later - earlier > one]
+    rows = zip(earlier.filter(is_hole).to_pylist(), later.filter(is_hole)["day"].to_pylist(), strict=True)
+    return [
+        Gap(before["dataset"], before["market_id"], before["interval"], before["day"] + one, after - one)
+        for before, after in rows
+    ]
 
 
 def completeness_checks(serving: Marts, market_ids: Sequence[str]) -> list[dg.AssetChecksDefinition]:
@@ -76,7 +82,7 @@ def _no_missing_days() -> dg.AssetChecksDefinition:
     def no_missing_days(
         storage: dg.ResourceParam[StorageResource], workplace: dg.ResourceParam[Workplace]
     ) -> dg.AssetCheckResult:
-        gaps = missing_days(storage.raw_zone().index())
+        gaps = missing_days(storage.raw_zone().index(SERIES_DAYS))
         rows = [
             dg.TableRecord(
                 {

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingestion.domain.periods import Period
 from ingestion.raw.zone import Defect, ObjectId, Receipt
@@ -43,6 +45,20 @@ def test_days_between_first_and_last_that_were_never_requested_are_gaps() -> Non
 def test_each_dataset_and_interval_is_checked_separately() -> None:
     both = pa.concat_tables([index([1, 3], "klines", "1h"), index([1, 2, 3], "klines", "4h")])
     assert [(gap.interval, gap.days) for gap in missing_days(both)] == [("1h", 1)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["aggTrades", "klines", "liveTrades"]), st.integers(1, 31)), max_size=30))
+def test_a_gap_is_every_day_between_two_requested_ones_that_was_not_requested(rows: list[tuple[str, int]]) -> None:
+    tables = [index([day], dataset) for dataset, day in rows]
+    table = pa.concat_tables(tables) if tables else index([1]).slice(0, 0)
+    missing = [(gap.dataset, gap.first_day.day + later) for gap in missing_days(table) for later in range(gap.days)]
+    requested = {name: {day for dataset, day in rows if dataset == name} for name in ("aggTrades", "klines")}
+    assert missing == [
+        (name, day)
+        for name, days in requested.items()
+        for day in range(min(days, default=1), max(days, default=0) + 1)
+        if day not in days
+    ]
 
 
 def fresh(settings: Settings) -> dg.AssetCheckResult:
