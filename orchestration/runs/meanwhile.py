@@ -37,12 +37,12 @@ class Meanwhile:
     def __init__(self, settings: Settings, ranges: Sequence[IngestRange]) -> None:
         self.losses = _Once(partial(losses_of, settings, ranges))
         self.serving_sha256 = _Once(partial(sha256_of, settings.paths.serving))
-        self._page = report_path(settings.paths.serving)
+        self._charts = _Once(partial(_load, report_path(settings.paths.serving)))
 
     def dbt_builds(self) -> None:
-        """The raw zone is indexed, and dbt has begun."""
+        """The raw zone is indexed, and dbt has built a first node: until it is at work, it waits for this process."""
         self.losses.begin()
-        threading.Thread(target=_load, args=(self._page,), daemon=True).start()
+        self._charts.begin()
 
     def readers_are_switched(self) -> None:
         """The published file stays as it is until the next run."""

@@ -154,11 +154,11 @@ class Recorder(Progress):
         self._report.failed_objects[index] = (f"{objects[0]} and {len(objects) - 1} more", fault)
 
     def building(self, nodes: int) -> None:
-        if self.meanwhile is not None:
-            self.meanwhile.dbt_builds()
         self._progress.building(nodes)
 
     def built(self, node: str, status: str) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile.dbt_builds()
         self._progress.built(node, status)
 
     def auditing(self, suite: str) -> None:

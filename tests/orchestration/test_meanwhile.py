@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -26,12 +27,15 @@ class _Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
+        self.beside: list[str] = []  # not by the thread that needs it
         monkeypatch.setattr(meanwhile, "losses_of", lambda *_: self._made("losses", Losses()))
         monkeypatch.setattr(meanwhile, "sha256_of", lambda _: self._made("sha256", "0" * 64))
-        monkeypatch.setattr(meanwhile, "_load", lambda _: None)
+        monkeypatch.setattr(meanwhile, "_load", lambda _: self._made("charts", None))
 
     def _made(self, name: str, result: object) -> object:
         self.made.append(name)
+        if threading.current_thread() is not threading.main_thread():
+            self.beside.append(name)
         return result
 
 
@@ -43,11 +47,19 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> _Calls:
 def test_each_is_begun_by_its_step_and_made_once(calls: _Calls, settings: Settings) -> None:
     recorder = Recorder(Progress(), RunReport())
     recorder.meanwhile = begun = Meanwhile(settings, [])
-    recorder.building(7)
-    assert (begun.losses(), calls.made) == (Losses(), ["losses"])
+    recorder.built("int_flow_bars", "success")
+    recorder.built("int_bar_days", "success")
     recorder.published()
     assert (begun.serving_sha256(), begun.losses()) == ("0" * 64, Losses())
-    assert calls.made == ["losses", "sha256"]
+    begun._charts()
+    assert sorted(calls.made) == sorted(calls.beside) == ["charts", "losses", "sha256"]
+
+
+def test_nothing_delays_the_beginning_of_dbt(calls: _Calls, settings: Settings) -> None:
+    recorder = Recorder(Progress(), RunReport())
+    recorder.meanwhile = begun = Meanwhile(settings, [])
+    recorder.building(7)
+    assert (begun.losses(), calls.made, calls.beside) == (Losses(), ["losses"], [])
 
 
 def test_what_no_step_began_is_made_where_it_is_needed(calls: _Calls, settings: Settings) -> None:
