@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -125,9 +125,9 @@ def write_month(days: Iterable[tuple[date, Iterable[pa.Table]]], dataset: Datase
     return counts
 
 
-def rows_of_object(path: Path, dataset: Dataset, day: date | None = None) -> Iterator[pa.Table]:
+def rows_of_object(source: Path | BinaryIO, dataset: Dataset, day: date | None = None) -> Iterator[pa.Table]:
     """The rows of a stored object, a row group at a time; with `day`, those that a merged month has of it."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source) as file:
         for number in range(file.num_row_groups):
             if day is not None and not _may_hold(file, number, day):
                 continue

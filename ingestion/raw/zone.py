@@ -22,7 +22,7 @@ from ingestion.domain.datasets import ARCHIVED, DATASETS
 from ingestion.domain.errors import Due, StorageError
 from ingestion.raw import index
 from ingestion.raw.index import Listed
-from ingestion.raw.months import DATE, annotated, receipt_in_month
+from ingestion.raw.months import annotated, receipt_in_month, rows_of_object
 from ingestion.raw.names import DATA, FORMER_RECEIPT, RECEIPT, stored_receipt
 from ingestion.raw.notes import Noting, noted, sweep_noted
 from ingestion.raw.receipts import (
@@ -101,13 +101,12 @@ class RawZone:
             raise StorageError(f"{data_key} is missing beside its receipt; `taker verify` names what to do")
         if stated and stated.stored_sha256 and hashlib.sha256(payload).hexdigest() != stated.stored_sha256:
             raise StorageError(f"{data_key} has other bytes than its receipt states; `taker verify` names what to do")
+        dataset = DATASETS[object_id.dataset]
         if month:  # of whose row groups those of the day alone are read: a month of trades is large
-            table = pq.read_table(
-                io.BytesIO(payload), partitioning=None, filters=[(DATE, "=", object_id.period.first_day)]
-            )
-        else:  # threads, and the loading of what `read_table` reads many files with, cost more than the reading
-            table = pq.ParquetFile(io.BytesIO(payload)).read(use_threads=False)
-        return with_todays_schema(table, DATASETS[object_id.dataset])
+            of_the_day = rows_of_object(io.BytesIO(payload), dataset, object_id.period.first_day)
+            return pa.concat_tables([dataset.schema.empty_table(), *of_the_day])
+        # Threads, and the loading of what `read_table` reads many files with, cost more than the reading.
+        return with_todays_schema(pq.ParquetFile(io.BytesIO(payload)).read(use_threads=False), dataset)
 
     def put(
         self,

@@ -370,6 +370,26 @@ def test_row_groups_end_with_days_so_that_a_reader_of_one_day_skips_the_others(
     assert read == sizes
 
 
+def test_reading_a_day_of_a_month_takes_the_memory_of_the_day(
+    local_zone: RawZone, archive_folder: ArchiveFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(months, "ROW_GROUP", 2_000)
+    for day in JANUARY:
+        archive_folder.agg_trades(day, agg_rows(day, count=2_000))
+    run(archive_folder, local_zone)
+    merged(local_zone)
+    month = pq.read_table(io.BytesIO(local_zone.store.get_bytes(MONTH.data_key) or b""))
+    default = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(default)
+    pa.set_memory_pool(counted)
+    try:
+        day = local_zone.rows(day_of(JANUARY[15]))
+    finally:
+        pa.set_memory_pool(default)
+    assert day.num_rows == 2_000
+    assert 0 < counted.max_memory() < month.nbytes // 4
+
+
 def test_a_merged_month_of_an_older_schema_is_rewritten_with_its_days(
     local_zone: RawZone, archive_folder: ArchiveFolder
 ) -> None:
