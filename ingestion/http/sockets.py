@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -137,15 +138,22 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+class _Pools(urllib3.PoolManager):
+    def _new_pool(self, scheme: str, host: str, port: int, request_context: Any = None) -> urllib3.HTTPConnectionPool:
+        if scheme == "https":
+            request_context = {**(request_context or self.connection_pool_kw), "ssl_context": self._trusted}
+        return super()._new_pool(scheme, host, port, request_context)
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        """The certificates of the system, loaded when an encrypted connection first needs them: 0.03 s and more."""
+        context = ssl.create_default_context()
+        context.sslsocket_class = WatchedTlsSocket
+        return context
+
+
 def pool_manager(connections: int, connect_seconds: float) -> urllib3.PoolManager:
     """A pool of such connections. It neither retries nor follows redirects; reads obey the watch of their request."""
-    context = ssl.create_default_context()
-    context.sslsocket_class = WatchedTlsSocket
-    pools = urllib3.PoolManager(
-        maxsize=connections,
-        timeout=urllib3.Timeout(connect=connect_seconds, read=None),
-        retries=False,
-        ssl_context=context,
-    )
+    pools = _Pools(maxsize=connections, timeout=urllib3.Timeout(connect=connect_seconds, read=None), retries=False)
     pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
     return pools

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,9 @@ from ingestion.domain.errors import StorageError
 from ingestion.raw.store import BLOCK, NOTHING, StoredObject
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.client import BaseClient
+    from botocore.loaders import Loader
 
 # Of S3: to connect, and to wait for the next bytes. A server that is there answers in milliseconds, and boto3's own
 # minute each, six times, would hold a run for ten.
@@ -40,6 +43,24 @@ class S3Options:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     session_token: str | None = None
+
+
+def _session() -> boto3.session.Session:
+    """A session of boto3's own chain. What describes AWS's services is read once per process: of a session it is most
+    of what the first client costs, 0.08 s."""
+    import boto3
+    import botocore.session
+
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
+    return boto3.session.Session(botocore_session=core)
+
+
+@cache
+def _descriptions(data_path: str | None) -> Loader:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 class S3Store:
@@ -77,10 +98,9 @@ class S3Store:
                     raise
 
     def _connect(self, connect_seconds: float, attempts: int) -> BaseClient:
-        import boto3
         from botocore.config import Config
 
-        session = boto3.session.Session()
+        session = _session()
         return session.client(
             "s3",
             endpoint_url=self._options.endpoint_url,
