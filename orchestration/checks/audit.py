@@ -82,6 +82,7 @@ def audit_checks(dbt: DbtConfig, scope: Scope, suites: Sequence[AuditSuite] = SU
         judged_by = judged_by_sha256(published_settings(scope, dbt.target), dbt.variables())
         with warehouse.open() as connection:
             window = window_of(connection, dbt.paths.serving, judged_by, full=config.full_audit)
+            workplace.standing = window.standing
             context.log.info(f"judging {window.text}")
             counted, faults = count_all(connection, wanted, window, lambda suite: progress.auditing(suite.name))
             verdicts = gx.verdicts(connection, counted, judge)

@@ -30,6 +30,7 @@ from orchestration.warehouse.publish.inputs import (
     published_settings,
 )
 from orchestration.warehouse.publish.parquet import LATEST, STABLE
+from orchestration.warehouse.standing import NOTHING_STANDS
 
 if TYPE_CHECKING:
     from ingestion.raw.store import ObjectStore
@@ -124,6 +125,7 @@ def _published(
             team=team_lake(dbt),
             cluster=cluster_of(dbt),
             still_alone=workplace.refuse_unless_alone,
+            standing=workplace.standing or NOTHING_STANDS,
             **stated,
         )
     note_whole(dbt.paths.warehouse)

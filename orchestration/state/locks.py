@@ -143,7 +143,8 @@ class Workplace:
 
     `lock_wait`: how many seconds to wait for another process. `index_read`: the fingerprint of the receipts' index that
     this run has built from; empty until then. Another state folder on the same storage may write the index meanwhile.
-    `beyond`: the lock over tables that other state folders build too; None where there are none.
+    `standing`: what its audit found of the publication to stand (`orchestration.warehouse.standing`);
+    None until then. `beyond`: the lock over tables that other state folders build too; None where there are none.
     """
 
     def __init__(self, paths: Paths, wait: float = DEFAULT_WAIT_SECONDS, beyond: Alone | None = None) -> None:
@@ -155,6 +156,7 @@ class Workplace:
         self._has_warehouse = False
         self._kept: dict[str, Any] = {}
         self.index_read = ""
+        self.standing: Any = None
 
     def hold_warehouse(self, report: Report, run_id: str | None = None) -> None:
         """Be the only one that builds, audits and publishes, from now until `close`. Calling again is free; Busy where

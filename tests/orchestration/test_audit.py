@@ -1,5 +1,8 @@
 """From a verdict to a check result, and from check results to whether marts may be published."""
 
+from contextlib import closing
+from datetime import date
+from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
@@ -7,13 +10,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from orchestration.checks.audit import check_result, sample_rows
+from orchestration.checks import audit
+from orchestration.checks.audit import audit_checks, check_result, sample_rows
 from orchestration.cli.app import app
+from orchestration.config.settings import Settings
 from orchestration.defs.publish import audit_summary, refuse_unaudited
+from orchestration.progress import Progress
+from orchestration.resources import StorageResource, WarehouseResource
 from orchestration.runs import execution
-from orchestration.warehouse.audit.gx import Verdict
+from orchestration.state.locks import Workplace
+from orchestration.warehouse.audit.gx import HERE, Verdict
 from orchestration.warehouse.audit.suites import SUITES
 from orchestration.warehouse.audit.window import Window, everything
+from orchestration.warehouse.standing import Standing
+from tests.support.publications import Publisher
 
 MART = dg.AssetKey("mart")
 SUITE, WHOLE = SUITES[2], everything("nothing is published yet")
@@ -81,6 +91,30 @@ def test_a_check_states_what_was_judged_and_whether_the_audit_was_full(window: W
     metadata = check_result(Verdict(True, False, [finding("critical", success=True)], judged=9), SUITE, window).metadata
     stated = (metadata["full_audit"].value, metadata["judged"].value, metadata["judged_rows"].value)
     assert stated == (window.is_full, window.text, 9)
+
+
+def test_what_the_audit_found_to_stand_is_kept_for_the_publication_of_the_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Window(None, "what was built", Standing(None, {"mart": date(2026, 1, 2)}))
+    monkeypatch.setattr(audit, "window_of", lambda *_, **__: found)
+    monkeypatch.setattr(audit, "count_all", lambda *_: ([], []))
+    workplace = Workplace(settings.paths)
+    resources = {
+        "warehouse": WarehouseResource(settings.dbt),
+        "progress": Progress(),
+        "workplace": workplace,
+        "storage": StorageResource(settings.storage),
+        "judge": HERE,
+    }
+    check = audit_checks(settings.dbt, settings.scope)
+    job = dg.define_asset_job("judge", dg.AssetSelection.checks(check))
+    judged = dg.Definitions(asset_checks=[check], jobs=[job], resources=resources).resolve_job_def("judge")
+    Path(settings.storage_url).mkdir()
+    Publisher.on(Path(settings.storage_url)).build_days(1)
+    with closing(workplace), dg.DagsterInstance.ephemeral() as instance:
+        judged.execute_in_process(instance=instance, raise_on_error=False)
+        assert workplace.standing is found.standing
 
 
 def test_a_suite_that_is_judged_whole_states_so() -> None:

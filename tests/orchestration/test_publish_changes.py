@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,7 @@ import pytest
 
 from orchestration.warehouse.publish import changes, parquet
 from orchestration.warehouse.publish.tables import Table
+from orchestration.warehouse.standing import Standing
 from tests.support.publications import DAILY, MARKETS, Publisher
 from tests.support.republished import BARS, LABELS, Republished, contents
 
@@ -120,6 +122,44 @@ def test_sums_of_another_version_of_duckdb_are_not_compared(
     read.clear()
     history.publish()
     assert {BARS, LABELS} <= set(read)
+
+
+STANDING_FROM = date(2026, 1, 15)
+BEFORE, OF_ITS_MONTH = "2025-11-21 00:00:00", "2026-01-03 00:00:00"
+
+
+def corrected(history: Republished, run_id: str) -> set[str]:
+    """Correct a bar before the month of that day and one of it, and publish as if the audit of `run_id` had found that
+    bars before that day stand; which of the corrections readers have."""
+    history.publish()
+    standing = Standing((history.upon.now - timedelta(seconds=1), run_id), {BARS: STANDING_FROM})
+    history.upon.build(f"update {BARS} set note = 'corrected' where bar_at in ('{BEFORE}', '{OF_ITS_MONTH}')")
+    history.upon.publish(history.marts, keys=history.keys, standing=standing)
+    return {str(at) for (at,) in history.upon.query(f"select bar_at from {BARS} where note = 'corrected'")}
+
+
+def test_months_of_which_the_audit_found_that_they_stand_are_not_read(tmp_path: Path) -> None:
+    """A bar that was corrected there all the same shows it."""
+    history = Republished(tmp_path, 0)
+    history.publish()
+    assert corrected(history, "run-1") == {OF_ITS_MONTH}
+    # What is noted of the file is what it holds: the next publication, which reads everything, finds the other one.
+    anew = history.anew()
+    history.publish()
+    assert contents(history.upon) == contents(anew)
+
+
+def test_what_stood_in_another_publication_is_read(tmp_path: Path) -> None:
+    assert corrected(Republished(tmp_path, 0), "run-2") == {BEFORE, OF_ITS_MONTH}
+
+
+def test_bars_of_no_month_are_read_whatever_stands(tmp_path: Path) -> None:
+    history = Republished(tmp_path, 0)
+    history.publish()
+    standing = Standing((history.upon.now - timedelta(seconds=1), "run-1"), {BARS: date.max})
+    history.upon.build(f"insert into {BARS} (market_id, value) values ('m1', 1)")
+    history.upon.publish(history.marts, keys=history.keys, standing=standing)
+    assert history.upon.query(f"select count(*) from {BARS} where bar_at is null") == [(1,)]
 
 
 def test_of_a_large_table_the_months_that_changed_are_written_and_of_others_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +20,9 @@ from orchestration.resources import StorageResource
 from orchestration.runs.demo import demo_settings
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.audit.gx import HERE
+from orchestration.warehouse.publish import publication
 from orchestration.warehouse.publish.postgres import place_of
+from orchestration.warehouse.standing import NOTHING_STANDS, Standing
 from tests.ingestion.test_index import an_object, put
 from tests.support.publications import DAILY, KEYS, MARKETS, Publisher
 
@@ -91,7 +94,9 @@ def test_the_demo_never_publishes_to_the_database_of_real_numbers(monkeypatch: p
     assert demo_settings().publish_postgres_url is None
 
 
-def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def materialized(
+    settings: Settings, instance: dg.DagsterInstance, standing: Standing | None = None
+) -> dg.ExecuteInProcessResult:
     Publisher.on(Path(settings.storage_url)).build_days(2)
     url = settings.publish_postgres_url.get_secret_value() if settings.publish_postgres_url else None
     marts = {MARKETS: KEYS[MARKETS], DAILY: KEYS[DAILY]}
@@ -102,6 +107,7 @@ def materialized(settings: Settings, instance: dg.DagsterInstance) -> dg.Execute
         "workplace": Workplace(settings.paths),
         "judge": HERE,
     }
+    resources["workplace"].standing = standing  # type: ignore[attr-defined]
     with contextlib.closing(resources["workplace"]):  # type: ignore[type-var]
         return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
 
@@ -117,6 +123,21 @@ def test_the_asset_states_what_is_published_where(settings: Settings) -> None:
     assert metadata["revised_ranks"].value == 0
     assert metadata["latest"].value == f"{settings.storage_url}/serving/latest.json"
     assert "postgres" not in metadata
+
+
+@pytest.mark.parametrize("found", [Standing((datetime.now(UTC), "run"), {DAILY: date(2026, 1, 2)}), None])
+def test_what_the_audit_of_the_run_found_to_stand_is_known_to_the_publication(
+    settings: Settings, found: Standing | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[Standing] = []
+    publish = publication.publish
+    monkeypatch.setattr(
+        publication, "publish", lambda *args, **stated: (known.append(stated["standing"]), publish(*args, **stated))[1]
+    )
+    Path(settings.storage_url).mkdir()
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialized(settings, instance, found).success
+    assert known == [found or NOTHING_STANDS]
 
 
 def test_the_rows_of_the_publication_and_of_each_mart_are_numbers_that_can_be_plotted(settings: Settings) -> None:

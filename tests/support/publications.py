@@ -19,6 +19,7 @@ from orchestration.state.whole import note_whole
 from orchestration.warehouse.lake.catalog import TeamLake
 from orchestration.warehouse.opening import WarehouseFile
 from orchestration.warehouse.publish.publication import Publication, publish
+from orchestration.warehouse.standing import NOTHING_STANDS, Standing
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MARKETS, DAILY = "dim_markets", "fct_net_taker_volume_daily"
@@ -90,6 +91,7 @@ class Publisher:
         *,
         settings: Mapping[str, Any] | None = None,
         keys: Mapping[str, Sequence[str]] = KEYS,
+        standing: Standing = NOTHING_STANDS,
     ) -> Publication:
         now = self.now
         self.now += timedelta(seconds=1)
@@ -105,6 +107,7 @@ class Publisher:
             keys=keys,
             postgres_url=self.postgres_url,
             team=self.team,
+            standing=standing,
         )
         note_whole(self.serving, publication.contents.statement())  # as a run does
         return publication

@@ -23,13 +23,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestration.warehouse.audit.broken import AuditNotEvaluated, Counted, count_broken
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.sql import literal
+from orchestration.warehouse.standing import NOTHING_STANDS, Standing
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,23 +67,39 @@ select definition_id, market_id, min(from_at) as from_at, max(to_at) as to_at
 from int_rank_changes
 group by definition_id, market_id
 """
-# Of each table that a build replaces in parts: its windows, what they are keyed by, and what is summed outside of them.
+
+
+class _Kept(NamedTuple):
+    """A table that a build replaces in parts: its windows here, what they are keyed by, what is summed outside of them,
+    and the model that names what the build replaces (`meta.replaced` of the table)."""
+
+    windows: str
+    keys: tuple[str, ...]
+    summed: tuple[str, ...]
+    changes: str
+
+
 _KEPT: Final = {
-    "fct_net_taker_volume_hourly": ("judged_days", ("market_id",), ("net_taker_usd", "volume_base", "trade_count")),
-    "fct_taker_spike_ranks": (
+    "fct_net_taker_volume_hourly": _Kept(
+        "judged_days", ("market_id",), ("net_taker_usd", "volume_base", "trade_count"), "int_flow_changes"
+    ),
+    "fct_taker_spike_ranks": _Kept(
         "judged_ranks",
         ("definition_id", "market_id"),
         ("spike_rank", "event_rank", "window_bars"),
+        "int_rank_changes",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Window:
-    """What is judged. `why_full`: why it is everything; None when it is what changed. `text`: both, as a sentence."""
+    """What is judged. `why_full`: why it is everything; None when it is what changed. `text`: both, as a sentence.
+    `standing`: what of the publication that stands was found to stand; nothing where everything is judged."""
 
     why_full: str | None
     text: str
+    standing: Standing = NOTHING_STANDS
 
     @property
     def is_full(self) -> bool:
@@ -151,7 +169,9 @@ def _compared(connection: duckdb.DuckDBPyConnection, judged_by: str) -> Window:
     of_build = f"select count(*) from int_bar_days where build_id <> {literal(build)}"
     if _row(connection, of_build) != (0,):
         return everything("a part was built after the last whole build")
-    published_at, settings = _row(connection, "select published_at, settings from published.publication")
+    published_at, run_id, settings = _row(
+        connection, "select published_at, run_id, settings from published.publication"
+    )
     stated = json.loads(settings).get(AUDITED) or {}
     if stated.get("judged_by") != judged_by:
         return everything("rules, code, versions or settings are others than of the publication that stands")
@@ -164,7 +184,9 @@ def _compared(connection: duckdb.DuckDBPyConnection, judged_by: str) -> Window:
     for table in _KEPT:
         if _outside(connection, table) != _outside(connection, f"published.{table}"):
             return everything(f"{table} differs from the publication where nothing was built")
-    return Window(None, _sentence(connection, f"{published_at:%Y-%m-%d %H:%M:%S}"))
+    before = {table: _replaced_from(connection, kept.changes) for table, kept in _KEPT.items()}
+    standing = Standing((published_at.replace(tzinfo=UTC), run_id), before)
+    return Window(None, _sentence(connection, f"{published_at:%Y-%m-%d %H:%M:%S}"), standing)
 
 
 def _builds(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, str | None]:
@@ -175,7 +197,7 @@ def _builds(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, str | No
 
 def _outside(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[Any, ...]:
     """Rows and sums of the part of a table that the build left as it was."""
-    windows, keys, summed = _KEPT[table.rpartition(".")[2]]
+    windows, keys, summed, _ = _KEPT[table.rpartition(".")[2]]
     joined = " and ".join(f"kept.{key} = judged.{key}" for key in keys)
     return _row(
         connection,
@@ -183,6 +205,12 @@ def _outside(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[Any, ..
         f"left join {windows} as judged on {joined} "
         "where judged.market_id is null or kept.bar_at < judged.from_at or kept.bar_at >= judged.to_at",
     )
+
+
+def _replaced_from(connection: duckdb.DuckDBPyConnection, changes: str) -> date:
+    """The first day of which the build replaced rows of any series; the last of all days where it replaced none."""
+    (found,) = _row(connection, f"select cast(min(from_at) as date) from {changes}")
+    return found or date.max
 
 
 def _sentence(connection: duckdb.DuckDBPyConnection, published_at: str) -> str:

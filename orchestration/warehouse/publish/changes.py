@@ -9,7 +9,8 @@ anew, so that a table is always in the order that it has when it is written whol
 key. What cannot be compared (other columns, another key, another order) is written whole.
 
 What a table holds once it was compared is that of its source: where the former file is the one that was left, its rows
-need not be read.
+need not be read. Months of the source of which the audit found that they stand (`orchestration.warehouse.standing`) are
+not read either.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -135,11 +137,13 @@ def replace_changed(
     key: Sequence[str],
     former_key: Sequence[str] | None,
     contents: Contents,
+    standing_before: date | None = None,
 ) -> Change:
     """Make `table` hold the rows of the relation `source` in their order; returns what was replaced.
 
     `former_key`: the key that the table had when it was written, None for a table that was not published. `contents`:
-    of the file, where they are known, and afterwards those of now.
+    of the file, where they are known, and afterwards those of now. `standing_before`: a UTC day before which the
+    rows of `source` are those of `table`: of whole months, they are not read.
     """
     columns = columns_of(out, source)
     month = _month(columns, key)
@@ -150,7 +154,8 @@ def replace_changed(
             if former is None:
                 former = _content_in_order(out, table, names, month)
             if former is not None:
-                contents.by_table[table] = now = _content(out, source, names, month)
+                now = _content_now(out, source, columns, month, former, standing_before)
+                contents.by_table[table] = now
                 change = _differing(former, now, columns, month)
     # Of a table without a key, all columns decide.
     order = ", ".join([*([_number_of(month)] if month else []), *map(identifier, key)]) or "all"
@@ -196,6 +201,25 @@ def _differing(former: _Content, now: _Content, columns: Sequence[tuple[str, str
 
 def _content(out: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], month: str | None) -> _Content:
     return {number: (rows, int(total)) for number, rows, total in _by_month(out, relation, columns, month)}
+
+
+def _content_now(
+    out: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Sequence[tuple[str, str]],
+    month: str | None,
+    former: _Content,
+    standing_before: date | None,
+) -> _Content:
+    """The content of the source; of months that stand whole, that of the former file."""
+    if month is None or standing_before is None or None in former:
+        return _content(out, source, [name for name, _ in columns], month)
+    first = standing_before.year * 12 + standing_before.month - 1
+    standing: _Content = {number: found for number, found in former.items() if number is not None and number < first}
+    # Rows of no month are read, wherever they come from.
+    column, kind = identifier(month), _type_of(columns, month)
+    relation = f"(from {source} where {column} >= {kind} '{_first_of(first)}' or {column} is null) as changed"
+    return {**standing, **_content(out, relation, [name for name, _ in columns], month)}
 
 
 def _content_in_order(

@@ -43,17 +43,18 @@ def copy_mart(
     key: Sequence[str],
     former_key: Sequence[str] | None,
     contents: Contents,
+    standing_before: date | None = None,
     warehouse: str = "warehouse",
 ) -> Change:
     """Bring one mart to its rows in the attached warehouse, and to the comments there; returns what was replaced.
 
     In an order that its rows decide: the warehouse keeps them in the order in which builds replaced them, and the same
     rows must give the same bytes. `former_key`: the key of this mart in the former publication, None without one;
-    `contents`: of the staged file, as `replace_changed` reads and keeps them.
+    `contents` of the staged file, and `standing_before`: as `replace_changed` reads them.
     """
     schema = _schema_of(out, mart, warehouse)
     source = f"{identifier(warehouse)}.{identifier(schema)}.{identifier(mart)}"
-    change = replace_changed(out, mart, source, key, former_key, contents)
+    change = replace_changed(out, mart, source, key, former_key, contents, standing_before)
     there = "where database_name = ? and schema_name = ? and table_name = ?"
     place = [warehouse, schema, mart]
     table = out.execute(f"select comment from duckdb_tables() {there}", place).fetchone()

@@ -31,11 +31,19 @@ from orchestration.warehouse.lake.catalog import LakeUnusable, TeamLake, without
 from orchestration.warehouse.lake.expiry import tidy
 from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.publish import database, lake, parquet, postgres, revisions
-from orchestration.warehouse.publish.changes import EVERYTHING, NOTHING, Change, Contents, at_once, is_basis
+from orchestration.warehouse.publish.changes import (
+    EVERYTHING,
+    NOTHING,
+    Change,
+    Contents,
+    at_once,
+    is_basis,
+)
 from orchestration.warehouse.publish.cluster import Cluster, ClusterReport, audited_snapshots, shown
 from orchestration.warehouse.publish.former import former_publication
 from orchestration.warehouse.publish.tables import PublicationError, Table, describe
 from orchestration.warehouse.sql import literal
+from orchestration.warehouse.standing import NOTHING_STANDS, Standing
 
 if TYPE_CHECKING:
     import duckdb
@@ -97,6 +105,7 @@ def publish(
     lock_wait: float = DEFAULT_WAIT_SECONDS,
     report: Report = lambda text: None,
     judge: Judge | None = None,
+    standing: Standing = NOTHING_STANDS,
 ) -> Publication:
     """Publish the marts of `warehouse` to the file `serving`, as Parquet on `store`, and to PostgreSQL, the lake of
     the `team` and the catalog of the `cluster` where there is one.
@@ -107,7 +116,8 @@ def publish(
     The caller alone builds and publishes from this state folder, and to the lake as long as `still_alone`, which is
     called before the switch, raises nothing. Of those that publish to the same `store`, one waits for the other at most
     `lock_wait` seconds (Busy), and gives `report` the sentences. `scratch`: where files are put together, and DuckDB
-    writes what exceeds `memory_limit`. `judge`: of the history of ranks; this process by default.
+    writes what exceeds `memory_limit`. `judge`: of the history of ranks; this process by default. `standing`: what the
+    audit found to stand; nothing by default, and everything is read.
 
     Longer than 50 lines: what is prepared and what is switched are one block, in the order in which it must end.
     """
@@ -126,6 +136,7 @@ def publish(
             marts=marts_with_keys,
             former=former,
             contents=contents,
+            standing=standing,
             run_id=run_id,
             now=now,
             judge=judge,
@@ -180,20 +191,24 @@ def _copy(
     marts: Mapping[str, Sequence[str]],
     former: Path | None,
     contents: Contents,
+    standing: Standing,
     run_id: str,
     now: datetime,
     judge: Judge | None,
 ) -> _Copied:
     """Bring the staged file to the marts and the history of their ranks.
 
-    `marts`: the key columns of each. `contents`: of the file that it is a copy of, and afterwards its own.
+    `marts`: the key columns of each. `contents`: of the file that it is a copy of, and afterwards its own. `standing`:
+    as `publish` gets it.
     """
     since, former_keys = database.published(out), database.former_keys(out)
     warehouse.attach(out)
     with at_once(out):
         database.drop_others(out, {*marts, *revisions.TABLES})
+        before = standing.of(since)
         changes = {
-            mart: database.copy_mart(out, mart, key, former_keys.get(mart), contents) for mart, key in marts.items()
+            mart: database.copy_mart(out, mart, key, former_keys.get(mart), contents, before.get(mart))
+            for mart, key in marts.items()
         }
     carried = revisions.carry_revisions(
         out,

@@ -11,6 +11,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ from orchestration.warehouse.audit.broken import count_broken
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.window import AUDITED, statement_of, window_of
 from orchestration.warehouse.opening import WarehouseFile
+from orchestration.warehouse.standing import NOTHING_STANDS
 from tests.orchestration.audit.auditing import ALL_SUITES, SUITE_BY_NAME
 from tests.orchestration.audit.corruption import DAILY, HOURLY, LINEAR, ONE_DAY, ONE_HOUR, RANKS
 from tests.orchestration.audit.corruptions import CORRUPTIONS
@@ -41,16 +43,20 @@ def files(good_marts: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPa
         published.execute(f"attach '{folder / 'warehouse.duckdb'}' as warehouse (read_only)")
         for name in (HOURLY, RANKS):
             published.execute(f"create table {name} as from warehouse.{name}")
-        published.execute("create table publication (published_at timestamp, settings json)")
+        published.execute("create table publication (published_at timestamp, run_id varchar, settings json)")
         stated = {AUDITED: {"build_id": "first", "judged_by": RULES}}
-        published.execute("insert into publication values (timestamp '2024-03-22 12:00', ?)", [json.dumps(stated)])
+        published.execute(
+            "insert into publication values (timestamp '2024-03-22 12:00', 'run-1', ?)", [json.dumps(stated)]
+        )
     with duckdb.connect(str(folder / "warehouse.duckdb")) as warehouse:
         warehouse.execute(
             "create table int_built_days as select 'second' as build_id, 'first' as former_build_id;"
             "create table int_bar_days as select distinct market_id, cast(bar_at as date) as bar_date, "
             f"false as is_changed, 'second' as build_id from {HOURLY};"
             "create table int_rank_changes (definition_id varchar, market_id varchar, from_at timestamp, "
-            "to_at timestamp)"
+            "to_at timestamp);"
+            "create view int_flow_changes as select market_id, cast(min(bar_date) as timestamp) as from_at "
+            "from int_bar_days where is_changed group by market_id"
         )
     return folder
 
@@ -120,6 +126,23 @@ def test_where_nothing_was_built_nothing_of_these_suites_is_judged_again(
     assert [judged(marts, suite, changed=True) for suite in FOLLOWING] == [0] * len(FOLLOWING)
 
 
+def test_what_the_build_left_as_the_publication_has_it_stands(marts: duckdb.DuckDBPyConnection, serving: Path) -> None:
+    build(marts, "bar_date >= date '2024-03-22' and market_id <> 'all:BTC'", "timestamp '2024-03-21 04:00'")
+
+    standing = window_of(marts, serving, RULES).standing
+
+    assert standing.before == {HOURLY: date(2024, 3, 22), RANKS: date(2024, 3, 21)}
+    assert standing.of((datetime(2024, 3, 22, 12, tzinfo=UTC), "run-1")) == standing.before
+    assert standing.of((datetime(2024, 3, 22, 12, tzinfo=UTC), "run-2")) == {}
+    assert standing.of(None) == NOTHING_STANDS.of(None) == {}
+
+
+def test_of_a_table_of_which_nothing_was_replaced_every_row_stands(
+    marts: duckdb.DuckDBPyConnection, serving: Path
+) -> None:
+    assert window_of(marts, serving, RULES).standing.before == {HOURLY: date.max, RANKS: date.max}
+
+
 @pytest.mark.parametrize(
     ("sql", "why"),
     [
@@ -134,6 +157,7 @@ def test_where_nothing_was_built_nothing_of_these_suites_is_judged_again(
             "published before",
         ),
         ("drop table int_rank_changes", "does not state what changed"),
+        ("drop view int_flow_changes", "does not state what changed"),
         ("alter table int_built_days drop former_build_id", "does not state what changed"),
         (f"delete from {HOURLY} where {ONE_HOUR}", f"{HOURLY} differs from the publication where nothing was built"),
         (f"update {HOURLY} set trade_count = trade_count + 1 where {ONE_HOUR}", f"{HOURLY} differs"),
@@ -148,6 +172,7 @@ def test_in_doubt_everything_is_judged(marts: duckdb.DuckDBPyConnection, serving
     window = window_of(marts, serving, RULES)
 
     assert window.is_full
+    assert window.standing == NOTHING_STANDS
     assert why in window.text
 
 
