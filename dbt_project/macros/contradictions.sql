@@ -3,8 +3,8 @@
 {#- Complete bars of a market as witnesses of what happened in them. Prices are those of the bar and of its neighbours, and the volumes of its
 takers those of the bar and of the one before: clocks differ, and a venue labels five minutes by their start or by their end. A market has
 them at the lengths of its klines. Of the markets of `judged` alone, and of the days around its column `instant`: the bars of all are millions,
-and are put in order here. -#}
-{% macro witness_bars(judged, instant=none) -%}
+and are put in order here. `first`: a literal before which no such day is, where that is known: older bars are then not read. -#}
+{% macro witness_bars(judged, instant=none, first=none) -%}
     (
         select
             market_id,
@@ -18,6 +18,9 @@ and are put in order here. -#}
         from {{ ref('int_market_bars') }}
         where coverage_ratio = 1 and is_running is not true and low_price > 0
             and market_id in (select market_id from {{ judged }})
+            {%- if first %}
+            and bar_at >= {{ first }}
+            {%- endif %}
             {%- if instant %}
             and bar_at > (select min({{ instant }}) - interval '3' day from {{ judged }})
             and bar_at < (select max({{ instant }}) + interval '3' day from {{ judged }})

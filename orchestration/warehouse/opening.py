@@ -39,6 +39,7 @@ KEPT_TABLES: Final = (
     "int_spike_values",
     "int_spike_ranks",
     "int_brief_ranks",
+    "int_closes_daily",
     "int_built_days",
     "fct_net_taker_volume_minute",
     "fct_net_taker_volume_hourly",

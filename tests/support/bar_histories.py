@@ -44,6 +44,7 @@ MODELS = (
     "int_aggregate_bars",
     "int_bar_days",
     "int_flow_changes",
+    "int_closes_daily",
     "fct_net_taker_volume_hourly",
     "fct_net_taker_volume_daily",
     "fct_hour_of_week_profile",

@@ -4,7 +4,8 @@
 {%- for table in ['int_kline_buckets', 'int_market_bars', 'int_spike_values', 'int_spike_ranks', 'int_forward_returns',
     'fct_taker_spike_ranks', 'fct_net_taker_volume_hourly', 'fct_open_interest_hourly', 'fct_long_short_ratios',
     'fct_hour_of_week_profile', 'fct_net_taker_volume_minute', 'int_flow_price_levels', 'int_flow_klines',
-    'int_flow_days', 'int_brief_ranks', 'fct_net_taker_volume_daily', 'fct_spike_forward_returns'] %}
+    'int_flow_days', 'int_brief_ranks', 'int_closes_daily', 'fct_net_taker_volume_daily',
+    'fct_spike_forward_returns'] %}
 -- depends_on: {{ ref(table) }}
 {%- endfor %}
 {%- set former = build_of_note() %}

@@ -1,5 +1,12 @@
--- One row per market and UTC day with bars: the close against the day before and against the year's high.
+-- One row per market and UTC day with bars: the close against the day before and against the year's high. What
+-- `int_flow_changes` names is replaced: from the first changed day on, since a later day is compared with earlier ones.
+{{ config(
+    materialized='changed_rows',
+    meta={'replaced': {'changes': 'int_flow_changes', 'keys': ['market_id'], 'instant': 'bar_date'}},
+) }}
 {%- set high_days = 365 %}
+{%- set changes = changes_in('int_flow_changes') %}
+{%- set replaces = replaces_changes() %}
 
 with days as (
     select
@@ -22,9 +29,9 @@ with days as (
 )
 
 select
-    market_id,
-    bar_date,
-    close_price,
+    days.market_id,
+    days.bar_date,
+    days.close_price,
     case
         when previous_date + interval '1' day = bar_date
             then {{ price_change('previous_close', 'close_price') }}
@@ -34,4 +41,8 @@ select
             then {{ price_change('trailing_high', 'close_price') }}
     end as distance_from_high_ratio
 from days
-order by market_id, bar_date
+{%- if replaces %}
+inner join {{ changes }} as changes
+    on days.market_id = changes.market_id and cast(days.bar_date as timestamp) >= changes.from_at
+{%- endif %}
+order by days.market_id, days.bar_date

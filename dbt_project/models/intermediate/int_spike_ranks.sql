@@ -264,22 +264,59 @@ ranked_bars as (
 ),
 
 events as (
-    select {{ event_columns | join(', ') }}
-    from ranked_bars
-    where is_event
+    select
+        {%- for column in event_columns %}
+        bars.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from ranked_bars as bars
     {%- if compares_few %}
+    left join few_changes
+        on bars.definition_id = few_changes.definition_id and bars.market_id = few_changes.market_id
+    {%- endif %}
+    where bars.is_event {{ 'and few_changes.series_id is null' if compares_few }}
+),
+{% if compares_few %}
+few_events as (
+    select
+        {%- for column in event_columns %}
+        bars.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from ranked_bars as bars
+    inner join few_changes
+        on bars.definition_id = few_changes.definition_id and bars.market_id = few_changes.market_id
+    where bars.is_event
+),
+
+few_and_former_events as (
+    select {{ event_columns | join(', ') }}
+    from few_events
     union all
     select {{ event_columns | join(', ') }}
     from former_events
-    {%- endif %}
 ),
-
+{% endif %}
 -- Every event before a settled bar is settled as well, so the events of its window are all known.
 ranked_events as (
     select definition_id, market_id, side, bar_at, rank_from_lowest as rank_among_events
     from {{
         windowed('events', event_columns, keys + ['side'], 'side_pressure', 'bar_coverage_ratio')
     }} as windowed_events
+    {%- if compares_few %}
+    union all
+    -- A few events, each compared with those of its window: to put the events of all windows in order costs far more.
+    select
+        few.definition_id,
+        few.market_id,
+        few.side,
+        few.bar_at,
+        cast(1 + sum(case when others.side_pressure < few.side_pressure then 1 else 0 end) as bigint)
+            as rank_among_events
+    from few_events as few
+    inner join few_and_former_events as others
+        on few.definition_id = others.definition_id and few.market_id = others.market_id and few.side = others.side
+        and others.bar_at <= few.bar_at and others.bar_at > few.bar_at - {{ hours_as_interval('few.window_hours') }}
+    group by few.definition_id, few.market_id, few.side, few.bar_at
+    {%- endif %}
 )
 
 select

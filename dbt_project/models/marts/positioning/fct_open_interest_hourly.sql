@@ -8,6 +8,7 @@
     materialized='changed_rows',
     meta={'replaced': {'changes': 'int_metrics_changes', 'keys': ['market_id'], 'instant': 'bar_at'}},
 ) }}
+{%- set changes = changes_in('int_metrics_changes') %}
 
 -- An hour is compared with that of the day before, which is judged by the one before it.
 with hours as (
@@ -25,7 +26,9 @@ with hours as (
 ),
 
 bars as (
-    select * from {{ witness_bars('hours', 'observed_at') }} as witnesses
+    -- The first of these hours is 25 before a change, and its witnesses are at most three days older.
+    {%- set first = least_of(changes, 'from_at') ~ " - interval '5' day" if replaces_changes() %}
+    select * from {{ witness_bars('hours', 'observed_at', first) }} as witnesses
 ),
 
 hours_with_witnesses as (

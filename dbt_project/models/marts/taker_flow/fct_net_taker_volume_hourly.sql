@@ -13,10 +13,23 @@ with hours as (
     left join {{ ref('int_flow_beginnings') }} as beginnings
         on bars.market_id = beginnings.market_id and bars.grain_hours = beginnings.grain_hours
     where bars.grain_hours = 1
+        {%- if replaces %}
+        and bars.bar_at >= {{ least_of(changes, 'from_at') }}
+        {%- endif %}
+),
+
+-- Of the whole history, and so no more than what is summed.
+summed_hours as (
+    select
+        bars.market_id, bars.bar_at, bars.net_taker_usd, bars.net_taker_base, bars.coverage_ratio, beginnings.first_at
+    from {{ ref('int_bars') }} as bars
+    left join {{ ref('int_flow_beginnings') }} as beginnings
+        on bars.market_id = beginnings.market_id and bars.grain_hours = beginnings.grain_hours
+    where bars.grain_hours = 1
 ),
 
 sums_before as (
-    select * from {{ sums_before('hours', changes if replaces else none) }} as sums
+    select * from {{ sums_before('summed_hours', changes if replaces else none) }} as sums
 ),
 
 continued_hours as (
