@@ -20,10 +20,11 @@ from orchestration.progress import Progress
 from orchestration.resources import StorageResource, WarehouseResource, waiting
 from orchestration.state.locks import Workplace
 from orchestration.warehouse.audit import gx
+from orchestration.warehouse.audit.counting import count_all
 from orchestration.warehouse.audit.gx import Judge, Verdict
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.suites import SUITES
-from orchestration.warehouse.audit.window import Window, count_all, window_of
+from orchestration.warehouse.audit.window import Window, window_of
 from orchestration.warehouse.publish.catch_up import catch_up
 from orchestration.warehouse.publish.inputs import judged_by_sha256, published_settings
 

@@ -1,7 +1,7 @@
 """What an audit judges: what was built since the publication that stands, or everything.
 
 Belongs here: that decision, and the two temporary tables that the suites' SQL reads of it. Does not: what a build
-changed (`int_bar_days`, `int_rank_changes`), the verdict (`gx`).
+changed (`int_bar_days`, `int_rank_changes`), counting (`counting`), the verdict (`gx`).
 
     judged_days    market_id, from_at, to_at: bars of the market from the first to the last changed day;
                    previous_at, next_at: the bars before and after, as far as there are any
@@ -21,14 +21,11 @@ In doubt everything is judged.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from orchestration.warehouse.audit.broken import AuditNotEvaluated, Counted, count_broken
-from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.place import Warehouse, opened
 from orchestration.warehouse.sql import literal
 from orchestration.warehouse.standing import NOTHING_STANDS, Standing
@@ -132,23 +129,6 @@ def window_of(connection: duckdb.DuckDBPyConnection, serving: Path, judged_by: s
         return everything("the build or the publication does not state what changed")
     finally:
         connection.execute("detach published")
-
-
-def count_all(
-    connection: duckdb.DuckDBPyConnection,
-    suites: Sequence[AuditSuite],
-    window: Window,
-    begin: Callable[[AuditSuite], None] = lambda suite: None,
-) -> tuple[list[Counted], list[AuditNotEvaluated]]:
-    """The counts of every suite within the window, and why others could not be counted."""
-    counted, faults = [], []
-    for suite in suites:
-        begin(suite)
-        try:
-            counted.append(count_broken(connection, suite, suite.drawn(changed=not window.is_full)))
-        except AuditNotEvaluated as fault:
-            faults.append(fault)
-    return counted, faults
 
 
 def statement_of(warehouse: Warehouse) -> dict[str, Any]:
