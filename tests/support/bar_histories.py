@@ -184,7 +184,8 @@ class BarHistories:
 
     def correct(self, market: str) -> None:
         day = self.rng.choice(self.days(market))
-        for hour in self.rng.sample(sorted(self.hours[market, day]), 2):
+        hours = sorted(self.hours[market, day])
+        for hour in self.rng.sample(hours, min(2, len(hours))):
             self.hours[market, day][hour] = self.hour()
 
     def correct_latest(self, market: str) -> None:
