@@ -50,10 +50,13 @@ def count_all(
             free.put(own)
 
     found = []
-    with ExitStack() as opened, ThreadPoolExecutor(at_once) as pool:
+    with ExitStack() as opened:
         free.put(connection)
         for _ in range(at_once - 1):
             free.put(opened.enter_context(_beside(connection)))
+        pool = opened.enter_context(ThreadPoolExecutor(at_once))
+        # A run that is interrupted here waits for the suites at work, and begins no other.
+        opened.callback(pool.shutdown, cancel_futures=True)
         awaited = [pool.submit(counted_by_one, suite) for suite in suites]
         for suite, outcome in zip(suites, awaited, strict=True):
             begin(suite)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration.warehouse.audit import counting
-from orchestration.warehouse.audit.broken import count_broken
+from orchestration.warehouse.audit.broken import Counted, count_broken
 from orchestration.warehouse.audit.counting import count_all
 from orchestration.warehouse.audit.rules import AuditSuite
 from orchestration.warehouse.audit.window import Window, everything
@@ -71,6 +72,33 @@ def test_a_suite_that_cannot_be_counted_keeps_no_other_from_it(connection: duckd
     assert follow
     assert [each.suite for each in counted] == [suite for suite in ALL_SUITES if suite not in follow]
     assert ["judged_ranks" in str(fault) for fault in faults] == [True] * len(follow)
+
+
+def test_a_run_that_is_interrupted_begins_no_other_suite(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[AuditSuite] = []
+    ends = threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            ends.set()
+            super().shutdown(wait)
+
+    def counted(connection: duckdb.DuckDBPyConnection, suite: AuditSuite, drawn: str) -> Counted:
+        begun.append(suite)
+        ends.wait()
+        return count_broken(connection, suite, drawn)
+
+    def interrupt(suite: AuditSuite) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(counting, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(counting, "count_broken", counted)
+    with pytest.raises(KeyboardInterrupt):
+        count_all(connection, ALL_SUITES, WHOLE, interrupt)
+    assert len(begun) <= counting._MOST_AT_ONCE < len(ALL_SUITES)
 
 
 def test_times_mean_the_same_on_each_connection(connection: duckdb.DuckDBPyConnection) -> None:
