@@ -15,6 +15,7 @@ from tests.support.publications import DAILY, MARKETS, Publisher
 from tests.support.republished import BARS, LABELS, Republished, contents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large_from", [parquet.BY_MONTH_FROM, 1])
 def test_whatever_happens_a_publication_equals_the_one_from_nothing(
     tmp_path: Path, large_from: int, monkeypatch: pytest.MonkeyPatch
