@@ -21,8 +21,8 @@ _MOST_MEBIBYTES: Final = 1024 * _MEBIBYTES["t"]
 _DEFAULT_SHARE: Final = 4
 _LEAST_DEFAULT: Final = 1024
 # Nor more than this for each core, each of which sorts and joins by itself: the first build of 100 markets on two cores
-# takes as long with 3 GiB as with 6. With 2.5 GiB all processes together stay below 4 GB: dbt needs 0.6 GB besides, and
-# the process that waits for it 0.5 to 0.7 GB.
+# takes as long with 3 GiB as with 6. With 2.5 GiB all processes together take some 4 GB: dbt needs 0.6 GB besides, the
+# process that waits for it 0.5 to 0.7 GB, and that of Great Expectations 0.2 GB. With 2.25 GiB it takes longer.
 _MOST_PER_CORE: Final = 1280
 # Limits of a container: version 2 of control groups, then version 1.
 _CONTAINER_LIMITS: Final = (
