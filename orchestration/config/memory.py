@@ -22,7 +22,7 @@ _DEFAULT_SHARE: Final = 4
 _LEAST_DEFAULT: Final = 1024
 # Nor more than this for each core, each of which sorts and joins by itself: the first build of 100 markets on two cores
 # takes as long with 3 GiB as with 6. With 2.5 GiB all processes together take some 4 GB: dbt needs 0.6 GB besides, the
-# process that waits for it 0.5 to 0.7 GB, and that of Great Expectations 0.2 GB. With 2.25 GiB it takes longer.
+# process that waits for it 0.5 to 0.7 GB, and that of Great Expectations 0.2 GB.
 _MOST_PER_CORE: Final = 1280
 # Limits of a container: version 2 of control groups, then version 1.
 _CONTAINER_LIMITS: Final = (
